@@ -1,0 +1,67 @@
+//! The tokens that scoring and regularization see.
+
+use crate::Error;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+/// Where token blocks came from: enough to make them again, and to see that they are the same.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CorpusProvenance {
+    /// The file as it was given.
+    pub path: String,
+    /// SHA-256 of the file's bytes, in hexadecimal.
+    pub sha256: String,
+    /// SHA-256 of the tokenizer's file, in hexadecimal.
+    pub tokenizer_sha256: String,
+    /// Tokens a block.
+    pub seqlen: usize,
+    /// How many blocks there are.
+    pub blocks: usize,
+    /// The seed of the draw, or `None` where blocks follow each other from the start.
+    pub seed: Option<u64>,
+    /// What stands between two rows of the corpus before tokenization.
+    pub join: String,
+}
+
+/// Blocks of token ids of equal length, with where they came from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Calibration {
+    /// The blocks, each of the same number of tokens.
+    pub blocks: Vec<Vec<u32>>,
+    /// Where they came from.
+    pub provenance: CorpusProvenance,
+}
+
+impl Calibration {
+    /// Blocks of unknown origin, for tests and for callers with their own data.
+    pub fn from_blocks(blocks: Vec<Vec<u32>>) -> Self {
+        let provenance = CorpusProvenance {
+            seqlen: blocks.first().map_or(0, Vec::len),
+            blocks: blocks.len(),
+            ..CorpusProvenance::default()
+        };
+        Self { blocks, provenance }
+    }
+
+    /// One or several blocks as a tensor of token ids. `[batch, seq]`
+    ///
+    /// # Panics
+    /// Where the blocks differ in length.
+    pub fn tensor(blocks: &[Vec<u32>], device: &Device) -> Tensor<2, Int> {
+        let seq = blocks.first().map_or(0, Vec::len);
+        assert!(blocks.iter().all(|b| b.len() == seq), "blocks of one batch differ in length");
+        let ids: Vec<i32> = blocks.iter().flatten().map(|&id| id as i32).collect();
+        Tensor::from_data(TensorData::new(ids, [blocks.len(), seq]), device)
+    }
+
+    /// Checks that there is something to look at.
+    ///
+    /// # Errors
+    /// [`Error::CalibrationEmpty`] where there is no block.
+    pub fn require(&self, who: &str) -> Result<(), Error> {
+        if self.blocks.is_empty() {
+            return Err(Error::CalibrationEmpty { who: who.into() });
+        }
+        Ok(())
+    }
+}

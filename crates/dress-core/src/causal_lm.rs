@@ -1,0 +1,94 @@
+//! What a decoder-only language model has to offer.
+
+use crate::{CouplingMap, Error, Forward, Selection, Site};
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor};
+
+/// A decoder-only language model that can be scored, regularized and sliced.
+///
+/// The forward pass comes in three parts, so that a caller can stream a model block by block;
+/// [`CausalLm::forward`] puts them together. Widths follow from the parameters' shapes: after
+/// slicing only [`CausalLm::resized`] has to be told.
+pub trait CausalLm: Module {
+    /// The name in `config.json`'s `architectures`, such as `LlamaForCausalLM`.
+    fn architecture(&self) -> &str;
+
+    /// How many blocks the model has.
+    fn num_blocks(&self) -> usize;
+
+    /// How many tokens the vocabulary has.
+    fn vocab_size(&self) -> usize;
+
+    /// How many positions the model was made for.
+    fn max_positions(&self) -> usize;
+
+    /// Every axis with the slots that have to be sliced together.
+    fn coupling(&self) -> CouplingMap;
+
+    /// The residual stream before the first block.
+    ///
+    /// # Shapes
+    /// - `tokens`: `[batch, seq]`; returns `[batch, seq, hidden_size]`
+    fn embed(&self, tokens: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<3>;
+
+    /// The residual stream after block `index`. It passes the taps inside the block; the stream
+    /// itself is tapped by [`CausalLm::forward`].
+    ///
+    /// # Shapes
+    /// - `hidden`: `[batch, seq, hidden_size]`, returned likewise
+    fn block(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3>;
+
+    /// The logits of a residual stream.
+    ///
+    /// # Shapes
+    /// - `hidden`: `[batch, seq, hidden_size]`; returns `[batch, seq, vocab_size]`
+    fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3>;
+
+    /// The model after its parameters were sliced by `selection`: configuration and whatever
+    /// else does not follow from the parameters' shapes is brought up to date, the norms'
+    /// epsilon by identity E2 included.
+    ///
+    /// # Errors
+    /// Where the family cannot be of that shape.
+    fn resized(self, selection: &Selection) -> Result<Self, Error>;
+
+    /// The stream after the last block, every [`Site`] passing the tap on the way.
+    ///
+    /// # Shapes
+    /// - `tokens`: `[batch, seq]`; returns `[batch, seq, hidden_size]`
+    fn hidden(&self, tokens: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<3> {
+        let [_, seq] = tokens.dims();
+        let embedded = self.embed(tokens, pass);
+        let mut hidden = pass.pass(Site::Embedding, embedded);
+        for layer in 0..self.num_blocks() {
+            hidden = self.block(layer, hidden, pass);
+            hidden = pass.pass(Site::Residual { layer }, hidden);
+        }
+        pass.advance(seq);
+        hidden
+    }
+
+    /// The logits of every position.
+    ///
+    /// # Shapes
+    /// - `tokens`: `[batch, seq]`; returns `[batch, seq, vocab_size]`
+    fn forward(&self, tokens: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<3> {
+        let hidden = self.hidden(tokens, pass);
+        self.head(hidden, pass)
+    }
+
+    /// The logits of the last position alone, which is all that generation needs.
+    ///
+    /// # Shapes
+    /// - `tokens`: `[batch, seq]`; returns `[batch, 1, vocab_size]`
+    fn forward_last(&self, tokens: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<3> {
+        let hidden = self.hidden(tokens, pass);
+        let seq = hidden.dims()[1];
+        self.head(hidden.narrow(1, seq - 1, 1), pass)
+    }
+
+    /// The device the parameters are on.
+    fn device(&self) -> Device {
+        self.devices().into_iter().next().unwrap_or_default()
+    }
+}

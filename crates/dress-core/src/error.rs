@@ -1,0 +1,134 @@
+//! What can go wrong, and what to do about it.
+
+use crate::Fingerprint;
+use std::path::PathBuf;
+
+/// Errors of the shared vocabulary.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name that is no axis.
+    #[error(
+        "`{name}` is not an axis; write `residual`, `ffn`, `heads` or `depth`, and `ffn.3` for one layer"
+    )]
+    AxisName {
+        /// The name as given.
+        name: String,
+    },
+    /// An axis the model does not have.
+    #[error("this model has no axis `{axis}`; it has {}", .available.join(", "))]
+    AxisNotInModel {
+        /// The axis asked for.
+        axis: String,
+        /// The kinds of axis the model has.
+        available: Vec<String>,
+    },
+    /// A ratio outside `[0, 1)`.
+    #[error("ratio {value}: expected 0 <= ratio < 1, the share to remove (0.25 removes a quarter)")]
+    RatioOutOfRange {
+        /// The ratio as given.
+        value: f64,
+    },
+    /// A ratio that is not a number.
+    #[error("ratio `{text}`: expected a number in 0 <= ratio < 1, the share to remove")]
+    RatioNotANumber {
+        /// The text as given.
+        text: String,
+    },
+    /// An index selected twice or outside its axis.
+    #[error("selected index {index}: each index of an axis of {len} structures may be selected once, from 0 to {}", .len.saturating_sub(1))]
+    SelectionIndex {
+        /// The index.
+        index: usize,
+        /// The length of the axis.
+        len: usize,
+    },
+    /// A selection that leaves nothing.
+    #[error("all {len} structures of an axis are selected: at least one has to stay")]
+    SelectionEmpties {
+        /// The length of the axis.
+        len: usize,
+    },
+    /// A selection made for an axis of another length.
+    #[error(
+        "axis `{axis}`: the selection is for {found} structures, the model has {expected}; make a new plan for this model"
+    )]
+    SelectionLength {
+        /// The axis.
+        axis: String,
+        /// The model's length.
+        expected: usize,
+        /// The selection's length.
+        found: usize,
+    },
+    /// A score that is not a number.
+    #[error(
+        "axis `{axis}`, structure {index}: the score is not finite; are there NaN or infinite weights in the checkpoint?"
+    )]
+    ScoreNotFinite {
+        /// The axis.
+        axis: String,
+        /// The structure.
+        index: usize,
+    },
+    /// Calibration data is needed and there is none.
+    #[error("`{who}` needs calibration data and got none; give a corpus with --calibration")]
+    CalibrationEmpty {
+        /// Who needs it.
+        who: String,
+    },
+    /// A plan made for another model.
+    #[error(
+        "this plan was made for the model with fingerprint {expected}, and this model has {found}; use the checkpoint the plan was made from, or make a new plan"
+    )]
+    PlanForAnotherModel {
+        /// The plan's model.
+        expected: Fingerprint,
+        /// The model at hand.
+        found: Fingerprint,
+    },
+    /// A plan that is not valid JSON, or not a plan.
+    #[error("{path}: not a slice plan: {source}; make it again with `dress score`", path = .path.display())]
+    PlanUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// A plan of another version.
+    #[error("{path}: plan format {found}, this version reads {expected}; make it again with `dress score`", path = .path.display())]
+    PlanFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The version this crate reads.
+        expected: u32,
+    },
+    /// A name that is no device.
+    #[error("`{name}` is not a device; use one of {}", crate::device::NAMES)]
+    DeviceName {
+        /// The name as given.
+        name: String,
+    },
+    /// A device index that is not a number.
+    #[error("`{name}`: the part after the colon has to be a device number, as in `cuda:1`")]
+    DeviceIndex {
+        /// The name as given.
+        name: String,
+    },
+    /// A device whose backend is not built in.
+    #[error("this build has no `{feature}` backend; build it with --features {feature}")]
+    DeviceNotBuilt {
+        /// The Cargo feature.
+        feature: &'static str,
+    },
+    /// A shape the family cannot have.
+    #[error("{architecture} cannot have this shape: {reason}")]
+    Shape {
+        /// The architecture.
+        architecture: String,
+        /// Why, and what would fit.
+        reason: String,
+    },
+}

@@ -1,0 +1,62 @@
+//! The shared language of the DReSS workspace.
+//!
+//! DReSS makes a trained decoder-only language model smaller by *regularizing before pruning*:
+//! score structures on a little data, regularize the selected ones so that what they know moves
+//! to the rest, and slice them out of every matrix.
+//!
+//! This crate holds the words that the other crates speak, and nothing else:
+//!
+//! - an [`Axis`] is a dimension of the model that can be sliced, a *structure* is one index of it;
+//! - a [`Slot`] is one place where an axis touches a parameter, and a [`CouplingMap`] lists, per
+//!   axis, all the slots that have to be sliced together;
+//! - a [`Selection`] says which structures go, a [`SlicePlan`] is a selection bound to the one
+//!   model it was made for;
+//! - [`CausalLm`] is what a model implements, [`Scorer`] what ranks structures, [`Penalty`] what
+//!   regularizes them, and [`Tap`] what listens to activations on the way.
+//!
+//! Depend on this crate alone to bring your own model, scorer or penalty: Burn is re-exported as
+//! [`burn`], so that versions cannot disagree.
+//!
+//! Parameters are named as in the Hugging Face files (`model.layers.3.self_attn.q_proj.weight`)
+//! and slots count dimensions as those files do (`[out, in]` for a linear layer), whatever the
+//! layout in memory; [`parameters`] does the translation.
+
+pub use burn;
+
+mod axis;
+mod calibration;
+mod causal_lm;
+mod coupling;
+pub mod device;
+mod error;
+mod fingerprint;
+mod forward;
+mod kv_cache;
+pub mod parameters;
+mod penalty;
+mod plan;
+mod progress;
+mod ratio;
+mod scorer;
+mod scores;
+mod selection;
+mod slot;
+mod tap;
+
+pub use axis::{Axis, AxisKind};
+pub use calibration::{Calibration, CorpusProvenance};
+pub use causal_lm::CausalLm;
+pub use coupling::{AxisSlots, CouplingMap};
+pub use error::Error;
+pub use fingerprint::Fingerprint;
+pub use forward::Forward;
+pub use kv_cache::KvCache;
+pub use penalty::Penalty;
+pub use plan::{PLAN_FORMAT, ScoreSummary, SlicePlan};
+pub use progress::{NoProgress, Progress};
+pub use ratio::Ratio;
+pub use scorer::Scorer;
+pub use scores::Scores;
+pub use selection::{AxisSelection, Selection};
+pub use slot::{Component, Role, Slot};
+pub use tap::{NoTap, Site, Tap};

@@ -1,0 +1,200 @@
+//! Parameters under their Hugging Face names, whatever their layout in memory.
+//!
+//! Burn's `Linear` keeps its weight as `[in, out]`, the files as `[out, in]`. Slots speak of the
+//! files; the [`Layout`] that comes with every parameter here says how to get from one to the
+//! other. Variants of an enum of models do not show in the names.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::{DType, Tensor};
+use std::collections::HashMap;
+
+/// How a parameter in memory relates to the same parameter in a Hugging Face file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// The same order of dimensions.
+    AsFiled,
+    /// A matrix whose two dimensions are exchanged.
+    Transposed,
+}
+
+impl Layout {
+    /// The dimension in memory of dimension `dim` in the file.
+    pub fn dim(self, dim: usize) -> usize {
+        match self {
+            Layout::AsFiled => dim,
+            Layout::Transposed => 1 - dim,
+        }
+    }
+
+    /// The shape in the file of a parameter of shape `shape` in memory, and back.
+    pub fn shape(self, shape: &[usize]) -> Vec<usize> {
+        match self {
+            Layout::AsFiled => shape.to_vec(),
+            Layout::Transposed => vec![shape[1], shape[0]],
+        }
+    }
+}
+
+/// A parameter's name, shape and kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterInfo {
+    /// The Hugging Face name.
+    pub name: String,
+    /// The shape in the Hugging Face layout.
+    pub shape: Vec<usize>,
+    /// The type of its elements in memory.
+    pub dtype: DType,
+    /// Burn's id, by which gradients and optimizer states are found.
+    pub id: ParamId,
+    /// How it lies in memory.
+    pub layout: Layout,
+}
+
+/// Sees every float parameter under its Hugging Face name.
+pub trait ParameterVisitor {
+    /// Called once a parameter.
+    fn visit<const D: usize>(&mut self, name: &str, layout: Layout, parameter: &Param<Tensor<D>>);
+}
+
+/// Replaces float parameters under their Hugging Face names.
+pub trait ParameterMapper {
+    /// Called once a parameter, with its value; the shape may change, the rank may not.
+    fn map<const D: usize>(&mut self, name: &str, layout: Layout, value: Tensor<D>) -> Tensor<D>;
+}
+
+#[derive(Default)]
+struct NamePath {
+    entered: Vec<(String, String)>,
+}
+
+impl NamePath {
+    fn enter(&mut self, name: &str, container: &str) {
+        self.entered.push((name.into(), container.into()));
+    }
+
+    fn exit(&mut self) {
+        self.entered.pop();
+    }
+
+    fn name(&self) -> String {
+        let shown = self.entered.iter().filter(|(_, container)| !container.starts_with("Enum:"));
+        shown.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(".")
+    }
+
+    fn layout(&self, rank: usize) -> Layout {
+        match self.entered.last() {
+            Some((_, container)) if container == "Struct:Linear" && rank == 2 => Layout::Transposed,
+            _ => Layout::AsFiled,
+        }
+    }
+}
+
+struct Visiting<'a, V> {
+    path: NamePath,
+    visitor: &'a mut V,
+}
+
+impl<V: ParameterVisitor> ModuleVisitor for Visiting<'_, V> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        self.visitor.visit(&self.path.name(), self.path.layout(D), parameter);
+    }
+}
+
+struct Mapping<'a, F> {
+    path: NamePath,
+    mapper: &'a mut F,
+}
+
+impl<F: ParameterMapper> ModuleMapper for Mapping<'_, F> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (name, layout) = (self.path.name(), self.path.layout(D));
+        let (id, value, param_mapper) = parameter.consume();
+        let tracked = value.is_require_grad();
+        let value = self.mapper.map(&name, layout, value.detach()).detach();
+        let value = if tracked { value.require_grad() } else { value };
+        Param::from_mapped_value(id, value, param_mapper)
+    }
+}
+
+/// Shows every float parameter of `module` to `visitor`.
+pub fn visit<M: Module>(module: &M, visitor: &mut impl ParameterVisitor) {
+    module.visit(&mut Visiting { path: NamePath::default(), visitor });
+}
+
+/// Replaces every float parameter of `module` by what `mapper` makes of it. Ids stay, and so
+/// does whether a parameter is trained; the new values are leaves of the autodiff graph.
+pub fn map<M: Module>(module: M, mapper: &mut impl ParameterMapper) -> M {
+    module.map(&mut Mapping { path: NamePath::default(), mapper })
+}
+
+/// Name, shape and kind of every float parameter, in the module's order.
+pub fn list<M: Module>(module: &M) -> Vec<ParameterInfo> {
+    struct List(Vec<ParameterInfo>);
+    impl ParameterVisitor for List {
+        fn visit<const D: usize>(&mut self, name: &str, layout: Layout, parameter: &Param<Tensor<D>>) {
+            let shape = layout.shape(parameter.lazy_shape().as_slice());
+            let dtype = if parameter.is_initialized() { parameter.base().dtype() } else { DType::F32 };
+            self.0.push(ParameterInfo { name: name.into(), shape, dtype, id: parameter.id, layout });
+        }
+    }
+    let mut list = List(Vec::new());
+    visit(module, &mut list);
+    list.0
+}
+
+/// How many numbers the parameters hold. A tied head is counted once, as it is stored.
+pub fn count<M: Module>(module: &M) -> u64 {
+    list(module).iter().map(|p| p.shape.iter().product::<usize>() as u64).sum()
+}
+
+/// The names of all parameters by Burn's id.
+pub fn names<M: Module>(module: &M) -> HashMap<ParamId, String> {
+    list(module).into_iter().map(|p| (p.id, p.name)).collect()
+}
+
+/// What each structure of a slot owns of a parameter, a row a structure.
+///
+/// # Shapes
+/// - `value`: a vector or a matrix, with `structures * block` indices along `dim` (in memory)
+/// - returns `[structures, block * other]`
+///
+/// # Panics
+/// Where `value` has more than two dimensions: no slot of a language model does.
+pub fn groups<const D: usize>(value: Tensor<D>, dim: usize, block: usize) -> Tensor<2> {
+    let dims = value.dims();
+    let structures = dims[dim] / block;
+    let elements = dims.iter().product::<usize>() / structures;
+    match (D, dim) {
+        (1, 0) | (2, 0) => value.reshape([structures, elements]),
+        (2, 1) => value.swap_dims(0, 1).reshape([structures, elements]),
+        _ => panic!("a slot of dimension {dim} in a parameter of rank {D}"),
+    }
+}
+
+/// The inverse of [`groups`]: the parameter of shape `dims` whose groups those are.
+///
+/// # Panics
+/// As [`groups`].
+pub fn ungroup<const D: usize>(groups: Tensor<2>, dims: [usize; D], dim: usize) -> Tensor<D> {
+    match (D, dim) {
+        (1, 0) | (2, 0) => groups.reshape(dims),
+        (2, 1) => groups.reshape([dims[1], dims[0]]).swap_dims(0, 1).reshape(dims),
+        _ => panic!("a slot of dimension {dim} in a parameter of rank {D}"),
+    }
+}

@@ -1,0 +1,22 @@
+//! Regularizing the structures that are about to go.
+
+use burn::tensor::Tensor;
+
+/// A term over the selected structures of one slot.
+///
+/// `groups` is `[structures, elements]`: row `i` holds what the slot keeps of the selected
+/// structure `i`, as a view of the parameter that autodiff sees through.
+pub trait Penalty {
+    /// The name a result records, such as `group`.
+    fn name(&self) -> &str;
+
+    /// The penalty of one slot's selected structures, before any weight. `[1]`
+    fn value(&self, groups: Tensor<2>) -> Tensor<1>;
+
+    /// The proximal step: `groups` moved toward zero by `thresholds` (`[structures, 1]`), reaching
+    /// exact zeros, or `None` where this penalty has no closed form for it.
+    fn shrink(&self, groups: Tensor<2>, thresholds: Tensor<2>) -> Option<Tensor<2>> {
+        let _ = (groups, thresholds);
+        None
+    }
+}

@@ -1,0 +1,117 @@
+//! A selection bound to the model it was made for.
+
+use crate::{Axis, CausalLm, CorpusProvenance, Error, Fingerprint, Scores, Selection};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The version of the plan's file format that this crate writes and reads.
+pub const PLAN_FORMAT: u32 = 1;
+
+/// Least, median and greatest score of one axis, so that a plan shows what it was based on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ScoreSummary {
+    /// The least score.
+    pub min: f64,
+    /// The median score.
+    pub median: f64,
+    /// The greatest score.
+    pub max: f64,
+    /// The greatest score among the structures that go.
+    pub max_removed: Option<f64>,
+}
+
+/// Which structures of one particular model go, written to disk as JSON and replayable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SlicePlan {
+    /// The file format's version, [`PLAN_FORMAT`].
+    pub format: u32,
+    /// The architecture of the model.
+    pub architecture: String,
+    /// The model the plan was made for.
+    pub fingerprint: Fingerprint,
+    /// The scorer's name.
+    pub criterion: String,
+    /// The seed of whatever was drawn.
+    pub seed: u64,
+    /// The data that scores were taken on, where there was any.
+    pub calibration: Option<CorpusProvenance>,
+    /// What the scores were like, per axis.
+    pub scores: BTreeMap<Axis, ScoreSummary>,
+    /// What goes.
+    pub selection: Selection,
+}
+
+impl SlicePlan {
+    /// Binds a selection to the model it was made for.
+    ///
+    /// # Errors
+    /// As [`Selection::check`].
+    pub fn new<M: CausalLm>(
+        model: &M,
+        criterion: &str,
+        seed: u64,
+        calibration: Option<CorpusProvenance>,
+        scores: &Scores,
+        selection: Selection,
+    ) -> Result<Self, Error> {
+        selection.check(&model.coupling())?;
+        let scores = scores.iter().map(|(axis, s)| (axis, summary(s, &selection, axis))).collect();
+        Ok(Self {
+            format: PLAN_FORMAT,
+            architecture: model.architecture().into(),
+            fingerprint: Fingerprint::of(model),
+            criterion: criterion.into(),
+            seed,
+            calibration,
+            scores,
+            selection,
+        })
+    }
+
+    /// Checks that this plan was made for `model`.
+    ///
+    /// # Errors
+    /// [`Error::PlanForAnotherModel`] where it was not, and those of [`Selection::check`].
+    pub fn check<M: CausalLm>(&self, model: &M) -> Result<(), Error> {
+        let found = Fingerprint::of(model);
+        if found != self.fingerprint {
+            return Err(Error::PlanForAnotherModel { expected: self.fingerprint.clone(), found });
+        }
+        self.selection.check(&model.coupling())
+    }
+
+    /// Reads a plan from JSON text; `path` is only named in errors.
+    ///
+    /// # Errors
+    /// [`Error::PlanUnreadable`] and [`Error::PlanFormat`].
+    pub fn from_json(text: &str, path: &Path) -> Result<Self, Error> {
+        let unreadable = |source| Error::PlanUnreadable { path: path.into(), source };
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let Version { format } = serde_json::from_str(text).map_err(unreadable)?;
+        if format != PLAN_FORMAT {
+            return Err(Error::PlanFormat { path: path.into(), found: format, expected: PLAN_FORMAT });
+        }
+        serde_json::from_str(text).map_err(unreadable)
+    }
+
+    /// The plan as JSON text.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a plan has only string keys and finite numbers")
+    }
+}
+
+fn summary(scores: &[f64], selection: &Selection, axis: Axis) -> ScoreSummary {
+    let mut sorted = scores.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let removed = selection.get(axis).map_or(&[][..], |s| s.removed());
+    ScoreSummary {
+        min: sorted.first().copied().unwrap_or(0.0),
+        median: sorted.get(sorted.len() / 2).copied().unwrap_or(0.0),
+        max: sorted.last().copied().unwrap_or(0.0),
+        max_removed: removed.iter().map(|&i| scores[i]).max_by(f64::total_cmp),
+    }
+}

@@ -1,0 +1,163 @@
+//! Which structures go and which stay.
+
+use crate::{Axis, CouplingMap, Error};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The structures of one axis that go; all others stay, in their order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawAxisSelection")]
+pub struct AxisSelection {
+    len: usize,
+    removed: Vec<usize>,
+}
+
+#[derive(Deserialize)]
+struct RawAxisSelection {
+    len: usize,
+    removed: Vec<usize>,
+}
+
+impl TryFrom<RawAxisSelection> for AxisSelection {
+    type Error = Error;
+
+    fn try_from(raw: RawAxisSelection) -> Result<Self, Error> {
+        Self::new(raw.len, raw.removed)
+    }
+}
+
+impl AxisSelection {
+    /// Checks a set of indices into an axis of `len` structures.
+    ///
+    /// # Errors
+    /// [`Error::SelectionIndex`] where an index is repeated or not below `len`, and
+    /// [`Error::SelectionEmpties`] where nothing would be left.
+    pub fn new(len: usize, mut removed: Vec<usize>) -> Result<Self, Error> {
+        removed.sort_unstable();
+        let repeated = removed.windows(2).find(|w| w[0] == w[1]).map(|w| w[0]);
+        if let Some(index) = repeated.or(removed.last().copied().filter(|&i| i >= len)) {
+            return Err(Error::SelectionIndex { index, len });
+        }
+        if removed.len() == len {
+            return Err(Error::SelectionEmpties { len });
+        }
+        Ok(Self { len, removed })
+    }
+
+    /// How many structures the axis has before slicing.
+    // A selection is never of an axis without structures, so `is_empty` would say nothing.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The indices that go, ascending.
+    pub fn removed(&self) -> &[usize] {
+        &self.removed
+    }
+
+    /// The indices that stay, ascending.
+    pub fn kept(&self) -> Vec<usize> {
+        let mut gone = vec![false; self.len];
+        self.removed.iter().for_each(|&i| gone[i] = true);
+        (0..self.len).filter(|&i| !gone[i]).collect()
+    }
+
+    /// How many structures stay.
+    pub fn kept_len(&self) -> usize {
+        self.len - self.removed.len()
+    }
+
+    /// Every index once, the ones that stay first (identity E1).
+    pub fn permutation(&self) -> Vec<usize> {
+        let mut order = self.kept();
+        order.extend_from_slice(&self.removed);
+        order
+    }
+
+    /// The same selection after [`AxisSelection::permutation`]: the last indices go.
+    #[must_use]
+    pub fn permuted(&self) -> Self {
+        Self { len: self.len, removed: (self.kept_len()..self.len).collect() }
+    }
+}
+
+/// Per axis, which structures go and which stay. Axes that are not named stay whole.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Selection {
+    axes: BTreeMap<Axis, AxisSelection>,
+}
+
+impl Selection {
+    /// A selection that removes nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one axis, replacing what was selected of it.
+    #[must_use]
+    pub fn with(mut self, axis: Axis, selection: AxisSelection) -> Self {
+        self.axes.insert(axis, selection);
+        self
+    }
+
+    /// What goes of one axis, where anything does.
+    pub fn get(&self, axis: Axis) -> Option<&AxisSelection> {
+        self.axes.get(&axis).filter(|s| !s.removed.is_empty())
+    }
+
+    /// Every axis that loses structures, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Axis, &AxisSelection)> {
+        self.axes.iter().filter(|(_, s)| !s.removed.is_empty()).map(|(a, s)| (*a, s))
+    }
+
+    /// Whether nothing is removed.
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// The same selection on a model whose axes were permuted to put what stays first.
+    #[must_use]
+    pub fn permuted(&self) -> Self {
+        Self { axes: self.axes.iter().map(|(a, s)| (*a, s.permuted())).collect() }
+    }
+
+    /// Checks that every selected axis exists in `map` with the length it was selected for.
+    ///
+    /// # Errors
+    /// [`Error::AxisNotInModel`] and [`Error::SelectionLength`].
+    pub fn check(&self, map: &CouplingMap) -> Result<(), Error> {
+        for (axis, selection) in self.iter() {
+            let expected = map.axis(axis)?.len;
+            if selection.len != expected {
+                let axis = axis.to_string();
+                return Err(Error::SelectionLength { axis, expected, found: selection.len });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_and_removed_share_out_the_axis() {
+        let selection = AxisSelection::new(5, vec![3, 0]).unwrap();
+        assert_eq!(selection.removed(), [0, 3]);
+        assert_eq!(selection.kept(), [1, 2, 4]);
+        assert_eq!(selection.permutation(), [1, 2, 4, 0, 3]);
+        assert_eq!(selection.permuted().removed(), [3, 4]);
+    }
+
+    #[test]
+    fn a_bad_index_in_a_file_is_an_error() {
+        for bad in
+            [r#"{"len":4,"removed":[4]}"#, r#"{"len":4,"removed":[1,1]}"#, r#"{"len":2,"removed":[0,1]}"#]
+        {
+            assert!(serde_json::from_str::<AxisSelection>(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Where an axis touches a parameter.
+
+use crate::Site;
+use serde::{Deserialize, Serialize};
+
+/// What a parameter does with an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Takes the axis's values in, as the columns of a projection do.
+    Reads,
+    /// Puts values on the axis, as the rows of a projection and biases do.
+    Writes,
+    /// Multiplies the axis elementwise, as the gains of a norm do.
+    Scales,
+}
+
+/// The part of a block a parameter belongs to; penalties weigh each part on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Component {
+    /// Query, key, value and output projections.
+    Attention,
+    /// The feed-forward network's projections.
+    Ffn,
+    /// Embeddings, norms and the head.
+    Rest,
+}
+
+/// One (parameter, dimension) that an axis touches.
+///
+/// Structure `i` of the axis owns the indices `i * block .. (i + 1) * block` of that dimension.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// The parameter's Hugging Face name.
+    pub parameter: String,
+    /// The dimension, counted in the Hugging Face layout (`[out, in]` for a linear layer).
+    pub dim: usize,
+    /// How many indices of that dimension one structure owns.
+    pub block: usize,
+    /// What the parameter does with the axis.
+    pub role: Role,
+    /// The part of the model the parameter belongs to.
+    pub component: Component,
+    /// The tap whose values a reading slot multiplies, where the model reports one.
+    pub site: Option<Site>,
+}
+
+impl Slot {
+    /// A slot of one index a structure, with no tap.
+    pub fn new(parameter: impl Into<String>, dim: usize, role: Role, component: Component) -> Self {
+        let parameter = parameter.into();
+        Self { parameter, dim, block: 1, role, component, site: None }
+    }
+
+    /// The same slot with `block` indices a structure.
+    #[must_use]
+    pub fn block(mut self, block: usize) -> Self {
+        self.block = block;
+        self
+    }
+
+    /// The same slot, multiplying what passes `site`.
+    #[must_use]
+    pub fn site(mut self, site: Site) -> Self {
+        self.site = Some(site);
+        self
+    }
+}

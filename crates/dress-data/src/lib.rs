@@ -1,0 +1,1 @@
+//! Text, JSON and JSONL corpora as blocks of tokens

@@ -1,0 +1,1 @@
+//! Perplexity and throughput of dense and pruned models

@@ -1,0 +1,1 @@
+//! Scorers: which structures of a model matter

@@ -1,0 +1,1 @@
+//! Model families in Burn, their checkpoints, tokenizer, KV cache and generation

@@ -1,0 +1,1 @@
+//! Selection, permutation and slicing: from scores to a smaller dense model

@@ -1,0 +1,1 @@
+//! Penalties over selected structures, and lambda schedules
