@@ -2,7 +2,8 @@
 
 use crate::{CouplingMap, Error, Forward, Selection, Site};
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{DType, Device, Int, Tensor};
 
 /// A decoder-only language model that can be scored, regularized and sliced.
 ///
@@ -85,6 +86,25 @@ pub trait CausalLm: Module {
         let hidden = self.hidden(tokens, pass);
         let seq = hidden.dims()[1];
         self.head(hidden.narrow(1, seq - 1, 1), pass)
+    }
+
+    /// Mean negative log-likelihood a token, in nats, of every token but the first of each row; the
+    /// softmax is in f32.
+    ///
+    /// # Shapes
+    /// - `tokens`: `[batch, seq]`; position `i` predicts `i + 1`, so `batch * (seq - 1)` targets count
+    /// - returns `[1]`
+    ///
+    /// # Panics
+    /// Where `seq < 2`: there is nothing to predict.
+    fn next_token_loss(&self, tokens: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<1> {
+        let [batch, seq] = tokens.dims();
+        assert!(seq >= 2, "a sequence of {seq} tokens has nothing to predict");
+        let targets = tokens.clone().narrow(1, 1, seq - 1).unsqueeze_dim::<3>(2);
+        let hidden = self.hidden(tokens, pass).narrow(1, 0, seq - 1);
+        let logits = self.head(hidden, pass).cast(DType::F32);
+        let likelihood = log_softmax(logits, 2).gather(2, targets);
+        likelihood.reshape([batch * (seq - 1)]).mean().neg()
     }
 
     /// The device the parameters are on.

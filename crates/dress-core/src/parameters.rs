@@ -89,6 +89,20 @@ impl NamePath {
     }
 }
 
+/// Gives values to the parameters of a module that was only declared.
+pub trait ParameterSource<E> {
+    /// The value of one parameter, of the given shape in memory.
+    ///
+    /// # Errors
+    /// Where there is none, or none that fits.
+    fn value<const D: usize>(
+        &mut self,
+        name: &str,
+        layout: Layout,
+        shape: [usize; D],
+    ) -> Result<Tensor<D>, E>;
+}
+
 struct Visiting<'a, V> {
     path: NamePath,
     visitor: &'a mut V,
@@ -132,6 +146,36 @@ impl<F: ParameterMapper> ModuleMapper for Mapping<'_, F> {
     }
 }
 
+struct Filling<'a, S, E> {
+    path: NamePath,
+    source: &'a mut S,
+    error: Option<E>,
+}
+
+impl<S: ParameterSource<E>, E> ModuleMapper for Filling<'_, S, E> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if self.error.is_some() {
+            return parameter;
+        }
+        let shape = parameter.lazy_shape().dims();
+        match self.source.value(&self.path.name(), self.path.layout(D), shape) {
+            Ok(value) => Param::initialized(parameter.id, value).set_require_grad(true),
+            Err(error) => {
+                self.error = Some(error);
+                parameter
+            }
+        }
+    }
+}
+
 /// Shows every float parameter of `module` to `visitor`.
 pub fn visit<M: Module>(module: &M, visitor: &mut impl ParameterVisitor) {
     module.visit(&mut Visiting { path: NamePath::default(), visitor });
@@ -141,6 +185,20 @@ pub fn visit<M: Module>(module: &M, visitor: &mut impl ParameterVisitor) {
 /// does whether a parameter is trained; the new values are leaves of the autodiff graph.
 pub fn map<M: Module>(module: M, mapper: &mut impl ParameterMapper) -> M {
     module.map(&mut Mapping { path: NamePath::default(), mapper })
+}
+
+/// Gives every float parameter of `module` the value that `source` has for it, without ever
+/// initializing the ones that were declared lazily. All of them can be trained.
+///
+/// # Errors
+/// The first that `source` returns.
+pub fn fill<M: Module, E>(module: M, source: &mut impl ParameterSource<E>) -> Result<M, E> {
+    let mut filling = Filling { path: NamePath::default(), source, error: None };
+    let module = module.map(&mut filling);
+    match filling.error {
+        Some(error) => Err(error),
+        None => Ok(module),
+    }
 }
 
 /// Name, shape and kind of every float parameter, in the module's order.

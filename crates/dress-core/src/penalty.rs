@@ -19,4 +19,11 @@ pub trait Penalty {
         let _ = (groups, thresholds);
         None
     }
+
+    /// The least thresholds at which one [`Penalty::shrink`] takes each structure to zero: the dual
+    /// norm of each row. `[structures, 1]`; `None` where `shrink` is.
+    fn thresholds_to_zero(&self, groups: Tensor<2>) -> Option<Tensor<2>> {
+        let _ = groups;
+        None
+    }
 }

@@ -1,1 +1,20 @@
-//! Text, JSON and JSONL corpora as blocks of tokens
+//! From files to blocks of tokens.
+//!
+//! [`Corpus`] reads plain text, JSONL and Alpaca-style JSON; [`Tokenizer`] is the checkpoint's own;
+//! [`evaluation_blocks`], [`calibration_blocks`] and [`training_blocks`] cut the text as perplexity,
+//! calibration and training from nothing want it. Every result carries the SHA-256 of the corpus and
+//! of the tokenizer.
+
+mod blocks;
+mod corpus;
+mod error;
+mod rows;
+mod sampling;
+mod sha256;
+mod tokenizer;
+
+pub use blocks::{BlockConfig, evaluation_blocks, training_blocks};
+pub use corpus::{Corpus, CorpusFormat};
+pub use error::Error;
+pub use sampling::{SampleConfig, calibration_blocks};
+pub use tokenizer::Tokenizer;

@@ -1,1 +1,8 @@
-//! Perplexity and throughput of dense and pruned models
+//! Evaluation of dense and pruned models: [`perplexity()`], exactly as the pruning papers report
+//! it, and how fast it went.
+
+mod error;
+mod perplexity;
+
+pub use error::Error;
+pub use perplexity::{PerplexityConfig, PerplexityReport, perplexity};

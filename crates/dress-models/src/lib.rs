@@ -1,1 +1,24 @@
-//! Model families in Burn, their checkpoints, tokenizer, KV cache and generation
+//! Model families for DReSS, in Burn.
+//!
+//! A family is a config, a thin composition of the shared [`blocks`] and a coupling map: see
+//! [`llama`]. [`AnyModel`] picks the family from `config.json`, [`checkpoint`] reads and writes
+//! Hugging Face directories, and [`generation`] continues a text.
+//!
+//! ```no_run
+//! use dress_models::{AnyModel, LoadConfig};
+//!
+//! let device = dress_core::device::parse("auto")?;
+//! let model = AnyModel::load("SmolLM2-135M-Instruct".as_ref(), &LoadConfig::default(), &device)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod any_model;
+pub mod blocks;
+pub mod checkpoint;
+mod error;
+pub mod generation;
+pub mod llama;
+
+pub use any_model::AnyModel;
+pub use checkpoint::{FloatType, LoadConfig, SaveConfig, SaveReport};
+pub use error::Error;

@@ -1,1 +1,20 @@
-//! Selection, permutation and slicing: from scores to a smaller dense model
+//! From scores to a smaller dense model.
+//!
+//! [`select`] turns scores into a selection at a ratio, [`permute`] moves what goes to the end of
+//! every axis (identity E1), [`slice()`] removes it (E2), [`mask`] zeroes it instead, and
+//! [`prune`] is the whole path: score, regularize, slice. None of them knows a model family: they
+//! see the coupling map's slots.
+
+mod error;
+mod mask;
+mod pipeline;
+mod reindex;
+mod select;
+mod slice;
+
+pub use error::Error;
+pub use mask::mask;
+pub use pipeline::{PruneConfig, PruneReport, Pruned, RegularizeConfig, prune};
+pub use reindex::permute;
+pub use select::{AxisTarget, select};
+pub use slice::{apply, slice};

@@ -1,1 +1,29 @@
-//! Penalties over selected structures, and lambda schedules
+//! Penalties over the structures that are about to go.
+//!
+//! A [`Regularizer`] knows, from a model's coupling map and a selection, which parts of which
+//! parameters are selected, and applies a [`dress_core::Penalty`] to them in one of two forms:
+//!
+//! - as a term of the loss, `L = L_LM + lambda * (L_att + L_ffn + L_rest)` (DReSS, arXiv 2501.17905),
+//!   each part with its own weight: [`Regularizer::penalty`];
+//! - as a proximal step after each optimizer step, which reaches exact zeros (Parikh and Boyd,
+//!   *Proximal Algorithms*, 2014): [`Regularizer::shrink`].
+//!
+//! The penalties, for the rows `w_g` that a slot keeps of structure `g`:
+//!
+//! | penalty | value | proximal step with threshold `t_g` |
+//! |---|---|---|
+//! | [`L1`] | sum of absolute values | `sign(w) * max(0, abs(w) - t_g)` |
+//! | [`L2`] | sum of squares | none that reaches zero |
+//! | [`Group`] | sum over `g` of the L2 norm of `w_g` | `w_g * max(0, 1 - t_g / norm(w_g))` |
+
+mod component_weights;
+mod error;
+mod penalties;
+mod regularizer;
+mod schedule;
+
+pub use component_weights::ComponentWeights;
+pub use error::Error;
+pub use penalties::{Group, L1, L2, PenaltyKind};
+pub use regularizer::{PenaltyTerms, Regularizer, SlotChoice, Thresholds};
+pub use schedule::Schedule;

@@ -1,0 +1,142 @@
+//! A whole text, cut into blocks.
+
+use crate::{Corpus, Error, Tokenizer};
+use dress_core::{Calibration, CorpusProvenance};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+/// How a text is cut for evaluation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockConfig {
+    /// Tokens a block.
+    pub seqlen: usize,
+    /// The most blocks, from the start of the text.
+    pub max_blocks: Option<usize>,
+    /// What stands between JSON rows; a plain text is taken as it is.
+    pub join: String,
+}
+
+impl BlockConfig {
+    /// Blocks of `seqlen` tokens over all of the text, JSON rows joined by an empty line.
+    pub fn new(seqlen: usize) -> Self {
+        Self { seqlen, max_blocks: None, join: "\n\n".into() }
+    }
+
+    /// The same with at most `max_blocks` blocks.
+    #[must_use]
+    pub fn max_blocks(mut self, max_blocks: Option<usize>) -> Self {
+        self.max_blocks = max_blocks;
+        self
+    }
+}
+
+/// Non-overlapping blocks of the whole text, tokenized once with the tokenizer's own special tokens
+/// (so that a BOS opens the first block only), the tail dropped: what the pruning papers measure
+/// perplexity on.
+///
+/// # Errors
+/// [`Error::BlockTooShort`], [`Error::ShorterThanOneBlock`] and [`Error::Tokenize`].
+pub fn evaluation_blocks(
+    corpus: &Corpus,
+    tokenizer: &Tokenizer,
+    config: &BlockConfig,
+) -> Result<Calibration, Error> {
+    let seqlen = config.seqlen;
+    if seqlen < 2 {
+        return Err(Error::BlockTooShort { seqlen });
+    }
+    let ids = tokenizer.encode(&corpus.text(&config.join), true)?;
+    if ids.len() < seqlen {
+        return Err(Error::ShorterThanOneBlock { path: corpus.path().into(), found: ids.len(), seqlen });
+    }
+    let blocks = ids.chunks_exact(seqlen).take(config.max_blocks.unwrap_or(usize::MAX));
+    let blocks: Vec<Vec<u32>> = blocks.map(<[u32]>::to_vec).collect();
+    let provenance = provenance(corpus, tokenizer, seqlen, blocks.len(), None, &config.join);
+    Ok(Calibration { blocks, provenance })
+}
+
+/// The same blocks in an order drawn by `seed`, to train a model from nothing.
+///
+/// # Errors
+/// As [`evaluation_blocks`].
+pub fn training_blocks(
+    corpus: &Corpus,
+    tokenizer: &Tokenizer,
+    seqlen: usize,
+    seed: u64,
+) -> Result<Calibration, Error> {
+    let mut training = evaluation_blocks(corpus, tokenizer, &BlockConfig::new(seqlen))?;
+    training.blocks.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    training.provenance.seed = Some(seed);
+    Ok(training)
+}
+
+pub(crate) fn provenance(
+    corpus: &Corpus,
+    tokenizer: &Tokenizer,
+    seqlen: usize,
+    blocks: usize,
+    seed: Option<u64>,
+    join: &str,
+) -> CorpusProvenance {
+    CorpusProvenance {
+        path: corpus.path().display().to_string(),
+        sha256: corpus.sha256().into(),
+        tokenizer_sha256: tokenizer.sha256().into(),
+        seqlen,
+        blocks,
+        seed,
+        join: join.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CorpusFormat;
+    use crate::tokenizer::tests::words;
+
+    fn corpus(text: &str) -> Corpus {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("corpus.txt");
+        std::fs::write(&path, text).unwrap();
+        Corpus::read(&path, CorpusFormat::Auto).unwrap()
+    }
+
+    #[test]
+    fn blocks_follow_each_other_and_the_tail_is_dropped() {
+        let blocks = evaluation_blocks(&corpus("w0 w1 w2\nw3 w4 w5 w6"), &words(), &BlockConfig::new(3)).unwrap();
+        assert_eq!(blocks.blocks, [[0, 2, 3], [4, 5, 6]]);
+        assert_eq!((blocks.provenance.blocks, blocks.provenance.seed), (2, None));
+        let first = BlockConfig::new(3).max_blocks(Some(1));
+        assert_eq!(evaluation_blocks(&corpus("w0 w1 w2 w3 w4 w5"), &words(), &first).unwrap().blocks.len(), 1);
+    }
+
+    #[test]
+    fn corpus_shorter_than_one_block_is_an_error() {
+        let error = evaluation_blocks(&corpus("w0 w1"), &words(), &BlockConfig::new(4)).unwrap_err().to_string();
+        assert!(error.contains("corpus.txt: 3 tokens") && error.contains("--seqlen"), "{error}");
+    }
+
+    #[test]
+    fn a_block_with_nothing_to_predict_is_an_error() {
+        let error = evaluation_blocks(&corpus("w0 w1"), &words(), &BlockConfig::new(1)).unwrap_err();
+        assert!(matches!(error, Error::BlockTooShort { seqlen: 1 }));
+    }
+
+    #[test]
+    fn training_blocks_are_the_same_blocks_shuffled_by_seed() {
+        let text = corpus(&"w0 w1 w2 w3 w4 w5 w6 w7 w8 w9 ".repeat(20));
+        let plain = evaluation_blocks(&text, &words(), &BlockConfig::new(7)).unwrap().blocks;
+        let drawn = |seed| training_blocks(&text, &words(), 7, seed).unwrap().blocks;
+        assert_ne!(drawn(1), plain);
+        assert_ne!(drawn(1), drawn(2));
+        assert_eq!(drawn(1), drawn(1));
+        let sorted = |mut blocks: Vec<Vec<u32>>| {
+            blocks.sort();
+            blocks
+        };
+        assert_eq!(sorted(drawn(1)), sorted(plain));
+    }
+}

@@ -1,0 +1,186 @@
+//! A file of text.
+
+use crate::{Error, rows, sha256};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// How a file holds its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CorpusFormat {
+    /// By the file's ending: `.jsonl` and `.json` as such, everything else as text.
+    #[default]
+    Auto,
+    /// Plain text, a row a line.
+    Text,
+    /// A JSON object a line.
+    Jsonl,
+    /// One array of JSON objects.
+    Json,
+}
+
+/// The text of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Corpus {
+    path: PathBuf,
+    sha256: String,
+    content: Content,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Content {
+    /// The file as it is.
+    Text(String),
+    /// The text of each row.
+    Rows(Vec<String>),
+}
+
+impl Corpus {
+    /// Reads a file. A byte-order mark is dropped; line ends stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::NotUtf8`], [`Error::Empty`], and for JSON [`Error::MalformedRow`] and
+    /// [`Error::UnknownRow`].
+    pub fn read(path: &Path, format: CorpusFormat) -> Result<Self, Error> {
+        let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
+        let sha256 = sha256::hex(&bytes);
+        let text = String::from_utf8(bytes).map_err(|error| Error::NotUtf8 {
+            path: path.into(),
+            offset: error.utf8_error().valid_up_to(),
+        })?;
+        let text = text.strip_prefix('\u{feff}').map(String::from).unwrap_or(text);
+        let content = match resolve(format, path) {
+            CorpusFormat::Jsonl => Content::Rows(read_lines(&text, path)?),
+            CorpusFormat::Json => Content::Rows(read_array(&text, path)?),
+            CorpusFormat::Text | CorpusFormat::Auto => Content::Text(text),
+        };
+        let corpus = Self { path: path.into(), sha256, content };
+        if corpus.rows().all(|row| row.trim().is_empty()) {
+            return Err(Error::Empty { path: path.into() });
+        }
+        Ok(corpus)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// SHA-256 of the file's bytes, in hexadecimal.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// The rows: a text's lines, or each JSON row's text.
+    pub fn rows(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match &self.content {
+            Content::Text(text) => Box::new(text.lines()),
+            Content::Rows(rows) => Box::new(rows.iter().map(String::as_str)),
+        }
+    }
+
+    /// The whole text: a text file as it is, JSON rows with `join` between them.
+    pub fn text(&self, join: &str) -> String {
+        match &self.content {
+            Content::Text(text) => text.clone(),
+            Content::Rows(rows) => rows.join(join),
+        }
+    }
+}
+
+fn resolve(format: CorpusFormat, path: &Path) -> CorpusFormat {
+    match (format, path.extension().and_then(|ending| ending.to_str())) {
+        (CorpusFormat::Auto, Some("jsonl")) => CorpusFormat::Jsonl,
+        (CorpusFormat::Auto, Some("json")) => CorpusFormat::Json,
+        (CorpusFormat::Auto, _) => CorpusFormat::Text,
+        (given, _) => given,
+    }
+}
+
+fn read_lines(text: &str, path: &Path) -> Result<Vec<String>, Error> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let parse = |(line, text): (usize, &str)| {
+        let malformed = |source| Error::MalformedRow { path: path.into(), row: line + 1, source };
+        row_text(&serde_json::from_str(text).map_err(malformed)?, line + 1, path)
+    };
+    lines.map(parse).collect()
+}
+
+fn read_array(text: &str, path: &Path) -> Result<Vec<String>, Error> {
+    let malformed = |source| Error::MalformedRow { path: path.into(), row: 1, source };
+    let rows: Vec<Map<String, Value>> = serde_json::from_str(text).map_err(malformed)?;
+    rows.iter().enumerate().map(|(index, row)| row_text(row, index + 1, path)).collect()
+}
+
+fn row_text(row: &Map<String, Value>, number: usize, path: &Path) -> Result<String, Error> {
+    rows::text(row).ok_or_else(|| {
+        let keys: Vec<String> = row.keys().map(|key| format!("`{key}`")).collect();
+        let found = if keys.is_empty() { "none".into() } else { keys.join(", ") };
+        Error::UnknownRow { path: path.into(), row: number, found }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &str, content: &[u8]) -> Result<Corpus, Error> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        Corpus::read(&path, CorpusFormat::Auto)
+    }
+
+    fn message(name: &str, content: &[u8]) -> String {
+        read(name, content).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_text_stays_as_it_is_and_is_named_by_its_bytes() {
+        let corpus = read("a.txt", b"one\r\n\ntwo\n").unwrap();
+        assert_eq!(corpus.text("|"), "one\r\n\ntwo\n");
+        assert_eq!(corpus.rows().collect::<Vec<_>>(), ["one", "", "two"]);
+        assert_eq!(corpus.sha256(), sha256::hex(b"one\r\n\ntwo\n"));
+        assert_eq!(sha256::hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+
+    #[test]
+    fn json_lines_and_arrays_give_the_same_rows() {
+        let lines = read("a.jsonl", b"{\"text\":\"one\"}\n\n{\"text\":\"two\"}\n").unwrap();
+        let array = read("a.json", b"[{\"text\":\"one\"},{\"text\":\"two\"}]").unwrap();
+        assert_eq!(lines.text(" "), "one two");
+        assert_eq!(array.text(" "), "one two");
+    }
+
+    #[test]
+    fn empty_corpus_is_an_error() {
+        for content in [&b""[..], b"\n \n", b"\xef\xbb\xbf"] {
+            let message = message("a.txt", content);
+            assert!(message.contains("a.txt") && message.contains("no text"), "{message}");
+        }
+        assert!(message("a.jsonl", b"{\"text\":\"\"}").contains("no text"));
+    }
+
+    #[test]
+    fn malformed_json_row_names_its_line() {
+        let message = message("a.jsonl", b"{\"text\":\"one\"}\n{\"text\":");
+        assert!(message.contains("a.jsonl") && message.contains("row 2"), "{message}");
+    }
+
+    #[test]
+    fn a_row_without_text_names_the_keys_it_has() {
+        let message = message("a.jsonl", b"{\"body\":\"one\"}");
+        assert!(message.contains("`body`") && message.contains("expected `text`"), "{message}");
+    }
+
+    #[test]
+    fn invalid_utf8_names_the_byte() {
+        let message = message("a.txt", b"abc\xff");
+        assert!(message.contains("byte 3") && message.contains("iconv"), "{message}");
+    }
+
+    #[test]
+    fn a_missing_file_is_an_error_that_names_it() {
+        let error = Corpus::read(Path::new("/nowhere/corpus.txt"), CorpusFormat::Auto).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/corpus.txt"));
+    }
+}

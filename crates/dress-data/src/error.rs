@@ -1,0 +1,87 @@
+//! What can go wrong with a corpus, and what to do about it.
+
+use std::path::PathBuf;
+
+/// Errors of reading and tokenizing text.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file that cannot be read.
+    #[error("{path}: cannot be read: {source}", path = .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file that is not UTF-8.
+    #[error("{path}: not UTF-8 from byte {offset} on; convert it first, for example with iconv", path = .path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The first byte that is not.
+        offset: usize,
+    },
+    /// A file without text.
+    #[error("{path}: there is no text in this corpus; give another file", path = .path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A row that is not JSON.
+    #[error("{path}: row {row} is not valid JSON: {source}; correct or delete it", path = .path.display())]
+    MalformedRow {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1.
+        row: usize,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// A row without text.
+    #[error("{path}: row {row} has the keys {found}; expected `text`, or `instruction` and `output` with or without `input`", path = .path.display())]
+    UnknownRow {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1.
+        row: usize,
+        /// The keys it has.
+        found: String,
+    },
+    /// Less text than one block.
+    #[error("{path}: {found} tokens are less than one block of {seqlen}; give a longer corpus or a smaller --seqlen", path = .path.display())]
+    ShorterThanOneBlock {
+        /// The file.
+        path: PathBuf,
+        /// The tokens there are.
+        found: usize,
+        /// The tokens a block needs.
+        seqlen: usize,
+    },
+    /// Blocks too short to predict anything in.
+    #[error("a block of {seqlen} tokens has nothing to predict; use a --seqlen of at least 2")]
+    BlockTooShort {
+        /// The tokens asked for.
+        seqlen: usize,
+    },
+    /// A directory without tokenizer.
+    #[error("{path}: no such file; copy the tokenizer.json of the published checkpoint there", path = .path.display())]
+    TokenizerMissing {
+        /// Where it was expected.
+        path: PathBuf,
+    },
+    /// A tokenizer that cannot be read.
+    #[error("{path}: not a tokenizer: {reason}; copy the tokenizer.json of the published checkpoint there", path = .path.display())]
+    TokenizerUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// What `tokenizers` says.
+        reason: String,
+    },
+    /// Text that the tokenizer refuses.
+    #[error("the tokenizer failed: {reason}")]
+    Tokenize {
+        /// What `tokenizers` says.
+        reason: String,
+    },
+}

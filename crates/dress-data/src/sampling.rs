@@ -1,0 +1,150 @@
+//! Blocks drawn from a text, for calibration.
+
+use crate::blocks::provenance;
+use crate::{Corpus, Error, Tokenizer};
+use dress_core::Calibration;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// How calibration blocks are drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampleConfig {
+    /// How many blocks.
+    pub samples: usize,
+    /// Tokens a block.
+    pub seqlen: usize,
+    /// Seed of the draw.
+    pub seed: u64,
+    /// What stands between two rows.
+    pub join: String,
+}
+
+impl Default for SampleConfig {
+    /// What SliceGPT, SparseGPT and Wanda calibrate on.
+    fn default() -> Self {
+        Self { samples: 128, seqlen: 2048, seed: 42, join: "\n\n".into() }
+    }
+}
+
+/// Blocks that each start at a row drawn at random and run over as many rows as it takes, joined
+/// by `join` and tokenized together with the tokenizer's own special tokens, cut to the length.
+/// Empty rows are dropped first, and only rows with enough text behind them are drawn as starts.
+///
+/// # Errors
+/// [`Error::BlockTooShort`], [`Error::ShorterThanOneBlock`] and [`Error::Tokenize`].
+pub fn calibration_blocks(
+    corpus: &Corpus,
+    tokenizer: &Tokenizer,
+    config: &SampleConfig,
+) -> Result<Calibration, Error> {
+    let seqlen = config.seqlen;
+    if seqlen < 2 {
+        return Err(Error::BlockTooShort { seqlen });
+    }
+    let rows: Vec<&str> = corpus.rows().filter(|row| !row.trim().is_empty()).collect();
+    let sampler = Sampler { tokenizer, rows: &rows, config };
+    let starts = sampler.usable_starts()?;
+    if starts == 0 {
+        let found = tokenizer.encode(&rows.join(&config.join), true)?.len();
+        return Err(Error::ShorterThanOneBlock { path: corpus.path().into(), found, seqlen });
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+    let draws = (0..config.samples).map(|_| rng.random_range(0..starts));
+    let blocks = draws.map(|start| sampler.block(start)).collect::<Result<Vec<_>, _>>()?;
+    let provenance =
+        provenance(corpus, tokenizer, seqlen, blocks.len(), Some(config.seed), &config.join);
+    Ok(Calibration { blocks, provenance })
+}
+
+struct Sampler<'a> {
+    tokenizer: &'a Tokenizer,
+    rows: &'a [&'a str],
+    config: &'a SampleConfig,
+}
+
+impl Sampler<'_> {
+    /// How many rows, from the first on, have a block's worth of text from themselves to the end.
+    fn usable_starts(&self) -> Result<usize, Error> {
+        let (mut low, mut high) = (0, self.rows.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.ids_from(middle)?.len() >= self.config.seqlen {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+
+    fn block(&self, start: usize) -> Result<Vec<u32>, Error> {
+        let mut ids = self.ids_from(start)?;
+        ids.truncate(self.config.seqlen);
+        Ok(ids)
+    }
+
+    /// The ids of the rows from `start` on, at least a block of them where there is that much text.
+    fn ids_from(&self, start: usize) -> Result<Vec<u32>, Error> {
+        let mut bytes = self.config.seqlen * 4;
+        loop {
+            let end = self.end_of(start, bytes);
+            // The last token of a text can change when more text follows: take one row more.
+            let ids = self.tokenizer.encode(&self.rows[start..end].join(&self.config.join), true)?;
+            if ids.len() > self.config.seqlen || end == self.rows.len() {
+                return Ok(ids);
+            }
+            bytes *= 2;
+        }
+    }
+
+    /// The row after the one in which `bytes` bytes from `start` on are reached.
+    fn end_of(&self, start: usize, bytes: usize) -> usize {
+        let (mut end, mut sum) = (start, 0);
+        while end < self.rows.len() && sum < bytes {
+            sum += self.rows[end].len() + self.config.join.len();
+            end += 1;
+        }
+        end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CorpusFormat;
+    use crate::tokenizer::tests::words;
+
+    fn corpus(text: &str) -> Corpus {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("corpus.txt");
+        std::fs::write(&path, text).unwrap();
+        Corpus::read(&path, CorpusFormat::Auto).unwrap()
+    }
+
+    fn config(samples: usize, seqlen: usize, seed: u64) -> SampleConfig {
+        SampleConfig { samples, seqlen, seed, ..SampleConfig::default() }
+    }
+
+    #[test]
+    fn blocks_run_over_rows_skip_empty_ones_and_repeat_for_the_same_seed() {
+        let text = corpus("w0 w1\n\nw2\nw3 w4\n \nw5 w6 w7\n");
+        let draw = |seed| calibration_blocks(&text, &words(), &config(8, 4, seed)).unwrap().blocks;
+        let allowed: [&[u32]; 4] = [&[0, 2, 3, 4], &[0, 4, 5, 6], &[0, 5, 6, 7], &[0, 7, 8, 9]];
+        assert!(draw(1).iter().all(|block| allowed.contains(&block.as_slice())), "{:?}", draw(1));
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+    }
+
+    #[test]
+    fn only_rows_with_enough_behind_them_are_starts() {
+        let text = corpus("w0 w1 w2\nw3\nw4\n");
+        let blocks = calibration_blocks(&text, &words(), &config(20, 5, 0)).unwrap().blocks;
+        assert!(blocks.iter().all(|block| block == &[0, 2, 3, 4, 5]));
+    }
+
+    #[test]
+    fn a_corpus_shorter_than_one_sample_is_an_error() {
+        let error = calibration_blocks(&corpus("w0 w1\nw2"), &words(), &config(1, 9, 0)).unwrap_err().to_string();
+        assert!(error.contains("4 tokens") && error.contains("block of 9"), "{error}");
+    }
+}

@@ -1,0 +1,116 @@
+//! The tokenizer of a checkpoint.
+
+use crate::{Error, sha256};
+use std::path::Path;
+
+/// A checkpoint's `tokenizer.json`.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    sha256: String,
+}
+
+impl Tokenizer {
+    /// Reads the `tokenizer.json` of a checkpoint's directory.
+    ///
+    /// # Errors
+    /// [`Error::TokenizerMissing`], [`Error::TokenizerUnreadable`] and [`Error::Io`].
+    pub fn from_directory(directory: &Path) -> Result<Self, Error> {
+        Self::from_file(&directory.join("tokenizer.json"))
+    }
+
+    /// Reads a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::from_directory`].
+    pub fn from_file(path: &Path) -> Result<Self, Error> {
+        if !path.exists() {
+            return Err(Error::TokenizerMissing { path: path.into() });
+        }
+        let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
+        Self::from_bytes(&bytes, path)
+    }
+
+    /// Reads the content of a `tokenizer.json`; `path` is only named in errors.
+    ///
+    /// # Errors
+    /// [`Error::TokenizerUnreadable`].
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, Error> {
+        let unreadable =
+            |error: tokenizers::Error| Error::TokenizerUnreadable { path: path.into(), reason: error.to_string() };
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(unreadable)?;
+        // A text is never cut or filled up here, whatever the file was last used for.
+        inner.with_padding(None).with_truncation(None).map_err(unreadable)?;
+        Ok(Self { inner, sha256: sha256::hex(bytes) })
+    }
+
+    /// The ids of a text, with the special tokens that the tokenizer itself adds, or without.
+    ///
+    /// # Errors
+    /// [`Error::Tokenize`].
+    pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>, Error> {
+        let encoded = self.inner.encode(text, add_special_tokens);
+        Ok(encoded.map_err(|error| Error::Tokenize { reason: error.to_string() })?.get_ids().to_vec())
+    }
+
+    /// The text of some ids, without special tokens.
+    ///
+    /// # Errors
+    /// [`Error::Tokenize`].
+    pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
+        self.inner.decode(ids, true).map_err(|error| Error::Tokenize { reason: error.to_string() })
+    }
+
+    /// The id of a token, such as `<|im_end|>`.
+    pub fn token_id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// How many tokens there are, added ones included.
+    pub fn vocab_size(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    /// SHA-256 of the tokenizer's file, in hexadecimal.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A tokenizer of the words `w0` to `w9`, that opens every text with `<s>`.
+    pub fn words() -> Tokenizer {
+        let vocab: Vec<String> = (0..10).map(|i| format!("\"w{i}\":{}", i + 2)).collect();
+        let json = format!(
+            r#"{{"version":"1.0","truncation":null,"padding":null,"added_tokens":[
+              {{"id":0,"content":"<s>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}}],
+              "normalizer":null,"pre_tokenizer":{{"type":"WhitespaceSplit"}},
+              "post_processor":{{"type":"TemplateProcessing","single":[{{"SpecialToken":{{"id":"<s>","type_id":0}}}},
+              {{"Sequence":{{"id":"A","type_id":0}}}}],"pair":[],"special_tokens":{{"<s>":{{"id":"<s>","ids":[0],"tokens":["<s>"]}}}}}},
+              "decoder":null,"model":{{"type":"WordLevel","vocab":{{"<s>":0,"<unk>":1,{}}},"unk_token":"<unk>"}}}}"#,
+            vocab.join(",")
+        );
+        Tokenizer::from_bytes(json.as_bytes(), Path::new("words.json")).unwrap()
+    }
+
+    #[test]
+    fn the_tokenizers_own_special_tokens_are_added_on_request() {
+        assert_eq!(words().encode("w0 w9 x", true).unwrap(), [0, 2, 11, 1]);
+        assert_eq!(words().encode("w0 w9 x", false).unwrap(), [2, 11, 1]);
+    }
+
+    #[test]
+    fn missing_tokenizer_is_an_error() {
+        let message = Tokenizer::from_directory(Path::new("/nowhere")).unwrap_err().to_string();
+        assert!(message.contains("/nowhere/tokenizer.json") && message.contains("copy"), "{message}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_tokenizer_is_an_error() {
+        let error = Tokenizer::from_bytes(b"{}", Path::new("t.json")).unwrap_err().to_string();
+        assert!(error.contains("t.json") && error.contains("not a tokenizer"), "{error}");
+    }
+}

@@ -1,0 +1,117 @@
+//! A model of whichever family its `config.json` says.
+
+use crate::checkpoint::{self, LoadConfig};
+use crate::llama::{LlamaConfig, LlamaForCausalLm};
+use crate::Error;
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor};
+use dress_core::{CausalLm, CouplingMap, Forward, Selection};
+use serde::Deserialize;
+use std::path::Path;
+
+/// The families this crate builds, by `model_type`.
+const MODEL_TYPES: &[&str] = &["llama"];
+
+/// A model of any family.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)]
+pub enum AnyModel {
+    /// LLaMA-2, LLaMA-3 and whatever else is `LlamaForCausalLM`.
+    Llama(LlamaForCausalLm),
+}
+
+#[derive(Deserialize)]
+struct ModelType {
+    model_type: Option<String>,
+}
+
+impl AnyModel {
+    /// Loads a Hugging Face directory.
+    ///
+    /// # Errors
+    /// [`Error::ModelType`] for a family that is not built, and those of
+    /// [`LlamaConfig::from_json`] and [`checkpoint::load`].
+    pub fn load(directory: &Path, config: &LoadConfig, device: &Device) -> Result<Self, Error> {
+        let (text, path) = checkpoint::read_config(directory)?;
+        let declared = Self::from_config(&text, &path, device)?;
+        checkpoint::load(declared, directory, config, device)
+    }
+
+    /// A model of the family and shape of a `config.json`, its weights not yet allocated.
+    ///
+    /// # Errors
+    /// As [`AnyModel::load`], of the configuration alone.
+    pub fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, Error> {
+        let unreadable = |source| Error::ConfigUnreadable { path: path.into(), source };
+        let found: ModelType = serde_json::from_str(text).map_err(unreadable)?;
+        match found.model_type.as_deref() {
+            Some("llama") => {
+                let config = LlamaConfig::from_json(text, path)?;
+                Ok(AnyModel::Llama(LlamaForCausalLm::new(config, device)))
+            }
+            other => Err(Error::ModelType {
+                path: path.into(),
+                found: other.unwrap_or("nothing").into(),
+                built: MODEL_TYPES.join(", "),
+            }),
+        }
+    }
+
+    /// The text of the model's `config.json`.
+    pub fn config_json(&self, torch_dtype: &str) -> String {
+        match self {
+            AnyModel::Llama(model) => model.config().to_json(torch_dtype),
+        }
+    }
+
+    /// Checks that stock software accepts the model's shape.
+    ///
+    /// # Errors
+    /// [`dress_core::Error::Shape`] with what would fit.
+    pub fn check_stock(&self) -> Result<(), dress_core::Error> {
+        match self {
+            AnyModel::Llama(model) => model.config().check_stock(),
+        }
+    }
+}
+
+/// Calls the same method of whichever family it is.
+macro_rules! each {
+    ($self:ident, $model:ident => $call:expr) => {
+        match $self {
+            AnyModel::Llama($model) => $call,
+        }
+    };
+}
+
+impl CausalLm for AnyModel {
+    fn architecture(&self) -> &str {
+        each!(self, model => model.architecture())
+    }
+    fn num_blocks(&self) -> usize {
+        each!(self, model => model.num_blocks())
+    }
+    fn vocab_size(&self) -> usize {
+        each!(self, model => model.vocab_size())
+    }
+    fn max_positions(&self) -> usize {
+        each!(self, model => model.max_positions())
+    }
+    fn coupling(&self) -> CouplingMap {
+        each!(self, model => model.coupling())
+    }
+    fn embed(&self, tokens: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<3> {
+        each!(self, model => model.embed(tokens, pass))
+    }
+    fn block(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+        each!(self, model => model.block(index, hidden, pass))
+    }
+    fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+        each!(self, model => model.head(hidden, pass))
+    }
+    fn resized(self, selection: &Selection) -> Result<Self, dress_core::Error> {
+        match self {
+            AnyModel::Llama(model) => model.resized(selection).map(AnyModel::Llama),
+        }
+    }
+}

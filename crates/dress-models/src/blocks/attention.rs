@@ -1,0 +1,165 @@
+//! Causal self-attention with grouped key/value heads and rotary positions.
+
+use super::rotary::{Rotary, rotate};
+use burn::module::Module;
+use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::tensor::activation::softmax;
+use burn::tensor::module::attention;
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Bool, DType, Device, Tensor};
+use dress_core::{Forward, Site};
+
+/// Shapes of an [`Attention`].
+#[derive(Debug, Clone)]
+pub struct AttentionConfig {
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Number of query heads.
+    pub num_attention_heads: usize,
+    /// Number of key/value heads; query heads share them in order.
+    pub num_key_value_heads: usize,
+    /// Width of one head, independent of `hidden_size`.
+    pub head_dim: usize,
+    /// Whether the query, key and value projections have biases.
+    pub bias: bool,
+    /// Whether the output projection has one.
+    pub output_bias: bool,
+    /// How queries and keys are rotated.
+    pub rotary: Rotary,
+    /// How weights start that are not loaded.
+    pub initializer: Initializer,
+}
+
+/// Grouped-query attention (arXiv 2305.13245). The number of heads follows from the weights, so
+/// that sliced projections need no further change.
+#[derive(Module, Debug)]
+pub struct Attention {
+    /// From the stream to the queries.
+    pub q_proj: Linear,
+    /// From the stream to the keys.
+    pub k_proj: Linear,
+    /// From the stream to the values.
+    pub v_proj: Linear,
+    /// From the heads back to the stream.
+    pub o_proj: Linear,
+    #[module(skip)]
+    head_dim: usize,
+    #[module(skip)]
+    rotary: Rotary,
+}
+
+impl AttentionConfig {
+    /// The attention, its weights allocated when first used.
+    pub fn init(&self, device: &Device) -> Attention {
+        let linear = |input, output, bias| {
+            let config = LinearConfig::new(input, output).with_bias(bias);
+            config.with_initializer(self.initializer.clone()).init(device)
+        };
+        let queries = self.num_attention_heads * self.head_dim;
+        let keys = self.num_key_value_heads * self.head_dim;
+        Attention {
+            q_proj: linear(self.hidden_size, queries, self.bias),
+            k_proj: linear(self.hidden_size, keys, self.bias),
+            v_proj: linear(self.hidden_size, keys, self.bias),
+            o_proj: linear(queries, self.hidden_size, self.output_bias),
+            head_dim: self.head_dim,
+            rotary: self.rotary.clone(),
+        }
+    }
+}
+
+impl Attention {
+    /// What the attention adds to the stream.
+    ///
+    /// # Shapes
+    /// - `input`: `[batch, seq, hidden_size]`, returned likewise
+    pub fn forward(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
+        let [batch, seq, _] = input.dims();
+        let tables = {
+            let (offset, device) = (pass.offset(), input.device());
+            pass.rotary(|| self.rotary.tables(offset, seq, &device))
+        };
+        let query = rotate(self.heads(&self.q_proj, input.clone()), tables.clone());
+        let key = rotate(self.heads(&self.k_proj, input.clone()), tables);
+        let value = self.heads(&self.v_proj, input);
+        let [key, value] = pass.cached(layer, key, value);
+        let mixed = causal_attention(query, key, value);
+        let width = mixed.dims()[1] * self.head_dim;
+        let mixed = mixed.swap_dims(1, 2).reshape([batch, seq, width]);
+        self.o_proj.forward(pass.pass(Site::Heads { layer }, mixed))
+    }
+
+    /// `[batch, seq, hidden_size]` projected to `[batch, heads, seq, head_dim]`.
+    fn heads(&self, projection: &Linear, input: Tensor<3>) -> Tensor<4> {
+        let [batch, seq, _] = input.dims();
+        let states = projection.forward(input);
+        let heads = states.dims()[2] / self.head_dim;
+        states.reshape([batch, seq, heads, self.head_dim]).swap_dims(1, 2)
+    }
+}
+
+/// Every query attends to the keys up to its own position; the last query is at the last key.
+///
+/// # Shapes
+/// - `query`: `[batch, heads, seq, head_dim]`, returned likewise
+/// - `key`, `value`: `[batch, kv_heads, keys, head_dim]` with `keys >= seq`
+fn causal_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
+    let (seq, keys) = (query.dims()[2], key.dims()[2]);
+    if query.is_autodiff() || seq == 1 {
+        grouped_attention(query, key, value)
+    } else {
+        let groups = query.dims()[1] / key.dims()[1];
+        let options = AttentionModuleOptions { is_causal: seq == keys, ..Default::default() };
+        let mask = (seq != keys).then(|| causal_mask(seq, keys, &query.device()).unsqueeze());
+        attention(query, repeat_heads(key, groups), repeat_heads(value, groups), mask, None, options)
+    }
+}
+
+/// Attention spelled out, the query heads of a group side by side, so that keys and values are
+/// never repeated. Scores and softmax are in f32.
+fn grouped_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
+    let [batch, heads, seq, head_dim] = query.dims();
+    let [_, kv_heads, keys, _] = key.dims();
+    let groups = heads / kv_heads;
+    let dtype = query.dtype();
+    let query = (query * (head_dim as f64).powf(-0.5)).reshape([batch, kv_heads, groups * seq, head_dim]);
+    let mut scores = query.matmul(key.swap_dims(2, 3)).cast(DType::F32);
+    if seq > 1 {
+        let mask = causal_mask(seq, keys, &scores.device()).repeat_dim(0, groups);
+        scores = scores.mask_fill(mask.unsqueeze(), f32::NEG_INFINITY);
+    }
+    softmax(scores, 3).cast(dtype).matmul(value).reshape([batch, heads, seq, head_dim])
+}
+
+/// True where query `i` of `seq` must not see key `j` of `keys`. `[seq, keys]`
+fn causal_mask(seq: usize, keys: usize, device: &Device) -> Tensor<2, Bool> {
+    Tensor::<2, Bool>::tril_mask([seq, keys], (keys - seq) as i64, device)
+}
+
+/// Each key/value head repeated for the query heads that share it.
+fn repeat_heads(states: Tensor<4>, groups: usize) -> Tensor<4> {
+    if groups == 1 {
+        return states;
+    }
+    let [batch, kv_heads, keys, head_dim] = states.dims();
+    let repeated = states.unsqueeze_dim::<5>(2).repeat_dim(2, groups);
+    repeated.reshape([batch, kv_heads * groups, keys, head_dim])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Distribution, Tolerance};
+
+    #[test]
+    fn the_fused_and_the_grouped_attention_agree() {
+        let device = Device::flex();
+        let random = |heads, seq| Tensor::<4>::random([2, heads, seq, 8], Distribution::Default, &device);
+        for (seq, keys) in [(5, 5), (3, 7)] {
+            let (query, key, value) = (random(6, seq), random(2, keys), random(2, keys));
+            let fused = causal_attention(query.clone(), key.clone(), value.clone());
+            let grouped = grouped_attention(query, key, value);
+            fused.into_data().assert_approx_eq::<f32>(&grouped.into_data(), Tolerance::absolute(1e-5));
+        }
+    }
+}

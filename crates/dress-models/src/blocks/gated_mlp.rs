@@ -1,0 +1,56 @@
+//! The feed-forward network of LLaMA.
+
+use burn::module::Module;
+use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::tensor::{Device, Tensor, activation::silu};
+use dress_core::{Forward, Site};
+
+/// Shapes of a [`GatedMlp`].
+#[derive(Debug, Clone)]
+pub struct GatedMlpConfig {
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Number of intermediate neurons.
+    pub intermediate_size: usize,
+    /// Whether the projections have biases.
+    pub bias: bool,
+    /// How weights start that are not loaded.
+    pub initializer: Initializer,
+}
+
+/// `down(silu(gate(x)) * up(x))` (SwiGLU, arXiv 2002.05202).
+#[derive(Module, Debug)]
+pub struct GatedMlp {
+    /// From the stream to the gate of each neuron.
+    pub gate_proj: Linear,
+    /// From the stream to the value of each neuron.
+    pub up_proj: Linear,
+    /// From the neurons back to the stream.
+    pub down_proj: Linear,
+}
+
+impl GatedMlpConfig {
+    /// The network, its weights allocated when first used.
+    pub fn init(&self, device: &Device) -> GatedMlp {
+        let linear = |input, output| {
+            let config = LinearConfig::new(input, output).with_bias(self.bias);
+            config.with_initializer(self.initializer.clone()).init(device)
+        };
+        GatedMlp {
+            gate_proj: linear(self.hidden_size, self.intermediate_size),
+            up_proj: linear(self.hidden_size, self.intermediate_size),
+            down_proj: linear(self.intermediate_size, self.hidden_size),
+        }
+    }
+}
+
+impl GatedMlp {
+    /// What the network adds to the stream.
+    ///
+    /// # Shapes
+    /// - `input`: `[batch, seq, hidden_size]`, returned likewise
+    pub fn forward(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
+        let gated = silu(self.gate_proj.forward(input.clone())) * self.up_proj.forward(input);
+        self.down_proj.forward(pass.pass(Site::Ffn { layer }, gated))
+    }
+}

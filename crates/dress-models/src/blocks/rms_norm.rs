@@ -1,0 +1,47 @@
+//! Root-mean-square normalization.
+
+use burn::module::{Module, Param, ParamId};
+use burn::tensor::{DType, Device, Tensor};
+
+/// `x / sqrt(mean(x^2) + epsilon) * weight`, its statistics in f32 whatever the model's type
+/// (Zhang and Sennrich 2019, arXiv 1910.07467).
+///
+/// Burn's own `RmsNorm` calls its gain `gamma`; this one has the checkpoints' name for it.
+#[derive(Module, Debug)]
+pub struct RmsNorm {
+    /// The gain. `[hidden_size]`
+    pub weight: Param<Tensor<1>>,
+    #[module(skip)]
+    epsilon: f64,
+}
+
+impl RmsNorm {
+    /// A norm of `width` channels with gains of one, allocated when first used.
+    pub fn new(width: usize, epsilon: f64, device: &Device) -> Self {
+        let ones = move |device: &Device, train: bool| Tensor::ones([width], device).set_require_grad(train);
+        let weight = Param::uninitialized(ParamId::new(), ones, device.clone(), true, [width].into());
+        Self { weight, epsilon }
+    }
+
+    /// Normalizes the last dimension.
+    ///
+    /// # Shapes
+    /// - `input`: `[batch, seq, hidden_size]`, returned likewise
+    pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        let dtype = input.dtype();
+        let wide = input.cast(DType::F32);
+        let mean_square = (wide.clone() * wide.clone()).mean_dim(2);
+        let normal = wide / (mean_square + self.epsilon).sqrt();
+        normal.cast(dtype) * self.weight.val().unsqueeze()
+    }
+
+    /// What is added to the mean square before the root.
+    pub fn epsilon(&self) -> f64 {
+        self.epsilon
+    }
+
+    /// Sets what is added to the mean square.
+    pub fn set_epsilon(&mut self, epsilon: f64) {
+        self.epsilon = epsilon;
+    }
+}

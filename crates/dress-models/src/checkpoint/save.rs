@@ -1,0 +1,194 @@
+//! From a model to files.
+
+use super::{FloatType, SafetensorsDirectory, Staging};
+use crate::{AnyModel, Error};
+use burn::module::Param;
+use burn::tensor::{Tensor, TensorData};
+use dress_core::parameters::{self, Layout, ParameterVisitor};
+use safetensors::tensor::View;
+use serde_json::json;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What a model's directory holds besides configuration and weights; copied as it is.
+const COMPANIONS: &[&str] = &[
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "generation_config.json",
+];
+
+/// How a checkpoint is saved.
+#[derive(Debug, Clone, Default)]
+pub struct SaveConfig {
+    /// The type of the numbers in the files; `None` keeps the source's, else f32.
+    pub dtype: Option<FloatType>,
+    /// The directory the model was loaded from: its tokenizer's files are copied, its type and
+    /// shard size kept.
+    pub source: Option<PathBuf>,
+    /// The most bytes of tensors a file, where more than one is wanted; `None` keeps the source's.
+    pub max_shard_bytes: Option<u64>,
+    /// Further files, by name, such as `dress.json`.
+    pub extra_files: Vec<(String, String)>,
+    /// Whether to replace what is there.
+    pub force: bool,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaveReport {
+    /// Bytes of tensors.
+    pub bytes: u64,
+    /// Safetensors files.
+    pub shards: usize,
+}
+
+/// Writes a model as a Hugging Face directory, beside its place and renamed when complete.
+///
+/// # Errors
+/// [`Error::OutputExists`], [`Error::Write`] (a full disk, say) and [`Error::Io`]; nothing is left
+/// behind. [`Error::Core`] where stock software would refuse the model's shape.
+pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveReport, Error> {
+    model.check_stock()?;
+    let staging = Staging::new(place, config.force)?;
+    let source = config.source.as_deref().map(SafetensorsDirectory::open).transpose()?;
+    let dtype = config.dtype.or(source.as_ref().and_then(|s| s.float_type())).unwrap_or_default();
+    let limit = config.max_shard_bytes.or(source.as_ref().and_then(|s| s.shard_bytes()));
+    let report = write_weights(model, staging.path(), dtype, limit.unwrap_or(u64::MAX))?;
+    write(&staging.path().join("config.json"), &model.config_json(dtype.torch_name()))?;
+    for (name, text) in &config.extra_files {
+        write(&staging.path().join(name), text)?;
+    }
+    if let Some(source) = &config.source {
+        copy_companions(source, staging.path())?;
+    }
+    staging.commit()?;
+    Ok(report)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text).map_err(Error::io(path, "cannot be written"))
+}
+
+fn copy_companions(source: &Path, to: &Path) -> Result<(), Error> {
+    for name in COMPANIONS {
+        let from = source.join(name);
+        if from.exists() {
+            fs::copy(&from, to.join(name)).map_err(Error::io(&from, "cannot be copied"))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_weights(
+    model: &AnyModel,
+    directory: &Path,
+    dtype: FloatType,
+    max_shard_bytes: u64,
+) -> Result<SaveReport, Error> {
+    let mut collect = Collect { dtype, outgoing: Vec::new() };
+    parameters::visit(model, &mut collect);
+    let shards = pack(collect.outgoing, max_shard_bytes);
+    let (count, mut index, mut total) = (shards.len(), BTreeMap::new(), 0);
+    for (number, shard) in shards.into_iter().enumerate() {
+        let name = shard_name(number, count);
+        let path = directory.join(&name);
+        total += shard.iter().map(|t| t.size() as u64).sum::<u64>();
+        index.extend(shard.iter().map(|t| (t.name.clone(), name.clone())));
+        let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+        let tensors = shard.iter().map(|t| (t.name.as_str(), t));
+        safetensors::serialize_to_file(tensors, Some(metadata), &path)
+            .map_err(|source| Error::Write { path: path.clone(), source })?;
+        fs::File::open(&path).and_then(|file| file.sync_all()).map_err(Error::io(&path, "cannot be synced"))?;
+    }
+    if count > 1 {
+        let index = json!({ "metadata": { "total_size": total }, "weight_map": index });
+        write(&directory.join("model.safetensors.index.json"), &format!("{index:#}"))?;
+    }
+    Ok(SaveReport { bytes: total, shards: count })
+}
+
+fn shard_name(number: usize, count: usize) -> String {
+    match count {
+        1 => "model.safetensors".into(),
+        _ => format!("model-{:05}-of-{count:05}.safetensors", number + 1),
+    }
+}
+
+/// Tensors in order, as many a shard as fit; one that is larger than a shard gets its own.
+fn pack(outgoing: Vec<Outgoing>, max_shard_bytes: u64) -> Vec<Vec<Outgoing>> {
+    let (mut shards, mut filled): (Vec<Vec<Outgoing>>, u64) = (Vec::new(), 0);
+    for tensor in outgoing {
+        let bytes = tensor.size() as u64;
+        match shards.last_mut() {
+            Some(shard) if filled.saturating_add(bytes) <= max_shard_bytes => {
+                shard.push(tensor);
+                filled += bytes;
+            }
+            _ => {
+                shards.push(vec![tensor]);
+                filled = bytes;
+            }
+        }
+    }
+    shards
+}
+
+/// A tensor that is turned into bytes only when its turn to be written comes.
+struct Outgoing {
+    name: String,
+    shape: Vec<usize>,
+    dtype: FloatType,
+    data: Box<dyn Fn() -> TensorData>,
+}
+
+impl Outgoing {
+    /// Bytes in the file.
+    fn size(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype.size()
+    }
+}
+
+impl View for &Outgoing {
+    fn dtype(&self) -> safetensors::Dtype {
+        self.dtype.safetensors()
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned((self.data)().as_bytes().to_vec())
+    }
+
+    fn data_len(&self) -> usize {
+        self.size()
+    }
+}
+
+struct Collect {
+    dtype: FloatType,
+    outgoing: Vec<Outgoing>,
+}
+
+impl ParameterVisitor for Collect {
+    fn visit<const D: usize>(&mut self, name: &str, layout: Layout, parameter: &Param<Tensor<D>>) {
+        let value = parameter.val().detach();
+        let shape = layout.shape(&value.dims());
+        let dtype = self.dtype.dtype();
+        let data = move || {
+            let value = value.clone();
+            let filed = if layout == Layout::Transposed { value.swap_dims(0, 1) } else { value };
+            filed.cast(dtype).into_data()
+        };
+        self.outgoing.push(Outgoing { name: name.into(), shape, dtype: self.dtype, data: Box::new(data) });
+    }
+}

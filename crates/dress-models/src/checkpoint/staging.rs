@@ -1,0 +1,80 @@
+//! Outputs that are either complete or not there.
+
+use crate::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A directory written beside its place and renamed when complete. Dropped before that, it is
+/// removed, and what was in its place before is untouched.
+#[derive(Debug)]
+pub struct Staging {
+    partial: PathBuf,
+    place: PathBuf,
+    replaces: bool,
+    committed: bool,
+}
+
+impl Staging {
+    /// Starts a directory that will be at `place`.
+    ///
+    /// # Errors
+    /// [`Error::OutputExists`] where something is there and `force` is not set, and
+    /// [`Error::Io`].
+    pub fn new(place: &Path, force: bool) -> Result<Self, Error> {
+        let replaces = place.exists();
+        if replaces && !force {
+            return Err(Error::OutputExists { path: place.into() });
+        }
+        let partial = beside(place, "partial");
+        if let Some(parent) = partial.parent() {
+            fs::create_dir_all(parent).map_err(Error::io(parent, "cannot be made"))?;
+        }
+        fs::create_dir(&partial).map_err(Error::io(&partial, "cannot be made"))?;
+        Ok(Self { partial, place: place.into(), replaces, committed: false })
+    }
+
+    /// The directory to write into.
+    pub fn path(&self) -> &Path {
+        &self.partial
+    }
+
+    /// Puts the directory in its place.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; what was in the place before is then still there.
+    pub fn commit(mut self) -> Result<(), Error> {
+        let old = beside(&self.place, "replaced");
+        if self.replaces {
+            fs::rename(&self.place, &old).map_err(Error::io(&self.place, "cannot be replaced"))?;
+        }
+        if let Err(source) = fs::rename(&self.partial, &self.place) {
+            if self.replaces {
+                let _ = fs::rename(&old, &self.place);
+            }
+            return Err(Error::io(&self.place, "cannot be put in its place")(source));
+        }
+        self.committed = true;
+        if self.replaces {
+            remove(&old).map_err(Error::io(&old, "the replaced output cannot be removed"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if !self.committed {
+            let _ = fs::remove_dir_all(&self.partial);
+        }
+    }
+}
+
+/// A hidden name beside `place` that no other process uses.
+fn beside(place: &Path, what: &str) -> PathBuf {
+    let name = place.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    place.with_file_name(format!(".{name}.{what}-{}", std::process::id()))
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}

@@ -1,0 +1,192 @@
+//! What can go wrong with a checkpoint, and what to do about it.
+
+use std::path::PathBuf;
+
+/// Errors of reading, building and writing models.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file that cannot be read or written.
+    #[error("{path}: {doing}: {source}", path = .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was tried, with the remedy where there is one.
+        doing: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A directory without `config.json`.
+    #[error("{path}: no such file; give the directory of a Hugging Face checkpoint (config.json, model.safetensors, tokenizer.json)", path = .path.display())]
+    ConfigMissing {
+        /// Where the file was expected.
+        path: PathBuf,
+    },
+    /// A `config.json` that is not JSON or lacks a key.
+    #[error("{path}: {source}; compare it with the config.json of the published checkpoint", path = .path.display())]
+    ConfigUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// A `config.json` that asks for something that is not built.
+    #[error("{path}: `{key}`: {reason}", path = .path.display())]
+    ConfigUnsupported {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// What it asks for and what there is.
+        reason: String,
+    },
+    /// A family that is not built.
+    #[error("{path}: model_type `{found}` is not supported; this version builds {built}", path = .path.display())]
+    ModelType {
+        /// The file.
+        path: PathBuf,
+        /// The family asked for.
+        found: String,
+        /// The families there are.
+        built: String,
+    },
+    /// A directory without weights.
+    #[error("{path}: no model.safetensors and no model.safetensors.index.json; download the safetensors weights of this checkpoint", path = .path.display())]
+    WeightsMissing {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A safetensors file whose header does not hold.
+    #[error("{path}: not a valid safetensors file: {source}; it is truncated or corrupt, download it again", path = .path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        source: safetensors::SafeTensorError,
+    },
+    /// An index that is not JSON or has no `weight_map`.
+    #[error("{path}: not a valid shard index: {source}; download it again", path = .path.display())]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// An index that names a file outside its directory.
+    #[error("{path}: shard `{shard}` is not a plain file name; download the index again", path = .path.display())]
+    IndexEscapes {
+        /// The index.
+        path: PathBuf,
+        /// The name.
+        shard: String,
+    },
+    /// A shard that is not there.
+    #[error("{shard}: this shard is missing, and model.safetensors.index.json places {count} tensors in it, `{first}` among them; download it", shard = .shard.display())]
+    ShardMissing {
+        /// The shard.
+        shard: PathBuf,
+        /// How many tensors it should hold.
+        count: usize,
+        /// One of them.
+        first: String,
+    },
+    /// Tensors that are in two shards, or not in the shard the index says.
+    #[error("{path}: the shards disagree with the index on {}; download the checkpoint again", .tensors.join(", "), path = .path.display())]
+    IndexDisagrees {
+        /// The index.
+        path: PathBuf,
+        /// The tensors, each with what is wrong.
+        tensors: Vec<String>,
+    },
+    /// Parameters without a tensor, or tensors without a parameter.
+    #[error("{path}: the tensors do not match the model of its config.json;{}{}", listing("missing", .missing), listing("unknown", .unknown), path = .path.display())]
+    Names {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Parameters that no file holds.
+        missing: Vec<String>,
+        /// Tensors that the model does not have.
+        unknown: Vec<String>,
+    },
+    /// A tensor of another shape.
+    #[error("{file}: {tensor}: expected {expected:?}, found {found:?}; was this checkpoint pruned? load it with its own config.json", file = .file.display())]
+    TensorShape {
+        /// The file.
+        file: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The shape that config.json asks for.
+        expected: Vec<usize>,
+        /// The shape in the file.
+        found: Vec<usize>,
+    },
+    /// A tensor of a type that is not read.
+    #[error("{file}: {tensor}: element type {found} is not read; convert the checkpoint to F32, F16 or BF16", file = .file.display())]
+    TensorType {
+        /// The file.
+        file: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The type in the file.
+        found: String,
+    },
+    /// A tensor with NaN or infinite numbers.
+    #[error("{file}: {tensor}: number {index} is {value}; the checkpoint is damaged (or overflowed in half precision), get another copy", file = .file.display())]
+    NotFinite {
+        /// The file.
+        file: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The first such number's index.
+        index: usize,
+        /// The number.
+        value: f32,
+    },
+    /// A result that would overwrite something.
+    #[error("{path}: already exists; choose another place, or give --force to replace it", path = .path.display())]
+    OutputExists {
+        /// The output directory.
+        path: PathBuf,
+    },
+    /// A safetensors file that could not be written.
+    #[error("{path}: writing the weights failed: {source}; nothing was left behind, free some space or choose another place", path = .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: safetensors::SafeTensorError,
+    },
+    /// A prompt that leaves no room, or is none.
+    #[error("a prompt of {prompt} tokens and {new} new ones: the prompt needs at least one, and this model has {positions} positions")]
+    PromptLength {
+        /// Tokens of the prompt.
+        prompt: usize,
+        /// Tokens asked for.
+        new: usize,
+        /// Positions of the model.
+        positions: usize,
+    },
+    /// Not a float type.
+    #[error("`{name}` is not a float type; use f32, f16 or bf16")]
+    FloatTypeName {
+        /// The name as given.
+        name: String,
+    },
+    /// An error of the shared vocabulary.
+    #[error(transparent)]
+    Core(#[from] dress_core::Error),
+}
+
+fn listing(what: &str, names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!(" {what}: {};", names.join(", ")) }
+}
+
+impl Error {
+    pub(crate) fn io(
+        path: impl Into<PathBuf>,
+        doing: &'static str,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, doing, source }
+    }
+}

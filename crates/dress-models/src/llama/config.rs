@@ -1,0 +1,281 @@
+//! `config.json` of a LLaMA checkpoint.
+
+use crate::Error;
+use crate::blocks::RopeScaling;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// The hyperparameters of a LLaMA checkpoint, by the names of its `config.json`.
+///
+/// Keys that pruning does not touch are kept as they were read, so that a result's `config.json`
+/// differs from its source's only in what changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LlamaConfig {
+    /// Tokens in the vocabulary.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Neurons of each feed-forward network.
+    pub intermediate_size: usize,
+    /// Number of blocks.
+    pub num_hidden_layers: usize,
+    /// Query heads of each block.
+    pub num_attention_heads: usize,
+    /// Key/value heads of each block.
+    pub num_key_value_heads: usize,
+    /// Width of a head, independent of `hidden_size`.
+    pub head_dim: usize,
+    /// Positions the model was trained for.
+    pub max_position_embeddings: usize,
+    /// Added to the mean square in every norm.
+    pub rms_norm_eps: f64,
+    /// Base of the rotary frequencies.
+    pub rope_theta: f64,
+    /// How the frequencies are stretched, if they are.
+    pub rope_scaling: Option<RopeScaling>,
+    /// Whether the head is the embedding, transposed.
+    pub tie_word_embeddings: bool,
+    /// Whether the attention's projections have biases.
+    pub attention_bias: bool,
+    /// Whether the feed-forward network's projections have biases.
+    pub mlp_bias: bool,
+    /// Standard deviation of weights that are trained from nothing.
+    pub initializer_range: f64,
+    raw: Map<String, Value>,
+}
+
+/// What is read of `config.json`, with the defaults of `transformers`.
+#[derive(Deserialize)]
+struct RawConfig {
+    vocab_size: usize,
+    hidden_size: usize,
+    intermediate_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    num_key_value_heads: Option<usize>,
+    head_dim: Option<usize>,
+    #[serde(default = "default_positions")]
+    max_position_embeddings: usize,
+    #[serde(default = "default_eps")]
+    rms_norm_eps: f64,
+    rope_theta: Option<f64>,
+    rope_scaling: Option<RawRope>,
+    rope_parameters: Option<RawRope>,
+    #[serde(default)]
+    tie_word_embeddings: bool,
+    #[serde(default)]
+    attention_bias: bool,
+    #[serde(default)]
+    mlp_bias: bool,
+    #[serde(default = "default_range")]
+    initializer_range: f64,
+    #[serde(default = "default_activation")]
+    hidden_act: String,
+}
+
+/// `rope_scaling` of published checkpoints, or `rope_parameters` as transformers 5 writes them.
+#[derive(Deserialize)]
+struct RawRope {
+    rope_theta: Option<f64>,
+    #[serde(alias = "type")]
+    rope_type: Option<String>,
+    factor: Option<f64>,
+    low_freq_factor: Option<f64>,
+    high_freq_factor: Option<f64>,
+    original_max_position_embeddings: Option<f64>,
+}
+
+fn default_positions() -> usize {
+    2048
+}
+fn default_eps() -> f64 {
+    1e-6
+}
+fn default_range() -> f64 {
+    0.02
+}
+fn default_activation() -> String {
+    "silu".into()
+}
+
+impl LlamaConfig {
+    /// Reads the text of a `config.json`; `path` is only named in errors.
+    ///
+    /// # Errors
+    /// [`Error::ConfigUnreadable`] where a key is missing or malformed, and
+    /// [`Error::ConfigUnsupported`] where it asks for something this family does not have.
+    pub fn from_json(text: &str, path: &Path) -> Result<Self, Error> {
+        let unreadable = |source| Error::ConfigUnreadable { path: path.into(), source };
+        let raw: Map<String, Value> = serde_json::from_str(text).map_err(unreadable)?;
+        let read: RawConfig = serde_json::from_str(text).map_err(unreadable)?;
+        Self::check(read, raw).map_err(|(key, reason)| Error::ConfigUnsupported {
+            path: path.into(),
+            key,
+            reason,
+        })
+    }
+
+    fn check(read: RawConfig, raw: Map<String, Value>) -> Result<Self, (&'static str, String)> {
+        if read.hidden_act != "silu" {
+            return Err(("hidden_act", format!("`{}` is not built, only `silu`", read.hidden_act)));
+        }
+        let heads = read.num_attention_heads;
+        let kv_heads = read.num_key_value_heads.unwrap_or(heads);
+        if heads == 0 || kv_heads == 0 || heads % kv_heads != 0 {
+            let reason = format!("{kv_heads} key/value heads cannot share {heads} query heads evenly");
+            return Err(("num_key_value_heads", reason));
+        }
+        let head_dim = read.head_dim.unwrap_or(read.hidden_size / heads);
+        if head_dim == 0 || head_dim % 2 != 0 {
+            return Err(("head_dim", format!("{head_dim} is not a positive even number")));
+        }
+        let positive = [read.vocab_size, read.hidden_size, read.intermediate_size, read.num_hidden_layers];
+        if positive.contains(&0) {
+            return Err(("hidden_size", "sizes and layers have to be at least 1".into()));
+        }
+        let rope = read.rope_parameters.as_ref().or(read.rope_scaling.as_ref());
+        let theta = rope.and_then(|r| r.rope_theta).or(read.rope_theta).unwrap_or(10_000.0);
+        Ok(Self {
+            vocab_size: read.vocab_size,
+            hidden_size: read.hidden_size,
+            intermediate_size: read.intermediate_size,
+            num_hidden_layers: read.num_hidden_layers,
+            num_attention_heads: heads,
+            num_key_value_heads: kv_heads,
+            head_dim,
+            max_position_embeddings: read.max_position_embeddings,
+            rms_norm_eps: read.rms_norm_eps,
+            rope_theta: theta,
+            rope_scaling: rope.map(RawRope::scaling).transpose()?.flatten(),
+            tie_word_embeddings: read.tie_word_embeddings,
+            attention_bias: read.attention_bias,
+            mlp_bias: read.mlp_bias,
+            initializer_range: read.initializer_range,
+            raw,
+        })
+    }
+
+    /// The text of a `config.json` that stock software reads, with the element type of the
+    /// weights beside it.
+    pub fn to_json(&self, torch_dtype: &str) -> String {
+        let mut raw = self.raw.clone();
+        let mut set = |key: &str, value: Value| {
+            raw.insert(key.into(), value);
+        };
+        set("hidden_size", json!(self.hidden_size));
+        set("intermediate_size", json!(self.intermediate_size));
+        set("num_hidden_layers", json!(self.num_hidden_layers));
+        set("num_attention_heads", json!(self.num_attention_heads));
+        set("num_key_value_heads", json!(self.num_key_value_heads));
+        set("head_dim", json!(self.head_dim));
+        set("rms_norm_eps", json!(self.rms_norm_eps));
+        set("tie_word_embeddings", json!(self.tie_word_embeddings));
+        let dtype_key = if self.raw.contains_key("dtype") { "dtype" } else { "torch_dtype" };
+        set(dtype_key, json!(torch_dtype));
+        serde_json::to_string_pretty(&Value::Object(raw)).expect("a map with string keys is JSON")
+    }
+
+    /// Query heads that share one key/value head.
+    pub fn heads_per_group(&self) -> usize {
+        self.num_attention_heads / self.num_key_value_heads
+    }
+
+    /// Checks that stock `transformers` accepts this shape: its `LlamaConfig` wants the width to be
+    /// a multiple of the head count, even where `head_dim` is given.
+    ///
+    /// # Errors
+    /// [`dress_core::Error::Shape`] with the nearest widths that fit.
+    pub fn check_stock(&self) -> Result<(), dress_core::Error> {
+        let (width, heads) = (self.hidden_size, self.num_attention_heads);
+        if width.is_multiple_of(heads) {
+            return Ok(());
+        }
+        let (below, above) = (width / heads * heads, width.div_ceil(heads) * heads);
+        let reason = format!(
+            "hidden_size {width} is not a multiple of num_attention_heads {heads}, which stock transformers \
+             refuses; the nearest widths that fit are {below} and {above}"
+        );
+        Err(dress_core::Error::Shape { architecture: "LlamaForCausalLM".into(), reason })
+    }
+}
+
+impl RawRope {
+    fn scaling(&self) -> Result<Option<RopeScaling>, (&'static str, String)> {
+        let need = |value: Option<f64>, name: &str| {
+            value.ok_or_else(|| ("rope_scaling", format!("`{name}` is missing")))
+        };
+        match self.rope_type.as_deref() {
+            None | Some("default") => Ok(None),
+            Some("linear") => Ok(Some(RopeScaling::Linear { factor: need(self.factor, "factor")? })),
+            Some("llama3") => Ok(Some(RopeScaling::Llama3 {
+                factor: need(self.factor, "factor")?,
+                low_freq_factor: need(self.low_freq_factor, "low_freq_factor")?,
+                high_freq_factor: need(self.high_freq_factor, "high_freq_factor")?,
+                original_max_position_embeddings: need(
+                    self.original_max_position_embeddings,
+                    "original_max_position_embeddings",
+                )?,
+            })),
+            Some(other) => {
+                let reason = format!("type `{other}` is not built, only `default`, `linear` and `llama3`");
+                Err(("rope_scaling", reason))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LLAMA3: &str = r#"{"model_type":"llama","vocab_size":128256,"hidden_size":4096,
+        "intermediate_size":14336,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,
+        "rope_theta":500000.0,"rms_norm_eps":1e-5,"max_position_embeddings":131072,"bos_token_id":128000,
+        "rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,
+        "original_max_position_embeddings":8192}}"#;
+
+    fn read(text: &str) -> Result<LlamaConfig, Error> {
+        LlamaConfig::from_json(text, Path::new("config.json"))
+    }
+
+    #[test]
+    fn published_and_transformers_5_configs_mean_the_same() {
+        let published = read(LLAMA3).unwrap();
+        assert_eq!(published.head_dim, 128);
+        let moved = LLAMA3
+            .replace(r#""rope_theta":500000.0,"#, "")
+            .replace(r#""rope_scaling":{"#, r#""rope_parameters":{"rope_theta":500000.0,"#);
+        let v5 = read(&moved).unwrap();
+        assert_eq!((v5.rope_theta, v5.rope_scaling), (published.rope_theta, published.rope_scaling));
+    }
+
+    #[test]
+    fn writing_keeps_what_pruning_does_not_touch() {
+        let mut config = read(LLAMA3).unwrap();
+        config.hidden_size = 3072;
+        let written: Value = serde_json::from_str(&config.to_json("bfloat16")).unwrap();
+        assert_eq!(written["bos_token_id"], 128000);
+        assert_eq!(written["hidden_size"], 3072);
+        assert_eq!(written["head_dim"], 128);
+        assert_eq!(written["torch_dtype"], "bfloat16");
+    }
+
+    #[test]
+    fn a_missing_key_and_an_unbuilt_feature_are_errors_that_name_it() {
+        let missing = read(r#"{"vocab_size": 3}"#).unwrap_err().to_string();
+        assert!(missing.contains("config.json") && missing.contains("hidden_size"), "{missing}");
+        let gelu = read(&LLAMA3.replace(r#""model_type""#, r#""hidden_act":"gelu","model_type""#));
+        assert!(gelu.unwrap_err().to_string().contains("hidden_act"));
+        let yarn = read(&LLAMA3.replace("llama3", "yarn")).unwrap_err().to_string();
+        assert!(yarn.contains("yarn") && yarn.contains("rope_scaling"), "{yarn}");
+    }
+
+    #[test]
+    fn a_width_stock_software_refuses_names_the_nearest_that_fit() {
+        let mut config = read(LLAMA3).unwrap();
+        config.hidden_size = 3080;
+        let message = config.check_stock().unwrap_err().to_string();
+        assert!(message.contains("3072") && message.contains("3104"), "{message}");
+    }
+}

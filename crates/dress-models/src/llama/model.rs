@@ -1,0 +1,194 @@
+//! The LLaMA decoder, composed of the shared blocks.
+
+use super::{LlamaConfig, coupling};
+use crate::blocks::{Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary};
+use burn::module::Module;
+use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
+use burn::tensor::{Device, Int, Tensor};
+use dress_core::{Axis, AxisKind, CausalLm, CouplingMap, Error, Forward, Selection, Site};
+
+/// A LLaMA language model; parameter paths are those of its checkpoints.
+#[derive(Module, Debug)]
+pub struct LlamaForCausalLm {
+    /// Everything below the head.
+    pub model: LlamaModel,
+    /// The head, where it is not the embedding.
+    pub lm_head: Option<Linear>,
+    #[module(skip)]
+    config: LlamaConfig,
+}
+
+/// Embedding, blocks and final norm.
+#[derive(Module, Debug)]
+pub struct LlamaModel {
+    /// From tokens to the stream.
+    pub embed_tokens: Embedding,
+    /// The blocks.
+    pub layers: Vec<LlamaDecoderLayer>,
+    /// The norm before the head.
+    pub norm: RmsNorm,
+}
+
+/// One block: attention, then the feed-forward network, each behind its norm.
+#[derive(Module, Debug)]
+pub struct LlamaDecoderLayer {
+    /// The norm before the attention.
+    pub input_layernorm: RmsNorm,
+    /// The attention.
+    pub self_attn: Attention,
+    /// The norm before the feed-forward network.
+    pub post_attention_layernorm: RmsNorm,
+    /// The feed-forward network.
+    pub mlp: GatedMlp,
+}
+
+impl LlamaForCausalLm {
+    /// A model of this configuration. Weights are drawn from a normal distribution of
+    /// `initializer_range` when first used, and never where a checkpoint fills them.
+    pub fn new(config: LlamaConfig, device: &Device) -> Self {
+        let initializer = Initializer::Normal { mean: 0.0, std: config.initializer_range };
+        let embedding = EmbeddingConfig::new(config.vocab_size, config.hidden_size);
+        let head = LinearConfig::new(config.hidden_size, config.vocab_size).with_bias(false);
+        let layers = (0..config.num_hidden_layers).map(|_| LlamaDecoderLayer::new(&config, device));
+        let model = LlamaModel {
+            embed_tokens: embedding.with_initializer(initializer.clone()).init(device),
+            layers: layers.collect(),
+            norm: RmsNorm::new(config.hidden_size, config.rms_norm_eps, device),
+        };
+        let untied = !config.tie_word_embeddings;
+        Self { model, lm_head: untied.then(|| head.with_initializer(initializer).init(device)), config }
+    }
+
+    /// The configuration, as it is after slicing.
+    pub fn config(&self) -> &LlamaConfig {
+        &self.config
+    }
+
+    fn set_epsilon(&mut self, epsilon: f64) {
+        self.config.rms_norm_eps = epsilon;
+        self.model.norm.set_epsilon(epsilon);
+        for layer in &mut self.model.layers {
+            layer.input_layernorm.set_epsilon(epsilon);
+            layer.post_attention_layernorm.set_epsilon(epsilon);
+        }
+    }
+
+    /// The number of structures every block keeps of one kind of axis, if any loses some.
+    fn uniform(&self, selection: &Selection, kind: AxisKind) -> Result<Option<usize>, Error> {
+        let axis = |layer| if kind == AxisKind::Ffn { Axis::Ffn { layer } } else { Axis::Heads { layer } };
+        let kept = |layer| selection.get(axis(layer)).map(|s| s.kept_len());
+        let first = kept(0);
+        match (1..self.num_blocks()).find(|&layer| kept(layer) != first) {
+            None => Ok(first),
+            Some(layer) => Err(Error::Shape {
+                architecture: self.architecture().into(),
+                reason: format!(
+                    "block {layer} keeps another number of {kind} than block 0, and config.json has one \
+                     number for all; remove the same number in every block"
+                ),
+            }),
+        }
+    }
+}
+
+impl LlamaDecoderLayer {
+    fn new(config: &LlamaConfig, device: &Device) -> Self {
+        let initializer = Initializer::Normal { mean: 0.0, std: config.initializer_range };
+        let attention = AttentionConfig {
+            hidden_size: config.hidden_size,
+            num_attention_heads: config.num_attention_heads,
+            num_key_value_heads: config.num_key_value_heads,
+            head_dim: config.head_dim,
+            bias: config.attention_bias,
+            output_bias: config.attention_bias,
+            rotary: Rotary::new(config.head_dim, config.rope_theta, config.rope_scaling),
+            initializer: initializer.clone(),
+        };
+        let mlp = GatedMlpConfig {
+            hidden_size: config.hidden_size,
+            intermediate_size: config.intermediate_size,
+            bias: config.mlp_bias,
+            initializer,
+        };
+        let norm = || RmsNorm::new(config.hidden_size, config.rms_norm_eps, device);
+        Self {
+            input_layernorm: norm(),
+            self_attn: attention.init(device),
+            post_attention_layernorm: norm(),
+            mlp: mlp.init(device),
+        }
+    }
+
+    fn forward(&self, hidden: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
+        let input = self.input_layernorm.forward(hidden.clone());
+        let input = pass.pass(Site::AttentionInput { layer }, input);
+        let hidden = hidden + self.self_attn.forward(input, layer, pass);
+        let input = self.post_attention_layernorm.forward(hidden.clone());
+        let input = pass.pass(Site::FfnInput { layer }, input);
+        hidden + self.mlp.forward(input, layer, pass)
+    }
+}
+
+/// The logits of a head that is the embedding. As one product of two matrices, in which backends
+/// read the embedding transposed without a copy.
+fn tied_head(hidden: Tensor<3>, embedding: Tensor<2>) -> Tensor<3> {
+    let [batch, seq, width] = hidden.dims();
+    let vocab_size = embedding.dims()[0];
+    let logits = hidden.reshape([batch * seq, width]).matmul(embedding.transpose());
+    logits.reshape([batch, seq, vocab_size])
+}
+
+impl CausalLm for LlamaForCausalLm {
+    fn architecture(&self) -> &str {
+        "LlamaForCausalLM"
+    }
+
+    fn num_blocks(&self) -> usize {
+        self.model.layers.len()
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.config.vocab_size
+    }
+
+    fn max_positions(&self) -> usize {
+        self.config.max_position_embeddings
+    }
+
+    fn coupling(&self) -> CouplingMap {
+        coupling::coupling(&self.config)
+    }
+
+    fn embed(&self, tokens: Tensor<2, Int>, _pass: &mut Forward<'_>) -> Tensor<3> {
+        self.model.embed_tokens.forward(tokens)
+    }
+
+    fn block(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+        self.model.layers[index].forward(hidden, index, pass)
+    }
+
+    fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+        let hidden = pass.pass(Site::HeadInput, self.model.norm.forward(hidden));
+        match &self.lm_head {
+            Some(head) => head.forward(hidden),
+            None => tied_head(hidden, self.model.embed_tokens.weight.val()),
+        }
+    }
+
+    fn resized(mut self, selection: &Selection) -> Result<Self, Error> {
+        if let Some(residual) = selection.get(Axis::Residual) {
+            let kept = residual.kept_len();
+            let epsilon = self.config.rms_norm_eps * residual.len() as f64 / kept as f64;
+            self.config.hidden_size = kept;
+            self.set_epsilon(epsilon);
+        }
+        if let Some(kept) = self.uniform(selection, AxisKind::Ffn)? {
+            self.config.intermediate_size = kept;
+        }
+        if let Some(kept) = self.uniform(selection, AxisKind::Heads)? {
+            self.config.num_attention_heads = kept * self.config.heads_per_group();
+            self.config.num_key_value_heads = kept;
+        }
+        Ok(self)
+    }
+}

@@ -1,0 +1,46 @@
+//! What can go wrong while pruning.
+
+/// Errors of selecting, regularizing and slicing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An axis that was to be selected from has no scores.
+    #[error("axis `{axis}` was not scored; score it before selecting from it")]
+    NotScored {
+        /// The axis.
+        axis: String,
+    },
+    /// Scores of another length than the axis.
+    #[error("axis `{axis}` has {expected} structures and {found} scores; score this model itself")]
+    ScoreCount {
+        /// The axis.
+        axis: String,
+        /// Structures of the axis.
+        expected: usize,
+        /// Scores given.
+        found: usize,
+    },
+    /// A ratio so small that nothing goes.
+    #[error("ratio {ratio} of axis `{axis}` removes nothing: it has {len} structures and keeps a multiple of {step}; raise the ratio to at least {least:.4} or lower the tile")]
+    RemovesNothing {
+        /// The kind of axis.
+        axis: String,
+        /// The ratio asked for.
+        ratio: f64,
+        /// Structures of the axis.
+        len: usize,
+        /// What the kept count has to be a multiple of.
+        step: usize,
+        /// The least ratio that removes something.
+        least: f64,
+    },
+    /// An error of the shared vocabulary.
+    #[error(transparent)]
+    Core(#[from] dress_core::Error),
+    /// An error of setting up the penalty.
+    #[error(transparent)]
+    Regularize(#[from] dress_regularize::Error),
+    /// An error of training.
+    #[error(transparent)]
+    Train(#[from] dress_train::Error),
+}

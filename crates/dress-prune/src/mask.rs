@@ -1,0 +1,44 @@
+//! Zeroing structures where they are.
+
+use dress_core::burn::tensor::{DType, Tensor, TensorData};
+use dress_core::parameters::{self, Layout, ParameterMapper};
+use dress_core::{CausalLm, Error, Role, Selection};
+use std::collections::HashMap;
+
+/// Zeroes the selected structures in every parameter that writes them, biases included. The
+/// shapes stay: this is the model that slicing has to equal.
+///
+/// # Errors
+/// Those of [`Selection::check`].
+pub fn mask<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error> {
+    let map = model.coupling();
+    selection.check(&map)?;
+    let mut mask = Mask::default();
+    for (axis, chosen) in selection.iter() {
+        for slot in map.axis(axis)?.slots.iter().filter(|slot| slot.role == Role::Writes) {
+            let mut keep = vec![1.0f32; chosen.len() * slot.block];
+            chosen.removed().iter().for_each(|&i| keep[i * slot.block..(i + 1) * slot.block].fill(0.0));
+            mask.keep.entry(slot.parameter.clone()).or_default().push((slot.dim, keep));
+        }
+    }
+    Ok(parameters::map(model, &mut mask))
+}
+
+#[derive(Default)]
+struct Mask {
+    keep: HashMap<String, Vec<(usize, Vec<f32>)>>,
+}
+
+impl ParameterMapper for Mask {
+    fn map<const D: usize>(&mut self, name: &str, layout: Layout, mut value: Tensor<D>) -> Tensor<D> {
+        for (dim, keep) in self.keep.get(name).into_iter().flatten() {
+            let mut shape = [1; D];
+            shape[layout.dim(*dim)] = keep.len();
+            let data = TensorData::new(keep.clone(), shape);
+            let keep: Tensor<D> = Tensor::from_data(data, (&value.device(), DType::F32));
+            let dtype = value.dtype();
+            value = value * keep.cast(dtype);
+        }
+        value
+    }
+}

@@ -1,0 +1,155 @@
+//! The whole path: score, regularize, slice.
+
+use crate::{AxisTarget, Error, permute, select, slice};
+use dress_core::burn::tensor::DType;
+use dress_core::{Calibration, CausalLm, Forward, NoTap, Progress, Scorer, Selection, SlicePlan};
+use dress_regularize::{ComponentWeights, PenaltyKind, Regularizer, Schedule, SlotChoice};
+use dress_train::{CurvePoint, PenaltyForm, SelectedPenalty, TrainConfig, train};
+use serde::{Deserialize, Serialize};
+
+/// What goes, and how it is prepared.
+#[derive(Debug, Clone)]
+pub struct PruneConfig {
+    /// How much of which axes goes.
+    pub targets: Vec<AxisTarget>,
+    /// The regularization before slicing; without it, structures are cut as they are.
+    pub regularize: Option<RegularizeConfig>,
+    /// Seed of whatever is drawn, recorded in the plan.
+    pub seed: u64,
+}
+
+/// The regularization phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RegularizeConfig {
+    /// The penalty.
+    pub penalty: PenaltyKind,
+    /// How it acts.
+    pub form: PenaltyForm,
+    /// Its strength, see [`SelectedPenalty::lambda`].
+    pub lambda: f64,
+    /// How the strength changes over the run.
+    pub schedule: Schedule,
+    /// How much attention, feed-forward and other parameters count.
+    pub weights: ComponentWeights,
+    /// Which slots of the selected structures it acts on.
+    pub slots: SlotChoice,
+    /// The optimizer's settings.
+    pub train: TrainConfig,
+}
+
+impl Default for RegularizeConfig {
+    /// What did best of what was tried on SmolLM2-135M at 25% width; `docs/regularize.md` has the table.
+    fn default() -> Self {
+        Self {
+            penalty: PenaltyKind::Group,
+            form: PenaltyForm::Proximal,
+            lambda: 5.0,
+            schedule: Schedule::Constant,
+            weights: ComponentWeights::default(),
+            slots: SlotChoice::All,
+            train: TrainConfig::default(),
+        }
+    }
+}
+
+/// A smaller model with the plan that made it.
+#[derive(Debug)]
+pub struct Pruned<M> {
+    /// The sliced model.
+    pub model: M,
+    /// What went, replayable on the original checkpoint.
+    pub plan: SlicePlan,
+    /// What happened on the way.
+    pub report: PruneReport,
+}
+
+/// What happened on the way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PruneReport {
+    /// One point a regularization step, empty without regularization.
+    pub curve: Vec<CurvePoint>,
+    /// How far slicing moved the logits of the first calibration block: the L2 norm of the
+    /// difference over that of the logits before. Zero up to rounding where everything that was
+    /// selected had gone to zero; absent without calibration data.
+    pub slicing_error: Option<f64>,
+}
+
+/// Scores a model, regularizes what is to go, and slices it out.
+///
+/// The model is permuted so that what goes lies at the end of every axis, regularized there, and
+/// cut; the result is ordered as if it had been sliced directly.
+///
+/// # Errors
+/// Those of the scorer, of [`select`], of [`dress_train::train`] and of [`slice()`].
+pub fn prune<M: CausalLm>(
+    model: M,
+    scorer: &dyn Scorer<M>,
+    calibration: &Calibration,
+    config: &PruneConfig,
+    progress: &dyn Progress,
+) -> Result<Pruned<M>, Error> {
+    let plan = plan(&model, scorer, calibration, config, progress)?;
+    let model = permute(model, &plan.selection)?;
+    let selection = plan.selection.permuted();
+    let (model, curve) = match &config.regularize {
+        Some(settings) => regularize(model, &selection, calibration, settings, progress)?,
+        None => (model, Vec::new()),
+    };
+    let before = model.clone();
+    let model = slice(model, &selection)?;
+    let slicing_error = calibration.blocks.first().map(|block| logits_moved(&before, &model, block));
+    Ok(Pruned { model, plan, report: PruneReport { curve, slicing_error } })
+}
+
+fn plan<M: CausalLm>(
+    model: &M,
+    scorer: &dyn Scorer<M>,
+    calibration: &Calibration,
+    config: &PruneConfig,
+    progress: &dyn Progress,
+) -> Result<SlicePlan, Error> {
+    let map = model.coupling();
+    let mut axes = Vec::new();
+    for target in &config.targets {
+        axes.extend(map.of_kind(target.kind)?);
+    }
+    let scores = scorer.score(model, calibration, &axes, progress)?;
+    let selection = select(&scores, &map, &config.targets)?;
+    let data = scorer.needs_calibration().then(|| calibration.provenance.clone());
+    Ok(SlicePlan::new(model, scorer.name(), config.seed, data, &scores, selection)?)
+}
+
+fn regularize<M: CausalLm>(
+    model: M,
+    selection: &Selection,
+    calibration: &Calibration,
+    settings: &RegularizeConfig,
+    progress: &dyn Progress,
+) -> Result<(M, Vec<CurvePoint>), Error> {
+    let RegularizeConfig { penalty, weights, slots, .. } = *settings;
+    let regularizer = Regularizer::new(&model, selection, penalty, weights, slots)?;
+    if settings.form == PenaltyForm::Proximal {
+        regularizer.check_proximal()?;
+    }
+    let penalty = SelectedPenalty {
+        regularizer: &regularizer,
+        form: settings.form,
+        lambda: settings.lambda,
+        schedule: settings.schedule,
+    };
+    let trained = train(model, calibration, &settings.train, &penalty, progress)?;
+    Ok((trained.model, trained.curve))
+}
+
+/// `|sliced - before| / |before|` over the logits of one block.
+fn logits_moved<M: CausalLm>(before: &M, sliced: &M, block: &[u32]) -> f64 {
+    let logits = |model: &M| {
+        let tokens = Calibration::tensor(&[block.to_vec()], &model.device());
+        model.forward(tokens, &mut Forward::new(&mut NoTap)).cast(DType::F32)
+    };
+    let (reference, sliced) = (logits(before), logits(sliced));
+    let norm = |t: dress_core::burn::tensor::Tensor<3>| -> f64 {
+        f64::from((t.clone() * t).sum().into_scalar::<f32>()).sqrt()
+    };
+    norm(sliced - reference.clone()) / norm(reference)
+}

@@ -1,0 +1,31 @@
+//! Removing structures from every matrix.
+
+use crate::Error;
+use crate::reindex::Reindex;
+use dress_core::{CausalLm, Selection, SlicePlan, parameters};
+
+/// Removes the selected structures from every slot of every axis, and rescales the norms that run
+/// over a sliced axis: `weight * sqrt(d / d')`, `epsilon * d / d'` (identity E2). Exact wherever the
+/// removed structures contribute nothing.
+///
+/// # Errors
+/// Those of [`Selection::check`] and of [`CausalLm::resized`].
+pub fn slice<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error> {
+    let map = model.coupling();
+    selection.check(&map)?;
+    let mut reindex = Reindex::new(&map);
+    for (axis, chosen) in selection.iter() {
+        let gain = (chosen.len() as f64 / chosen.kept_len() as f64).sqrt();
+        reindex.take(axis, &chosen.kept(), gain)?;
+    }
+    Ok(parameters::map(model, &mut reindex).resized(selection)?)
+}
+
+/// Replays a plan on the checkpoint it was made from.
+///
+/// # Errors
+/// [`dress_core::Error::PlanForAnotherModel`], and those of [`slice()`].
+pub fn apply<M: CausalLm>(model: M, plan: &SlicePlan) -> Result<M, Error> {
+    plan.check(&model)?;
+    slice(model, &plan.selection)
+}

@@ -1,0 +1,262 @@
+//! A penalty over all that is selected of one model.
+
+use crate::{ComponentWeights, Error, PenaltyKind};
+use dress_core::burn::module::Param;
+use dress_core::burn::tensor::{DType, Tensor};
+use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
+use dress_core::{CausalLm, Component, Penalty, Role, Selection};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// Which slots of the selected structures a penalty acts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SlotChoice {
+    /// Everything that slicing removes.
+    #[default]
+    All,
+    /// Only what writes the structures. When that is zero, slicing is exact already.
+    Writers,
+    /// Only what reads the structures.
+    Readers,
+}
+
+/// The weighted penalties of one model, on the autodiff graph if the model is. `[1]` each
+#[derive(Debug, Clone)]
+pub struct PenaltyTerms {
+    /// Of the attention's projections.
+    pub attention: Tensor<1>,
+    /// Of the feed-forward networks.
+    pub ffn: Tensor<1>,
+    /// Of everything else.
+    pub rest: Tensor<1>,
+}
+
+/// How far a proximal step goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Thresholds {
+    /// The same for every structure: `eta * lambda` of the textbook.
+    Absolute(f64),
+    /// A share of what would have taken the structure to zero at the start, so that `1 / share`
+    /// steps do, whatever its scale.
+    OfInitial(f64),
+}
+
+/// What is selected of a model's parameters, and the penalty on it.
+pub struct Regularizer {
+    penalty: Box<dyn Penalty>,
+    weights: ComponentWeights,
+    parts: HashMap<String, Vec<Part>>,
+}
+
+/// The selected end of one slot.
+struct Part {
+    dim: usize,
+    start: usize,
+    len: usize,
+    block: usize,
+    component: Component,
+    /// What takes each structure to zero at the start. `[structures, 1]`
+    initial: Option<Tensor<2>>,
+}
+
+impl Regularizer {
+    /// A penalty on the structures that `selection` removes of `model`. They have to be the last of
+    /// their axes, so that each slot's part is a contiguous view.
+    ///
+    /// # Errors
+    /// [`Error::NotPermuted`] where they are not, and those of [`Selection::check`].
+    pub fn new<M: CausalLm>(
+        model: &M,
+        selection: &Selection,
+        penalty: PenaltyKind,
+        weights: ComponentWeights,
+        slots: SlotChoice,
+    ) -> Result<Self, Error> {
+        Self::with_penalty(model, selection, penalty.penalty(), weights, slots)
+    }
+
+    /// The same with a penalty of one's own.
+    ///
+    /// # Errors
+    /// As [`Regularizer::new`].
+    pub fn with_penalty<M: CausalLm>(
+        model: &M,
+        selection: &Selection,
+        penalty: Box<dyn Penalty>,
+        weights: ComponentWeights,
+        slots: SlotChoice,
+    ) -> Result<Self, Error> {
+        let map = model.coupling();
+        selection.check(&map)?;
+        let mut parts: HashMap<String, Vec<Part>> = HashMap::new();
+        for (axis, chosen) in selection.iter() {
+            if *chosen != chosen.permuted() {
+                return Err(Error::NotPermuted { axis: axis.to_string() });
+            }
+            for slot in map.axis(axis)?.slots.iter().filter(|slot| slots.includes(slot.role)) {
+                let part = Part {
+                    dim: slot.dim,
+                    start: chosen.kept_len() * slot.block,
+                    len: chosen.removed().len() * slot.block,
+                    block: slot.block,
+                    component: slot.component,
+                    initial: None,
+                };
+                parts.entry(slot.parameter.clone()).or_default().push(part);
+            }
+        }
+        let mut regularizer = Self { penalty, weights, parts };
+        parameters::visit(model, &mut Measure { regularizer: &mut regularizer });
+        Ok(regularizer)
+    }
+
+    /// Checks that the penalty can be applied as a proximal step.
+    ///
+    /// # Errors
+    /// [`Error::NoProximalStep`] where it has none that reaches zero.
+    pub fn check_proximal(&self) -> Result<(), Error> {
+        let closed_form = self.parts.values().flatten().all(|part| part.initial.is_some());
+        if closed_form {
+            return Ok(());
+        }
+        Err(Error::NoProximalStep { penalty: self.penalty.name().into() })
+    }
+
+    /// The weighted penalty of each part of `model`.
+    pub fn penalty<M: CausalLm>(&self, model: &M) -> PenaltyTerms {
+        let zero = || Tensor::<1>::zeros([1], (&model.device(), DType::F32));
+        let terms = PenaltyTerms { attention: zero(), ffn: zero(), rest: zero() };
+        let mut sum = Sum { regularizer: self, terms };
+        parameters::visit(model, &mut sum);
+        sum.terms
+    }
+
+    /// The L2 norm of everything selected; what two axes share counts twice.
+    pub fn selected_norm<M: CausalLm>(&self, model: &M) -> f64 {
+        let mut squares = Squares { regularizer: self, sums: Vec::new() };
+        parameters::visit(model, &mut squares);
+        if squares.sums.is_empty() {
+            return 0.0;
+        }
+        Tensor::cat(squares.sums, 0).into_data().iter::<f64>().sum::<f64>().sqrt()
+    }
+
+    /// `model` after a proximal step on everything selected. Unchanged where the penalty has none.
+    pub fn shrink<M: CausalLm>(&self, model: M, thresholds: Thresholds) -> M {
+        parameters::map(model, &mut Shrink { regularizer: self, thresholds })
+    }
+
+    fn parts(&self, name: &str) -> &[Part] {
+        self.parts.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl SlotChoice {
+    fn includes(self, role: Role) -> bool {
+        match self {
+            SlotChoice::All => true,
+            SlotChoice::Writers => role == Role::Writes,
+            SlotChoice::Readers => role == Role::Reads,
+        }
+    }
+}
+
+impl PenaltyTerms {
+    /// All parts together. `[1]`
+    pub fn total(self) -> Tensor<1> {
+        self.attention + self.ffn + self.rest
+    }
+}
+
+impl Part {
+    /// The selected structures of `value`, a row a structure, in f32.
+    fn groups<const D: usize>(&self, layout: Layout, value: &Tensor<D>) -> Tensor<2> {
+        let dim = layout.dim(self.dim);
+        let view = value.clone().narrow(dim, self.start, self.len);
+        parameters::groups(view.cast(DType::F32), dim, self.block)
+    }
+
+    /// `value` with other selected structures.
+    fn put<const D: usize>(&self, layout: Layout, value: Tensor<D>, groups: Tensor<2>) -> Tensor<D> {
+        let dim = layout.dim(self.dim);
+        let mut dims = value.dims();
+        let mut ranges = dims.map(|size| 0..size);
+        dims[dim] = self.len;
+        ranges[dim] = self.start..self.start + self.len;
+        let part = parameters::ungroup(groups, dims, dim).cast(value.dtype());
+        value.slice_assign(ranges, part)
+    }
+}
+
+struct Measure<'a> {
+    regularizer: &'a mut Regularizer,
+}
+
+impl ParameterVisitor for Measure<'_> {
+    fn visit<const D: usize>(&mut self, name: &str, layout: Layout, parameter: &Param<Tensor<D>>) {
+        let Regularizer { penalty, parts, .. } = &mut *self.regularizer;
+        for part in parts.get_mut(name).into_iter().flatten() {
+            let groups = part.groups(layout, &parameter.val().without_autodiff());
+            part.initial = penalty.thresholds_to_zero(groups);
+        }
+    }
+}
+
+struct Sum<'a> {
+    regularizer: &'a Regularizer,
+    terms: PenaltyTerms,
+}
+
+impl ParameterVisitor for Sum<'_> {
+    fn visit<const D: usize>(&mut self, name: &str, layout: Layout, parameter: &Param<Tensor<D>>) {
+        for part in self.regularizer.parts(name) {
+            let weight = self.regularizer.weights.of(part.component);
+            let groups = part.groups(layout, &parameter.val());
+            let term = self.regularizer.penalty.value(groups) * weight;
+            let sum = match part.component {
+                Component::Attention => &mut self.terms.attention,
+                Component::Ffn => &mut self.terms.ffn,
+                Component::Rest => &mut self.terms.rest,
+            };
+            *sum = sum.clone() + term;
+        }
+    }
+}
+
+struct Squares<'a> {
+    regularizer: &'a Regularizer,
+    sums: Vec<Tensor<1>>,
+}
+
+impl ParameterVisitor for Squares<'_> {
+    fn visit<const D: usize>(&mut self, name: &str, layout: Layout, parameter: &Param<Tensor<D>>) {
+        for part in self.regularizer.parts(name) {
+            let groups = part.groups(layout, &parameter.val().without_autodiff());
+            self.sums.push((groups.clone() * groups).sum());
+        }
+    }
+}
+
+struct Shrink<'a> {
+    regularizer: &'a Regularizer,
+    thresholds: Thresholds,
+}
+
+impl ParameterMapper for Shrink<'_> {
+    fn map<const D: usize>(&mut self, name: &str, layout: Layout, mut value: Tensor<D>) -> Tensor<D> {
+        for part in self.regularizer.parts(name) {
+            let weight = self.regularizer.weights.of(part.component);
+            let groups = part.groups(layout, &value);
+            let thresholds = match (self.thresholds, &part.initial) {
+                (Thresholds::OfInitial(share), Some(initial)) => initial.clone() * (share * weight),
+                (Thresholds::Absolute(size), Some(initial)) => initial.ones_like() * (size * weight),
+                (_, None) => continue,
+            };
+            if let Some(shrunk) = self.regularizer.penalty.shrink(groups, thresholds) {
+                value = part.put(layout, value, shrunk);
+            }
+        }
+        value
+    }
+}

@@ -1,0 +1,47 @@
+//! The norm of all gradients together, and scaling them down to a limit.
+
+use dress_core::burn::module::{Module, Param};
+use dress_core::burn::optim::GradientsParams;
+use dress_core::burn::tensor::{DType, Tensor};
+use dress_core::parameters::{self, Layout, ParameterVisitor};
+
+/// The L2 norm of all gradients of `module` together.
+pub(crate) fn gradient_norm<M: Module>(module: &M, gradients: &GradientsParams) -> f64 {
+    struct Norm<'a> {
+        gradients: &'a GradientsParams,
+        squares: Vec<Tensor<1>>,
+    }
+    impl ParameterVisitor for Norm<'_> {
+        fn visit<const D: usize>(&mut self, _name: &str, _layout: Layout, parameter: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.gradients.get::<D>(parameter.id) {
+                let gradient = gradient.cast(DType::F32);
+                self.squares.push((gradient.clone() * gradient).sum());
+            }
+        }
+    }
+    let mut norm = Norm { gradients, squares: Vec::new() };
+    parameters::visit(module, &mut norm);
+    if norm.squares.is_empty() {
+        return 0.0;
+    }
+    let squares = Tensor::cat(norm.squares, 0).into_data();
+    squares.iter::<f64>().sum::<f64>().sqrt()
+}
+
+/// Multiplies every gradient of `module` by `factor`.
+pub(crate) fn scale<M: Module>(module: &M, gradients: GradientsParams, factor: f64) -> GradientsParams {
+    struct Scale {
+        gradients: GradientsParams,
+        factor: f64,
+    }
+    impl ParameterVisitor for Scale {
+        fn visit<const D: usize>(&mut self, _name: &str, _layout: Layout, parameter: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.gradients.remove::<D>(parameter.id) {
+                self.gradients.register(parameter.id, gradient * self.factor);
+            }
+        }
+    }
+    let mut scale = Scale { gradients, factor };
+    parameters::visit(module, &mut scale);
+    scale.gradients
+}

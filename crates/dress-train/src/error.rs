@@ -1,0 +1,60 @@
+//! What can go wrong while training.
+
+use std::path::PathBuf;
+
+/// Errors of the training loop.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A loss or a gradient became NaN or infinite.
+    #[error("step {step}: the {what} is {value}; {}; lower the learning rate or lambda, or train in f32", kept(.saved))]
+    Diverged {
+        /// The optimizer step, from 0.
+        step: usize,
+        /// `loss`, `penalty` or `gradient norm`.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// Where the weights from before that step are.
+        saved: Option<PathBuf>,
+    },
+    /// Nothing to train on.
+    #[error("there is no block to train on; give a calibration corpus with at least one block of --seqlen tokens")]
+    NoData,
+    /// A setting that makes no sense.
+    #[error("{setting} is {value}: {expected}")]
+    Setting {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        value: f64,
+        /// What would do.
+        expected: &'static str,
+    },
+    /// A file of the run that could not be written.
+    #[error("{path}: {source}; free some space or choose another place", path = .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The last good weights could not be saved.
+    #[error("{path}: the weights could not be saved: {reason}", path = .path.display())]
+    Save {
+        /// The file.
+        path: PathBuf,
+        /// What Burn says.
+        reason: String,
+    },
+    /// An error of the penalty.
+    #[error(transparent)]
+    Regularize(#[from] dress_regularize::Error),
+}
+
+fn kept(saved: &Option<PathBuf>) -> String {
+    match saved {
+        Some(path) => format!("the weights from before it are in {}", path.display()),
+        None => "the run had no directory to save the weights from before it in".into(),
+    }
+}
