@@ -14,7 +14,7 @@ mod slice;
 
 pub use error::Error;
 pub use mask::mask;
-pub use pipeline::{PruneConfig, PruneReport, Pruned, RegularizeConfig, prune};
+pub use pipeline::{PruneConfig, PruneReport, Pruned, RegularizeConfig, plan, prune};
 pub use reindex::permute;
 pub use select::{AxisTarget, select};
 pub use slice::{apply, slice};

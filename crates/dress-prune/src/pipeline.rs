@@ -88,7 +88,7 @@ pub fn prune<M: CausalLm>(
     config: &PruneConfig,
     progress: &dyn Progress,
 ) -> Result<Pruned<M>, Error> {
-    let plan = plan(&model, scorer, calibration, config, progress)?;
+    let plan = plan(&model, scorer, calibration, &config.targets, config.seed, progress)?;
     let model = permute(model, &plan.selection)?;
     let selection = plan.selection.permuted();
     let (model, curve) = match &config.regularize {
@@ -101,22 +101,27 @@ pub fn prune<M: CausalLm>(
     Ok(Pruned { model, plan, report: PruneReport { curve, slicing_error } })
 }
 
-fn plan<M: CausalLm>(
+/// Scores a model and selects from it.
+///
+/// # Errors
+/// Those of the scorer and of [`select`].
+pub fn plan<M: CausalLm>(
     model: &M,
     scorer: &dyn Scorer<M>,
     calibration: &Calibration,
-    config: &PruneConfig,
+    targets: &[AxisTarget],
+    seed: u64,
     progress: &dyn Progress,
 ) -> Result<SlicePlan, Error> {
     let map = model.coupling();
     let mut axes = Vec::new();
-    for target in &config.targets {
+    for target in targets {
         axes.extend(map.of_kind(target.kind)?);
     }
     let scores = scorer.score(model, calibration, &axes, progress)?;
-    let selection = select(&scores, &map, &config.targets)?;
+    let selection = select(&scores, &map, targets)?;
     let data = scorer.needs_calibration().then(|| calibration.provenance.clone());
-    Ok(SlicePlan::new(model, scorer.name(), config.seed, data, &scores, selection)?)
+    Ok(SlicePlan::new(model, scorer.name(), seed, data, &scores, selection)?)
 }
 
 fn regularize<M: CausalLm>(

@@ -10,4 +10,4 @@ pub use float_type::FloatType;
 pub use load::{LoadConfig, load, read_config};
 pub use safetensors_reader::SafetensorsDirectory;
 pub use save::{SaveConfig, SaveReport, save};
-pub use staging::Staging;
+pub use staging::{Staging, check_output};

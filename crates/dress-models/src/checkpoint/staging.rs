@@ -4,6 +4,17 @@ use crate::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Checks, before any work is done, that a result can be put at `place`.
+///
+/// # Errors
+/// [`Error::OutputExists`] where something is there and `force` is not set.
+pub fn check_output(place: &Path, force: bool) -> Result<(), Error> {
+    if place.exists() && !force {
+        return Err(Error::OutputExists { path: place.into() });
+    }
+    Ok(())
+}
+
 /// A directory written beside its place and renamed when complete. Dropped before that, it is
 /// removed, and what was in its place before is untouched.
 #[derive(Debug)]
@@ -21,10 +32,8 @@ impl Staging {
     /// [`Error::OutputExists`] where something is there and `force` is not set, and
     /// [`Error::Io`].
     pub fn new(place: &Path, force: bool) -> Result<Self, Error> {
+        check_output(place, force)?;
         let replaces = place.exists();
-        if replaces && !force {
-            return Err(Error::OutputExists { path: place.into() });
-        }
         let partial = beside(place, "partial");
         if let Some(parent) = partial.parent() {
             fs::create_dir_all(parent).map_err(Error::io(parent, "cannot be made"))?;

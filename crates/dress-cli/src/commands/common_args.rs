@@ -1,0 +1,116 @@
+//! The options that every subcommand has, and those that several share.
+
+use crate::{Error, Output};
+use clap::Args;
+use dress_core::burn::tensor::Device;
+use dress_core::{AxisKind, Calibration, Ratio};
+use dress_data::{Corpus, CorpusFormat, SampleConfig, Tokenizer, calibration_blocks};
+use dress_importance::Criterion;
+use dress_models::{AnyModel, FloatType, LoadConfig};
+use dress_prune::AxisTarget;
+use std::path::{Path, PathBuf};
+
+/// The options of every subcommand.
+#[derive(Debug, Clone, Args)]
+pub struct CommonArgs {
+    /// Where to compute: auto, cpu, cuda[:n], rocm[:n], vulkan[:n], metal[:n] or cubecl-cpu.
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// The type of the weights in memory: f32, f16 or bf16.
+    #[arg(long, default_value = "f32")]
+    pub dtype: FloatType,
+    /// Seed of everything that is drawn.
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// Print one JSON object on standard output; everything else goes to standard error.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl CommonArgs {
+    /// The device, seeded.
+    ///
+    /// # Errors
+    /// Those of [`dress_core::device::parse`].
+    pub fn device(&self) -> Result<Device, Error> {
+        let device = dress_core::device::parse(&self.device)?;
+        device.seed(self.seed);
+        Ok(device)
+    }
+
+    /// The checkpoint in `directory`.
+    ///
+    /// # Errors
+    /// Those of [`AnyModel::load`].
+    pub fn load(&self, directory: &Path) -> Result<AnyModel, Error> {
+        let config = LoadConfig { dtype: self.dtype };
+        Ok(AnyModel::load(directory, &config, &self.device()?)?)
+    }
+
+    /// Where the result goes.
+    pub fn output(&self) -> Output {
+        Output::new(self.json)
+    }
+}
+
+/// What goes, and by which criterion.
+#[derive(Debug, Clone, Args)]
+pub struct SelectArgs {
+    /// What to remove: residual, ffn, heads, or several with commas.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub axis: Vec<AxisKind>,
+    /// The share to remove, in [0, 1): one for all axes, or one for each with commas.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub ratio: Vec<Ratio>,
+    /// Round what stays to a multiple of this, beside what the checkpoint's config wants.
+    #[arg(long, default_value_t = 1)]
+    pub tile: usize,
+    /// How structures are scored: magnitude-l1, magnitude-l2, activation-norm, wanda, taylor or
+    /// random.
+    #[arg(long, default_value = "activation-norm")]
+    pub criterion: Criterion,
+}
+
+impl SelectArgs {
+    /// The targets, one an axis.
+    ///
+    /// # Errors
+    /// [`Error::AxesAndRatios`].
+    pub fn targets(&self) -> Result<Vec<AxisTarget>, Error> {
+        let (axes, ratios) = (self.axis.len(), self.ratio.len());
+        if ratios != 1 && ratios != axes {
+            return Err(Error::AxesAndRatios { axes, ratios });
+        }
+        let ratio = |index: usize| self.ratio[if ratios == 1 { 0 } else { index }];
+        let target = |(index, &kind)| AxisTarget { kind, ratio: ratio(index), tile: self.tile };
+        Ok(self.axis.iter().enumerate().map(target).collect())
+    }
+}
+
+/// The text that scoring and regularization see.
+#[derive(Debug, Clone, Args)]
+pub struct CalibrationArgs {
+    /// The corpus: text, JSONL or Alpaca-style JSON. Never the text that will be evaluated.
+    #[arg(long)]
+    pub calibration: Option<PathBuf>,
+    /// Blocks drawn from it.
+    #[arg(long, default_value_t = 64)]
+    pub samples: usize,
+    /// Tokens a block.
+    #[arg(long, default_value_t = 1024)]
+    pub seqlen: usize,
+}
+
+impl CalibrationArgs {
+    /// The blocks, none without a corpus.
+    ///
+    /// # Errors
+    /// Those of the tokenizer and of [`calibration_blocks`].
+    pub fn blocks(&self, model: &Path, seed: u64) -> Result<Calibration, Error> {
+        let Some(path) = &self.calibration else { return Ok(Calibration::default()) };
+        let tokenizer = Tokenizer::from_directory(model)?;
+        let corpus = Corpus::read(path, CorpusFormat::Auto)?;
+        let config = SampleConfig { samples: self.samples, seqlen: self.seqlen, seed, ..SampleConfig::default() };
+        Ok(calibration_blocks(&corpus, &tokenizer, &config)?)
+    }
+}

@@ -1,0 +1,70 @@
+//! `dress eval`.
+
+use super::CommonArgs;
+use crate::{Error, Evaluation, TerminalProgress};
+use clap::Args;
+use dress_core::{Fingerprint, parameters};
+use dress_data::{BlockConfig, Corpus, CorpusFormat, Tokenizer, evaluation_blocks};
+use dress_eval::{PerplexityConfig, perplexity};
+use std::path::PathBuf;
+
+/// Options of `dress eval`.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// The checkpoint's directory.
+    #[arg(long)]
+    model: PathBuf,
+    /// The corpus: text, JSONL or Alpaca-style JSON.
+    #[arg(long)]
+    data: PathBuf,
+    /// Tokens a block.
+    #[arg(long, default_value_t = 2048)]
+    seqlen: usize,
+    /// The most blocks, from the start of the text; all by default.
+    #[arg(long)]
+    max_blocks: Option<usize>,
+    /// What stands between two JSON rows, `\n` for a line end.
+    #[arg(long, default_value = "\\n\\n")]
+    join: String,
+    /// Blocks a batch; changes the speed, not the result.
+    #[arg(long, default_value_t = 1)]
+    batch_size: usize,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+impl EvalArgs {
+    pub(super) fn run(self) -> Result<(), Error> {
+        let tokenizer = Tokenizer::from_directory(&self.model)?;
+        let corpus = Corpus::read(&self.data, CorpusFormat::Auto)?;
+        let cut = BlockConfig {
+            seqlen: self.seqlen,
+            max_blocks: self.max_blocks,
+            join: self.join.replace("\\n", "\n"),
+        };
+        let blocks = evaluation_blocks(&corpus, &tokenizer, &cut)?;
+        let model = self.common.load(&self.model)?;
+        let config = PerplexityConfig { batch_size: self.batch_size };
+        let report = perplexity(&model, &blocks, &config, &TerminalProgress::default())?;
+        let evaluation = Evaluation {
+            report,
+            parameters: parameters::count(&model),
+            model: self.model.display().to_string(),
+            fingerprint: Fingerprint::of(&model),
+            device: self.common.device.clone(),
+            dtype: self.common.dtype.to_string(),
+            dress_version: env!("CARGO_PKG_VERSION").into(),
+        };
+        self.common.output().print(&evaluation, || {
+            format!(
+                "perplexity {:.4} over {} blocks of {} tokens; {:.1} tokens/s; {} parameters",
+                evaluation.report.perplexity,
+                evaluation.report.data.blocks,
+                self.seqlen,
+                evaluation.report.tokens_per_second,
+                evaluation.parameters
+            )
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! `dress inspect`.
+
+use super::CommonArgs;
+use crate::{Error, Table};
+use clap::Args;
+use dress_core::{AxisKind, CausalLm, Fingerprint, parameters};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Options of `dress inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The checkpoint's directory.
+    #[arg(long)]
+    model: PathBuf,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Serialize)]
+struct Inspection {
+    architecture: String,
+    fingerprint: Fingerprint,
+    parameters: u64,
+    blocks: usize,
+    vocab_size: usize,
+    max_positions: usize,
+    axes: Vec<AxisShape>,
+}
+
+#[derive(Serialize)]
+struct AxisShape {
+    kind: AxisKind,
+    axes: usize,
+    structures: usize,
+    kept_multiple_of: usize,
+    parameters_a_structure: u64,
+}
+
+impl InspectArgs {
+    pub(super) fn run(self) -> Result<(), Error> {
+        let model = self.common.load(&self.model)?;
+        let inspection = Inspection {
+            architecture: model.architecture().into(),
+            fingerprint: Fingerprint::of(&model),
+            parameters: parameters::count(&model),
+            blocks: model.num_blocks(),
+            vocab_size: model.vocab_size(),
+            max_positions: model.max_positions(),
+            axes: axes(&model)?,
+        };
+        self.common.output().print(&inspection, || inspection.text());
+        Ok(())
+    }
+}
+
+fn axes<M: CausalLm>(model: &M) -> Result<Vec<AxisShape>, Error> {
+    let map = model.coupling();
+    let sizes: std::collections::HashMap<String, Vec<usize>> =
+        parameters::list(model).into_iter().map(|p| (p.name, p.shape)).collect();
+    let mut shapes = Vec::new();
+    for kind in map.kinds() {
+        let axes = map.of_kind(kind)?;
+        let slots = map.axis(axes[0])?;
+        let owned = |slot: &dress_core::Slot| {
+            let shape = &sizes[&slot.parameter];
+            (shape.iter().product::<usize>() / shape[slot.dim] * slot.block) as u64
+        };
+        shapes.push(AxisShape {
+            kind,
+            axes: axes.len(),
+            structures: slots.len,
+            kept_multiple_of: slots.multiple_of,
+            parameters_a_structure: slots.slots.iter().map(owned).sum(),
+        });
+    }
+    Ok(shapes)
+}
+
+impl Inspection {
+    fn text(&self) -> String {
+        let mut table = Table::new(&["axis", "times", "structures", "kept multiple of", "parameters each"]);
+        for axis in &self.axes {
+            let numbers = [axis.axes, axis.structures, axis.kept_multiple_of];
+            let mut cells = vec![axis.kind.to_string()];
+            cells.extend(numbers.map(|n| n.to_string()));
+            cells.push(axis.parameters_a_structure.to_string());
+            table.row(&cells);
+        }
+        format!(
+            "{}, {} parameters, {} blocks, {} tokens, {} positions\nfingerprint {}\n\n{table}",
+            self.architecture, self.parameters, self.blocks, self.vocab_size, self.max_positions, self.fingerprint
+        )
+    }
+}

@@ -1,0 +1,64 @@
+//! The subcommands, one a file.
+
+mod common_args;
+mod eval;
+mod generate;
+mod inspect;
+mod prune;
+mod score;
+mod slice;
+
+pub use common_args::CommonArgs;
+pub use eval::EvalArgs;
+pub use generate::GenerateArgs;
+pub use inspect::InspectArgs;
+pub use prune::PruneArgs;
+pub use score::ScoreArgs;
+pub use slice::SliceArgs;
+
+use crate::Error;
+use clap::{Parser, Subcommand};
+
+/// Makes a trained language model smaller: regularize, then prune.
+#[derive(Debug, Parser)]
+#[command(name = "dress", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Say more on standard error: -v for what happens, -vv for each step.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show a checkpoint's shape and the axes it can be sliced along.
+    Inspect(InspectArgs),
+    /// Score structures and write a slice plan.
+    Score(ScoreArgs),
+    /// Score, regularize, slice and save: the whole path.
+    Prune(PruneArgs),
+    /// Apply a slice plan to the checkpoint it was made from.
+    Slice(SliceArgs),
+    /// Measure perplexity and speed.
+    Eval(EvalArgs),
+    /// Continue a text.
+    Generate(GenerateArgs),
+}
+
+impl Cli {
+    /// Runs the subcommand.
+    ///
+    /// # Errors
+    /// Whatever the subcommand runs into.
+    pub fn run(self) -> Result<(), Error> {
+        match self.command {
+            Command::Inspect(args) => args.run(),
+            Command::Score(args) => args.run(),
+            Command::Prune(args) => args.run(),
+            Command::Slice(args) => args.run(),
+            Command::Eval(args) => args.run(),
+            Command::Generate(args) => args.run(),
+        }
+    }
+}

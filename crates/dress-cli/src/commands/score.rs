@@ -1,0 +1,67 @@
+//! `dress score`.
+
+use super::CommonArgs;
+use super::common_args::{CalibrationArgs, SelectArgs};
+use crate::{Error, TerminalProgress};
+use clap::Args;
+use dress_models::AnyModel;
+use dress_prune::plan;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Options of `dress score`.
+#[derive(Debug, Args)]
+pub struct ScoreArgs {
+    /// The checkpoint's directory.
+    #[arg(long)]
+    model: PathBuf,
+    #[command(flatten)]
+    select: SelectArgs,
+    #[command(flatten)]
+    calibration: CalibrationArgs,
+    /// Where the plan goes.
+    #[arg(long)]
+    out: PathBuf,
+    /// Replace the plan that is there.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+impl ScoreArgs {
+    pub(super) fn run(self) -> Result<(), Error> {
+        if self.out.exists() && !self.force {
+            return Err(Error::Exists { path: self.out });
+        }
+        let targets = self.select.targets()?;
+        let scorer = self.select.criterion.scorer::<AnyModel>(self.common.seed);
+        let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
+        if scorer.needs_calibration() && calibration.blocks.is_empty() {
+            return Err(Error::NeedsCalibration { criterion: self.select.criterion.to_string() });
+        }
+        let model = self.common.load(&self.model)?;
+        let progress = TerminalProgress::default();
+        let plan = plan(&model, scorer.as_ref(), &calibration, &targets, self.common.seed, &progress)?;
+        write_beside(&self.out, &plan.to_json())?;
+        let report = json!({
+            "plan": self.out.display().to_string(),
+            "criterion": plan.criterion,
+            "fingerprint": plan.fingerprint,
+            "scores": plan.scores,
+        });
+        self.common.output().print(&report, || format!("plan written to {}", self.out.display()));
+        Ok(())
+    }
+}
+
+/// Writes a file beside its place and renames it when complete.
+fn write_beside(path: &Path, text: &str) -> Result<(), Error> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let partial = path.with_file_name(format!(".{name}.partial-{}", std::process::id()));
+    let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, path));
+    written.map_err(|source| {
+        let _ = std::fs::remove_file(&partial);
+        Error::Io { path: path.into(), source }
+    })
+}

@@ -1,0 +1,14 @@
+//! The `dress` command, as a library: what it shares with the examples.
+
+pub mod commands;
+mod error;
+mod output;
+mod result_file;
+mod table;
+mod terminal_progress;
+
+pub use error::Error;
+pub use output::Output;
+pub use result_file::{Evaluation, ResultFile};
+pub use table::Table;
+pub use terminal_progress::TerminalProgress;

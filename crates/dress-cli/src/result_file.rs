@@ -1,0 +1,60 @@
+//! `dress.json`: how a pruned checkpoint came to be.
+
+use dress_core::SlicePlan;
+use dress_prune::{PruneReport, RegularizeConfig};
+use serde::{Deserialize, Serialize};
+
+/// Everything it takes to make the checkpoint beside it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResultFile {
+    /// The version of this crate.
+    pub dress_version: String,
+    /// The version of Burn.
+    pub burn_version: String,
+    /// The device it was made on.
+    pub device: String,
+    /// The type of the weights while it was made.
+    pub dtype: String,
+    /// Parameters before.
+    pub parameters_before: u64,
+    /// Parameters after.
+    pub parameters: u64,
+    /// The plan: model, criterion, seed, calibration data and what went.
+    pub plan: SlicePlan,
+    /// The settings of the regularization, where there was one.
+    pub regularize: Option<RegularizeConfig>,
+    /// The data that regularization saw, where there was one.
+    pub calibration: Option<dress_core::CorpusProvenance>,
+    /// What happened on the way.
+    pub report: PruneReport,
+}
+
+/// A perplexity with the size of the model it is of.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// The perplexity with its provenance.
+    #[serde(flatten)]
+    pub report: dress_eval::PerplexityReport,
+    /// Parameters, a tied head counted once.
+    pub parameters: u64,
+    /// The checkpoint as given.
+    pub model: String,
+    /// The checkpoint's fingerprint.
+    pub fingerprint: dress_core::Fingerprint,
+    /// The device.
+    pub device: String,
+    /// The type of the weights.
+    pub dtype: String,
+    /// The version of this crate.
+    pub dress_version: String,
+}
+
+impl ResultFile {
+    /// The Burn this workspace is pinned to.
+    pub const BURN_VERSION: &'static str = "0.22.1";
+
+    /// The file's text.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a result is numbers, texts and lists")
+    }
+}

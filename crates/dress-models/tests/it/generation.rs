@@ -1,0 +1,50 @@
+//! The KV cache changes the speed, not the text.
+
+use crate::reference::{FIXTURES, Reference, fixture, load};
+use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap};
+use dress_models::generation::{GenerationConfig, Sampling, generate};
+
+#[test]
+fn cached_logits_equal_uncached_ones_however_the_text_is_split() {
+    for name in FIXTURES {
+        let model = load(&fixture(name));
+        let ids = &Reference::read(&fixture(name).join("reference.safetensors")).input_ids[0];
+        let tokens = |range: std::ops::Range<usize>| Calibration::tensor(&[ids[range].to_vec()], &model.device());
+        let whole = model.forward(tokens(0..20), &mut Forward::new(&mut NoTap));
+        let mut cache = KvCache::new(model.num_blocks(), 20);
+        for range in [0..7, 7..8, 8..9, 9..20] {
+            let mut tap = NoTap;
+            let part = model.forward(tokens(range.clone()), &mut Forward::new(&mut tap).with_cache(&mut cache));
+            let expected = whole.clone().slice([0..1, range.clone(), 0..model.vocab_size()]);
+            let worst: f32 = (part - expected).abs().max().into_scalar();
+            assert!(worst < 1e-4, "{name} {range:?}: {worst}");
+        }
+        assert_eq!(cache.len(), 20);
+    }
+}
+
+#[test]
+fn sampling_repeats_for_a_seed_and_stops_where_told() {
+    let model = load(&fixture("llama2_mha_untied"));
+    let sample = |seed, stop: Vec<u32>| {
+        let sampling = Sampling::TopP { top_p: 0.95, temperature: 1.5, seed };
+        let config = GenerationConfig { max_new_tokens: 20, sampling, stop };
+        generate(&model, &[1, 2, 3], &config, |_| ()).unwrap()
+    };
+    assert_eq!(sample(1, vec![]), sample(1, vec![]));
+    assert_ne!(sample(1, vec![]), sample(2, vec![]));
+    let stop = sample(1, vec![])[4];
+    let stopped = sample(1, vec![stop]);
+    assert_eq!(stopped.last(), Some(&stop));
+    assert!(stopped.len() <= 5);
+}
+
+#[test]
+fn a_prompt_without_room_is_an_error() {
+    let model = load(&fixture("llama2_mha_untied"));
+    let config = |max_new_tokens| GenerationConfig { max_new_tokens, sampling: Sampling::Greedy, stop: vec![] };
+    for (prompt, new) in [(vec![], 4), (vec![1; 100], 29)] {
+        let message = generate(&model, &prompt, &config(new), |_| ()).unwrap_err().to_string();
+        assert!(message.contains("128 positions"), "{message}");
+    }
+}

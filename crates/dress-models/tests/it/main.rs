@@ -1,0 +1,7 @@
+//! What crosses a module: parity with `transformers`, files in and out, bad input, generation.
+
+mod bad_input;
+mod generation;
+mod parity;
+mod reference;
+mod round_trip;

@@ -1,0 +1,55 @@
+//! Fixtures and what `transformers` computed of them.
+
+use dress_core::burn::tensor::Device;
+use dress_models::{AnyModel, LoadConfig};
+use safetensors::SafeTensors;
+use std::path::{Path, PathBuf};
+
+pub const FIXTURES: [&str; 3] = ["llama2_mha_untied", "llama3_gqa_tied", "llama_biases_sharded"];
+
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+pub fn load(directory: &Path) -> AnyModel {
+    AnyModel::load(directory, &LoadConfig::default(), &Device::flex()).unwrap()
+}
+
+/// A copy of a fixture that a test may damage.
+pub fn copy_of(name: &str) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(fixture(name)).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    copy
+}
+
+/// Inputs and outputs that a script of `tests/parity` wrote.
+pub struct Reference {
+    pub input_ids: Vec<Vec<u32>>,
+    pub logits: Vec<f32>,
+    pub prompt: Vec<u32>,
+    pub greedy: Vec<u32>,
+}
+
+impl Reference {
+    pub fn read(path: &Path) -> Self {
+        let bytes = std::fs::read(path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let ids = |name: &str| -> Vec<u32> {
+            let (chunks, _) = file.tensor(name).unwrap().data().as_chunks::<8>();
+            chunks.iter().map(|id| i64::from_le_bytes(*id) as u32).collect()
+        };
+        let rows = file.tensor("input_ids").unwrap().shape()[0];
+        let flat = ids("input_ids");
+        let logits = file.tensor("logits").unwrap();
+        let (chunks, _) = logits.data().as_chunks::<4>();
+        Self {
+            input_ids: flat.chunks(flat.len() / rows).map(<[u32]>::to_vec).collect(),
+            logits: chunks.iter().map(|x| f32::from_le_bytes(*x)).collect(),
+            prompt: ids("prompt"),
+            greedy: ids("greedy"),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What is saved loads back to the same bits.
+
+use crate::reference::{FIXTURES, copy_of, fixture, load};
+use dress_models::checkpoint::{SafetensorsDirectory, save};
+use dress_models::{AnyModel, FloatType, LoadConfig, SaveConfig};
+use safetensors::SafeTensors;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Every tensor's type, shape and bytes.
+fn tensors(directory: &Path) -> BTreeMap<String, (String, Vec<usize>, Vec<u8>)> {
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_string();
+        if name.starts_with("model") && name.ends_with(".safetensors") {
+            let bytes = std::fs::read(&path).unwrap();
+            for (name, view) in SafeTensors::deserialize(&bytes).unwrap().tensors() {
+                let found = (format!("{:?}", view.dtype()), view.shape().to_vec(), view.data().to_vec());
+                assert!(all.insert(name, found).is_none());
+            }
+        }
+    }
+    all
+}
+
+fn saved(model: &AnyModel, config: SaveConfig) -> tempfile::TempDir {
+    let parent = tempfile::tempdir().unwrap();
+    save(model, &parent.path().join("out"), &config).unwrap();
+    parent
+}
+
+#[test]
+fn a_checkpoint_saved_as_it_was_loaded_has_the_same_bits_and_shards() {
+    for name in FIXTURES {
+        let config = SaveConfig { source: Some(fixture(name)), ..SaveConfig::default() };
+        let parent = saved(&load(&fixture(name)), config);
+        let out = parent.path().join("out");
+        assert_eq!(tensors(&out), tensors(&fixture(name)), "{name}");
+        let bytes = |directory: &Path| SafetensorsDirectory::open(directory).unwrap().shard_bytes();
+        assert_eq!(bytes(&out).is_some(), bytes(&fixture(name)).is_some(), "{name}");
+        assert!(bytes(&out) <= bytes(&fixture(name)), "{name}");
+    }
+}
+
+#[test]
+fn every_type_and_sharding_keeps_its_bits_over_a_second_round() {
+    let source = load(&fixture("llama3_gqa_tied"));
+    for dtype in [FloatType::F32, FloatType::F16, FloatType::Bf16] {
+        for max_shard_bytes in [None, Some(1), Some(10_000)] {
+            let config = SaveConfig { dtype: Some(dtype), max_shard_bytes, ..SaveConfig::default() };
+            let first = saved(&source, config.clone());
+            let load_config = LoadConfig { dtype };
+            let device = dress_core::burn::tensor::Device::flex();
+            let again = AnyModel::load(&first.path().join("out"), &load_config, &device).unwrap();
+            let second = saved(&again, config);
+            assert_eq!(tensors(&first.path().join("out")), tensors(&second.path().join("out")));
+        }
+    }
+}
+
+#[test]
+fn companions_travel_and_the_config_changes_only_where_it_has_to() {
+    let copy = copy_of("llama3_gqa_tied");
+    std::fs::write(copy.path().join("tokenizer.json"), "{}").unwrap();
+    std::fs::write(copy.path().join("notes.txt"), "mine").unwrap();
+    let config = SaveConfig { source: Some(copy.path().into()), ..SaveConfig::default() };
+    let parent = saved(&load(copy.path()), config);
+    assert!(parent.path().join("out/tokenizer.json").exists());
+    assert!(!parent.path().join("out/notes.txt").exists());
+    let json = |path: &Path| -> serde_json::Value {
+        serde_json::from_str(&std::fs::read_to_string(path.join("config.json")).unwrap()).unwrap()
+    };
+    assert_eq!(json(&parent.path().join("out")), json(copy.path()));
+}
+
+#[test]
+fn nothing_but_the_result_is_left_beside_it() {
+    let parent = saved(&load(&fixture("llama2_mha_untied")), SaveConfig::default());
+    let names: Vec<_> = std::fs::read_dir(parent.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["out"]);
+}

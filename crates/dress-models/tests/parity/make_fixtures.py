@@ -1,0 +1,97 @@
+"""Writes ../fixtures: small random LLaMA checkpoints with what stock transformers computes of them.
+
+Each directory is a Hugging Face checkpoint plus `reference.safetensors`: `input_ids` [2, 40], `logits` of
+a float32 forward pass on the CPU, `prompt` [1, 8] and `greedy` [1, 32], its greedy continuation.
+`config.json` is written as published LLaMA-2 and LLaMA-3 checkpoints have it; `config.v5.json` as
+transformers 5 writes it. Run with the versions in ../fixtures/VERSIONS.txt.
+
+usage: python make_fixtures.py
+"""
+import json
+import pathlib
+import shutil
+
+import safetensors
+import torch
+import transformers
+from safetensors.torch import save_file
+from transformers import LlamaConfig, LlamaForCausalLM
+
+FIXTURES = pathlib.Path(__file__).parent.parent / "fixtures"
+LLAMA3_SCALING = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                  "original_max_position_embeddings": 32}
+CONFIGS = {
+    "llama2_mha_untied": dict(
+        vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=4, head_dim=8, rope_theta=10000.0, rms_norm_eps=1e-5, tie_word_embeddings=False),
+    "llama3_gqa_tied": dict(
+        vocab_size=128, hidden_size=48, intermediate_size=80, num_hidden_layers=3, num_attention_heads=6,
+        num_key_value_heads=2, head_dim=12, rope_theta=500000.0, rope_scaling=LLAMA3_SCALING,
+        rms_norm_eps=1e-5, tie_word_embeddings=True),
+    "llama_biases_sharded": dict(
+        vocab_size=96, hidden_size=40, intermediate_size=56, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=16, rope_theta=10000.0, rms_norm_eps=1e-6, attention_bias=True,
+        mlp_bias=True, tie_word_embeddings=False),
+}
+COMMON = dict(architectures=["LlamaForCausalLM"], model_type="llama", hidden_act="silu", attention_bias=False,
+              mlp_bias=False, max_position_embeddings=128, rope_scaling=None, bos_token_id=None,
+              eos_token_id=None, pad_token_id=None)
+
+
+def randomize(model):
+    for name, parameter in model.named_parameters():
+        if "norm" in name:
+            torch.nn.init.normal_(parameter, 1.0, 0.2)
+        elif name.endswith("bias"):
+            torch.nn.init.normal_(parameter, 0.0, 0.1)
+        else:
+            torch.nn.init.normal_(parameter, 0.0, 0.25)
+
+
+def reference(model, vocab_size):
+    ids = torch.randint(0, vocab_size, (2, 40))
+    prompt = ids[:1, :8].clone()
+    with torch.no_grad():
+        logits = model(ids).logits.float()
+        greedy = model.generate(prompt, attention_mask=torch.ones_like(prompt), do_sample=False,
+                                max_new_tokens=24, eos_token_id=None, pad_token_id=0)
+    return {"input_ids": ids, "logits": logits.contiguous(), "prompt": prompt, "greedy": greedy.contiguous()}
+
+
+def make(name, shape):
+    torch.manual_seed(20240417)
+    directory = FIXTURES / name
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    published = {**COMMON, **shape, "torch_dtype": "float32"}
+    model = LlamaForCausalLM(LlamaConfig(**{**COMMON, **shape}, attn_implementation="eager"))
+    randomize(model)
+    if "sharded" in name:
+        model.to(torch.bfloat16)
+        published["torch_dtype"] = "bfloat16"
+        model.save_pretrained(directory, max_shard_size="24KB")
+        # Not model.float(): the rotary frequencies would stay rounded.
+        model = LlamaForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager")
+    else:
+        model.save_pretrained(directory)
+    (directory / "generation_config.json").unlink(missing_ok=True)
+    (directory / "config.json").rename(directory / "config.v5.json")
+    (directory / "config.json").write_text(json.dumps(published, indent=2) + "\n")
+    save_file(reference(model.eval(), shape["vocab_size"]), directory / "reference.safetensors")
+    check(directory)
+
+
+def check(directory):
+    """The published form of the config has to mean the same to transformers."""
+    model = LlamaForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager").eval()
+    with safetensors.safe_open(directory / "reference.safetensors", "pt") as file, torch.no_grad():
+        difference = (model(file.get_tensor("input_ids")).logits - file.get_tensor("logits")).abs().max()
+    print(f"{directory.name}: reloaded from the published config, logits differ by {difference:.1e}")
+    assert difference < 1e-4
+
+
+if __name__ == "__main__":
+    for name, shape in CONFIGS.items():
+        make(name, shape)
+    versions = [f"{m.__name__} {m.__version__}" for m in (torch, transformers, safetensors)]
+    (FIXTURES / "VERSIONS.txt").write_text("\n".join(versions) + "\n")
