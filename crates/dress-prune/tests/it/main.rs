@@ -1,0 +1,7 @@
+//! The identities that slicing rests on, and the whole path on models of our own and of others.
+
+mod identities;
+mod plans;
+mod regularized;
+mod small_models;
+mod third_party;

@@ -1,0 +1,113 @@
+//! Random small LLaMA models.
+
+use dress_core::burn::tensor::{Device, Distribution, Tensor};
+use dress_core::parameters::{self, Layout, ParameterMapper};
+use dress_core::{AxisKind, AxisSelection, Calibration, CausalLm, Forward, NoTap, Selection};
+use dress_models::AnyModel;
+use proptest::prelude::*;
+use serde_json::json;
+use std::path::Path;
+
+/// A shape that a LLaMA checkpoint can have.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub heads_per_group: usize,
+    pub groups: usize,
+    pub head_dim: usize,
+    pub width_a_head: usize,
+    pub intermediate_size: usize,
+    pub layers: usize,
+    pub tied: bool,
+    pub biases: bool,
+}
+
+pub fn shapes() -> impl Strategy<Value = Shape> {
+    let sizes = (1..3usize, 2..4usize, 1..4usize, 2..6usize, 3..20usize, 1..4usize);
+    (sizes, any::<bool>(), any::<bool>()).prop_map(|(sizes, tied, biases)| Shape {
+        heads_per_group: sizes.0,
+        groups: sizes.1,
+        head_dim: 2 * sizes.2,
+        width_a_head: sizes.3,
+        intermediate_size: sizes.4,
+        layers: sizes.5,
+        tied,
+        biases,
+    })
+}
+
+pub const VOCAB: usize = 37;
+
+impl Shape {
+    pub fn example() -> Self {
+        Self {
+            heads_per_group: 2,
+            groups: 2,
+            head_dim: 8,
+            width_a_head: 6,
+            intermediate_size: 40,
+            layers: 2,
+            tied: true,
+            biases: false,
+        }
+    }
+
+    /// A model of this shape whose every parameter, norms and biases included, is random.
+    pub fn model(&self) -> AnyModel {
+        let heads = self.heads_per_group * self.groups;
+        let config = json!({
+            "model_type": "llama", "vocab_size": VOCAB, "hidden_size": heads * self.width_a_head,
+            "intermediate_size": self.intermediate_size, "num_hidden_layers": self.layers,
+            "num_attention_heads": heads, "num_key_value_heads": self.groups, "head_dim": self.head_dim,
+            "tie_word_embeddings": self.tied, "attention_bias": self.biases, "mlp_bias": self.biases,
+            "rms_norm_eps": 1e-3,
+        });
+        let device = Device::flex();
+        let model = AnyModel::from_config(&config.to_string(), Path::new("config.json"), &device).unwrap();
+        parameters::map(model, &mut Randomize)
+    }
+}
+
+struct Randomize;
+
+impl ParameterMapper for Randomize {
+    fn map<const D: usize>(&mut self, name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
+        let mean = if name.contains("norm") { 1.0 } else { 0.0 };
+        Tensor::random(value.dims(), Distribution::Normal(mean, 0.3), &value.device())
+    }
+}
+
+pub fn tokens() -> Vec<Vec<u32>> {
+    (0..2).map(|row| (0..11).map(|i| ((i * i + 7 * row + 3) % VOCAB) as u32).collect()).collect()
+}
+
+pub fn logits<M: CausalLm>(model: &M) -> Tensor<3> {
+    model.forward(Calibration::tensor(&tokens(), &model.device()), &mut Forward::new(&mut NoTap))
+}
+
+/// `|found - expected| / |expected|`.
+pub fn distance(found: Tensor<3>, expected: Tensor<3>) -> f64 {
+    let norm = |t: Tensor<3>| f64::from((t.clone() * t).sum().into_scalar::<f32>()).sqrt();
+    norm(found - expected.clone()) / norm(expected)
+}
+
+/// Every axis of one kind loses the structures that `pick` says of its length, at least one.
+pub fn selection<M: CausalLm>(model: &M, kinds: &[AxisKind], pick: impl Fn(usize) -> Vec<usize>) -> Selection {
+    let map = model.coupling();
+    let mut selection = Selection::new();
+    for kind in kinds {
+        for axis in map.of_kind(*kind).unwrap() {
+            let len = map.axis(axis).unwrap().len;
+            selection = selection.with(axis, AxisSelection::new(len, pick(len)).unwrap());
+        }
+    }
+    selection
+}
+
+pub const KINDS: [AxisKind; 3] = [AxisKind::Residual, AxisKind::Ffn, AxisKind::Heads];
+
+/// Some of `len` indices, never all, drawn by `seed`.
+pub fn some_of(len: usize, seed: u64) -> Vec<usize> {
+    let mut chosen: Vec<usize> = (0..len).filter(|i| (seed >> (i % 61)) & 1 == 1).collect();
+    chosen.truncate(len - 1);
+    if chosen.is_empty() { vec![seed as usize % len] } else { chosen }
+}
