@@ -123,7 +123,8 @@ fn train_tokenizer(work: &Path) -> Result<(), tokenizers::Error> {
 }
 
 fn report<M: CausalLm>(model: &M, heldout: &Calibration) -> Result<(), dress_eval::Error> {
-    let found = perplexity(model, heldout, &PerplexityConfig { batch_size: 8 }, &TerminalProgress::default())?;
+    let found =
+        perplexity(model, heldout, &PerplexityConfig { batch_size: 8 }, &TerminalProgress::default())?;
     println!("perplexity on Acts, blocks of 256 tokens: {:.3}", found.perplexity);
     Ok(())
 }

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Error {
     /// As many ratios as axes are needed, or one for all.
-    #[error("{axes} axes and {ratios} ratios: give one --ratio for all axes, or one for each in the same order")]
+    #[error(
+        "{axes} axes and {ratios} ratios: give one --ratio for all axes, or one for each in the same order"
+    )]
     AxesAndRatios {
         /// Axes given.
         axes: usize,
@@ -29,7 +31,9 @@ pub enum Error {
         path: PathBuf,
     },
     /// A criterion that looks at data, without data.
-    #[error("criterion `{criterion}` looks at data: give a corpus with --calibration, or choose magnitude-l1, magnitude-l2 or random")]
+    #[error(
+        "criterion `{criterion}` looks at data: give a corpus with --calibration, or choose magnitude-l1, magnitude-l2 or random"
+    )]
     NeedsCalibration {
         /// The criterion.
         criterion: String,

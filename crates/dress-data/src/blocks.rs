@@ -106,16 +106,21 @@ mod tests {
 
     #[test]
     fn blocks_follow_each_other_and_the_tail_is_dropped() {
-        let blocks = evaluation_blocks(&corpus("w0 w1 w2\nw3 w4 w5 w6"), &words(), &BlockConfig::new(3)).unwrap();
+        let blocks =
+            evaluation_blocks(&corpus("w0 w1 w2\nw3 w4 w5 w6"), &words(), &BlockConfig::new(3)).unwrap();
         assert_eq!(blocks.blocks, [[0, 2, 3], [4, 5, 6]]);
         assert_eq!((blocks.provenance.blocks, blocks.provenance.seed), (2, None));
         let first = BlockConfig::new(3).max_blocks(Some(1));
-        assert_eq!(evaluation_blocks(&corpus("w0 w1 w2 w3 w4 w5"), &words(), &first).unwrap().blocks.len(), 1);
+        assert_eq!(
+            evaluation_blocks(&corpus("w0 w1 w2 w3 w4 w5"), &words(), &first).unwrap().blocks.len(),
+            1
+        );
     }
 
     #[test]
     fn corpus_shorter_than_one_block_is_an_error() {
-        let error = evaluation_blocks(&corpus("w0 w1"), &words(), &BlockConfig::new(4)).unwrap_err().to_string();
+        let error =
+            evaluation_blocks(&corpus("w0 w1"), &words(), &BlockConfig::new(4)).unwrap_err().to_string();
         assert!(error.contains("corpus.txt: 3 tokens") && error.contains("--seqlen"), "{error}");
     }
 

@@ -70,6 +70,28 @@ impl Corpus {
         &self.sha256
     }
 
+    /// The first `share` of the rows and the rest, for calibrating and evaluating on one file.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] where one of the two would have no text.
+    pub fn split(&self, share: f64) -> Result<(Self, Self), Error> {
+        let rows: Vec<String> = self.rows().map(String::from).collect();
+        let at = ((rows.len() as f64 * share).round() as usize).min(rows.len());
+        let part = |rows: &[String], name: &str| {
+            if rows.iter().all(|row| row.trim().is_empty()) {
+                return Err(Error::Empty { path: self.path.clone() });
+            }
+            let content = match &self.content {
+                Content::Text(_) => Content::Text(rows.join("\n")),
+                Content::Rows(_) => Content::Rows(rows.to_vec()),
+            };
+            let path = PathBuf::from(format!("{} ({name} of the rows)", self.path.display()));
+            Ok(Self { path, sha256: self.sha256.clone(), content })
+        };
+        let first = part(&rows[..at], &format!("the first {share}"))?;
+        Ok((first, part(&rows[at..], &format!("all after the first {share}"))?))
+    }
+
     /// The rows: a text's lines, or each JSON row's text.
     pub fn rows(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match &self.content {
@@ -149,6 +171,14 @@ mod tests {
         let array = read("a.json", b"[{\"text\":\"one\"},{\"text\":\"two\"}]").unwrap();
         assert_eq!(lines.text(" "), "one two");
         assert_eq!(array.text(" "), "one two");
+    }
+
+    #[test]
+    fn a_split_shares_out_the_rows() {
+        let corpus = read("a.txt", b"one\ntwo\nthree\nfour\nfive").unwrap();
+        let (first, rest) = corpus.split(0.8).unwrap();
+        assert_eq!((first.text(""), rest.text("")), ("one\ntwo\nthree\nfour".into(), "five".into()));
+        assert!(read("a.txt", b"one").unwrap().split(0.8).is_err());
     }
 
     #[test]

@@ -34,9 +34,14 @@ mod tests {
     #[test]
     fn alpaca_rows_take_the_template_that_fits() {
         let with = text(&row(r#"{"instruction":"add","input":"1 2","output":"3"}"#)).unwrap();
-        assert!(with.contains("paired with an input") && with.ends_with("### Input:\n1 2\n\n### Response:\n3"));
+        assert!(
+            with.contains("paired with an input") && with.ends_with("### Input:\n1 2\n\n### Response:\n3")
+        );
         let without = text(&row(r#"{"instruction":"sing","input":"","output":"la"}"#)).unwrap();
-        assert!(!without.contains("### Input") && without.ends_with("### Instruction:\nsing\n\n### Response:\nla"));
+        assert!(
+            !without.contains("### Input")
+                && without.ends_with("### Instruction:\nsing\n\n### Response:\nla")
+        );
     }
 
     #[test]

@@ -51,8 +51,7 @@ pub fn calibration_blocks(
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
     let draws = (0..config.samples).map(|_| rng.random_range(0..starts));
     let blocks = draws.map(|start| sampler.block(start)).collect::<Result<Vec<_>, _>>()?;
-    let provenance =
-        provenance(corpus, tokenizer, seqlen, blocks.len(), Some(config.seed), &config.join);
+    let provenance = provenance(corpus, tokenizer, seqlen, blocks.len(), Some(config.seed), &config.join);
     Ok(Calibration { blocks, provenance })
 }
 
@@ -144,7 +143,8 @@ mod tests {
 
     #[test]
     fn a_corpus_shorter_than_one_sample_is_an_error() {
-        let error = calibration_blocks(&corpus("w0 w1\nw2"), &words(), &config(1, 9, 0)).unwrap_err().to_string();
+        let error =
+            calibration_blocks(&corpus("w0 w1\nw2"), &words(), &config(1, 9, 0)).unwrap_err().to_string();
         assert!(error.contains("4 tokens") && error.contains("block of 9"), "{error}");
     }
 }

@@ -36,8 +36,10 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::TokenizerUnreadable`].
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, Error> {
-        let unreadable =
-            |error: tokenizers::Error| Error::TokenizerUnreadable { path: path.into(), reason: error.to_string() };
+        let unreadable = |error: tokenizers::Error| Error::TokenizerUnreadable {
+            path: path.into(),
+            reason: error.to_string(),
+        };
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(unreadable)?;
         // A text is never cut or filled up here, whatever the file was last used for.
         inner.with_padding(None).with_truncation(None).map_err(unreadable)?;

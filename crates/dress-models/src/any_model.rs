@@ -1,8 +1,8 @@
 //! A model of whichever family its `config.json` says.
 
+use crate::Error;
 use crate::checkpoint::{self, LoadConfig};
 use crate::llama::{LlamaConfig, LlamaForCausalLm};
-use crate::Error;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 use dress_core::{CausalLm, CouplingMap, Forward, Selection};

@@ -157,7 +157,9 @@ pub enum Error {
         source: safetensors::SafeTensorError,
     },
     /// A prompt that leaves no room, or is none.
-    #[error("a prompt of {prompt} tokens and {new} new ones: the prompt needs at least one, and this model has {positions} positions")]
+    #[error(
+        "a prompt of {prompt} tokens and {new} new ones: the prompt needs at least one, and this model has {positions} positions"
+    )]
     PromptLength {
         /// Tokens of the prompt.
         prompt: usize,
@@ -182,10 +184,7 @@ fn listing(what: &str, names: &[String]) -> String {
 }
 
 impl Error {
-    pub(crate) fn io(
-        path: impl Into<PathBuf>,
-        doing: &'static str,
-    ) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(path: impl Into<PathBuf>, doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, doing, source }
     }

@@ -21,7 +21,9 @@ pub enum Error {
         found: usize,
     },
     /// A ratio so small that nothing goes.
-    #[error("ratio {ratio} of axis `{axis}` removes nothing: it has {len} structures and keeps a multiple of {step}; raise the ratio to at least {least:.4} or lower the tile")]
+    #[error(
+        "ratio {ratio} of axis `{axis}` removes nothing: it has {len} structures and keeps a multiple of {step}; raise the ratio to at least {least:.4} or lower the tile"
+    )]
     RemovesNothing {
         /// The kind of axis.
         axis: String,

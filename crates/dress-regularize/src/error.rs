@@ -11,13 +11,17 @@ pub enum Error {
         name: String,
     },
     /// A name that is no schedule.
-    #[error("`{name}` is not a schedule; use constant, linear, or linear:0.2 to reach the full strength after a fifth of the steps")]
+    #[error(
+        "`{name}` is not a schedule; use constant, linear, or linear:0.2 to reach the full strength after a fifth of the steps"
+    )]
     ScheduleName {
         /// The name as given.
         name: String,
     },
     /// A selection whose structures are not at the end of their axis.
-    #[error("axis `{axis}`: the selected structures are not the last ones; permute the model and the selection first")]
+    #[error(
+        "axis `{axis}`: the selected structures are not the last ones; permute the model and the selection first"
+    )]
     NotPermuted {
         /// The axis.
         axis: String,

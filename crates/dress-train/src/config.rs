@@ -85,7 +85,8 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Setting`].
     pub fn check(&self) -> Result<(), Error> {
-        let counts = [("epochs", self.epochs), ("batch size", self.batch_size), ("accumulation", self.accumulation)];
+        let counts =
+            [("epochs", self.epochs), ("batch size", self.batch_size), ("accumulation", self.accumulation)];
         if let Some((setting, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
             return Err(Error::Setting { setting, value: 0.0, expected: "it has to be at least 1" });
         }

@@ -19,7 +19,9 @@ pub enum Error {
         saved: Option<PathBuf>,
     },
     /// Nothing to train on.
-    #[error("there is no block to train on; give a calibration corpus with at least one block of --seqlen tokens")]
+    #[error(
+        "there is no block to train on; give a calibration corpus with at least one block of --seqlen tokens"
+    )]
     NoData,
     /// A setting that makes no sense.
     #[error("{setting} is {value}: {expected}")]

@@ -110,7 +110,8 @@ impl CalibrationArgs {
         let Some(path) = &self.calibration else { return Ok(Calibration::default()) };
         let tokenizer = Tokenizer::from_directory(model)?;
         let corpus = Corpus::read(path, CorpusFormat::Auto)?;
-        let config = SampleConfig { samples: self.samples, seqlen: self.seqlen, seed, ..SampleConfig::default() };
+        let config =
+            SampleConfig { samples: self.samples, seqlen: self.seqlen, seed, ..SampleConfig::default() };
         Ok(calibration_blocks(&corpus, &tokenizer, &config)?)
     }
 }

@@ -89,7 +89,12 @@ impl Inspection {
         }
         format!(
             "{}, {} parameters, {} blocks, {} tokens, {} positions\nfingerprint {}\n\n{table}",
-            self.architecture, self.parameters, self.blocks, self.vocab_size, self.max_positions, self.fingerprint
+            self.architecture,
+            self.parameters,
+            self.blocks,
+            self.vocab_size,
+            self.max_positions,
+            self.fingerprint
         )
     }
 }

@@ -41,7 +41,8 @@ impl Rotary {
 
     /// Cosines and sines of `seq` positions from `offset` on, in f32. `[seq, dims / 2]` each
     pub fn tables(&self, offset: usize, seq: usize, device: &Device) -> [Tensor<2>; 2] {
-        let angles = || (offset..offset + seq).flat_map(|p| self.frequencies.iter().map(move |f| p as f32 * f));
+        let angles =
+            || (offset..offset + seq).flat_map(|p| self.frequencies.iter().map(move |f| p as f32 * f));
         let table = |values: Vec<f32>| {
             Tensor::from_data(TensorData::new(values, [seq, self.frequencies.len()]), (device, DType::F32))
         };

@@ -81,7 +81,12 @@ impl FloatType {
     /// `bytes` of this type as numbers of type `to`, and the index in `bytes` of a number that is not
     /// finite before or after, if there is one. With `transposed` a matrix of that many columns is
     /// turned over on the way, so that every weight is copied just once.
-    pub(super) fn convert(self, bytes: &[u8], to: FloatType, transposed: Option<usize>) -> (Bytes, Option<usize>) {
+    pub(super) fn convert(
+        self,
+        bytes: &[u8],
+        to: FloatType,
+        transposed: Option<usize>,
+    ) -> (Bytes, Option<usize>) {
         match to {
             FloatType::F32 => self.convert_to(bytes, transposed, |x| x, |x: f32| x.is_finite()),
             FloatType::F16 => self.convert_to(bytes, transposed, f16::from_f32, |x| x.is_finite()),
@@ -131,8 +136,9 @@ fn transpose_stripe<T>(
 ) {
     for tile in (0..rows).step_by(TILE) {
         for (offset, row_out) in stripe.chunks_mut(rows).enumerate() {
-            for row in tile..(tile + TILE).min(rows) {
-                row_out[row] = read(row * columns + first + offset);
+            let end = (tile + TILE).min(rows);
+            for (row, number) in (tile..end).zip(&mut row_out[tile..end]) {
+                *number = read(row * columns + first + offset);
             }
         }
     }

@@ -48,7 +48,8 @@ pub fn load<M: CausalLm>(
 fn check_names<M: CausalLm>(declared: &M, files: &SafetensorsDirectory) -> Result<(), Error> {
     let expected: BTreeSet<String> = parameters::list(declared).into_iter().map(|p| p.name).collect();
     let found: BTreeSet<&str> = files.names().collect();
-    let missing: Vec<String> = expected.iter().filter(|name| !found.contains(name.as_str())).cloned().collect();
+    let missing: Vec<String> =
+        expected.iter().filter(|name| !found.contains(name.as_str())).cloned().collect();
     let extra = found.into_iter().filter(|name| !expected.contains(*name) && !is_redundant(name));
     let unknown: Vec<String> = extra.map(String::from).collect();
     if missing.is_empty() && unknown.is_empty() {

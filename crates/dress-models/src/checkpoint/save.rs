@@ -106,7 +106,9 @@ fn write_weights(
         let tensors = shard.iter().map(|t| (t.name.as_str(), t));
         safetensors::serialize_to_file(tensors, Some(metadata), &path)
             .map_err(|source| Error::Write { path: path.clone(), source })?;
-        fs::File::open(&path).and_then(|file| file.sync_all()).map_err(Error::io(&path, "cannot be synced"))?;
+        fs::File::open(&path)
+            .and_then(|file| file.sync_all())
+            .map_err(Error::io(&path, "cannot be synced"))?;
     }
     if count > 1 {
         let index = json!({ "metadata": { "total_size": total }, "weight_map": index });

@@ -122,12 +122,12 @@ impl LlamaConfig {
         }
         let heads = read.num_attention_heads;
         let kv_heads = read.num_key_value_heads.unwrap_or(heads);
-        if heads == 0 || kv_heads == 0 || heads % kv_heads != 0 {
+        if heads == 0 || kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
             let reason = format!("{kv_heads} key/value heads cannot share {heads} query heads evenly");
             return Err(("num_key_value_heads", reason));
         }
         let head_dim = read.head_dim.unwrap_or(read.hidden_size / heads);
-        if head_dim == 0 || head_dim % 2 != 0 {
+        if head_dim == 0 || !head_dim.is_multiple_of(2) {
             return Err(("head_dim", format!("{head_dim} is not a positive even number")));
         }
         let positive = [read.vocab_size, read.hidden_size, read.intermediate_size, read.num_hidden_layers];

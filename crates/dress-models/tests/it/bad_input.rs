@@ -29,7 +29,9 @@ fn rewrite(directory: &Path, change: impl Fn(&str, &mut Vec<usize>, &mut Vec<u8>
             tensors.push((name, view.dtype(), shape, data));
         }
     }
-    let views = tensors.iter().map(|(n, dtype, shape, data)| (n, TensorView::new(*dtype, shape.clone(), data).unwrap()));
+    let views = tensors
+        .iter()
+        .map(|(n, dtype, shape, data)| (n, TensorView::new(*dtype, shape.clone(), data).unwrap()));
     safetensors::serialize_to_file(views, None, &path).unwrap();
 }
 
@@ -40,7 +42,10 @@ fn truncated_header_is_an_error() {
     let bytes = fs::read(&path).unwrap();
     for keep in [0, 4, 100] {
         fs::write(&path, &bytes[..keep]).unwrap();
-        assert_says(&message(copy.path()), &["model.safetensors", "truncated or corrupt", "download it again"]);
+        assert_says(
+            &message(copy.path()),
+            &["model.safetensors", "truncated or corrupt", "download it again"],
+        );
     }
 }
 
@@ -85,7 +90,10 @@ fn an_index_that_disagrees_with_its_shards_is_an_error() {
     map.remove(&name);
     map.insert("model.ghost".into(), file);
     fs::write(&path, index.to_string()).unwrap();
-    assert_says(&message(copy.path()), &["index.json", &name, "not in the index", "model.ghost", "not there"]);
+    assert_says(
+        &message(copy.path()),
+        &["index.json", &name, "not in the index", "model.ghost", "not there"],
+    );
 }
 
 #[test]
@@ -101,9 +109,16 @@ fn an_index_that_points_outside_its_directory_is_an_error() {
 fn wrong_shape_is_an_error() {
     let copy = copy_of("llama2_mha_untied");
     let text = fs::read_to_string(copy.path().join("config.json")).unwrap();
-    fs::write(copy.path().join("config.json"), text.replace("\"intermediate_size\": 48", "\"intermediate_size\": 64")).unwrap();
+    fs::write(
+        copy.path().join("config.json"),
+        text.replace("\"intermediate_size\": 48", "\"intermediate_size\": 64"),
+    )
+    .unwrap();
     let said = message(copy.path());
-    assert_says(&said, &["model.safetensors", "mlp.gate_proj.weight", "expected [64, 32], found [48, 32]", "config.json"]);
+    assert_says(
+        &said,
+        &["model.safetensors", "mlp.gate_proj.weight", "expected [64, 32], found [48, 32]", "config.json"],
+    );
 }
 
 #[test]
@@ -129,7 +144,10 @@ fn nan_weights_are_an_error() {
             true
         });
         let said = message(copy.path());
-        assert_says(&said, &["model.safetensors", "model.layers.1.mlp.up_proj.weight", &format!("number 77 is {name}")]);
+        assert_says(
+            &said,
+            &["model.safetensors", "model.layers.1.mlp.up_proj.weight", &format!("number 77 is {name}")],
+        );
     }
 }
 

@@ -9,12 +9,14 @@ fn cached_logits_equal_uncached_ones_however_the_text_is_split() {
     for name in FIXTURES {
         let model = load(&fixture(name));
         let ids = &Reference::read(&fixture(name).join("reference.safetensors")).input_ids[0];
-        let tokens = |range: std::ops::Range<usize>| Calibration::tensor(&[ids[range].to_vec()], &model.device());
+        let tokens =
+            |range: std::ops::Range<usize>| Calibration::tensor(&[ids[range].to_vec()], &model.device());
         let whole = model.forward(tokens(0..20), &mut Forward::new(&mut NoTap));
         let mut cache = KvCache::new(model.num_blocks(), 20);
         for range in [0..7, 7..8, 8..9, 9..20] {
             let mut tap = NoTap;
-            let part = model.forward(tokens(range.clone()), &mut Forward::new(&mut tap).with_cache(&mut cache));
+            let part =
+                model.forward(tokens(range.clone()), &mut Forward::new(&mut tap).with_cache(&mut cache));
             let expected = whole.clone().slice([0..1, range.clone(), 0..model.vocab_size()]);
             let worst: f32 = (part - expected).abs().max().into_scalar();
             assert!(worst < 1e-4, "{name} {range:?}: {worst}");
@@ -42,7 +44,8 @@ fn sampling_repeats_for_a_seed_and_stops_where_told() {
 #[test]
 fn a_prompt_without_room_is_an_error() {
     let model = load(&fixture("llama2_mha_untied"));
-    let config = |max_new_tokens| GenerationConfig { max_new_tokens, sampling: Sampling::Greedy, stop: vec![] };
+    let config =
+        |max_new_tokens| GenerationConfig { max_new_tokens, sampling: Sampling::Greedy, stop: vec![] };
     for (prompt, new) in [(vec![], 4), (vec![1; 100], 29)] {
         let message = generate(&model, &prompt, &config(new), |_| ()).unwrap_err().to_string();
         assert!(message.contains("128 positions"), "{message}");

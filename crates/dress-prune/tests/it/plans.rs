@@ -50,8 +50,13 @@ fn the_same_seed_makes_the_same_random_plan() {
     let model = Shape::example().model();
     let plan = |seed| {
         let scorer = Criterion::Random.scorer::<AnyModel>(seed);
-        let pruned =
-            prune(model.clone(), scorer.as_ref(), &Calibration::default(), &config(AxisKind::Ffn), &NoProgress);
+        let pruned = prune(
+            model.clone(),
+            scorer.as_ref(),
+            &Calibration::default(),
+            &config(AxisKind::Ffn),
+            &NoProgress,
+        );
         pruned.unwrap().plan.selection
     };
     assert_eq!(plan(1), plan(1));

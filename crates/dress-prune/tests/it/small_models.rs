@@ -91,7 +91,11 @@ pub fn distance(found: Tensor<3>, expected: Tensor<3>) -> f64 {
 }
 
 /// Every axis of one kind loses the structures that `pick` says of its length, at least one.
-pub fn selection<M: CausalLm>(model: &M, kinds: &[AxisKind], pick: impl Fn(usize) -> Vec<usize>) -> Selection {
+pub fn selection<M: CausalLm>(
+    model: &M,
+    kinds: &[AxisKind],
+    pick: impl Fn(usize) -> Vec<usize>,
+) -> Selection {
     let map = model.coupling();
     let mut selection = Selection::new();
     for kind in kinds {

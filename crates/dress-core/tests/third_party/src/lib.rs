@@ -100,7 +100,8 @@ impl CausalLm for ShiftLm {
             let name = |rest: &str| format!("blocks.{layer}.{rest}");
             slots.push(Slot::new(name("norm.gain"), 0, Role::Scales, Component::Rest));
             slots.push(
-                Slot::new(name("inner.weight"), 1, Role::Reads, Component::Ffn).site(Site::FfnInput { layer }),
+                Slot::new(name("inner.weight"), 1, Role::Reads, Component::Ffn)
+                    .site(Site::FfnInput { layer }),
             );
             slots.push(Slot::new(name("outer.weight"), 0, Role::Writes, Component::Ffn));
             slots.push(Slot::new(name("outer.bias"), 0, Role::Writes, Component::Ffn));

@@ -1,0 +1,187 @@
+//! The `dress` command as other programs call it, on the small model that ships with the examples.
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn model() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models/llama3-kjv")
+}
+
+fn dress(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dress")).args(args).output().unwrap()
+}
+
+/// The JSON object on standard output, which must be all there is.
+fn json(output: &Output) -> Value {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    assert_eq!(error, "", "a run that is not on a terminal is quiet");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The one line on standard error of a run that failed, with nothing on standard output.
+fn refusal(args: &[&str]) -> String {
+    let output = dress(args);
+    assert!(!output.status.success() && output.stdout.is_empty());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.starts_with("error: ") && text.lines().count() == 1, "{text}");
+    text
+}
+
+struct Paths {
+    directory: tempfile::TempDir,
+}
+
+impl Paths {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.directory.path().join(name).display().to_string()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.directory.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+fn evaluate(model: &str) -> Value {
+    let data = super_path("heldout.txt");
+    json(&dress(&[
+        "eval",
+        "--model",
+        model,
+        "--data",
+        &data,
+        "--seqlen",
+        "128",
+        "--max-blocks",
+        "4",
+        "--json",
+    ]))
+}
+
+fn super_path(name: &str) -> String {
+    model().join(name).display().to_string()
+}
+
+#[test]
+fn prune_then_eval_keeps_the_contract() {
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let (out, calibration) = (paths.path("out"), super_path("calibration.txt"));
+    let common = ["--model", &model, "--calibration", &calibration, "--axis", "residual", "--ratio", "0.25"];
+    let mut args = vec!["prune", "--out", &out, "--samples", "12", "--seqlen", "64", "--json"];
+    args.extend(common);
+    let report = json(&dress(&args));
+    let (before, after) =
+        (report["parameters_before"].as_u64().unwrap(), report["parameters"].as_u64().unwrap());
+    assert_eq!(report["kept"]["residual"], serde_json::json!([144, 192]));
+    assert!(report["seconds"].as_f64().unwrap() > 0.0);
+    assert!(report["slicing_error"].as_f64().unwrap().is_finite());
+    let plan: Value =
+        serde_json::from_str(&fs::read_to_string(report["plan"].as_str().unwrap()).unwrap()).unwrap();
+    assert_eq!(plan["criterion"], "activation-norm");
+
+    let (dense, pruned) = (evaluate(&model), evaluate(&out));
+    assert_eq!(dense["parameters"], before);
+    assert_eq!(pruned["parameters"], after);
+    assert!(pruned["perplexity"].as_f64().unwrap() > dense["perplexity"].as_f64().unwrap());
+    assert_eq!(pruned["tokens"], 512);
+    assert!(pruned["tokens_per_second"].as_f64().unwrap() > 0.0);
+
+    let written: Value =
+        serde_json::from_str(&fs::read_to_string(paths.path("out/dress.json")).unwrap()).unwrap();
+    assert_eq!(written["calibration"]["sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(written["report"]["curve"].as_array().unwrap().len(), 12);
+    assert_eq!(written["plan"], plan);
+    assert_eq!(paths.names(), ["out"], "nothing else is left");
+
+    let refused = refusal(&args);
+    assert!(refused.contains("already exists") && refused.contains("--force"), "{refused}");
+    args.extend(["--force", "--no-regularize"]);
+    assert_eq!(json(&dress(&args))["steps"], 0);
+}
+
+#[test]
+fn a_scored_plan_slices_the_checkpoint_it_was_made_from() {
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let (plan, out) = (paths.path("plan.json"), paths.path("out"));
+    let score = ["score", "--model", &model, "--criterion", "magnitude-l2", "--axis", "ffn,heads"];
+    let mut score = score.to_vec();
+    score.extend(["--ratio", "0.25,0.5", "--out", &plan, "--json"]);
+    assert_eq!(json(&dress(&score))["criterion"], "magnitude-l2");
+    let sliced = json(&dress(&["slice", "--plan", &plan, &model, &out, "--json"]));
+    assert!(sliced["parameters"].as_u64() < sliced["parameters_before"].as_u64());
+    let config: Value =
+        serde_json::from_str(&fs::read_to_string(paths.path("out/config.json")).unwrap()).unwrap();
+    assert_eq!([&config["intermediate_size"], &config["num_key_value_heads"]], [384, 1]);
+    let other = paths.path("other");
+    let refused = refusal(&["slice", "--plan", &plan, &out, &other]);
+    assert!(refused.contains("this plan was made for the model with fingerprint"), "{refused}");
+}
+
+#[test]
+fn inspect_and_generate_print_one_object() {
+    let model = model().display().to_string();
+    let shape = json(&dress(&["inspect", "--model", &model, "--json"]));
+    assert_eq!(shape["architecture"], "LlamaForCausalLM");
+    assert_eq!(shape["axes"][0]["structures"], 192);
+    let args = ["generate", "--model", &model, "--prompt", "And the LORD", "--max-new-tokens", "8", "--json"];
+    let (first, again) = (json(&dress(&args)), json(&dress(&args)));
+    assert_eq!(first["tokens"].as_array().unwrap().len(), 8);
+    assert_eq!(first["text"], again["text"]);
+}
+
+#[test]
+fn bad_input_is_refused_in_one_line_that_says_what_to_do() {
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let (out, data) = (paths.path("out"), super_path("calibration.txt"));
+    let empty = paths.path("empty.txt");
+    fs::write(&empty, "\n").unwrap();
+    let prune = |axis: &str, ratio: &str, calibration: &str| {
+        let args =
+            ["prune", "--model", &model, "--axis", axis, "--ratio", ratio, "--calibration", calibration];
+        refusal(&[&args[..], &["--out", &out]].concat())
+    };
+    assert!(prune("residual", "0.01", &data).contains("removes nothing"));
+    assert!(prune("residual,ffn", "0.1,0.2,0.3", &data).contains("2 axes and 3 ratios"));
+    assert!(prune("residual", "0.25", &empty).contains("empty.txt: there is no text"));
+    assert!(prune("residual", "0.25", "/nowhere.txt").contains("/nowhere.txt: cannot be read"));
+    let eval =
+        |arguments: &[&str]| refusal(&[&["eval", "--model", &model, "--data", &data], arguments].concat());
+    assert!(eval(&["--seqlen", "1000000"]).contains("less than one block of 1000000"));
+    assert!(eval(&["--seqlen", "4096"]).contains("1024 positions"));
+    assert!(eval(&["--device", "tpu"]).contains("`tpu` is not a device"));
+    let no_tokenizer = paths.path("");
+    let refused = refusal(&["eval", "--model", &no_tokenizer, "--data", &data]);
+    assert!(refused.contains("tokenizer.json: no such file"), "{refused}");
+}
+
+#[test]
+fn a_ratio_out_of_range_is_refused_before_any_work() {
+    let output = dress(&["prune", "--model", "m", "--out", "o", "--axis", "residual", "--ratio", "1.5"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && text.contains("expected 0 <= ratio < 1"), "{text}");
+}
+
+/// The shell's limit on the size of a file stands in for a full disk: writing fails in the middle.
+#[test]
+#[cfg(unix)]
+fn a_disk_that_fills_up_leaves_nothing_behind() {
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 500; exec {} prune --model {model} --axis ffn --ratio 0.25 --criterion \
+         magnitude-l2 --no-regularize --out {}",
+        env!("CARGO_BIN_EXE_dress"),
+        paths.path("out")
+    );
+    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(text.contains("model.safetensors") && text.contains("free some space"), "{text}");
+    assert_eq!(paths.names(), [""; 0]);
+}
