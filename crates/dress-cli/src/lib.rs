@@ -6,9 +6,11 @@ mod output;
 mod result_file;
 mod table;
 mod terminal_progress;
+mod write_beside;
 
 pub use error::Error;
 pub use output::Output;
 pub use result_file::{Evaluation, ResultFile};
 pub use table::Table;
 pub use terminal_progress::TerminalProgress;
+pub use write_beside::write_beside;

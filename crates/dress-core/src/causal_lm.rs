@@ -53,6 +53,16 @@ pub trait CausalLm: Module {
     /// Where the family cannot be of that shape.
     fn resized(self, selection: &Selection) -> Result<Self, Error>;
 
+    /// Checks, before any work is done, that what `selection` would leave can be written as a
+    /// checkpoint that stock software loads.
+    ///
+    /// # Errors
+    /// [`Error::Shape`], with the nearest shapes that can.
+    fn check_stock(&self, selection: &Selection) -> Result<(), Error> {
+        let _ = selection;
+        Ok(())
+    }
+
     /// The stream after the last block, every [`Site`] passing the tap on the way.
     ///
     /// # Shapes

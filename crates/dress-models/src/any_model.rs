@@ -63,16 +63,6 @@ impl AnyModel {
             AnyModel::Llama(model) => model.config().to_json(torch_dtype),
         }
     }
-
-    /// Checks that stock software accepts the model's shape.
-    ///
-    /// # Errors
-    /// [`dress_core::Error::Shape`] with what would fit.
-    pub fn check_stock(&self) -> Result<(), dress_core::Error> {
-        match self {
-            AnyModel::Llama(model) => model.config().check_stock(),
-        }
-    }
 }
 
 /// Calls the same method of whichever family it is.
@@ -108,6 +98,9 @@ impl CausalLm for AnyModel {
     }
     fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
         each!(self, model => model.head(hidden, pass))
+    }
+    fn check_stock(&self, selection: &Selection) -> Result<(), dress_core::Error> {
+        each!(self, model => model.check_stock(selection))
     }
     fn resized(self, selection: &Selection) -> Result<Self, dress_core::Error> {
         match self {

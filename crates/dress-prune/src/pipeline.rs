@@ -80,7 +80,7 @@ pub struct PruneReport {
 /// cut; the result is ordered as if it had been sliced directly.
 ///
 /// # Errors
-/// Those of the scorer, of [`select`], of [`dress_train::train`] and of [`slice()`].
+/// Those of the scorer, of [`select`], of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`].
 pub fn prune<M: CausalLm>(
     model: M,
     scorer: &dyn Scorer<M>,
@@ -89,6 +89,7 @@ pub fn prune<M: CausalLm>(
     progress: &dyn Progress,
 ) -> Result<Pruned<M>, Error> {
     let plan = plan(&model, scorer, calibration, &config.targets, config.seed, progress)?;
+    model.check_stock(&plan.selection)?;
     let model = permute(model, &plan.selection)?;
     let selection = plan.selection.permuted();
     let (model, curve) = match &config.regularize {

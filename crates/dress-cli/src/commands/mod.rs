@@ -4,6 +4,7 @@ mod common_args;
 mod eval;
 mod generate;
 mod inspect;
+mod logits;
 mod prune;
 mod score;
 mod slice;
@@ -12,6 +13,7 @@ pub use common_args::CommonArgs;
 pub use eval::EvalArgs;
 pub use generate::GenerateArgs;
 pub use inspect::InspectArgs;
+pub use logits::LogitsArgs;
 pub use prune::PruneArgs;
 pub use score::ScoreArgs;
 pub use slice::SliceArgs;
@@ -42,6 +44,8 @@ enum Command {
     Slice(SliceArgs),
     /// Measure perplexity and speed.
     Eval(EvalArgs),
+    /// Write logits and greedy text to compare with other software.
+    Logits(LogitsArgs),
     /// Continue a text.
     Generate(GenerateArgs),
 }
@@ -58,6 +62,7 @@ impl Cli {
             Command::Prune(args) => args.run(),
             Command::Slice(args) => args.run(),
             Command::Eval(args) => args.run(),
+            Command::Logits(args) => args.run(),
             Command::Generate(args) => args.run(),
         }
     }

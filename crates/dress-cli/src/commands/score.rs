@@ -2,12 +2,12 @@
 
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs};
-use crate::{Error, TerminalProgress};
+use crate::{Error, TerminalProgress, write_beside};
 use clap::Args;
 use dress_models::AnyModel;
 use dress_prune::plan;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Options of `dress score`.
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ impl ScoreArgs {
         let model = self.common.load(&self.model)?;
         let progress = TerminalProgress::default();
         let plan = plan(&model, scorer.as_ref(), &calibration, &targets, self.common.seed, &progress)?;
-        write_beside(&self.out, &plan.to_json())?;
+        write_beside(&self.out, plan.to_json().as_bytes())?;
         let report = json!({
             "plan": self.out.display().to_string(),
             "criterion": plan.criterion,
@@ -53,15 +53,4 @@ impl ScoreArgs {
         self.common.output().print(&report, || format!("plan written to {}", self.out.display()));
         Ok(())
     }
-}
-
-/// Writes a file beside its place and renames it when complete.
-fn write_beside(path: &Path, text: &str) -> Result<(), Error> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let partial = path.with_file_name(format!(".{name}.partial-{}", std::process::id()));
-    let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, path));
-    written.map_err(|source| {
-        let _ = std::fs::remove_file(&partial);
-        Error::Io { path: path.into(), source }
-    })
 }

@@ -4,6 +4,7 @@ use super::{FloatType, SafetensorsDirectory, Staging};
 use crate::{AnyModel, Error};
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
+use dress_core::{CausalLm, Selection};
 use dress_core::parameters::{self, Layout, ParameterVisitor};
 use safetensors::tensor::View;
 use serde_json::json;
@@ -56,7 +57,7 @@ pub struct SaveReport {
 /// [`Error::OutputExists`], [`Error::Write`] (a full disk, say) and [`Error::Io`]; nothing is left
 /// behind. [`Error::Core`] where stock software would refuse the model's shape.
 pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveReport, Error> {
-    model.check_stock()?;
+    model.check_stock(&Selection::new())?;
     let staging = Staging::new(place, config.force)?;
     let source = config.source.as_deref().map(SafetensorsDirectory::open).transpose()?;
     let dtype = config.dtype.or(source.as_ref().and_then(|s| s.float_type())).unwrap_or_default();

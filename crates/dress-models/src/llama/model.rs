@@ -175,6 +175,10 @@ impl CausalLm for LlamaForCausalLm {
         }
     }
 
+    fn check_stock(&self, selection: &Selection) -> Result<(), Error> {
+        self.clone().resized(selection)?.config.check_stock()
+    }
+
     fn resized(mut self, selection: &Selection) -> Result<Self, Error> {
         if let Some(residual) = selection.get(Axis::Residual) {
             let kept = residual.kept_len();

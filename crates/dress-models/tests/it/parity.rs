@@ -2,7 +2,8 @@
 
 use crate::reference::{FIXTURES, Reference, fixture, load};
 use dress_core::{Calibration, CausalLm, Forward, NoTap};
-use dress_models::AnyModel;
+use dress_core::burn::tensor::Device;
+use dress_models::{AnyModel, FloatType, LoadConfig};
 use dress_models::generation::{GenerationConfig, Sampling, generate};
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,21 @@ fn small_llamas_equal_transformers() {
     for name in FIXTURES {
         let directory = fixture(name);
         assert_parity(&directory, &Reference::read(&directory.join("reference.safetensors")));
+    }
+}
+
+#[test]
+fn half_precision_stays_close_and_finite() {
+    for name in FIXTURES {
+        let reference = Reference::read(&fixture(name).join("reference.safetensors"));
+        for (dtype, share) in [(FloatType::Bf16, 0.1), (FloatType::F16, 0.02)] {
+            let model = AnyModel::load(&fixture(name), &LoadConfig { dtype }, &Device::flex()).unwrap();
+            let found = logits(&model, &reference.input_ids);
+            let norm = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| x * x).sum::<f32>().sqrt();
+            let moved = norm(&mut found.iter().zip(&reference.logits).map(|(a, b)| a - b));
+            let whole = norm(&mut reference.logits.iter().copied());
+            assert!(moved < share * whole, "{name} {dtype}: {}", moved / whole);
+        }
     }
 }
 

@@ -62,3 +62,16 @@ fn the_same_seed_makes_the_same_random_plan() {
     assert_eq!(plan(1), plan(1));
     assert_ne!(plan(1), plan(2));
 }
+
+#[test]
+fn a_shape_stock_software_refuses_is_refused_before_any_training() {
+    let shape = Shape { heads_per_group: 1, groups: 3, width_a_head: 5, ..Shape::example() };
+    let target = AxisTarget { kind: AxisKind::Heads, ratio: Ratio::new(0.34).unwrap(), tile: 1 };
+    let config = PruneConfig { targets: vec![target], regularize: Some(Default::default()), seed: 7 };
+    let scorer = Criterion::MagnitudeL1.scorer::<AnyModel>(7);
+    // Without data, training would be the first to complain.
+    let error = prune(shape.model(), scorer.as_ref(), &Calibration::default(), &config, &NoProgress).unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains("hidden_size 15 is not a multiple of num_attention_heads 2"), "{message}");
+    assert!(message.contains("14 and 16"), "{message}");
+}

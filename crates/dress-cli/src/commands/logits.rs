@@ -1,0 +1,84 @@
+//! `dress logits`.
+
+use super::CommonArgs;
+use crate::{Error, write_beside};
+use clap::Args;
+use dress_core::burn::tensor::DType;
+use dress_core::{Calibration, CausalLm, Forward, NoTap};
+use dress_data::{BlockConfig, Corpus, CorpusFormat, Tokenizer, evaluation_blocks};
+use dress_models::generation::{GenerationConfig, Sampling, generate};
+use safetensors::{Dtype, tensor::TensorView};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Tokens of the prompt that is continued.
+const PROMPT: usize = 8;
+
+/// Options of `dress logits`.
+#[derive(Debug, Args)]
+pub struct LogitsArgs {
+    /// The checkpoint's directory.
+    #[arg(long)]
+    model: PathBuf,
+    /// The text whose first tokens go through the model.
+    #[arg(long)]
+    data: PathBuf,
+    /// How many tokens.
+    #[arg(long, default_value_t = 64)]
+    tokens: usize,
+    /// How many tokens to add, greedily, to the first eight.
+    #[arg(long, default_value_t = 32)]
+    max_new_tokens: usize,
+    /// The safetensors file to write: input_ids, logits, prompt, greedy.
+    #[arg(long)]
+    out: PathBuf,
+    /// Replace the file that is there.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+impl LogitsArgs {
+    pub(super) fn run(self) -> Result<(), Error> {
+        if self.out.exists() && !self.force {
+            return Err(Error::Exists { path: self.out });
+        }
+        let tokenizer = Tokenizer::from_directory(&self.model)?;
+        let corpus = Corpus::read(&self.data, CorpusFormat::Auto)?;
+        let cut = BlockConfig::new(self.tokens).max_blocks(Some(1));
+        let ids = evaluation_blocks(&corpus, &tokenizer, &cut)?.blocks.remove(0);
+        let model = self.common.load(&self.model)?;
+        let tokens = Calibration::tensor(std::slice::from_ref(&ids), &model.device());
+        let logits = model.forward(tokens, &mut Forward::new(&mut NoTap)).cast(DType::F32).into_data();
+        let prompt = ids[..PROMPT.min(ids.len())].to_vec();
+        let config = GenerationConfig {
+            max_new_tokens: self.max_new_tokens,
+            sampling: Sampling::Greedy,
+            stop: Vec::new(),
+        };
+        let new = generate(&model, &prompt, &config, |_| ())?;
+        let greedy = [prompt.clone(), new].concat();
+        let logits: Vec<u8> = logits.iter::<f32>().flat_map(f32::to_le_bytes).collect();
+        let shape = vec![1, ids.len(), model.vocab_size()];
+        let file = [
+            ("input_ids", Dtype::I64, vec![1, ids.len()], as_i64(&ids)),
+            ("logits", Dtype::F32, shape, logits),
+            ("prompt", Dtype::I64, vec![1, prompt.len()], as_i64(&prompt)),
+            ("greedy", Dtype::I64, vec![1, greedy.len()], as_i64(&greedy)),
+        ];
+        let views = file.iter().map(|(name, dtype, shape, bytes)| {
+            let view = TensorView::new(*dtype, shape.clone(), bytes).expect("the bytes are those of the shape");
+            (*name, view)
+        });
+        let bytes = safetensors::serialize(views, None).expect("four tensors have a short header");
+        write_beside(&self.out, &bytes)?;
+        let report = json!({ "out": self.out.display().to_string(), "tokens": ids.len(), "greedy": greedy });
+        self.common.output().print(&report, || format!("written to {}", self.out.display()));
+        Ok(())
+    }
+}
+
+fn as_i64(ids: &[u32]) -> Vec<u8> {
+    ids.iter().flat_map(|&id| i64::from(id).to_le_bytes()).collect()
+}
