@@ -68,7 +68,8 @@ impl LogitsArgs {
             ("greedy", Dtype::I64, vec![1, greedy.len()], as_i64(&greedy)),
         ];
         let views = file.iter().map(|(name, dtype, shape, bytes)| {
-            let view = TensorView::new(*dtype, shape.clone(), bytes).expect("the bytes are those of the shape");
+            let view =
+                TensorView::new(*dtype, shape.clone(), bytes).expect("the bytes are those of the shape");
             (*name, view)
         });
         let bytes = safetensors::serialize(views, None).expect("four tensors have a short header");

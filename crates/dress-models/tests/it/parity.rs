@@ -1,10 +1,10 @@
 //! Logits and greedy text equal those of stock `transformers`.
 
 use crate::reference::{FIXTURES, Reference, fixture, load};
-use dress_core::{Calibration, CausalLm, Forward, NoTap};
 use dress_core::burn::tensor::Device;
-use dress_models::{AnyModel, FloatType, LoadConfig};
+use dress_core::{Calibration, CausalLm, Forward, NoTap};
 use dress_models::generation::{GenerationConfig, Sampling, generate};
+use dress_models::{AnyModel, FloatType, LoadConfig};
 use std::path::{Path, PathBuf};
 
 const TOLERANCE: f32 = 1e-3;

@@ -70,7 +70,8 @@ fn a_shape_stock_software_refuses_is_refused_before_any_training() {
     let config = PruneConfig { targets: vec![target], regularize: Some(Default::default()), seed: 7 };
     let scorer = Criterion::MagnitudeL1.scorer::<AnyModel>(7);
     // Without data, training would be the first to complain.
-    let error = prune(shape.model(), scorer.as_ref(), &Calibration::default(), &config, &NoProgress).unwrap_err();
+    let error =
+        prune(shape.model(), scorer.as_ref(), &Calibration::default(), &config, &NoProgress).unwrap_err();
     let message = error.to_string();
     assert!(message.contains("hidden_size 15 is not a multiple of num_attention_heads 2"), "{message}");
     assert!(message.contains("14 and 16"), "{message}");
