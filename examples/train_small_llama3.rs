@@ -41,7 +41,7 @@ struct Args {
     #[arg(long)]
     out: PathBuf,
     /// Passes over the text.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 3)]
     epochs: usize,
 }
 

@@ -1,9 +1,10 @@
 //! What a decoder-only language model has to offer.
 
-use crate::{CouplingMap, Error, Forward, Selection, Site};
+use crate::{CouplingMap, Error, Forward, Selection, Site, StockTarget};
 use burn::module::Module;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Device, Int, Tensor};
+use std::collections::BTreeMap;
 
 /// A decoder-only language model that can be scored, regularized and sliced.
 ///
@@ -53,13 +54,20 @@ pub trait CausalLm: Module {
     /// Where the family cannot be of that shape.
     fn resized(self, selection: &Selection) -> Result<Self, Error>;
 
+    /// By what slicing multiplies whole parameters, beside the gains of identity E2: for families whose
+    /// epsilon is not in their configuration, so that the stream has to change instead.
+    fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
+        let _ = selection;
+        BTreeMap::new()
+    }
+
     /// Checks, before any work is done, that what `selection` would leave can be written as a
-    /// checkpoint that stock software loads.
+    /// checkpoint that `target` loads.
     ///
     /// # Errors
     /// [`Error::Shape`], with the nearest shapes that can.
-    fn check_stock(&self, selection: &Selection) -> Result<(), Error> {
-        let _ = selection;
+    fn check_stock(&self, selection: &Selection, target: StockTarget) -> Result<(), Error> {
+        let _ = (selection, target);
         Ok(())
     }
 

@@ -1,8 +1,23 @@
 //! What has to be sliced together.
 
-use crate::{Axis, AxisKind, Error, Slot};
+use crate::{Axis, AxisKind, Error, MultipleOf, Slot};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// The norms whose statistics run over an axis. Slicing multiplies their gains by `sqrt(len / kept)`
+/// and their epsilon by `len / kept` (identity E2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalization {
+    /// Root mean square: slicing channels that are zero is exact.
+    RootMeanSquare,
+    /// Layer norms that read the stream. Slicing channels that are zero is exact where the stream's
+    /// mean is zero, which its writers can see to (identity E3).
+    Layer,
+    /// Layer norms whose output is the stream, as in OPT-350M: its mean is what their gains make of
+    /// it, so that slicing is only close.
+    PostLayer,
+}
 
 /// All the places one axis touches, and how it may be cut.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,10 +26,9 @@ pub struct AxisSlots {
     pub len: usize,
     /// The kept count has to be a multiple of this for the result to be expressible in the
     /// family's stock config.
-    pub multiple_of: usize,
-    /// Whether the `Scales` slots are gains of norms whose statistics run over this axis, so that
-    /// slicing rescales them by `sqrt(len / kept)` (identity E2).
-    pub normalized: bool,
+    pub multiple_of: MultipleOf,
+    /// The norms over this axis, whose gains are its `Scales` slots, if there are any.
+    pub normalization: Option<Normalization>,
     /// Every slot of the axis, each (parameter, dimension) once.
     pub slots: Vec<Slot>,
 }

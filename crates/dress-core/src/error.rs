@@ -15,6 +15,12 @@ pub enum Error {
         /// The name as given.
         name: String,
     },
+    /// Not a target.
+    #[error("`{name}` is not a target; use any, transformers or dress")]
+    StockTargetName {
+        /// The name as given.
+        name: String,
+    },
     /// An axis the model does not have.
     #[error("this model has no axis `{axis}`; it has {}", .available.join(", "))]
     AxisNotInModel {

@@ -13,6 +13,8 @@ pub enum Role {
     Writes,
     /// Multiplies the axis elementwise, as the gains of a norm do.
     Scales,
+    /// Is added to what a norm over the axis gives, as the biases of a layer norm are.
+    Shifts,
 }
 
 /// The part of a block a parameter belongs to; penalties weigh each part on its own.
@@ -44,19 +46,28 @@ pub struct Slot {
     pub component: Component,
     /// The tap whose values a reading slot multiplies, where the model reports one.
     pub site: Option<Site>,
+    /// Whether a parameter that writes the axis also reads it, as an embedding that is the head does.
+    pub tied: bool,
 }
 
 impl Slot {
     /// A slot of one index a structure, with no tap.
     pub fn new(parameter: impl Into<String>, dim: usize, role: Role, component: Component) -> Self {
         let parameter = parameter.into();
-        Self { parameter, dim, block: 1, role, component, site: None }
+        Self { parameter, dim, block: 1, role, component, site: None, tied: false }
     }
 
     /// The same slot with `block` indices a structure.
     #[must_use]
     pub fn block(mut self, block: usize) -> Self {
         self.block = block;
+        self
+    }
+
+    /// The same slot, of a parameter that reads the axis too if `tied`.
+    #[must_use]
+    pub fn tied(mut self, tied: bool) -> Self {
+        self.tied = tied;
         self
     }
 

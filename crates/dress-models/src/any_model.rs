@@ -3,14 +3,17 @@
 use crate::Error;
 use crate::checkpoint::{self, LoadConfig};
 use crate::llama::{LlamaConfig, LlamaForCausalLm};
+use crate::opt::{OptConfig, OptForCausalLm};
+use crate::phi::{PhiConfig, PhiForCausalLm};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
-use dress_core::{CausalLm, CouplingMap, Forward, Selection};
+use dress_core::{CausalLm, CouplingMap, Forward, Selection, StockTarget};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The families this crate builds, by `model_type`.
-const MODEL_TYPES: &[&str] = &["llama"];
+const MODEL_TYPES: &[&str] = &["llama", "opt", "phi"];
 
 /// A model of any family.
 #[derive(Module, Debug)]
@@ -18,6 +21,10 @@ const MODEL_TYPES: &[&str] = &["llama"];
 pub enum AnyModel {
     /// LLaMA-2, LLaMA-3 and whatever else is `LlamaForCausalLM`.
     Llama(LlamaForCausalLm),
+    /// OPT.
+    Opt(OptForCausalLm),
+    /// Phi-1, Phi-1.5 and Phi-2.
+    Phi(PhiForCausalLm),
 }
 
 #[derive(Deserialize)]
@@ -30,7 +37,7 @@ impl AnyModel {
     ///
     /// # Errors
     /// [`Error::ModelType`] for a family that is not built, and those of
-    /// [`LlamaConfig::from_json`] and [`checkpoint::load`].
+    /// [`LlamaConfig::from_json`] and its like, and [`checkpoint::load`].
     pub fn load(directory: &Path, config: &LoadConfig, device: &Device) -> Result<Self, Error> {
         let (text, path) = checkpoint::read_config(directory)?;
         let declared = Self::from_config(&text, &path, device)?;
@@ -49,6 +56,14 @@ impl AnyModel {
                 let config = LlamaConfig::from_json(text, path)?;
                 Ok(AnyModel::Llama(LlamaForCausalLm::new(config, device)))
             }
+            Some("opt") => {
+                let config = OptConfig::from_json(text, path)?;
+                Ok(AnyModel::Opt(OptForCausalLm::new(config, device)))
+            }
+            Some("phi") => {
+                let config = PhiConfig::from_json(text, path)?;
+                Ok(AnyModel::Phi(PhiForCausalLm::new(config, device)))
+            }
             other => Err(Error::ModelType {
                 path: path.into(),
                 found: other.unwrap_or("nothing").into(),
@@ -61,6 +76,8 @@ impl AnyModel {
     pub fn config_json(&self, torch_dtype: &str) -> String {
         match self {
             AnyModel::Llama(model) => model.config().to_json(torch_dtype),
+            AnyModel::Opt(model) => model.config().to_json(torch_dtype),
+            AnyModel::Phi(model) => model.config().to_json(torch_dtype),
         }
     }
 }
@@ -70,6 +87,8 @@ macro_rules! each {
     ($self:ident, $model:ident => $call:expr) => {
         match $self {
             AnyModel::Llama($model) => $call,
+            AnyModel::Opt($model) => $call,
+            AnyModel::Phi($model) => $call,
         }
     };
 }
@@ -99,12 +118,17 @@ impl CausalLm for AnyModel {
     fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
         each!(self, model => model.head(hidden, pass))
     }
-    fn check_stock(&self, selection: &Selection) -> Result<(), dress_core::Error> {
-        each!(self, model => model.check_stock(selection))
+    fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
+        each!(self, model => model.slice_factors(selection))
+    }
+    fn check_stock(&self, selection: &Selection, target: StockTarget) -> Result<(), dress_core::Error> {
+        each!(self, model => model.check_stock(selection, target))
     }
     fn resized(self, selection: &Selection) -> Result<Self, dress_core::Error> {
         match self {
             AnyModel::Llama(model) => model.resized(selection).map(AnyModel::Llama),
+            AnyModel::Opt(model) => model.resized(selection).map(AnyModel::Opt),
+            AnyModel::Phi(model) => model.resized(selection).map(AnyModel::Phi),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Model families for DReSS, in Burn.
 //!
 //! A family is a config, a thin composition of the shared [`blocks`] and a coupling map: see
-//! [`llama`]. [`AnyModel`] picks the family from `config.json`, [`checkpoint`] reads and writes
+//! [`llama`], [`opt`] and [`phi`]. [`AnyModel`] picks the family from `config.json`, [`checkpoint`] reads and writes
 //! Hugging Face directories, and [`generation`] continues a text.
 //!
 //! ```no_run
@@ -15,9 +15,13 @@
 mod any_model;
 pub mod blocks;
 pub mod checkpoint;
+mod config_json;
 mod error;
 pub mod generation;
 pub mod llama;
+pub mod opt;
+pub mod phi;
+mod shape;
 
 pub use any_model::AnyModel;
 pub use checkpoint::{FloatType, LoadConfig, SaveConfig, SaveReport};

@@ -12,6 +12,7 @@ mod reindex;
 mod select;
 mod slice;
 
+pub use dress_regularize::{centre, recentre};
 pub use error::Error;
 pub use mask::mask;
 pub use pipeline::{PruneConfig, PruneReport, Pruned, RegularizeConfig, plan, prune};

@@ -5,8 +5,9 @@ use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{CausalLm, Error, Role, Selection};
 use std::collections::HashMap;
 
-/// Zeroes the selected structures in every parameter that writes them, biases included. The
-/// shapes stay: this is the model that slicing has to equal.
+/// Zeroes the selected structures in every parameter that writes, scales or shifts them, biases
+/// included. The shapes stay: this is the model that slicing has to equal. Under layer norms the
+/// stream has to have mean zero besides, see [`recentre`](crate::recentre).
 ///
 /// # Errors
 /// Those of [`Selection::check`].
@@ -15,7 +16,7 @@ pub fn mask<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error> {
     selection.check(&map)?;
     let mut mask = Mask::default();
     for (axis, chosen) in selection.iter() {
-        for slot in map.axis(axis)?.slots.iter().filter(|slot| slot.role == Role::Writes) {
+        for slot in map.axis(axis)?.slots.iter().filter(|slot| slot.role != Role::Reads) {
             let mut keep = vec![1.0f32; chosen.len() * slot.block];
             chosen.removed().iter().for_each(|&i| keep[i * slot.block..(i + 1) * slot.block].fill(0.0));
             mask.keep.entry(slot.parameter.clone()).or_default().push((slot.dim, keep));

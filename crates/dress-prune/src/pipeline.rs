@@ -1,8 +1,10 @@
 //! The whole path: score, regularize, slice.
 
-use crate::{AxisTarget, Error, permute, select, slice};
+use crate::{AxisTarget, Error, centre, permute, select, slice};
 use dress_core::burn::tensor::DType;
-use dress_core::{Calibration, CausalLm, Forward, NoTap, Progress, Scorer, Selection, SlicePlan};
+use dress_core::{
+    Axis, Calibration, CausalLm, Forward, NoTap, Progress, Scorer, Selection, SlicePlan, StockTarget,
+};
 use dress_regularize::{ComponentWeights, PenaltyKind, Regularizer, Schedule, SlotChoice};
 use dress_train::{CurvePoint, PenaltyForm, SelectedPenalty, TrainConfig, train};
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,8 @@ pub struct PruneConfig {
     pub targets: Vec<AxisTarget>,
     /// The regularization before slicing; without it, structures are cut as they are.
     pub regularize: Option<RegularizeConfig>,
+    /// Whose rules the result's shape has to keep.
+    pub stock: StockTarget,
     /// Seed of whatever is drawn, recorded in the plan.
     pub seed: u64,
 }
@@ -88,9 +92,9 @@ pub fn prune<M: CausalLm>(
     config: &PruneConfig,
     progress: &dyn Progress,
 ) -> Result<Pruned<M>, Error> {
-    let plan = plan(&model, scorer, calibration, &config.targets, config.seed, progress)?;
-    model.check_stock(&plan.selection)?;
-    let model = permute(model, &plan.selection)?;
+    let plan = plan(&model, scorer, calibration, config, progress)?;
+    model.check_stock(&plan.selection, config.stock)?;
+    let model = permute(centre_for(model, &plan.selection), &plan.selection)?;
     let selection = plan.selection.permuted();
     let (model, curve) = match &config.regularize {
         Some(settings) => regularize(model, &selection, calibration, settings, progress)?,
@@ -102,6 +106,11 @@ pub fn prune<M: CausalLm>(
     Ok(Pruned { model, plan, report: PruneReport { curve, slicing_error } })
 }
 
+/// `model` with its stream centred, where the width of a stream read by layer norms is to go (E3).
+pub(crate) fn centre_for<M: CausalLm>(model: M, selection: &Selection) -> M {
+    if selection.get(Axis::Residual).is_some() { centre(model) } else { model }
+}
+
 /// Scores a model and selects from it.
 ///
 /// # Errors
@@ -110,19 +119,18 @@ pub fn plan<M: CausalLm>(
     model: &M,
     scorer: &dyn Scorer<M>,
     calibration: &Calibration,
-    targets: &[AxisTarget],
-    seed: u64,
+    config: &PruneConfig,
     progress: &dyn Progress,
 ) -> Result<SlicePlan, Error> {
     let map = model.coupling();
     let mut axes = Vec::new();
-    for target in targets {
+    for target in &config.targets {
         axes.extend(map.of_kind(target.kind)?);
     }
     let scores = scorer.score(model, calibration, &axes, progress)?;
-    let selection = select(&scores, &map, targets)?;
+    let selection = select(&scores, &map, &config.targets, config.stock)?;
     let data = scorer.needs_calibration().then(|| calibration.provenance.clone());
-    Ok(SlicePlan::new(model, scorer.name(), seed, data, &scores, selection)?)
+    Ok(SlicePlan::new(model, scorer.name(), config.seed, data, &scores, selection)?)
 }
 
 fn regularize<M: CausalLm>(

@@ -1,7 +1,9 @@
 //! From scores to a selection.
 
 use crate::Error;
-use dress_core::{Axis, AxisKind, AxisSelection, AxisSlots, CouplingMap, Ratio, Scores, Selection};
+use dress_core::{
+    Axis, AxisKind, AxisSelection, AxisSlots, CouplingMap, Ratio, Scores, Selection, StockTarget,
+};
 use serde::{Deserialize, Serialize};
 
 /// How much of one kind of axis goes.
@@ -23,11 +25,16 @@ pub struct AxisTarget {
 /// # Errors
 /// [`Error::RemovesNothing`] where rounding leaves an axis whole, [`Error::NotScored`] and
 /// [`Error::ScoreCount`] where `scores` are not of this model.
-pub fn select(scores: &Scores, map: &CouplingMap, targets: &[AxisTarget]) -> Result<Selection, Error> {
+pub fn select(
+    scores: &Scores,
+    map: &CouplingMap,
+    targets: &[AxisTarget],
+    stock: StockTarget,
+) -> Result<Selection, Error> {
     let mut selection = Selection::new();
     for target in targets {
         for axis in map.of_kind(target.kind)? {
-            let chosen = select_axis(scores, axis, map.axis(axis)?, target)?;
+            let chosen = select_axis(scores, axis, map.axis(axis)?, target, stock)?;
             selection = selection.with(axis, chosen);
         }
     }
@@ -39,13 +46,14 @@ fn select_axis(
     axis: Axis,
     slots: &AxisSlots,
     target: &AxisTarget,
+    stock: StockTarget,
 ) -> Result<AxisSelection, Error> {
     let scores = scores.get(axis).ok_or_else(|| Error::NotScored { axis: axis.to_string() })?;
     if scores.len() != slots.len {
         let axis = axis.to_string();
         return Err(Error::ScoreCount { axis, expected: slots.len, found: scores.len() });
     }
-    let step = least_common_multiple(slots.multiple_of.max(1), target.tile.max(1));
+    let step = least_common_multiple(slots.multiple_of.of(stock), target.tile.max(1));
     let kept = target.ratio.kept(slots.len, step);
     if kept == slots.len && target.ratio.get() > 0.0 {
         return Err(removes_nothing(axis, slots.len, step, target));
@@ -78,9 +86,17 @@ fn least_common_multiple(a: usize, b: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dress_core::MultipleOf;
+
+    const ANY: StockTarget = StockTarget::Any;
 
     fn residual(len: usize, multiple_of: usize) -> CouplingMap {
-        let slots = AxisSlots { len, multiple_of, normalized: true, slots: Vec::new() };
+        let slots = AxisSlots {
+            len,
+            multiple_of: MultipleOf::all(multiple_of),
+            normalization: None,
+            slots: Vec::new(),
+        };
         CouplingMap::new().with(Axis::Residual, slots)
     }
 
@@ -97,9 +113,9 @@ mod tests {
     #[test]
     fn the_least_scores_go_and_of_equals_the_later() {
         let scores = scored(vec![3.0, 1.0, 2.0, 1.0]);
-        let selection = select(&scores, &residual(4, 1), &[target(0.25, 1)]).unwrap();
+        let selection = select(&scores, &residual(4, 1), &[target(0.25, 1)], ANY).unwrap();
         assert_eq!(selection.get(Axis::Residual).unwrap().removed(), [3]);
-        let selection = select(&scores, &residual(4, 2), &[target(0.5, 1)]).unwrap();
+        let selection = select(&scores, &residual(4, 2), &[target(0.5, 1)], ANY).unwrap();
         assert_eq!(selection.get(Axis::Residual).unwrap().removed(), [1, 3]);
     }
 
@@ -107,7 +123,7 @@ mod tests {
     fn the_kept_count_suits_config_and_tile() {
         let scores = scored((0..576).map(f64::from).collect());
         let kept = |tile| {
-            let selection = select(&scores, &residual(576, 9), &[target(0.3, tile)]).unwrap();
+            let selection = select(&scores, &residual(576, 9), &[target(0.3, tile)], ANY).unwrap();
             selection.get(Axis::Residual).unwrap().kept_len()
         };
         assert_eq!(kept(1), 405);
@@ -117,14 +133,14 @@ mod tests {
     #[test]
     fn a_ratio_that_rounds_to_nothing_says_what_would_do() {
         let scores = scored((0..576).map(f64::from).collect());
-        let error = select(&scores, &residual(576, 9), &[target(0.005, 16)]).unwrap_err();
+        let error = select(&scores, &residual(576, 9), &[target(0.005, 16)], ANY).unwrap_err();
         let Error::RemovesNothing { least, .. } = error else { panic!("{error}") };
-        assert!(select(&scores, &residual(576, 9), &[target(least + 1e-6, 16)]).is_ok());
+        assert!(select(&scores, &residual(576, 9), &[target(least + 1e-6, 16)], ANY).is_ok());
     }
 
     #[test]
     fn scores_of_another_model_are_refused() {
-        let error = select(&scored(vec![1.0; 5]), &residual(4, 1), &[target(0.5, 1)]).unwrap_err();
+        let error = select(&scored(vec![1.0; 5]), &residual(4, 1), &[target(0.5, 1)], ANY).unwrap_err();
         assert!(error.to_string().contains("4 structures and 5 scores"), "{error}");
     }
 }

@@ -13,7 +13,7 @@ use dress_core::{CausalLm, Selection, SlicePlan, parameters};
 pub fn slice<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error> {
     let map = model.coupling();
     selection.check(&map)?;
-    let mut reindex = Reindex::new(&map);
+    let mut reindex = Reindex::new(&map).with_factors(model.slice_factors(selection));
     for (axis, chosen) in selection.iter() {
         let gain = (chosen.len() as f64 / chosen.kept_len() as f64).sqrt();
         reindex.take(axis, &chosen.kept(), gain)?;
@@ -27,5 +27,5 @@ pub fn slice<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error> {
 /// [`dress_core::Error::PlanForAnotherModel`], and those of [`slice()`].
 pub fn apply<M: CausalLm>(model: M, plan: &SlicePlan) -> Result<M, Error> {
     plan.check(&model)?;
-    slice(model, &plan.selection)
+    slice(crate::pipeline::centre_for(model, &plan.selection), &plan.selection)
 }

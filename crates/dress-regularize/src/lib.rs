@@ -16,12 +16,14 @@
 //! | [`L2`] | sum of squares | none that reaches zero |
 //! | [`Group`] | sum over `g` of the L2 norm of `w_g` | `w_g * max(0, 1 - t_g / norm(w_g))` |
 
+mod centring;
 mod component_weights;
 mod error;
 mod penalties;
 mod regularizer;
 mod schedule;
 
+pub use centring::{Recentring, centre, recentre};
 pub use component_weights::ComponentWeights;
 pub use error::Error;
 pub use penalties::{Group, L1, L2, PenaltyKind};

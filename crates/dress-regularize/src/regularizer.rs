@@ -1,6 +1,6 @@
 //! A penalty over all that is selected of one model.
 
-use crate::{ComponentWeights, Error, PenaltyKind};
+use crate::{ComponentWeights, Error, PenaltyKind, Recentring};
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
@@ -38,8 +38,14 @@ pub enum Thresholds {
     /// The same for every structure: `eta * lambda` of the textbook.
     Absolute(f64),
     /// A share of what would have taken the structure to zero at the start, so that `1 / share`
-    /// steps do, whatever its scale.
-    OfInitial(f64),
+    /// steps do, whatever its scale, but no less than takes a structure of weights of size `least`
+    /// to zero: an optimizer that moves every weight by less cannot hold one up.
+    OfInitial {
+        /// The share.
+        share: f64,
+        /// The size.
+        least: f64,
+    },
 }
 
 /// What is selected of a model's parameters, and the penalty on it.
@@ -47,6 +53,7 @@ pub struct Regularizer {
     penalty: Box<dyn Penalty>,
     weights: ComponentWeights,
     parts: HashMap<String, Vec<Part>>,
+    recentring: Option<Recentring>,
 }
 
 /// The selected end of one slot.
@@ -106,7 +113,8 @@ impl Regularizer {
                 parts.entry(slot.parameter.clone()).or_default().push(part);
             }
         }
-        let mut regularizer = Self { penalty, weights, parts };
+        let recentring = Recentring::new(model, selection)?;
+        let mut regularizer = Self { penalty, weights, parts, recentring };
         parameters::visit(model, &mut Measure { regularizer: &mut regularizer });
         Ok(regularizer)
     }
@@ -147,6 +155,14 @@ impl Regularizer {
         parameters::map(model, &mut Shrink { regularizer: self, thresholds })
     }
 
+    /// `model` with a stream of mean zero where layer norms read it, see [`Recentring`].
+    pub fn recentre<M: CausalLm>(&self, model: M) -> M {
+        match &self.recentring {
+            Some(recentring) => recentring.apply(model),
+            None => model,
+        }
+    }
+
     fn parts(&self, name: &str) -> &[Part] {
         self.parts.get(name).map_or(&[], Vec::as_slice)
     }
@@ -156,7 +172,7 @@ impl SlotChoice {
     fn includes(self, role: Role) -> bool {
         match self {
             SlotChoice::All => true,
-            SlotChoice::Writers => role == Role::Writes,
+            SlotChoice::Writers => matches!(role, Role::Writes | Role::Shifts),
             SlotChoice::Readers => role == Role::Reads,
         }
     }
@@ -249,7 +265,11 @@ impl ParameterMapper for Shrink<'_> {
             let weight = self.regularizer.weights.of(part.component);
             let groups = part.groups(layout, &value);
             let thresholds = match (self.thresholds, &part.initial) {
-                (Thresholds::OfInitial(share), Some(initial)) => initial.clone() * (share * weight),
+                (Thresholds::OfInitial { share, least }, Some(initial)) => {
+                    let unit = self.regularizer.penalty.thresholds_to_zero(groups.ones_like());
+                    let unit = unit.unwrap_or_else(|| initial.zeros_like());
+                    (initial.clone() * share).max_pair(unit * least) * weight
+                }
                 (Thresholds::Absolute(size), Some(initial)) => initial.ones_like() * (size * weight),
                 (_, None) => continue,
             };

@@ -14,5 +14,5 @@ mod run;
 pub use config::{LearningRate, TrainConfig};
 pub use curve::CurvePoint;
 pub use error::Error;
-pub use regularization::{NoRegularization, PenaltyForm, Regularization, SelectedPenalty};
+pub use regularization::{NoRegularization, PenaltyForm, Regularization, SelectedPenalty, StepInfo};
 pub use run::{Trained, train};

@@ -5,15 +5,24 @@ use dress_core::burn::tensor::Tensor;
 use dress_regularize::{Regularizer, Schedule, Thresholds};
 use serde::{Deserialize, Serialize};
 
+/// Where a run is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepInfo {
+    /// How much of the run was done before this step, in `[0, 1)`.
+    pub share: f64,
+    /// The steps of the whole run.
+    pub total: usize,
+    /// The learning rate of this step, which is about as far as AdamW moves a weight.
+    pub learning_rate: f64,
+}
+
 /// A term of the objective that looks at the weights alone, and a step on the weights alone.
-///
-/// `share` is how much of the run is done, in `[0, 1)`.
 pub trait Regularization<M: CausalLm> {
     /// The weighted penalty to add to the loss, on the autodiff graph. `[1]`
-    fn penalty(&self, model: &M, share: f64) -> Option<Tensor<1>>;
+    fn penalty(&self, model: &M, step: &StepInfo) -> Option<Tensor<1>>;
 
-    /// The model after what follows an optimizer step of a run of `total` steps.
-    fn after_step(&self, model: M, share: f64, total: usize) -> M;
+    /// The model after what follows an optimizer step.
+    fn after_step(&self, model: M, step: &StepInfo) -> M;
 
     /// The L2 norm of everything selected, for the curve.
     fn selected_norm(&self, model: &M) -> f64;
@@ -24,10 +33,10 @@ pub trait Regularization<M: CausalLm> {
 pub struct NoRegularization;
 
 impl<M: CausalLm> Regularization<M> for NoRegularization {
-    fn penalty(&self, _model: &M, _share: f64) -> Option<Tensor<1>> {
+    fn penalty(&self, _model: &M, _step: &StepInfo) -> Option<Tensor<1>> {
         None
     }
-    fn after_step(&self, model: M, _share: f64, _total: usize) -> M {
+    fn after_step(&self, model: M, _step: &StepInfo) -> M {
         model
     }
     fn selected_norm(&self, _model: &M) -> f64 {
@@ -60,19 +69,23 @@ pub struct SelectedPenalty<'a> {
 }
 
 impl<M: CausalLm> Regularization<M> for SelectedPenalty<'_> {
-    fn penalty(&self, model: &M, share: f64) -> Option<Tensor<1>> {
-        let weight = self.lambda * self.schedule.at(share);
+    fn penalty(&self, model: &M, step: &StepInfo) -> Option<Tensor<1>> {
+        let weight = self.lambda * self.schedule.at(step.share);
         (self.form == PenaltyForm::Loss).then(|| self.regularizer.penalty(model).total() * weight)
     }
 
-    fn after_step(&self, model: M, share: f64, total: usize) -> M {
-        match self.form {
+    fn after_step(&self, model: M, step: &StepInfo) -> M {
+        let model = match self.form {
             PenaltyForm::Loss => model,
             PenaltyForm::Proximal => {
-                let fraction = self.lambda * self.schedule.at(share) / total as f64;
-                self.regularizer.shrink(model, Thresholds::OfInitial(fraction))
+                let strength = self.lambda * self.schedule.at(step.share);
+                let share = strength / step.total as f64;
+                // In full only once everything should have been zero, so as not to hurry it there.
+                let least = 2.0 * step.learning_rate * (strength * step.share).min(1.0);
+                self.regularizer.shrink(model, Thresholds::OfInitial { share, least })
             }
-        }
+        };
+        self.regularizer.recentre(model)
     }
 
     fn selected_norm(&self, model: &M) -> f64 {

@@ -2,7 +2,7 @@
 
 use crate::clip::{gradient_norm, scale};
 use crate::curve::CurveFile;
-use crate::{CurvePoint, Error, Regularization, TrainConfig};
+use crate::{CurvePoint, Error, Regularization, StepInfo, TrainConfig};
 use dress_core::burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{Calibration, CausalLm, Forward, NoTap, Progress};
@@ -96,9 +96,10 @@ impl<'a, M: CausalLm> Run<'a, M> {
     }
 
     fn step(&mut self, model: M, step: usize) -> Result<(M, CurvePoint), Error> {
-        let share = step as f64 / self.total as f64;
+        let learning_rate = self.config.learning_rate.at(step, self.total);
+        let info = StepInfo { share: step as f64 / self.total as f64, total: self.total, learning_rate };
         let batches = self.next_batches();
-        let (loss, penalty, gradients) = self.gradients(&model, &batches, share);
+        let (loss, penalty, gradients) = self.gradients(&model, &batches, &info);
         let norm = gradient_norm(&model, &gradients);
         let checked = [("loss", loss), ("penalty", penalty), ("gradient norm", norm)];
         if let Some((what, value)) = checked.into_iter().find(|(_, value)| !value.is_finite()) {
@@ -112,9 +113,8 @@ impl<'a, M: CausalLm> Run<'a, M> {
             _ => gradients,
         };
         self.previous = Some(model.clone());
-        let learning_rate = self.config.learning_rate.at(step, self.total);
         let model = self.optimizer.step(learning_rate, model, gradients);
-        let model = self.regularization.after_step(model, share, self.total);
+        let model = self.regularization.after_step(model, &info);
         let point = CurvePoint {
             step,
             tokens: self.tokens,
@@ -133,7 +133,12 @@ impl<'a, M: CausalLm> Run<'a, M> {
     }
 
     /// Mean loss, penalty, and the gradients of their sum.
-    fn gradients(&mut self, model: &M, batches: &[Vec<Vec<u32>>], share: f64) -> (f64, f64, GradientsParams) {
+    fn gradients(
+        &mut self,
+        model: &M,
+        batches: &[Vec<Vec<u32>>],
+        info: &StepInfo,
+    ) -> (f64, f64, GradientsParams) {
         let mut accumulator = GradientsAccumulator::new();
         let (mut mean, mut penalty) = (0.0, 0.0);
         for (index, batch) in batches.iter().enumerate() {
@@ -144,7 +149,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
             mean += weight * number(&loss);
             let mut objective = loss * weight;
             // The penalty does not depend on the data: once a step is enough.
-            let term = (index == 0).then(|| self.regularization.penalty(model, share)).flatten();
+            let term = (index == 0).then(|| self.regularization.penalty(model, info)).flatten();
             if let Some(term) = term {
                 penalty = number(&term);
                 objective = objective + term.cast(DType::F32);

@@ -3,7 +3,7 @@
 use crate::{Error, Output};
 use clap::Args;
 use dress_core::burn::tensor::Device;
-use dress_core::{AxisKind, Calibration, Ratio};
+use dress_core::{AxisKind, Calibration, Ratio, StockTarget};
 use dress_data::{Corpus, CorpusFormat, SampleConfig, Tokenizer, calibration_blocks};
 use dress_importance::Criterion;
 use dress_models::{AnyModel, FloatType, LoadConfig};
@@ -65,6 +65,10 @@ pub struct SelectArgs {
     /// Round what stays to a multiple of this, beside what the checkpoint's config wants.
     #[arg(long, default_value_t = 1)]
     pub tile: usize,
+    /// Whose rules the shape of the result keeps: any (transformers, vLLM, llama.cpp), transformers, or
+    /// dress for these crates alone.
+    #[arg(long, default_value_t = StockTarget::Any)]
+    pub target: StockTarget,
     /// How structures are scored: magnitude-l1, magnitude-l2, activation-norm, wanda, taylor or
     /// random.
     #[arg(long, default_value = "activation-norm")]

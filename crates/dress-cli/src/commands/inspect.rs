@@ -3,7 +3,7 @@
 use super::CommonArgs;
 use crate::{Error, Table};
 use clap::Args;
-use dress_core::{AxisKind, CausalLm, Fingerprint, parameters};
+use dress_core::{AxisKind, CausalLm, Fingerprint, StockTarget, parameters};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -70,7 +70,7 @@ fn axes<M: CausalLm>(model: &M) -> Result<Vec<AxisShape>, Error> {
             kind,
             axes: axes.len(),
             structures: slots.len,
-            kept_multiple_of: slots.multiple_of,
+            kept_multiple_of: slots.multiple_of.of(StockTarget::Any),
             parameters_a_structure: slots.slots.iter().map(owned).sum(),
         });
     }

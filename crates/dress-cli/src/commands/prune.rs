@@ -144,7 +144,7 @@ impl PruneArgs {
     fn config(&self) -> Result<PruneConfig, Error> {
         let seed = self.common.seed;
         let regularize = (!self.no_regularize).then(|| self.regularize.config(seed, self.run_dir()));
-        Ok(PruneConfig { targets: self.select.targets()?, regularize, seed })
+        Ok(PruneConfig { targets: self.select.targets()?, regularize, stock: self.select.target, seed })
     }
 
     /// Where the curve is while the run goes on, and the last good weights if it fails.
@@ -158,6 +158,7 @@ impl PruneArgs {
         let config = SaveConfig {
             source: Some(self.model.clone()),
             extra_files: files.map(|(name, text)| (name.into(), text)).into(),
+            target: self.select.target,
             force: self.force,
             ..SaveConfig::default()
         };

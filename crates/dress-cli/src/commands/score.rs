@@ -5,7 +5,7 @@ use super::common_args::{CalibrationArgs, SelectArgs};
 use crate::{Error, TerminalProgress, write_beside};
 use clap::Args;
 use dress_models::AnyModel;
-use dress_prune::plan;
+use dress_prune::{PruneConfig, plan};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -34,7 +34,12 @@ impl ScoreArgs {
         if self.out.exists() && !self.force {
             return Err(Error::Exists { path: self.out });
         }
-        let targets = self.select.targets()?;
+        let config = PruneConfig {
+            targets: self.select.targets()?,
+            regularize: None,
+            stock: self.select.target,
+            seed: self.common.seed,
+        };
         let scorer = self.select.criterion.scorer::<AnyModel>(self.common.seed);
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
         if scorer.needs_calibration() && calibration.blocks.is_empty() {
@@ -42,7 +47,7 @@ impl ScoreArgs {
         }
         let model = self.common.load(&self.model)?;
         let progress = TerminalProgress::default();
-        let plan = plan(&model, scorer.as_ref(), &calibration, &targets, self.common.seed, &progress)?;
+        let plan = plan(&model, scorer.as_ref(), &calibration, &config, &progress)?;
         write_beside(&self.out, plan.to_json().as_bytes())?;
         let report = json!({
             "plan": self.out.display().to_string(),

@@ -3,7 +3,7 @@
 use super::CommonArgs;
 use crate::Error;
 use clap::Args;
-use dress_core::{SlicePlan, parameters};
+use dress_core::{SlicePlan, StockTarget, parameters};
 use dress_models::SaveConfig;
 use dress_models::checkpoint::{check_output, save};
 use serde_json::json;
@@ -20,6 +20,9 @@ pub struct SliceArgs {
     input: PathBuf,
     /// Where the smaller checkpoint goes.
     output: PathBuf,
+    /// Whose rules the shape of the result keeps: any, transformers or dress.
+    #[arg(long, default_value_t = StockTarget::Transformers)]
+    target: StockTarget,
     /// Replace what is there.
     #[arg(long)]
     force: bool,
@@ -40,6 +43,7 @@ impl SliceArgs {
         let config = SaveConfig {
             source: Some(self.input.clone()),
             extra_files: vec![("plan.json".into(), plan.to_json())],
+            target: self.target,
             force: self.force,
             ..SaveConfig::default()
         };

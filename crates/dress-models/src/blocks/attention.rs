@@ -74,19 +74,52 @@ impl Attention {
     /// # Shapes
     /// - `input`: `[batch, seq, hidden_size]`, returned likewise
     pub fn forward(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
-        let [batch, seq, _] = input.dims();
-        let tables = {
-            let (offset, device) = (pass.offset(), input.device());
-            pass.rotary(|| self.rotary.tables(offset, seq, &device))
+        let heads = Heads {
+            query: &self.q_proj,
+            key: &self.k_proj,
+            value: &self.v_proj,
+            head_dim: self.head_dim,
+            rotary: Some(&self.rotary),
         };
-        let query = rotate(self.heads(&self.q_proj, input.clone()), tables.clone());
-        let key = rotate(self.heads(&self.k_proj, input.clone()), tables);
-        let value = self.heads(&self.v_proj, input);
+        self.o_proj.forward(heads.mix(input, layer, pass))
+    }
+}
+
+/// The projections that make the heads of one attention, under whatever names a family has for
+/// them, and how the heads are rotated, if they are.
+pub struct Heads<'a> {
+    /// From the stream to the queries.
+    pub query: &'a Linear,
+    /// From the stream to the keys.
+    pub key: &'a Linear,
+    /// From the stream to the values.
+    pub value: &'a Linear,
+    /// Width of one head.
+    pub head_dim: usize,
+    /// The rotation of queries and keys; without it, positions are in the stream.
+    pub rotary: Option<&'a Rotary>,
+}
+
+impl Heads<'_> {
+    /// What enters the output projection, after [`Site::Heads`].
+    ///
+    /// # Shapes
+    /// - `input`: `[batch, seq, hidden_size]`; returns `[batch, seq, heads * head_dim]`
+    pub fn mix(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
+        let [batch, seq, _] = input.dims();
+        let mut query = self.heads(self.query, input.clone());
+        let mut key = self.heads(self.key, input.clone());
+        if let Some(rotary) = self.rotary {
+            let (offset, device) = (pass.offset(), input.device());
+            let tables = pass.rotary(|| rotary.tables(offset, seq, &device));
+            (query, key) = (rotate(query, tables.clone()), rotate(key, tables));
+        }
+        let value = self.heads(self.value, input);
         let [key, value] = pass.cached(layer, key, value);
         let mixed = causal_attention(query, key, value);
         let width = mixed.dims()[1] * self.head_dim;
         let mixed = mixed.swap_dims(1, 2).reshape([batch, seq, width]);
-        self.o_proj.forward(pass.pass(Site::Heads { layer }, mixed))
+        pass.pass(Site::Heads { layer }, mixed)
     }
 
     /// `[batch, seq, hidden_size]` projected to `[batch, heads, seq, head_dim]`.

@@ -2,10 +2,16 @@
 
 mod attention;
 mod gated_mlp;
+mod layer_norm;
+mod mlp;
 mod rms_norm;
 mod rotary;
+mod tied_head;
 
-pub use attention::{Attention, AttentionConfig};
+pub use attention::{Attention, AttentionConfig, Heads};
 pub use gated_mlp::{GatedMlp, GatedMlpConfig};
+pub use layer_norm::LayerNorm;
+pub use mlp::{Activation, Mlp, feed_forward};
 pub use rms_norm::RmsNorm;
 pub use rotary::{RopeScaling, Rotary};
+pub use tied_head::tied_head;

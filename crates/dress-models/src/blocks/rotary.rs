@@ -69,13 +69,18 @@ impl RopeScaling {
     }
 }
 
-/// Rotates queries or keys by their positions.
+/// Rotates queries or keys by their positions; dimensions beyond those of the tables stay as they are
+/// (Phi-2's partial rotary).
 ///
 /// # Shapes
 /// - `states`: `[batch, heads, seq, head_dim]`, returned likewise
-/// - `tables`: `[seq, head_dim / 2]` each, from [`Rotary::tables`]
+/// - `tables`: `[seq, dims / 2]` each, from [`Rotary::tables`], `dims <= head_dim`
 pub(crate) fn rotate(states: Tensor<4>, [cos, sin]: [Tensor<2>; 2]) -> Tensor<4> {
-    let half = states.dims()[3] / 2;
+    let (half, head_dim) = (cos.dims()[1], states.dims()[3]);
+    if 2 * half < head_dim {
+        let rest = states.clone().narrow(3, 2 * half, head_dim - 2 * half);
+        return Tensor::cat(vec![rotate(states.narrow(3, 0, 2 * half), [cos, sin]), rest], 3);
+    }
     let dtype = states.dtype();
     let (cos, sin) = (cos.cast(dtype).unsqueeze::<4>(), sin.cast(dtype).unsqueeze::<4>());
     let (first, second) = (states.clone().narrow(3, 0, half), states.narrow(3, half, half));

@@ -5,7 +5,7 @@ use crate::{AnyModel, Error};
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
 use dress_core::parameters::{self, Layout, ParameterVisitor};
-use dress_core::{CausalLm, Selection};
+use dress_core::{CausalLm, Selection, StockTarget};
 use safetensors::tensor::View;
 use serde_json::json;
 use std::borrow::Cow;
@@ -38,6 +38,8 @@ pub struct SaveConfig {
     pub max_shard_bytes: Option<u64>,
     /// Further files, by name, such as `dress.json`.
     pub extra_files: Vec<(String, String)>,
+    /// Whose rules the shape has to keep.
+    pub target: StockTarget,
     /// Whether to replace what is there.
     pub force: bool,
 }
@@ -57,7 +59,7 @@ pub struct SaveReport {
 /// [`Error::OutputExists`], [`Error::Write`] (a full disk, say) and [`Error::Io`]; nothing is left
 /// behind. [`Error::Core`] where stock software would refuse the model's shape.
 pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveReport, Error> {
-    model.check_stock(&Selection::new())?;
+    model.check_stock(&Selection::new(), config.target)?;
     let staging = Staging::new(place, config.force)?;
     let source = config.source.as_deref().map(SafetensorsDirectory::open).transpose()?;
     let dtype = config.dtype.or(source.as_ref().and_then(|s| s.float_type())).unwrap_or_default();

@@ -2,8 +2,10 @@
 
 use crate::Error;
 use crate::blocks::RopeScaling;
+use crate::config_json::{ConfigJson, RawRope, Unsupported, check_sizes, key_value_heads};
+use dress_core::StockTarget;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use std::path::Path;
 
 /// The hyperparameters of a LLaMA checkpoint, by the names of its `config.json`.
@@ -42,7 +44,7 @@ pub struct LlamaConfig {
     pub mlp_bias: bool,
     /// Standard deviation of weights that are trained from nothing.
     pub initializer_range: f64,
-    raw: Map<String, Value>,
+    raw: ConfigJson,
 }
 
 /// What is read of `config.json`, with the defaults of `transformers`.
@@ -74,18 +76,6 @@ struct RawConfig {
     hidden_act: String,
 }
 
-/// `rope_scaling` of published checkpoints, or `rope_parameters` as transformers 5 writes them.
-#[derive(Deserialize)]
-struct RawRope {
-    rope_theta: Option<f64>,
-    #[serde(alias = "type")]
-    rope_type: Option<String>,
-    factor: Option<f64>,
-    low_freq_factor: Option<f64>,
-    high_freq_factor: Option<f64>,
-    original_max_position_embeddings: Option<f64>,
-}
-
 fn default_positions() -> usize {
     2048
 }
@@ -106,9 +96,7 @@ impl LlamaConfig {
     /// [`Error::ConfigUnreadable`] where a key is missing or malformed, and
     /// [`Error::ConfigUnsupported`] where it asks for something this family does not have.
     pub fn from_json(text: &str, path: &Path) -> Result<Self, Error> {
-        let unreadable = |source| Error::ConfigUnreadable { path: path.into(), source };
-        let raw: Map<String, Value> = serde_json::from_str(text).map_err(unreadable)?;
-        let read: RawConfig = serde_json::from_str(text).map_err(unreadable)?;
+        let (raw, read) = ConfigJson::read::<RawConfig>(text, path)?;
         Self::check(read, raw).map_err(|(key, reason)| Error::ConfigUnsupported {
             path: path.into(),
             key,
@@ -116,23 +104,22 @@ impl LlamaConfig {
         })
     }
 
-    fn check(read: RawConfig, raw: Map<String, Value>) -> Result<Self, (&'static str, String)> {
+    fn check(read: RawConfig, raw: ConfigJson) -> Result<Self, Unsupported> {
         if read.hidden_act != "silu" {
             return Err(("hidden_act", format!("`{}` is not built, only `silu`", read.hidden_act)));
         }
         let heads = read.num_attention_heads;
-        let kv_heads = read.num_key_value_heads.unwrap_or(heads);
-        if heads == 0 || kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
-            let reason = format!("{kv_heads} key/value heads cannot share {heads} query heads evenly");
-            return Err(("num_key_value_heads", reason));
-        }
+        let kv_heads = key_value_heads(heads, read.num_key_value_heads)?;
+        let sizes = [
+            ("vocab_size", read.vocab_size),
+            ("hidden_size", read.hidden_size),
+            ("intermediate_size", read.intermediate_size),
+            ("num_attention_heads", heads),
+        ];
+        check_sizes(read.num_hidden_layers, &sizes)?;
         let head_dim = read.head_dim.unwrap_or(read.hidden_size / heads);
-        if head_dim == 0 || !head_dim.is_multiple_of(2) {
+        if head_dim == 0 || !head_dim.is_multiple_of(2) || head_dim > 1 << 16 {
             return Err(("head_dim", format!("{head_dim} is not a positive even number")));
-        }
-        let positive = [read.vocab_size, read.hidden_size, read.intermediate_size, read.num_hidden_layers];
-        if positive.contains(&0) {
-            return Err(("hidden_size", "sizes and layers have to be at least 1".into()));
         }
         let rope = read.rope_parameters.as_ref().or(read.rope_scaling.as_ref());
         let theta = rope.and_then(|r| r.rope_theta).or(read.rope_theta).unwrap_or(10_000.0);
@@ -159,21 +146,18 @@ impl LlamaConfig {
     /// The text of a `config.json` that stock software reads, with the element type of the
     /// weights beside it.
     pub fn to_json(&self, torch_dtype: &str) -> String {
-        let mut raw = self.raw.clone();
-        let mut set = |key: &str, value: Value| {
-            raw.insert(key.into(), value);
-        };
-        set("hidden_size", json!(self.hidden_size));
-        set("intermediate_size", json!(self.intermediate_size));
-        set("num_hidden_layers", json!(self.num_hidden_layers));
-        set("num_attention_heads", json!(self.num_attention_heads));
-        set("num_key_value_heads", json!(self.num_key_value_heads));
-        set("head_dim", json!(self.head_dim));
-        set("rms_norm_eps", json!(self.rms_norm_eps));
-        set("tie_word_embeddings", json!(self.tie_word_embeddings));
-        let dtype_key = if self.raw.contains_key("dtype") { "dtype" } else { "torch_dtype" };
-        set(dtype_key, json!(torch_dtype));
-        serde_json::to_string_pretty(&Value::Object(raw)).expect("a map with string keys is JSON")
+        self.raw
+            .with(&[
+                ("hidden_size", json!(self.hidden_size)),
+                ("intermediate_size", json!(self.intermediate_size)),
+                ("num_hidden_layers", json!(self.num_hidden_layers)),
+                ("num_attention_heads", json!(self.num_attention_heads)),
+                ("num_key_value_heads", json!(self.num_key_value_heads)),
+                ("head_dim", json!(self.head_dim)),
+                ("rms_norm_eps", json!(self.rms_norm_eps)),
+                ("tie_word_embeddings", json!(self.tie_word_embeddings)),
+            ])
+            .to_text(torch_dtype)
     }
 
     /// Query heads that share one key/value head.
@@ -181,14 +165,15 @@ impl LlamaConfig {
         self.num_attention_heads / self.num_key_value_heads
     }
 
-    /// Checks that stock `transformers` accepts this shape: its `LlamaConfig` wants the width to be
-    /// a multiple of the head count, even where `head_dim` is given.
+    /// Checks that stock software accepts this shape: the `LlamaConfig` of `transformers` wants the
+    /// width to be a multiple of the head count, even where `head_dim` is given. vLLM and llama.cpp
+    /// read `head_dim` and want no more.
     ///
     /// # Errors
     /// [`dress_core::Error::Shape`] with the nearest widths that fit.
-    pub fn check_stock(&self) -> Result<(), dress_core::Error> {
+    pub fn check_stock(&self, target: StockTarget) -> Result<(), dress_core::Error> {
         let (width, heads) = (self.hidden_size, self.num_attention_heads);
-        if width.is_multiple_of(heads) {
+        if width.is_multiple_of(heads) || target == StockTarget::Dress {
             return Ok(());
         }
         let (below, above) = (width / heads * heads, width.div_ceil(heads) * heads);
@@ -197,31 +182,6 @@ impl LlamaConfig {
              refuses; the nearest widths that fit are {below} and {above}"
         );
         Err(dress_core::Error::Shape { architecture: "LlamaForCausalLM".into(), reason })
-    }
-}
-
-impl RawRope {
-    fn scaling(&self) -> Result<Option<RopeScaling>, (&'static str, String)> {
-        let need = |value: Option<f64>, name: &str| {
-            value.ok_or_else(|| ("rope_scaling", format!("`{name}` is missing")))
-        };
-        match self.rope_type.as_deref() {
-            None | Some("default") => Ok(None),
-            Some("linear") => Ok(Some(RopeScaling::Linear { factor: need(self.factor, "factor")? })),
-            Some("llama3") => Ok(Some(RopeScaling::Llama3 {
-                factor: need(self.factor, "factor")?,
-                low_freq_factor: need(self.low_freq_factor, "low_freq_factor")?,
-                high_freq_factor: need(self.high_freq_factor, "high_freq_factor")?,
-                original_max_position_embeddings: need(
-                    self.original_max_position_embeddings,
-                    "original_max_position_embeddings",
-                )?,
-            })),
-            Some(other) => {
-                let reason = format!("type `{other}` is not built, only `default`, `linear` and `llama3`");
-                Err(("rope_scaling", reason))
-            }
-        }
     }
 }
 
@@ -254,7 +214,7 @@ mod tests {
     fn writing_keeps_what_pruning_does_not_touch() {
         let mut config = read(LLAMA3).unwrap();
         config.hidden_size = 3072;
-        let written: Value = serde_json::from_str(&config.to_json("bfloat16")).unwrap();
+        let written: serde_json::Value = serde_json::from_str(&config.to_json("bfloat16")).unwrap();
         assert_eq!(written["bos_token_id"], 128000);
         assert_eq!(written["hidden_size"], 3072);
         assert_eq!(written["head_dim"], 128);
@@ -275,7 +235,7 @@ mod tests {
     fn a_width_stock_software_refuses_names_the_nearest_that_fit() {
         let mut config = read(LLAMA3).unwrap();
         config.hidden_size = 3080;
-        let message = config.check_stock().unwrap_err().to_string();
+        let message = config.check_stock(StockTarget::Any).unwrap_err().to_string();
         assert!(message.contains("3072") && message.contains("3104"), "{message}");
     }
 }

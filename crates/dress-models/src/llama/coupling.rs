@@ -1,7 +1,7 @@
 //! What has to be sliced together in a LLaMA model.
 
 use super::LlamaConfig;
-use dress_core::{Axis, AxisSlots, Component, CouplingMap, Role, Site, Slot};
+use dress_core::{Axis, AxisSlots, Component, CouplingMap, MultipleOf, Normalization, Role, Site, Slot};
 
 use Component::{Attention, Ffn, Rest};
 use Role::{Reads, Scales, Writes};
@@ -15,13 +15,19 @@ pub(super) fn coupling(config: &LlamaConfig) -> CouplingMap {
 }
 
 fn residual(config: &LlamaConfig) -> AxisSlots {
-    let mut slots = vec![Slot::new("model.embed_tokens.weight", 1, Writes, Rest)];
+    let mut slots =
+        vec![Slot::new("model.embed_tokens.weight", 1, Writes, Rest).tied(config.tie_word_embeddings)];
     (0..config.num_hidden_layers).for_each(|layer| residual_of_block(config, layer, &mut slots));
     slots.push(Slot::new("model.norm.weight", 0, Scales, Rest));
     if !config.tie_word_embeddings {
         slots.push(Slot::new("lm_head.weight", 1, Reads, Rest).site(Site::HeadInput));
     }
-    AxisSlots { len: config.hidden_size, multiple_of: config.num_attention_heads, normalized: true, slots }
+    AxisSlots {
+        len: config.hidden_size,
+        multiple_of: MultipleOf::all(config.num_attention_heads),
+        normalization: Some(Normalization::RootMeanSquare),
+        slots,
+    }
 }
 
 fn residual_of_block(config: &LlamaConfig, layer: usize, slots: &mut Vec<Slot>) {
@@ -56,7 +62,7 @@ fn ffn(config: &LlamaConfig, layer: usize) -> AxisSlots {
         }
     }
     slots.push(Slot::new(name("down_proj.weight"), 1, Reads, Ffn).site(Site::Ffn { layer }));
-    AxisSlots { len: config.intermediate_size, multiple_of: 1, normalized: false, slots }
+    AxisSlots { len: config.intermediate_size, multiple_of: MultipleOf::ONE, normalization: None, slots }
 }
 
 /// One structure is a key/value head with the query heads that share it.
@@ -72,5 +78,5 @@ fn heads(config: &LlamaConfig, layer: usize) -> AxisSlots {
     }
     let output = Slot::new(name("o_proj.weight"), 1, Reads, Attention).block(queries);
     slots.push(output.site(Site::Heads { layer }));
-    AxisSlots { len: config.num_key_value_heads, multiple_of: 1, normalized: false, slots }
+    AxisSlots { len: config.num_key_value_heads, multiple_of: MultipleOf::ONE, normalization: None, slots }
 }

@@ -1,11 +1,12 @@
 //! The LLaMA decoder, composed of the shared blocks.
 
 use super::{LlamaConfig, coupling};
-use crate::blocks::{Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary};
+use crate::blocks::{Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary, tied_head};
+use crate::shape::uniform_kept;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
-use dress_core::{Axis, AxisKind, CausalLm, CouplingMap, Error, Forward, Selection, Site};
+use dress_core::{Axis, AxisKind, CausalLm, CouplingMap, Error, Forward, Selection, Site, StockTarget};
 
 /// A LLaMA language model; parameter paths are those of its checkpoints.
 #[derive(Module, Debug)]
@@ -72,23 +73,6 @@ impl LlamaForCausalLm {
             layer.post_attention_layernorm.set_epsilon(epsilon);
         }
     }
-
-    /// The number of structures every block keeps of one kind of axis, if any loses some.
-    fn uniform(&self, selection: &Selection, kind: AxisKind) -> Result<Option<usize>, Error> {
-        let axis = |layer| if kind == AxisKind::Ffn { Axis::Ffn { layer } } else { Axis::Heads { layer } };
-        let kept = |layer| selection.get(axis(layer)).map(|s| s.kept_len());
-        let first = kept(0);
-        match (1..self.num_blocks()).find(|&layer| kept(layer) != first) {
-            None => Ok(first),
-            Some(layer) => Err(Error::Shape {
-                architecture: self.architecture().into(),
-                reason: format!(
-                    "block {layer} keeps another number of {kind} than block 0, and config.json has one \
-                     number for all; remove the same number in every block"
-                ),
-            }),
-        }
-    }
 }
 
 impl LlamaDecoderLayer {
@@ -129,15 +113,6 @@ impl LlamaDecoderLayer {
     }
 }
 
-/// The logits of a head that is the embedding. As one product of two matrices, in which backends
-/// read the embedding transposed without a copy.
-fn tied_head(hidden: Tensor<3>, embedding: Tensor<2>) -> Tensor<3> {
-    let [batch, seq, width] = hidden.dims();
-    let vocab_size = embedding.dims()[0];
-    let logits = hidden.reshape([batch * seq, width]).matmul(embedding.transpose());
-    logits.reshape([batch, seq, vocab_size])
-}
-
 impl CausalLm for LlamaForCausalLm {
     fn architecture(&self) -> &str {
         "LlamaForCausalLM"
@@ -175,8 +150,8 @@ impl CausalLm for LlamaForCausalLm {
         }
     }
 
-    fn check_stock(&self, selection: &Selection) -> Result<(), Error> {
-        self.clone().resized(selection)?.config.check_stock()
+    fn check_stock(&self, selection: &Selection, target: StockTarget) -> Result<(), Error> {
+        self.clone().resized(selection)?.config.check_stock(target)
     }
 
     fn resized(mut self, selection: &Selection) -> Result<Self, Error> {
@@ -186,10 +161,10 @@ impl CausalLm for LlamaForCausalLm {
             self.config.hidden_size = kept;
             self.set_epsilon(epsilon);
         }
-        if let Some(kept) = self.uniform(selection, AxisKind::Ffn)? {
+        if let Some(kept) = uniform_kept(&self, selection, AxisKind::Ffn)? {
             self.config.intermediate_size = kept;
         }
-        if let Some(kept) = self.uniform(selection, AxisKind::Heads)? {
+        if let Some(kept) = uniform_kept(&self, selection, AxisKind::Heads)? {
             self.config.num_attention_heads = kept * self.config.heads_per_group();
             self.config.num_key_value_heads = kept;
         }

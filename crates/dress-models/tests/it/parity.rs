@@ -28,7 +28,7 @@ fn assert_parity(directory: &Path, reference: &Reference) {
 }
 
 #[test]
-fn small_llamas_equal_transformers() {
+fn small_models_of_every_family_equal_transformers() {
     for name in FIXTURES {
         let directory = fixture(name);
         assert_parity(&directory, &Reference::read(&directory.join("reference.safetensors")));

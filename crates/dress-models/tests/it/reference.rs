@@ -5,7 +5,16 @@ use dress_models::{AnyModel, LoadConfig};
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 
-pub const FIXTURES: [&str; 3] = ["llama2_mha_untied", "llama3_gqa_tied", "llama_biases_sharded"];
+pub const FIXTURES: [&str; 8] = [
+    "llama2_mha_untied",
+    "llama3_gqa_tied",
+    "llama_biases_sharded",
+    "opt_pre_norm",
+    "opt_untied_gelu",
+    "opt_350m_layout",
+    "phi_2",
+    "phi_gqa_half_rotary",
+];
 
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)

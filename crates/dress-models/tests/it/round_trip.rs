@@ -1,6 +1,7 @@
 //! What is saved loads back to the same bits.
 
 use crate::reference::{FIXTURES, copy_of, fixture, load};
+use dress_core::StockTarget;
 use dress_models::checkpoint::{SafetensorsDirectory, save};
 use dress_models::{AnyModel, FloatType, LoadConfig, SaveConfig};
 use safetensors::SafeTensors;
@@ -33,7 +34,8 @@ fn saved(model: &AnyModel, config: SaveConfig) -> tempfile::TempDir {
 #[test]
 fn a_checkpoint_saved_as_it_was_loaded_has_the_same_bits_and_shards() {
     for name in FIXTURES {
-        let config = SaveConfig { source: Some(fixture(name)), ..SaveConfig::default() };
+        let target = StockTarget::Transformers;
+        let config = SaveConfig { source: Some(fixture(name)), target, ..SaveConfig::default() };
         let parent = saved(&load(&fixture(name)), config);
         let out = parent.path().join("out");
         assert_eq!(tensors(&out), tensors(&fixture(name)), "{name}");

@@ -1,21 +1,22 @@
-"""Writes ../fixtures: small random LLaMA checkpoints with what stock transformers computes of them.
+"""Writes ../fixtures: small random checkpoints of every family with what stock transformers computes of them.
 
 Each directory is a Hugging Face checkpoint plus `reference.safetensors`: `input_ids` [2, 40], `logits` of
 a float32 forward pass on the CPU, `prompt` [1, 8] and `greedy` [1, 32], its greedy continuation.
-`config.json` is written as published LLaMA-2 and LLaMA-3 checkpoints have it; `config.v5.json` as
+`config.json` is written as published checkpoints have it; `config.v5.json` as
 transformers 5 writes it. Run with the versions in ../fixtures/VERSIONS.txt.
 
-usage: python make_fixtures.py
+usage: python make_fixtures.py [NAME...]
 """
 import json
 import pathlib
 import shutil
+import sys
 
 import safetensors
 import torch
 import transformers
 from safetensors.torch import save_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 FIXTURES = pathlib.Path(__file__).parent.parent / "fixtures"
 LLAMA3_SCALING = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -33,17 +34,33 @@ CONFIGS = {
         num_key_value_heads=2, head_dim=16, rope_theta=10000.0, rms_norm_eps=1e-6, attention_bias=True,
         mlp_bias=True, tie_word_embeddings=False),
 }
-COMMON = dict(architectures=["LlamaForCausalLM"], model_type="llama", hidden_act="silu", attention_bias=False,
-              mlp_bias=False, max_position_embeddings=128, rope_scaling=None, bos_token_id=None,
-              eos_token_id=None, pad_token_id=None)
+NO_TOKENS = dict(bos_token_id=None, eos_token_id=None, pad_token_id=None)
+LLAMA = dict(architectures=["LlamaForCausalLM"], model_type="llama", hidden_act="silu", attention_bias=False,
+             mlp_bias=False, max_position_embeddings=128, rope_scaling=None, **NO_TOKENS)
+OPT = dict(architectures=["OPTForCausalLM"], model_type="opt", vocab_size=96, ffn_dim=56, num_hidden_layers=2,
+           num_attention_heads=4, max_position_embeddings=64, dropout=0.0, attention_dropout=0.0,
+           activation_function="relu", tie_word_embeddings=True, **NO_TOKENS)
+PHI = dict(architectures=["PhiForCausalLM"], model_type="phi", vocab_size=96, intermediate_size=72,
+           num_hidden_layers=2, hidden_act="gelu_new", layer_norm_eps=1e-5, max_position_embeddings=128,
+           embd_pdrop=0.0, resid_pdrop=0.0, attention_dropout=0.0, qk_layernorm=False,
+           tie_word_embeddings=False, rope_theta=10000.0, **NO_TOKENS)
+CONFIGS = {name: {**LLAMA, **shape} for name, shape in CONFIGS.items()} | {
+    "opt_pre_norm": dict(OPT, hidden_size=32, word_embed_proj_dim=32, do_layer_norm_before=True),
+    "opt_untied_gelu": dict(OPT, hidden_size=32, word_embed_proj_dim=32, do_layer_norm_before=True,
+                            tie_word_embeddings=False, activation_function="gelu"),
+    "opt_350m_layout": dict(OPT, hidden_size=32, word_embed_proj_dim=24, do_layer_norm_before=False),
+    "phi_2": dict(PHI, hidden_size=80, num_attention_heads=4, num_key_value_heads=4, partial_rotary_factor=0.4),
+    "phi_gqa_half_rotary": dict(PHI, hidden_size=48, num_attention_heads=6, num_key_value_heads=2,
+                                head_dim=12, partial_rotary_factor=0.5),
+}
 
 
 def randomize(model):
     for name, parameter in model.named_parameters():
-        if "norm" in name:
-            torch.nn.init.normal_(parameter, 1.0, 0.2)
-        elif name.endswith("bias"):
+        if name.endswith("bias"):
             torch.nn.init.normal_(parameter, 0.0, 0.1)
+        elif "norm" in name:
+            torch.nn.init.normal_(parameter, 1.0, 0.2)
         else:
             torch.nn.init.normal_(parameter, 0.0, 0.25)
 
@@ -63,15 +80,17 @@ def make(name, shape):
     directory = FIXTURES / name
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    published = {**COMMON, **shape, "torch_dtype": "float32"}
-    model = LlamaForCausalLM(LlamaConfig(**{**COMMON, **shape}, attn_implementation="eager"))
+    published = {**shape, "torch_dtype": "float32"}
+    fields = {key: value for key, value in shape.items() if key not in ("architectures", "model_type")}
+    config = AutoConfig.for_model(shape["model_type"], **fields)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
     randomize(model)
     if "sharded" in name:
         model.to(torch.bfloat16)
         published["torch_dtype"] = "bfloat16"
         model.save_pretrained(directory, max_shard_size="24KB")
         # Not model.float(): the rotary frequencies would stay rounded.
-        model = LlamaForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager")
+        model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager")
     else:
         model.save_pretrained(directory)
     (directory / "generation_config.json").unlink(missing_ok=True)
@@ -83,7 +102,7 @@ def make(name, shape):
 
 def check(directory):
     """The published form of the config has to mean the same to transformers."""
-    model = LlamaForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager").eval()
+    model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager").eval()
     with safetensors.safe_open(directory / "reference.safetensors", "pt") as file, torch.no_grad():
         difference = (model(file.get_tensor("input_ids")).logits - file.get_tensor("logits")).abs().max()
     print(f"{directory.name}: reloaded from the published config, logits differ by {difference:.1e}")
@@ -92,6 +111,7 @@ def check(directory):
 
 if __name__ == "__main__":
     for name, shape in CONFIGS.items():
-        make(name, shape)
+        if name in sys.argv[1:] or len(sys.argv) == 1:
+            make(name, shape)
     versions = [f"{m.__name__} {m.__version__}" for m in (torch, transformers, safetensors)]
     (FIXTURES / "VERSIONS.txt").write_text("\n".join(versions) + "\n")

@@ -1,7 +1,7 @@
 //! E5: where regularization reached zero, slicing changes nothing.
 
-use crate::small_models::{Shape, VOCAB};
-use dress_core::{AxisKind, Calibration, NoProgress, Ratio};
+use crate::small_models::{FAMILIES, Family, KINDS, Shape, VOCAB};
+use dress_core::{AxisKind, Calibration, NoProgress, Ratio, StockTarget};
 use dress_importance::Criterion;
 use dress_models::AnyModel;
 use dress_prune::{AxisTarget, PruneConfig, PruneReport, RegularizeConfig, prune};
@@ -13,21 +13,28 @@ fn calibration() -> Calibration {
     Calibration::from_blocks((0..20).map(block).collect())
 }
 
-fn run(kind: AxisKind, regularize: RegularizeConfig) -> PruneReport {
+fn run(family: Family, kind: AxisKind, regularize: RegularizeConfig) -> PruneReport {
     let target = AxisTarget { kind, ratio: Ratio::new(0.5).unwrap(), tile: 1 };
-    let config = PruneConfig { targets: vec![target], regularize: Some(regularize), seed: 7 };
+    let stock = StockTarget::Dress;
+    let config = PruneConfig { targets: vec![target], regularize: Some(regularize), stock, seed: 7 };
     let scorer = Criterion::ActivationNorm.scorer::<AnyModel>(7);
-    let model = Shape { width_a_head: 5, ..Shape::example() }.model();
+    let model = Shape { family, width_a_head: 5, ..Shape::example() }.model();
     prune(model, scorer.as_ref(), &calibration(), &config, &NoProgress).unwrap().report
 }
 
 #[test]
-fn after_proximal_steps_to_zero_slicing_is_exact_on_every_axis() {
+fn after_proximal_steps_to_zero_slicing_is_exact_on_every_axis_of_every_family() {
     for penalty in [PenaltyKind::Group, PenaltyKind::L1] {
-        for kind in [AxisKind::Residual, AxisKind::Ffn, AxisKind::Heads] {
-            let report = run(kind, RegularizeConfig { penalty, ..RegularizeConfig::default() });
-            assert_eq!(report.curve.last().unwrap().selected_norm, 0.0, "{kind}");
-            assert!(report.slicing_error.unwrap() < 1e-4, "{kind}: {:?}", report.slicing_error);
+        for (family, kind) in FAMILIES.into_iter().flat_map(|family| KINDS.map(|kind| (family, kind))) {
+            let report = run(family, kind, RegularizeConfig { penalty, ..RegularizeConfig::default() });
+            assert_eq!(report.curve.last().unwrap().selected_norm, 0.0, "{family:?} {kind}");
+            let moved = report.slicing_error.unwrap();
+            if (family, kind) == (Family::Opt350m, AxisKind::Residual) {
+                // The one stream whose mean cannot be taken out: the report has to say so.
+                assert!(moved > 1e-3 && moved < 1.0, "{family:?} {kind}: {moved}");
+            } else {
+                assert!(moved < 1e-4, "{family:?} {kind}: {moved}");
+            }
         }
     }
 }
@@ -42,7 +49,7 @@ fn a_penalty_in_the_loss_shrinks_what_is_selected_more_than_training_alone() {
             ..RegularizeConfig::default()
         };
         config.train.learning_rate.peak = 1e-2;
-        let report = run(AxisKind::Ffn, config);
+        let report = run(Family::Llama, AxisKind::Ffn, config);
         assert_eq!(report.curve.len(), 20);
         report.curve.last().unwrap().selected_norm
     };
@@ -53,7 +60,8 @@ fn a_penalty_in_the_loss_shrinks_what_is_selected_more_than_training_alone() {
 fn squared_l2_has_no_proximal_step_and_says_so() {
     let target = AxisTarget { kind: AxisKind::Ffn, ratio: Ratio::new(0.5).unwrap(), tile: 1 };
     let regularize = RegularizeConfig { penalty: PenaltyKind::L2, ..RegularizeConfig::default() };
-    let config = PruneConfig { targets: vec![target], regularize: Some(regularize), seed: 7 };
+    let config =
+        PruneConfig { targets: vec![target], regularize: Some(regularize), stock: StockTarget::Any, seed: 7 };
     let scorer = Criterion::MagnitudeL1.scorer::<AnyModel>(7);
     let model = Shape::example().model();
     let error = prune(model, scorer.as_ref(), &calibration(), &config, &NoProgress).unwrap_err().to_string();

@@ -1,16 +1,29 @@
-//! Random small LLaMA models.
+//! Random small models of every family.
 
 use dress_core::burn::tensor::{Device, Distribution, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{AxisKind, AxisSelection, Calibration, CausalLm, Forward, NoTap, Selection};
 use dress_models::AnyModel;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 
-/// A shape that a LLaMA checkpoint can have.
+/// The families, and OPT's other layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    Llama,
+    Opt,
+    /// Norms behind, and projections around the embedding.
+    Opt350m,
+    Phi,
+}
+
+pub const FAMILIES: [Family; 4] = [Family::Llama, Family::Opt, Family::Opt350m, Family::Phi];
+
+/// A shape that a checkpoint can have. OPT's heads share nothing and are as wide as the stream allows.
 #[derive(Debug, Clone)]
 pub struct Shape {
+    pub family: Family,
     pub heads_per_group: usize,
     pub groups: usize,
     pub head_dim: usize,
@@ -21,9 +34,10 @@ pub struct Shape {
     pub biases: bool,
 }
 
-pub fn shapes() -> impl Strategy<Value = Shape> {
+pub fn shapes(family: Family) -> impl Strategy<Value = Shape> {
     let sizes = (1..3usize, 2..4usize, 1..4usize, 2..6usize, 3..20usize, 1..4usize);
-    (sizes, any::<bool>(), any::<bool>()).prop_map(|(sizes, tied, biases)| Shape {
+    (sizes, any::<bool>(), any::<bool>()).prop_map(move |(sizes, tied, biases)| Shape {
+        family,
         heads_per_group: sizes.0,
         groups: sizes.1,
         head_dim: 2 * sizes.2,
@@ -40,6 +54,7 @@ pub const VOCAB: usize = 37;
 impl Shape {
     pub fn example() -> Self {
         Self {
+            family: Family::Llama,
             heads_per_group: 2,
             groups: 2,
             head_dim: 8,
@@ -54,16 +69,46 @@ impl Shape {
     /// A model of this shape whose every parameter, norms and biases included, is random.
     pub fn model(&self) -> AnyModel {
         let heads = self.heads_per_group * self.groups;
-        let config = json!({
+        let config = match self.family {
+            Family::Llama => self.llama(heads),
+            Family::Opt | Family::Opt350m => self.opt(heads),
+            Family::Phi => self.phi(heads),
+        };
+        let device = Device::flex();
+        let model = AnyModel::from_config(&config.to_string(), Path::new("config.json"), &device).unwrap();
+        parameters::map(model, &mut Randomize)
+    }
+
+    fn opt(&self, heads: usize) -> Value {
+        let width = heads * self.head_dim;
+        let pre_norm = self.family == Family::Opt;
+        json!({
+            "model_type": "opt", "vocab_size": VOCAB, "hidden_size": width,
+            "word_embed_proj_dim": if pre_norm { width } else { width + 1 },
+            "ffn_dim": self.intermediate_size, "num_hidden_layers": self.layers,
+            "num_attention_heads": heads, "max_position_embeddings": 32, "do_layer_norm_before": pre_norm,
+            "tie_word_embeddings": self.tied, "enable_bias": self.biases || pre_norm,
+        })
+    }
+
+    fn phi(&self, heads: usize) -> Value {
+        json!({
+            "model_type": "phi", "vocab_size": VOCAB, "hidden_size": heads * self.width_a_head,
+            "intermediate_size": self.intermediate_size, "num_hidden_layers": self.layers,
+            "num_attention_heads": heads, "num_key_value_heads": self.groups, "head_dim": self.head_dim,
+            "partial_rotary_factor": if self.tied { 1.0 } else { 2.0 / self.head_dim as f64 },
+            "layer_norm_eps": 1e-3,
+        })
+    }
+
+    fn llama(&self, heads: usize) -> Value {
+        json!({
             "model_type": "llama", "vocab_size": VOCAB, "hidden_size": heads * self.width_a_head,
             "intermediate_size": self.intermediate_size, "num_hidden_layers": self.layers,
             "num_attention_heads": heads, "num_key_value_heads": self.groups, "head_dim": self.head_dim,
             "tie_word_embeddings": self.tied, "attention_bias": self.biases, "mlp_bias": self.biases,
             "rms_norm_eps": 1e-3,
-        });
-        let device = Device::flex();
-        let model = AnyModel::from_config(&config.to_string(), Path::new("config.json"), &device).unwrap();
-        parameters::map(model, &mut Randomize)
+        })
     }
 }
 
@@ -71,7 +116,7 @@ struct Randomize;
 
 impl ParameterMapper for Randomize {
     fn map<const D: usize>(&mut self, name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
-        let mean = if name.contains("norm") { 1.0 } else { 0.0 };
+        let mean = if name.contains("norm") && !name.ends_with("bias") { 1.0 } else { 0.0 };
         Tensor::random(value.dims(), Distribution::Normal(mean, 0.3), &value.device())
     }
 }
@@ -109,9 +154,9 @@ pub fn selection<M: CausalLm>(
 
 pub const KINDS: [AxisKind; 3] = [AxisKind::Residual, AxisKind::Ffn, AxisKind::Heads];
 
-/// Some of `len` indices, never all, drawn by `seed`.
+/// Some of `len` indices, drawn by `seed`: at least one goes and, where there are three, two stay.
 pub fn some_of(len: usize, seed: u64) -> Vec<usize> {
     let mut chosen: Vec<usize> = (0..len).filter(|i| (seed >> (i % 61)) & 1 == 1).collect();
-    chosen.truncate(len - 1);
+    chosen.truncate(len.saturating_sub(2).max(1));
     if chosen.is_empty() { vec![seed as usize % len] } else { chosen }
 }

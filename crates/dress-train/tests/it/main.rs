@@ -4,7 +4,9 @@ use dress_core::burn::tensor::{Device, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{Calibration, CausalLm, NoProgress};
 use dress_models::AnyModel;
-use dress_train::{CurvePoint, Error, LearningRate, NoRegularization, Regularization, TrainConfig, train};
+use dress_train::{
+    CurvePoint, Error, LearningRate, NoRegularization, Regularization, StepInfo, TrainConfig, train,
+};
 use std::path::Path;
 
 const CONFIG: &str = r#"{"model_type":"llama","vocab_size":19,"hidden_size":16,"intermediate_size":32,
@@ -100,18 +102,18 @@ struct Poison {
 }
 
 impl Regularization<AnyModel> for Poison {
-    fn penalty(&self, _model: &AnyModel, _share: f64) -> Option<Tensor<1>> {
+    fn penalty(&self, _model: &AnyModel, _step: &StepInfo) -> Option<Tensor<1>> {
         None
     }
 
-    fn after_step(&self, model: AnyModel, share: f64, _total: usize) -> AnyModel {
+    fn after_step(&self, model: AnyModel, step: &StepInfo) -> AnyModel {
         struct Nan;
         impl ParameterMapper for Nan {
             fn map<const D: usize>(&mut self, _name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
                 value * f64::NAN
             }
         }
-        if share >= self.share { parameters::map(model, &mut Nan) } else { model }
+        if step.share >= self.share { parameters::map(model, &mut Nan) } else { model }
     }
 
     fn selected_norm(&self, _model: &AnyModel) -> f64 {

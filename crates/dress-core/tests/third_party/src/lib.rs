@@ -7,8 +7,8 @@ use dress_core::burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use dress_core::burn::tensor::{Device, Int, Tensor, activation::relu};
 use dress_core::parameters::{self, Layout, ParameterVisitor};
 use dress_core::{
-    Axis, AxisSlots, Calibration, CausalLm, Component, CouplingMap, Error, Forward, Progress, Role, Scorer,
-    Scores, Selection, Site, Slot,
+    Axis, AxisSlots, Calibration, CausalLm, Component, CouplingMap, Error, Forward, MultipleOf,
+    Normalization, Progress, Role, Scorer, Scores, Selection, Site, Slot,
 };
 
 /// Two blocks, each of which looks at the current and the previous token.
@@ -70,7 +70,7 @@ fn ffn_slots(layer: usize, inner: usize) -> AxisSlots {
         Slot::new(name("inner.bias"), 0, Role::Writes, Component::Ffn),
         Slot::new(name("outer.weight"), 1, Role::Reads, Component::Ffn).site(Site::Ffn { layer }),
     ];
-    AxisSlots { len: inner, multiple_of: 1, normalized: false, slots }
+    AxisSlots { len: inner, multiple_of: MultipleOf::ONE, normalization: None, slots }
 }
 
 impl CausalLm for ShiftLm {
@@ -107,7 +107,12 @@ impl CausalLm for ShiftLm {
             slots.push(Slot::new(name("outer.bias"), 0, Role::Writes, Component::Ffn));
         }
         let width = self.norm.gain.dims()[0];
-        let residual = AxisSlots { len: width, multiple_of: 1, normalized: true, slots };
+        let residual = AxisSlots {
+            len: width,
+            multiple_of: MultipleOf::ONE,
+            normalization: Some(Normalization::RootMeanSquare),
+            slots,
+        };
         let map = CouplingMap::new().with(Axis::Residual, residual);
         self.blocks.iter().enumerate().fold(map, |map, (layer, block)| {
             map.with(Axis::Ffn { layer }, ffn_slots(layer, block.inner.weight.dims()[1]))

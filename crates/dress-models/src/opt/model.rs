@@ -1,0 +1,280 @@
+//! The OPT decoder, composed of the shared blocks.
+
+use super::{OptConfig, coupling};
+use crate::blocks::{Activation, Heads, LayerNorm, feed_forward, tied_head};
+use crate::shape::uniform_kept;
+use burn::module::Module;
+use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
+use burn::tensor::{Device, Int, Tensor};
+use dress_core::{Axis, AxisKind, CausalLm, CouplingMap, Error, Forward, Role, Selection, Site, StockTarget};
+use std::collections::BTreeMap;
+
+/// Rows of the position embedding before position 0.
+const POSITION_OFFSET: usize = 2;
+
+/// An OPT language model; parameter paths are those of its checkpoints.
+#[derive(Module, Debug)]
+pub struct OptForCausalLm {
+    /// Everything below the head.
+    pub model: OptModel,
+    /// The head, where it is not the embedding.
+    pub lm_head: Option<Linear>,
+    #[module(skip)]
+    config: OptConfig,
+}
+
+/// The decoder, under the name that OPT's checkpoints have for it.
+#[derive(Module, Debug)]
+pub struct OptModel {
+    /// The decoder.
+    pub decoder: OptDecoder,
+}
+
+/// Embeddings, blocks and final norm.
+#[derive(Module, Debug)]
+pub struct OptDecoder {
+    /// From tokens to the stream, or to what `project_in` takes.
+    pub embed_tokens: Embedding,
+    /// From positions, two more than there are, to the stream.
+    pub embed_positions: Embedding,
+    /// From the embedding to the stream, where their widths differ.
+    pub project_in: Option<Linear>,
+    /// From the stream back to the embedding's width.
+    pub project_out: Option<Linear>,
+    /// The norm before the head, unless the norms are behind.
+    pub final_layer_norm: Option<LayerNorm>,
+    /// The blocks.
+    pub layers: Vec<OptDecoderLayer>,
+}
+
+/// One block: attention, then the feed-forward network, each with a norm before or behind it.
+#[derive(Module, Debug)]
+pub struct OptDecoderLayer {
+    /// The attention.
+    pub self_attn: OptAttention,
+    /// The norm of the attention.
+    pub self_attn_layer_norm: LayerNorm,
+    /// From the stream to the neurons.
+    pub fc1: Linear,
+    /// From the neurons back to the stream.
+    pub fc2: Linear,
+    /// The norm of the feed-forward network.
+    pub final_layer_norm: LayerNorm,
+    #[module(skip)]
+    activation: Activation,
+    #[module(skip)]
+    norm_before: bool,
+}
+
+/// Attention without rotation: positions are in the stream.
+#[derive(Module, Debug)]
+pub struct OptAttention {
+    /// From the stream to the keys.
+    pub k_proj: Linear,
+    /// From the stream to the values.
+    pub v_proj: Linear,
+    /// From the stream to the queries.
+    pub q_proj: Linear,
+    /// From the heads back to the stream.
+    pub out_proj: Linear,
+    #[module(skip)]
+    head_dim: usize,
+}
+
+impl OptForCausalLm {
+    /// A model of this configuration. Weights are drawn from a normal distribution of `init_std` when
+    /// first used, and never where a checkpoint fills them.
+    pub fn new(config: OptConfig, device: &Device) -> Self {
+        let initializer = Initializer::Normal { mean: 0.0, std: config.init_std };
+        let embedding = |rows, width| {
+            EmbeddingConfig::new(rows, width).with_initializer(initializer.clone()).init(device)
+        };
+        let linear = |input, output| {
+            let linear = LinearConfig::new(input, output).with_bias(false);
+            linear.with_initializer(initializer.clone()).init(device)
+        };
+        let (width, embedded) = (config.hidden_size, config.word_embed_proj_dim);
+        let norm = || LayerNorm::new(width, OptConfig::LAYER_NORM_EPS, device);
+        let decoder = OptDecoder {
+            embed_tokens: embedding(config.vocab_size, embedded),
+            embed_positions: embedding(config.max_position_embeddings + POSITION_OFFSET, width),
+            project_in: config.has_projections().then(|| linear(embedded, width)),
+            project_out: config.has_projections().then(|| linear(width, embedded)),
+            final_layer_norm: config.final_layer_norm.then(norm),
+            layers: (0..config.num_hidden_layers).map(|_| OptDecoderLayer::new(&config, device)).collect(),
+        };
+        let lm_head = (!config.tie_word_embeddings).then(|| linear(embedded, config.vocab_size));
+        Self { model: OptModel { decoder }, lm_head, config }
+    }
+
+    /// The configuration, as it is after slicing.
+    pub fn config(&self) -> &OptConfig {
+        &self.config
+    }
+}
+
+impl OptDecoderLayer {
+    fn new(config: &OptConfig, device: &Device) -> Self {
+        let initializer = Initializer::Normal { mean: 0.0, std: config.init_std };
+        let linear = |input, output| {
+            let linear = LinearConfig::new(input, output).with_bias(config.enable_bias);
+            linear.with_initializer(initializer.clone()).init(device)
+        };
+        let (width, heads) = (config.hidden_size, config.num_attention_heads * config.head_dim);
+        let norm = || LayerNorm::new(width, OptConfig::LAYER_NORM_EPS, device);
+        Self {
+            self_attn: OptAttention {
+                k_proj: linear(width, heads),
+                v_proj: linear(width, heads),
+                q_proj: linear(width, heads),
+                out_proj: linear(heads, width),
+                head_dim: config.head_dim,
+            },
+            self_attn_layer_norm: norm(),
+            fc1: linear(width, config.ffn_dim),
+            fc2: linear(config.ffn_dim, width),
+            final_layer_norm: norm(),
+            activation: config.activation,
+            norm_before: config.do_layer_norm_before,
+        }
+    }
+
+    fn forward(&self, hidden: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
+        let attend = |input, pass: &mut Forward<'_>| {
+            let input = pass.pass(Site::AttentionInput { layer }, input);
+            self.self_attn.forward(input, layer, pass)
+        };
+        let feed = |input, pass: &mut Forward<'_>| {
+            let input = pass.pass(Site::FfnInput { layer }, input);
+            feed_forward([&self.fc1, &self.fc2], self.activation, input, layer, pass)
+        };
+        let (first, second) = (&self.self_attn_layer_norm, &self.final_layer_norm);
+        if self.norm_before {
+            let hidden = hidden.clone() + attend(first.forward(hidden), pass);
+            hidden.clone() + feed(second.forward(hidden), pass)
+        } else {
+            let hidden = first.forward(hidden.clone() + attend(hidden, pass));
+            second.forward(hidden.clone() + feed(hidden, pass))
+        }
+    }
+}
+
+impl OptAttention {
+    fn forward(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
+        let heads = Heads {
+            query: &self.q_proj,
+            key: &self.k_proj,
+            value: &self.v_proj,
+            head_dim: self.head_dim,
+            rotary: None,
+        };
+        self.out_proj.forward(heads.mix(input, layer, pass))
+    }
+}
+
+impl CausalLm for OptForCausalLm {
+    fn architecture(&self) -> &str {
+        "OPTForCausalLM"
+    }
+
+    fn num_blocks(&self) -> usize {
+        self.model.decoder.layers.len()
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.config.vocab_size
+    }
+
+    fn max_positions(&self) -> usize {
+        self.config.max_position_embeddings
+    }
+
+    fn coupling(&self) -> CouplingMap {
+        coupling::coupling(&self.config)
+    }
+
+    fn embed(&self, tokens: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<3> {
+        let decoder = &self.model.decoder;
+        let start = pass.offset() + POSITION_OFFSET;
+        let positions = decoder.embed_positions.weight.val().narrow(0, start, tokens.dims()[1]);
+        let embedded = decoder.embed_tokens.forward(tokens);
+        let embedded = match &decoder.project_in {
+            Some(project_in) => project_in.forward(embedded),
+            None => embedded,
+        };
+        embedded + positions.unsqueeze()
+    }
+
+    fn block(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+        self.model.decoder.layers[index].forward(hidden, index, pass)
+    }
+
+    fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+        let decoder = &self.model.decoder;
+        let normal = decoder.final_layer_norm.as_ref().map(|norm| norm.forward(hidden.clone()));
+        let hidden = pass.pass(Site::HeadInput, normal.unwrap_or(hidden));
+        let hidden = match &decoder.project_out {
+            Some(project_out) => project_out.forward(hidden),
+            None => hidden,
+        };
+        match &self.lm_head {
+            Some(head) => head.forward(hidden),
+            None => tied_head(hidden, decoder.embed_tokens.weight.val()),
+        }
+    }
+
+    fn check_stock(&self, selection: &Selection, target: StockTarget) -> Result<(), Error> {
+        let sliced = self.clone().resized(selection)?;
+        if self.config.has_projections() && !sliced.config.has_projections() {
+            return Err(Error::Shape {
+                architecture: self.architecture().into(),
+                reason: format!(
+                    "hidden_size {} is word_embed_proj_dim, at which OPT leaves out project_in and \
+                     project_out; choose another width, such as {}",
+                    sliced.config.hidden_size,
+                    sliced.config.hidden_size + sliced.config.head_dim
+                ),
+            });
+        }
+        sliced.config.check_stock(target)
+    }
+
+    /// OPT's epsilon is not in its `config.json`. A stream that is multiplied by `sqrt(d' / d)` does to
+    /// the norms what identity E2's epsilon would; a head that is the embedding is made up for by the
+    /// norm before it.
+    fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
+        let mut factors = BTreeMap::new();
+        // Without the norm before the head, the logits would grow with the stream.
+        let Some(residual) = selection.get(Axis::Residual).filter(|_| self.config.final_layer_norm) else {
+            return factors;
+        };
+        let factor = (residual.kept_len() as f64 / residual.len() as f64).sqrt();
+        let map = self.coupling();
+        let slots = map.axis(Axis::Residual).map(|axis| axis.slots.as_slice()).unwrap_or_default();
+        for slot in slots.iter().filter(|slot| slot.role == Role::Writes) {
+            factors.insert(slot.parameter.clone(), factor);
+            if slot.tied {
+                for part in ["weight", "bias"] {
+                    factors.insert(format!("model.decoder.final_layer_norm.{part}"), 1.0 / factor);
+                }
+            }
+        }
+        factors
+    }
+
+    fn resized(mut self, selection: &Selection) -> Result<Self, Error> {
+        if let Some(residual) = selection.get(Axis::Residual) {
+            if !self.config.has_projections() {
+                self.config.word_embed_proj_dim = residual.kept_len();
+            }
+            self.config.hidden_size = residual.kept_len();
+        }
+        if let Some(kept) = uniform_kept(&self, selection, AxisKind::Ffn)? {
+            self.config.ffn_dim = kept;
+        }
+        if let Some(kept) = uniform_kept(&self, selection, AxisKind::Heads)? {
+            self.config.num_attention_heads = kept;
+        }
+        Ok(self)
+    }
+}

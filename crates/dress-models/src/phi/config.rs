@@ -1,0 +1,227 @@
+//! `config.json` of a Phi checkpoint.
+
+use crate::Error;
+use crate::blocks::{Activation, RopeScaling};
+use crate::config_json::{ConfigJson, RawRope, Unsupported, check_sizes, key_value_heads};
+use crate::shape::check_width_is_heads;
+use dress_core::StockTarget;
+use serde::Deserialize;
+use serde_json::json;
+use std::path::Path;
+
+/// The hyperparameters of a Phi checkpoint, by the names of its `config.json`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhiConfig {
+    /// Tokens in the vocabulary.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Neurons of each feed-forward network.
+    pub intermediate_size: usize,
+    /// Number of blocks.
+    pub num_hidden_layers: usize,
+    /// Query heads of each block.
+    pub num_attention_heads: usize,
+    /// Key/value heads of each block.
+    pub num_key_value_heads: usize,
+    /// Width of a head; `transformers` reads it, other loaders divide the width by the heads.
+    pub head_dim: usize,
+    /// The first dimensions of each head, which are rotated.
+    pub rotary_dims: usize,
+    /// Positions the model was trained for.
+    pub max_position_embeddings: usize,
+    /// Added to the variance in every norm.
+    pub layer_norm_eps: f64,
+    /// Base of the rotary frequencies.
+    pub rope_theta: f64,
+    /// How the frequencies are stretched, if they are.
+    pub rope_scaling: Option<RopeScaling>,
+    /// The activation of the feed-forward networks.
+    pub activation: Activation,
+    /// Standard deviation of weights that are trained from nothing.
+    pub initializer_range: f64,
+    raw: ConfigJson,
+}
+
+/// What is read of `config.json`, with the defaults of `transformers`.
+#[derive(Deserialize)]
+struct RawConfig {
+    vocab_size: usize,
+    hidden_size: usize,
+    intermediate_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    num_key_value_heads: Option<usize>,
+    head_dim: Option<usize>,
+    partial_rotary_factor: Option<f64>,
+    #[serde(default = "default_positions")]
+    max_position_embeddings: usize,
+    #[serde(default = "default_eps")]
+    layer_norm_eps: f64,
+    rope_theta: Option<f64>,
+    rope_scaling: Option<RawRope>,
+    rope_parameters: Option<RawRope>,
+    #[serde(default = "default_activation")]
+    hidden_act: String,
+    #[serde(default)]
+    qk_layernorm: bool,
+    #[serde(default)]
+    tie_word_embeddings: bool,
+    #[serde(default = "default_range")]
+    initializer_range: f64,
+}
+
+fn default_positions() -> usize {
+    2048
+}
+fn default_eps() -> f64 {
+    1e-5
+}
+fn default_activation() -> String {
+    "gelu_new".into()
+}
+fn default_range() -> f64 {
+    0.02
+}
+
+impl PhiConfig {
+    /// Reads the text of a `config.json`; `path` is only named in errors.
+    ///
+    /// # Errors
+    /// [`Error::ConfigUnreadable`] where a key is missing or malformed, and
+    /// [`Error::ConfigUnsupported`] where it asks for something this family does not have.
+    pub fn from_json(text: &str, path: &Path) -> Result<Self, Error> {
+        let (raw, read) = ConfigJson::read::<RawConfig>(text, path)?;
+        Self::check(read, raw).map_err(|(key, reason)| Error::ConfigUnsupported {
+            path: path.into(),
+            key,
+            reason,
+        })
+    }
+
+    fn check(read: RawConfig, raw: ConfigJson) -> Result<Self, Unsupported> {
+        let Some(activation) = Activation::from_name(&read.hidden_act) else {
+            let reason = format!("`{}` is not built, only gelu_new, gelu, relu, silu", read.hidden_act);
+            return Err(("hidden_act", reason));
+        };
+        if read.qk_layernorm {
+            return Err(("qk_layernorm", "norms of queries and keys are not built".into()));
+        }
+        if read.tie_word_embeddings {
+            return Err(("tie_word_embeddings", "a head that is the embedding is not built for Phi".into()));
+        }
+        let heads = read.num_attention_heads;
+        let kv_heads = key_value_heads(heads, read.num_key_value_heads)?;
+        let head_dim = read.head_dim.unwrap_or(read.hidden_size / heads);
+        let sizes = [
+            ("vocab_size", read.vocab_size),
+            ("hidden_size", read.hidden_size),
+            ("intermediate_size", read.intermediate_size),
+            ("head_dim", head_dim),
+        ];
+        check_sizes(read.num_hidden_layers, &sizes)?;
+        let rope = read.rope_parameters.as_ref().or(read.rope_scaling.as_ref());
+        let partial = rope.and_then(|r| r.partial_rotary_factor).or(read.partial_rotary_factor);
+        let rotary_dims = (head_dim as f64 * partial.unwrap_or(0.5)) as usize;
+        if rotary_dims > head_dim || !rotary_dims.is_multiple_of(2) {
+            let reason = format!("{rotary_dims} of {head_dim} dimensions cannot be rotated in pairs");
+            return Err(("partial_rotary_factor", reason));
+        }
+        Ok(Self {
+            vocab_size: read.vocab_size,
+            hidden_size: read.hidden_size,
+            intermediate_size: read.intermediate_size,
+            num_hidden_layers: read.num_hidden_layers,
+            num_attention_heads: heads,
+            num_key_value_heads: kv_heads,
+            head_dim,
+            rotary_dims,
+            max_position_embeddings: read.max_position_embeddings,
+            layer_norm_eps: read.layer_norm_eps,
+            rope_theta: rope.and_then(|r| r.rope_theta).or(read.rope_theta).unwrap_or(10_000.0),
+            rope_scaling: rope.map(RawRope::scaling).transpose()?.flatten(),
+            activation,
+            initializer_range: read.initializer_range,
+            raw,
+        })
+    }
+
+    /// The text of a `config.json` that stock software reads, with the element type of the
+    /// weights beside it.
+    pub fn to_json(&self, torch_dtype: &str) -> String {
+        let mut values = vec![
+            ("hidden_size", json!(self.hidden_size)),
+            ("intermediate_size", json!(self.intermediate_size)),
+            ("num_hidden_layers", json!(self.num_hidden_layers)),
+            ("num_attention_heads", json!(self.num_attention_heads)),
+            ("num_key_value_heads", json!(self.num_key_value_heads)),
+            ("layer_norm_eps", json!(self.layer_norm_eps)),
+        ];
+        if self.hidden_size != self.num_attention_heads * self.head_dim {
+            values.push(("head_dim", json!(self.head_dim)));
+        }
+        self.raw.with(&values).to_text(torch_dtype)
+    }
+
+    /// Query heads that share one key/value head.
+    pub fn heads_per_group(&self) -> usize {
+        self.num_attention_heads / self.num_key_value_heads
+    }
+
+    /// Checks that `target` accepts this shape: `transformers` honours a `head_dim`, vLLM and llama.cpp
+    /// divide the width by the heads.
+    ///
+    /// # Errors
+    /// [`dress_core::Error::Shape`] with the nearest shapes that fit.
+    pub fn check_stock(&self, target: StockTarget) -> Result<(), dress_core::Error> {
+        let shape = [self.hidden_size, self.num_attention_heads, self.head_dim];
+        let who = "software other than transformers (--target transformers accepts this shape)";
+        match target {
+            StockTarget::Transformers => Ok(()),
+            _ => check_width_is_heads("PhiForCausalLM", target, shape, who),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PHI_2: &str = r#"{"model_type":"phi","vocab_size":51200,"hidden_size":2560,"intermediate_size":10240,
+        "num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":32,"partial_rotary_factor":0.4,
+        "hidden_act":"gelu_new","layer_norm_eps":1e-5,"max_position_embeddings":2048,"qk_layernorm":false}"#;
+
+    fn read(text: &str) -> Result<PhiConfig, Error> {
+        PhiConfig::from_json(text, Path::new("config.json"))
+    }
+
+    #[test]
+    fn phi_2_rotates_32_of_80_dimensions() {
+        let config = read(PHI_2).unwrap();
+        assert_eq!((config.head_dim, config.rotary_dims), (80, 32));
+        let v5 = PHI_2.replace(
+            r#""partial_rotary_factor":0.4"#,
+            r#""rope_parameters":{"partial_rotary_factor":0.4,"rope_theta":10000.0,"rope_type":"default"}"#,
+        );
+        assert_eq!(read(&v5).unwrap().rotary_dims, 32);
+    }
+
+    #[test]
+    fn any_width_suits_transformers_and_whole_heads_suit_all() {
+        let mut config = read(PHI_2).unwrap();
+        config.hidden_size = 1920;
+        assert!(config.check_stock(StockTarget::Transformers).is_ok());
+        let message = config.check_stock(StockTarget::Any).unwrap_err().to_string();
+        assert!(message.contains("1920 with 24 heads") && message.contains("--target"), "{message}");
+        let written: serde_json::Value = serde_json::from_str(&config.to_json("float16")).unwrap();
+        assert_eq!(written["head_dim"], 80);
+        config.num_attention_heads = 24;
+        assert!(config.check_stock(StockTarget::Any).is_ok());
+    }
+
+    #[test]
+    fn what_is_not_built_is_named() {
+        let message = read(&PHI_2.replace("\"qk_layernorm\":false", "\"qk_layernorm\":true"));
+        assert!(message.unwrap_err().to_string().contains("qk_layernorm"));
+    }
+}

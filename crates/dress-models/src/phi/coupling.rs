@@ -1,0 +1,70 @@
+//! What has to be sliced together in a Phi model.
+
+use super::PhiConfig;
+use dress_core::{Axis, AxisSlots, Component, CouplingMap, MultipleOf, Normalization, Role, Site, Slot};
+
+use Component::{Attention, Ffn, Rest};
+use Role::{Reads, Scales, Shifts, Writes};
+
+/// The coupling map of a checkpoint of this configuration.
+pub(super) fn coupling(config: &PhiConfig) -> CouplingMap {
+    let map = CouplingMap::new().with(Axis::Residual, residual(config));
+    (0..config.num_hidden_layers).fold(map, |map, layer| {
+        map.with(Axis::Ffn { layer }, ffn(config, layer)).with(Axis::Heads { layer }, heads(config, layer))
+    })
+}
+
+fn residual(config: &PhiConfig) -> AxisSlots {
+    let mut slots = vec![Slot::new("model.embed_tokens.weight", 1, Writes, Rest)];
+    (0..config.num_hidden_layers).for_each(|layer| residual_of_block(layer, &mut slots));
+    slots.extend(norm("model.final_layernorm"));
+    slots.push(Slot::new("lm_head.weight", 1, Reads, Rest).site(Site::HeadInput));
+    AxisSlots {
+        len: config.hidden_size,
+        multiple_of: MultipleOf { any: config.head_dim, transformers: 1 },
+        normalization: Some(Normalization::Layer),
+        slots,
+    }
+}
+
+/// One norm feeds both the attention and the feed-forward network, which write side by side.
+fn residual_of_block(layer: usize, slots: &mut Vec<Slot>) {
+    let name = |rest: &str| format!("model.layers.{layer}.{rest}");
+    slots.extend(norm(&name("input_layernorm")));
+    for projection in ["q_proj", "k_proj", "v_proj"] {
+        let weight = name(&format!("self_attn.{projection}.weight"));
+        slots.push(Slot::new(weight, 1, Reads, Attention).site(Site::AttentionInput { layer }));
+    }
+    slots.extend(linear(&name("self_attn.dense"), 1, Attention));
+    slots.push(Slot::new(name("mlp.fc1.weight"), 1, Reads, Ffn).site(Site::FfnInput { layer }));
+    slots.extend(linear(&name("mlp.fc2"), 1, Ffn));
+}
+
+fn norm(name: &str) -> [Slot; 2] {
+    [Slot::new(format!("{name}.weight"), 0, Scales, Rest), Slot::new(format!("{name}.bias"), 0, Shifts, Rest)]
+}
+
+/// The rows of a projection that write an axis, with their biases.
+fn linear(name: &str, block: usize, component: Component) -> [Slot; 2] {
+    ["weight", "bias"].map(|part| Slot::new(format!("{name}.{part}"), 0, Writes, component).block(block))
+}
+
+fn ffn(config: &PhiConfig, layer: usize) -> AxisSlots {
+    let name = |rest: &str| format!("model.layers.{layer}.mlp.{rest}");
+    let mut slots = linear(&name("fc1"), 1, Ffn).to_vec();
+    slots.push(Slot::new(name("fc2.weight"), 1, Reads, Ffn).site(Site::Ffn { layer }));
+    AxisSlots { len: config.intermediate_size, multiple_of: MultipleOf::ONE, normalization: None, slots }
+}
+
+/// One structure is a key/value head with the query heads that share it.
+fn heads(config: &PhiConfig, layer: usize) -> AxisSlots {
+    let name = |rest: &str| format!("model.layers.{layer}.self_attn.{rest}");
+    let (keys, queries) = (config.head_dim, config.head_dim * config.heads_per_group());
+    let mut slots = Vec::new();
+    for (projection, block) in [("q_proj", queries), ("k_proj", keys), ("v_proj", keys)] {
+        slots.extend(linear(&name(projection), block, Attention));
+    }
+    let output = Slot::new(name("dense.weight"), 1, Reads, Attention).block(queries);
+    slots.push(output.site(Site::Heads { layer }));
+    AxisSlots { len: config.num_key_value_heads, multiple_of: MultipleOf::ONE, normalization: None, slots }
+}

@@ -1,0 +1,188 @@
+//! The Phi decoder, composed of the shared blocks.
+
+use super::{PhiConfig, coupling};
+use crate::blocks::{Heads, LayerNorm, Mlp, Rotary};
+use crate::shape::uniform_kept;
+use burn::module::Module;
+use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
+use burn::tensor::{Device, Int, Tensor};
+use dress_core::{Axis, AxisKind, CausalLm, CouplingMap, Error, Forward, Selection, Site, StockTarget};
+
+/// A Phi language model; parameter paths are those of its checkpoints.
+#[derive(Module, Debug)]
+pub struct PhiForCausalLm {
+    /// Everything below the head.
+    pub model: PhiModel,
+    /// The head, with a bias.
+    pub lm_head: Linear,
+    #[module(skip)]
+    config: PhiConfig,
+}
+
+/// Embedding, blocks and final norm.
+#[derive(Module, Debug)]
+pub struct PhiModel {
+    /// From tokens to the stream.
+    pub embed_tokens: Embedding,
+    /// The blocks.
+    pub layers: Vec<PhiDecoderLayer>,
+    /// The norm before the head.
+    pub final_layernorm: LayerNorm,
+}
+
+/// One block: attention and feed-forward network side by side, behind one norm.
+#[derive(Module, Debug)]
+pub struct PhiDecoderLayer {
+    /// The norm before both.
+    pub input_layernorm: LayerNorm,
+    /// The attention.
+    pub self_attn: PhiAttention,
+    /// The feed-forward network.
+    pub mlp: Mlp,
+}
+
+/// Attention with partial rotation and biases.
+#[derive(Module, Debug)]
+pub struct PhiAttention {
+    /// From the stream to the queries.
+    pub q_proj: Linear,
+    /// From the stream to the keys.
+    pub k_proj: Linear,
+    /// From the stream to the values.
+    pub v_proj: Linear,
+    /// From the heads back to the stream.
+    pub dense: Linear,
+    #[module(skip)]
+    head_dim: usize,
+    #[module(skip)]
+    rotary: Rotary,
+}
+
+impl PhiForCausalLm {
+    /// A model of this configuration. Weights are drawn from a normal distribution of
+    /// `initializer_range` when first used, and never where a checkpoint fills them.
+    pub fn new(config: PhiConfig, device: &Device) -> Self {
+        let initializer = Initializer::Normal { mean: 0.0, std: config.initializer_range };
+        let embedding = EmbeddingConfig::new(config.vocab_size, config.hidden_size);
+        let head = LinearConfig::new(config.hidden_size, config.vocab_size);
+        let layers = (0..config.num_hidden_layers).map(|_| PhiDecoderLayer::new(&config, device));
+        let model = PhiModel {
+            embed_tokens: embedding.with_initializer(initializer.clone()).init(device),
+            layers: layers.collect(),
+            final_layernorm: LayerNorm::new(config.hidden_size, config.layer_norm_eps, device),
+        };
+        Self { model, lm_head: head.with_initializer(initializer).init(device), config }
+    }
+
+    /// The configuration, as it is after slicing.
+    pub fn config(&self) -> &PhiConfig {
+        &self.config
+    }
+
+    fn set_epsilon(&mut self, epsilon: f64) {
+        self.config.layer_norm_eps = epsilon;
+        self.model.final_layernorm.set_epsilon(epsilon);
+        self.model.layers.iter_mut().for_each(|layer| layer.input_layernorm.set_epsilon(epsilon));
+    }
+}
+
+impl PhiDecoderLayer {
+    fn new(config: &PhiConfig, device: &Device) -> Self {
+        let initializer = Initializer::Normal { mean: 0.0, std: config.initializer_range };
+        let linear = |input, output| {
+            LinearConfig::new(input, output).with_initializer(initializer.clone()).init(device)
+        };
+        let width = config.hidden_size;
+        let queries = config.num_attention_heads * config.head_dim;
+        let keys = config.num_key_value_heads * config.head_dim;
+        Self {
+            input_layernorm: LayerNorm::new(width, config.layer_norm_eps, device),
+            self_attn: PhiAttention {
+                q_proj: linear(width, queries),
+                k_proj: linear(width, keys),
+                v_proj: linear(width, keys),
+                dense: linear(queries, width),
+                head_dim: config.head_dim,
+                rotary: Rotary::new(config.rotary_dims, config.rope_theta, config.rope_scaling),
+            },
+            mlp: Mlp::new(width, config.intermediate_size, config.activation, &initializer, device),
+        }
+    }
+
+    fn forward(&self, hidden: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
+        let normal = self.input_layernorm.forward(hidden.clone());
+        let input = pass.pass(Site::AttentionInput { layer }, normal.clone());
+        let attended = self.self_attn.forward(input, layer, pass);
+        let input = pass.pass(Site::FfnInput { layer }, normal);
+        attended + self.mlp.forward(input, layer, pass) + hidden
+    }
+}
+
+impl PhiAttention {
+    fn forward(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
+        let heads = Heads {
+            query: &self.q_proj,
+            key: &self.k_proj,
+            value: &self.v_proj,
+            head_dim: self.head_dim,
+            rotary: Some(&self.rotary),
+        };
+        self.dense.forward(heads.mix(input, layer, pass))
+    }
+}
+
+impl CausalLm for PhiForCausalLm {
+    fn architecture(&self) -> &str {
+        "PhiForCausalLM"
+    }
+
+    fn num_blocks(&self) -> usize {
+        self.model.layers.len()
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.config.vocab_size
+    }
+
+    fn max_positions(&self) -> usize {
+        self.config.max_position_embeddings
+    }
+
+    fn coupling(&self) -> CouplingMap {
+        coupling::coupling(&self.config)
+    }
+
+    fn embed(&self, tokens: Tensor<2, Int>, _pass: &mut Forward<'_>) -> Tensor<3> {
+        self.model.embed_tokens.forward(tokens)
+    }
+
+    fn block(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+        self.model.layers[index].forward(hidden, index, pass)
+    }
+
+    fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+        let hidden = self.model.final_layernorm.forward(hidden);
+        self.lm_head.forward(pass.pass(Site::HeadInput, hidden))
+    }
+
+    fn check_stock(&self, selection: &Selection, target: StockTarget) -> Result<(), Error> {
+        self.clone().resized(selection)?.config.check_stock(target)
+    }
+
+    fn resized(mut self, selection: &Selection) -> Result<Self, Error> {
+        if let Some(residual) = selection.get(Axis::Residual) {
+            let kept = residual.kept_len();
+            let epsilon = self.config.layer_norm_eps * residual.len() as f64 / kept as f64;
+            self.config.hidden_size = kept;
+            self.set_epsilon(epsilon);
+        }
+        if let Some(kept) = uniform_kept(&self, selection, AxisKind::Ffn)? {
+            self.config.intermediate_size = kept;
+        }
+        if let Some(kept) = uniform_kept(&self, selection, AxisKind::Heads)? {
+            self.config.num_attention_heads = kept * self.config.heads_per_group();
+            self.config.num_key_value_heads = kept;
+        }
+        Ok(self)
+    }
+}

@@ -1,0 +1,58 @@
+//! Shapes that a `config.json` can say.
+
+use dress_core::{Axis, AxisKind, CausalLm, Error, Selection, StockTarget};
+
+/// The number of structures every block keeps of one kind of axis, if any loses some.
+///
+/// # Errors
+/// [`Error::Shape`] where blocks differ: `config.json` has one number for all.
+pub(crate) fn uniform_kept<M: CausalLm>(
+    model: &M,
+    selection: &Selection,
+    kind: AxisKind,
+) -> Result<Option<usize>, Error> {
+    let axis = |layer| if kind == AxisKind::Ffn { Axis::Ffn { layer } } else { Axis::Heads { layer } };
+    let kept = |layer| selection.get(axis(layer)).map(|s| s.kept_len());
+    let first = kept(0);
+    match (1..model.num_blocks()).find(|&layer| kept(layer) != first) {
+        None => Ok(first),
+        Some(layer) => Err(Error::Shape {
+            architecture: model.architecture().into(),
+            reason: format!(
+                "block {layer} keeps another number of {kind} than block 0, and config.json has one \
+                 number for all; remove the same number in every block"
+            ),
+        }),
+    }
+}
+
+/// Checks the rule of loaders that take the width of a head from the width of the stream: the one is
+/// the other divided by the number of heads.
+///
+/// # Errors
+/// [`Error::Shape`] with the nearest shapes that keep it.
+pub(crate) fn check_width_is_heads(
+    architecture: &str,
+    target: StockTarget,
+    [width, heads, head_dim]: [usize; 3],
+    who: &str,
+) -> Result<(), Error> {
+    if width == heads * head_dim || target == StockTarget::Dress {
+        return Ok(());
+    }
+    let (below, above) = (width / head_dim, width.div_ceil(head_dim));
+    let nearest = match below {
+        0 => format!("{head_dim} with 1 head"),
+        _ if below == above => format!("{width} with {below} heads"),
+        _ => format!("{} with {below} heads and {} with {above}", below * head_dim, above * head_dim),
+    };
+    Err(Error::Shape {
+        architecture: architecture.into(),
+        reason: format!(
+            "hidden_size {width} is not {heads} heads of {head_dim}, and {who} takes a head's width from \
+             hidden_size / num_attention_heads; remove the same share of `residual` and `heads` (the \
+             nearest shapes that fit: {nearest}, or {} for {heads} heads)",
+            heads * head_dim
+        ),
+    })
+}
