@@ -2,18 +2,20 @@
 //!
 //! In f32 the tolerance is 1e-4 relative in the logits' L2 norm: sums over a permuted or shorter axis are
 //! added up in another order, which costs about 1e-7 an operation. In bf16, with 8 bits a number, each
-//! operation costs up to 4e-3 and a rescaled or recentred weight is rounded once more: 6e-2.
+//! operation costs up to 4e-3, a rescaled or recentred weight is rounded once more, and a random model of
+//! three blocks makes twenty times that of it: 1e-1.
 
 use crate::small_models::{FAMILIES, Family, KINDS, distance, logits, selection, shapes, some_of};
+use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Tensor};
-use dress_core::parameters::{self, Layout, ParameterMapper};
+use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
 use dress_core::{AxisKind, CausalLm, Selection};
 use dress_models::AnyModel;
 use dress_prune::{centre, mask, permute, recentre, slice};
 use proptest::prelude::*;
 
 const TOLERANCE: f64 = 1e-4;
-const HALF_TOLERANCE: f64 = 6e-2;
+const HALF_TOLERANCE: f64 = 1e-1;
 
 struct Cast(DType);
 
@@ -110,7 +112,18 @@ fn e3_centring_a_stream_that_layer_norms_read_changes_nothing() {
 }
 
 fn parameters_differ(a: &AnyModel, b: &AnyModel) -> bool {
-    dress_core::Fingerprint::of(a) != dress_core::Fingerprint::of(b)
+    struct Numbers(Vec<f32>);
+    impl ParameterVisitor for Numbers {
+        fn visit<const D: usize>(&mut self, _name: &str, _layout: Layout, parameter: &Param<Tensor<D>>) {
+            self.0.extend(parameter.val().into_data().iter::<f32>());
+        }
+    }
+    let [a, b] = [a, b].map(|model| {
+        let mut numbers = Numbers(Vec::new());
+        parameters::visit(model, &mut numbers);
+        numbers.0
+    });
+    a != b
 }
 
 #[test]
