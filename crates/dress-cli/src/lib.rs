@@ -2,6 +2,7 @@
 
 pub mod commands;
 mod error;
+mod located;
 mod output;
 mod result_file;
 mod table;
@@ -9,6 +10,7 @@ mod terminal_progress;
 mod write_beside;
 
 pub use error::Error;
+pub use located::{locate, tokenizer};
 pub use output::Output;
 pub use result_file::{Evaluation, ResultFile};
 pub use table::Table;

@@ -51,7 +51,7 @@ pub enum Error {
         built: String,
     },
     /// A directory without weights.
-    #[error("{path}: no model.safetensors and no model.safetensors.index.json; download the safetensors weights of this checkpoint", path = .path.display())]
+    #[error("{path}: no model.safetensors, pytorch_model.bin or index of several; download the weights of this checkpoint", path = .path.display())]
     WeightsMissing {
         /// The directory.
         path: PathBuf,
@@ -63,6 +63,30 @@ pub enum Error {
         path: PathBuf,
         /// What the parser says.
         source: safetensors::SafeTensorError,
+    },
+    /// A file that is not what `torch.save` writes.
+    #[error("{path}: not a readable PyTorch checkpoint: {reason}; it is truncated or corrupt, download it again, or its safetensors", path = .path.display())]
+    Pytorch {
+        /// The file.
+        path: PathBuf,
+        /// What the reader says.
+        reason: String,
+    },
+    /// A GGUF file whose header does not hold.
+    #[error("{path}: not a valid GGUF file: {reason}; it is truncated or corrupt, download it again", path = .path.display())]
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A GGUF file with something that is not read.
+    #[error("{path}: {what}", path = .path.display())]
+    GgufUnsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it has, and what to do.
+        what: String,
     },
     /// An index that is not JSON or has no `weight_map`.
     #[error("{path}: not a valid shard index: {source}; download it again", path = .path.display())]
@@ -81,10 +105,12 @@ pub enum Error {
         shard: String,
     },
     /// A shard that is not there.
-    #[error("{shard}: this shard is missing, and model.safetensors.index.json places {count} tensors in it, `{first}` among them; download it", shard = .shard.display())]
+    #[error("{shard}: this shard is missing, and {index} places {count} tensors in it, `{first}` among them; download it", shard = .shard.display())]
     ShardMissing {
         /// The shard.
         shard: PathBuf,
+        /// The index.
+        index: String,
         /// How many tensors it should hold.
         count: usize,
         /// One of them.
@@ -147,6 +173,26 @@ pub enum Error {
     OutputExists {
         /// The output directory.
         path: PathBuf,
+    },
+    /// A model that is not in the cache while the network may not be used.
+    #[cfg(feature = "hub")]
+    #[error("{id}: no such directory, and not a complete model in the cache {cache}; HF_HUB_OFFLINE is set: unset it, or give the directory of a checkpoint", cache = .cache.display())]
+    HubOffline {
+        /// The model as given.
+        id: String,
+        /// The cache.
+        cache: PathBuf,
+    },
+    /// A model that cannot be fetched.
+    #[cfg(feature = "hub")]
+    #[error(
+        "{id}: no such directory, and it cannot be fetched from the hub: {reason}; check the name and the network, set HF_TOKEN where the model is gated, or give the directory of a checkpoint"
+    )]
+    Hub {
+        /// The model as given.
+        id: String,
+        /// What went wrong.
+        reason: String,
     },
     /// A safetensors file that could not be written.
     #[error("{path}: writing the weights failed: {source}; nothing was left behind, free some space or choose another place", path = .path.display())]

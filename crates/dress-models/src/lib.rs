@@ -18,6 +18,9 @@ pub mod checkpoint;
 mod config_json;
 mod error;
 pub mod generation;
+pub mod gguf;
+#[cfg(feature = "hub")]
+pub mod hub;
 pub mod llama;
 pub mod opt;
 pub mod phi;

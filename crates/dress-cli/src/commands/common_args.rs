@@ -4,7 +4,7 @@ use crate::{Error, Output};
 use clap::Args;
 use dress_core::burn::tensor::Device;
 use dress_core::{AxisKind, Calibration, Ratio, StockTarget};
-use dress_data::{Corpus, CorpusFormat, SampleConfig, Tokenizer, calibration_blocks};
+use dress_data::{Corpus, CorpusFormat, SampleConfig, calibration_blocks};
 use dress_importance::Criterion;
 use dress_models::{AnyModel, FloatType, LoadConfig};
 use dress_prune::AxisTarget;
@@ -112,7 +112,7 @@ impl CalibrationArgs {
     /// Those of the tokenizer and of [`calibration_blocks`].
     pub fn blocks(&self, model: &Path, seed: u64) -> Result<Calibration, Error> {
         let Some(path) = &self.calibration else { return Ok(Calibration::default()) };
-        let tokenizer = Tokenizer::from_directory(model)?;
+        let tokenizer = crate::tokenizer(model)?;
         let corpus = Corpus::read(path, CorpusFormat::Auto)?;
         let config =
             SampleConfig { samples: self.samples, seqlen: self.seqlen, seed, ..SampleConfig::default() };

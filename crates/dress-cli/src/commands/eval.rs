@@ -1,17 +1,17 @@
 //! `dress eval`.
 
 use super::CommonArgs;
-use crate::{Error, Evaluation, TerminalProgress};
+use crate::{Error, Evaluation, TerminalProgress, locate, tokenizer};
 use clap::Args;
 use dress_core::{Fingerprint, parameters};
-use dress_data::{BlockConfig, Corpus, CorpusFormat, Tokenizer, evaluation_blocks};
+use dress_data::{BlockConfig, Corpus, CorpusFormat, evaluation_blocks};
 use dress_eval::{PerplexityConfig, perplexity};
 use std::path::PathBuf;
 
 /// Options of `dress eval`.
 #[derive(Debug, Args)]
 pub struct EvalArgs {
-    /// The checkpoint's directory.
+    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
     #[arg(long)]
     model: PathBuf,
     /// The corpus: text, JSONL or Alpaca-style JSON.
@@ -34,8 +34,9 @@ pub struct EvalArgs {
 }
 
 impl EvalArgs {
-    pub(super) fn run(self) -> Result<(), Error> {
-        let tokenizer = Tokenizer::from_directory(&self.model)?;
+    pub(super) fn run(mut self) -> Result<(), Error> {
+        self.model = locate(&self.model)?;
+        let tokenizer = tokenizer(&self.model)?;
         let corpus = Corpus::read(&self.data, CorpusFormat::Auto)?;
         let cut = BlockConfig {
             seqlen: self.seqlen,

@@ -1,9 +1,8 @@
 //! `dress generate`.
 
 use super::CommonArgs;
-use crate::Error;
+use crate::{Error, locate, tokenizer};
 use clap::Args;
-use dress_data::Tokenizer;
 use dress_models::generation::{GenerationConfig, Sampling, generate};
 use serde_json::json;
 use std::path::PathBuf;
@@ -12,7 +11,7 @@ use std::time::Instant;
 /// Options of `dress generate`.
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
-    /// The checkpoint's directory.
+    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
     #[arg(long)]
     model: PathBuf,
     /// The text to continue.
@@ -35,8 +34,9 @@ pub struct GenerateArgs {
 }
 
 impl GenerateArgs {
-    pub(super) fn run(self) -> Result<(), Error> {
-        let tokenizer = Tokenizer::from_directory(&self.model)?;
+    pub(super) fn run(mut self) -> Result<(), Error> {
+        self.model = locate(&self.model)?;
+        let tokenizer = tokenizer(&self.model)?;
         let prompt = tokenizer.encode(&self.prompt, true)?;
         let model = self.common.load(&self.model)?;
         let (temperature, seed) = (self.temperature, self.common.seed);

@@ -1,7 +1,7 @@
 //! `dress inspect`.
 
 use super::CommonArgs;
-use crate::{Error, Table};
+use crate::{Error, Table, locate};
 use clap::Args;
 use dress_core::{AxisKind, CausalLm, Fingerprint, StockTarget, parameters};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Options of `dress inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The checkpoint's directory.
+    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
     #[arg(long)]
     model: PathBuf,
     #[command(flatten)]
@@ -38,7 +38,8 @@ struct AxisShape {
 }
 
 impl InspectArgs {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(mut self) -> Result<(), Error> {
+        self.model = locate(&self.model)?;
         let model = self.common.load(&self.model)?;
         let inspection = Inspection {
             architecture: model.architecture().into(),

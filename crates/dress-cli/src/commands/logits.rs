@@ -1,11 +1,11 @@
 //! `dress logits`.
 
 use super::CommonArgs;
-use crate::{Error, write_beside};
+use crate::{Error, locate, tokenizer, write_beside};
 use clap::Args;
 use dress_core::burn::tensor::DType;
 use dress_core::{Calibration, CausalLm, Forward, NoTap};
-use dress_data::{BlockConfig, Corpus, CorpusFormat, Tokenizer, evaluation_blocks};
+use dress_data::{BlockConfig, Corpus, CorpusFormat, evaluation_blocks};
 use dress_models::generation::{GenerationConfig, Sampling, generate};
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::json;
@@ -17,7 +17,7 @@ const PROMPT: usize = 8;
 /// Options of `dress logits`.
 #[derive(Debug, Args)]
 pub struct LogitsArgs {
-    /// The checkpoint's directory.
+    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
     #[arg(long)]
     model: PathBuf,
     /// The text whose first tokens go through the model.
@@ -40,11 +40,12 @@ pub struct LogitsArgs {
 }
 
 impl LogitsArgs {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(mut self) -> Result<(), Error> {
+        self.model = locate(&self.model)?;
         if self.out.exists() && !self.force {
             return Err(Error::Exists { path: self.out });
         }
-        let tokenizer = Tokenizer::from_directory(&self.model)?;
+        let tokenizer = tokenizer(&self.model)?;
         let corpus = Corpus::read(&self.data, CorpusFormat::Auto)?;
         let cut = BlockConfig::new(self.tokens).max_blocks(Some(1));
         let ids = evaluation_blocks(&corpus, &tokenizer, &cut)?.blocks.remove(0);

@@ -2,7 +2,7 @@
 
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs};
-use crate::{Error, ResultFile, TerminalProgress};
+use crate::{Error, ResultFile, TerminalProgress, locate};
 use clap::Args;
 use dress_core::parameters;
 use dress_models::checkpoint::{check_output, save};
@@ -17,7 +17,7 @@ use std::time::Instant;
 /// Options of `dress prune`.
 #[derive(Debug, Args)]
 pub struct PruneArgs {
-    /// The checkpoint's directory.
+    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
     #[arg(long)]
     model: PathBuf,
     #[command(flatten)]
@@ -109,7 +109,8 @@ impl RegularizeArgs {
 }
 
 impl PruneArgs {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(mut self) -> Result<(), Error> {
+        self.model = locate(&self.model)?;
         let began = Instant::now();
         check_output(&self.out, self.force)?;
         let config = self.config()?;

@@ -2,7 +2,7 @@
 
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs};
-use crate::{Error, TerminalProgress, write_beside};
+use crate::{Error, TerminalProgress, locate, write_beside};
 use clap::Args;
 use dress_models::AnyModel;
 use dress_prune::{PruneConfig, plan};
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// Options of `dress score`.
 #[derive(Debug, Args)]
 pub struct ScoreArgs {
-    /// The checkpoint's directory.
+    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
     #[arg(long)]
     model: PathBuf,
     #[command(flatten)]
@@ -30,7 +30,8 @@ pub struct ScoreArgs {
 }
 
 impl ScoreArgs {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(mut self) -> Result<(), Error> {
+        self.model = locate(&self.model)?;
         if self.out.exists() && !self.force {
             return Err(Error::Exists { path: self.out });
         }

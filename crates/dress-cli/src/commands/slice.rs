@@ -1,7 +1,7 @@
 //! `dress slice`.
 
 use super::CommonArgs;
-use crate::Error;
+use crate::{Error, locate};
 use clap::Args;
 use dress_core::{SlicePlan, StockTarget, parameters};
 use dress_models::SaveConfig;
@@ -31,7 +31,8 @@ pub struct SliceArgs {
 }
 
 impl SliceArgs {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(mut self) -> Result<(), Error> {
+        self.input = locate(&self.input)?;
         let began = Instant::now();
         check_output(&self.output, self.force)?;
         let text = std::fs::read_to_string(&self.plan)

@@ -51,7 +51,8 @@ impl Rotary {
 }
 
 impl RopeScaling {
-    fn apply(self, frequency: f64) -> f64 {
+    /// The stretched frequency.
+    pub fn apply(self, frequency: f64) -> f64 {
         match self {
             RopeScaling::Linear { factor } => frequency / factor,
             RopeScaling::Llama3 {

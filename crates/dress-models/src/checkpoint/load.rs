@@ -1,11 +1,12 @@
 //! From files to a model.
 
-use super::{FloatType, SafetensorsDirectory};
+use super::{FloatType, Weights, is_gguf};
 use crate::Error;
+use crate::gguf::GgufCheckpoint;
 use burn::tensor::{Device, Tensor, TensorData};
 use dress_core::CausalLm;
 use dress_core::parameters::{self, Layout, ParameterSource};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// How a checkpoint is loaded.
@@ -15,11 +16,14 @@ pub struct LoadConfig {
     pub dtype: FloatType,
 }
 
-/// The text and the path of a directory's `config.json`.
+/// The text and the path of a directory's `config.json`, or the one that a GGUF file's metadata makes.
 ///
 /// # Errors
-/// [`Error::ConfigMissing`] and [`Error::Io`].
+/// [`Error::ConfigMissing`], [`Error::Io`] and those of [`GgufCheckpoint::open`].
 pub fn read_config(directory: &Path) -> Result<(String, PathBuf), Error> {
+    if is_gguf(directory) {
+        return Ok((GgufCheckpoint::open(directory)?.config_json()?, directory.into()));
+    }
     let path = directory.join("config.json");
     if !path.exists() {
         return Err(Error::ConfigMissing { path });
@@ -28,32 +32,42 @@ pub fn read_config(directory: &Path) -> Result<(String, PathBuf), Error> {
     Ok((text, path))
 }
 
-/// Fills a declared model with the weights of a directory. Every parameter is found exactly once
-/// and no tensor is left over.
+/// Fills a declared model with the weights of a directory or a GGUF file. Every parameter is found
+/// exactly once and no tensor is left over; names may lack their `model.`, as older exports' do.
 ///
 /// # Errors
-/// Those of [`SafetensorsDirectory::open`], [`Error::Names`], [`Error::TensorShape`],
-/// [`Error::TensorType`] and [`Error::NotFinite`].
+/// Those of [`Weights::open`], [`Error::Names`], [`Error::TensorShape`], [`Error::TensorType`] and
+/// [`Error::NotFinite`].
 pub fn load<M: CausalLm>(
     declared: M,
     directory: &Path,
     config: &LoadConfig,
     device: &Device,
 ) -> Result<M, Error> {
-    let files = SafetensorsDirectory::open(directory)?;
-    check_names(&declared, &files)?;
-    parameters::fill(declared, &mut Source { files: &files, dtype: config.dtype, device })
+    let files = Weights::open(directory)?;
+    let names = match_names(&declared, &files)?;
+    parameters::fill(declared, &mut Source { files: &files, names, dtype: config.dtype, device })
 }
 
-fn check_names<M: CausalLm>(declared: &M, files: &SafetensorsDirectory) -> Result<(), Error> {
+/// By parameter, the name that the files have for it.
+fn match_names<M: CausalLm>(declared: &M, files: &Weights) -> Result<BTreeMap<String, String>, Error> {
     let expected: BTreeSet<String> = parameters::list(declared).into_iter().map(|p| p.name).collect();
-    let found: BTreeSet<&str> = files.names().collect();
+    let (mut names, mut unknown) = (BTreeMap::new(), Vec::new());
+    for found in files.names() {
+        let full = format!("model.{found}");
+        let name = [found, &full].into_iter().find(|name| expected.contains(*name));
+        match name {
+            Some(name) if !names.contains_key(name) => {
+                names.insert(name.to_string(), found.to_string());
+            }
+            _ if is_redundant(found) => {}
+            _ => unknown.push(found.to_string()),
+        }
+    }
     let missing: Vec<String> =
-        expected.iter().filter(|name| !found.contains(name.as_str())).cloned().collect();
-    let extra = found.into_iter().filter(|name| !expected.contains(*name) && !is_redundant(name));
-    let unknown: Vec<String> = extra.map(String::from).collect();
+        expected.iter().filter(|name| !names.contains_key(name.as_str())).cloned().collect();
     if missing.is_empty() && unknown.is_empty() {
-        return Ok(());
+        return Ok(names);
     }
     Err(Error::Names { path: files.path().into(), missing, unknown })
 }
@@ -61,11 +75,12 @@ fn check_names<M: CausalLm>(declared: &M, files: &SafetensorsDirectory) -> Resul
 /// Tensors that older exports carry though they follow from the rest: rotary frequencies, and the
 /// head of a model whose config ties it to the embedding.
 fn is_redundant(name: &str) -> bool {
-    name.ends_with(".rotary_emb.inv_freq") || name == "lm_head.weight"
+    name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".self_attn.bias") || name == "lm_head.weight"
 }
 
 struct Source<'a> {
-    files: &'a SafetensorsDirectory,
+    files: &'a Weights,
+    names: BTreeMap<String, String>,
     dtype: FloatType,
     device: &'a Device,
 }
@@ -78,21 +93,22 @@ impl ParameterSource<Error> for Source<'_> {
         shape: [usize; D],
     ) -> Result<Tensor<D>, Error> {
         let path = || self.files.path().to_path_buf();
-        let raw = self.files.get(name).ok_or_else(|| Error::Names {
+        let filed = self.names.get(name).map_or(name, String::as_str);
+        let raw = self.files.get(filed)?.ok_or_else(|| Error::Names {
             path: path(),
             missing: vec![name.into()],
             unknown: Vec::new(),
         })?;
-        let (file, tensor) = (raw.file.to_path_buf(), name.to_string());
+        let (file, tensor) = (raw.file.clone(), filed.to_string());
         let expected = layout.shape(&shape);
         if raw.shape != expected {
-            return Err(Error::TensorShape { file, tensor, expected, found: raw.shape.to_vec() });
+            return Err(Error::TensorShape { file, tensor, expected, found: raw.shape });
         }
-        let Some(dtype) = FloatType::from_safetensors(raw.dtype) else {
-            return Err(Error::TensorType { file, tensor, found: format!("{:?}", raw.dtype) });
+        let Some(dtype) = raw.element else {
+            return Err(Error::TensorType { file, tensor, found: raw.element_name });
         };
         let transposed = (layout == Layout::Transposed).then(|| expected[1]);
-        let (bytes, bad) = dtype.convert(raw.bytes, self.dtype, transposed);
+        let (bytes, bad) = dtype.convert(&raw.bytes, self.dtype, transposed);
         if let Some(index) = bad {
             let value = dtype.read(&raw.bytes[index * dtype.size()..]);
             return Err(Error::NotFinite { file, tensor, index, value });

@@ -1,13 +1,20 @@
-//! Hugging Face directories in and out.
+//! Checkpoints in and out: Hugging Face directories, and GGUF files in.
 
 mod float_type;
 mod load;
+mod pytorch_files;
 mod safetensors_reader;
 mod save;
+mod shard_index;
 mod staging;
+mod weights;
 
 pub use float_type::FloatType;
 pub use load::{LoadConfig, load, read_config};
+pub use pytorch_files::PytorchFiles;
 pub use safetensors_reader::SafetensorsDirectory;
 pub use save::{SaveConfig, SaveReport, save};
+pub use shard_index::ShardIndex;
 pub use staging::{Staging, check_output};
+pub use weights::Weights;
+pub(crate) use weights::{RawTensor, is_gguf};

@@ -1,11 +1,12 @@
 //! The safetensors files of one checkpoint, memory-mapped and checked against their index.
 
-use super::FloatType;
+use super::weights::RawTensor;
+use super::{FloatType, ShardIndex};
 use crate::Error;
 use memmap2::Mmap;
 use safetensors::SafeTensors;
 use safetensors::tensor::Metadata;
-use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -25,19 +26,6 @@ struct Shard {
     map: Mmap,
     header: Metadata,
     data: usize,
-}
-
-/// One tensor as it lies in its file.
-pub(super) struct RawTensor<'a> {
-    pub file: &'a Path,
-    pub dtype: safetensors::Dtype,
-    pub shape: &'a [usize],
-    pub bytes: &'a [u8],
-}
-
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
 }
 
 impl SafetensorsDirectory {
@@ -61,55 +49,19 @@ impl SafetensorsDirectory {
     }
 
     fn open_sharded(directory: &Path, index_path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(index_path).map_err(Error::io(index_path, "cannot be read"))?;
-        let index: Index =
-            serde_json::from_str(&text).map_err(|source| Error::Index { path: index_path.into(), source })?;
-        let mut files: Vec<&String> = index.weight_map.values().collect();
-        files.sort();
-        files.dedup();
-        let mut shards = Vec::new();
-        for file in &files {
-            if Path::new(file).file_name().is_none_or(|name| name != file.as_str()) {
-                return Err(Error::IndexEscapes { path: index_path.into(), shard: file.to_string() });
-            }
-            let path = directory.join(file);
-            if !path.exists() {
-                let mut held = index.weight_map.iter().filter(|(_, f)| f == file).map(|(name, _)| name);
-                let first = held.next().cloned().unwrap_or_default();
-                return Err(Error::ShardMissing { shard: path, count: held.count() + 1, first });
-            }
-            shards.push(Shard::open(path)?);
-        }
-        let tensors = Self::match_index(&index, &files, &shards, index_path)?;
+        let index = ShardIndex::read(index_path)?;
+        let files = index.files().into_iter();
+        let shards: Vec<Shard> =
+            files.map(|file| Shard::open(directory.join(file))).collect::<Result<_, Error>>()?;
+        let held: Vec<Vec<String>> =
+            shards.iter().map(|shard| shard.header.tensors().into_keys().collect()).collect();
+        let tensors = index.places(&held)?;
         Ok(Self { directory: directory.into(), shards, tensors })
     }
 
-    /// Every tensor's shard, after checking that index and shards name the same ones.
-    fn match_index(
-        index: &Index,
-        files: &[&String],
-        shards: &[Shard],
-        index_path: &Path,
-    ) -> Result<BTreeMap<String, usize>, Error> {
-        let mut tensors = BTreeMap::new();
-        let mut wrong = Vec::new();
-        for (shard, file) in files.iter().enumerate() {
-            for name in shards[shard].header.tensors().into_keys() {
-                match index.weight_map.get(&name) {
-                    Some(expected) if expected == *file => {}
-                    Some(expected) => wrong.push(format!("{name} (in {file}, indexed in {expected})")),
-                    None => wrong.push(format!("{name} (in {file}, not in the index)")),
-                }
-                tensors.insert(name, shard);
-            }
-        }
-        let absent = index.weight_map.iter().filter(|(name, _)| !tensors.contains_key(*name));
-        wrong.extend(absent.map(|(name, file)| format!("{name} (indexed in {file}, not there)")));
-        if wrong.is_empty() {
-            Ok(tensors)
-        } else {
-            Err(Error::IndexDisagrees { path: index_path.into(), tensors: wrong })
-        }
+    /// Whether a directory holds weights in this format.
+    pub(super) fn is_in(directory: &Path) -> bool {
+        directory.join(SINGLE).exists() || directory.join(INDEX).exists()
     }
 
     /// The directory.
@@ -140,7 +92,10 @@ impl SafetensorsDirectory {
         let info = shard.header.info(name)?;
         let (start, end) = info.data_offsets;
         let bytes = &shard.map[shard.data + start..shard.data + end];
-        Some(RawTensor { file: &shard.path, dtype: info.dtype, shape: &info.shape, bytes })
+        let element = FloatType::from_safetensors(info.dtype);
+        let name = format!("{:?}", info.dtype);
+        let (file, shape) = (shard.path.clone(), info.shape.clone());
+        Some(RawTensor { file, element, element_name: name, shape, bytes: Cow::Borrowed(bytes) })
     }
 }
 

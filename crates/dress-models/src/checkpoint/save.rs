@@ -1,6 +1,6 @@
 //! From a model to files.
 
-use super::{FloatType, SafetensorsDirectory, Staging};
+use super::{FloatType, Staging, Weights};
 use crate::{AnyModel, Error};
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
@@ -31,7 +31,7 @@ const COMPANIONS: &[&str] = &[
 pub struct SaveConfig {
     /// The type of the numbers in the files; `None` keeps the source's, else f32.
     pub dtype: Option<FloatType>,
-    /// The directory the model was loaded from: its tokenizer's files are copied, its type and
+    /// The directory or file the model was loaded from: its tokenizer's files are copied, its type and
     /// shard size kept.
     pub source: Option<PathBuf>,
     /// The most bytes of tensors a file, where more than one is wanted; `None` keeps the source's.
@@ -61,7 +61,7 @@ pub struct SaveReport {
 pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveReport, Error> {
     model.check_stock(&Selection::new(), config.target)?;
     let staging = Staging::new(place, config.force)?;
-    let source = config.source.as_deref().map(SafetensorsDirectory::open).transpose()?;
+    let source = config.source.as_deref().map(Weights::open).transpose()?;
     let dtype = config.dtype.or(source.as_ref().and_then(|s| s.float_type())).unwrap_or_default();
     let limit = config.max_shard_bytes.or(source.as_ref().and_then(|s| s.shard_bytes()));
     let report = write_weights(model, staging.path(), dtype, limit.unwrap_or(u64::MAX))?;
@@ -69,8 +69,10 @@ pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveR
     for (name, text) in &config.extra_files {
         write(&staging.path().join(name), text)?;
     }
-    if let Some(source) = &config.source {
-        copy_companions(source, staging.path())?;
+    match &source {
+        Some(Weights::Gguf(file)) => write(&staging.path().join("tokenizer.json"), &file.tokenizer_json()?)?,
+        Some(files) => copy_companions(files.path(), staging.path())?,
+        None => {}
     }
     staging.commit()?;
     Ok(report)

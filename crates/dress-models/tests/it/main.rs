@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod generation;
+mod other_formats;
 mod parity;
 mod reference;
 mod round_trip;

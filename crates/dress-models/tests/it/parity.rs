@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 
 const TOLERANCE: f32 = 1e-3;
 
-fn logits(model: &AnyModel, ids: &[Vec<u32>]) -> Vec<f32> {
+pub fn logits(model: &AnyModel, ids: &[Vec<u32>]) -> Vec<f32> {
     let tokens = Calibration::tensor(ids, &model.device());
     model.forward(tokens, &mut Forward::new(&mut NoTap)).into_data().iter().collect()
 }
 
-fn assert_parity(directory: &Path, reference: &Reference) {
+pub fn assert_parity(directory: &Path, reference: &Reference) {
     let model = load(directory);
     let found = logits(&model, &reference.input_ids);
     assert_eq!(found.len(), reference.logits.len());

@@ -15,7 +15,7 @@ import sys
 import safetensors
 import torch
 import transformers
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 FIXTURES = pathlib.Path(__file__).parent.parent / "fixtures"
@@ -100,6 +100,31 @@ def make(name, shape):
     check(directory)
 
 
+def make_pytorch(name, source, max_shard_bytes, rename):
+    """The same checkpoint as `torch.save` writes it, in several files where it is larger than one."""
+    directory = FIXTURES / name
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    for file in ("config.json", "reference.safetensors"):
+        shutil.copy(FIXTURES / source / file, directory / file)
+    tensors = {}
+    for path in sorted((FIXTURES / source).glob("model*.safetensors")):
+        tensors |= {rename(key): value for key, value in load_file(path).items()}
+    shards = [{}]
+    for key, value in tensors.items():
+        if shards[-1] and sum(v.numel() * v.element_size() for v in shards[-1].values()) > max_shard_bytes:
+            shards.append({})
+        shards[-1][key] = value
+    if len(shards) == 1:
+        torch.save(shards[0], directory / "pytorch_model.bin")
+        return
+    names = [f"pytorch_model-{i + 1:05}-of-{len(shards):05}.bin" for i in range(len(shards))]
+    for shard, file in zip(shards, names):
+        torch.save(shard, directory / file)
+    index = {"metadata": {}, "weight_map": {key: file for shard, file in zip(shards, names) for key in shard}}
+    (directory / "pytorch_model.bin.index.json").write_text(json.dumps(index, indent=1) + "\n")
+
+
 def check(directory):
     """The published form of the config has to mean the same to transformers."""
     model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager").eval()
@@ -113,5 +138,7 @@ if __name__ == "__main__":
     for name, shape in CONFIGS.items():
         if name in sys.argv[1:] or len(sys.argv) == 1:
             make(name, shape)
+    make_pytorch("bin_sharded", "llama_biases_sharded", 30_000, lambda key: key)
+    make_pytorch("bin_without_prefix", "opt_pre_norm", 1 << 30, lambda key: key.removeprefix("model."))
     versions = [f"{m.__name__} {m.__version__}" for m in (torch, transformers, safetensors)]
     (FIXTURES / "VERSIONS.txt").write_text("\n".join(versions) + "\n")

@@ -1,0 +1,99 @@
+//! The weights of a checkpoint, in whichever format they lie.
+
+use super::pytorch_files::PytorchFiles;
+use super::{FloatType, SafetensorsDirectory};
+use crate::Error;
+use crate::gguf::GgufCheckpoint;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+/// Every tensor of a checkpoint by its Hugging Face name.
+pub enum Weights {
+    /// A directory with safetensors files.
+    Safetensors(SafetensorsDirectory),
+    /// A directory with what `torch.save` wrote.
+    Pytorch(PytorchFiles),
+    /// A GGUF file.
+    Gguf(Box<GgufCheckpoint>),
+}
+
+/// One tensor as its file has it, dequantized where it has to be.
+pub(crate) struct RawTensor<'a> {
+    pub file: PathBuf,
+    /// The type of the bytes, where it is one that is read.
+    pub element: Option<FloatType>,
+    pub element_name: String,
+    pub shape: Vec<usize>,
+    pub bytes: Cow<'a, [u8]>,
+}
+
+impl Weights {
+    /// Opens a Hugging Face directory, in which safetensors go before PyTorch's files, or a GGUF file.
+    ///
+    /// # Errors
+    /// [`Error::WeightsMissing`], and those of each format's own `open`.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        if is_gguf(path) {
+            return Ok(Self::Gguf(Box::new(GgufCheckpoint::open(path)?)));
+        }
+        match PytorchFiles::find(path) {
+            Some(found) if !SafetensorsDirectory::is_in(path) => {
+                Ok(Self::Pytorch(PytorchFiles::open(path, &found)?))
+            }
+            _ => Ok(Self::Safetensors(SafetensorsDirectory::open(path)?)),
+        }
+    }
+
+    /// The directory or file.
+    pub fn path(&self) -> &Path {
+        match self {
+            Weights::Safetensors(files) => files.path(),
+            Weights::Pytorch(files) => files.path(),
+            Weights::Gguf(file) => file.path(),
+        }
+    }
+
+    /// The names of all tensors, as the files have them.
+    pub fn names(&self) -> Vec<&str> {
+        match self {
+            Weights::Safetensors(files) => files.names().collect(),
+            Weights::Pytorch(files) => files.names().collect(),
+            Weights::Gguf(file) => file.names().collect(),
+        }
+    }
+
+    /// The float type of the tensors, where they all have the same and are not quantized.
+    pub fn float_type(&self) -> Option<FloatType> {
+        match self {
+            Weights::Safetensors(files) => files.float_type(),
+            Weights::Pytorch(files) => files.float_type(),
+            Weights::Gguf(file) => file.float_type(),
+        }
+    }
+
+    /// The bytes of the largest file's tensors, where there are several files.
+    pub fn shard_bytes(&self) -> Option<u64> {
+        match self {
+            Weights::Safetensors(files) => files.shard_bytes(),
+            Weights::Pytorch(files) => files.shard_bytes(),
+            Weights::Gguf(_) => None,
+        }
+    }
+
+    /// One tensor, where there is one of that name.
+    ///
+    /// # Errors
+    /// Those of reading and dequantizing it.
+    pub(crate) fn get(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
+        match self {
+            Weights::Safetensors(files) => Ok(files.get(name)),
+            Weights::Pytorch(files) => files.get(name),
+            Weights::Gguf(file) => file.get(name),
+        }
+    }
+}
+
+/// Whether a path is that of a GGUF file.
+pub(crate) fn is_gguf(path: &Path) -> bool {
+    path.is_file() && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+}

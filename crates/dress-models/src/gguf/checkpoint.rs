@@ -1,0 +1,177 @@
+//! A GGUF file as the Hugging Face checkpoint it was made from.
+
+use super::config::{Family, config_json};
+use super::{GgufHeader, TensorInfo, TensorType, tokenizer};
+use crate::Error;
+use crate::checkpoint::{FloatType, RawTensor};
+use memmap2::Mmap;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// A memory-mapped GGUF file of a family that is built, its tensors under their Hugging Face names.
+#[derive(Debug)]
+pub struct GgufCheckpoint {
+    path: PathBuf,
+    map: Mmap,
+    tensors: BTreeMap<String, Part>,
+}
+
+/// Some rows of a tensor in the file.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    info: TensorInfo,
+    rows: Range<usize>,
+    /// The heads whose rows lie in the order of interleaved rotation.
+    interleaved_heads: Option<usize>,
+}
+
+impl GgufCheckpoint {
+    /// Opens a file and finds every tensor's place in the Hugging Face checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Gguf`] and [`Error::GgufUnsupported`].
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).map_err(Error::io(path, "cannot be opened"))?;
+        // SAFETY: the map is only read. A file that another process cuts short while it is mapped
+        // raises SIGBUS, as for every program that maps its weights; checkpoints are not edited
+        // in place.
+        #[allow(unsafe_code)]
+        let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path, "cannot be mapped"))?;
+        let header = parse(&map, path)?;
+        let tensors = Family::of(&header)
+            .and_then(|family| family.tensors(&header))
+            .map_err(|what| Error::GgufUnsupported { path: path.into(), what })?;
+        Ok(Self { path: path.into(), map, tensors })
+    }
+
+    /// The `config.json` that the metadata makes.
+    ///
+    /// # Errors
+    /// [`Error::GgufUnsupported`] where something is missing or not built.
+    pub fn config_json(&self) -> Result<String, Error> {
+        config_json(&parse(&self.map, &self.path)?, &self.map).map_err(self.unsupported())
+    }
+
+    /// The `tokenizer.json` that the metadata makes.
+    ///
+    /// # Errors
+    /// [`Error::GgufUnsupported`] where its kind is not one that is known.
+    pub fn tokenizer_json(&self) -> Result<String, Error> {
+        tokenizer::tokenizer_json(&parse(&self.map, &self.path)?).map_err(self.unsupported())
+    }
+
+    fn unsupported(&self) -> impl Fn(String) -> Error {
+        let path = self.path.clone();
+        move |what| Error::GgufUnsupported { path: path.clone(), what }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The Hugging Face names of all tensors.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// The float type of the matrices, where none is quantized and all have the same; llama.cpp keeps
+    /// norms in f32 whatever the rest is.
+    pub fn float_type(&self) -> Option<FloatType> {
+        let matrices = self.tensors.values().filter(|part| part.info.shape.len() > 1);
+        let mut types = matrices.map(|part| part.info.kind);
+        let first = types.next()?;
+        types.all(|kind| kind == first).then(|| float_type(first)).flatten()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
+        let Some(part) = self.tensors.get(name) else { return Ok(None) };
+        let TensorInfo { kind, start, len, .. } = part.info;
+        let (shape, whole) = (part.shape(), &self.map[start..start + len]);
+        let rows = part.info.shape.first().copied().unwrap_or(1).max(1);
+        let row_bytes = len / rows;
+        let bytes = &whole[part.rows.start * row_bytes..part.rows.end * row_bytes];
+        let file = self.path.clone();
+        let element_name = format!("{kind:?}");
+        let (element, bytes) = match (float_type(kind), kind.dequantize(bytes)) {
+            (Some(element), _) => (Some(element), Cow::Borrowed(bytes)),
+            (None, Some(numbers)) => {
+                let bytes = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+                (Some(FloatType::F32), Cow::Owned(bytes))
+            }
+            (None, None) => (None, Cow::Borrowed(bytes)),
+        };
+        let bytes = match part.interleaved_heads {
+            Some(heads) => Cow::Owned(rotate_half_order(&bytes, shape[0], heads)),
+            None => bytes,
+        };
+        Ok(Some(RawTensor { file, element, element_name, shape, bytes }))
+    }
+}
+
+impl Part {
+    /// All rows.
+    pub fn whole(info: &TensorInfo) -> Self {
+        let rows = 0..info.shape.first().copied().unwrap_or(1);
+        Self { info: info.clone(), rows, interleaved_heads: None }
+    }
+
+    /// Some of the rows.
+    pub fn rows(info: &TensorInfo, rows: Range<usize>) -> Self {
+        Self { rows, ..Self::whole(info) }
+    }
+
+    /// The same, from the order of interleaved rotation to that of halves.
+    pub fn interleaved(self, heads: usize) -> Self {
+        Self { interleaved_heads: Some(heads), ..self }
+    }
+
+    fn shape(&self) -> Vec<usize> {
+        let mut shape = self.info.shape.clone();
+        if let Some(rows) = shape.first_mut() {
+            *rows = self.rows.len();
+        }
+        shape
+    }
+}
+
+fn parse<'a>(map: &'a Mmap, path: &Path) -> Result<GgufHeader<'a>, Error> {
+    GgufHeader::parse(map).map_err(|reason| Error::Gguf { path: path.into(), reason })
+}
+
+fn float_type(kind: TensorType) -> Option<FloatType> {
+    match kind {
+        TensorType::F32 => Some(FloatType::F32),
+        TensorType::F16 => Some(FloatType::F16),
+        TensorType::Bf16 => Some(FloatType::Bf16),
+        _ => None,
+    }
+}
+
+/// The rows of query or key projections, of which llama.cpp's converter puts row `i` of the second half
+/// of each head behind row `i` of the first.
+fn rotate_half_order(bytes: &[u8], rows: usize, heads: usize) -> Vec<u8> {
+    let (row_bytes, head_dim) = (bytes.len() / rows, rows / heads);
+    let mut ordered = Vec::with_capacity(bytes.len());
+    for row in 0..rows {
+        let (head, within) = (row / head_dim, row % head_dim);
+        let (half, pair) = (within / (head_dim / 2), within % (head_dim / 2));
+        let source = head * head_dim + 2 * pair + half;
+        ordered.extend_from_slice(&bytes[source * row_bytes..(source + 1) * row_bytes]);
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interleaved_pairs_become_halves() {
+        // Two heads of four rows: what was written as 0 2 1 3 comes back as 0 1 2 3.
+        assert_eq!(rotate_half_order(&[0, 2, 1, 3, 4, 6, 5, 7], 8, 2), [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+}

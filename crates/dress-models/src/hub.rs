@@ -1,0 +1,132 @@
+//! Models by their id on the Hugging Face hub, through `hf-hub` and the cache it shares with every
+//! other program.
+
+use crate::Error;
+use hf_hub::api::sync::{ApiBuilder, ApiError};
+use hf_hub::{Cache, Repo, RepoType};
+use std::path::{Path, PathBuf};
+
+/// What is downloaded beside the weights, where the repository has it.
+const COMPANIONS: &[&str] = &[
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+];
+
+/// Where models are looked for.
+#[derive(Debug, Clone)]
+pub struct HubConfig {
+    /// The cache's directory.
+    pub cache: PathBuf,
+    /// Whether the network may not be used.
+    pub offline: bool,
+    /// Who asks, where the model is not public.
+    pub token: Option<String>,
+    /// The hub.
+    pub endpoint: String,
+    /// Whether downloads show progress on standard error.
+    pub progress: bool,
+}
+
+impl HubConfig {
+    /// As the environment says: `HF_HUB_CACHE` or `HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN` and `HF_ENDPOINT`.
+    pub fn from_env() -> Self {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let cache = variable("HF_HUB_CACHE").map_or_else(Cache::from_env, |path| Cache::new(path.into()));
+        let yes = |value: String| ["1", "true", "yes", "on"].contains(&value.to_lowercase().as_str());
+        Self {
+            offline: variable("HF_HUB_OFFLINE").is_some_and(yes),
+            token: variable("HF_TOKEN").or_else(|| cache.token()),
+            endpoint: variable("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into()),
+            cache: cache.path().clone(),
+            progress: false,
+        }
+    }
+
+    /// The directory or file of a model that is given as a path, or as `owner/name` or
+    /// `owner/name@revision`. What is in the cache is not asked for again.
+    ///
+    /// # Errors
+    /// [`Error::HubOffline`] where it is not in the cache and the network may not be used, and
+    /// [`Error::Hub`] where it cannot be fetched.
+    pub fn locate(&self, model: &Path) -> Result<PathBuf, Error> {
+        let Some(repo) = repo_of(model).filter(|_| !model.exists()) else { return Ok(model.into()) };
+        let id = model.display().to_string();
+        if let Some(directory) = self.cached(&repo) {
+            return Ok(directory);
+        }
+        if self.offline {
+            return Err(Error::HubOffline { id, cache: self.cache.clone() });
+        }
+        self.fetch(repo).map_err(|source| Error::Hub { id, reason: in_words(&source) })
+    }
+
+    /// The snapshot in the cache, where its configuration and all its weights are there.
+    fn cached(&self, repo: &Repo) -> Option<PathBuf> {
+        let cached = Cache::new(self.cache.clone()).repo(repo.clone());
+        let directory = cached.get("config.json")?.parent()?.to_path_buf();
+        crate::checkpoint::Weights::open(&directory).is_ok().then_some(directory)
+    }
+
+    fn fetch(&self, repo: Repo) -> Result<PathBuf, ApiError> {
+        let builder = ApiBuilder::from_cache(Cache::new(self.cache.clone()))
+            .with_progress(self.progress)
+            .with_token(self.token.clone())
+            .with_endpoint(self.endpoint.clone());
+        let repo = builder.build()?.repo(repo);
+        let files: Vec<String> = repo.info()?.siblings.into_iter().map(|file| file.rfilename).collect();
+        let safetensors = files.iter().any(|name| is_weights(name, ".safetensors"));
+        let extension = if safetensors { ".safetensors" } else { ".bin" };
+        let wanted = |name: &&String| {
+            COMPANIONS.contains(&name.as_str())
+                || is_weights(name, extension)
+                || is_weights(name, &format!("{extension}.index.json"))
+        };
+        for name in files.iter().filter(wanted) {
+            repo.get(name)?;
+        }
+        let config = repo.get("config.json")?;
+        Ok(config.parent().map_or_else(PathBuf::new, Path::to_path_buf))
+    }
+}
+
+/// Whether a file at the top of a repository is a part of the model.
+fn is_weights(name: &str, end: &str) -> bool {
+    !name.contains('/')
+        && name.ends_with(end)
+        && (name.starts_with("model") || name.starts_with("pytorch_model"))
+}
+
+/// The repository of `owner/name` or `owner/name@revision`, where a path looks like one.
+fn repo_of(model: &Path) -> Option<Repo> {
+    let (id, revision) = match model.to_str()?.split_once('@') {
+        Some((id, revision)) => (id, revision),
+        None => (model.to_str()?, "main"),
+    };
+    let (owner, name) = id.split_once('/')?;
+    let plain = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    let named = plain(owner) && plain(name) && !revision.is_empty();
+    named.then(|| Repo::with_revision(id.into(), RepoType::Model, revision.into()))
+}
+
+/// The last cause, which is the one that says something.
+fn in_words(error: &ApiError) -> String {
+    let mut source: &dyn std::error::Error = error;
+    while let Some(next) = source.source() {
+        source = next;
+    }
+    match source.to_string() {
+        cause if cause == error.to_string() => cause,
+        cause => format!("{error}: {cause}"),
+    }
+}
