@@ -1,1 +1,121 @@
-//! The examples' package has no library of its own; see the programs beside this file.
+//! What the `prune_*` examples share: dense, pruned directly and DReSS, side by side.
+//!
+//! With no arguments an example prunes the small model that ships in `models`, calibrated on Luke and
+//! evaluated on Acts; `--model DIR --data FILE` does the same to any checkpoint.
+
+use clap::Parser;
+use dress_cli::{Table, TerminalProgress, locate, tokenizer};
+use dress_core::{AxisKind, Calibration, CausalLm, Ratio, StockTarget, parameters};
+use dress_data::{BlockConfig, Corpus, CorpusFormat, SampleConfig, calibration_blocks, evaluation_blocks};
+use dress_eval::{PerplexityConfig, perplexity};
+use dress_importance::Criterion;
+use dress_models::{AnyModel, LoadConfig};
+use dress_prune::{AxisTarget, PruneConfig, RegularizeConfig, prune};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What is particular to a family.
+#[derive(Debug, Clone, Copy)]
+pub struct Family {
+    /// The directory in `models` of the model that ships.
+    pub shipped: &'static str,
+    /// What goes, all by the same ratio.
+    pub axes: &'static [AxisKind],
+    /// Whose rules the result keeps.
+    pub stock: StockTarget,
+}
+
+/// The examples' arguments.
+#[derive(Debug, Parser)]
+struct Args {
+    /// A checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
+    #[arg(long, requires = "data")]
+    model: Option<PathBuf>,
+    /// A text to calibrate on.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// A text to evaluate on; without it, the last fifth of --data.
+    #[arg(long, requires = "data")]
+    heldout: Option<PathBuf>,
+    /// The share to remove.
+    #[arg(long, default_value = "0.25")]
+    ratio: Ratio,
+    /// Calibration blocks.
+    #[arg(long, default_value_t = 512)]
+    samples: usize,
+    /// Tokens a block.
+    #[arg(long, default_value_t = 256)]
+    seqlen: usize,
+    /// The most blocks to evaluate on.
+    #[arg(long, default_value_t = 64)]
+    max_blocks: usize,
+    /// Where to compute.
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+/// Prunes one model directly and with DReSS, and prints both beside the dense one.
+///
+/// # Errors
+/// Those of reading, pruning and evaluating.
+pub fn run(family: Family) -> Result<(), Box<dyn Error>> {
+    let args = Args::parse();
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let model = args.model.clone().unwrap_or_else(|| models.join(family.shipped));
+    let model = locate(&model)?;
+    let (calibration, evaluation) = args.texts(&models.join("kjv"))?;
+
+    let tokenizer = tokenizer(&model)?;
+    let sampling = SampleConfig { samples: args.samples, seqlen: args.seqlen, ..SampleConfig::default() };
+    let calibration = calibration_blocks(&calibration, &tokenizer, &sampling)?;
+    let blocks = BlockConfig::new(args.seqlen).max_blocks(Some(args.max_blocks));
+    let evaluation = evaluation_blocks(&evaluation, &tokenizer, &blocks)?;
+
+    let device = dress_core::device::parse(&args.device)?;
+    let dense = AnyModel::load(&model, &LoadConfig::default(), &device)?;
+    let mut table = Table::new(&["model", "parameters", "perplexity", "tokens/s", "made in"]);
+    evaluate("dense", &dense, &evaluation, None, &mut table)?;
+
+    let target = |&kind| AxisTarget { kind, ratio: args.ratio, tile: 1 };
+    let targets = family.axes.iter().map(target).collect();
+    let direct = PruneConfig { targets, regularize: None, stock: family.stock, seed: 42 };
+    let dress = PruneConfig { regularize: Some(RegularizeConfig::default()), ..direct.clone() };
+    let scorer = Criterion::ActivationNorm.scorer(42);
+    for (name, config) in [("pruned directly", direct), ("DReSS", dress)] {
+        let (start, progress) = (Instant::now(), TerminalProgress::default());
+        let pruned = prune(dense.clone(), scorer.as_ref(), &calibration, &config, &progress)?;
+        evaluate(name, &pruned.model, &evaluation, Some(start.elapsed()), &mut table)?;
+    }
+    print!("{table}");
+    Ok(())
+}
+
+impl Args {
+    fn texts(&self, shipped: &Path) -> Result<(Corpus, Corpus), dress_data::Error> {
+        let read = |path: &Path| Corpus::read(path, CorpusFormat::Auto);
+        match (&self.data, &self.heldout) {
+            (Some(data), Some(heldout)) => Ok((read(data)?, read(heldout)?)),
+            (Some(data), None) => read(data)?.split(0.8),
+            (None, _) => Ok((read(&shipped.join("calibration.txt"))?, read(&shipped.join("heldout.txt"))?)),
+        }
+    }
+}
+
+fn evaluate<M: CausalLm>(
+    name: &str,
+    model: &M,
+    blocks: &Calibration,
+    took: Option<Duration>,
+    table: &mut Table,
+) -> Result<(), dress_eval::Error> {
+    let report = perplexity(model, blocks, &PerplexityConfig::default(), &TerminalProgress::default())?;
+    table.row(&[
+        name.into(),
+        parameters::count(model).to_string(),
+        format!("{:.2}", report.perplexity),
+        format!("{:.0}", report.tokens_per_second),
+        took.map_or(String::new(), |took| format!("{:.0} s", took.as_secs_f64())),
+    ]);
+    Ok(())
+}

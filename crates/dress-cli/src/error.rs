@@ -38,6 +38,14 @@ pub enum Error {
         /// The criterion.
         criterion: String,
     },
+    /// A `dress.json` that is not one.
+    #[error("{path}: not a dress.json of this version: {source}; give a directory that `dress prune` wrote", path = .path.display())]
+    ResultFile {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
     /// Of the shared vocabulary.
     #[error(transparent)]
     Core(#[from] dress_core::Error),

@@ -3,6 +3,7 @@
 
 mod error;
 mod perplexity;
+pub mod plot;
 
 pub use error::Error;
 pub use perplexity::{PerplexityConfig, PerplexityReport, perplexity};

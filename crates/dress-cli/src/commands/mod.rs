@@ -5,6 +5,7 @@ mod eval;
 mod generate;
 mod inspect;
 mod logits;
+mod plot;
 mod prune;
 mod score;
 mod slice;
@@ -14,6 +15,7 @@ pub use eval::EvalArgs;
 pub use generate::GenerateArgs;
 pub use inspect::InspectArgs;
 pub use logits::LogitsArgs;
+pub use plot::PlotArgs;
 pub use prune::PruneArgs;
 pub use score::ScoreArgs;
 pub use slice::SliceArgs;
@@ -48,6 +50,8 @@ enum Command {
     Logits(LogitsArgs),
     /// Continue a text.
     Generate(GenerateArgs),
+    /// Draw how a regularization went.
+    Plot(PlotArgs),
 }
 
 impl Cli {
@@ -64,6 +68,7 @@ impl Cli {
             Command::Eval(args) => args.run(),
             Command::Logits(args) => args.run(),
             Command::Generate(args) => args.run(),
+            Command::Plot(args) => args.run(),
         }
     }
 }

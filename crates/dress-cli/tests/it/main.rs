@@ -50,7 +50,7 @@ impl Paths {
 }
 
 fn evaluate(model: &str) -> Value {
-    let data = super_path("heldout.txt");
+    let data = text("heldout.txt");
     json(&dress(&[
         "eval",
         "--model",
@@ -65,14 +65,14 @@ fn evaluate(model: &str) -> Value {
     ]))
 }
 
-fn super_path(name: &str) -> String {
-    model().join(name).display().to_string()
+fn text(name: &str) -> String {
+    model().join("../kjv").join(name).display().to_string()
 }
 
 #[test]
 fn prune_then_eval_keeps_the_contract() {
     let (paths, model) = (Paths::new(), model().display().to_string());
-    let (out, calibration) = (paths.path("out"), super_path("calibration.txt"));
+    let (out, calibration) = (paths.path("out"), text("calibration.txt"));
     let common = ["--model", &model, "--calibration", &calibration, "--axis", "residual", "--ratio", "0.25"];
     let mut args = vec!["prune", "--out", &out, "--samples", "12", "--seqlen", "64", "--json"];
     args.extend(common);
@@ -139,7 +139,7 @@ fn inspect_and_generate_print_one_object() {
 #[test]
 fn bad_input_is_refused_in_one_line_that_says_what_to_do() {
     let (paths, model) = (Paths::new(), model().display().to_string());
-    let (out, data) = (paths.path("out"), super_path("calibration.txt"));
+    let (out, data) = (paths.path("out"), text("calibration.txt"));
     let empty = paths.path("empty.txt");
     fs::write(&empty, "\n").unwrap();
     let prune = |axis: &str, ratio: &str, calibration: &str| {

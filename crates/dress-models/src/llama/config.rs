@@ -118,8 +118,8 @@ impl LlamaConfig {
         ];
         check_sizes(read.num_hidden_layers, &sizes)?;
         let head_dim = read.head_dim.unwrap_or(read.hidden_size / heads);
-        if head_dim == 0 || !head_dim.is_multiple_of(2) || head_dim > 1 << 16 {
-            return Err(("head_dim", format!("{head_dim} is not a positive even number")));
+        if head_dim == 0 || !head_dim.is_multiple_of(2) || head_dim > 1 << 12 {
+            return Err(("head_dim", format!("{head_dim} is not an even number between 2 and 4096")));
         }
         let rope = read.rope_parameters.as_ref().or(read.rope_scaling.as_ref());
         let theta = rope.and_then(|r| r.rope_theta).or(read.rope_theta).unwrap_or(10_000.0);

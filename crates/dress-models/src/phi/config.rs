@@ -123,7 +123,7 @@ impl PhiConfig {
         let rope = read.rope_parameters.as_ref().or(read.rope_scaling.as_ref());
         let partial = rope.and_then(|r| r.partial_rotary_factor).or(read.partial_rotary_factor);
         let rotary_dims = (head_dim as f64 * partial.unwrap_or(0.5)) as usize;
-        if rotary_dims > head_dim || !rotary_dims.is_multiple_of(2) {
+        if head_dim > 1 << 12 || rotary_dims > head_dim || !rotary_dims.is_multiple_of(2) {
             let reason = format!("{rotary_dims} of {head_dim} dimensions cannot be rotated in pairs");
             return Err(("partial_rotary_factor", reason));
         }

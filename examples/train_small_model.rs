@@ -1,14 +1,14 @@
-//! Trains the small model in `models/llama3-kjv` from nothing: a BPE tokenizer of 2,048 tokens and a
-//! LLaMA-3-shaped decoder (GQA, RoPE, SwiGLU, RMSNorm, tied head), on the King James Bible.
+//! Trains the small models in `models` from nothing: a BPE tokenizer of 2,048 tokens and a decoder of 1 to
+//! 2.4 M parameters, on the King James Bible.
 //!
 //! ```sh
 //! sudo apt-get install bible-kjv
 //! bible -f gen1:1-rev22:21 | sed 's/^[^ ]* //' > kjv.txt
-//! cargo run --release --example train_small_llama3 -- --text kjv.txt --out small
+//! cargo run --release --example train_small_model -- --name llama3-kjv --text kjv.txt --out small
 //! ```
 //!
-//! The book of Acts is held out, as `heldout.txt`; Luke, on which the model was trained, is
-//! `calibration.txt`. The perplexity on Acts is printed at the end.
+//! The book of Acts is held out, as `kjv/heldout.txt`; Luke, on which the models were trained, is
+//! `kjv/calibration.txt`. The perplexity on Acts is printed at the end.
 
 use clap::Parser;
 use dress_cli::TerminalProgress;
@@ -24,20 +24,59 @@ use tokenizers::decoders::byte_level::ByteLevel;
 use tokenizers::models::bpe::{BPE, BpeTrainerBuilder};
 use tokenizers::{AddedToken, TokenizerBuilder};
 
-const CONFIG: &str = r#"{
+/// The shapes of the models that ship, by the directory they are in.
+const CONFIGS: [(&str, &str); 4] = [
+    (
+        "llama3-kjv",
+        r#"{
   "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 2048, "hidden_size": 192,
   "intermediate_size": 512, "num_hidden_layers": 5, "num_attention_heads": 6, "num_key_value_heads": 2,
   "head_dim": 32, "max_position_embeddings": 1024, "rms_norm_eps": 1e-05, "rope_theta": 500000.0,
   "rope_scaling": null, "hidden_act": "silu", "attention_bias": false, "mlp_bias": false,
   "tie_word_embeddings": true, "initializer_range": 0.05, "bos_token_id": 0, "eos_token_id": 0
-}"#;
+}"#,
+    ),
+    (
+        "llama2-kjv",
+        r#"{
+  "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 2048, "hidden_size": 128,
+  "intermediate_size": 344, "num_hidden_layers": 3, "num_attention_heads": 8, "num_key_value_heads": 8,
+  "max_position_embeddings": 1024, "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "rope_scaling": null,
+  "hidden_act": "silu", "attention_bias": false, "mlp_bias": false, "tie_word_embeddings": false,
+  "initializer_range": 0.05, "bos_token_id": 0, "eos_token_id": 0
+}"#,
+    ),
+    (
+        "opt-kjv",
+        r#"{
+  "architectures": ["OPTForCausalLM"], "model_type": "opt", "vocab_size": 2048, "hidden_size": 128,
+  "word_embed_proj_dim": 128, "ffn_dim": 512, "num_hidden_layers": 3, "num_attention_heads": 8,
+  "max_position_embeddings": 512, "do_layer_norm_before": true, "activation_function": "relu",
+  "enable_bias": true, "layer_norm_elementwise_affine": true, "tie_word_embeddings": true, "dropout": 0.0,
+  "attention_dropout": 0.0, "init_std": 0.05, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0
+}"#,
+    ),
+    (
+        "phi2-kjv",
+        r#"{
+  "architectures": ["PhiForCausalLM"], "model_type": "phi", "vocab_size": 2048, "hidden_size": 128,
+  "intermediate_size": 512, "num_hidden_layers": 3, "num_attention_heads": 8, "num_key_value_heads": 8,
+  "partial_rotary_factor": 0.5, "rope_theta": 10000.0, "hidden_act": "gelu_new", "layer_norm_eps": 1e-05,
+  "max_position_embeddings": 1024, "qk_layernorm": false, "tie_word_embeddings": false, "embd_pdrop": 0.0,
+  "resid_pdrop": 0.0, "attention_dropout": 0.0, "initializer_range": 0.05, "bos_token_id": 0, "eos_token_id": 0
+}"#,
+    ),
+];
 
 #[derive(Parser)]
 struct Args {
+    /// Which of the models: llama3-kjv, llama2-kjv, opt-kjv or phi2-kjv.
+    #[arg(long)]
+    name: String,
     /// The text, a verse a line, Genesis to Revelation.
     #[arg(long)]
     text: PathBuf,
-    /// Where the model goes.
+    /// The directory in which the model's goes, and `kjv` with the texts.
     #[arg(long)]
     out: PathBuf,
     /// Passes over the text.
@@ -48,7 +87,10 @@ struct Args {
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let args = Args::parse();
     let books = Books::split(&std::fs::read_to_string(&args.text)?)?;
-    let work = args.out.with_extension("work");
+    let config = CONFIGS.iter().find(|(name, _)| *name == args.name).map(|(_, config)| *config);
+    let config = config.ok_or("no such model; --help lists them")?;
+    let out = args.out.join(&args.name);
+    let work = out.with_extension("work");
     std::fs::create_dir_all(&work)?;
     std::fs::write(work.join("train.txt"), &books.training)?;
     std::fs::write(work.join("heldout.txt"), &books.heldout)?;
@@ -58,7 +100,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 
     let device = dress_core::device::parse("auto")?;
     device.seed(42);
-    let model = AnyModel::from_config(CONFIG, Path::new("config.json"), &device)?;
+    let model = AnyModel::from_config(config, Path::new("config.json"), &device)?;
     let blocks = training_blocks(&corpus("train.txt")?, &tokenizer, 256, 42)?;
     let config = TrainConfig {
         epochs: args.epochs,
@@ -71,11 +113,14 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let trained = train(model, &blocks, &config, &NoRegularization, &TerminalProgress::default())?;
     let heldout = evaluation_blocks(&corpus("heldout.txt")?, &tokenizer, &BlockConfig::new(256))?;
     report(&trained.model, &heldout)?;
-    let extra = [("calibration.txt", books.calibration), ("heldout.txt", books.heldout)];
-    let mut extra_files: Vec<_> = extra.map(|(name, text)| (name.to_string(), text)).into();
-    extra_files.push(("tokenizer.json".into(), std::fs::read_to_string(work.join("tokenizer.json"))?));
+    let tokenizer = std::fs::read_to_string(work.join("tokenizer.json"))?;
+    let extra_files = vec![("tokenizer.json".into(), tokenizer)];
     let save_config = SaveConfig { dtype: Some(FloatType::Bf16), extra_files, ..SaveConfig::default() };
-    save(&trained.model, &args.out, &save_config)?;
+    save(&trained.model, &out, &save_config)?;
+    let texts = args.out.join("kjv");
+    std::fs::create_dir_all(&texts)?;
+    std::fs::write(texts.join("calibration.txt"), &books.calibration)?;
+    std::fs::write(texts.join("heldout.txt"), &books.heldout)?;
     Ok(())
 }
 

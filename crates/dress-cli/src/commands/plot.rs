@@ -1,0 +1,47 @@
+//! `dress plot`.
+
+use crate::{Error, ResultFile, write_beside};
+use clap::Args;
+use dress_eval::plot::{Panel, Series, svg};
+use dress_train::CurvePoint;
+use std::path::PathBuf;
+
+/// Options of `dress plot`.
+#[derive(Debug, Args)]
+pub struct PlotArgs {
+    /// The directory that `dress prune` wrote, with its dress.json.
+    run: PathBuf,
+    /// The SVG file to write.
+    #[arg(long)]
+    out: PathBuf,
+    /// Replace the file that is there.
+    #[arg(long)]
+    force: bool,
+}
+
+impl PlotArgs {
+    pub(super) fn run(self) -> Result<(), Error> {
+        if self.out.exists() && !self.force {
+            return Err(Error::Exists { path: self.out });
+        }
+        let path = self.run.join("dress.json");
+        let text =
+            std::fs::read_to_string(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        let result: ResultFile =
+            serde_json::from_str(&text).map_err(|source| Error::ResultFile { path: path.clone(), source })?;
+        let curve = &result.report.curve;
+        let share = 1.0 - result.parameters as f64 / result.parameters_before as f64;
+        let title = format!("Regularizing before {:.0}% of the parameters go", share * 100.0);
+        let panels = [
+            panel(&title, "loss a token, nats", curve, |point| point.loss),
+            panel("What is selected", "L2 norm of its weights", curve, |point| point.selected_norm),
+        ];
+        write_beside(&self.out, svg(&panels)?.as_bytes())
+    }
+}
+
+fn panel(title: &str, y_label: &str, curve: &[CurvePoint], value: impl Fn(&CurvePoint) -> f64) -> Panel {
+    let points = curve.iter().map(|point| (point.tokens as f64, value(point))).collect();
+    let series = vec![Series { name: y_label.into(), points }];
+    Panel { title: title.into(), x_label: "tokens seen".into(), y_label: y_label.into(), series }
+}
