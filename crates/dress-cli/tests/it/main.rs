@@ -107,6 +107,21 @@ fn prune_then_eval_keeps_the_contract() {
 }
 
 #[test]
+fn a_run_is_drawn_and_one_without_regularization_is_refused() {
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let (out, calibration, picture) = (paths.path("out"), text("calibration.txt"), paths.path("run.svg"));
+    let mut args = vec!["prune", "--model", &model, "--axis", "ffn", "--ratio", "0.25", "--out", &out];
+    args.extend(["--calibration", &calibration, "--samples", "3", "--seqlen", "16", "--json"]);
+    json(&dress(&args));
+    assert!(dress(&["plot", &out, "--out", &picture]).status.success());
+    assert!(fs::read_to_string(&picture).unwrap().contains("tokens seen"));
+    assert!(refusal(&["plot", &out, "--out", &picture]).contains("--force"));
+    args.extend(["--no-regularize", "--force"]);
+    json(&dress(&args));
+    assert!(refusal(&["plot", &out, "--out", &picture, "--force"]).contains("--no-regularize"));
+}
+
+#[test]
 fn a_scored_plan_slices_the_checkpoint_it_was_made_from() {
     let (paths, model) = (Paths::new(), model().display().to_string());
     let (plan, out) = (paths.path("plan.json"), paths.path("out"));
