@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// The options of every subcommand.
 #[derive(Debug, Clone, Args)]
 pub struct CommonArgs {
-    /// Where to compute: auto, cpu, cuda[:n], rocm[:n], vulkan[:n], metal[:n] or cubecl-cpu.
+    /// Where to compute: auto, cpu, cuda, rocm, vulkan, metal or cubecl-cpu; a card by its number, as cuda:1.
     #[arg(long, default_value = "auto")]
     pub device: String,
     /// The type of the weights in memory: f32, f16 or bf16.

@@ -26,6 +26,23 @@ fn cached_logits_equal_uncached_ones_however_the_text_is_split() {
 }
 
 #[test]
+fn greedy_text_is_the_same_with_and_without_the_cache() {
+    for name in FIXTURES {
+        let model = load(&fixture(name));
+        let prompt = vec![3, 1, 4, 1, 5];
+        let config = GenerationConfig { max_new_tokens: 24, sampling: Sampling::Greedy, stop: vec![] };
+        let cached = generate(&model, &prompt, &config, |_| ()).unwrap();
+        let mut text = prompt.clone();
+        for _ in 0..24 {
+            let tokens = Calibration::tensor(std::slice::from_ref(&text), &model.device());
+            let logits = model.forward_last(tokens, &mut Forward::new(&mut NoTap));
+            text.push(logits.argmax(2).into_scalar::<i32>() as u32);
+        }
+        assert_eq!(cached, text[prompt.len()..], "{name}");
+    }
+}
+
+#[test]
 fn sampling_repeats_for_a_seed_and_stops_where_told() {
     let model = load(&fixture("llama2_mha_untied"));
     let sample = |seed, stop: Vec<u32>| {
