@@ -1,6 +1,6 @@
 //! A selection bound to the model it was made for.
 
-use crate::{Axis, CausalLm, CorpusProvenance, Error, Fingerprint, Scores, Selection};
+use crate::{Axis, CausalLm, CorpusProvenance, CouplingMap, Error, Fingerprint, Scores, Selection};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -74,11 +74,18 @@ impl SlicePlan {
     /// # Errors
     /// [`Error::PlanForAnotherModel`] where it was not, and those of [`Selection::check`].
     pub fn check<M: CausalLm>(&self, model: &M) -> Result<(), Error> {
-        let found = Fingerprint::of(model);
+        self.check_fingerprint(Fingerprint::of(model), &model.coupling())
+    }
+
+    /// As [`SlicePlan::check`], of a model that is not in memory.
+    ///
+    /// # Errors
+    /// As [`SlicePlan::check`].
+    pub fn check_fingerprint(&self, found: Fingerprint, map: &CouplingMap) -> Result<(), Error> {
         if found != self.fingerprint {
             return Err(Error::PlanForAnotherModel { expected: self.fingerprint.clone(), found });
         }
-        self.selection.check(&model.coupling())
+        self.selection.check(map)
     }
 
     /// Reads a plan from JSON text; `path` is only named in errors.

@@ -202,6 +202,12 @@ pub enum Error {
         /// What went wrong.
         source: safetensors::SafeTensorError,
     },
+    /// A checkpoint whose files cannot be rewritten without loading them.
+    #[error("{path}: only safetensors are rewritten file to file; convert the checkpoint first, or slice it in memory", path = .path.display())]
+    NotStreamable {
+        /// The checkpoint.
+        path: PathBuf,
+    },
     /// A prompt that leaves no room, or is none.
     #[error(
         "a prompt of {prompt} tokens and {new} new ones: the prompt needs at least one, and this model has {positions} positions"

@@ -16,6 +16,6 @@ pub use dress_regularize::{centre, recentre};
 pub use error::Error;
 pub use mask::mask;
 pub use pipeline::{PruneConfig, PruneReport, Pruned, RegularizeConfig, plan, prune};
-pub use reindex::permute;
+pub use reindex::{edits, permute};
 pub use select::{AxisTarget, select};
 pub use slice::{apply, slice};

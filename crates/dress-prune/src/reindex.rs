@@ -3,8 +3,8 @@
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use dress_core::burn;
 use dress_core::parameters::{self, Layout, ParameterMapper};
-use dress_core::{Axis, AxisSlots, CausalLm, CouplingMap, Error, Role, Selection};
-use std::collections::{BTreeMap, HashMap};
+use dress_core::{Axis, CausalLm, CouplingMap, Error, Normalization, Role, Selection, TensorEdit};
+use std::collections::BTreeMap;
 
 /// Moves the selected structures of every axis to its end; the logits do not change (identity E1).
 ///
@@ -13,57 +13,73 @@ use std::collections::{BTreeMap, HashMap};
 pub fn permute<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error> {
     let map = model.coupling();
     selection.check(&map)?;
-    let mut reindex = Reindex::new(&map);
+    let mut reindex = Reindex::default();
     for (axis, chosen) in selection.iter() {
-        reindex.take(axis, &chosen.permutation(), 1.0)?;
+        reindex.take(&map, axis, &chosen.permutation(), 1.0)?;
     }
     Ok(parameters::map(model, &mut reindex))
 }
 
-/// Per parameter, which indices of which dimensions to take, and a factor.
-pub(crate) struct Reindex<'a> {
-    map: &'a CouplingMap,
-    factors: BTreeMap<String, f64>,
-    takes: HashMap<String, Vec<Take>>,
-}
-
-struct Take {
-    dim: usize,
-    indices: Vec<i32>,
-    factor: f64,
-}
-
-impl<'a> Reindex<'a> {
-    pub fn new(map: &'a CouplingMap) -> Self {
-        Self { map, factors: BTreeMap::new(), takes: HashMap::new() }
+/// What slicing `selection` out of a checkpoint does to each parameter that changes, centring and the
+/// norms' rescaling included: [`slice()`](crate::slice()) after [`centre`](crate::centre), for whoever has the
+/// weights in files. The model need not have its weights.
+///
+/// # Errors
+/// Those of [`Selection::check`].
+pub fn edits<M: CausalLm>(model: &M, selection: &Selection) -> Result<BTreeMap<String, TensorEdit>, Error> {
+    let map = model.coupling();
+    let mut edits = Reindex::slicing(model, &map, selection)?.0;
+    if let Some(residual) = selection.get(Axis::Residual).and(map.axis(Axis::Residual).ok()) {
+        let centred = residual.normalization == Some(Normalization::Layer);
+        for slot in residual.slots.iter().filter(|slot| centred && slot.role == Role::Writes && !slot.tied) {
+            edits.entry(slot.parameter.clone()).or_default().centre = Some(slot.dim);
+        }
     }
+    Ok(edits)
+}
 
-    /// Multiplies whole parameters, see [`CausalLm::slice_factors`].
-    #[must_use]
-    pub fn with_factors(mut self, factors: BTreeMap<String, f64>) -> Self {
-        self.factors = factors;
-        self
+/// Per parameter, which indices of which dimensions to take, and a factor.
+#[derive(Default)]
+pub(crate) struct Reindex(BTreeMap<String, TensorEdit>);
+
+impl Reindex {
+    /// What slicing does to a model that is centred where it has to be.
+    pub fn slicing<M: CausalLm>(model: &M, map: &CouplingMap, selection: &Selection) -> Result<Self, Error> {
+        selection.check(map)?;
+        let mut reindex = Self::default();
+        for (axis, chosen) in selection.iter() {
+            let gain = (chosen.len() as f64 / chosen.kept_len() as f64).sqrt();
+            reindex.take(map, axis, &chosen.kept(), gain)?;
+        }
+        for (parameter, factor) in model.slice_factors(selection) {
+            reindex.0.entry(parameter).or_default().factor *= factor;
+        }
+        Ok(reindex)
     }
 
     /// Takes the structures `order` of `axis`, the gains of its norms multiplied by `gain`.
-    pub fn take(&mut self, axis: Axis, order: &[usize], gain: f64) -> Result<(), Error> {
-        let AxisSlots { normalization, slots, .. } = self.map.axis(axis)?;
-        for slot in slots {
-            let indices = order.iter().flat_map(|&i| i * slot.block..(i + 1) * slot.block);
-            let factor = if normalization.is_some() && slot.role == Role::Scales { gain } else { 1.0 };
-            let take = Take { dim: slot.dim, indices: indices.map(|i| i as i32).collect(), factor };
-            self.takes.entry(slot.parameter.clone()).or_default().push(take);
+    fn take(&mut self, map: &CouplingMap, axis: Axis, order: &[usize], gain: f64) -> Result<(), Error> {
+        let slots = map.axis(axis)?;
+        for slot in &slots.slots {
+            let indices = order.iter().flat_map(|&i| i * slot.block..(i + 1) * slot.block).collect();
+            let edit = self.0.entry(slot.parameter.clone()).or_default();
+            edit.takes.push((slot.dim, indices));
+            if slots.normalization.is_some() && slot.role == Role::Scales {
+                edit.factor *= gain;
+            }
         }
         Ok(())
     }
 }
 
-impl ParameterMapper for Reindex<'_> {
+impl ParameterMapper for Reindex {
     fn map<const D: usize>(&mut self, name: &str, layout: Layout, value: Tensor<D>) -> Tensor<D> {
-        let takes = self.takes.get(name).map_or(&[][..], Vec::as_slice);
-        let factor = takes.iter().map(|take| take.factor).product::<f64>();
-        let value = takes.iter().fold(value, |value, take| take.apply(layout, value));
-        multiplied(value, factor * self.factors.get(name).copied().unwrap_or(1.0))
+        let Some(edit) = self.0.get(name) else { return value };
+        let taken = edit.takes.iter().fold(value, |value, (dim, indices)| {
+            let index = index(indices, &value.device());
+            value.select(layout.dim(*dim), index)
+        });
+        multiplied(taken, edit.factor)
     }
 }
 
@@ -76,13 +92,8 @@ fn multiplied<const D: usize>(value: Tensor<D>, factor: f64) -> Tensor<D> {
     (value.cast(DType::F32) * factor).cast(dtype)
 }
 
-impl Take {
-    fn apply<const D: usize>(&self, layout: Layout, value: Tensor<D>) -> Tensor<D> {
-        let index = self.index(&value.device());
-        value.select(layout.dim(self.dim), index)
-    }
-
-    fn index(&self, device: &Device) -> Tensor<1, Int> {
-        Tensor::from_data(TensorData::new(self.indices.clone(), [self.indices.len()]), device)
-    }
+fn index(indices: &[usize], device: &Device) -> Tensor<1, Int> {
+    let indices: Vec<i32> = indices.iter().map(|&i| i as i32).collect();
+    let shape = [indices.len()];
+    Tensor::from_data(TensorData::new(indices, shape), device)
 }

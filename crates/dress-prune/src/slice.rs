@@ -11,13 +11,7 @@ use dress_core::{CausalLm, Selection, SlicePlan, parameters};
 /// # Errors
 /// Those of [`Selection::check`] and of [`CausalLm::resized`].
 pub fn slice<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error> {
-    let map = model.coupling();
-    selection.check(&map)?;
-    let mut reindex = Reindex::new(&map).with_factors(model.slice_factors(selection));
-    for (axis, chosen) in selection.iter() {
-        let gain = (chosen.len() as f64 / chosen.kept_len() as f64).sqrt();
-        reindex.take(axis, &chosen.kept(), gain)?;
-    }
+    let mut reindex = Reindex::slicing(&model, &model.coupling(), selection)?;
     Ok(parameters::map(model, &mut reindex).resized(selection)?)
 }
 

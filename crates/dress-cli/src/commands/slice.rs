@@ -1,11 +1,14 @@
 //! `dress slice`.
 
 use super::CommonArgs;
-use crate::{Error, locate};
+use crate::{Error, TerminalProgress, locate};
 use clap::Args;
-use dress_core::{SlicePlan, StockTarget, parameters};
-use dress_models::SaveConfig;
-use dress_models::checkpoint::{check_output, save};
+use dress_core::parameters::{self, ParameterInfo};
+use dress_core::{CausalLm, SlicePlan, StockTarget};
+use dress_models::checkpoint::{
+    RewriteConfig, SaveReport, Weights, check_output, fingerprint, read_config, rewrite, save,
+};
+use dress_models::{AnyModel, SaveConfig};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -38,20 +41,16 @@ impl SliceArgs {
         let text = std::fs::read_to_string(&self.plan)
             .map_err(|source| Error::Io { path: self.plan.clone(), source })?;
         let plan = SlicePlan::from_json(&text, &self.plan)?;
-        let model = self.common.load(&self.input)?;
-        let parameters_before = parameters::count(&model);
-        let model = dress_prune::apply(model, &plan)?;
-        let config = SaveConfig {
-            source: Some(self.input.clone()),
-            extra_files: vec![("plan.json".into(), plan.to_json())],
-            target: self.target,
-            force: self.force,
-            ..SaveConfig::default()
+        let (text, path) = read_config(&self.input)?;
+        let declared = AnyModel::from_config(&text, &path, &self.common.device()?)?;
+        let (parameters, saved) = match Weights::open(&self.input)? {
+            Weights::Safetensors(_) => self.stream(&declared, &plan)?,
+            _ => self.load_and_save(&plan)?,
         };
-        let saved = save(&model, &self.output, &config)?;
+        let parameters_before = parameters::count(&declared);
         let report = json!({
             "parameters_before": parameters_before,
-            "parameters": parameters::count(&model),
+            "parameters": parameters,
             "bytes": saved.bytes,
             "seconds": began.elapsed().as_secs_f64(),
             "out": self.output.display().to_string(),
@@ -61,4 +60,38 @@ impl SliceArgs {
         });
         Ok(())
     }
+
+    /// From file to file, with no model in memory.
+    fn stream(&self, declared: &AnyModel, plan: &SlicePlan) -> Result<(u64, SaveReport), Error> {
+        plan.check_fingerprint(fingerprint(declared, &self.input)?, &declared.coupling())?;
+        let edits = dress_prune::edits(declared, &plan.selection)?;
+        let resized = declared.clone().resized(&plan.selection)?;
+        let config = RewriteConfig { extra_files: plan_file(plan), target: self.target, force: self.force };
+        let progress = TerminalProgress::default();
+        let places = [self.input.as_path(), &self.output];
+        let saved = rewrite(declared, &resized, &edits, places, &config, &progress)?;
+        let left = |p: ParameterInfo| match edits.get(&p.name) {
+            Some(edit) => edit.shape(&p.shape).iter().product::<usize>(),
+            None => p.shape.iter().product(),
+        };
+        let parameters = parameters::list(declared).into_iter().map(|p| left(p) as u64).sum();
+        Ok((parameters, saved))
+    }
+
+    /// Through memory, from files that cannot be streamed.
+    fn load_and_save(&self, plan: &SlicePlan) -> Result<(u64, SaveReport), Error> {
+        let model = dress_prune::apply(self.common.load(&self.input)?, plan)?;
+        let config = SaveConfig {
+            source: Some(self.input.clone()),
+            extra_files: plan_file(plan),
+            target: self.target,
+            force: self.force,
+            ..SaveConfig::default()
+        };
+        Ok((parameters::count(&model), save(&model, &self.output, &config)?))
+    }
+}
+
+fn plan_file(plan: &SlicePlan) -> Vec<(String, String)> {
+    vec![("plan.json".into(), plan.to_json())]
 }

@@ -50,7 +50,10 @@ pub fn load<M: CausalLm>(
 }
 
 /// By parameter, the name that the files have for it.
-fn match_names<M: CausalLm>(declared: &M, files: &Weights) -> Result<BTreeMap<String, String>, Error> {
+pub(super) fn match_names<M: CausalLm>(
+    declared: &M,
+    files: &Weights,
+) -> Result<BTreeMap<String, String>, Error> {
     let expected: BTreeSet<String> = parameters::list(declared).into_iter().map(|p| p.name).collect();
     let (mut names, mut unknown) = (BTreeMap::new(), Vec::new());
     for found in files.names() {

@@ -1,17 +1,22 @@
 //! Checkpoints in and out: Hugging Face directories, and GGUF files in.
 
+mod directory;
 mod float_type;
 mod load;
+mod positional;
 mod pytorch_files;
+mod rewrite;
 mod safetensors_reader;
 mod save;
 mod shard_index;
 mod staging;
+mod tensor_stream;
 mod weights;
 
 pub use float_type::FloatType;
 pub use load::{LoadConfig, load, read_config};
 pub use pytorch_files::PytorchFiles;
+pub use rewrite::{RewriteConfig, fingerprint, rewrite};
 pub use safetensors_reader::SafetensorsDirectory;
 pub use save::{SaveConfig, SaveReport, save};
 pub use shard_index::ShardIndex;

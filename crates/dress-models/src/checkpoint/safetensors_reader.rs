@@ -14,6 +14,18 @@ use std::path::{Path, PathBuf};
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
+/// Where in which file a tensor lies.
+pub(super) struct TensorPlace<'a> {
+    /// The number of its file.
+    pub shard: usize,
+    pub path: &'a Path,
+    pub file: &'a File,
+    /// Its first byte.
+    pub start: u64,
+    pub dtype: safetensors::Dtype,
+    pub shape: &'a [usize],
+}
+
 /// One or several safetensors files that together hold every tensor once.
 pub struct SafetensorsDirectory {
     directory: PathBuf,
@@ -23,6 +35,7 @@ pub struct SafetensorsDirectory {
 
 struct Shard {
     path: PathBuf,
+    file: File,
     map: Mmap,
     header: Metadata,
     data: usize,
@@ -87,6 +100,15 @@ impl SafetensorsDirectory {
         types.all(|t| t == first).then(|| FloatType::from_safetensors(first)).flatten()
     }
 
+    /// Where a tensor lies, where there is one of that name.
+    pub(super) fn place(&self, name: &str) -> Option<TensorPlace<'_>> {
+        let shard = *self.tensors.get(name)?;
+        let Shard { path, file, header, data, .. } = &self.shards[shard];
+        let info = header.info(name)?;
+        let start = (data + info.data_offsets.0) as u64;
+        Some(TensorPlace { shard, path, file, start, dtype: info.dtype, shape: &info.shape })
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<RawTensor<'_>> {
         let shard = &self.shards[*self.tensors.get(name)?];
         let info = shard.header.info(name)?;
@@ -110,6 +132,6 @@ impl Shard {
         let corrupt = |source| Error::Corrupt { path: path.clone(), source };
         let (header_len, header) = SafeTensors::read_metadata(&map).map_err(corrupt)?;
         // `read_metadata` has checked that the tensors cover the rest of the file exactly.
-        Ok(Self { data: header_len + size_of::<u64>(), path, map, header })
+        Ok(Self { data: header_len + size_of::<u64>(), path, file, map, header })
     }
 }

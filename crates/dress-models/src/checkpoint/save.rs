@@ -1,5 +1,6 @@
 //! From a model to files.
 
+use super::directory::{copy_companions, shard_name, write, write_index};
 use super::{FloatType, Staging, Weights};
 use crate::{AnyModel, Error};
 use burn::module::Param;
@@ -7,24 +8,10 @@ use burn::tensor::{Tensor, TensorData};
 use dress_core::parameters::{self, Layout, ParameterVisitor};
 use dress_core::{CausalLm, Selection, StockTarget};
 use safetensors::tensor::View;
-use serde_json::json;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// What a model's directory holds besides configuration and weights; copied as it is.
-const COMPANIONS: &[&str] = &[
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.jinja",
-    "generation_config.json",
-];
 
 /// How a checkpoint is saved.
 #[derive(Debug, Clone, Default)]
@@ -78,20 +65,6 @@ pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveR
     Ok(report)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    fs::write(path, text).map_err(Error::io(path, "cannot be written"))
-}
-
-fn copy_companions(source: &Path, to: &Path) -> Result<(), Error> {
-    for name in COMPANIONS {
-        let from = source.join(name);
-        if from.exists() {
-            fs::copy(&from, to.join(name)).map_err(Error::io(&from, "cannot be copied"))?;
-        }
-    }
-    Ok(())
-}
-
 fn write_weights(
     model: &AnyModel,
     directory: &Path,
@@ -116,17 +89,9 @@ fn write_weights(
             .map_err(Error::io(&path, "cannot be synced"))?;
     }
     if count > 1 {
-        let index = json!({ "metadata": { "total_size": total }, "weight_map": index });
-        write(&directory.join("model.safetensors.index.json"), &format!("{index:#}"))?;
+        write_index(directory, total, &index)?;
     }
     Ok(SaveReport { bytes: total, shards: count })
-}
-
-fn shard_name(number: usize, count: usize) -> String {
-    match count {
-        1 => "model.safetensors".into(),
-        _ => format!("model-{:05}-of-{count:05}.safetensors", number + 1),
-    }
 }
 
 /// Tensors in order, as many a shard as fit; one that is larger than a shard gets its own.

@@ -4,4 +4,5 @@ mod identities;
 mod plans;
 mod regularized;
 mod small_models;
+mod streaming;
 mod third_party;

@@ -79,6 +79,11 @@ impl Shape {
         parameters::map(model, &mut Randomize)
     }
 
+    /// Whether layer norms read the stream, so that it is centred before it is sliced.
+    pub fn centred(&self) -> bool {
+        matches!(self.family, Family::Opt | Family::Phi)
+    }
+
     fn opt(&self, heads: usize) -> Value {
         let width = heads * self.head_dim;
         let pre_norm = self.family == Family::Opt;

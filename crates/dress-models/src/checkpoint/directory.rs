@@ -1,0 +1,52 @@
+//! What a checkpoint's directory holds beside the tensors.
+
+use crate::Error;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// What a model's directory holds besides configuration and weights; copied as it is.
+const COMPANIONS: &[&str] = &[
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "generation_config.json",
+];
+
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text).map_err(Error::io(path, "cannot be written"))
+}
+
+pub(super) fn copy_companions(source: &Path, to: &Path) -> Result<(), Error> {
+    for name in COMPANIONS {
+        let from = source.join(name);
+        if from.exists() {
+            fs::copy(&from, to.join(name)).map_err(Error::io(&from, "cannot be copied"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The name of one of `count` safetensors files.
+pub(super) fn shard_name(number: usize, count: usize) -> String {
+    match count {
+        1 => "model.safetensors".into(),
+        _ => format!("model-{:05}-of-{count:05}.safetensors", number + 1),
+    }
+}
+
+/// Writes which of several files holds which tensor.
+pub(super) fn write_index(
+    directory: &Path,
+    total_size: u64,
+    files: &BTreeMap<String, String>,
+) -> Result<(), Error> {
+    let index = json!({ "metadata": { "total_size": total_size }, "weight_map": files });
+    write(&directory.join("model.safetensors.index.json"), &format!("{index:#}"))
+}
