@@ -16,6 +16,30 @@ pub enum Error {
         /// Ratios given.
         ratios: usize,
     },
+    /// The same axis given twice.
+    #[error("--axis {axis} is given twice; give each axis once, with its ratio")]
+    AxisTwice {
+        /// The axis.
+        axis: String,
+    },
+    /// A token that the tokenizer does not have.
+    #[error("--stop {token}: this tokenizer has no such token; give one as it stands in tokenizer.json")]
+    NoSuchToken {
+        /// The token as given.
+        token: String,
+    },
+    /// A picture under another format's name.
+    #[error("{path}: pictures are written as SVG; give a name that ends with .svg", path = .path.display())]
+    NotSvg {
+        /// The file as given.
+        path: PathBuf,
+    },
+    /// A run without a curve.
+    #[error("{path}: made with --no-regularize, so there is no curve to draw", path = .path.display())]
+    NoCurve {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A file that cannot be read or written.
     #[error("{path}: {source}", path = .path.display())]
     Io {

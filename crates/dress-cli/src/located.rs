@@ -1,7 +1,9 @@
 //! Where a model is, and its tokenizer.
 
 use crate::Error;
+use dress_core::CausalLm;
 use dress_data::Tokenizer;
+use dress_models::AnyModel;
 use dress_models::gguf::GgufCheckpoint;
 use dress_models::hub::HubConfig;
 use std::io::IsTerminal;
@@ -10,10 +12,26 @@ use std::path::{Path, PathBuf};
 /// The directory or GGUF file of a model given as a path or as an id on the Hugging Face hub.
 ///
 /// # Errors
-/// Those of [`HubConfig::locate`].
+/// Those of [`HubConfig::locate`], and of a path that leads to no checkpoint.
 pub fn locate(model: &Path) -> Result<PathBuf, Error> {
     let hub = HubConfig { progress: std::io::stderr().is_terminal(), ..HubConfig::from_env() };
-    Ok(hub.locate(model)?)
+    let found = hub.locate(model)?;
+    if !found.exists() {
+        return Err(dress_models::Error::NoModel { path: found }.into());
+    }
+    // Says early what is wrong with a directory that is no checkpoint.
+    dress_models::checkpoint::read_config(&found)?;
+    Ok(found)
+}
+
+/// How many positions the model has that `config.json` describes.
+///
+/// # Errors
+/// Those of [`read_config`](dress_models::checkpoint::read_config) and [`AnyModel::from_config`].
+pub fn max_positions(model: &Path) -> Result<usize, Error> {
+    let (text, path) = dress_models::checkpoint::read_config(model)?;
+    let declared = AnyModel::from_config(&text, &path, &dress_core::device::parse("cpu")?)?;
+    Ok(declared.max_positions())
 }
 
 /// The tokenizer of a directory, or the one that a GGUF file's metadata makes.

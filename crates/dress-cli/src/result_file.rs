@@ -53,6 +53,13 @@ impl ResultFile {
     /// The Burn this workspace is pinned to.
     pub const BURN_VERSION: &'static str = "0.22.1";
 
+    /// The files that say it, `dress.json` and `plan.json`, with their texts.
+    pub fn files(&self) -> Vec<(String, String)> {
+        [("dress.json", self.to_json()), ("plan.json", self.plan.to_json())]
+            .map(|(name, text)| (name.into(), text))
+            .into()
+    }
+
     /// The file's text.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a result is numbers, texts and lists")

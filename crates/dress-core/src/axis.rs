@@ -79,7 +79,7 @@ impl FromStr for AxisKind {
             "ffn" => Ok(AxisKind::Ffn),
             "heads" => Ok(AxisKind::Heads),
             "depth" => Ok(AxisKind::Depth),
-            _ => Err(Error::AxisName { name: text.into() }),
+            _ => Err(Error::AxisKindName { name: text.into() }),
         }
     }
 }
@@ -102,7 +102,7 @@ impl FromStr for Axis {
             Some((kind, layer)) => (kind, Some(layer.parse().map_err(|_| unknown())?)),
             None => (text, None),
         };
-        match (kind.parse()?, layer) {
+        match (kind.parse().map_err(|_: Error| unknown())?, layer) {
             (AxisKind::Residual, None) => Ok(Axis::Residual),
             (AxisKind::Ffn, Some(layer)) => Ok(Axis::Ffn { layer }),
             (AxisKind::Heads, Some(layer)) => Ok(Axis::Heads { layer }),

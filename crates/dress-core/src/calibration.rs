@@ -1,6 +1,6 @@
 //! The tokens that scoring and regularization see.
 
-use crate::Error;
+use crate::{CausalLm, Error};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -54,14 +54,30 @@ impl Calibration {
         Tensor::from_data(TensorData::new(ids, [blocks.len(), seq]), device)
     }
 
-    /// Checks that there is something to look at.
+    /// Checks that there is something to look at, and that `model` can look at it.
     ///
     /// # Errors
-    /// [`Error::CalibrationEmpty`] where there is no block.
-    pub fn require(&self, who: &str) -> Result<(), Error> {
+    /// [`Error::CalibrationEmpty`] where there is no block, and those of [`Calibration::check`].
+    pub fn require<M: CausalLm>(&self, model: &M, who: &str) -> Result<(), Error> {
         if self.blocks.is_empty() {
             return Err(Error::CalibrationEmpty { who: who.into() });
         }
-        Ok(())
+        self.check(model)
+    }
+
+    /// Checks that the blocks, if there are any, fit `model`: no longer than its positions, no token
+    /// that it does not have.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`] and [`Error::Vocabulary`].
+    pub fn check<M: CausalLm>(&self, model: &M) -> Result<(), Error> {
+        let (positions, vocab_size) = (model.max_positions(), model.vocab_size());
+        if let Some(block) = self.blocks.iter().find(|block| block.len() > positions) {
+            return Err(Error::TooLong { seqlen: block.len(), positions });
+        }
+        match self.blocks.iter().flatten().find(|&&token| token as usize >= vocab_size) {
+            Some(&token) => Err(Error::Vocabulary { token, vocab_size }),
+            None => Ok(()),
+        }
     }
 }

@@ -9,9 +9,15 @@ use std::path::PathBuf;
 pub enum Error {
     /// A name that is no axis.
     #[error(
-        "`{name}` is not an axis; write `residual`, `ffn`, `heads` or `depth`, and `ffn.3` for one layer"
+        "`{name}` is not an axis of a model; write `residual`, `depth`, or `ffn.3` and `heads.3` for block 3"
     )]
     AxisName {
+        /// The name as given.
+        name: String,
+    },
+    /// A name that is no kind of axis.
+    #[error("`{name}` is not a kind of axis; write residual, ffn, heads or depth")]
+    AxisKindName {
         /// The name as given.
         name: String,
     },
@@ -82,6 +88,26 @@ pub enum Error {
     CalibrationEmpty {
         /// Who needs it.
         who: String,
+    },
+    /// Blocks longer than the model's context.
+    #[error(
+        "blocks of {seqlen} tokens: this model has {positions} positions; choose a --seqlen of at most that"
+    )]
+    TooLong {
+        /// Tokens a block.
+        seqlen: usize,
+        /// Positions of the model.
+        positions: usize,
+    },
+    /// A token that the model does not have.
+    #[error(
+        "token {token}: this model's vocabulary has {vocab_size} tokens; was the text encoded with another model's tokenizer?"
+    )]
+    Vocabulary {
+        /// The token.
+        token: u32,
+        /// Tokens of the model.
+        vocab_size: usize,
     },
     /// A plan made for another model.
     #[error(

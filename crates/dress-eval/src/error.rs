@@ -4,26 +4,6 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Blocks longer than the model's context.
-    #[error(
-        "blocks of {seqlen} tokens: this model has {positions} positions; choose a --seqlen of at most that"
-    )]
-    TooLong {
-        /// Tokens a block.
-        seqlen: usize,
-        /// Positions of the model.
-        positions: usize,
-    },
-    /// A token that the model does not have.
-    #[error(
-        "token {token}: this model's vocabulary has {vocab_size} tokens; was the text encoded with another model's tokenizer?"
-    )]
-    Vocabulary {
-        /// The token.
-        token: u32,
-        /// Tokens of the model.
-        vocab_size: usize,
-    },
     /// A loss that is NaN or infinite.
     #[error(
         "block {block}: the loss is {value}; are the weights damaged, or did half precision overflow? try --dtype f32"

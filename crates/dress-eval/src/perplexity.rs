@@ -42,7 +42,7 @@ pub struct PerplexityReport {
 /// the mean over blocks, then `exp` (SliceGPT's, SparseGPT's and Wanda's definition).
 ///
 /// # Errors
-/// [`Error::NoData`], [`Error::TooLong`], [`Error::Vocabulary`] and [`Error::NotFinite`].
+/// [`Error::NoData`], [`Error::NotFinite`] and those of [`Calibration::check`].
 pub fn perplexity<M: CausalLm>(
     model: &M,
     blocks: &Calibration,
@@ -68,15 +68,10 @@ pub fn perplexity<M: CausalLm>(
 }
 
 fn check<M: CausalLm>(model: &M, blocks: &Calibration) -> Result<(), Error> {
-    let seqlen = blocks.blocks.first().ok_or(Error::NoData)?.len();
-    let (positions, vocab_size) = (model.max_positions(), model.vocab_size());
-    if seqlen > positions {
-        return Err(Error::TooLong { seqlen, positions });
+    if blocks.blocks.is_empty() {
+        return Err(Error::NoData);
     }
-    match blocks.blocks.iter().flatten().find(|&&token| token as usize >= vocab_size) {
-        Some(&token) => Err(Error::Vocabulary { token, vocab_size }),
-        None => Ok(()),
-    }
+    Ok(blocks.check(model)?)
 }
 
 fn batch_loss<M: CausalLm>(model: &M, batch: &[Vec<u32>]) -> f64 {

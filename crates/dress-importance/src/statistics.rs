@@ -15,14 +15,14 @@ impl ActivationStatistics {
     /// Runs the calibration blocks through the model, one at a time.
     ///
     /// # Errors
-    /// [`Error::CalibrationEmpty`], naming `who` asked.
+    /// Those of [`Calibration::require`], naming `who` asked.
     pub fn collect<M: CausalLm>(
         model: &M,
         calibration: &Calibration,
         who: &str,
         progress: &dyn Progress,
     ) -> Result<Self, Error> {
-        calibration.require(who)?;
+        calibration.require(model, who)?;
         let mut statistics = Self::default();
         progress.start("activations", calibration.blocks.len() as u64);
         for block in &calibration.blocks {

@@ -40,7 +40,7 @@ impl<M: CausalLm> Scorer<M> for Taylor {
         axes: &[Axis],
         progress: &dyn Progress,
     ) -> Result<Scores, Error> {
-        calibration.require("taylor")?;
+        calibration.require(model, "taylor")?;
         let mut gradients = mean_gradients(model.clone().train(), calibration, progress);
         into_scores(sum_over_slots(model, axes, &mut gradients)?, |sum| sum)
     }

@@ -202,15 +202,48 @@ pub enum Error {
         /// What went wrong.
         source: safetensors::SafeTensorError,
     },
+    /// An output directory with other things in it.
+    #[error("{path}: holds `{entry}`, which is no part of a checkpoint and would be lost; choose another place or move it", path = .path.display())]
+    OutputForeign {
+        /// The directory.
+        path: PathBuf,
+        /// What is in it.
+        entry: String,
+    },
+    /// An output that would replace what it is made from.
+    #[error("{path}: is the checkpoint that is read; choose another place for the result", path = .path.display())]
+    OutputIsSource {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A model that is neither a directory, a GGUF file nor an id.
+    #[error("{path}: no such model; give a checkpoint's directory, a .gguf file, or `owner/name` on the Hugging Face hub", path = .path.display())]
+    NoModel {
+        /// What was given.
+        path: PathBuf,
+    },
     /// A checkpoint whose files cannot be rewritten without loading them.
     #[error("{path}: only safetensors are rewritten file to file; convert the checkpoint first, or slice it in memory", path = .path.display())]
     NotStreamable {
         /// The checkpoint.
         path: PathBuf,
     },
-    /// A prompt that leaves no room, or is none.
+    /// No prompt.
+    #[error("the prompt is empty, and this tokenizer adds no token to start from; give at least one word")]
+    PromptEmpty,
+    /// A setting of sampling that makes no sense.
+    #[error("{setting} is {value}: {expected}")]
+    Sampling {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        value: f64,
+        /// What would do.
+        expected: &'static str,
+    },
+    /// A prompt that leaves no room.
     #[error(
-        "a prompt of {prompt} tokens and {new} new ones: the prompt needs at least one, and this model has {positions} positions"
+        "a prompt of {prompt} tokens and {new} new ones: this model has {positions} positions; shorten the prompt or lower --max-new-tokens"
     )]
     PromptLength {
         /// Tokens of the prompt.

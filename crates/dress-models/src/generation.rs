@@ -23,6 +23,21 @@ pub enum Sampling {
     },
 }
 
+impl Sampling {
+    fn check(self) -> Result<(), Error> {
+        let Sampling::TopP { top_p, temperature, .. } = self else { return Ok(()) };
+        if !(top_p > 0.0 && top_p <= 1.0) {
+            let expected = "it has to be above 0 and at most 1";
+            return Err(Error::Sampling { setting: "top-p", value: top_p, expected });
+        }
+        if !(temperature >= 0.0 && temperature.is_finite()) {
+            let expected = "it has to be 0, which is greedy, or a positive number";
+            return Err(Error::Sampling { setting: "temperature", value: temperature, expected });
+        }
+        Ok(())
+    }
+}
+
 /// How a text is continued.
 #[derive(Debug, Clone)]
 pub struct GenerationConfig {
@@ -38,8 +53,8 @@ pub struct GenerationConfig {
 /// position's work.
 ///
 /// # Errors
-/// [`Error::PromptLength`] where the prompt is empty or prompt and new tokens together exceed the
-/// model's positions.
+/// [`Error::PromptEmpty`], [`Error::PromptLength`] where prompt and new tokens together exceed the model's
+/// positions, and [`Error::Sampling`].
 pub fn generate<M: CausalLm>(
     model: &M,
     prompt: &[u32],
@@ -47,7 +62,11 @@ pub fn generate<M: CausalLm>(
     mut on_token: impl FnMut(u32),
 ) -> Result<Vec<u32>, Error> {
     let (positions, total) = (model.max_positions(), prompt.len() + config.max_new_tokens);
-    if prompt.is_empty() || total > positions {
+    config.sampling.check()?;
+    if prompt.is_empty() {
+        return Err(Error::PromptEmpty);
+    }
+    if total > positions {
         return Err(Error::PromptLength { prompt: prompt.len(), new: config.max_new_tokens, positions });
     }
     let device = model.device();

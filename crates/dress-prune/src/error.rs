@@ -36,6 +36,24 @@ pub enum Error {
         /// The least ratio that removes something.
         least: f64,
     },
+    /// Nothing is selected.
+    #[error("every ratio is 0, so nothing would be removed; give at least one axis a ratio above 0")]
+    NothingSelected,
+    /// A setting that makes no sense.
+    #[error("{setting} is {value}: {expected}")]
+    Setting {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        value: f64,
+        /// What would do.
+        expected: &'static str,
+    },
+    /// A model whose output is not a number.
+    #[error(
+        "the logits of the sliced model are not finite; lower the learning rate, or work in f32 where half precision overflows"
+    )]
+    NotFinite,
     /// An error of the shared vocabulary.
     #[error(transparent)]
     Core(#[from] dress_core::Error),

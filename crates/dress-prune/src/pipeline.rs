@@ -56,6 +56,26 @@ impl Default for RegularizeConfig {
     }
 }
 
+impl RegularizeConfig {
+    /// Checks that the settings make sense.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] and those of [`TrainConfig::check`].
+    pub fn check(&self) -> Result<(), Error> {
+        let ComponentWeights { attention, ffn, rest } = self.weights;
+        let numbers = [
+            ("lambda", self.lambda),
+            ("attention weight", attention),
+            ("ffn weight", ffn),
+            ("rest weight", rest),
+        ];
+        if let Some((setting, value)) = numbers.into_iter().find(|(_, n)| !(n.is_finite() && *n >= 0.0)) {
+            return Err(Error::Setting { setting, value, expected: "it has to be 0 or a positive number" });
+        }
+        Ok(self.train.check()?)
+    }
+}
+
 /// A smaller model with the plan that made it.
 #[derive(Debug)]
 pub struct Pruned<M> {
@@ -84,7 +104,8 @@ pub struct PruneReport {
 /// cut; the result is ordered as if it had been sliced directly.
 ///
 /// # Errors
-/// Those of the scorer, of [`select`], of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`].
+/// Those of the scorer, of [`select`], of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`]; [`Error::Setting`], [`Error::NothingSelected`]
+/// and [`Error::NotFinite`].
 pub fn prune<M: CausalLm>(
     model: M,
     scorer: &dyn Scorer<M>,
@@ -92,6 +113,10 @@ pub fn prune<M: CausalLm>(
     config: &PruneConfig,
     progress: &dyn Progress,
 ) -> Result<Pruned<M>, Error> {
+    calibration.check(&model)?;
+    if let Some(settings) = &config.regularize {
+        settings.check()?;
+    }
     let plan = plan(&model, scorer, calibration, config, progress)?;
     model.check_stock(&plan.selection, config.stock)?;
     let model = permute(centre_for(model, &plan.selection), &plan.selection)?;
@@ -103,6 +128,10 @@ pub fn prune<M: CausalLm>(
     let before = model.clone();
     let model = slice(model, &selection)?;
     let slicing_error = calibration.blocks.first().map(|block| logits_moved(&before, &model, block));
+    if slicing_error.is_some_and(|error| !error.is_finite()) {
+        return Err(Error::NotFinite);
+    }
+    warn_of_a_poor_run(&curve, config);
     Ok(Pruned { model, plan, report: PruneReport { curve, slicing_error } })
 }
 
@@ -129,6 +158,13 @@ pub fn plan<M: CausalLm>(
     }
     let scores = scorer.score(model, calibration, &axes, progress)?;
     let selection = select(&scores, &map, &config.targets, config.stock)?;
+    if selection.is_empty() {
+        return Err(Error::NothingSelected);
+    }
+    for (axis, chosen) in selection.iter() {
+        tracing::debug!("{axis}: {} of {} structures stay", chosen.kept_len(), chosen.len());
+    }
+    tracing::info!("scored {} axes by {}", axes.len(), scorer.name());
     let data = scorer.needs_calibration().then(|| calibration.provenance.clone());
     Ok(SlicePlan::new(model, scorer.name(), config.seed, data, &scores, selection)?)
 }
@@ -153,6 +189,27 @@ fn regularize<M: CausalLm>(
     };
     let trained = train(model, calibration, &settings.train, &penalty, progress)?;
     Ok((trained.model, trained.curve))
+}
+
+/// Says what the numbers of a regularization show to have gone wrong.
+fn warn_of_a_poor_run(curve: &[CurvePoint], config: &PruneConfig) {
+    let (Some(first), Some(last), Some(settings)) = (curve.first(), curve.last(), &config.regularize) else {
+        return;
+    };
+    if settings.form == PenaltyForm::Proximal && last.selected_norm > 1e-3 * first.selected_norm {
+        tracing::warn!(
+            "what was selected is not zero yet (norm {:.3}), so that slicing it costs something; raise lambda above \
+             1, or give more samples",
+            last.selected_norm
+        );
+    }
+    if last.loss > 1.5 * first.loss {
+        tracing::warn!(
+            "the loss went from {:.3} to {:.3}; lower the learning rate, or give more samples",
+            first.loss,
+            last.loss
+        );
+    }
 }
 
 /// `|sliced - before| / |before|` over the logits of one block.

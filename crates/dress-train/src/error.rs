@@ -49,6 +49,9 @@ pub enum Error {
         /// What Burn says.
         reason: String,
     },
+    /// An error of the shared vocabulary.
+    #[error(transparent)]
+    Core(#[from] dress_core::Error),
     /// An error of the penalty.
     #[error(transparent)]
     Regularize(#[from] dress_regularize::Error),

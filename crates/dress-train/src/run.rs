@@ -24,7 +24,7 @@ pub struct Trained<M> {
 /// Minimises the next-token loss plus what `regularization` adds, over the blocks of `data`.
 ///
 /// # Errors
-/// [`Error::NoData`], [`Error::Setting`], [`Error::Diverged`] where a number stops being finite (the
+/// [`Error::NoData`], [`Error::Core`] where the blocks do not fit the model, [`Error::Setting`], [`Error::Diverged`] where a number stops being finite (the
 /// weights from before that step are then in the run's directory, if it has one), and
 /// [`Error::Io`].
 pub fn train<M: CausalLm>(
@@ -38,6 +38,7 @@ pub fn train<M: CausalLm>(
     if data.blocks.is_empty() {
         return Err(Error::NoData);
     }
+    data.check(&model)?;
     let mut run = Run::new(data, config, regularization)?;
     let mut model = model.train();
     progress.start("training", run.total as u64);
@@ -47,6 +48,9 @@ pub fn train<M: CausalLm>(
         let note = format!("loss {:.3}, selected norm {:.2}", point.loss, point.selected_norm);
         progress.advance(1, &note);
         tracing::debug!(step, loss = point.loss, penalty = point.penalty, "step");
+        if (step + 1) % run.total.div_ceil(10) == 0 {
+            tracing::info!("step {} of {}: {note}", step + 1, run.total);
+        }
     }
     progress.finish();
     Ok(Trained { model: model.valid(), curve: run.curve })

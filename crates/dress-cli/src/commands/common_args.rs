@@ -44,7 +44,17 @@ impl CommonArgs {
     /// Those of [`AnyModel::load`].
     pub fn load(&self, directory: &Path) -> Result<AnyModel, Error> {
         let config = LoadConfig { dtype: self.dtype };
-        Ok(AnyModel::load(directory, &config, &self.device()?)?)
+        let device = self.device()?;
+        let began = std::time::Instant::now();
+        let model = AnyModel::load(directory, &config, &device)?;
+        let seconds = began.elapsed().as_secs_f64();
+        tracing::info!("loaded {} in {seconds:.1} s to {device:?}", directory.display());
+        Ok(model)
+    }
+
+    /// The device that the work is done on, for results to say.
+    pub fn device_name(&self) -> String {
+        self.device().map_or_else(|_| self.device.clone(), |device| format!("{device:?}"))
     }
 
     /// Where the result goes.
@@ -56,14 +66,15 @@ impl CommonArgs {
 /// What goes, and by which criterion.
 #[derive(Debug, Clone, Args)]
 pub struct SelectArgs {
-    /// What to remove: residual, ffn, heads, or several with commas.
+    /// What to remove: residual, ffn, heads, or several with commas (OPT and Phi: residual,heads together).
     #[arg(long, value_delimiter = ',', required = true)]
     pub axis: Vec<AxisKind>,
-    /// The share to remove, in [0, 1): one for all axes, or one for each with commas.
-    #[arg(long, value_delimiter = ',', required = true)]
+    /// The share to remove, in [0, 1): one for all axes, or one for each with commas. What stays is the nearest
+    /// number that the checkpoint's config can say.
+    #[arg(long, value_delimiter = ',', required = true, allow_negative_numbers = true)]
     pub ratio: Vec<Ratio>,
     /// Round what stays to a multiple of this, beside what the checkpoint's config wants.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     pub tile: usize,
     /// Whose rules the shape of the result keeps: any (transformers, vLLM, llama.cpp), transformers, or
     /// dress for these crates alone.
@@ -79,11 +90,15 @@ impl SelectArgs {
     /// The targets, one an axis.
     ///
     /// # Errors
-    /// [`Error::AxesAndRatios`].
+    /// [`Error::AxesAndRatios`] and [`Error::AxisTwice`].
     pub fn targets(&self) -> Result<Vec<AxisTarget>, Error> {
         let (axes, ratios) = (self.axis.len(), self.ratio.len());
         if ratios != 1 && ratios != axes {
             return Err(Error::AxesAndRatios { axes, ratios });
+        }
+        let twice = (1..axes).find(|&index| self.axis[..index].contains(&self.axis[index]));
+        if let Some(index) = twice {
+            return Err(Error::AxisTwice { axis: self.axis[index].to_string() });
         }
         let ratio = |index: usize| self.ratio[if ratios == 1 { 0 } else { index }];
         let target = |(index, &kind)| AxisTarget { kind, ratio: ratio(index), tile: self.tile };
@@ -97,12 +112,12 @@ pub struct CalibrationArgs {
     /// The corpus: text, JSONL or Alpaca-style JSON. Never the text that will be evaluated.
     #[arg(long)]
     pub calibration: Option<PathBuf>,
-    /// Blocks drawn from it.
-    #[arg(long, default_value_t = 64)]
+    /// Blocks drawn from it. Each starts at a line drawn at random, so in a short text they overlap.
+    #[arg(long, default_value_t = 64, value_parser = at_least_one)]
     pub samples: usize,
-    /// Tokens a block.
-    #[arg(long, default_value_t = 1024)]
-    pub seqlen: usize,
+    /// Tokens a block; by default 1024, or what the model has positions for.
+    #[arg(long)]
+    pub seqlen: Option<usize>,
 }
 
 impl CalibrationArgs {
@@ -114,8 +129,27 @@ impl CalibrationArgs {
         let Some(path) = &self.calibration else { return Ok(Calibration::default()) };
         let tokenizer = crate::tokenizer(model)?;
         let corpus = Corpus::read(path, CorpusFormat::Auto)?;
-        let config =
-            SampleConfig { samples: self.samples, seqlen: self.seqlen, seed, ..SampleConfig::default() };
-        Ok(calibration_blocks(&corpus, &tokenizer, &config)?)
+        let seqlen = seqlen_or(self.seqlen, 1024, model)?;
+        let config = SampleConfig { samples: self.samples, seqlen, seed, ..SampleConfig::default() };
+        let blocks = calibration_blocks(&corpus, &tokenizer, &config)?;
+        tracing::info!("{} blocks of {seqlen} tokens from {}", blocks.blocks.len(), path.display());
+        Ok(blocks)
+    }
+}
+
+/// `chosen`, or the lesser of `usual` and the positions of the model.
+pub(super) fn seqlen_or(chosen: Option<usize>, usual: usize, model: &Path) -> Result<usize, Error> {
+    match chosen {
+        Some(seqlen) => Ok(seqlen),
+        None => Ok(usual.min(crate::max_positions(model)?)),
+    }
+}
+
+/// A count of which there has to be one.
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("it has to be at least 1".into()),
+        Ok(count) => Ok(count),
+        Err(_) => Err("expected a whole number of at least 1".into()),
     }
 }

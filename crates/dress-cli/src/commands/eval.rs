@@ -1,6 +1,7 @@
 //! `dress eval`.
 
 use super::CommonArgs;
+use super::common_args::{at_least_one, seqlen_or};
 use crate::{Error, Evaluation, TerminalProgress, locate, tokenizer};
 use clap::Args;
 use dress_core::{Fingerprint, parameters};
@@ -17,9 +18,9 @@ pub struct EvalArgs {
     /// The corpus: text, JSONL or Alpaca-style JSON.
     #[arg(long)]
     data: PathBuf,
-    /// Tokens a block.
-    #[arg(long, default_value_t = 2048)]
-    seqlen: usize,
+    /// Tokens a block; by default 2048, or what the model has positions for.
+    #[arg(long)]
+    seqlen: Option<usize>,
     /// The most blocks, from the start of the text; all by default.
     #[arg(long)]
     max_blocks: Option<usize>,
@@ -27,7 +28,7 @@ pub struct EvalArgs {
     #[arg(long, default_value = "\\n\\n")]
     join: String,
     /// Blocks a batch; changes the speed, not the result.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     batch_size: usize,
     #[command(flatten)]
     common: CommonArgs,
@@ -39,7 +40,7 @@ impl EvalArgs {
         let tokenizer = tokenizer(&self.model)?;
         let corpus = Corpus::read(&self.data, CorpusFormat::Auto)?;
         let cut = BlockConfig {
-            seqlen: self.seqlen,
+            seqlen: seqlen_or(self.seqlen, 2048, &self.model)?,
             max_blocks: self.max_blocks,
             join: self.join.replace("\\n", "\n"),
         };
@@ -52,16 +53,19 @@ impl EvalArgs {
             parameters: parameters::count(&model),
             model: self.model.display().to_string(),
             fingerprint: Fingerprint::of(&model),
-            device: self.common.device.clone(),
+            device: self.common.device_name(),
             dtype: self.common.dtype.to_string(),
             dress_version: env!("CARGO_PKG_VERSION").into(),
         };
         self.common.output().print(&evaluation, || {
             format!(
-                "perplexity {:.4} over {} blocks of {} tokens; {:.1} tokens/s; {} parameters",
+                "perplexity {:.4}{} over {} blocks of {} tokens; {:.1} tokens/s; {} parameters",
                 evaluation.report.perplexity,
+                evaluation.report.loss_standard_error.map_or(String::new(), |error| {
+                    format!(" (standard error {:.4})", error * evaluation.report.perplexity)
+                }),
                 evaluation.report.data.blocks,
-                self.seqlen,
+                evaluation.report.data.seqlen,
                 evaluation.report.tokens_per_second,
                 evaluation.parameters
             )

@@ -20,12 +20,12 @@ pub struct GenerateArgs {
     /// The most tokens to add.
     #[arg(long, default_value_t = 64)]
     max_new_tokens: usize,
-    /// Draw from the likeliest tokens that together reach this probability; greedy without it.
+    /// Draw from the likeliest tokens that together reach this probability.
     #[arg(long)]
     top_p: Option<f64>,
-    /// Divides the logits before drawing.
-    #[arg(long, default_value_t = 1.0, requires = "top_p")]
-    temperature: f64,
+    /// Draw, the logits divided by this; greedy without --top-p and --temperature.
+    #[arg(long)]
+    temperature: Option<f64>,
     /// A token that ends the text, such as `<|im_end|>`; may be given several times.
     #[arg(long)]
     stop: Vec<String>,
@@ -39,12 +39,21 @@ impl GenerateArgs {
         let tokenizer = tokenizer(&self.model)?;
         let prompt = tokenizer.encode(&self.prompt, true)?;
         let model = self.common.load(&self.model)?;
-        let (temperature, seed) = (self.temperature, self.common.seed);
-        let nucleus = |top_p| Sampling::TopP { top_p, temperature, seed };
+        let sampling = match (self.top_p, self.temperature) {
+            (None, None) => Sampling::Greedy,
+            (top_p, temperature) => Sampling::TopP {
+                top_p: top_p.unwrap_or(1.0),
+                temperature: temperature.unwrap_or(1.0),
+                seed: self.common.seed,
+            },
+        };
+        let stop = |token: &String| {
+            tokenizer.token_id(token).ok_or_else(|| Error::NoSuchToken { token: token.clone() })
+        };
         let config = GenerationConfig {
             max_new_tokens: self.max_new_tokens,
-            sampling: self.top_p.map_or(Sampling::Greedy, nucleus),
-            stop: self.stop.iter().filter_map(|token| tokenizer.token_id(token)).collect(),
+            sampling,
+            stop: self.stop.iter().map(stop).collect::<Result<_, _>>()?,
         };
         let began = Instant::now();
         let tokens = generate(&model, &prompt, &config, |_| ())?;

@@ -89,7 +89,9 @@ impl Inspection {
             table.row(&cells);
         }
         format!(
-            "{}, {} parameters, {} blocks, {} tokens, {} positions\nfingerprint {}\n\n{table}",
+            "{}, {} parameters, {} blocks, vocabulary of {}, {} positions\nfingerprint {}\n\n{table}\n\
+             A structure of `heads` is a key/value head with its query heads. docs/formats.md says which shapes\n\
+             stock software takes: OPT and Phi lose residual and heads together.",
             self.architecture,
             self.parameters,
             self.blocks,

@@ -50,6 +50,7 @@ impl LogitsArgs {
         let cut = BlockConfig::new(self.tokens).max_blocks(Some(1));
         let ids = evaluation_blocks(&corpus, &tokenizer, &cut)?.blocks.remove(0);
         let model = self.common.load(&self.model)?;
+        Calibration::from_blocks(vec![ids.clone()]).check(&model)?;
         let tokens = Calibration::tensor(std::slice::from_ref(&ids), &model.device());
         let logits = model.forward(tokens, &mut Forward::new(&mut NoTap)).cast(DType::F32).into_data();
         let prompt = ids[..PROMPT.min(ids.len())].to_vec();

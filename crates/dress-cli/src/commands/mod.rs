@@ -42,7 +42,7 @@ enum Command {
     Score(ScoreArgs),
     /// Score, regularize, slice and save: the whole path.
     Prune(PruneArgs),
-    /// Apply a slice plan to the checkpoint it was made from.
+    /// Apply a slice plan to the checkpoint it was made from, from file to file and without regularizing.
     Slice(SliceArgs),
     /// Measure perplexity and speed.
     Eval(EvalArgs),

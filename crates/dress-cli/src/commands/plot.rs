@@ -1,15 +1,16 @@
 //! `dress plot`.
 
-use crate::{Error, ResultFile, write_beside};
+use crate::{Error, Output, ResultFile, write_beside};
 use clap::Args;
 use dress_eval::plot::{Panel, Series, svg};
 use dress_train::CurvePoint;
+use serde_json::json;
 use std::path::PathBuf;
 
 /// Options of `dress plot`.
 #[derive(Debug, Args)]
 pub struct PlotArgs {
-    /// The directory that `dress prune` wrote, with its dress.json.
+    /// The directory that `dress prune` wrote, or its dress.json.
     run: PathBuf,
     /// The SVG file to write.
     #[arg(long)]
@@ -17,6 +18,9 @@ pub struct PlotArgs {
     /// Replace the file that is there.
     #[arg(long)]
     force: bool,
+    /// Print one JSON object on standard output.
+    #[arg(long)]
+    json: bool,
 }
 
 impl PlotArgs {
@@ -24,19 +28,29 @@ impl PlotArgs {
         if self.out.exists() && !self.force {
             return Err(Error::Exists { path: self.out });
         }
-        let path = self.run.join("dress.json");
+        if self.out.extension().is_none_or(|extension| extension != "svg") {
+            return Err(Error::NotSvg { path: self.out });
+        }
+        let path = if self.run.is_file() { self.run.clone() } else { self.run.join("dress.json") };
         let text =
             std::fs::read_to_string(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
         let result: ResultFile =
             serde_json::from_str(&text).map_err(|source| Error::ResultFile { path: path.clone(), source })?;
         let curve = &result.report.curve;
+        if curve.is_empty() {
+            return Err(Error::NoCurve { path: self.run });
+        }
         let share = 1.0 - result.parameters as f64 / result.parameters_before as f64;
         let title = format!("Regularizing before {:.0}% of the parameters go", share * 100.0);
         let panels = [
             panel(&title, "loss a token, nats", curve, |point| point.loss),
             panel("What is selected", "L2 norm of its weights", curve, |point| point.selected_norm),
         ];
-        write_beside(&self.out, svg(&panels)?.as_bytes())
+        write_beside(&self.out, svg(&panels)?.as_bytes())?;
+        let out = self.out.display().to_string();
+        let report = json!({ "out": out, "steps": curve.len() });
+        Output::new(self.json).print(&report, || format!("drawn to {out}"));
+        Ok(())
     }
 }
 

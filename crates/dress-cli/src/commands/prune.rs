@@ -1,10 +1,10 @@
 //! `dress prune`.
 
 use super::CommonArgs;
-use super::common_args::{CalibrationArgs, SelectArgs};
+use super::common_args::{CalibrationArgs, SelectArgs, at_least_one};
 use crate::{Error, ResultFile, TerminalProgress, locate};
 use clap::Args;
-use dress_core::parameters;
+use dress_core::{Selection, parameters};
 use dress_models::checkpoint::{check_output, save};
 use dress_models::{AnyModel, SaveConfig};
 use dress_prune::{PruneConfig, Pruned, RegularizeConfig, prune};
@@ -13,6 +13,22 @@ use dress_train::{PenaltyForm, TrainConfig};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
+
+/// The options that mean nothing with --no-regularize.
+const REGULARIZE_OPTIONS: [&str; 12] = [
+    "penalty",
+    "penalty_in_loss",
+    "lambda",
+    "schedule",
+    "writers_only",
+    "attention_weight",
+    "ffn_weight",
+    "rest_weight",
+    "learning_rate",
+    "epochs",
+    "batch_size",
+    "accumulation",
+];
 
 /// Options of `dress prune`.
 #[derive(Debug, Args)]
@@ -28,15 +44,15 @@ pub struct PruneArgs {
     #[arg(long)]
     out: PathBuf,
     /// Slice at once, without regularizing first.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = REGULARIZE_OPTIONS)]
     no_regularize: bool,
-    #[command(flatten)]
-    regularize: RegularizeArgs,
-    /// Replace what is at --out.
+    /// Replace the checkpoint at --out.
     #[arg(long)]
     force: bool,
     #[command(flatten)]
     common: CommonArgs,
+    #[command(flatten)]
+    regularize: RegularizeArgs,
 }
 
 /// The regularization's options; the defaults are those of [`RegularizeConfig`].
@@ -71,13 +87,13 @@ struct RegularizeArgs {
     #[arg(long, default_value_t = TrainConfig::default().learning_rate.peak)]
     learning_rate: f64,
     /// How often each calibration block is seen.
-    #[arg(long, default_value_t = TrainConfig::default().epochs)]
+    #[arg(long, default_value_t = TrainConfig::default().epochs, value_parser = at_least_one)]
     epochs: usize,
     /// Blocks a batch.
-    #[arg(long, default_value_t = TrainConfig::default().batch_size)]
+    #[arg(long, default_value_t = TrainConfig::default().batch_size, value_parser = at_least_one)]
     batch_size: usize,
     /// Batches a step.
-    #[arg(long, default_value_t = TrainConfig::default().accumulation)]
+    #[arg(long, default_value_t = TrainConfig::default().accumulation, value_parser = at_least_one)]
     accumulation: usize,
 }
 
@@ -112,7 +128,7 @@ impl PruneArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
         let began = Instant::now();
-        check_output(&self.out, self.force)?;
+        check_output(&self.out, Some(&self.model), self.force)?;
         let config = self.config()?;
         let scorer = self.select.criterion.scorer::<AnyModel>(self.common.seed);
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
@@ -128,7 +144,7 @@ impl PruneArgs {
         let result = ResultFile {
             dress_version: env!("CARGO_PKG_VERSION").into(),
             burn_version: ResultFile::BURN_VERSION.into(),
-            device: self.common.device.clone(),
+            device: self.common.device_name(),
             dtype: self.common.dtype.to_string(),
             parameters_before,
             parameters: parameters::count(&pruned.model),
@@ -155,10 +171,9 @@ impl PruneArgs {
     }
 
     fn save(&self, pruned: &Pruned<AnyModel>, result: &ResultFile) -> Result<(), Error> {
-        let files = [("dress.json", result.to_json()), ("plan.json", result.plan.to_json())];
         let config = SaveConfig {
             source: Some(self.model.clone()),
-            extra_files: files.map(|(name, text)| (name.into(), text)).into(),
+            extra_files: result.files(),
             target: self.select.target,
             force: self.force,
             ..SaveConfig::default()
@@ -192,12 +207,26 @@ impl PruneArgs {
         });
         self.common.output().print(&report, || {
             let share = result.parameters as f64 / result.parameters_before as f64 * 100.0;
+            let moved = result.report.slicing_error.map_or(String::new(), |error| {
+                format!("; the slice itself moved the logits by {error:.1e} of their norm")
+            });
             format!(
-                "{} -> {} parameters ({share:.1}%) in {seconds:.0} s, written to {}",
+                "{} -> {} parameters ({share:.1}%) in {seconds:.0} s, written to {}\n{}{moved}",
                 result.parameters_before,
                 result.parameters,
-                self.out.display()
+                self.out.display(),
+                kept_text(&result.plan.selection),
             )
         });
     }
+}
+
+/// What is left of each kind of axis, as `residual 192 -> 144, ffn 512 -> 384`.
+fn kept_text(selection: &Selection) -> String {
+    let mut parts: Vec<String> = selection
+        .iter()
+        .map(|(axis, chosen)| format!("{} {} -> {}", axis.kind(), chosen.len(), chosen.kept_len()))
+        .collect();
+    parts.dedup();
+    parts.join(", ")
 }

@@ -1,15 +1,16 @@
 //! `dress slice`.
 
 use super::CommonArgs;
-use crate::{Error, TerminalProgress, locate};
+use crate::{Error, ResultFile, TerminalProgress, locate};
 use clap::Args;
-use dress_core::parameters::{self, ParameterInfo};
-use dress_core::{CausalLm, SlicePlan, StockTarget};
+use dress_core::{CausalLm, SlicePlan, StockTarget, TensorEdit, parameters};
 use dress_models::checkpoint::{
     RewriteConfig, SaveReport, Weights, check_output, fingerprint, read_config, rewrite, save,
 };
 use dress_models::{AnyModel, SaveConfig};
+use dress_prune::PruneReport;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -24,7 +25,7 @@ pub struct SliceArgs {
     /// Where the smaller checkpoint goes.
     output: PathBuf,
     /// Whose rules the shape of the result keeps: any, transformers or dress.
-    #[arg(long, default_value_t = StockTarget::Transformers)]
+    #[arg(long, default_value_t = StockTarget::Any)]
     target: StockTarget,
     /// Replace what is there.
     #[arg(long)]
@@ -37,17 +38,36 @@ impl SliceArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.input = locate(&self.input)?;
         let began = Instant::now();
-        check_output(&self.output, self.force)?;
+        check_output(&self.output, Some(&self.input), self.force)?;
         let text = std::fs::read_to_string(&self.plan)
             .map_err(|source| Error::Io { path: self.plan.clone(), source })?;
         let plan = SlicePlan::from_json(&text, &self.plan)?;
         let (text, path) = read_config(&self.input)?;
         let declared = AnyModel::from_config(&text, &path, &self.common.device()?)?;
-        let (parameters, saved) = match Weights::open(&self.input)? {
-            Weights::Safetensors(_) => self.stream(&declared, &plan)?,
-            _ => self.load_and_save(&plan)?,
-        };
+        plan.check_fingerprint(fingerprint(&declared, &self.input)?, &declared.coupling())?;
+        let edits = dress_prune::edits(&declared, &plan.selection)?;
         let parameters_before = parameters::count(&declared);
+        let parameters = parameters::list(&declared)
+            .into_iter()
+            .map(|p| edits.get(&p.name).map_or(p.shape.clone(), |edit| edit.shape(&p.shape)))
+            .map(|shape| shape.iter().product::<usize>() as u64)
+            .sum();
+        let result = ResultFile {
+            dress_version: env!("CARGO_PKG_VERSION").into(),
+            burn_version: ResultFile::BURN_VERSION.into(),
+            device: self.common.device_name(),
+            dtype: self.common.dtype.to_string(),
+            parameters_before,
+            parameters,
+            calibration: plan.calibration.clone(),
+            regularize: None,
+            report: PruneReport { curve: Vec::new(), slicing_error: None },
+            plan,
+        };
+        let saved = match Weights::open(&self.input)? {
+            Weights::Safetensors(_) => self.stream(&declared, &edits, &result)?,
+            _ => self.load_and_save(&result)?,
+        };
         let report = json!({
             "parameters_before": parameters_before,
             "parameters": parameters,
@@ -62,36 +82,28 @@ impl SliceArgs {
     }
 
     /// From file to file, with no model in memory.
-    fn stream(&self, declared: &AnyModel, plan: &SlicePlan) -> Result<(u64, SaveReport), Error> {
-        plan.check_fingerprint(fingerprint(declared, &self.input)?, &declared.coupling())?;
-        let edits = dress_prune::edits(declared, &plan.selection)?;
-        let resized = declared.clone().resized(&plan.selection)?;
-        let config = RewriteConfig { extra_files: plan_file(plan), target: self.target, force: self.force };
-        let progress = TerminalProgress::default();
+    fn stream(
+        &self,
+        declared: &AnyModel,
+        edits: &BTreeMap<String, TensorEdit>,
+        result: &ResultFile,
+    ) -> Result<SaveReport, Error> {
+        let resized = declared.clone().resized(&result.plan.selection)?;
+        let config = RewriteConfig { extra_files: result.files(), target: self.target, force: self.force };
         let places = [self.input.as_path(), &self.output];
-        let saved = rewrite(declared, &resized, &edits, places, &config, &progress)?;
-        let left = |p: ParameterInfo| match edits.get(&p.name) {
-            Some(edit) => edit.shape(&p.shape).iter().product::<usize>(),
-            None => p.shape.iter().product(),
-        };
-        let parameters = parameters::list(declared).into_iter().map(|p| left(p) as u64).sum();
-        Ok((parameters, saved))
+        Ok(rewrite(declared, &resized, edits, places, &config, &TerminalProgress::default())?)
     }
 
     /// Through memory, from files that cannot be streamed.
-    fn load_and_save(&self, plan: &SlicePlan) -> Result<(u64, SaveReport), Error> {
-        let model = dress_prune::apply(self.common.load(&self.input)?, plan)?;
+    fn load_and_save(&self, result: &ResultFile) -> Result<SaveReport, Error> {
+        let model = dress_prune::apply(self.common.load(&self.input)?, &result.plan)?;
         let config = SaveConfig {
             source: Some(self.input.clone()),
-            extra_files: plan_file(plan),
+            extra_files: result.files(),
             target: self.target,
             force: self.force,
             ..SaveConfig::default()
         };
-        Ok((parameters::count(&model), save(&model, &self.output, &config)?))
+        Ok(save(&model, &self.output, &config)?)
     }
-}
-
-fn plan_file(plan: &SlicePlan) -> Vec<(String, String)> {
-    vec![("plan.json".into(), plan.to_json())]
 }

@@ -104,6 +104,37 @@ fn prune_then_eval_keeps_the_contract() {
     assert!(refused.contains("already exists") && refused.contains("--force"), "{refused}");
     args.extend(["--force", "--no-regularize"]);
     assert_eq!(json(&dress(&args))["steps"], 0);
+    fs::write(paths.path("out/thesis.txt"), "precious").unwrap();
+    assert!(refusal(&args).contains("thesis.txt"), "what is no part of a checkpoint is not replaced");
+    assert_eq!(fs::read_to_string(paths.path("out/thesis.txt")).unwrap(), "precious");
+}
+
+#[test]
+fn the_checkpoint_that_is_read_is_never_replaced() {
+    let paths = Paths::new();
+    let copy = paths.path("copy");
+    fs::create_dir(&copy).unwrap();
+    for entry in fs::read_dir(model()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), Path::new(&copy).join(entry.file_name())).unwrap();
+    }
+    let mut args = vec!["prune", "--model", &copy, "--axis", "ffn", "--ratio", "0.5", "--no-regularize"];
+    args.extend(["--criterion", "magnitude-l2", "--out", &copy, "--force"]);
+    assert!(refusal(&args).contains("is the checkpoint that is read"));
+    assert_eq!(evaluate(&copy)["parameters"], evaluate(&model().display().to_string())["parameters"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn all_files_of_a_result_may_be_read_by_whoever_may_read_one() {
+    use std::os::unix::fs::PermissionsExt;
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let out = paths.path("out");
+    let mut args = vec!["prune", "--model", &model, "--axis", "ffn", "--ratio", "0.5", "--no-regularize"];
+    args.extend(["--criterion", "magnitude-l2", "--out", &out, "--json"]);
+    json(&dress(&args));
+    let mode = |name: &str| fs::metadata(format!("{out}/{name}")).unwrap().permissions().mode();
+    assert_eq!(mode("model.safetensors"), mode("config.json"));
 }
 
 #[test]
@@ -116,6 +147,8 @@ fn a_run_is_drawn_and_one_without_regularization_is_refused() {
     assert!(dress(&["plot", &out, "--out", &picture]).status.success());
     assert!(fs::read_to_string(&picture).unwrap().contains("tokens seen"));
     assert!(refusal(&["plot", &out, "--out", &picture]).contains("--force"));
+    let png = paths.path("run.png");
+    assert!(refusal(&["plot", &out, "--out", &png]).contains(".svg"));
     args.extend(["--no-regularize", "--force"]);
     json(&dress(&args));
     assert!(refusal(&["plot", &out, "--out", &picture, "--force"]).contains("--no-regularize"));
@@ -171,9 +204,28 @@ fn bad_input_is_refused_in_one_line_that_says_what_to_do() {
     assert!(eval(&["--seqlen", "1000000"]).contains("less than one block of 1000000"));
     assert!(eval(&["--seqlen", "4096"]).contains("1024 positions"));
     assert!(eval(&["--device", "tpu"]).contains("`tpu` is not a device"));
-    let no_tokenizer = paths.path("");
-    let refused = refusal(&["eval", "--model", &no_tokenizer, "--data", &data]);
-    assert!(refused.contains("tokenizer.json: no such file"), "{refused}");
+    let absent = |name: &str, says: &str| {
+        let refused = refusal(&["eval", "--model", &paths.path(name), "--data", &data]);
+        assert!(refused.contains(says), "{refused}");
+    };
+    absent("nowhere", "no such model");
+    absent("", "config.json: no such file");
+    fs::copy(Path::new(&model).join("config.json"), paths.path("config.json")).unwrap();
+    absent("", "tokenizer.json: no such file");
+    assert!(prune("residual,residual", "0.1,0.2", &data).contains("given twice"));
+    assert!(prune("residual", "0", &data).contains("every ratio is 0"));
+    let long = |arguments: &[&str]| {
+        let args = ["--model", &model, "--axis", "ffn", "--ratio", "0.25", "--calibration", &data];
+        let refused =
+            refusal(&[arguments, &args, &["--samples", "1", "--seqlen", "1025", "--out", &out]].concat());
+        assert!(refused.contains("1024 positions"), "{refused}");
+    };
+    long(&["prune", "--criterion", "magnitude-l2"]);
+    long(&["score"]);
+    let settings = ["prune", "--model", &model, "--axis", "ffn", "--ratio", "0.25", "--calibration", &data];
+    let settings =
+        [&settings[..], &["--out", &out, "--samples", "1", "--seqlen", "8", "--lambda=-1"]].concat();
+    assert!(refusal(&settings).contains("lambda is -1"));
 }
 
 #[test]

@@ -19,6 +19,13 @@ const COMPANIONS: &[&str] = &[
     "generation_config.json",
 ];
 
+/// Whether a file of this name is one that a checkpoint's directory holds.
+pub(super) fn is_part_of_a_checkpoint(name: &str) -> bool {
+    let written = ["config.json", "plan.json", "dress.json", "model.safetensors.index.json"];
+    let weights = name.starts_with("model") && name.ends_with(".safetensors");
+    weights || written.contains(&name) || COMPANIONS.contains(&name)
+}
+
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
     fs::write(path, text).map_err(Error::io(path, "cannot be written"))
 }

@@ -54,7 +54,7 @@ pub fn fingerprint(declared: &AnyModel, directory: &Path) -> Result<Fingerprint,
 /// same after slicing; `edits` says what happens to each parameter that changes.
 ///
 /// # Errors
-/// [`Error::OutputExists`], those of [`SafetensorsDirectory::open`], [`Error::Names`], [`Error::TensorShape`],
+/// Those of [`check_output`](super::check_output), of [`SafetensorsDirectory::open`], [`Error::Names`], [`Error::TensorShape`],
 /// [`Error::TensorType`], [`Error::NotFinite`] and [`Error::Write`]; nothing is left behind.
 pub fn rewrite(
     declared: &AnyModel,
@@ -70,7 +70,7 @@ pub fn rewrite(
     let Weights::Safetensors(files) = &weights else {
         return Err(Error::NotStreamable { path: source.into() });
     };
-    let staging = Staging::new(place, config.force)?;
+    let staging = Staging::new(place, Some(source), config.force)?;
     let shards = shards(declared, files, &names, edits)?;
     let total = shards.iter().flatten().map(|t| t.from_bytes).sum::<u64>();
     progress.start("slicing (MiB)", total >> 20);

@@ -43,16 +43,16 @@ pub struct SaveReport {
 /// Writes a model as a Hugging Face directory, beside its place and renamed when complete.
 ///
 /// # Errors
-/// [`Error::OutputExists`], [`Error::Write`] (a full disk, say) and [`Error::Io`]; nothing is left
+/// Those of [`check_output`](super::check_output), [`Error::Write`] (a full disk, say) and [`Error::Io`]; nothing is left
 /// behind. [`Error::Core`] where stock software would refuse the model's shape.
 pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveReport, Error> {
     model.check_stock(&Selection::new(), config.target)?;
-    let staging = Staging::new(place, config.force)?;
+    let staging = Staging::new(place, config.source.as_deref(), config.force)?;
     let source = config.source.as_deref().map(Weights::open).transpose()?;
     let dtype = config.dtype.or(source.as_ref().and_then(|s| s.float_type())).unwrap_or_default();
     let limit = config.max_shard_bytes.or(source.as_ref().and_then(|s| s.shard_bytes()));
-    let report = write_weights(model, staging.path(), dtype, limit.unwrap_or(u64::MAX))?;
     write(&staging.path().join("config.json"), &model.config_json(dtype.torch_name()))?;
+    let report = write_weights(model, staging.path(), dtype, limit.unwrap_or(u64::MAX))?;
     for (name, text) in &config.extra_files {
         write(&staging.path().join(name), text)?;
     }
@@ -84,6 +84,10 @@ fn write_weights(
         let tensors = shard.iter().map(|t| (t.name.as_str(), t));
         safetensors::serialize_to_file(tensors, Some(metadata), &path)
             .map_err(|source| Error::Write { path: path.clone(), source })?;
+        // The writer makes its files readable by their owner alone; they are to be as their neighbour is.
+        fs::metadata(directory.join("config.json"))
+            .and_then(|neighbour| fs::set_permissions(&path, neighbour.permissions()))
+            .map_err(Error::io(&path, "cannot be made readable"))?;
         fs::File::open(&path)
             .and_then(|file| file.sync_all())
             .map_err(Error::io(&path, "cannot be synced"))?;

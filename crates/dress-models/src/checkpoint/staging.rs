@@ -1,18 +1,42 @@
 //! Outputs that are either complete or not there.
 
+use super::directory::is_part_of_a_checkpoint;
 use crate::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Checks, before any work is done, that a result can be put at `place`.
+/// Checks, before any work is done, that a result can be put at `place`: that nothing is there but an empty
+/// directory or, with `force`, a checkpoint other than `source`.
 ///
 /// # Errors
-/// [`Error::OutputExists`] where something is there and `force` is not set.
-pub fn check_output(place: &Path, force: bool) -> Result<(), Error> {
-    if place.exists() && !force {
+/// [`Error::OutputExists`] where something is there and `force` is not set, [`Error::OutputForeign`] where a
+/// directory holds what is no part of a checkpoint, and [`Error::OutputIsSource`].
+pub fn check_output(place: &Path, source: Option<&Path>, force: bool) -> Result<(), Error> {
+    if !place.exists() || is_empty(place) {
+        return Ok(());
+    }
+    if !force {
         return Err(Error::OutputExists { path: place.into() });
     }
-    Ok(())
+    let same = |source: &Path| source.canonicalize().ok() == place.canonicalize().ok();
+    if source.is_some_and(same) {
+        return Err(Error::OutputIsSource { path: place.into() });
+    }
+    match foreign_entry(place) {
+        Some(entry) => Err(Error::OutputForeign { path: place.into(), entry }),
+        None => Ok(()),
+    }
+}
+
+fn is_empty(place: &Path) -> bool {
+    fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// A name in a directory that no checkpoint has, so that replacing the directory would lose something else.
+fn foreign_entry(place: &Path) -> Option<String> {
+    let entries = fs::read_dir(place).ok()?.flatten();
+    let mut names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.find(|name| !is_part_of_a_checkpoint(name))
 }
 
 /// A directory written beside its place and renamed when complete. Dropped before that, it is
@@ -26,13 +50,12 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Starts a directory that will be at `place`.
+    /// Starts a directory that will be at `place`, made from `source`.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] where something is there and `force` is not set, and
-    /// [`Error::Io`].
-    pub fn new(place: &Path, force: bool) -> Result<Self, Error> {
-        check_output(place, force)?;
+    /// Those of [`check_output`], and [`Error::Io`].
+    pub fn new(place: &Path, source: Option<&Path>, force: bool) -> Result<Self, Error> {
+        check_output(place, source, force)?;
         let replaces = place.exists();
         let partial = beside(place, "partial");
         if let Some(parent) = partial.parent() {

@@ -191,6 +191,13 @@ fn an_output_directory_that_exists_is_an_error_and_stays_as_it_was() {
     let said = save(&model, &out, &SaveConfig::default()).unwrap_err().to_string();
     assert_says(&said, &["out", "already exists", "--force"]);
     assert_eq!(fs::read_to_string(out.join("precious")).unwrap(), "data");
-    save(&model, &out, &SaveConfig { force: true, ..SaveConfig::default() }).unwrap();
-    assert!(!out.join("precious").exists() && out.join("model.safetensors").exists());
+    let force = SaveConfig { force: true, ..SaveConfig::default() };
+    let said = save(&model, &out, &force).unwrap_err().to_string();
+    assert_says(&said, &["out", "`precious`", "no part of a checkpoint"]);
+    assert_eq!(fs::read_to_string(out.join("precious")).unwrap(), "data");
+
+    fs::remove_file(out.join("precious")).unwrap();
+    save(&model, &out, &SaveConfig::default()).unwrap();
+    save(&model, &out, &force).unwrap();
+    assert!(out.join("model.safetensors").exists(), "an empty directory is filled, a checkpoint replaced");
 }

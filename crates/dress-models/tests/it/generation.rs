@@ -63,8 +63,13 @@ fn a_prompt_without_room_is_an_error() {
     let model = load(&fixture("llama2_mha_untied"));
     let config =
         |max_new_tokens| GenerationConfig { max_new_tokens, sampling: Sampling::Greedy, stop: vec![] };
-    for (prompt, new) in [(vec![], 4), (vec![1; 100], 29)] {
-        let message = generate(&model, &prompt, &config(new), |_| ()).unwrap_err().to_string();
-        assert!(message.contains("128 positions"), "{message}");
+    let refused = |prompt: &[u32], config: &GenerationConfig| {
+        generate(&model, prompt, config, |_| ()).unwrap_err().to_string()
+    };
+    assert!(refused(&[1; 100], &config(29)).contains("128 positions"));
+    assert!(refused(&[], &config(4)).contains("prompt is empty"));
+    let sampling = |top_p, temperature| Sampling::TopP { top_p, temperature, seed: 1 };
+    for (sampling, setting) in [(sampling(1.5, 1.0), "top-p"), (sampling(0.5, -1.0), "temperature")] {
+        assert!(refused(&[1], &GenerationConfig { sampling, ..config(4) }).contains(setting));
     }
 }
