@@ -3,7 +3,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dress_benches::{narrower, smollm2};
 use dress_core::{Scorer, parameters};
-use dress_importance::Norm;
+use dress_importance::Criterion as Score;
 use std::hint::black_box;
 
 fn slicing(criterion: &mut Criterion) {
@@ -21,7 +21,7 @@ fn slicing(criterion: &mut Criterion) {
         bencher.iter(|| black_box(dress_prune::permute(model.clone(), &selection).expect("the axes exist")));
     });
     group.bench_function("score-magnitude-l2", |bencher| {
-        let scorer = dress_importance::Magnitude { norm: Norm::L2 };
+        let scorer = Score::MagnitudeL2.scorer(0);
         let none = dress_core::Calibration::default();
         bencher.iter(|| {
             black_box(scorer.score(&model, &none, &[dress_core::Axis::Residual], &dress_core::NoProgress))

@@ -1,6 +1,7 @@
 //! What a decoder-only language model has to offer.
 
-use crate::{CouplingMap, Error, Forward, Selection, Site, StockTarget};
+use crate::parameters::block_of;
+use crate::{CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
 use burn::module::Module;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Device, Int, Tensor};
@@ -80,7 +81,9 @@ pub trait CausalLm: Module {
         let embedded = self.embed(tokens, pass);
         let mut hidden = pass.pass(Site::Embedding, embedded);
         for layer in 0..self.num_blocks() {
+            let before = hidden.clone();
             hidden = self.block(layer, hidden, pass);
+            pass.after_block(layer, &before, &hidden);
             hidden = pass.pass(Site::Residual { layer }, hidden);
         }
         pass.advance(seq);
@@ -116,13 +119,34 @@ pub trait CausalLm: Module {
     /// # Panics
     /// Where `seq < 2`: there is nothing to predict.
     fn next_token_loss(&self, tokens: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<1> {
+        let hidden = self.hidden(tokens.clone(), pass);
+        self.loss_of_hidden(hidden, tokens, pass)
+    }
+
+    /// [`CausalLm::next_token_loss`] of a stream that has been through the blocks already.
+    ///
+    /// # Shapes
+    /// - `hidden`: `[batch, seq, hidden_size]`, of `tokens`: `[batch, seq]`
+    /// - returns `[1]`
+    ///
+    /// # Panics
+    /// Where `seq < 2`: there is nothing to predict.
+    fn loss_of_hidden(&self, hidden: Tensor<3>, tokens: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<1> {
         let [batch, seq] = tokens.dims();
         assert!(seq >= 2, "a sequence of {seq} tokens has nothing to predict");
-        let targets = tokens.clone().narrow(1, 1, seq - 1).unsqueeze_dim::<3>(2);
-        let hidden = self.hidden(tokens, pass).narrow(1, 0, seq - 1);
-        let logits = self.head(hidden, pass).cast(DType::F32);
+        let targets = tokens.narrow(1, 1, seq - 1).unsqueeze_dim::<3>(2);
+        let logits = self.head(hidden.narrow(1, 0, seq - 1), pass).cast(DType::F32);
         let likelihood = log_softmax(logits, 2).gather(2, targets);
         likelihood.reshape([batch * (seq - 1)]).mean().neg()
+    }
+
+    /// Whether a part needs a parameter. By default a parameter whose path leads through block `i` is that
+    /// block's, and both ends need all others.
+    fn is_in_part(&self, parameter: &str, part: Part) -> bool {
+        match block_of(parameter) {
+            Some(layer) => part == Part::Block(layer),
+            None => !matches!(part, Part::Block(_)),
+        }
     }
 
     /// The device the parameters are on.

@@ -12,12 +12,16 @@ pub struct TensorEdit {
     pub takes: Vec<(usize, Vec<usize>)>,
     /// What the numbers are multiplied by (identity E2).
     pub factor: f64,
+    /// Whether the parameter goes altogether, with its block.
+    pub dropped: bool,
+    /// The name it has afterwards, where blocks before its own went.
+    pub renamed: Option<String>,
 }
 
 impl Default for TensorEdit {
     /// The edit that changes nothing.
     fn default() -> Self {
-        Self { centre: None, takes: Vec::new(), factor: 1.0 }
+        Self { centre: None, takes: Vec::new(), factor: 1.0, dropped: false, renamed: None }
     }
 }
 
@@ -32,6 +36,11 @@ impl TensorEdit {
     /// The indices that stay of dimension `dim`, where it is cut.
     pub fn kept(&self, dim: usize) -> Option<&[usize]> {
         self.takes.iter().find(|(taken, _)| *taken == dim).map(|(_, kept)| kept.as_slice())
+    }
+
+    /// How many numbers are left of a parameter of that shape.
+    pub fn count(&self, shape: &[usize]) -> u64 {
+        if self.dropped { 0 } else { self.shape(shape).iter().product::<usize>() as u64 }
     }
 
     /// Whether the numbers that stay are other than they were.

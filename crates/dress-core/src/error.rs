@@ -89,6 +89,27 @@ pub enum Error {
         /// Who needs it.
         who: String,
     },
+    /// A part of a model that cannot be brought into memory.
+    #[error("{0}")]
+    Part(Box<dyn std::error::Error + Send + Sync>),
+    /// A criterion that says nothing of an axis.
+    #[error("`{criterion}` does not score axis `{axis}`; use {use_instead}")]
+    CriterionOfAxis {
+        /// The criterion.
+        criterion: String,
+        /// The axis.
+        axis: String,
+        /// What does.
+        use_instead: &'static str,
+    },
+    /// A criterion that needs the whole model.
+    #[error(
+        "`{criterion}` needs the whole model in memory; score without --stream, or choose a criterion without gradients and search"
+    )]
+    NotByParts {
+        /// The criterion.
+        criterion: String,
+    },
     /// Blocks longer than the model's context.
     #[error(
         "blocks of {seqlen} tokens: this model has {positions} positions; choose a --seqlen of at most that"

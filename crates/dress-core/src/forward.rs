@@ -28,6 +28,11 @@ impl<'a> Forward<'a> {
         self.tap.pass(site, value)
     }
 
+    /// Shows the stream before and after a block to the tap.
+    pub fn after_block(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
+        self.tap.after_block(layer, before, after);
+    }
+
     /// The position of the first token of this pass.
     pub fn offset(&self) -> usize {
         self.cache.as_ref().map_or(0, |cache| cache.len())

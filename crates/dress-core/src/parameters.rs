@@ -148,6 +148,7 @@ impl<F: ParameterMapper> ModuleMapper for Mapping<'_, F> {
 
 struct Filling<'a, S, E> {
     path: NamePath,
+    wanted: &'a dyn Fn(&str) -> bool,
     source: &'a mut S,
     error: Option<E>,
 }
@@ -162,11 +163,12 @@ impl<S: ParameterSource<E>, E> ModuleMapper for Filling<'_, S, E> {
     }
 
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if self.error.is_some() {
+        let name = self.path.name();
+        if self.error.is_some() || !(self.wanted)(&name) {
             return parameter;
         }
         let shape = parameter.lazy_shape().dims();
-        match self.source.value(&self.path.name(), self.path.layout(D), shape) {
+        match self.source.value(&name, self.path.layout(D), shape) {
             Ok(value) => Param::initialized(parameter.id, value).set_require_grad(true),
             Err(error) => {
                 self.error = Some(error);
@@ -193,7 +195,19 @@ pub fn map<M: Module>(module: M, mapper: &mut impl ParameterMapper) -> M {
 /// # Errors
 /// The first that `source` returns.
 pub fn fill<M: Module, E>(module: M, source: &mut impl ParameterSource<E>) -> Result<M, E> {
-    let mut filling = Filling { path: NamePath::default(), source, error: None };
+    fill_where(module, &|_| true, source)
+}
+
+/// As [`fill`], of the parameters whose name is `wanted`; the others stay as they were declared.
+///
+/// # Errors
+/// The first that `source` returns.
+pub fn fill_where<M: Module, E>(
+    module: M,
+    wanted: &dyn Fn(&str) -> bool,
+    source: &mut impl ParameterSource<E>,
+) -> Result<M, E> {
+    let mut filling = Filling { path: NamePath::default(), wanted, source, error: None };
     let module = module.map(&mut filling);
     match filling.error {
         Some(error) => Err(error),
@@ -224,6 +238,21 @@ pub fn count<M: Module>(module: &M) -> u64 {
 /// The names of all parameters by Burn's id.
 pub fn names<M: Module>(module: &M) -> HashMap<ParamId, String> {
     list(module).into_iter().map(|p| (p.id, p.name)).collect()
+}
+
+/// The number of the block that a parameter's path leads through: its first segment that is a number.
+pub fn block_of(parameter: &str) -> Option<usize> {
+    parameter.split('.').find_map(|segment| segment.parse().ok())
+}
+
+/// The path of the same parameter in block `layer`.
+pub fn in_block(parameter: &str, layer: usize) -> String {
+    let mut segments: Vec<&str> = parameter.split('.').collect();
+    let number = layer.to_string();
+    if let Some(segment) = segments.iter_mut().find(|segment| segment.parse::<usize>().is_ok()) {
+        *segment = &number;
+    }
+    segments.join(".")
 }
 
 /// What each structure of a slot owns of a parameter, a row a structure.

@@ -55,12 +55,29 @@ impl SlicePlan {
         scores: &Scores,
         selection: Selection,
     ) -> Result<Self, Error> {
+        let fingerprint = Fingerprint::of(model);
+        Self::with_fingerprint(model, fingerprint, criterion, seed, calibration, scores, selection)
+    }
+
+    /// As [`SlicePlan::new`], of a model that has no weights in memory.
+    ///
+    /// # Errors
+    /// As [`SlicePlan::new`].
+    pub fn with_fingerprint<M: CausalLm>(
+        model: &M,
+        fingerprint: Fingerprint,
+        criterion: &str,
+        seed: u64,
+        calibration: Option<CorpusProvenance>,
+        scores: &Scores,
+        selection: Selection,
+    ) -> Result<Self, Error> {
         selection.check(&model.coupling())?;
         let scores = scores.iter().map(|(axis, s)| (axis, summary(s, &selection, axis))).collect();
         Ok(Self {
             format: PLAN_FORMAT,
             architecture: model.architecture().into(),
-            fingerprint: Fingerprint::of(model),
+            fingerprint,
             criterion: criterion.into(),
             seed,
             calibration,

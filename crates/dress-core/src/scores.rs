@@ -30,6 +30,11 @@ impl Scores {
         Ok(())
     }
 
+    /// Adds the scores of other axes.
+    pub fn extend(&mut self, other: Scores) {
+        self.axes.extend(other.axes);
+    }
+
     /// The scores of one axis.
     pub fn get(&self, axis: Axis) -> Option<&[f64]> {
         self.axes.get(&axis).map(Vec::as_slice)

@@ -117,10 +117,27 @@ impl Selection {
         self.iter().next().is_none()
     }
 
-    /// The same selection on a model whose axes were permuted to put what stays first.
+    /// The same selection on a model whose axes were permuted to put what stays first. Blocks have no other
+    /// order than theirs.
     #[must_use]
     pub fn permuted(&self) -> Self {
-        Self { axes: self.axes.iter().map(|(a, s)| (*a, s.permuted())).collect() }
+        let permuted =
+            |axis: &Axis, s: &AxisSelection| if *axis == Axis::Depth { s.clone() } else { s.permuted() };
+        Self { axes: self.axes.iter().map(|(a, s)| (*a, permuted(a, s))).collect() }
+    }
+
+    /// Which blocks go, and what goes of the model that is left, its blocks counted anew.
+    pub fn split_depth(&self) -> (Self, Self) {
+        let Some(depth) = self.get(Axis::Depth) else { return (Self::new(), self.clone()) };
+        let place = |layer: usize| depth.kept().binary_search(&layer).ok();
+        let moved = |axis: Axis| match axis {
+            Axis::Residual => Some(axis),
+            Axis::Ffn { layer } => place(layer).map(|layer| Axis::Ffn { layer }),
+            Axis::Heads { layer } => place(layer).map(|layer| Axis::Heads { layer }),
+            Axis::Depth => None,
+        };
+        let rest = self.iter().filter_map(|(axis, s)| Some((moved(axis)?, s.clone()))).collect();
+        (Self::new().with(Axis::Depth, depth.clone()), Self { axes: rest })
     }
 
     /// Checks that every selected axis exists in `map` with the length it was selected for.

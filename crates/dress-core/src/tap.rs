@@ -62,6 +62,11 @@ impl Site {
 pub trait Tap {
     /// Called once a site with `value` of shape `[batch, seq, width]`.
     fn pass(&mut self, site: Site, value: Tensor<3>) -> Tensor<3>;
+
+    /// Called once a block with the residual stream before and after it, `[batch, seq, hidden_size]`.
+    fn after_block(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
+        let _ = (layer, before, after);
+    }
 }
 
 /// The tap that does nothing.

@@ -1,61 +1,275 @@
 //! A scorer by name.
 
-use crate::{ActivationNorm, Error, Magnitude, Norm, Random, Taylor, Wanda};
-use dress_core::{CausalLm, Scorer};
-use serde::{Deserialize, Serialize};
+use crate::activations::{InputMetric, InputScore, activation_norms};
+use crate::depth::{block_influence, sleb};
+use crate::gradients::{fisher, taylor};
+use crate::per_structure::{SlotScore, over_parts, over_slots};
+use crate::random::random;
+use crate::weights::Magnitude;
+use crate::{ActivationStatistics, Aggregate, Error, Taylor};
+use dress_core::{Axis, Calibration, CausalLm, CouplingMap, Parts, Progress, Scorer, Scores};
 use std::fmt;
 use std::str::FromStr;
 
-/// One of the scorers here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// One of the criteria here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Criterion {
-    /// [`Magnitude`] by the L1 norm.
+    /// The L1 norm of the weights.
     MagnitudeL1,
-    /// [`Magnitude`] by the L2 norm.
+    /// The L2 norm of the weights.
     MagnitudeL2,
-    /// [`ActivationNorm`].
+    /// The norm of the activations.
     ActivationNorm,
-    /// [`Wanda`].
+    /// Weights times the norm of the activations they meet.
     Wanda,
-    /// [`Taylor`].
-    Taylor,
-    /// [`Random`].
+    /// FLAP's fluctuation of the activations.
+    FlapIfv,
+    /// FLAP's fluctuation, weighted.
+    FlapWifv,
+    /// FLAP's weighted norm.
+    FlapWifn,
+    /// Weights times gradients.
+    Taylor(Taylor),
+    /// The empirical Fisher information.
+    Fisher,
+    /// How much a block turns the stream.
+    BlockInfluence,
+    /// The greedy search for blocks that are not missed.
+    Sleb,
+    /// Chance.
     Random,
 }
 
+const fn taylor_form(vector: bool, aggregate: Aggregate) -> Criterion {
+    Criterion::Taylor(Taylor { vector, aggregate })
+}
+
+/// The name of each on the command line, in plans and in results.
+const NAMES: [(&str, Criterion); 19] = [
+    ("magnitude-l1", Criterion::MagnitudeL1),
+    ("magnitude-l2", Criterion::MagnitudeL2),
+    ("activation-norm", Criterion::ActivationNorm),
+    ("wanda", Criterion::Wanda),
+    ("flap-ifv", Criterion::FlapIfv),
+    ("flap-wifv", Criterion::FlapWifv),
+    ("flap-wifn", Criterion::FlapWifn),
+    ("taylor", taylor_form(false, Aggregate::Sum)),
+    ("taylor-max", taylor_form(false, Aggregate::Max)),
+    ("taylor-prod", taylor_form(false, Aggregate::Prod)),
+    ("taylor-last", taylor_form(false, Aggregate::Last)),
+    ("taylor-vector", taylor_form(true, Aggregate::Sum)),
+    ("taylor-vector-max", taylor_form(true, Aggregate::Max)),
+    ("taylor-vector-prod", taylor_form(true, Aggregate::Prod)),
+    ("taylor-vector-last", taylor_form(true, Aggregate::Last)),
+    ("fisher", Criterion::Fisher),
+    ("block-influence", Criterion::BlockInfluence),
+    ("sleb", Criterion::Sleb),
+    ("random", Criterion::Random),
+];
+
 impl Criterion {
     /// All of them.
-    pub const ALL: [Criterion; 6] = [
-        Criterion::MagnitudeL1,
-        Criterion::MagnitudeL2,
-        Criterion::ActivationNorm,
-        Criterion::Wanda,
-        Criterion::Taylor,
-        Criterion::Random,
-    ];
+    pub fn all() -> impl Iterator<Item = Criterion> {
+        NAMES.into_iter().map(|(_, criterion)| criterion)
+    }
 
     /// The scorer; `seed` is for those that draw.
     pub fn scorer<M: CausalLm>(self, seed: u64) -> Box<dyn Scorer<M>> {
-        match self {
-            Criterion::MagnitudeL1 => Box::new(Magnitude { norm: Norm::L1 }),
-            Criterion::MagnitudeL2 => Box::new(Magnitude { norm: Norm::L2 }),
-            Criterion::ActivationNorm => Box::new(ActivationNorm),
-            Criterion::Wanda => Box::new(Wanda),
-            Criterion::Taylor => Box::new(Taylor),
-            Criterion::Random => Box::new(Random { seed }),
-        }
+        Box::new(CriterionScorer { criterion: self, seed, most: usize::MAX })
+    }
+
+    /// As [`Criterion::scorer`] where at most `most` blocks will go, so that a search need not look further.
+    pub fn scorer_of_at_most<M: CausalLm>(self, seed: u64, most: usize) -> Box<dyn Scorer<M>> {
+        Box::new(CriterionScorer { criterion: self, seed, most })
     }
 
     /// The name that the command line, plans and results use.
     pub fn name(self) -> &'static str {
+        NAMES.into_iter().find(|(_, criterion)| *criterion == self).map_or("", |(name, _)| name)
+    }
+
+    /// Whether it looks at calibration data.
+    pub fn needs_calibration(self) -> bool {
+        !matches!(self, Criterion::MagnitudeL1 | Criterion::MagnitudeL2 | Criterion::Random)
+    }
+
+    /// Whether it scores channels, neurons and heads.
+    pub fn scores_widths(self) -> bool {
+        !matches!(self, Criterion::BlockInfluence | Criterion::Sleb)
+    }
+
+    /// Whether it scores whole blocks.
+    pub fn scores_depth(self) -> bool {
+        !self.scores_widths() || self == Criterion::Random
+    }
+
+    /// Checks that this criterion can say something of every axis.
+    fn check(self, map: &CouplingMap, axes: &[Axis]) -> Result<(), dress_core::Error> {
+        for &axis in axes {
+            map.axis(axis)?;
+            let scored = if axis == Axis::Depth { self.scores_depth() } else { self.scores_widths() };
+            if !scored {
+                let use_instead = match axis {
+                    Axis::Depth => "block-influence, sleb or random",
+                    _ => "one that scores widths, such as activation-norm",
+                };
+                let (criterion, axis) = (self.name().into(), axis.to_string());
+                return Err(dress_core::Error::CriterionOfAxis { criterion, axis, use_instead });
+            }
+        }
+        Ok(())
+    }
+
+    /// The scores of a criterion that looks at weights and statistics of the activations alone.
+    fn of_statistics(
+        self,
+        weights: &impl Weights,
+        statistics: &ActivationStatistics,
+        axes: &[Axis],
+    ) -> Result<Scores, dress_core::Error> {
+        let metric = match self {
+            Criterion::Wanda => InputMetric::Wanda,
+            Criterion::FlapIfv => InputMetric::Ifv,
+            Criterion::FlapWifv => InputMetric::Wifv,
+            Criterion::FlapWifn => InputMetric::Wifn,
+            Criterion::BlockInfluence => return block_influence(statistics, weights.num_blocks()),
+            _ => return activation_norms(statistics, &weights.coupling(), axes),
+        };
+        weights.over_slots(axes, &mut InputScore { metric, statistics }, |sum| sum)
+    }
+
+    fn magnitude(self) -> Option<Magnitude> {
         match self {
-            Criterion::MagnitudeL1 => "magnitude-l1",
-            Criterion::MagnitudeL2 => "magnitude-l2",
-            Criterion::ActivationNorm => "activation-norm",
-            Criterion::Wanda => "wanda",
-            Criterion::Taylor => "taylor",
-            Criterion::Random => "random",
+            Criterion::MagnitudeL1 => Some(Magnitude::L1),
+            Criterion::MagnitudeL2 => Some(Magnitude::L2),
+            _ => None,
+        }
+    }
+}
+
+/// Weights to sum over, all at once or part by part.
+trait Weights {
+    fn coupling(&self) -> CouplingMap;
+    fn num_blocks(&self) -> usize;
+    fn over_slots(
+        &self,
+        axes: &[Axis],
+        score: &mut impl SlotScore,
+        finish: impl Fn(f64) -> f64,
+    ) -> Result<Scores, dress_core::Error>;
+}
+
+struct Resident<'a, M>(&'a M);
+
+impl<M: CausalLm> Weights for Resident<'_, M> {
+    fn coupling(&self) -> CouplingMap {
+        self.0.coupling()
+    }
+    fn num_blocks(&self) -> usize {
+        self.0.num_blocks()
+    }
+    fn over_slots(
+        &self,
+        axes: &[Axis],
+        score: &mut impl SlotScore,
+        finish: impl Fn(f64) -> f64,
+    ) -> Result<Scores, dress_core::Error> {
+        over_slots(self.0, axes, Aggregate::Sum, score, finish)
+    }
+}
+
+struct ByParts<'a, P>(&'a P);
+
+impl<P: Parts> Weights for ByParts<'_, P> {
+    fn coupling(&self) -> CouplingMap {
+        self.0.declared().coupling()
+    }
+    fn num_blocks(&self) -> usize {
+        self.0.declared().num_blocks()
+    }
+    fn over_slots(
+        &self,
+        axes: &[Axis],
+        score: &mut impl SlotScore,
+        finish: impl Fn(f64) -> f64,
+    ) -> Result<Scores, dress_core::Error> {
+        over_parts(self.0, axes, score, finish)
+    }
+}
+
+struct CriterionScorer {
+    criterion: Criterion,
+    seed: u64,
+    most: usize,
+}
+
+impl<M: CausalLm> Scorer<M> for CriterionScorer {
+    fn name(&self) -> &str {
+        self.criterion.name()
+    }
+
+    fn needs_calibration(&self) -> bool {
+        self.criterion.needs_calibration()
+    }
+
+    fn score(
+        &self,
+        model: &M,
+        calibration: &Calibration,
+        axes: &[Axis],
+        progress: &dyn Progress,
+    ) -> Result<Scores, dress_core::Error> {
+        let map = model.coupling();
+        self.criterion.check(&map, axes)?;
+        if let Some(mut magnitude) = self.criterion.magnitude() {
+            let finish = move |sum| magnitude.finish(sum);
+            return over_slots(model, axes, Aggregate::Sum, &mut magnitude, finish);
+        }
+        if self.criterion == Criterion::Random {
+            return random(&map, axes, self.seed);
+        }
+        let name = self.criterion.name();
+        calibration.require(model, name)?;
+        match self.criterion {
+            Criterion::Taylor(form) => taylor(model, calibration, axes, form, progress),
+            Criterion::Fisher => fisher(model, calibration, axes, progress),
+            Criterion::Sleb => sleb(model, calibration, self.most, progress),
+            criterion => {
+                let statistics = ActivationStatistics::collect(model, calibration, name, progress)?;
+                criterion.of_statistics(&Resident(model), &statistics, axes)
+            }
+        }
+    }
+}
+
+/// The scores of a model of which one part at a time is in memory: those of [`Criterion::scorer`].
+///
+/// # Errors
+/// Those of the scorer, [`dress_core::Error::NotByParts`] for criteria that need gradients or many passes, and
+/// those of [`Parts::part`].
+pub fn score_by_parts<P: Parts>(
+    criterion: Criterion,
+    parts: &P,
+    calibration: &Calibration,
+    axes: &[Axis],
+    seed: u64,
+    progress: &dyn Progress,
+) -> Result<Scores, dress_core::Error> {
+    let map = parts.declared().coupling();
+    criterion.check(&map, axes)?;
+    if let Some(mut magnitude) = criterion.magnitude() {
+        let finish = move |sum| magnitude.finish(sum);
+        return over_parts(parts, axes, &mut magnitude, finish);
+    }
+    match criterion {
+        Criterion::Random => random(&map, axes, seed),
+        Criterion::Taylor(_) | Criterion::Fisher | Criterion::Sleb => {
+            Err(dress_core::Error::NotByParts { criterion: criterion.name().into() })
+        }
+        _ => {
+            let name = criterion.name();
+            let statistics = ActivationStatistics::collect_by_parts(parts, calibration, name, progress)?;
+            criterion.of_statistics(&ByParts(parts), &statistics, axes)
         }
     }
 }
@@ -70,8 +284,8 @@ impl FromStr for Criterion {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let known = || Self::ALL.map(Self::name).join(", ");
-        let found = Self::ALL.into_iter().find(|criterion| criterion.name() == text);
+        let known = || NAMES.map(|(name, _)| name).join(", ");
+        let found = NAMES.into_iter().find(|(name, _)| *name == text).map(|(_, criterion)| criterion);
         found.ok_or_else(|| Error::CriterionName { name: text.into(), known: known() })
     }
 }

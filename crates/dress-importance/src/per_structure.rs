@@ -3,7 +3,7 @@
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::parameters::{self, Layout, ParameterVisitor};
-use dress_core::{Axis, CausalLm, CouplingMap, Error, Scores, Slot};
+use dress_core::{Axis, CausalLm, CouplingMap, Error, Part, Parts, Scores, Slot};
 use std::collections::{BTreeMap, HashMap};
 
 /// One number a structure of one slot of a parameter.
@@ -28,59 +28,117 @@ pub(crate) fn sum_per_structure<const D: usize>(value: Tensor<D>, dim: usize, bl
     parameters::groups(value, dim, block).sum_dim(1)
 }
 
-/// For every structure of every axis, the sum over its slots of what `score` says.
+/// How what the slots of a structure say becomes one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Aggregate {
+    /// Added up.
+    #[default]
+    Sum,
+    /// The greatest.
+    Max,
+    /// Multiplied, as the sum of logarithms so that nothing overflows: the order is the product's.
+    Prod,
+    /// What the slots that leave the axis say, which read it; where none does, all of them.
+    Last,
+}
+
+/// For every structure of every axis, what `score` says of its slots, aggregated.
 ///
 /// # Errors
 /// [`Error::AxisNotInModel`].
-pub(crate) fn sum_over_slots<M: CausalLm>(
+pub(crate) fn over_slots<M: CausalLm>(
     model: &M,
     axes: &[Axis],
+    aggregate: Aggregate,
     score: &mut impl SlotScore,
-) -> Result<BTreeMap<Axis, Vec<f64>>, Error> {
-    let map = model.coupling();
-    let mut visitor = SumOverSlots { slots: slots_by_parameter(&map, axes)?, sums: BTreeMap::new(), score };
-    for &axis in axes {
-        visitor.sums.insert(axis, vec![0.0; map.axis(axis)?.len]);
-    }
-    parameters::visit(model, &mut visitor);
-    Ok(visitor.sums)
-}
-
-/// Scores whose every sum went through `finish`.
-pub(crate) fn into_scores(
-    sums: BTreeMap<Axis, Vec<f64>>,
     finish: impl Fn(f64) -> f64,
 ) -> Result<Scores, Error> {
-    let mut scores = Scores::new();
-    for (axis, sums) in sums {
-        scores.insert(axis, sums.into_iter().map(&finish).collect())?;
-    }
-    Ok(scores)
+    let mut visitor = OverSlots::new(&model.coupling(), axes, aggregate, score)?;
+    parameters::visit(model, &mut visitor);
+    visitor.finish(finish)
 }
 
-fn slots_by_parameter(map: &CouplingMap, axes: &[Axis]) -> Result<HashMap<String, Vec<(Axis, Slot)>>, Error> {
-    let mut slots: HashMap<String, Vec<(Axis, Slot)>> = HashMap::new();
-    for &axis in axes {
-        for slot in &map.axis(axis)?.slots {
-            slots.entry(slot.parameter.clone()).or_default().push((axis, slot.clone()));
-        }
+/// As [`over_slots`] of whichever parts a caller brings into memory, one after the other. A parameter that
+/// several parts share counts once.
+///
+/// # Errors
+/// [`Error::AxisNotInModel`] and those of [`Parts::part`].
+pub(crate) fn over_parts<P: Parts>(
+    parts: &P,
+    axes: &[Axis],
+    score: &mut impl SlotScore,
+    finish: impl Fn(f64) -> f64,
+) -> Result<Scores, Error> {
+    let declared = parts.declared();
+    let mut visitor = OverSlots::new(&declared.coupling(), axes, Aggregate::Sum, score)?;
+    for part in Part::all(declared.num_blocks()) {
+        parameters::visit(&parts.part(part)?, &mut visitor);
     }
-    Ok(slots)
+    visitor.finish(finish)
 }
 
-struct SumOverSlots<'a, S> {
+/// What one parameter says of the structures of one axis.
+struct Said {
+    reads: bool,
+    scores: Vec<f64>,
+}
+
+struct OverSlots<'a, S> {
     slots: HashMap<String, Vec<(Axis, Slot)>>,
-    sums: BTreeMap<Axis, Vec<f64>>,
+    said: BTreeMap<Axis, Vec<Said>>,
+    lengths: BTreeMap<Axis, usize>,
+    aggregate: Aggregate,
     score: &'a mut S,
 }
 
-impl<S: SlotScore> ParameterVisitor for SumOverSlots<'_, S> {
+impl<'a, S: SlotScore> OverSlots<'a, S> {
+    fn new(map: &CouplingMap, axes: &[Axis], aggregate: Aggregate, score: &'a mut S) -> Result<Self, Error> {
+        let mut slots: HashMap<String, Vec<(Axis, Slot)>> = HashMap::new();
+        let mut lengths = BTreeMap::new();
+        for &axis in axes {
+            let of_axis = map.axis(axis)?;
+            lengths.insert(axis, of_axis.len);
+            for slot in &of_axis.slots {
+                slots.entry(slot.parameter.clone()).or_default().push((axis, slot.clone()));
+            }
+        }
+        Ok(Self { slots, said: BTreeMap::new(), lengths, aggregate, score })
+    }
+
+    fn finish(self, finish: impl Fn(f64) -> f64) -> Result<Scores, Error> {
+        let mut scores = Scores::new();
+        for (axis, len) in self.lengths {
+            let said = self.said.get(&axis).map_or(&[][..], Vec::as_slice);
+            let of_axis = (0..len).map(|index| finish(aggregated(self.aggregate, said, index)));
+            scores.insert(axis, of_axis.collect())?;
+        }
+        Ok(scores)
+    }
+}
+
+fn aggregated(aggregate: Aggregate, said: &[Said], index: usize) -> f64 {
+    let all = said.iter().map(|said| said.scores[index]);
+    match aggregate {
+        Aggregate::Sum => all.sum(),
+        Aggregate::Max => all.fold(0.0, f64::max),
+        Aggregate::Prod => all.map(|score| score.max(f64::MIN_POSITIVE).ln()).sum(),
+        Aggregate::Last if said.iter().any(|said| said.reads) => {
+            said.iter().filter(|said| said.reads).map(|said| said.scores[index]).sum()
+        }
+        Aggregate::Last => all.sum(),
+    }
+}
+
+impl<S: SlotScore> ParameterVisitor for OverSlots<'_, S> {
     fn visit<const D: usize>(&mut self, name: &str, layout: Layout, parameter: &Param<Tensor<D>>) {
-        for (axis, slot) in self.slots.get(name).into_iter().flatten() {
-            let dim = layout.dim(slot.dim);
-            let Some(scores) = self.score.of_slot(slot, dim, parameter) else { continue };
-            let sums = self.sums.get_mut(axis).expect("every scored axis has its sums");
-            sums.iter_mut().zip(scores.into_data().iter::<f64>()).for_each(|(sum, score)| *sum += score);
+        if !parameter.is_initialized() {
+            return;
+        }
+        for (axis, slot) in self.slots.remove(name).unwrap_or_default() {
+            let Some(scores) = self.score.of_slot(&slot, layout.dim(slot.dim), parameter) else { continue };
+            let scores = scores.into_data().iter::<f64>().collect();
+            let reads = slot.role == dress_core::Role::Reads;
+            self.said.entry(axis).or_default().push(Said { reads, scores });
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::opt::{OptConfig, OptForCausalLm};
 use crate::phi::{PhiConfig, PhiForCausalLm};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
-use dress_core::{CausalLm, CouplingMap, Forward, Selection, StockTarget};
+use dress_core::{CausalLm, CouplingMap, Forward, Part, Selection, StockTarget};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -120,6 +120,9 @@ impl CausalLm for AnyModel {
     }
     fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
         each!(self, model => model.slice_factors(selection))
+    }
+    fn is_in_part(&self, parameter: &str, part: Part) -> bool {
+        each!(self, model => model.is_in_part(parameter, part))
     }
     fn check_stock(&self, selection: &Selection, target: StockTarget) -> Result<(), dress_core::Error> {
         each!(self, model => model.check_stock(selection, target))

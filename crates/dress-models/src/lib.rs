@@ -23,9 +23,11 @@ pub mod gguf;
 pub mod hub;
 pub mod llama;
 pub mod opt;
+mod parts;
 pub mod phi;
 mod shape;
 
 pub use any_model::AnyModel;
 pub use checkpoint::{FloatType, LoadConfig, SaveConfig, SaveReport};
 pub use error::Error;
+pub use parts::CheckpointParts;

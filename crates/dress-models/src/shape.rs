@@ -1,6 +1,6 @@
 //! Shapes that a `config.json` can say.
 
-use dress_core::{Axis, AxisKind, CausalLm, Error, Selection, StockTarget};
+use dress_core::{Axis, AxisKind, AxisSlots, CausalLm, Error, MultipleOf, Selection, StockTarget};
 
 /// The number of structures every block keeps of one kind of axis, if any loses some.
 ///
@@ -24,6 +24,19 @@ pub(crate) fn uniform_kept<M: CausalLm>(
             ),
         }),
     }
+}
+
+/// The axis of whole blocks. It has no slots: what goes is not a part of a parameter.
+pub(crate) fn depth(blocks: usize) -> AxisSlots {
+    AxisSlots { len: blocks, multiple_of: MultipleOf::ONE, normalization: None, slots: Vec::new() }
+}
+
+/// The blocks that stay.
+pub(crate) fn kept_blocks<T>(blocks: Vec<T>, selection: &Selection) -> Vec<T> {
+    let Some(depth) = selection.get(Axis::Depth) else { return blocks };
+    let kept = depth.kept();
+    let numbered = blocks.into_iter().enumerate();
+    numbered.filter(|(layer, _)| kept.binary_search(layer).is_ok()).map(|(_, block)| block).collect()
 }
 
 /// Checks the rule of loaders that take the width of a head from the width of the stream: the one is

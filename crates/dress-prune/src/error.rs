@@ -36,6 +36,11 @@ pub enum Error {
         /// The least ratio that removes something.
         least: f64,
     },
+    /// Only blocks are selected, which cannot be regularized.
+    #[error(
+        "only whole blocks go, and there is nothing in the blocks that stay to regularize; give --no-regularize, or another axis beside depth"
+    )]
+    NothingToRegularize,
     /// Nothing is selected.
     #[error("every ratio is 0, so nothing would be removed; give at least one axis a ratio above 0")]
     NothingSelected,

@@ -15,7 +15,7 @@ mod slice;
 pub use dress_regularize::{centre, recentre};
 pub use error::Error;
 pub use mask::mask;
-pub use pipeline::{PruneConfig, PruneReport, Pruned, RegularizeConfig, plan, prune};
+pub use pipeline::{PruneConfig, PruneReport, Pruned, RegularizeConfig, axes, plan, plan_of_scores, prune};
 pub use reindex::{edits, permute};
 pub use select::{AxisTarget, select};
 pub use slice::{apply, slice};

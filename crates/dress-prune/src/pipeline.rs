@@ -3,7 +3,8 @@
 use crate::{AxisTarget, Error, centre, permute, select, slice};
 use dress_core::burn::tensor::DType;
 use dress_core::{
-    Axis, Calibration, CausalLm, Forward, NoTap, Progress, Scorer, Selection, SlicePlan, StockTarget,
+    Axis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Forward, NoTap, Progress, Scorer, Scores,
+    Selection, SlicePlan, StockTarget,
 };
 use dress_regularize::{ComponentWeights, PenaltyKind, Regularizer, Schedule, SlotChoice};
 use dress_train::{CurvePoint, PenaltyForm, SelectedPenalty, TrainConfig, train};
@@ -92,7 +93,8 @@ pub struct Pruned<M> {
 pub struct PruneReport {
     /// One point a regularization step, empty without regularization.
     pub curve: Vec<CurvePoint>,
-    /// How far slicing moved the logits of the first calibration block: the L2 norm of the
+    /// How far slicing moved the logits of the first calibration block, those of the regularized model where
+    /// there is one: the L2 norm of the
     /// difference over that of the logits before. Zero up to rounding where everything that was
     /// selected had gone to zero; absent without calibration data.
     pub slicing_error: Option<f64>,
@@ -100,7 +102,7 @@ pub struct PruneReport {
 
 /// Scores a model, regularizes what is to go, and slices it out.
 ///
-/// The model is permuted so that what goes lies at the end of every axis, regularized there, and
+/// Blocks go first, so that what is trained makes up for them. The model is permuted so that what goes lies at the end of every axis, regularized there, and
 /// cut; the result is ordered as if it had been sliced directly.
 ///
 /// # Errors
@@ -119,13 +121,21 @@ pub fn prune<M: CausalLm>(
     }
     let plan = plan(&model, scorer, calibration, config, progress)?;
     model.check_stock(&plan.selection, config.stock)?;
-    let model = permute(centre_for(model, &plan.selection), &plan.selection)?;
-    let selection = plan.selection.permuted();
-    let (model, curve) = match &config.regularize {
-        Some(settings) => regularize(model, &selection, calibration, settings, progress)?,
-        None => (model, Vec::new()),
+    let (depth, selection) = plan.selection.split_depth();
+    if selection.is_empty() && config.regularize.is_some() {
+        return Err(Error::NothingToRegularize);
+    }
+    let dense = model.clone();
+    let model = slice(model, &depth)?;
+    let model = permute(centre_for(model, &selection), &selection)?;
+    let selection = selection.permuted();
+    let (before, model, curve) = match &config.regularize {
+        Some(settings) => {
+            let (model, curve) = regularize(model, &selection, calibration, settings, progress)?;
+            (model.clone(), model, curve)
+        }
+        None => (dense, model, Vec::new()),
     };
-    let before = model.clone();
     let model = slice(model, &selection)?;
     let slicing_error = calibration.blocks.first().map(|block| logits_moved(&before, &model, block));
     if slicing_error.is_some_and(|error| !error.is_finite()) {
@@ -151,22 +161,47 @@ pub fn plan<M: CausalLm>(
     config: &PruneConfig,
     progress: &dyn Progress,
 ) -> Result<SlicePlan, Error> {
+    let axes = axes(model, &config.targets)?;
+    let scores = scorer.score(model, calibration, &axes, progress)?;
+    let data = scorer.needs_calibration().then(|| calibration.provenance.clone());
+    plan_of_scores(model, Fingerprint::of(model), scorer.name(), data, &scores, config)
+}
+
+/// The axes of a model that `targets` are about.
+///
+/// # Errors
+/// [`dress_core::Error::AxisNotInModel`].
+pub fn axes<M: CausalLm>(model: &M, targets: &[AxisTarget]) -> Result<Vec<Axis>, Error> {
     let map = model.coupling();
     let mut axes = Vec::new();
-    for target in &config.targets {
+    for target in targets {
         axes.extend(map.of_kind(target.kind)?);
     }
-    let scores = scorer.score(model, calibration, &axes, progress)?;
-    let selection = select(&scores, &map, &config.targets, config.stock)?;
+    Ok(axes)
+}
+
+/// Selects by scores that were computed before, of a model that need not have its weights.
+///
+/// # Errors
+/// Those of [`select`], and [`Error::NothingSelected`].
+pub fn plan_of_scores<M: CausalLm>(
+    model: &M,
+    fingerprint: Fingerprint,
+    criterion: &str,
+    calibration: Option<CorpusProvenance>,
+    scores: &Scores,
+    config: &PruneConfig,
+) -> Result<SlicePlan, Error> {
+    let selection = select(scores, &model.coupling(), &config.targets, config.stock)?;
     if selection.is_empty() {
         return Err(Error::NothingSelected);
     }
     for (axis, chosen) in selection.iter() {
         tracing::debug!("{axis}: {} of {} structures stay", chosen.kept_len(), chosen.len());
     }
-    tracing::info!("scored {} axes by {}", axes.len(), scorer.name());
-    let data = scorer.needs_calibration().then(|| calibration.provenance.clone());
-    Ok(SlicePlan::new(model, scorer.name(), config.seed, data, &scores, selection)?)
+    tracing::info!("selected from {} axes by {criterion}", config.targets.len());
+    let (seed, selected) = (config.seed, selection);
+    Ok(SlicePlan::with_fingerprint(model, fingerprint, criterion, seed, calibration, scores, selected)?)
 }
 
 fn regularize<M: CausalLm>(

@@ -14,7 +14,7 @@ pub fn permute<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error>
     let map = model.coupling();
     selection.check(&map)?;
     let mut reindex = Reindex::default();
-    for (axis, chosen) in selection.iter() {
+    for (axis, chosen) in selection.iter().filter(|(axis, _)| *axis != Axis::Depth) {
         reindex.take(&map, axis, &chosen.permutation(), 1.0)?;
     }
     Ok(parameters::map(model, &mut reindex))
@@ -33,6 +33,16 @@ pub fn edits<M: CausalLm>(model: &M, selection: &Selection) -> Result<BTreeMap<S
         let centred = residual.normalization == Some(Normalization::Layer);
         for slot in residual.slots.iter().filter(|slot| centred && slot.role == Role::Writes && !slot.tied) {
             edits.entry(slot.parameter.clone()).or_default().centre = Some(slot.dim);
+        }
+    }
+    if let Some(depth) = selection.get(Axis::Depth) {
+        let kept = depth.kept();
+        for name in parameters::list(model).into_iter().map(|parameter| parameter.name) {
+            let Some(layer) = parameters::block_of(&name) else { continue };
+            let place = kept.binary_search(&layer);
+            let renamed = place.ok().map(|place| parameters::in_block(&name, place));
+            let edit = edits.entry(name).or_default();
+            (edit.dropped, edit.renamed) = (renamed.is_none(), renamed);
         }
     }
     Ok(edits)

@@ -5,7 +5,7 @@ use clap::Args;
 use dress_core::burn::tensor::Device;
 use dress_core::{AxisKind, Calibration, Ratio, StockTarget};
 use dress_data::{Corpus, CorpusFormat, SampleConfig, calibration_blocks};
-use dress_importance::Criterion;
+use dress_importance::{Criteria, Criterion};
 use dress_models::{AnyModel, FloatType, LoadConfig};
 use dress_prune::AxisTarget;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ impl CommonArgs {
 /// What goes, and by which criterion.
 #[derive(Debug, Clone, Args)]
 pub struct SelectArgs {
-    /// What to remove: residual, ffn, heads, or several with commas (OPT and Phi: residual,heads together).
+    /// What to remove: residual, ffn, heads, depth, or several with commas (OPT and Phi: residual,heads together).
     #[arg(long, value_delimiter = ',', required = true)]
     pub axis: Vec<AxisKind>,
     /// The share to remove, in [0, 1): one for all axes, or one for each with commas. What stays is the nearest
@@ -80,13 +80,24 @@ pub struct SelectArgs {
     /// dress for these crates alone.
     #[arg(long, default_value_t = StockTarget::Any)]
     pub target: StockTarget,
-    /// How structures are scored: magnitude-l1, magnitude-l2, activation-norm, wanda, taylor or
-    /// random.
-    #[arg(long, default_value = "activation-norm")]
-    pub criterion: Criterion,
+    /// How structures are scored: magnitude-l1, magnitude-l2, activation-norm, wanda, flap-ifv, flap-wifv,
+    /// flap-wifn, taylor[-vector][-max|-prod|-last], fisher or random; for depth block-influence, sleb or random.
+    /// Both with a comma. By default activation-norm, and block-influence for depth.
+    #[arg(long, value_delimiter = ',')]
+    pub criterion: Vec<Criterion>,
 }
 
 impl SelectArgs {
+    /// What scores them.
+    ///
+    /// # Errors
+    /// Those of [`SelectArgs::targets`].
+    pub fn criteria(&self, seed: u64) -> Result<Criteria, Error> {
+        let targets = self.targets()?;
+        let depth = targets.iter().find(|target| target.kind == AxisKind::Depth).map(|target| target.ratio);
+        Ok(Criteria::new(&self.criterion, &self.axis, seed).with_depth_ratio(depth))
+    }
+
     /// The targets, one an axis.
     ///
     /// # Errors

@@ -130,7 +130,7 @@ impl PruneArgs {
         let began = Instant::now();
         check_output(&self.out, Some(&self.model), self.force)?;
         let config = self.config()?;
-        let scorer = self.select.criterion.scorer::<AnyModel>(self.common.seed);
+        let scorer = self.select.criteria(self.common.seed)?;
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
         if calibration.blocks.is_empty() && (scorer.needs_calibration() || config.regularize.is_some()) {
             let who = if scorer.needs_calibration() { scorer.name() } else { "regularization" };
@@ -139,7 +139,7 @@ impl PruneArgs {
         let model = self.common.load(&self.model)?;
         let parameters_before = parameters::count(&model);
         let progress = TerminalProgress::default();
-        let pruned = prune(model, scorer.as_ref(), &calibration, &config, &progress)?;
+        let pruned = prune(model, &scorer, &calibration, &config, &progress)?;
         let used = config.regularize.is_some() || scorer.needs_calibration();
         let result = ResultFile {
             dress_version: env!("CARGO_PKG_VERSION").into(),

@@ -4,8 +4,10 @@ use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs};
 use crate::{Error, TerminalProgress, locate, write_beside};
 use clap::Args;
-use dress_models::AnyModel;
-use dress_prune::{PruneConfig, plan};
+use dress_core::{Calibration, Parts, Progress, SlicePlan};
+use dress_importance::Criteria;
+use dress_models::{CheckpointParts, LoadConfig};
+use dress_prune::{PruneConfig, axes, plan, plan_of_scores};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -22,6 +24,10 @@ pub struct ScoreArgs {
     /// Where the plan goes.
     #[arg(long)]
     out: PathBuf,
+    /// Read the checkpoint one block at a time: memory holds one block and the calibration's residual stream.
+    /// Not for criteria that need gradients.
+    #[arg(long)]
+    stream: bool,
     /// Replace the plan that is there.
     #[arg(long)]
     force: bool,
@@ -41,14 +47,16 @@ impl ScoreArgs {
             stock: self.select.target,
             seed: self.common.seed,
         };
-        let scorer = self.select.criterion.scorer::<AnyModel>(self.common.seed);
+        let scorer = self.select.criteria(self.common.seed)?;
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
         if scorer.needs_calibration() && calibration.blocks.is_empty() {
-            return Err(Error::NeedsCalibration { criterion: self.select.criterion.to_string() });
+            return Err(Error::NeedsCalibration { criterion: scorer.name().into() });
         }
-        let model = self.common.load(&self.model)?;
         let progress = TerminalProgress::default();
-        let plan = plan(&model, scorer.as_ref(), &calibration, &config, &progress)?;
+        let plan = match self.stream {
+            true => self.plan_by_parts(&scorer, &calibration, &config, &progress)?,
+            false => plan(&self.common.load(&self.model)?, &scorer, &calibration, &config, &progress)?,
+        };
         write_beside(&self.out, plan.to_json().as_bytes())?;
         let report = json!({
             "plan": self.out.display().to_string(),
@@ -58,5 +66,21 @@ impl ScoreArgs {
         });
         self.common.output().print(&report, || format!("plan written to {}", self.out.display()));
         Ok(())
+    }
+
+    fn plan_by_parts(
+        &self,
+        criteria: &Criteria,
+        calibration: &Calibration,
+        config: &PruneConfig,
+        progress: &dyn Progress,
+    ) -> Result<SlicePlan, Error> {
+        let load = LoadConfig { dtype: self.common.dtype };
+        let parts = CheckpointParts::open(&self.model, &load, &self.common.device()?)?;
+        let axes = axes(parts.declared(), &config.targets)?;
+        let scores = criteria.score_by_parts(&parts, calibration, &axes, progress)?;
+        let data = criteria.needs_calibration().then(|| calibration.provenance.clone());
+        let fingerprint = parts.fingerprint()?;
+        Ok(plan_of_scores(parts.declared(), fingerprint, criteria.name(), data, &scores, config)?)
     }
 }

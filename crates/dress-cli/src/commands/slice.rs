@@ -49,8 +49,7 @@ impl SliceArgs {
         let parameters_before = parameters::count(&declared);
         let parameters = parameters::list(&declared)
             .into_iter()
-            .map(|p| edits.get(&p.name).map_or(p.shape.clone(), |edit| edit.shape(&p.shape)))
-            .map(|shape| shape.iter().product::<usize>() as u64)
+            .map(|p| edits.get(&p.name).unwrap_or(&TensorEdit::default()).count(&p.shape))
             .sum();
         let result = ResultFile {
             dress_version: env!("CARGO_PKG_VERSION").into(),

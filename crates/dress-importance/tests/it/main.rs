@@ -1,10 +1,12 @@
 //! Every criterion against a plain computation of its definition.
 
+mod reference;
+
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{Device, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
 use dress_core::{Axis, Calibration, CausalLm, Forward, NoProgress, NoTap, Role, Scores, Site, Tap};
-use dress_importance::Criterion;
+use dress_importance::{Criterion, Taylor};
 use dress_models::AnyModel;
 use std::collections::HashMap;
 use std::path::Path;
@@ -194,7 +196,7 @@ fn taylor_is_weight_times_the_losss_finite_difference() {
             expected[structure] += (w * (loss(1e-2) - loss(-1e-2)) / 2e-2).abs();
         }
     }
-    let found = score(&model, Criterion::Taylor);
+    let found = score(&model, Criterion::Taylor(Taylor::default()));
     for (found, expected) in found.get(axis).unwrap().iter().zip(&expected) {
         // Central differences of an f32 loss are good to about 1e-5 a weight.
         assert!((found - expected).abs() < 0.02 * expected + 1e-4, "{found} {expected}");
@@ -213,15 +215,16 @@ fn random_repeats_for_its_seed_alone() {
 #[test]
 fn what_cannot_be_scored_says_why() {
     let model = model();
-    for criterion in [Criterion::ActivationNorm, Criterion::Wanda, Criterion::Taylor] {
+    for criterion in [Criterion::ActivationNorm, Criterion::Wanda, Criterion::Taylor(Taylor::default())] {
         let scorer = criterion.scorer::<AnyModel>(0);
         let error =
             scorer.score(&model, &Calibration::default(), &AXES, &NoProgress).unwrap_err().to_string();
         assert!(error.contains(criterion.name()) && error.contains("--calibration"), "{error}");
     }
     let scorer = Criterion::MagnitudeL1.scorer::<AnyModel>(0);
-    let error = scorer.score(&model, &calibration(), &[Axis::Depth], &NoProgress).unwrap_err().to_string();
-    assert!(error.contains("`depth`") && error.contains("residual, ffn, heads"), "{error}");
+    let absent = [Axis::Ffn { layer: 9 }];
+    let error = scorer.score(&model, &calibration(), &absent, &NoProgress).unwrap_err().to_string();
+    assert!(error.contains("`ffn.9`") && error.contains("residual, ffn, heads, depth"), "{error}");
     let error = "bogus".parse::<Criterion>().unwrap_err().to_string();
     assert!(error.contains("bogus") && error.contains("taylor"), "{error}");
 }

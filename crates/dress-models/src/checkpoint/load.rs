@@ -44,9 +44,41 @@ pub fn load<M: CausalLm>(
     config: &LoadConfig,
     device: &Device,
 ) -> Result<M, Error> {
-    let files = Weights::open(directory)?;
-    let names = match_names(&declared, &files)?;
-    parameters::fill(declared, &mut Source { files: &files, names, dtype: config.dtype, device })
+    PartialLoad::open(&declared, directory, config, device)?.fill(declared, &|_| true)
+}
+
+/// An open checkpoint from which parameters are read as they are asked for.
+pub struct PartialLoad {
+    files: Weights,
+    names: BTreeMap<String, String>,
+    dtype: FloatType,
+    device: Device,
+}
+
+impl PartialLoad {
+    /// Opens the checkpoint that a model was declared from, and checks that it holds every parameter once.
+    ///
+    /// # Errors
+    /// Those of [`load`], but of the numbers.
+    pub fn open<M: CausalLm>(
+        declared: &M,
+        directory: &Path,
+        config: &LoadConfig,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let files = Weights::open(directory)?;
+        let names = match_names(declared, &files)?;
+        Ok(Self { files, names, dtype: config.dtype, device: device.clone() })
+    }
+
+    /// Gives the parameters whose name is `wanted` their values; the others stay as they were declared.
+    ///
+    /// # Errors
+    /// Those of [`load`].
+    pub fn fill<M: CausalLm>(&self, declared: M, wanted: &dyn Fn(&str) -> bool) -> Result<M, Error> {
+        let Self { files, names, dtype, device } = self;
+        parameters::fill_where(declared, wanted, &mut Source { files, names, dtype: *dtype, device })
+    }
 }
 
 /// By parameter, the name that the files have for it.
@@ -83,7 +115,7 @@ fn is_redundant(name: &str) -> bool {
 
 struct Source<'a> {
     files: &'a Weights,
-    names: BTreeMap<String, String>,
+    names: &'a BTreeMap<String, String>,
     dtype: FloatType,
     device: &'a Device,
 }

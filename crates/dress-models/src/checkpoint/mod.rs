@@ -14,7 +14,7 @@ mod tensor_stream;
 mod weights;
 
 pub use float_type::FloatType;
-pub use load::{LoadConfig, load, read_config};
+pub use load::{LoadConfig, PartialLoad, load, read_config};
 pub use pytorch_files::PytorchFiles;
 pub use rewrite::{RewriteConfig, fingerprint, rewrite};
 pub use safetensors_reader::SafetensorsDirectory;

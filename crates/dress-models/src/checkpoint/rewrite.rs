@@ -121,10 +121,14 @@ fn shards<'a>(
             return Err(Error::TensorShape { file, tensor, expected: parameter.shape, found });
         }
         let edit = edits.get(&parameter.name).cloned().unwrap_or_default();
+        if edit.dropped {
+            continue;
+        }
         let shape = edit.shape(&parameter.shape);
         let bytes = |shape: &[usize]| (shape.iter().product::<usize>() * from.dtype.bitsize() / 8) as u64;
         let (from_bytes, bytes) = (bytes(&parameter.shape), bytes(&shape));
-        let planned = Planned { name: parameter.name, shape, from_bytes, bytes, edit, from };
+        let name = edit.renamed.clone().unwrap_or(parameter.name);
+        let planned = Planned { name, shape, from_bytes, bytes, edit, from };
         shards.entry(planned.from.shard).or_default().push(planned);
     }
     let mut shards: Vec<_> = shards.into_values().collect();

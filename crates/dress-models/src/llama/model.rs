@@ -2,11 +2,12 @@
 
 use super::{LlamaConfig, coupling};
 use crate::blocks::{Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary, tied_head};
-use crate::shape::uniform_kept;
+use crate::parts::is_in_part;
+use crate::shape::{kept_blocks, uniform_kept};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
-use dress_core::{Axis, AxisKind, CausalLm, CouplingMap, Error, Forward, Selection, Site, StockTarget};
+use dress_core::{Axis, AxisKind, CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
 
 /// A LLaMA language model; parameter paths are those of its checkpoints.
 #[derive(Module, Debug)]
@@ -150,6 +151,10 @@ impl CausalLm for LlamaForCausalLm {
         }
     }
 
+    fn is_in_part(&self, parameter: &str, part: Part) -> bool {
+        is_in_part(parameter, part, self.config.tie_word_embeddings)
+    }
+
     fn check_stock(&self, selection: &Selection, target: StockTarget) -> Result<(), Error> {
         self.clone().resized(selection)?.config.check_stock(target)
     }
@@ -168,6 +173,8 @@ impl CausalLm for LlamaForCausalLm {
             self.config.num_attention_heads = kept * self.config.heads_per_group();
             self.config.num_key_value_heads = kept;
         }
+        self.model.layers = kept_blocks(std::mem::take(&mut self.model.layers), selection);
+        self.config.num_hidden_layers = self.model.layers.len();
         Ok(self)
     }
 }

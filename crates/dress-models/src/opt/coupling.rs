@@ -1,6 +1,7 @@
 //! What has to be sliced together in an OPT model.
 
 use super::OptConfig;
+use crate::shape::depth;
 use dress_core::{Axis, AxisSlots, Component, CouplingMap, MultipleOf, Normalization, Role, Site, Slot};
 
 use Component::{Attention, Ffn, Rest};
@@ -9,6 +10,7 @@ use Role::{Reads, Scales, Shifts, Writes};
 /// The coupling map of a checkpoint of this configuration.
 pub(super) fn coupling(config: &OptConfig) -> CouplingMap {
     let map = CouplingMap::new().with(Axis::Residual, residual(config));
+    let map = map.with(Axis::Depth, depth(config.num_hidden_layers));
     (0..config.num_hidden_layers).fold(map, |map, layer| {
         map.with(Axis::Ffn { layer }, ffn(config, layer)).with(Axis::Heads { layer }, heads(config, layer))
     })

@@ -2,11 +2,14 @@
 
 use super::{OptConfig, coupling};
 use crate::blocks::{Activation, Heads, LayerNorm, feed_forward, tied_head};
-use crate::shape::uniform_kept;
+use crate::parts::is_in_part;
+use crate::shape::{kept_blocks, uniform_kept};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
-use dress_core::{Axis, AxisKind, CausalLm, CouplingMap, Error, Forward, Role, Selection, Site, StockTarget};
+use dress_core::{
+    Axis, AxisKind, CausalLm, CouplingMap, Error, Forward, Part, Role, Selection, Site, StockTarget,
+};
 use std::collections::BTreeMap;
 
 /// Rows of the position embedding before position 0.
@@ -223,6 +226,10 @@ impl CausalLm for OptForCausalLm {
         }
     }
 
+    fn is_in_part(&self, parameter: &str, part: Part) -> bool {
+        is_in_part(parameter, part, self.config.tie_word_embeddings)
+    }
+
     fn check_stock(&self, selection: &Selection, target: StockTarget) -> Result<(), Error> {
         let sliced = self.clone().resized(selection)?;
         if self.config.has_projections() && !sliced.config.has_projections() {
@@ -275,6 +282,8 @@ impl CausalLm for OptForCausalLm {
         if let Some(kept) = uniform_kept(&self, selection, AxisKind::Heads)? {
             self.config.num_attention_heads = kept;
         }
+        self.model.decoder.layers = kept_blocks(std::mem::take(&mut self.model.decoder.layers), selection);
+        self.config.num_hidden_layers = self.model.decoder.layers.len();
         Ok(self)
     }
 }

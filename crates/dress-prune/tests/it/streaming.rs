@@ -52,7 +52,8 @@ fn numbers(directory: &Path) -> Vec<(String, Vec<f32>)> {
 
 #[test]
 fn files_sliced_are_the_model_sliced() {
-    let sets = KINDS.map(|kind| vec![kind]).into_iter().chain([KINDS.to_vec()]);
+    let depth = [vec![AxisKind::Depth], [&KINDS[..], &[AxisKind::Depth]].concat()];
+    let sets = KINDS.map(|kind| vec![kind]).into_iter().chain([KINDS.to_vec()]).chain(depth);
     for (kinds, family) in sets.flat_map(|kinds| FAMILIES.map(|family| (kinds.clone(), family))) {
         for (dtype, shard) in [(FloatType::F32, None), (FloatType::Bf16, Some(4000)), (FloatType::F16, None)]
         {

@@ -1,0 +1,82 @@
+//! Models that are in memory one part at a time.
+
+use crate::{Calibration, CausalLm, Error, Forward, Progress, Site, Tap};
+use burn::tensor::Tensor;
+
+/// A part of a model that works without the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// What [`CausalLm::embed`] needs.
+    Embedding,
+    /// What [`CausalLm::block`] needs of one block.
+    Block(usize),
+    /// What [`CausalLm::head`] needs.
+    Head,
+}
+
+impl Part {
+    /// Every part of a model of that many blocks, in the order a forward pass meets them.
+    pub fn all(blocks: usize) -> impl Iterator<Item = Part> {
+        let blocks = (0..blocks).map(Part::Block);
+        std::iter::once(Part::Embedding).chain(blocks).chain([Part::Head])
+    }
+}
+
+/// Brings the parts of a model into memory, one at a time.
+pub trait Parts {
+    /// The model.
+    type Model: CausalLm;
+
+    /// The model without its weights: its shapes and its coupling map.
+    fn declared(&self) -> &Self::Model;
+
+    /// The model with the weights of one part.
+    ///
+    /// # Errors
+    /// [`Error::Part`] where they cannot be had.
+    fn part(&self, part: Part) -> Result<Self::Model, Error>;
+}
+
+/// Runs calibration blocks through a model of which one part at a time is in memory; the residual stream of
+/// all of them is kept instead. Every [`Site`] passes the tap, in the order of the sites and not of the blocks.
+///
+/// # Errors
+/// Those of [`Calibration::require`], naming `who` asked, and of [`Parts::part`].
+pub fn forward_by_parts<P: Parts>(
+    parts: &P,
+    calibration: &Calibration,
+    tap: &mut dyn Tap,
+    who: &str,
+    progress: &dyn Progress,
+) -> Result<(), Error> {
+    calibration.require(parts.declared(), who)?;
+    let layers = parts.declared().num_blocks();
+    progress.start(who, layers as u64 + 2);
+    let mut streams: Vec<Tensor<3>> = Vec::new();
+    let model = parts.part(Part::Embedding)?;
+    for block in &calibration.blocks {
+        let tokens = Calibration::tensor(std::slice::from_ref(block), &model.device());
+        let mut pass = Forward::new(tap);
+        let embedded = model.embed(tokens, &mut pass);
+        streams.push(pass.pass(Site::Embedding, embedded));
+    }
+    drop(model);
+    progress.advance(1, "");
+    for layer in 0..layers {
+        let model = parts.part(Part::Block(layer))?;
+        for stream in &mut streams {
+            let mut pass = Forward::new(tap);
+            let after = model.block(layer, stream.clone(), &mut pass);
+            pass.after_block(layer, stream, &after);
+            *stream = pass.pass(Site::Residual { layer }, after);
+        }
+        progress.advance(1, "");
+    }
+    let model = parts.part(Part::Head)?;
+    for stream in streams {
+        model.head(stream, &mut Forward::new(tap));
+    }
+    progress.advance(1, "");
+    progress.finish();
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Criteria that look at the activations, some of them at the weights that these meet as well.
+
+use crate::ActivationStatistics;
+use crate::per_structure::{SlotScore, plain};
+use dress_core::burn::module::Param;
+use dress_core::burn::tensor::{DType, Tensor, TensorData};
+use dress_core::{Axis, CouplingMap, Error, Role, Scores, Site, Slot, parameters};
+
+/// The norm of a structure's activations over the calibration tokens (Minitron, arXiv 2407.14679).
+///
+/// For neurons and heads, the L2 norm of what they hand to the projection behind them. For the
+/// residual width, the mean over the stream's sites of a channel's energy relative to the mean
+/// channel there: the stream grows from block to block, and without that the last blocks alone
+/// would decide.
+pub(crate) fn activation_norms(
+    statistics: &ActivationStatistics,
+    map: &CouplingMap,
+    axes: &[Axis],
+) -> Result<Scores, Error> {
+    let mut scores = Scores::new();
+    for &axis in axes {
+        let len = map.axis(axis)?.len;
+        let of_axis = match axis {
+            Axis::Ffn { layer } => norms(statistics.squares(Site::Ffn { layer }), len),
+            Axis::Heads { layer } => norms(statistics.squares(Site::Heads { layer }), len),
+            Axis::Residual | Axis::Depth => relative_energy(statistics, len),
+        };
+        scores.insert(axis, of_axis)?;
+    }
+    Ok(scores)
+}
+
+/// The norm of each of `len` structures, whose channels lie side by side.
+fn norms(squares: Option<Vec<f64>>, len: usize) -> Vec<f64> {
+    let squares = squares.unwrap_or_default();
+    let width = (squares.len() / len).max(1);
+    let norms = squares.chunks(width).map(|channels| channels.iter().sum::<f64>().sqrt());
+    norms.chain(std::iter::repeat(0.0)).take(len).collect()
+}
+
+fn relative_energy(statistics: &ActivationStatistics, len: usize) -> Vec<f64> {
+    let mut energy = vec![0.0; len];
+    for squares in statistics.sites().filter(|site| site.is_stream()).filter_map(|s| statistics.squares(s)) {
+        let mean = (squares.iter().sum::<f64>() / len as f64).max(f64::MIN_POSITIVE);
+        energy.iter_mut().zip(squares).for_each(|(energy, square)| *energy += square / mean);
+    }
+    energy
+}
+
+/// What a projection's input channel is worth, from what is known of the channel and the weights that read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InputMetric {
+    /// Wanda (arXiv 2306.11695): `sum_i |W_ij| * ||x_j||`, its score of single weights gathered by structure.
+    Wanda,
+    /// FLAP (arXiv 2312.11983): the sample variance of `x_j`.
+    Ifv,
+    /// FLAP: `var(x_j) * sum_i W_ij^2`.
+    Wifv,
+    /// FLAP: `mean_i |W_ij| * sqrt(mean x_j^2)`.
+    Wifn,
+}
+
+/// Sums over a structure's reading slots what its input channels are worth.
+pub(crate) struct InputScore<'a> {
+    pub metric: InputMetric,
+    pub statistics: &'a ActivationStatistics,
+}
+
+impl SlotScore for InputScore<'_> {
+    fn of_slot<const D: usize>(
+        &mut self,
+        slot: &Slot,
+        dim: usize,
+        parameter: &Param<Tensor<D>>,
+    ) -> Option<Tensor<2>> {
+        let site = slot.site.filter(|_| slot.role == Role::Reads)?;
+        let numbers = match self.metric {
+            InputMetric::Wanda => self.statistics.squares(site)?.into_iter().map(f64::sqrt).collect(),
+            InputMetric::Ifv | InputMetric::Wifv => self.statistics.variances(site)?,
+            InputMetric::Wifn => {
+                let tokens = self.statistics.tokens(site);
+                self.statistics.squares(site)?.into_iter().map(|square| (square / tokens).sqrt()).collect()
+            }
+        };
+        let weights = plain(parameter);
+        let device = weights.device();
+        let channels = |value: Tensor<D>| parameters::groups(value, dim, 1);
+        let weight = match self.metric {
+            InputMetric::Wanda => channels(weights.abs()).sum_dim(1),
+            InputMetric::Ifv => Tensor::ones([numbers.len(), 1], (&device, DType::F32)),
+            InputMetric::Wifv => channels(weights.clone() * weights).sum_dim(1),
+            InputMetric::Wifn => channels(weights.abs()).mean_dim(1),
+        };
+        let numbers: Vec<f32> = numbers.into_iter().map(|number| number as f32).collect();
+        let shape = [numbers.len(), 1];
+        let numbers = Tensor::from_data(TensorData::new(numbers, shape), (&device, DType::F32));
+        Some(parameters::groups(weight * numbers, 0, slot.block).sum_dim(1))
+    }
+}

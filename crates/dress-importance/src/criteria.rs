@@ -1,0 +1,107 @@
+//! One criterion for widths and one for whole blocks.
+
+use crate::{Criterion, score_by_parts};
+use dress_core::{Axis, AxisKind, Calibration, CausalLm, Error, Parts, Progress, Ratio, Scorer, Scores};
+
+/// The criteria of a plan: what scores widths, and what scores blocks where those go as well.
+#[derive(Debug, Clone)]
+pub struct Criteria {
+    width: Criterion,
+    depth: Criterion,
+    used: Vec<Criterion>,
+    name: String,
+    seed: u64,
+    depth_ratio: Option<Ratio>,
+}
+
+impl Criteria {
+    /// Of `chosen`, the first that scores widths and the first that scores blocks; else [`Criterion::ActivationNorm`]
+    /// and [`Criterion::BlockInfluence`]. `kinds` says which are needed.
+    pub fn new(chosen: &[Criterion], kinds: &[AxisKind], seed: u64) -> Self {
+        let first = |of: fn(Criterion) -> bool| chosen.iter().copied().find(|&criterion| of(criterion));
+        let width = first(Criterion::scores_widths).unwrap_or(Criterion::ActivationNorm);
+        let depth = first(Criterion::scores_depth).unwrap_or(Criterion::BlockInfluence);
+        let mut used = Vec::new();
+        if kinds.iter().any(|&kind| kind != AxisKind::Depth) {
+            used.push(width);
+        }
+        if kinds.contains(&AxisKind::Depth) && !used.contains(&depth) {
+            used.push(depth);
+        }
+        let name = used.iter().map(|criterion| criterion.name()).collect::<Vec<_>>().join("+");
+        Self { width, depth, used, name, seed, depth_ratio: None }
+    }
+
+    /// How much of the depth will go, so that a search need not look further.
+    #[must_use]
+    pub fn with_depth_ratio(mut self, ratio: Option<Ratio>) -> Self {
+        self.depth_ratio = ratio;
+        self
+    }
+
+    /// The name that plans and results use, such as `activation-norm+block-influence`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether any of them looks at calibration data.
+    pub fn needs_calibration(&self) -> bool {
+        self.used.iter().any(|criterion| criterion.needs_calibration())
+    }
+
+    /// The scores of a model of which one part at a time is in memory.
+    ///
+    /// # Errors
+    /// Those of [`score_by_parts`].
+    pub fn score_by_parts<P: Parts>(
+        &self,
+        parts: &P,
+        calibration: &Calibration,
+        axes: &[Axis],
+        progress: &dyn Progress,
+    ) -> Result<Scores, Error> {
+        self.split(axes, |criterion, axes| {
+            score_by_parts(criterion, parts, calibration, axes, self.seed, progress)
+        })
+    }
+
+    /// What `score` says of the widths and of the blocks, together.
+    fn split(
+        &self,
+        axes: &[Axis],
+        score: impl Fn(Criterion, &[Axis]) -> Result<Scores, Error>,
+    ) -> Result<Scores, Error> {
+        let (blocks, widths): (Vec<Axis>, Vec<Axis>) = axes.iter().partition(|&&axis| axis == Axis::Depth);
+        let mut scores = Scores::new();
+        for (criterion, axes) in [(self.width, widths), (self.depth, blocks)] {
+            if !axes.is_empty() {
+                scores.extend(score(criterion, &axes)?);
+            }
+        }
+        Ok(scores)
+    }
+}
+
+impl<M: CausalLm> Scorer<M> for Criteria {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn needs_calibration(&self) -> bool {
+        self.needs_calibration()
+    }
+
+    fn score(
+        &self,
+        model: &M,
+        calibration: &Calibration,
+        axes: &[Axis],
+        progress: &dyn Progress,
+    ) -> Result<Scores, Error> {
+        let blocks = model.num_blocks();
+        let most = self.depth_ratio.map_or(usize::MAX, |ratio| blocks - ratio.kept(blocks, 1));
+        self.split(axes, |criterion, axes| {
+            criterion.scorer_of_at_most(self.seed, most).score(model, calibration, axes, progress)
+        })
+    }
+}

@@ -1,0 +1,64 @@
+//! Checkpoints of which one part at a time is in memory.
+
+use crate::checkpoint::{LoadConfig, PartialLoad, fingerprint, read_config};
+use crate::{AnyModel, Error};
+use burn::tensor::Device;
+use dress_core::{CausalLm, Fingerprint, Part, Parts};
+use std::path::{Path, PathBuf};
+
+/// A checkpoint whose parts are read when they are needed and dropped after.
+pub struct CheckpointParts {
+    declared: AnyModel,
+    directory: PathBuf,
+    load: PartialLoad,
+}
+
+impl CheckpointParts {
+    /// Opens a checkpoint; nothing but its headers is read.
+    ///
+    /// # Errors
+    /// Those of [`AnyModel::load`], but of the numbers.
+    pub fn open(directory: &Path, config: &LoadConfig, device: &Device) -> Result<Self, Error> {
+        let (text, path) = read_config(directory)?;
+        let declared = AnyModel::from_config(&text, &path, device)?;
+        let load = PartialLoad::open(&declared, directory, config, device)?;
+        Ok(Self { declared, directory: directory.into(), load })
+    }
+
+    /// The fingerprint of the whole.
+    ///
+    /// # Errors
+    /// Those of [`fingerprint()`].
+    pub fn fingerprint(&self) -> Result<Fingerprint, Error> {
+        fingerprint(&self.declared, &self.directory)
+    }
+}
+
+impl Parts for CheckpointParts {
+    type Model = AnyModel;
+
+    fn declared(&self) -> &AnyModel {
+        &self.declared
+    }
+
+    fn part(&self, part: Part) -> Result<AnyModel, dress_core::Error> {
+        let wanted = |parameter: &str| self.declared.is_in_part(parameter, part);
+        let model = self.load.fill(self.declared.clone(), &wanted);
+        model.map_err(|error| dress_core::Error::Part(Box::new(error)))
+    }
+}
+
+/// [`CausalLm::is_in_part`] of the families here: blocks lie in `layers`, the ends need what their names say,
+/// and a tied head the embedding.
+pub(crate) fn is_in_part(parameter: &str, part: Part, tied: bool) -> bool {
+    let layer = parameter.split_once("layers.").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
+    if let Some(layer) = layer {
+        return part == Part::Block(layer);
+    }
+    let of_the_head = ["lm_head.", "norm.", "project_out."].iter().any(|name| parameter.contains(name));
+    match part {
+        Part::Embedding => !of_the_head,
+        Part::Block(_) => false,
+        Part::Head => of_the_head || (tied && parameter.contains("embed_tokens.")),
+    }
+}
