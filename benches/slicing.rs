@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dress_benches::{narrower, smollm2};
-use dress_core::{Scorer, parameters};
+use dress_core::parameters;
 use dress_importance::Criterion as Score;
 use std::hint::black_box;
 
