@@ -79,7 +79,7 @@ pub fn run(family: Family) -> Result<(), Box<dyn Error>> {
 
     let target = |&kind| AxisTarget { kind, ratio: args.ratio, tile: 1 };
     let targets = family.axes.iter().map(target).collect();
-    let direct = PruneConfig { targets, regularize: None, stock: family.stock, seed: 42 };
+    let direct = PruneConfig { stock: family.stock, ..PruneConfig::new(targets) };
     let dress = PruneConfig { regularize: Some(RegularizeConfig::default()), ..direct.clone() };
     let scorer = Criterion::ActivationNorm.scorer(42);
     for (name, config) in [("pruned directly", direct), ("DReSS", dress)] {

@@ -62,6 +62,13 @@ pub trait CausalLm: Module {
         BTreeMap::new()
     }
 
+    /// The model with a head of its own, where it was the embedding: what changes one may then leave the
+    /// other as it was.
+    #[must_use]
+    fn untied(self) -> Self {
+        self
+    }
+
     /// Checks, before any work is done, that what `selection` would leave can be written as a
     /// checkpoint that `target` loads.
     ///

@@ -21,6 +21,12 @@ pub enum Error {
         /// The name as given.
         name: String,
     },
+    /// A name that is no basis.
+    #[error("`{name}` is not a basis; use identity or pca")]
+    BasisName {
+        /// The name as given.
+        name: String,
+    },
     /// Not a target.
     #[error("`{name}` is not a target; use any, transformers or dress")]
     StockTargetName {

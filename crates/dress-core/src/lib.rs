@@ -24,6 +24,7 @@
 pub use burn;
 
 mod axis;
+mod basis;
 mod calibration;
 mod causal_lm;
 mod coupling;
@@ -47,6 +48,7 @@ mod stock;
 mod tap;
 
 pub use axis::{Axis, AxisKind};
+pub use basis::Basis;
 pub use calibration::{Calibration, CorpusProvenance};
 pub use causal_lm::CausalLm;
 pub use coupling::{AxisSlots, CouplingMap, Normalization};

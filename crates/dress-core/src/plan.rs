@@ -1,6 +1,6 @@
 //! A selection bound to the model it was made for.
 
-use crate::{Axis, CausalLm, CorpusProvenance, CouplingMap, Error, Fingerprint, Scores, Selection};
+use crate::{Axis, Basis, CausalLm, CorpusProvenance, CouplingMap, Error, Fingerprint, Scores, Selection};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,6 +38,9 @@ pub struct SlicePlan {
     pub calibration: Option<CorpusProvenance>,
     /// What the scores were like, per axis.
     pub scores: BTreeMap<Axis, ScoreSummary>,
+    /// The coordinates of the residual stream in which it goes.
+    #[serde(default)]
+    pub basis: Basis,
     /// What goes.
     pub selection: Selection,
 }
@@ -82,8 +85,16 @@ impl SlicePlan {
             seed,
             calibration,
             scores,
+            basis: Basis::Identity,
             selection,
         })
+    }
+
+    /// The same plan, of channels in other coordinates.
+    #[must_use]
+    pub fn in_basis(mut self, basis: Basis) -> Self {
+        self.basis = basis;
+        self
     }
 
     /// Checks that this plan was made for `model`.

@@ -44,7 +44,8 @@ pub struct Slot {
     pub role: Role,
     /// The part of the model the parameter belongs to.
     pub component: Component,
-    /// The tap whose values a reading slot multiplies, where the model reports one.
+    /// The tap whose values a reading slot multiplies, or that a norm's gains and biases make, where the model
+    /// reports one.
     pub site: Option<Site>,
     /// Whether a parameter that writes the axis also reads it, as an embedding that is the head does.
     pub tied: bool,

@@ -1,7 +1,7 @@
 //! Criteria that look at the activations, some of them at the weights that these meet as well.
 
 use crate::ActivationStatistics;
-use crate::per_structure::{SlotScore, plain};
+use crate::per_structure::{SlotScore, sum_in_chunks};
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Tensor, TensorData};
 use dress_core::{Axis, CouplingMap, Error, Role, Scores, Site, Slot, parameters};
@@ -82,14 +82,16 @@ impl SlotScore for InputScore<'_> {
                 self.statistics.squares(site)?.into_iter().map(|square| (square / tokens).sqrt()).collect()
             }
         };
-        let weights = plain(parameter);
-        let device = weights.device();
-        let channels = |value: Tensor<D>| parameters::groups(value, dim, 1);
+        let shape = parameter.lazy_shape();
+        let device = parameter.lazy_device();
+        let channels = |number: fn(Tensor<D>) -> Tensor<D>| sum_in_chunks(parameter, dim, 1, number);
         let weight = match self.metric {
-            InputMetric::Wanda => channels(weights.abs()).sum_dim(1),
+            InputMetric::Wanda => channels(Tensor::abs),
             InputMetric::Ifv => Tensor::ones([numbers.len(), 1], (&device, DType::F32)),
-            InputMetric::Wifv => channels(weights.clone() * weights).sum_dim(1),
-            InputMetric::Wifn => channels(weights.abs()).mean_dim(1),
+            InputMetric::Wifv => channels(|weights| weights.clone() * weights),
+            InputMetric::Wifn => {
+                channels(Tensor::abs) / (shape.num_elements() / shape.dims::<D>()[dim]) as f64
+            }
         };
         let numbers: Vec<f32> = numbers.into_iter().map(|number| number as f32).collect();
         let shape = [numbers.len(), 1];

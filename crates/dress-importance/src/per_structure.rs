@@ -23,6 +23,30 @@ pub(crate) fn plain<const D: usize>(parameter: &Param<Tensor<D>>) -> Tensor<D> {
     parameter.val().without_autodiff().cast(DType::F32)
 }
 
+/// Numbers of a parameter that are in f32 at a time.
+const CHUNK: usize = 1 << 24;
+
+/// What `numbers` makes of a parameter, summed over what each structure owns. A large matrix goes through in
+/// stretches, so that memory holds it in f32 only in part. `[structures, 1]`
+pub(crate) fn sum_in_chunks<const D: usize>(
+    parameter: &Param<Tensor<D>>,
+    dim: usize,
+    block: usize,
+    numbers: impl Fn(Tensor<D>) -> Tensor<D>,
+) -> Tensor<2> {
+    let value = parameter.val().without_autodiff();
+    let dims = value.dims();
+    if D != 2 || value.shape().num_elements() <= CHUNK {
+        return sum_per_structure(numbers(value.cast(DType::F32)), dim, block);
+    }
+    let (other, step) = (1 - dim, (CHUNK / dims[dim]).max(1));
+    let stretches = (0..dims[other]).step_by(step).map(|start| {
+        let stretch = value.clone().narrow(other, start, step.min(dims[other] - start));
+        sum_per_structure(numbers(stretch.cast(DType::F32)), dim, block)
+    });
+    stretches.reduce(|sum, stretch| sum + stretch).expect("a matrix that large has rows")
+}
+
 /// What each structure owns of a slot of `value`, summed. `[structures, 1]`
 pub(crate) fn sum_per_structure<const D: usize>(value: Tensor<D>, dim: usize, block: usize) -> Tensor<2> {
     parameters::groups(value, dim, block).sum_dim(1)

@@ -1,6 +1,6 @@
 //! Criteria that look at the weights alone.
 
-use crate::per_structure::{SlotScore, plain, sum_per_structure};
+use crate::per_structure::{SlotScore, sum_in_chunks};
 use dress_core::Slot;
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::Tensor;
@@ -27,11 +27,10 @@ impl SlotScore for Magnitude {
         dim: usize,
         parameter: &Param<Tensor<D>>,
     ) -> Option<Tensor<2>> {
-        let value = plain(parameter);
-        let sizes = match self {
+        let sizes = |value: Tensor<D>| match self {
             Magnitude::L1 => value.abs(),
             Magnitude::L2 => value.clone() * value,
         };
-        Some(sum_per_structure(sizes, dim, slot.block))
+        Some(sum_in_chunks(parameter, dim, slot.block, sizes))
     }
 }

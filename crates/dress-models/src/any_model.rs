@@ -121,6 +121,13 @@ impl CausalLm for AnyModel {
     fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
         each!(self, model => model.slice_factors(selection))
     }
+    fn untied(self) -> Self {
+        match self {
+            AnyModel::Llama(model) => AnyModel::Llama(model.untied()),
+            AnyModel::Opt(model) => AnyModel::Opt(model.untied()),
+            AnyModel::Phi(model) => AnyModel::Phi(model.untied()),
+        }
+    }
     fn is_in_part(&self, parameter: &str, part: Part) -> bool {
         each!(self, model => model.is_in_part(parameter, part))
     }

@@ -41,6 +41,40 @@ pub enum Error {
         "only whole blocks go, and there is nothing in the blocks that stay to regularize; give --no-regularize, or another axis beside depth"
     )]
     NothingToRegularize,
+    /// A model whose stream cannot be turned.
+    #[error("the stream of this model cannot be rotated: {reason}; use --basis identity")]
+    NotRotatable {
+        /// Why.
+        reason: String,
+    },
+    /// A plan in coordinates that are not in it.
+    #[error(
+        "this plan was made in the basis `{basis}`, whose rotation is in the model that was made with it and not in the plan; make the model again with the settings in its dress.json"
+    )]
+    BasisOfPlan {
+        /// The basis.
+        basis: dress_core::Basis,
+    },
+    /// A covariance without a decomposition.
+    #[error("the covariance of the activations has no eigenvectors: {reason}; are there NaN in the weights?")]
+    Eigen {
+        /// What the solver says.
+        reason: String,
+    },
+    /// A name that is no compensation.
+    #[error("`{name}` is not a compensation; use none, bias or ridge")]
+    CompensationName {
+        /// The name as given.
+        name: String,
+    },
+    /// A regression without a solution.
+    #[error("{parameter}: the regression has no solution: {reason}; give more calibration samples")]
+    Solve {
+        /// The parameter.
+        parameter: String,
+        /// What the solver says.
+        reason: String,
+    },
     /// Nothing is selected.
     #[error("every ratio is 0, so nothing would be removed; give at least one axis a ratio above 0")]
     NothingSelected,

@@ -5,6 +5,8 @@
 //! [`prune`] is the whole path: score, regularize, slice. None of them knows a model family: they
 //! see the coupling map's slots.
 
+mod basis;
+mod compensate;
 mod error;
 mod mask;
 mod pipeline;
@@ -12,6 +14,8 @@ mod reindex;
 mod select;
 mod slice;
 
+pub use basis::{Rotated, rotate_to_principal_components};
+pub use compensate::{CompensatedProjection, Compensation, compensate};
 pub use dress_regularize::{centre, recentre};
 pub use error::Error;
 pub use mask::mask;

@@ -1,10 +1,13 @@
 //! The whole path: score, regularize, slice.
 
-use crate::{AxisTarget, Error, centre, permute, select, slice};
+use crate::{
+    AxisTarget, CompensatedProjection, Compensation, Error, Rotated, centre, compensate, permute,
+    rotate_to_principal_components, select, slice,
+};
 use dress_core::burn::tensor::DType;
 use dress_core::{
-    Axis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Forward, NoTap, Progress, Scorer, Scores,
-    Selection, SlicePlan, StockTarget,
+    Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Forward, NoTap, Progress, Scorer,
+    Scores, Selection, SlicePlan, StockTarget,
 };
 use dress_regularize::{ComponentWeights, PenaltyKind, Regularizer, Schedule, SlotChoice};
 use dress_train::{CurvePoint, PenaltyForm, SelectedPenalty, TrainConfig, train};
@@ -15,12 +18,31 @@ use serde::{Deserialize, Serialize};
 pub struct PruneConfig {
     /// How much of which axes goes.
     pub targets: Vec<AxisTarget>,
+    /// The coordinates in which the residual width is sliced. In another basis than the checkpoint's its
+    /// structures are scored by the energy they carry.
+    pub basis: Basis,
     /// The regularization before slicing; without it, structures are cut as they are.
     pub regularize: Option<RegularizeConfig>,
+    /// How the projections behind sliced feed-forward and head axes make up for what goes.
+    pub compensation: Compensation,
     /// Whose rules the result's shape has to keep.
     pub stock: StockTarget,
     /// Seed of whatever is drawn, recorded in the plan.
     pub seed: u64,
+}
+
+impl PruneConfig {
+    /// Slicing `targets` as they are, in the checkpoint's own basis, for every loader.
+    pub fn new(targets: Vec<AxisTarget>) -> Self {
+        Self {
+            targets,
+            basis: Basis::Identity,
+            regularize: None,
+            compensation: Compensation::None,
+            stock: StockTarget::Any,
+            seed: 42,
+        }
+    }
 }
 
 /// The regularization phase.
@@ -89,7 +111,7 @@ pub struct Pruned<M> {
 }
 
 /// What happened on the way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct PruneReport {
     /// One point a regularization step, empty without regularization.
     pub curve: Vec<CurvePoint>,
@@ -98,6 +120,9 @@ pub struct PruneReport {
     /// difference over that of the logits before. Zero up to rounding where everything that was
     /// selected had gone to zero; absent without calibration data.
     pub slicing_error: Option<f64>,
+    /// One line a projection that made up for what went.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compensation: Vec<CompensatedProjection>,
 }
 
 /// Scores a model, regularizes what is to go, and slices it out.
@@ -119,13 +144,13 @@ pub fn prune<M: CausalLm>(
     if let Some(settings) = &config.regularize {
         settings.check()?;
     }
-    let plan = plan(&model, scorer, calibration, config, progress)?;
+    let dense = model.clone();
+    let (model, plan) = in_basis(model, scorer, calibration, config, progress)?;
     model.check_stock(&plan.selection, config.stock)?;
     let (depth, selection) = plan.selection.split_depth();
     if selection.is_empty() && config.regularize.is_some() {
         return Err(Error::NothingToRegularize);
     }
-    let dense = model.clone();
     let model = slice(model, &depth)?;
     let model = permute(centre_for(model, &selection), &selection)?;
     let selection = selection.permuted();
@@ -136,13 +161,45 @@ pub fn prune<M: CausalLm>(
         }
         None => (dense, model, Vec::new()),
     };
+    let (model, compensation) = compensate(model, &selection, calibration, config.compensation, progress)?;
     let model = slice(model, &selection)?;
     let slicing_error = calibration.blocks.first().map(|block| logits_moved(&before, &model, block));
     if slicing_error.is_some_and(|error| !error.is_finite()) {
         return Err(Error::NotFinite);
     }
     warn_of_a_poor_run(&curve, config);
-    Ok(Pruned { model, plan, report: PruneReport { curve, slicing_error } })
+    Ok(Pruned { model, plan, report: PruneReport { curve, slicing_error, compensation } })
+}
+
+/// The model in the coordinates that `config` asks for, and what goes of it there.
+fn in_basis<M: CausalLm>(
+    model: M,
+    scorer: &dyn Scorer<M>,
+    calibration: &Calibration,
+    config: &PruneConfig,
+    progress: &dyn Progress,
+) -> Result<(M, SlicePlan), Error> {
+    if config.basis == Basis::Identity {
+        let plan = plan(&model, scorer, calibration, config, progress)?;
+        return Ok((model, plan));
+    }
+    let fingerprint = Fingerprint::of(&model);
+    let Rotated { model, energy } = rotate_to_principal_components(model, calibration, progress)?;
+    let (residual, others): (Vec<Axis>, Vec<Axis>) =
+        axes(&model, &config.targets)?.into_iter().partition(|axis| *axis == Axis::Residual);
+    let mut scores = Scores::new();
+    let mut criteria = Vec::new();
+    if !residual.is_empty() {
+        scores.insert(Axis::Residual, energy)?;
+        criteria.push("pca");
+    }
+    if !others.is_empty() {
+        scores.extend(scorer.score(&model, calibration, &others, progress)?);
+        criteria.push(scorer.name());
+    }
+    let (criterion, data) = (criteria.join("+"), Some(calibration.provenance.clone()));
+    let plan = plan_of_scores(&model, fingerprint, &criterion, data, &scores, config)?;
+    Ok((model, plan.in_basis(config.basis)))
 }
 
 /// `model` with its stream centred, where the width of a stream read by layer norms is to go (E3).

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::reindex::Reindex;
-use dress_core::{CausalLm, Selection, SlicePlan, parameters};
+use dress_core::{Basis, CausalLm, Selection, SlicePlan, parameters};
 
 /// Removes the selected structures from every slot of every axis, and rescales the norms that run
 /// over a sliced axis: `weight * sqrt(d / d')`, `epsilon * d / d'` (identity E2). Exact wherever the
@@ -18,8 +18,11 @@ pub fn slice<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error> {
 /// Replays a plan on the checkpoint it was made from.
 ///
 /// # Errors
-/// [`dress_core::Error::PlanForAnotherModel`], and those of [`slice()`].
+/// [`dress_core::Error::PlanForAnotherModel`], [`Error::BasisOfPlan`], and those of [`slice()`].
 pub fn apply<M: CausalLm>(model: M, plan: &SlicePlan) -> Result<M, Error> {
     plan.check(&model)?;
+    if plan.basis != Basis::Identity {
+        return Err(Error::BasisOfPlan { basis: plan.basis });
+    }
     slice(crate::pipeline::centre_for(model, &plan.selection), &plan.selection)
 }

@@ -7,6 +7,7 @@ mod inspect;
 mod logits;
 mod plot;
 mod prune;
+mod rotate;
 mod score;
 mod slice;
 
@@ -17,6 +18,7 @@ pub use inspect::InspectArgs;
 pub use logits::LogitsArgs;
 pub use plot::PlotArgs;
 pub use prune::PruneArgs;
+pub use rotate::RotateArgs;
 pub use score::ScoreArgs;
 pub use slice::SliceArgs;
 
@@ -42,6 +44,8 @@ enum Command {
     Score(ScoreArgs),
     /// Score, regularize, slice and save: the whole path.
     Prune(PruneArgs),
+    /// Turn the residual stream to its principal components; the logits stay.
+    Rotate(RotateArgs),
     /// Apply a slice plan to the checkpoint it was made from, from file to file and without regularizing.
     Slice(SliceArgs),
     /// Measure perplexity and speed.
@@ -64,6 +68,7 @@ impl Cli {
             Command::Inspect(args) => args.run(),
             Command::Score(args) => args.run(),
             Command::Prune(args) => args.run(),
+            Command::Rotate(args) => args.run(),
             Command::Slice(args) => args.run(),
             Command::Eval(args) => args.run(),
             Command::Logits(args) => args.run(),

@@ -4,10 +4,10 @@ use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs, at_least_one};
 use crate::{Error, ResultFile, TerminalProgress, locate};
 use clap::Args;
-use dress_core::{Selection, parameters};
+use dress_core::{Basis, Selection, parameters};
 use dress_models::checkpoint::{check_output, save};
 use dress_models::{AnyModel, SaveConfig};
-use dress_prune::{PruneConfig, Pruned, RegularizeConfig, prune};
+use dress_prune::{Compensation, PruneConfig, Pruned, RegularizeConfig, prune};
 use dress_regularize::{ComponentWeights, PenaltyKind, Schedule, SlotChoice};
 use dress_train::{PenaltyForm, TrainConfig};
 use serde_json::json;
@@ -43,6 +43,13 @@ pub struct PruneArgs {
     /// Where the smaller checkpoint goes.
     #[arg(long)]
     out: PathBuf,
+    /// The coordinates in which the width is sliced: identity, or pca for the principal components of what the
+    /// blocks read, which a tied head is untied for.
+    #[arg(long, default_value_t = Basis::Identity)]
+    basis: Basis,
+    /// How projections behind sliced neurons and heads make up for them: none, bias or ridge.
+    #[arg(long, default_value_t = Compensation::None)]
+    compensate: Compensation,
     /// Slice at once, without regularizing first.
     #[arg(long, conflicts_with_all = REGULARIZE_OPTIONS)]
     no_regularize: bool,
@@ -161,7 +168,9 @@ impl PruneArgs {
     fn config(&self) -> Result<PruneConfig, Error> {
         let seed = self.common.seed;
         let regularize = (!self.no_regularize).then(|| self.regularize.config(seed, self.run_dir()));
-        Ok(PruneConfig { targets: self.select.targets()?, regularize, stock: self.select.target, seed })
+        let (basis, compensation) = (self.basis, self.compensate);
+        let (targets, stock) = (self.select.targets()?, self.select.target);
+        Ok(PruneConfig { targets, basis, regularize, compensation, stock, seed })
     }
 
     /// Where the curve is while the run goes on, and the last good weights if it fails.

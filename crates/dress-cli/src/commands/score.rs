@@ -41,12 +41,8 @@ impl ScoreArgs {
         if self.out.exists() && !self.force {
             return Err(Error::Exists { path: self.out });
         }
-        let config = PruneConfig {
-            targets: self.select.targets()?,
-            regularize: None,
-            stock: self.select.target,
-            seed: self.common.seed,
-        };
+        let (stock, seed) = (self.select.target, self.common.seed);
+        let config = PruneConfig { stock, seed, ..PruneConfig::new(self.select.targets()?) };
         let scorer = self.select.criteria(self.common.seed)?;
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
         if scorer.needs_calibration() && calibration.blocks.is_empty() {

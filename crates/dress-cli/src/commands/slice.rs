@@ -3,7 +3,7 @@
 use super::CommonArgs;
 use crate::{Error, ResultFile, TerminalProgress, locate};
 use clap::Args;
-use dress_core::{CausalLm, SlicePlan, StockTarget, TensorEdit, parameters};
+use dress_core::{Basis, CausalLm, SlicePlan, StockTarget, TensorEdit, parameters};
 use dress_models::checkpoint::{
     RewriteConfig, SaveReport, Weights, check_output, fingerprint, read_config, rewrite, save,
 };
@@ -44,6 +44,9 @@ impl SliceArgs {
         let plan = SlicePlan::from_json(&text, &self.plan)?;
         let (text, path) = read_config(&self.input)?;
         let declared = AnyModel::from_config(&text, &path, &self.common.device()?)?;
+        if plan.basis != Basis::Identity {
+            return Err(dress_prune::Error::BasisOfPlan { basis: plan.basis }.into());
+        }
         plan.check_fingerprint(fingerprint(&declared, &self.input)?, &declared.coupling())?;
         let edits = dress_prune::edits(&declared, &plan.selection)?;
         let parameters_before = parameters::count(&declared);
@@ -60,7 +63,7 @@ impl SliceArgs {
             parameters,
             calibration: plan.calibration.clone(),
             regularize: None,
-            report: PruneReport { curve: Vec::new(), slicing_error: None },
+            report: PruneReport::default(),
             plan,
         };
         let saved = match Weights::open(&self.input)? {

@@ -14,4 +14,4 @@ pub use layer_norm::LayerNorm;
 pub use mlp::{Activation, Mlp, feed_forward};
 pub use rms_norm::RmsNorm;
 pub use rotary::{RopeScaling, Rotary};
-pub use tied_head::tied_head;
+pub use tied_head::{tied_head, untied_head};

@@ -1,5 +1,7 @@
 //! A head that is the embedding.
 
+use burn::module::Param;
+use burn::nn::{Embedding, Linear};
 use burn::tensor::Tensor;
 
 /// The logits of a head that is the embedding. As one product of two matrices, in which backends
@@ -12,4 +14,10 @@ pub fn tied_head(hidden: Tensor<3>, embedding: Tensor<2>) -> Tensor<3> {
     let vocab_size = embedding.dims()[0];
     let logits = hidden.reshape([batch * seq, width]).matmul(embedding.transpose());
     logits.reshape([batch, seq, vocab_size])
+}
+
+/// A head of its own that starts as the embedding's.
+pub fn untied_head(embedding: &Embedding) -> Linear {
+    let weight = embedding.weight.val().detach().swap_dims(0, 1);
+    Linear { weight: Param::from_tensor(weight), bias: None }
 }

@@ -1,6 +1,6 @@
 //! From files to a model.
 
-use super::{FloatType, Weights, is_gguf};
+use super::{FloatType, RawTensor, Weights, is_gguf};
 use crate::Error;
 use crate::gguf::GgufCheckpoint;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -44,7 +44,8 @@ pub fn load<M: CausalLm>(
     config: &LoadConfig,
     device: &Device,
 ) -> Result<M, Error> {
-    PartialLoad::open(&declared, directory, config, device)?.fill(declared, &|_| true)
+    let load = PartialLoad::open(&declared, directory, config, device)?;
+    load.fill_from(declared, &|_| true, Weights::get)
 }
 
 /// An open checkpoint from which parameters are read as they are asked for.
@@ -76,8 +77,17 @@ impl PartialLoad {
     /// # Errors
     /// Those of [`load`].
     pub fn fill<M: CausalLm>(&self, declared: M, wanted: &dyn Fn(&str) -> bool) -> Result<M, Error> {
+        self.fill_from(declared, wanted, Weights::read)
+    }
+
+    fn fill_from<M: CausalLm>(
+        &self,
+        declared: M,
+        wanted: &dyn Fn(&str) -> bool,
+        get: Get,
+    ) -> Result<M, Error> {
         let Self { files, names, dtype, device } = self;
-        parameters::fill_where(declared, wanted, &mut Source { files, names, dtype: *dtype, device })
+        parameters::fill_where(declared, wanted, &mut Source { files, names, dtype: *dtype, device, get })
     }
 }
 
@@ -113,7 +123,11 @@ fn is_redundant(name: &str) -> bool {
     name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".self_attn.bias") || name == "lm_head.weight"
 }
 
+/// How a tensor gets out of its file.
+type Get = for<'a> fn(&'a Weights, &str) -> Result<Option<RawTensor<'a>>, Error>;
+
 struct Source<'a> {
+    get: Get,
     files: &'a Weights,
     names: &'a BTreeMap<String, String>,
     dtype: FloatType,
@@ -129,7 +143,7 @@ impl ParameterSource<Error> for Source<'_> {
     ) -> Result<Tensor<D>, Error> {
         let path = || self.files.path().to_path_buf();
         let filed = self.names.get(name).map_or(name, String::as_str);
-        let raw = self.files.get(filed)?.ok_or_else(|| Error::Names {
+        let raw = (self.get)(self.files, filed)?.ok_or_else(|| Error::Names {
             path: path(),
             missing: vec![name.into()],
             unknown: Vec::new(),

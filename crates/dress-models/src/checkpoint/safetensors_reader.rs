@@ -1,5 +1,6 @@
 //! The safetensors files of one checkpoint, memory-mapped and checked against their index.
 
+use super::positional::read_at;
 use super::weights::RawTensor;
 use super::{FloatType, ShardIndex};
 use crate::Error;
@@ -107,6 +108,19 @@ impl SafetensorsDirectory {
         let info = header.info(name)?;
         let start = (data + info.data_offsets.0) as u64;
         Some(TensorPlace { shard, path, file, start, dtype: info.dtype, shape: &info.shape })
+    }
+
+    /// One tensor, read and not mapped, so that its pages do not stay with the process.
+    pub(super) fn read(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
+        self.read_start(name, usize::MAX)
+    }
+
+    /// As [`SafetensorsDirectory::read`], of the first `most` bytes.
+    pub(super) fn read_start(&self, name: &str, most: usize) -> Result<Option<RawTensor<'_>>, Error> {
+        let (Some(place), Some(mapped)) = (self.place(name), self.get(name)) else { return Ok(None) };
+        let mut bytes = vec![0; mapped.bytes.len().min(most)];
+        read_at(place.file, &mut bytes, place.start).map_err(Error::io(place.path, "cannot be read"))?;
+        Ok(Some(RawTensor { bytes: Cow::Owned(bytes), ..mapped }))
     }
 
     pub(super) fn get(&self, name: &str) -> Option<RawTensor<'_>> {

@@ -80,6 +80,17 @@ impl Weights {
         }
     }
 
+    /// As [`Weights::get`], leaving nothing mapped where the format can.
+    ///
+    /// # Errors
+    /// Those of [`Weights::get`].
+    pub(crate) fn read(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
+        match self {
+            Weights::Safetensors(files) => files.read(name),
+            _ => self.get(name),
+        }
+    }
+
     /// One tensor, where there is one of that name.
     ///
     /// # Errors

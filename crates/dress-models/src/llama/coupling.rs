@@ -20,7 +20,7 @@ fn residual(config: &LlamaConfig) -> AxisSlots {
     let mut slots =
         vec![Slot::new("model.embed_tokens.weight", 1, Writes, Rest).tied(config.tie_word_embeddings)];
     (0..config.num_hidden_layers).for_each(|layer| residual_of_block(config, layer, &mut slots));
-    slots.push(Slot::new("model.norm.weight", 0, Scales, Rest));
+    slots.push(Slot::new("model.norm.weight", 0, Scales, Rest).site(Site::HeadInput));
     if !config.tie_word_embeddings {
         slots.push(Slot::new("lm_head.weight", 1, Reads, Rest).site(Site::HeadInput));
     }
@@ -34,7 +34,8 @@ fn residual(config: &LlamaConfig) -> AxisSlots {
 
 fn residual_of_block(config: &LlamaConfig, layer: usize, slots: &mut Vec<Slot>) {
     let name = |rest: &str| format!("model.layers.{layer}.{rest}");
-    slots.push(Slot::new(name("input_layernorm.weight"), 0, Scales, Rest));
+    let norm = |norm, site| Slot::new(name(norm), 0, Scales, Rest).site(site);
+    slots.push(norm("input_layernorm.weight", Site::AttentionInput { layer }));
     for projection in ["q_proj", "k_proj", "v_proj"] {
         let weight = name(&format!("self_attn.{projection}.weight"));
         slots.push(Slot::new(weight, 1, Reads, Attention).site(Site::AttentionInput { layer }));
@@ -43,7 +44,7 @@ fn residual_of_block(config: &LlamaConfig, layer: usize, slots: &mut Vec<Slot>) 
     if config.attention_bias {
         slots.push(Slot::new(name("self_attn.o_proj.bias"), 0, Writes, Attention));
     }
-    slots.push(Slot::new(name("post_attention_layernorm.weight"), 0, Scales, Rest));
+    slots.push(norm("post_attention_layernorm.weight", Site::FfnInput { layer }));
     for projection in ["gate_proj", "up_proj"] {
         let weight = name(&format!("mlp.{projection}.weight"));
         slots.push(Slot::new(weight, 1, Reads, Ffn).site(Site::FfnInput { layer }));

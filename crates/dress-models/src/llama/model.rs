@@ -1,7 +1,9 @@
 //! The LLaMA decoder, composed of the shared blocks.
 
 use super::{LlamaConfig, coupling};
-use crate::blocks::{Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary, tied_head};
+use crate::blocks::{
+    Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary, tied_head, untied_head,
+};
 use crate::parts::is_in_part;
 use crate::shape::{kept_blocks, uniform_kept};
 use burn::module::Module;
@@ -149,6 +151,14 @@ impl CausalLm for LlamaForCausalLm {
             Some(head) => head.forward(hidden),
             None => tied_head(hidden, self.model.embed_tokens.weight.val()),
         }
+    }
+
+    fn untied(mut self) -> Self {
+        if self.lm_head.is_none() {
+            self.lm_head = Some(untied_head(&self.model.embed_tokens));
+            self.config.tie_word_embeddings = false;
+        }
+        self
     }
 
     fn is_in_part(&self, parameter: &str, part: Part) -> bool {

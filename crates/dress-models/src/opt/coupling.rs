@@ -30,7 +30,7 @@ fn residual(config: &OptConfig) -> AxisSlots {
     slots.push(Slot::new(decoder("embed_positions.weight"), 1, Writes, Rest));
     (0..config.num_hidden_layers).for_each(|layer| residual_of_block(config, layer, &mut slots));
     if config.final_layer_norm {
-        slots.extend(norm(&decoder("final_layer_norm")));
+        slots.extend(norm(&decoder("final_layer_norm"), Site::HeadInput));
     }
     if !config.tie_word_embeddings && !config.has_projections() {
         slots.push(Slot::new("lm_head.weight", 1, Reads, Rest).site(Site::HeadInput));
@@ -48,19 +48,21 @@ fn residual(config: &OptConfig) -> AxisSlots {
 
 fn residual_of_block(config: &OptConfig, layer: usize, slots: &mut Vec<Slot>) {
     let name = |rest: &str| format!("model.decoder.layers.{layer}.{rest}");
-    slots.extend(norm(&name("self_attn_layer_norm")));
+    slots.extend(norm(&name("self_attn_layer_norm"), Site::AttentionInput { layer }));
     for projection in ["q_proj", "k_proj", "v_proj"] {
         let weight = name(&format!("self_attn.{projection}.weight"));
         slots.push(Slot::new(weight, 1, Reads, Attention).site(Site::AttentionInput { layer }));
     }
     slots.extend(linear(config, &name("self_attn.out_proj"), 1, Attention));
-    slots.extend(norm(&name("final_layer_norm")));
+    slots.extend(norm(&name("final_layer_norm"), Site::FfnInput { layer }));
     slots.push(Slot::new(name("fc1.weight"), 1, Reads, Ffn).site(Site::FfnInput { layer }));
     slots.extend(linear(config, &name("fc2"), 1, Ffn));
 }
 
-fn norm(name: &str) -> [Slot; 2] {
-    [Slot::new(format!("{name}.weight"), 0, Scales, Rest), Slot::new(format!("{name}.bias"), 0, Shifts, Rest)]
+/// A norm whose output passes `site`.
+fn norm(name: &str, site: Site) -> [Slot; 2] {
+    [("weight", Scales), ("bias", Shifts)]
+        .map(|(part, role)| Slot::new(format!("{name}.{part}"), 0, role, Rest).site(site))
 }
 
 /// The rows of a projection that write an axis, with their biases.

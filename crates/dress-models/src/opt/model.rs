@@ -1,7 +1,7 @@
 //! The OPT decoder, composed of the shared blocks.
 
 use super::{OptConfig, coupling};
-use crate::blocks::{Activation, Heads, LayerNorm, feed_forward, tied_head};
+use crate::blocks::{Activation, Heads, LayerNorm, feed_forward, tied_head, untied_head};
 use crate::parts::is_in_part;
 use crate::shape::{kept_blocks, uniform_kept};
 use burn::module::Module;
@@ -224,6 +224,15 @@ impl CausalLm for OptForCausalLm {
             Some(head) => head.forward(hidden),
             None => tied_head(hidden, decoder.embed_tokens.weight.val()),
         }
+    }
+
+    fn untied(mut self) -> Self {
+        // Behind the projections the embedding is not on the stream.
+        if self.lm_head.is_none() && !self.config.has_projections() {
+            self.lm_head = Some(untied_head(&self.model.decoder.embed_tokens));
+            self.config.tie_word_embeddings = false;
+        }
+        self
     }
 
     fn is_in_part(&self, parameter: &str, part: Part) -> bool {

@@ -19,7 +19,7 @@ pub(super) fn coupling(config: &PhiConfig) -> CouplingMap {
 fn residual(config: &PhiConfig) -> AxisSlots {
     let mut slots = vec![Slot::new("model.embed_tokens.weight", 1, Writes, Rest)];
     (0..config.num_hidden_layers).for_each(|layer| residual_of_block(layer, &mut slots));
-    slots.extend(norm("model.final_layernorm"));
+    slots.extend(norm("model.final_layernorm", Site::HeadInput));
     slots.push(Slot::new("lm_head.weight", 1, Reads, Rest).site(Site::HeadInput));
     AxisSlots {
         len: config.hidden_size,
@@ -32,18 +32,22 @@ fn residual(config: &PhiConfig) -> AxisSlots {
 /// One norm feeds both the attention and the feed-forward network, which write side by side.
 fn residual_of_block(layer: usize, slots: &mut Vec<Slot>) {
     let name = |rest: &str| format!("model.layers.{layer}.{rest}");
-    slots.extend(norm(&name("input_layernorm")));
+    // What enters the feed-forward network is what enters the attention.
+    let input = Site::AttentionInput { layer };
+    slots.extend(norm(&name("input_layernorm"), input));
     for projection in ["q_proj", "k_proj", "v_proj"] {
         let weight = name(&format!("self_attn.{projection}.weight"));
-        slots.push(Slot::new(weight, 1, Reads, Attention).site(Site::AttentionInput { layer }));
+        slots.push(Slot::new(weight, 1, Reads, Attention).site(input));
     }
     slots.extend(linear(&name("self_attn.dense"), 1, Attention));
-    slots.push(Slot::new(name("mlp.fc1.weight"), 1, Reads, Ffn).site(Site::FfnInput { layer }));
+    slots.push(Slot::new(name("mlp.fc1.weight"), 1, Reads, Ffn).site(input));
     slots.extend(linear(&name("mlp.fc2"), 1, Ffn));
 }
 
-fn norm(name: &str) -> [Slot; 2] {
-    [Slot::new(format!("{name}.weight"), 0, Scales, Rest), Slot::new(format!("{name}.bias"), 0, Shifts, Rest)]
+/// A norm whose output passes `site`.
+fn norm(name: &str, site: Site) -> [Slot; 2] {
+    [("weight", Scales), ("bias", Shifts)]
+        .map(|(part, role)| Slot::new(format!("{name}.{part}"), 0, role, Rest).site(site))
 }
 
 /// The rows of a projection that write an axis, with their biases.

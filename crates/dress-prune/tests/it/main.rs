@@ -6,3 +6,4 @@ mod regularized;
 mod small_models;
 mod streaming;
 mod third_party;
+mod training_free;

@@ -1,7 +1,7 @@
 //! Plans replay on the model they were made from, and on no other.
 
 use crate::small_models::{Shape, logits};
-use dress_core::{AxisKind, Calibration, Error, NoProgress, Ratio, SlicePlan, StockTarget, parameters};
+use dress_core::{AxisKind, Calibration, Error, NoProgress, Ratio, SlicePlan, parameters};
 use dress_importance::Criterion;
 use dress_models::AnyModel;
 use dress_prune::{AxisTarget, PruneConfig, apply, prune};
@@ -9,7 +9,7 @@ use std::path::Path;
 
 fn config(kind: AxisKind) -> PruneConfig {
     let target = AxisTarget { kind, ratio: Ratio::new(0.5).unwrap(), tile: 1 };
-    PruneConfig { targets: vec![target], regularize: None, stock: StockTarget::Any, seed: 7 }
+    PruneConfig { seed: 7, ..PruneConfig::new(vec![target]) }
 }
 
 fn pruned(model: AnyModel, kind: AxisKind) -> dress_prune::Pruned<AnyModel> {
@@ -67,12 +67,7 @@ fn the_same_seed_makes_the_same_random_plan() {
 fn a_shape_stock_software_refuses_is_refused_before_any_training() {
     let shape = Shape { heads_per_group: 1, groups: 3, width_a_head: 5, ..Shape::example() };
     let target = AxisTarget { kind: AxisKind::Heads, ratio: Ratio::new(0.34).unwrap(), tile: 1 };
-    let config = PruneConfig {
-        targets: vec![target],
-        regularize: Some(Default::default()),
-        stock: StockTarget::Any,
-        seed: 7,
-    };
+    let config = PruneConfig { regularize: Some(Default::default()), ..PruneConfig::new(vec![target]) };
     let scorer = Criterion::MagnitudeL1.scorer::<AnyModel>(7);
     // Without data, training would be the first to complain.
     let error =

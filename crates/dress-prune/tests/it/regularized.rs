@@ -16,7 +16,8 @@ fn calibration() -> Calibration {
 fn run(family: Family, kind: AxisKind, regularize: RegularizeConfig) -> PruneReport {
     let target = AxisTarget { kind, ratio: Ratio::new(0.5).unwrap(), tile: 1 };
     let stock = StockTarget::Dress;
-    let config = PruneConfig { targets: vec![target], regularize: Some(regularize), stock, seed: 7 };
+    let config =
+        PruneConfig { regularize: Some(regularize), stock, seed: 7, ..PruneConfig::new(vec![target]) };
     let scorer = Criterion::ActivationNorm.scorer::<AnyModel>(7);
     let model = Shape { family, width_a_head: 5, ..Shape::example() }.model();
     prune(model, scorer.as_ref(), &calibration(), &config, &NoProgress).unwrap().report
@@ -60,8 +61,7 @@ fn a_penalty_in_the_loss_shrinks_what_is_selected_more_than_training_alone() {
 fn squared_l2_has_no_proximal_step_and_says_so() {
     let target = AxisTarget { kind: AxisKind::Ffn, ratio: Ratio::new(0.5).unwrap(), tile: 1 };
     let regularize = RegularizeConfig { penalty: PenaltyKind::L2, ..RegularizeConfig::default() };
-    let config =
-        PruneConfig { targets: vec![target], regularize: Some(regularize), stock: StockTarget::Any, seed: 7 };
+    let config = PruneConfig { regularize: Some(regularize), seed: 7, ..PruneConfig::new(vec![target]) };
     let scorer = Criterion::MagnitudeL1.scorer::<AnyModel>(7);
     let model = Shape::example().model();
     let error = prune(model, scorer.as_ref(), &calibration(), &config, &NoProgress).unwrap_err().to_string();

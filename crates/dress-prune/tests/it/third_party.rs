@@ -1,7 +1,7 @@
 //! Somebody else's model and scorer, scored, regularized and sliced by our crates unchanged.
 
 use dress_core::burn::tensor::Device;
-use dress_core::{AxisKind, Calibration, NoProgress, Ratio, Scorer, StockTarget, parameters};
+use dress_core::{AxisKind, Calibration, NoProgress, Ratio, Scorer, parameters};
 use dress_importance::Criterion;
 use dress_prune::{AxisTarget, PruneConfig, RegularizeConfig, prune};
 use third_party_model::{LargestWeight, ShiftLm};
@@ -12,12 +12,8 @@ fn calibration() -> Calibration {
 
 fn config() -> PruneConfig {
     let target = |kind, ratio| AxisTarget { kind, ratio: Ratio::new(ratio).unwrap(), tile: 1 };
-    PruneConfig {
-        targets: vec![target(AxisKind::Residual, 0.25), target(AxisKind::Ffn, 0.5)],
-        regularize: Some(RegularizeConfig::default()),
-        stock: StockTarget::Any,
-        seed: 1,
-    }
+    let targets = vec![target(AxisKind::Residual, 0.25), target(AxisKind::Ffn, 0.5)];
+    PruneConfig { regularize: Some(RegularizeConfig::default()), ..PruneConfig::new(targets) }
 }
 
 #[test]

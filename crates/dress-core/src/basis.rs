@@ -1,0 +1,35 @@
+//! The coordinates of the residual stream.
+
+use crate::Error;
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// The coordinates in which the residual width is sliced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Basis {
+    /// Those of the checkpoint.
+    #[default]
+    Identity,
+    /// The principal components of what the blocks read, one rotation for the whole model, as in SliceGPT
+    /// (arXiv 2401.15024) but without its adapters.
+    Pca,
+}
+
+impl fmt::Display for Basis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Basis::Pca { "pca" } else { "identity" })
+    }
+}
+
+impl FromStr for Basis {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "identity" => Ok(Basis::Identity),
+            "pca" => Ok(Basis::Pca),
+            _ => Err(Error::BasisName { name: text.into() }),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What is done to a model without training it: other coordinates, and making up for what goes.
+
+use crate::small_models::{FAMILIES, Family, Shape, distance, logits, selection, shapes, some_of};
+use dress_core::{
+    Axis, AxisKind, Basis, Calibration, CausalLm, Forward, NoProgress, NoTap, Ratio, parameters,
+};
+use dress_importance::Criterion;
+use dress_models::AnyModel;
+use dress_prune::{
+    AxisTarget, Compensation, PruneConfig, compensate, mask, prune, rotate_to_principal_components, slice,
+};
+use proptest::prelude::*;
+
+fn calibration() -> Calibration {
+    let block = |n: usize| (0..24).map(|i| ((i * i * 3 + i * n + 11 * n) % 37) as u32).collect();
+    Calibration::from_blocks((0..8).map(block).collect())
+}
+
+fn turnable() -> impl Iterator<Item = Family> {
+    FAMILIES.into_iter().filter(|family| *family != Family::Opt350m)
+}
+
+#[test]
+fn e4_a_rotated_model_has_the_same_logits_and_its_energy_in_front() {
+    for family in turnable() {
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(12));
+        let check = |shape: Shape| {
+            let model = shape.model();
+            let rotated = rotate_to_principal_components(model.clone(), &calibration(), &NoProgress).unwrap();
+            let moved = distance(logits(&rotated.model), logits(&model));
+            prop_assert!(moved < 1e-4, "{family:?}: {moved}");
+            prop_assert!(rotated.energy.windows(2).all(|pair| pair[0] >= pair[1]));
+            let tied = parameters::list(&model).iter().all(|p| p.name != "lm_head.weight");
+            let untied = parameters::count(&rotated.model) - parameters::count(&model);
+            let (vocab, width) = (model.vocab_size() as u64, rotated.energy.len() as u64);
+            prop_assert_eq!(untied, if tied { vocab * width } else { 0 });
+            Ok(())
+        };
+        runner.run(&shapes(family), check).unwrap();
+    }
+}
+
+#[test]
+fn norms_behind_their_blocks_cannot_be_rotated() {
+    let model = Shape { family: Family::Opt350m, ..Shape::example() }.model();
+    let error = rotate_to_principal_components(model, &calibration(), &NoProgress).unwrap_err().to_string();
+    assert!(error.contains("behind the blocks") && error.contains("--basis identity"), "{error}");
+}
+
+/// The last channels of the rotated model are those that carry least: without them it is closer to the dense
+/// one than a model that loses as many channels by chance, and a layer norm still finds a stream of mean zero.
+#[test]
+fn the_width_is_cut_where_the_energy_ends() {
+    for family in turnable() {
+        let model =
+            Shape { family, width_a_head: 8, groups: 2, heads_per_group: 1, ..Shape::example() }.model();
+        let target = AxisTarget { kind: AxisKind::Residual, ratio: Ratio::new(0.25).unwrap(), tile: 1 };
+        let moved = |basis| {
+            let stock = dress_core::StockTarget::Dress;
+            let config = PruneConfig { basis, stock, ..PruneConfig::new(vec![target]) };
+            let scorer = Criterion::Random.scorer(3);
+            let pruned = prune(model.clone(), scorer.as_ref(), &calibration(), &config, &NoProgress).unwrap();
+            assert_eq!(pruned.plan.basis, basis);
+            distance(logits(&pruned.model), logits(&model))
+        };
+        let (by_chance, by_energy) = (moved(Basis::Identity), moved(Basis::Pca));
+        assert!(by_energy < by_chance, "{family:?}: {by_energy} {by_chance}");
+    }
+}
+
+#[test]
+fn what_is_made_up_for_is_closer_and_the_figures_say_by_how_much() {
+    for family in FAMILIES {
+        for kind in [AxisKind::Ffn, AxisKind::Heads] {
+            let model =
+                Shape { family, biases: true, heads_per_group: 1, groups: 4, ..Shape::example() }.model();
+            let selected = selection(&model, &[kind], |len| some_of(len, 0x5555_5555));
+            let masked = mask(model.clone(), &selected).unwrap();
+            for how in [Compensation::Bias, Compensation::Ridge] {
+                let (made_up, report) =
+                    compensate(model.clone(), &selected, &calibration(), how, &NoProgress).unwrap();
+                assert_eq!(report.len(), model.num_blocks());
+                for line in &report {
+                    assert!(line.error_with <= line.error_without * (1.0 + 1e-6), "{family:?} {line:?}");
+                }
+                let sliced = slice(made_up.clone(), &selected).unwrap();
+                assert!(distance(logits(&sliced), logits(&made_up)) < 1e-4);
+                if how == Compensation::Ridge {
+                    let far = |other: &AnyModel| distance(logits(other), logits(&model));
+                    let (with, without) = (far(&made_up), far(&masked));
+                    assert!(with < without, "{family:?} {kind}: {with} {without}");
+                    assert!(report[0].error_with < 0.9 * report[0].error_without, "{:?}", report[0]);
+                }
+            }
+        }
+    }
+}
+
+/// The reported error is that of the projection's output, computed here from the activations themselves.
+#[test]
+fn the_reported_error_is_that_of_the_output() {
+    let model = Shape { family: Family::Llama, layers: 1, ..Shape::example() }.model();
+    let selected = selection(&model, &[AxisKind::Ffn], |len| some_of(len, 0x1111));
+    let (made_up, report) =
+        compensate(model.clone(), &selected, &calibration(), Compensation::Ridge, &NoProgress).unwrap();
+    let masked = mask(model.clone(), &selected).unwrap();
+    let (mut error, mut lost, mut whole) = (0.0, 0.0, 0.0);
+    for block in calibration().blocks {
+        let ids = Calibration::tensor(&[block], &model.device());
+        let output = |of: &AnyModel| {
+            let mut tap = NoTap;
+            let mut pass = Forward::new(&mut tap);
+            let stream = of.embed(ids.clone(), &mut pass);
+            of.block(0, stream, &mut pass)
+        };
+        let without = selection(&model, &[AxisKind::Ffn], |len| (1..len).collect());
+        let nothing = output(&silenced(&model, &without));
+        let energy =
+            |t: dress_core::burn::tensor::Tensor<3>| f64::from((t.clone() * t).sum().into_scalar::<f32>());
+        let dense = output(&model);
+        error += energy(output(&made_up) - dense.clone());
+        lost += energy(output(&masked) - dense.clone());
+        whole += energy(dense - nothing);
+    }
+    let close = |found: f64, expected: f64| (found - expected).abs() < 1e-3 * expected;
+    assert!(close(report[0].error_without, lost / whole), "{} {}", report[0].error_without, lost / whole);
+    assert!(close(report[0].error_with, error / whole), "{} {}", report[0].error_with, error / whole);
+}
+
+/// `model` whose feed-forward network writes nothing: all but one neuron are masked, and that one too.
+fn silenced(model: &AnyModel, but_first: &dress_core::Selection) -> AnyModel {
+    let first = selection(model, &[AxisKind::Ffn], |_| vec![0]);
+    mask(mask(model.clone(), but_first).unwrap(), &first).unwrap()
+}
+
+#[test]
+fn nothing_is_made_up_for_without_data() {
+    let model = Shape::example().model();
+    let selected = selection(&model, &[AxisKind::Ffn], |_| vec![0]);
+    let none = Calibration::default();
+    let error = compensate(model.clone(), &selected, &none, Compensation::Ridge, &NoProgress).unwrap_err();
+    assert!(error.to_string().contains("--calibration"), "{error}");
+    let untouched = compensate(model.clone(), &selected, &none, Compensation::None, &NoProgress).unwrap();
+    assert_eq!(logits(&untouched.0).into_data(), logits(&model).into_data());
+}
