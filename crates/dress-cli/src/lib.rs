@@ -10,7 +10,7 @@ mod terminal_progress;
 mod write_beside;
 
 pub use error::Error;
-pub use located::{locate, max_positions, tokenizer};
+pub use located::{declared, locate, max_positions, tokenizer};
 pub use output::Output;
 pub use result_file::{Evaluation, ResultFile};
 pub use table::Table;

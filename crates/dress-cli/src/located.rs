@@ -29,9 +29,16 @@ pub fn locate(model: &Path) -> Result<PathBuf, Error> {
 /// # Errors
 /// Those of [`read_config`](dress_models::checkpoint::read_config) and [`AnyModel::from_config`].
 pub fn max_positions(model: &Path) -> Result<usize, Error> {
+    Ok(declared(model)?.max_positions())
+}
+
+/// The model that `config.json` describes, without its weights.
+///
+/// # Errors
+/// Those of [`read_config`](dress_models::checkpoint::read_config) and [`AnyModel::from_config`].
+pub fn declared(model: &Path) -> Result<AnyModel, Error> {
     let (text, path) = dress_models::checkpoint::read_config(model)?;
-    let declared = AnyModel::from_config(&text, &path, &dress_core::device::parse("cpu")?)?;
-    Ok(declared.max_positions())
+    Ok(AnyModel::from_config(&text, &path, &dress_core::device::parse("cpu")?)?)
 }
 
 /// The tokenizer of a directory, or the one that a GGUF file's metadata makes.

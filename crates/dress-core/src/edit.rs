@@ -1,5 +1,7 @@
 //! What slicing does to one parameter.
 
+use std::sync::Arc;
+
 /// The steps from a parameter of the dense model to that of the sliced one, in the layout of the files,
 /// so that they can be done to a tensor in memory as well as to a file.
 ///
@@ -8,8 +10,8 @@
 pub struct TensorEdit {
     /// The dimension whose mean is taken off (identity E3).
     pub centre: Option<usize>,
-    /// Per dimension that is cut, the indices that stay, in their new order.
-    pub takes: Vec<(usize, Vec<usize>)>,
+    /// Per dimension that is cut, the indices that stay, in their new order; many parameters share them.
+    pub takes: Vec<(usize, Arc<[usize]>)>,
     /// What the numbers are multiplied by (identity E2).
     pub factor: f64,
     /// Whether the parameter goes altogether, with its block.
@@ -35,7 +37,7 @@ impl TensorEdit {
 
     /// The indices that stay of dimension `dim`, where it is cut.
     pub fn kept(&self, dim: usize) -> Option<&[usize]> {
-        self.takes.iter().find(|(taken, _)| *taken == dim).map(|(_, kept)| kept.as_slice())
+        self.takes.iter().find(|(taken, _)| *taken == dim).map(|(_, kept)| &**kept)
     }
 
     /// How many numbers are left of a parameter of that shape.

@@ -75,6 +75,17 @@ pub enum Error {
         /// What the solver says.
         reason: String,
     },
+    /// A budget that no shape meets.
+    #[error(
+        "no shape that the target takes leaves {share:.4} of the model within half a percent{}; choose another budget, more axes, or --target dress",
+        .nearest.map_or(String::new(), |nearest| format!(" (the nearest leaves {nearest:.4})"))
+    )]
+    BudgetOutOfReach {
+        /// The share that should be left.
+        share: f64,
+        /// The nearest that can be.
+        nearest: Option<f64>,
+    },
     /// Nothing is selected.
     #[error("every ratio is 0, so nothing would be removed; give at least one axis a ratio above 0")]
     NothingSelected,

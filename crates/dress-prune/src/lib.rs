@@ -6,6 +6,7 @@
 //! see the coupling map's slots.
 
 mod basis;
+mod budget;
 mod compensate;
 mod error;
 mod mask;
@@ -15,6 +16,7 @@ mod select;
 mod slice;
 
 pub use basis::{Rotated, rotate_to_principal_components};
+pub use budget::{Budget, Fit, Measure, TOLERANCE};
 pub use compensate::{CompensatedProjection, Compensation, compensate};
 pub use dress_regularize::{centre, recentre};
 pub use error::Error;

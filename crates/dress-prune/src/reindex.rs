@@ -5,6 +5,7 @@ use dress_core::burn;
 use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{Axis, CausalLm, CouplingMap, Error, Normalization, Role, Selection, TensorEdit};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Moves the selected structures of every axis to its end; the logits do not change (identity E1).
 ///
@@ -70,10 +71,13 @@ impl Reindex {
     /// Takes the structures `order` of `axis`, the gains of its norms multiplied by `gain`.
     fn take(&mut self, map: &CouplingMap, axis: Axis, order: &[usize], gain: f64) -> Result<(), Error> {
         let slots = map.axis(axis)?;
+        let mut by_block: BTreeMap<usize, Arc<[usize]>> = BTreeMap::new();
         for slot in &slots.slots {
-            let indices = order.iter().flat_map(|&i| i * slot.block..(i + 1) * slot.block).collect();
+            let indices = by_block.entry(slot.block).or_insert_with(|| {
+                order.iter().flat_map(|&i| i * slot.block..(i + 1) * slot.block).collect()
+            });
             let edit = self.0.entry(slot.parameter.clone()).or_default();
-            edit.takes.push((slot.dim, indices));
+            edit.takes.push((slot.dim, indices.clone()));
             if slots.normalization.is_some() && slot.role == Role::Scales {
                 edit.factor *= gain;
             }

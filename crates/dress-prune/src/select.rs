@@ -75,7 +75,7 @@ fn removes_nothing(axis: Axis, len: usize, step: usize, target: &AxisTarget) -> 
     }
 }
 
-fn least_common_multiple(a: usize, b: usize) -> usize {
+pub(crate) fn least_common_multiple(a: usize, b: usize) -> usize {
     let (mut x, mut y) = (a, b);
     while y != 0 {
         (x, y) = (y, x % y);

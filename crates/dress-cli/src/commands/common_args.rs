@@ -3,11 +3,11 @@
 use crate::{Error, Output};
 use clap::Args;
 use dress_core::burn::tensor::Device;
-use dress_core::{AxisKind, Calibration, Ratio, StockTarget};
+use dress_core::{AxisKind, Basis, Calibration, CausalLm, Ratio, StockTarget};
 use dress_data::{Corpus, CorpusFormat, SampleConfig, calibration_blocks};
 use dress_importance::{Criteria, Criterion};
 use dress_models::{AnyModel, FloatType, LoadConfig};
-use dress_prune::AxisTarget;
+use dress_prune::{AxisTarget, Budget, Measure};
 use std::path::{Path, PathBuf};
 
 /// The options of every subcommand.
@@ -63,6 +63,9 @@ impl CommonArgs {
     }
 }
 
+/// What may stand in for --ratio.
+const BUDGETS: [&str; 3] = ["params", "flops", "bytes"];
+
 /// What goes, and by which criterion.
 #[derive(Debug, Clone, Args)]
 pub struct SelectArgs {
@@ -71,8 +74,18 @@ pub struct SelectArgs {
     pub axis: Vec<AxisKind>,
     /// The share to remove, in [0, 1): one for all axes, or one for each with commas. What stays is the nearest
     /// number that the checkpoint's config can say.
-    #[arg(long, value_delimiter = ',', required = true, allow_negative_numbers = true)]
+    #[arg(long, value_delimiter = ',', required_unless_present_any = BUDGETS, allow_negative_numbers = true)]
     pub ratio: Vec<Ratio>,
+    /// Instead of --ratio: the share of the parameters that stays, shared out over the axes to within half a
+    /// percent.
+    #[arg(long, value_parser = share, conflicts_with_all = ["ratio", "flops", "bytes"])]
+    pub params: Option<f64>,
+    /// Instead of --ratio: the share of the multiplications a token makes with weights that stays.
+    #[arg(long, value_parser = share, conflicts_with_all = ["ratio", "bytes"])]
+    pub flops: Option<f64>,
+    /// Instead of --ratio: the share of the weights' bytes that stays.
+    #[arg(long, value_parser = share, conflicts_with = "ratio")]
+    pub bytes: Option<f64>,
     /// Round what stays to a multiple of this, beside what the checkpoint's config wants.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     pub tile: usize,
@@ -88,28 +101,33 @@ pub struct SelectArgs {
 }
 
 impl SelectArgs {
-    /// What scores them.
-    ///
-    /// # Errors
-    /// Those of [`SelectArgs::targets`].
-    pub fn criteria(&self, seed: u64) -> Result<Criteria, Error> {
-        let targets = self.targets()?;
+    /// What scores `targets`.
+    pub fn criteria(&self, targets: &[AxisTarget], seed: u64) -> Criteria {
         let depth = targets.iter().find(|target| target.kind == AxisKind::Depth).map(|target| target.ratio);
-        Ok(Criteria::new(&self.criterion, &self.axis, seed).with_depth_ratio(depth))
+        Criteria::new(&self.criterion, &self.axis, seed).with_depth_ratio(depth)
     }
 
-    /// The targets, one an axis.
+    /// The targets, one an axis, of the checkpoint at `model`; in the pca basis its head is its own.
     ///
     /// # Errors
-    /// [`Error::AxesAndRatios`] and [`Error::AxisTwice`].
-    pub fn targets(&self) -> Result<Vec<AxisTarget>, Error> {
+    /// [`Error::AxesAndRatios`] and [`Error::AxisTwice`]; with a budget, those of [`Budget::targets_within`] and of
+    /// reading the configuration.
+    pub fn targets(&self, model: &Path, basis: Basis) -> Result<Vec<AxisTarget>, Error> {
         let (axes, ratios) = (self.axis.len(), self.ratio.len());
-        if ratios != 1 && ratios != axes {
-            return Err(Error::AxesAndRatios { axes, ratios });
-        }
         let twice = (1..axes).find(|&index| self.axis[..index].contains(&self.axis[index]));
         if let Some(index) = twice {
             return Err(Error::AxisTwice { axis: self.axis[index].to_string() });
+        }
+        let measures = [Measure::Parameters, Measure::Macs, Measure::Bytes];
+        let budget = measures.into_iter().zip([self.params, self.flops, self.bytes]);
+        if let Some((measure, share)) = budget.filter_map(|(m, share)| Some((m, share?))).next() {
+            let dense = crate::declared(model)?;
+            let budget = Budget::share(&dense, measure, share);
+            let sliced = if basis == Basis::Pca { dense.untied() } else { dense };
+            return Ok(budget.targets_within(&sliced, &self.axis, self.target, self.tile)?.targets);
+        }
+        if ratios != 1 && ratios != axes {
+            return Err(Error::AxesAndRatios { axes, ratios });
         }
         let ratio = |index: usize| self.ratio[if ratios == 1 { 0 } else { index }];
         let target = |(index, &kind)| AxisTarget { kind, ratio: ratio(index), tile: self.tile };
@@ -162,5 +180,13 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(0) => Err("it has to be at least 1".into()),
         Ok(count) => Ok(count),
         Err(_) => Err("expected a whole number of at least 1".into()),
+    }
+}
+
+/// A share between none and all.
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
+        _ => Err("expected a number above 0 and below 1, the share that stays".into()),
     }
 }

@@ -137,7 +137,7 @@ impl PruneArgs {
         let began = Instant::now();
         check_output(&self.out, Some(&self.model), self.force)?;
         let config = self.config()?;
-        let scorer = self.select.criteria(self.common.seed)?;
+        let scorer = self.select.criteria(&config.targets, self.common.seed);
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
         if calibration.blocks.is_empty() && (scorer.needs_calibration() || config.regularize.is_some()) {
             let who = if scorer.needs_calibration() { scorer.name() } else { "regularization" };
@@ -169,7 +169,7 @@ impl PruneArgs {
         let seed = self.common.seed;
         let regularize = (!self.no_regularize).then(|| self.regularize.config(seed, self.run_dir()));
         let (basis, compensation) = (self.basis, self.compensate);
-        let (targets, stock) = (self.select.targets()?, self.select.target);
+        let (targets, stock) = (self.select.targets(&self.model, basis)?, self.select.target);
         Ok(PruneConfig { targets, basis, regularize, compensation, stock, seed })
     }
 

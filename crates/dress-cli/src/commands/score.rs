@@ -4,7 +4,7 @@ use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs};
 use crate::{Error, TerminalProgress, locate, write_beside};
 use clap::Args;
-use dress_core::{Calibration, Parts, Progress, SlicePlan};
+use dress_core::{Basis, Calibration, Parts, Progress, SlicePlan};
 use dress_importance::Criteria;
 use dress_models::{CheckpointParts, LoadConfig};
 use dress_prune::{PruneConfig, axes, plan, plan_of_scores};
@@ -42,8 +42,9 @@ impl ScoreArgs {
             return Err(Error::Exists { path: self.out });
         }
         let (stock, seed) = (self.select.target, self.common.seed);
-        let config = PruneConfig { stock, seed, ..PruneConfig::new(self.select.targets()?) };
-        let scorer = self.select.criteria(self.common.seed)?;
+        let targets = self.select.targets(&self.model, Basis::Identity)?;
+        let config = PruneConfig { stock, seed, ..PruneConfig::new(targets) };
+        let scorer = self.select.criteria(&config.targets, self.common.seed);
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
         if scorer.needs_calibration() && calibration.blocks.is_empty() {
             return Err(Error::NeedsCalibration { criterion: scorer.name().into() });

@@ -5,7 +5,7 @@
 //! operation costs up to 4e-3, a rescaled or recentred weight is rounded once more, and a random model of
 //! three blocks makes twenty times that of it: 1e-1.
 
-use crate::small_models::{FAMILIES, Family, KINDS, distance, logits, selection, shapes, some_of};
+use crate::small_models::{FAMILIES, Family, KINDS, distance, logits, runner, selection, shapes, some_of};
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
@@ -45,9 +45,8 @@ fn zeroed(model: &AnyModel, selected: &Selection) -> AnyModel {
 
 fn each_family(cases: u32, check: impl Fn(Family, AnyModel, u64) -> Result<(), TestCaseError>) {
     for family in FAMILIES {
-        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases));
         let inputs = (shapes(family), 1u64..);
-        runner.run(&inputs, |(shape, seed)| check(family, shape.model(), seed)).unwrap();
+        runner(cases).run(&inputs, |(shape, seed)| check(family, shape.model(), seed)).unwrap();
     }
 }
 

@@ -1,5 +1,6 @@
 //! The identities that slicing rests on, and the whole path on models of our own and of others.
 
+mod budgets;
 mod identities;
 mod plans;
 mod regularized;

@@ -1,9 +1,8 @@
 //! What is done to a model without training it: other coordinates, and making up for what goes.
 
-use crate::small_models::{FAMILIES, Family, Shape, distance, logits, selection, shapes, some_of};
-use dress_core::{
-    Axis, AxisKind, Basis, Calibration, CausalLm, Forward, NoProgress, NoTap, Ratio, parameters,
-};
+use crate::small_models::{FAMILIES, Family, Shape, distance, logits, runner, selection, shapes, some_of};
+use dress_core::burn::tensor::Tensor;
+use dress_core::{AxisKind, Basis, Calibration, CausalLm, Forward, NoProgress, NoTap, Ratio, parameters};
 use dress_importance::Criterion;
 use dress_models::AnyModel;
 use dress_prune::{
@@ -23,7 +22,6 @@ fn turnable() -> impl Iterator<Item = Family> {
 #[test]
 fn e4_a_rotated_model_has_the_same_logits_and_its_energy_in_front() {
     for family in turnable() {
-        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(12));
         let check = |shape: Shape| {
             let model = shape.model();
             let rotated = rotate_to_principal_components(model.clone(), &calibration(), &NoProgress).unwrap();
@@ -36,7 +34,7 @@ fn e4_a_rotated_model_has_the_same_logits_and_its_energy_in_front() {
             prop_assert_eq!(untied, if tied { vocab * width } else { 0 });
             Ok(())
         };
-        runner.run(&shapes(family), check).unwrap();
+        runner(12).run(&shapes(family), check).unwrap();
     }
 }
 
@@ -68,29 +66,43 @@ fn the_width_is_cut_where_the_energy_ends() {
     }
 }
 
+/// What the first block makes of the calibration blocks.
+fn outputs(model: &AnyModel) -> Vec<Tensor<3>> {
+    let output = |block: Vec<u32>| {
+        let mut tap = NoTap;
+        let mut pass = Forward::new(&mut tap);
+        let stream = model.embed(Calibration::tensor(&[block], &model.device()), &mut pass);
+        model.block(0, stream, &mut pass)
+    };
+    calibration().blocks.into_iter().map(output).collect()
+}
+
+fn energy(of: &[Tensor<3>], without: &[Tensor<3>]) -> f64 {
+    let apart = of.iter().zip(without).map(|(a, b)| a.clone() - b.clone());
+    apart.map(|t| f64::from((t.clone() * t).sum().into_scalar::<f32>())).sum()
+}
+
 #[test]
 fn what_is_made_up_for_is_closer_and_the_figures_say_by_how_much() {
-    for family in FAMILIES {
-        for kind in [AxisKind::Ffn, AxisKind::Heads] {
-            let model =
-                Shape { family, biases: true, heads_per_group: 1, groups: 4, ..Shape::example() }.model();
-            let selected = selection(&model, &[kind], |len| some_of(len, 0x5555_5555));
-            let masked = mask(model.clone(), &selected).unwrap();
-            for how in [Compensation::Bias, Compensation::Ridge] {
-                let (made_up, report) =
-                    compensate(model.clone(), &selected, &calibration(), how, &NoProgress).unwrap();
-                assert_eq!(report.len(), model.num_blocks());
-                for line in &report {
-                    assert!(line.error_with <= line.error_without * (1.0 + 1e-6), "{family:?} {line:?}");
-                }
-                let sliced = slice(made_up.clone(), &selected).unwrap();
-                assert!(distance(logits(&sliced), logits(&made_up)) < 1e-4);
-                if how == Compensation::Ridge {
-                    let far = |other: &AnyModel| distance(logits(other), logits(&model));
-                    let (with, without) = (far(&made_up), far(&masked));
-                    assert!(with < without, "{family:?} {kind}: {with} {without}");
-                    assert!(report[0].error_with < 0.9 * report[0].error_without, "{:?}", report[0]);
-                }
+    for (family, kind) in FAMILIES.into_iter().flat_map(|f| [(f, AxisKind::Ffn), (f, AxisKind::Heads)]) {
+        let shape = Shape { family, biases: true, heads_per_group: 1, groups: 4, ..Shape::example() };
+        let model = shape.model();
+        let selected = selection(&model, &[kind], |len| some_of(len, 0x5555_5555));
+        let masked = outputs(&mask(model.clone(), &selected).unwrap());
+        for how in [Compensation::Bias, Compensation::Ridge] {
+            let (made_up, report) =
+                compensate(model.clone(), &selected, &calibration(), how, &NoProgress).unwrap();
+            assert_eq!(report.len(), model.num_blocks());
+            for line in &report {
+                assert!(line.error_with <= line.error_without * (1.0 + 1e-6), "{family:?} {line:?}");
+            }
+            let sliced = slice(made_up.clone(), &selected).unwrap();
+            assert!(distance(logits(&sliced), logits(&made_up)) < 1e-4);
+            // Behind a block's own norm nothing is promised.
+            if how == Compensation::Ridge && family != Family::Opt350m {
+                let dense = outputs(&model);
+                let (with, without) = (energy(&outputs(&made_up), &dense), energy(&masked, &dense));
+                assert!(with < 0.9 * without, "{family:?} {kind}: {with} {without}");
             }
         }
     }
@@ -99,29 +111,15 @@ fn what_is_made_up_for_is_closer_and_the_figures_say_by_how_much() {
 /// The reported error is that of the projection's output, computed here from the activations themselves.
 #[test]
 fn the_reported_error_is_that_of_the_output() {
-    let model = Shape { family: Family::Llama, layers: 1, ..Shape::example() }.model();
+    let model = Shape { layers: 1, ..Shape::example() }.model();
     let selected = selection(&model, &[AxisKind::Ffn], |len| some_of(len, 0x1111));
     let (made_up, report) =
         compensate(model.clone(), &selected, &calibration(), Compensation::Ridge, &NoProgress).unwrap();
     let masked = mask(model.clone(), &selected).unwrap();
-    let (mut error, mut lost, mut whole) = (0.0, 0.0, 0.0);
-    for block in calibration().blocks {
-        let ids = Calibration::tensor(&[block], &model.device());
-        let output = |of: &AnyModel| {
-            let mut tap = NoTap;
-            let mut pass = Forward::new(&mut tap);
-            let stream = of.embed(ids.clone(), &mut pass);
-            of.block(0, stream, &mut pass)
-        };
-        let without = selection(&model, &[AxisKind::Ffn], |len| (1..len).collect());
-        let nothing = output(&silenced(&model, &without));
-        let energy =
-            |t: dress_core::burn::tensor::Tensor<3>| f64::from((t.clone() * t).sum().into_scalar::<f32>());
-        let dense = output(&model);
-        error += energy(output(&made_up) - dense.clone());
-        lost += energy(output(&masked) - dense.clone());
-        whole += energy(dense - nothing);
-    }
+    let all_but_one = selection(&model, &[AxisKind::Ffn], |len| (1..len).collect());
+    let dense = outputs(&model);
+    let whole = energy(&dense, &outputs(&silenced(&model, &all_but_one)));
+    let (lost, error) = (energy(&outputs(&masked), &dense), energy(&outputs(&made_up), &dense));
     let close = |found: f64, expected: f64| (found - expected).abs() < 1e-3 * expected;
     assert!(close(report[0].error_without, lost / whole), "{} {}", report[0].error_without, lost / whole);
     assert!(close(report[0].error_with, error / whole), "{} {}", report[0].error_with, error / whole);

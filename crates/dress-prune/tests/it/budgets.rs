@@ -1,0 +1,84 @@
+//! Budgets over the shapes of real checkpoints, whose weights are never made.
+
+use crate::small_models::{Family, Shape};
+use dress_core::burn::tensor::Device;
+use dress_core::{AxisKind, CausalLm, NoProgress, Scorer, StockTarget, parameters};
+use dress_importance::Criterion;
+use dress_models::AnyModel;
+use dress_prune::{Budget, Measure, TOLERANCE, edits, select};
+use std::path::Path;
+
+const SMOLLM2: &str = r#"{"model_type":"llama","vocab_size":49152,"hidden_size":576,"intermediate_size":1536,
+    "num_hidden_layers":30,"num_attention_heads":9,"num_key_value_heads":3,"tie_word_embeddings":true}"#;
+const LLAMA3_8B: &str = r#"{"model_type":"llama","vocab_size":128256,"hidden_size":4096,"intermediate_size":14336,
+    "num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"tie_word_embeddings":false}"#;
+
+fn declared(config: &str) -> AnyModel {
+    AnyModel::from_config(config, Path::new("config.json"), &Device::flex()).unwrap()
+}
+
+/// Parameters of a LLaMA with these sizes, counted by hand.
+fn count(model: &AnyModel, looked_up: bool) -> u64 {
+    let config: serde_json::Value = serde_json::from_str(&model.config_json("float32")).unwrap();
+    let number = |key: &str| config[key].as_u64().unwrap();
+    let (width, inner, head) = (number("hidden_size"), number("intermediate_size"), number("head_dim"));
+    let (heads, groups) = (number("num_attention_heads"), number("num_key_value_heads"));
+    let matrices = width * head * (2 * heads + 2 * groups) + 3 * width * inner;
+    let tables = if config["tie_word_embeddings"] == true { 1 } else { 2 };
+    if looked_up {
+        number("num_hidden_layers") * (matrices + 2 * width) + width + tables * width * number("vocab_size")
+    } else {
+        number("num_hidden_layers") * matrices + width * number("vocab_size")
+    }
+}
+
+#[test]
+fn budgets_are_met_within_half_a_percent() {
+    use AxisKind::{Depth, Ffn, Heads, Residual};
+    for config in [SMOLLM2, LLAMA3_8B] {
+        let model = declared(config);
+        for kinds in [&[Ffn][..], &[Residual, Ffn], &[Ffn, Heads], &[Ffn, Depth], &[Residual, Ffn, Heads]] {
+            for (measure, share) in [
+                (Measure::Parameters, 0.9),
+                (Measure::Parameters, 0.75),
+                (Measure::Macs, 0.7),
+                (Measure::Bytes, 0.8),
+            ] {
+                let budget = Budget::share(&model, measure, share);
+                let fit = budget.targets_within(&model, kinds, StockTarget::Any, 1).unwrap();
+                let axes = dress_prune::axes(&model, &fit.targets).unwrap();
+                let random: Box<dyn Scorer<AnyModel>> = Criterion::Random.scorer(1);
+                let scores = random.score(&model, &Default::default(), &axes, &NoProgress).unwrap();
+                let selection = select(&scores, &model.coupling(), &fit.targets, StockTarget::Any).unwrap();
+                model.check_stock(&selection, StockTarget::Any).unwrap();
+                let sliced = model.clone().resized(&selection).unwrap();
+                let counted = |model| count(model, measure != Measure::Macs);
+                let found = counted(&sliced) as f64 / counted(&model) as f64;
+                assert!((found / share - 1.0).abs() <= TOLERANCE, "{kinds:?} {measure:?} {share}: {found}");
+                if measure == Measure::Parameters {
+                    let edits = edits(&model, &selection).unwrap();
+                    let left = |p: parameters::ParameterInfo| match edits.get(&p.name) {
+                        Some(edit) => edit.count(&p.shape),
+                        None => p.shape.iter().product::<usize>() as u64,
+                    };
+                    assert_eq!(parameters::list(&model).into_iter().map(left).sum::<u64>(), counted(&sliced));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_no_shape_meets_says_what_comes_nearest() {
+    let model = declared(SMOLLM2);
+    let budget = Budget::share(&model, Measure::Parameters, 0.9);
+    let depth =
+        budget.targets_within(&model, &[AxisKind::Depth], StockTarget::Any, 1).unwrap_err().to_string();
+    assert!(depth.contains("0.9000") && depth.contains("the nearest leaves 0.8"), "{depth}");
+    let fit = budget.targets(&model, &[AxisKind::Depth], StockTarget::Any, 1).unwrap();
+    assert_eq!(fit.targets[0].ratio.kept(30, 1), 26);
+    let opt = Shape { family: Family::Opt, ..Shape::example() }.model();
+    let alone = Budget::share(&opt, Measure::Parameters, 0.5);
+    let refused = alone.targets(&opt, &[AxisKind::Heads], StockTarget::Any, 1).unwrap_err().to_string();
+    assert!(refused.contains("no shape that the target takes"), "{refused}");
+}
