@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 
 /// The coordinates in which the residual width is sliced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Basis {
     /// Those of the checkpoint.
     #[default]
@@ -14,11 +14,18 @@ pub enum Basis {
     /// The principal components of what the blocks read, one rotation for the whole model, as in SliceGPT
     /// (arXiv 2401.15024) but without its adapters.
     Pca,
+    /// Principal components of most channels, with a head that is the embedding left tied. The logits move a
+    /// little; a model with a head of its own is rotated as in [`Basis::Pca`].
+    PcaTied,
 }
 
 impl fmt::Display for Basis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if *self == Basis::Pca { "pca" } else { "identity" })
+        f.write_str(match self {
+            Basis::Identity => "identity",
+            Basis::Pca => "pca",
+            Basis::PcaTied => "pca-tied",
+        })
     }
 }
 
@@ -29,6 +36,7 @@ impl FromStr for Basis {
         match text {
             "identity" => Ok(Basis::Identity),
             "pca" => Ok(Basis::Pca),
+            "pca-tied" => Ok(Basis::PcaTied),
             _ => Err(Error::BasisName { name: text.into() }),
         }
     }

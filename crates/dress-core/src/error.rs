@@ -22,7 +22,7 @@ pub enum Error {
         name: String,
     },
     /// A name that is no basis.
-    #[error("`{name}` is not a basis; use identity or pca")]
+    #[error("`{name}` is not a basis; use identity, pca or pca-tied")]
     BasisName {
         /// The name as given.
         name: String,

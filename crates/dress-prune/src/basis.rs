@@ -48,7 +48,7 @@ pub fn rotate_to_principal_components<M: CausalLm>(
 }
 
 /// Puts the gains of every norm over the stream into what reads its output, and its biases over the gains.
-fn fold_gains<M: CausalLm>(model: M) -> Result<M, Error> {
+pub(crate) fn fold_gains<M: CausalLm>(model: M) -> Result<M, Error> {
     let map = model.coupling();
     let residual = map.axis(Axis::Residual)?;
     let not = |reason: &str| Error::NotRotatable { reason: reason.into() };
@@ -57,17 +57,22 @@ fn fold_gains<M: CausalLm>(model: M) -> Result<M, Error> {
             "its norms lie behind the blocks, so that no rotation can be put into what reads them",
         ));
     }
-    let mut gains = Gains { slots: residual, by_site: HashMap::new() };
-    parameters::visit(&model, &mut gains);
+    let by_site = gains(&model, residual);
     let has_shifts = residual.slots.iter().any(|slot| slot.role == Role::Shifts);
     let small = |gain: &Tensor<1>| gain.clone().abs().min().into_scalar::<f32>() < 1e-6;
-    if has_shifts && gains.by_site.values().any(small) {
+    if has_shifts && by_site.values().any(small) {
         return Err(not(
             "a gain of one of its layer norms is zero, so that the bias beside it cannot be moved",
         ));
     }
-    let by_site = gains.by_site;
     Ok(parameters::map(model, &mut Fold { slots: residual, by_site }))
+}
+
+/// The gains of every norm over the stream, in f32, by what they make.
+pub(crate) fn gains<M: CausalLm>(model: &M, slots: &AxisSlots) -> HashMap<Site, Tensor<1>> {
+    let mut gains = Gains { slots, by_site: HashMap::new() };
+    parameters::visit(model, &mut gains);
+    gains.by_site
 }
 
 struct Gains<'a> {
@@ -113,14 +118,14 @@ impl ParameterMapper for Fold<'_> {
 }
 
 /// The second moments of what the blocks read, in f64, summed over the sites that are read.
-struct Moments {
+pub(crate) struct Moments {
     sites: Vec<Site>,
     shifts: BTreeMap<Site, Tensor<1>>,
     sums: Vec<f64>,
 }
 
 impl Moments {
-    fn collect<M: CausalLm>(
+    pub(crate) fn collect<M: CausalLm>(
         model: &M,
         residual: &AxisSlots,
         calibration: &Calibration,
@@ -181,7 +186,7 @@ impl ParameterVisitor for Shifts<'_> {
 }
 
 /// The eigenvectors of a symmetric matrix as columns, and what share of its trace each has, greatest first.
-fn principal_components(moments: &[f64], width: usize) -> Result<(Mat<f64>, Vec<f64>), Error> {
+pub(crate) fn principal_components(moments: &[f64], width: usize) -> Result<(Mat<f64>, Vec<f64>), Error> {
     // Products in f32 are symmetric but for rounding.
     let matrix = Mat::from_fn(width, width, |i, j| 0.5 * (moments[i * width + j] + moments[j * width + i]));
     let eigen = matrix
@@ -216,14 +221,14 @@ fn keep_the_mean(basis: &Mat<f64>, energy: &[f64]) -> (Mat<f64>, Vec<f64>) {
 }
 
 /// Multiplies the side of every parameter that is on the stream by an orthogonal matrix.
-struct Rotate<'a> {
+pub(crate) struct Rotate<'a> {
     slots: &'a AxisSlots,
     /// `[width, width]`, row-major.
     basis: Vec<f32>,
 }
 
 impl<'a> Rotate<'a> {
-    fn new(slots: &'a AxisSlots, basis: &Mat<f64>) -> Self {
+    pub(crate) fn new(slots: &'a AxisSlots, basis: &Mat<f64>) -> Self {
         let width = basis.nrows();
         let numbers = (0..width * width).map(|flat| basis[(flat / width, flat % width)] as f32);
         Self { slots, basis: numbers.collect() }

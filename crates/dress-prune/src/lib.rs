@@ -14,6 +14,7 @@ mod pipeline;
 mod reindex;
 mod select;
 mod slice;
+mod tied_basis;
 
 pub use basis::{Rotated, rotate_to_principal_components};
 pub use budget::{Budget, Fit, Measure, TOLERANCE};
@@ -25,3 +26,4 @@ pub use pipeline::{PruneConfig, PruneReport, Pruned, RegularizeConfig, axes, pla
 pub use reindex::{edits, permute};
 pub use select::{AxisTarget, select};
 pub use slice::{apply, slice};
+pub use tied_basis::{best_basis, rotate_tied};

@@ -2,7 +2,7 @@
 
 use crate::{
     AxisTarget, CompensatedProjection, Compensation, Error, Rotated, centre, compensate, permute,
-    rotate_to_principal_components, select, slice,
+    rotate_tied, rotate_to_principal_components, select, slice,
 };
 use dress_core::burn::tensor::DType;
 use dress_core::{
@@ -184,7 +184,11 @@ fn in_basis<M: CausalLm>(
         return Ok((model, plan));
     }
     let fingerprint = Fingerprint::of(&model);
-    let Rotated { model, energy } = rotate_to_principal_components(model, calibration, progress)?;
+    let rotated = match config.basis {
+        Basis::PcaTied => rotate_tied(model, calibration, progress)?,
+        Basis::Pca | Basis::Identity => rotate_to_principal_components(model, calibration, progress)?,
+    };
+    let Rotated { model, energy } = rotated;
     let (residual, others): (Vec<Axis>, Vec<Axis>) =
         axes(&model, &config.targets)?.into_iter().partition(|axis| *axis == Axis::Residual);
     let mut scores = Scores::new();

@@ -1,0 +1,123 @@
+//! Principal components for a model whose head is its embedding.
+
+use crate::basis::{Moments, Rotate, fold_gains, gains, principal_components};
+use crate::{Error, Rotated, rotate_to_principal_components};
+use dress_core::burn::tensor::{DType, Tensor, TensorData};
+use dress_core::parameters::{self, Layout, ParameterMapper};
+use dress_core::{
+    Axis, AxisSlots, Basis, Calibration, CausalLm, CouplingMap, Normalization, Progress, Role, Site,
+};
+use faer::Mat;
+
+/// One channel in so many keeps its own direction.
+const KEPT_APART: usize = 12;
+
+/// Turns the residual stream as [`rotate_to_principal_components`] does, and leaves the head the embedding.
+///
+/// A head that is the embedding has no weights of its own for the last norm's gains `g` to go into: in turned
+/// coordinates they would have to be the matrix `Q^T diag(g) Q`, of which a norm has the diagonal alone. What is
+/// left out of it vanishes where the gains are all alike, so the channels where `(g_i - median)^2` times the
+/// energy is greatest, one in twelve, are left out of the rotation, and the others are turned among
+/// themselves. The logits move by what remains; a model with a head of its own is rotated exactly.
+///
+/// # Errors
+/// Those of [`rotate_to_principal_components`], and [`Error::NotRotatable`] for a tied head behind layer norms.
+pub fn rotate_tied<M: CausalLm>(
+    model: M,
+    calibration: &Calibration,
+    progress: &dyn Progress,
+) -> Result<Rotated<M>, Error> {
+    let map = model.coupling();
+    let residual = map.axis(Axis::Residual)?;
+    if !is_tied(residual) {
+        return rotate_to_principal_components(model, calibration, progress);
+    }
+    if residual.normalization != Some(Normalization::RootMeanSquare) {
+        let reason = "its head is its embedding, and its layer norms would have to take the mean out of both";
+        return Err(Error::NotRotatable { reason: reason.into() });
+    }
+    calibration.require(&model, "pca-tied")?;
+    let last = gains(&model, residual).remove(&Site::HeadInput);
+    let last = last.map(|gain| gain.into_data().iter::<f64>().collect()).unwrap_or(vec![1.0; residual.len]);
+    let folded = fold_gains(model)?;
+    let moments = Moments::collect(&folded, residual, calibration, progress);
+    let apart = most_unlike(&last, &moments);
+    let (basis, energy) = partial_components(&moments, &apart, residual.len)?;
+    let turned = parameters::map(folded, &mut Rotate::new(residual, &basis));
+    let diagonal =
+        (0..residual.len).map(|j| (0..residual.len).map(|i| basis[(i, j)].powi(2) * last[i]).sum());
+    let mut gain = LastGain { slots: residual, gain: diagonal.map(|g: f64| g as f32).collect() };
+    Ok(Rotated { model: parameters::map(turned, &mut gain), energy })
+}
+
+/// The basis in which the width of a model is best sliced: principal components wherever they can be had at no cost in
+/// parameters.
+pub fn best_basis(map: &CouplingMap) -> Basis {
+    match map.axis(Axis::Residual) {
+        Ok(axis) => match (axis.normalization, is_tied(axis)) {
+            (Some(Normalization::RootMeanSquare), true) => Basis::PcaTied,
+            (Some(Normalization::RootMeanSquare | Normalization::Layer), false) => Basis::Pca,
+            _ => Basis::Identity,
+        },
+        Err(_) => Basis::Identity,
+    }
+}
+
+fn is_tied(residual: &AxisSlots) -> bool {
+    residual.slots.iter().any(|slot| slot.tied)
+}
+
+/// The channels, ascending, whose gains differ most from the others', weighed by their energy.
+fn most_unlike(gains: &[f64], moments: &[f64]) -> Vec<usize> {
+    let width = gains.len();
+    let mut sorted = gains.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let median = sorted[width / 2];
+    let unlike = |i: usize| (gains[i] - median).powi(2) * moments[i * width + i];
+    let mut channels: Vec<usize> = (0..width).collect();
+    channels.sort_by(|&a, &b| unlike(b).total_cmp(&unlike(a)));
+    channels.truncate(width / KEPT_APART);
+    channels.sort_unstable();
+    channels
+}
+
+/// An orthogonal basis that holds the directions `apart` as they are and the principal components of the other
+/// channels, by falling share of the energy.
+fn partial_components(moments: &[f64], apart: &[usize], width: usize) -> Result<(Mat<f64>, Vec<f64>), Error> {
+    let turned: Vec<usize> = (0..width).filter(|channel| apart.binary_search(channel).is_err()).collect();
+    let among = turned.iter().flat_map(|i| turned.iter().map(move |j| moments[i * width + j]));
+    let (components, shares) = principal_components(&among.collect::<Vec<_>>(), turned.len())?;
+    let trace = (0..width).map(|i| moments[i * width + i]).sum::<f64>().max(f64::MIN_POSITIVE);
+    let of_turned = turned.iter().map(|i| moments[i * width + i]).sum::<f64>() / trace;
+    let mut columns: Vec<(f64, Vec<(usize, f64)>)> = Vec::with_capacity(width);
+    columns.extend(apart.iter().map(|&i| (moments[i * width + i] / trace, vec![(i, 1.0)])));
+    columns.extend(shares.iter().enumerate().map(|(j, share)| {
+        let column = turned.iter().enumerate().map(|(row, &channel)| (channel, components[(row, j)]));
+        (share * of_turned, column.collect())
+    }));
+    columns.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut basis = Mat::zeros(width, width);
+    for (j, (_, column)) in columns.iter().enumerate() {
+        column.iter().for_each(|&(i, value)| basis[(i, j)] = value);
+    }
+    Ok((basis, columns.into_iter().map(|(energy, _)| energy).collect()))
+}
+
+/// Sets the gains of the norm before the head.
+struct LastGain<'a> {
+    slots: &'a AxisSlots,
+    gain: Vec<f32>,
+}
+
+impl ParameterMapper for LastGain<'_> {
+    fn map<const D: usize>(&mut self, name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
+        let is_last = |slot: &&dress_core::Slot| {
+            slot.parameter == name && slot.role == Role::Scales && slot.site == Some(Site::HeadInput)
+        };
+        if self.slots.slots.iter().find(is_last).is_none() {
+            return value;
+        }
+        let data = TensorData::new(self.gain.clone(), value.dims());
+        Tensor::<D>::from_data(data, (&value.device(), DType::F32)).cast(value.dtype())
+    }
+}
