@@ -54,6 +54,21 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A name that is no cell of a comparison.
+    #[error("`{name}` is no cell; write dense, or a preset and a ratio as flap@0.2")]
+    CellName {
+        /// The name as given.
+        name: String,
+    },
+    /// Cells that did not come to an end.
+    #[error("{} of the cells failed: {}; the others are in {path}, and running the same command again tries these anew",
+        .cells.len(), .cells.join(", "), path = .path.display())]
+    CellsFailed {
+        /// The cells.
+        cells: Vec<String>,
+        /// Where the others are.
+        path: PathBuf,
+    },
     /// A criterion that looks at data, without data.
     #[error(
         "criterion `{criterion}` looks at data: give a corpus with --calibration, or choose magnitude-l1, magnitude-l2 or random"

@@ -1,6 +1,7 @@
 //! The `dress` command, as a library: what it shares with the examples.
 
 pub mod commands;
+pub mod comparison;
 mod error;
 mod located;
 mod output;

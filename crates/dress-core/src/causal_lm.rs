@@ -69,6 +69,13 @@ pub trait CausalLm: Module {
         self
     }
 
+    /// The model with biases of zero on its projections, where its family's configuration can say that it has
+    /// them and they are not there yet; the logits stay.
+    #[must_use]
+    fn biased(self) -> Self {
+        self
+    }
+
     /// Checks, before any work is done, that what `selection` would leave can be written as a
     /// checkpoint that `target` loads.
     ///

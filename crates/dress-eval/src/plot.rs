@@ -25,35 +25,71 @@ pub struct Panel {
     pub series: Vec<Series>,
 }
 
-const COLORS: [RGBColor; 5] = [
+const COLORS: [RGBColor; 10] = [
     RGBColor(37, 99, 235),
     RGBColor(220, 38, 38),
     RGBColor(5, 150, 105),
     RGBColor(217, 119, 6),
     RGBColor(124, 58, 237),
+    RGBColor(219, 39, 119),
+    RGBColor(8, 145, 178),
+    RGBColor(101, 163, 13),
+    RGBColor(120, 53, 15),
+    RGBColor(75, 85, 99),
 ];
 const WIDTH: u32 = 860;
 const HEIGHT: u32 = 280;
+const TALL: u32 = 400;
 
 /// An SVG of the panels, one below the other.
 ///
 /// # Errors
 /// [`Error::NothingToPlot`] where a panel has no finite point, and [`Error::Plot`].
 pub fn svg(panels: &[Panel]) -> Result<String, Error> {
+    drawn(panels, HEIGHT, None)
+}
+
+/// As [`svg`] with y on a logarithmic scale; points whose y is not above zero are left out.
+///
+/// # Errors
+/// As [`svg`].
+pub fn log_svg(panels: &[Panel]) -> Result<String, Error> {
+    let logarithmic = |series: &Series| {
+        let points = series.points.iter().filter(|(_, y)| *y > 0.0).map(|(x, y)| (*x, y.log10()));
+        Series { name: series.name.clone(), points: points.collect() }
+    };
+    let logarithmic =
+        |panel: &Panel| Panel { series: panel.series.iter().map(logarithmic).collect(), ..panel.clone() };
+    let panels: Vec<Panel> = panels.iter().map(logarithmic).collect();
+    let power = |y: &f64| match 10f64.powf(*y) {
+        small if small < 100.0 => format!("{small:.1}"),
+        large => format!("{large:.0}"),
+    };
+    drawn(&panels, TALL, Some(&power))
+}
+
+/// What stands beside a height, where it is not the number.
+type YLabel<'a> = Option<&'a dyn Fn(&f64) -> String>;
+
+fn drawn(panels: &[Panel], height: u32, y_label: YLabel<'_>) -> Result<String, Error> {
     let mut text = String::new();
     {
-        let size = (WIDTH, HEIGHT * panels.len() as u32);
+        let size = (WIDTH, height * panels.len() as u32);
         let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
         root.fill(&WHITE).map_err(failed)?;
         for (panel, area) in panels.iter().zip(root.split_evenly((panels.len(), 1))) {
-            draw(panel, &area)?;
+            draw(panel, &area, y_label)?;
         }
         root.present().map_err(failed)?;
     }
     Ok(text)
 }
 
-fn draw(panel: &Panel, area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>) -> Result<(), Error> {
+fn draw(
+    panel: &Panel,
+    area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
+    y_label: YLabel<'_>,
+) -> Result<(), Error> {
     let points = panel.series.iter().flat_map(|series| &series.points).copied();
     let finite = points.filter(|(x, y)| x.is_finite() && y.is_finite());
     let range = finite.fold(None, |range: Option<[f64; 4]>, (x, y)| {
@@ -73,6 +109,9 @@ fn draw(panel: &Panel, area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift
         .map_err(failed)?;
     let mesh = &mut chart.configure_mesh();
     mesh.light_line_style(TRANSPARENT).x_desc(&panel.x_label).y_desc(&panel.y_label);
+    if let Some(label) = &y_label {
+        mesh.y_label_formatter(label);
+    }
     mesh.draw().map_err(failed)?;
     for (series, color) in panel.series.iter().zip(COLORS.iter().cycle()) {
         let line = LineSeries::new(series.points.iter().copied(), color.stroke_width(2));
@@ -85,6 +124,7 @@ fn draw(panel: &Panel, area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift
     }
     if panel.series.len() > 1 {
         let mut legend = chart.configure_series_labels();
+        legend.position(SeriesLabelPosition::UpperRight);
         legend.border_style(BLACK.mix(0.2)).background_style(WHITE.mix(0.8)).draw().map_err(failed)?;
     }
     Ok(())

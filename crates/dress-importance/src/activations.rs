@@ -56,6 +56,8 @@ pub(crate) enum InputMetric {
     Ifv,
     /// FLAP: `var(x_j) * sum_i W_ij^2`.
     Wifv,
+    /// The square of that, channel by channel.
+    WifvSquared,
     /// FLAP: `mean_i |W_ij| * sqrt(mean x_j^2)`.
     Wifn,
 }
@@ -76,7 +78,9 @@ impl SlotScore for InputScore<'_> {
         let site = slot.site.filter(|_| slot.role == Role::Reads)?;
         let numbers = match self.metric {
             InputMetric::Wanda => self.statistics.squares(site)?.into_iter().map(f64::sqrt).collect(),
-            InputMetric::Ifv | InputMetric::Wifv => self.statistics.variances(site)?,
+            InputMetric::Ifv | InputMetric::Wifv | InputMetric::WifvSquared => {
+                self.statistics.variances(site)?
+            }
             InputMetric::Wifn => {
                 let tokens = self.statistics.tokens(site);
                 self.statistics.squares(site)?.into_iter().map(|square| (square / tokens).sqrt()).collect()
@@ -88,7 +92,7 @@ impl SlotScore for InputScore<'_> {
         let weight = match self.metric {
             InputMetric::Wanda => channels(Tensor::abs),
             InputMetric::Ifv => Tensor::ones([numbers.len(), 1], (&device, DType::F32)),
-            InputMetric::Wifv => channels(|weights| weights.clone() * weights),
+            InputMetric::Wifv | InputMetric::WifvSquared => channels(|weights| weights.clone() * weights),
             InputMetric::Wifn => {
                 channels(Tensor::abs) / (shape.num_elements() / shape.dims::<D>()[dim]) as f64
             }
@@ -96,6 +100,10 @@ impl SlotScore for InputScore<'_> {
         let numbers: Vec<f32> = numbers.into_iter().map(|number| number as f32).collect();
         let shape = [numbers.len(), 1];
         let numbers = Tensor::from_data(TensorData::new(numbers, shape), (&device, DType::F32));
-        Some(parameters::groups(weight * numbers, 0, slot.block).sum_dim(1))
+        let mut worth = weight * numbers;
+        if self.metric == InputMetric::WifvSquared {
+            worth = worth.clone() * worth;
+        }
+        Some(parameters::groups(worth, 0, slot.block).sum_dim(1))
     }
 }

@@ -44,6 +44,11 @@ impl Criteria {
         &self.name
     }
 
+    /// Whether the scores of all widths are in one unit.
+    pub fn is_comparable(&self) -> bool {
+        self.width.is_comparable()
+    }
+
     /// Whether any of them looks at calibration data.
     pub fn needs_calibration(&self) -> bool {
         self.used.iter().any(|criterion| criterion.needs_calibration())

@@ -2,7 +2,9 @@
 
 use crate::activations::{InputMetric, InputScore, activation_norms};
 use crate::depth::{block_influence, sleb};
+use crate::fluctuation::standardized;
 use crate::gradients::{fisher, taylor};
+use crate::minitron::minitron;
 use crate::per_structure::{SlotScore, over_parts, over_slots};
 use crate::random::random;
 use crate::weights::Magnitude;
@@ -28,6 +30,10 @@ pub enum Criterion {
     FlapWifv,
     /// FLAP's weighted norm.
     FlapWifn,
+    /// FLAP's weighted fluctuation, standardized within each axis so that axes compare.
+    Flap,
+    /// Minitron's activations, their mean over each sequence.
+    Minitron,
     /// Weights times gradients.
     Taylor(Taylor),
     /// The empirical Fisher information.
@@ -45,7 +51,7 @@ const fn taylor_form(vector: bool, aggregate: Aggregate) -> Criterion {
 }
 
 /// The name of each on the command line, in plans and in results.
-const NAMES: [(&str, Criterion); 19] = [
+const NAMES: [(&str, Criterion); 21] = [
     ("magnitude-l1", Criterion::MagnitudeL1),
     ("magnitude-l2", Criterion::MagnitudeL2),
     ("activation-norm", Criterion::ActivationNorm),
@@ -53,6 +59,8 @@ const NAMES: [(&str, Criterion); 19] = [
     ("flap-ifv", Criterion::FlapIfv),
     ("flap-wifv", Criterion::FlapWifv),
     ("flap-wifn", Criterion::FlapWifn),
+    ("flap", Criterion::Flap),
+    ("minitron", Criterion::Minitron),
     ("taylor", taylor_form(false, Aggregate::Sum)),
     ("taylor-max", taylor_form(false, Aggregate::Max)),
     ("taylor-prod", taylor_form(false, Aggregate::Prod)),
@@ -91,6 +99,11 @@ impl Criterion {
     /// Whether it looks at calibration data.
     pub fn needs_calibration(self) -> bool {
         !matches!(self, Criterion::MagnitudeL1 | Criterion::MagnitudeL2 | Criterion::Random)
+    }
+
+    /// Whether its scores of different axes are in one unit, so that they can be ranked together as they are.
+    pub fn is_comparable(self) -> bool {
+        self == Criterion::Flap
     }
 
     /// Whether it scores channels, neurons and heads.
@@ -132,6 +145,13 @@ impl Criterion {
             Criterion::FlapIfv => InputMetric::Ifv,
             Criterion::FlapWifv => InputMetric::Wifv,
             Criterion::FlapWifn => InputMetric::Wifn,
+            Criterion::Flap => {
+                let sums_of =
+                    |metric| weights.over_slots(axes, &mut InputScore { metric, statistics }, |sum| sum);
+                let (sums, squares) = (sums_of(InputMetric::Wifv)?, sums_of(InputMetric::WifvSquared)?);
+                return standardized(&weights.coupling(), &sums, &squares);
+            }
+            Criterion::Minitron => return minitron(statistics, &weights.coupling(), axes),
             Criterion::BlockInfluence => return block_influence(statistics, weights.num_blocks()),
             _ => return activation_norms(statistics, &weights.coupling(), axes),
         };
@@ -277,6 +297,12 @@ pub fn score_by_parts<P: Parts>(
 impl fmt::Display for Criterion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+impl serde::Serialize for Criterion {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::ActivationStatistics;
 use dress_core::burn::tensor::Tensor;
-use dress_core::{Axis, Calibration, CausalLm, Error, Forward, NoTap, Progress, Scores, Site};
+use dress_core::{Axis, Calibration, CausalLm, Error, Forward, NoTap, Progress, Scores};
 
 /// `1 - mean cos(x, block(x))` (ShortGPT, arXiv 2403.03853).
 pub(crate) fn block_influence(statistics: &ActivationStatistics, blocks: usize) -> Result<Scores, Error> {
@@ -22,23 +22,18 @@ pub(crate) fn sleb<M: CausalLm>(
 ) -> Result<Scores, Error> {
     let blocks = model.num_blocks();
     let most = most.clamp(1, blocks.saturating_sub(1).max(1));
-    let mut gone = vec![false; blocks];
+    let mut left: Vec<usize> = (0..blocks).collect();
     let mut scores = vec![most as f64; blocks];
-    progress.start("sleb", (0..most).map(|round| (blocks - round) as u64).sum());
+    progress.start("sleb", most as u64 * calibration.blocks.len() as u64);
     for round in 0..most {
-        let mut best: Option<(usize, f64)> = None;
-        for candidate in (0..blocks).filter(|&block| !gone[block]) {
-            let mut without = gone.clone();
-            without[candidate] = true;
-            let loss = loss_without(model, calibration, &without);
-            if best.is_none_or(|(_, least)| loss < least) {
-                best = Some((candidate, loss));
-            }
-            progress.advance(1, &format!("round {} of {most}, loss {loss:.3}", round + 1));
+        let mut losses = vec![0.0; left.len()];
+        for block in &calibration.blocks {
+            add_losses_without_each(model, &left, block, &mut losses);
+            progress.advance(1, &format!("round {} of {most}", round + 1));
         }
-        let Some((block, _)) = best else { break };
-        gone[block] = true;
-        scores[block] = round as f64;
+        let least = (0..left.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b]));
+        let Some(place) = least else { break };
+        scores[left.remove(place)] = round as f64;
     }
     progress.finish();
     let mut of_depth = Scores::new();
@@ -46,19 +41,17 @@ pub(crate) fn sleb<M: CausalLm>(
     Ok(of_depth)
 }
 
-/// The mean loss of the model without the blocks that are `gone`.
-fn loss_without<M: CausalLm>(model: &M, calibration: &Calibration, gone: &[bool]) -> f64 {
-    let mut sum = 0.0;
-    for block in &calibration.blocks {
-        let ids = Calibration::tensor(std::slice::from_ref(block), &model.device());
-        let mut tap = NoTap;
-        let mut pass = Forward::new(&mut tap);
-        let embedded = model.embed(ids.clone(), &mut pass);
-        let mut hidden: Tensor<3> = pass.pass(Site::Embedding, embedded);
-        for layer in (0..gone.len()).filter(|&layer| !gone[layer]) {
-            hidden = model.block(layer, hidden, &mut pass);
-        }
-        sum += f64::from(model.loss_of_hidden(hidden, ids, &mut pass).into_scalar::<f32>());
+/// Adds to `losses` the loss on one calibration block of the model of the blocks `left`, without each of them. What
+/// comes before the block left out is computed once.
+fn add_losses_without_each<M: CausalLm>(model: &M, left: &[usize], block: &[u32], losses: &mut [f64]) {
+    let ids = Calibration::tensor(&[block.to_vec()], &model.device());
+    let mut tap = NoTap;
+    let mut pass = Forward::new(&mut tap);
+    let mut before: Tensor<3> = model.embed(ids.clone(), &mut pass);
+    for (place, loss) in losses.iter_mut().enumerate() {
+        let after = left[place + 1..].iter();
+        let hidden = after.fold(before.clone(), |hidden, &layer| model.block(layer, hidden, &mut pass));
+        *loss += f64::from(model.loss_of_hidden(hidden, ids.clone(), &mut pass).into_scalar::<f32>());
+        before = model.block(left[place], before, &mut pass);
     }
-    sum / calibration.blocks.len() as f64
 }

@@ -10,6 +10,8 @@
 //! | `flap-ifv` | variance of its activations | width | FLAP, arXiv 2312.11983 |
 //! | `flap-wifv` | that times the squared norm of the weights it meets | width | FLAP |
 //! | `flap-wifn` | the mean absolute weight it meets times its activations' norm | width | FLAP |
+//! | `flap` | `flap-wifv`, less the mean over the axis's channels and over their deviation: one ranking for all axes | width | FLAP |
+//! | `minitron` | norm over blocks of the mean activation over tokens; of channels behind the norms | width | Minitron |
 //! | `taylor` | `abs(weight * gradient)` of each of its weights, summed | width | LLM-Pruner, arXiv 2305.11627 |
 //! | `taylor-vector` | the same, summed before the absolute value along each row or column | width | LLM-Pruner |
 //! | `fisher` | square of its summed weight * gradient, mean over blocks | width | Molchanov et al. 2019, arXiv 1906.10771 |
@@ -25,7 +27,9 @@ mod criteria;
 mod criterion;
 mod depth;
 mod error;
+mod fluctuation;
 mod gradients;
+mod minitron;
 mod per_structure;
 mod random;
 mod statistics;

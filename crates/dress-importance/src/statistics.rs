@@ -19,6 +19,8 @@ struct Channels {
     tokens: f64,
     means: Vec<f64>,
     squares: Vec<f64>,
+    /// Of each sequence the mean absolute value, squared and summed.
+    mean_sizes: Vec<f64>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,13 +69,18 @@ impl ActivationStatistics {
 
     /// The sums of squares of one site's channels.
     pub fn squares(&self, site: Site) -> Option<Vec<f64>> {
-        let Channels { tokens, means, squares } = self.sites.get(&site)?;
+        let Channels { tokens, means, squares, .. } = self.sites.get(&site)?;
         Some(squares.iter().zip(means).map(|(square, mean)| square + tokens * mean * mean).collect())
     }
 
     /// The means of one site's channels.
     pub fn means(&self, site: Site) -> Option<&[f64]> {
         self.sites.get(&site).map(|channels| channels.means.as_slice())
+    }
+
+    /// Of one site's channels, the L2 norm over the sequences of the mean absolute value in each.
+    pub fn mean_sizes(&self, site: Site) -> Option<Vec<f64>> {
+        Some(self.sites.get(&site)?.mean_sizes.iter().map(|square| square.sqrt()).collect())
     }
 
     /// The sample variances of one site's channels.
@@ -115,7 +122,10 @@ impl Channels {
 impl Tap for ActivationStatistics {
     fn pass(&mut self, site: Site, value: Tensor<3>) -> Tensor<3> {
         let [batch, seq, width] = value.dims();
-        let wide = value.clone().without_autodiff().cast(DType::F32).reshape([batch * seq, width]);
+        let sequences = value.clone().without_autodiff().cast(DType::F32);
+        let sizes = sequences.clone().abs().mean_dim(1);
+        let sizes = (sizes.clone() * sizes).sum_dim(0).into_data();
+        let wide = sequences.reshape([batch * seq, width]);
         let means = wide.clone().mean_dim(0);
         let apart = wide - means.clone();
         let squares = (apart.clone() * apart).sum_dim(0).into_data();
@@ -123,7 +133,9 @@ impl Tap for ActivationStatistics {
             tokens: 0.0,
             means: vec![0.0; width],
             squares: vec![0.0; width],
+            mean_sizes: vec![0.0; width],
         });
+        channels.mean_sizes.iter_mut().zip(sizes.iter::<f64>()).for_each(|(sum, size)| *sum += size);
         channels.merge((batch * seq) as f64, means.into_data().iter::<f64>(), squares.iter::<f64>());
         value
     }

@@ -128,6 +128,13 @@ impl CausalLm for AnyModel {
             AnyModel::Phi(model) => AnyModel::Phi(model.untied()),
         }
     }
+    fn biased(self) -> Self {
+        match self {
+            AnyModel::Llama(model) => AnyModel::Llama(model.biased()),
+            AnyModel::Opt(model) => AnyModel::Opt(model.biased()),
+            AnyModel::Phi(model) => AnyModel::Phi(model.biased()),
+        }
+    }
     fn is_in_part(&self, parameter: &str, part: Part) -> bool {
         each!(self, model => model.is_in_part(parameter, part))
     }

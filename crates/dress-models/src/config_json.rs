@@ -32,6 +32,18 @@ impl ConfigJson {
         Self(raw)
     }
 
+    /// The value of one key.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+
+    /// The same without one key.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        self.0.remove(key);
+        self
+    }
+
     /// The file's text, with the element type of the weights beside it.
     pub fn to_text(&self, torch_dtype: &str) -> String {
         let mut raw = self.0.clone();

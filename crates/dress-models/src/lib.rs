@@ -21,6 +21,7 @@ pub mod generation;
 pub mod gguf;
 #[cfg(feature = "hub")]
 pub mod hub;
+mod layer_widths;
 pub mod llama;
 pub mod opt;
 mod parts;
@@ -30,4 +31,5 @@ mod shape;
 pub use any_model::AnyModel;
 pub use checkpoint::{FloatType, LoadConfig, SaveConfig, SaveReport};
 pub use error::Error;
+pub use layer_widths::LayerWidths;
 pub use parts::CheckpointParts;

@@ -1,30 +1,6 @@
 //! Shapes that a `config.json` can say.
 
-use dress_core::{Axis, AxisKind, AxisSlots, CausalLm, Error, MultipleOf, Selection, StockTarget};
-
-/// The number of structures every block keeps of one kind of axis, if any loses some.
-///
-/// # Errors
-/// [`Error::Shape`] where blocks differ: `config.json` has one number for all.
-pub(crate) fn uniform_kept<M: CausalLm>(
-    model: &M,
-    selection: &Selection,
-    kind: AxisKind,
-) -> Result<Option<usize>, Error> {
-    let axis = |layer| if kind == AxisKind::Ffn { Axis::Ffn { layer } } else { Axis::Heads { layer } };
-    let kept = |layer| selection.get(axis(layer)).map(|s| s.kept_len());
-    let first = kept(0);
-    match (1..model.num_blocks()).find(|&layer| kept(layer) != first) {
-        None => Ok(first),
-        Some(layer) => Err(Error::Shape {
-            architecture: model.architecture().into(),
-            reason: format!(
-                "block {layer} keeps another number of {kind} than block 0, and config.json has one \
-                 number for all; remove the same number in every block"
-            ),
-        }),
-    }
-}
+use dress_core::{Axis, AxisSlots, Error, MultipleOf, Selection, StockTarget};
 
 /// The axis of whole blocks. It has no slots: what goes is not a part of a parameter.
 pub(crate) fn depth(blocks: usize) -> AxisSlots {

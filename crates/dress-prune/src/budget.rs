@@ -1,10 +1,10 @@
 //! How much of each axis has to go for the whole to fit a budget.
 
+use crate::costs::{Costs, Gone};
 use crate::{AxisTarget, Error};
-use dress_core::parameters::{self, ParameterInfo};
-use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, Ratio, Role, Selection, StockTarget};
+use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, Ratio, Selection, StockTarget};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// How far from the budget a plan may end.
 pub const TOLERANCE: f64 = 0.005;
@@ -26,7 +26,7 @@ pub enum Measure {
 }
 
 /// What a plan should leave.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Budget {
     /// What is counted.
     pub measure: Measure,
@@ -37,7 +37,7 @@ pub struct Budget {
 impl Budget {
     /// A share of what `model` has now.
     pub fn share<M: CausalLm>(model: &M, measure: Measure, share: f64) -> Self {
-        Self { measure, left: share * Costs::new(model, measure).left(&BTreeMap::new()) }
+        Self { measure, left: share * Costs::new(model, measure).left(&Gone::new()) }
     }
 
     /// How much of the model's axes of these kinds has to go, every kind by about the same share and every block by
@@ -54,7 +54,22 @@ impl Budget {
         stock: StockTarget,
         tile: usize,
     ) -> Result<Fit, Error> {
-        let search = Search::new(model, kinds, stock, tile, self)?;
+        self.targets_sparing(model, kinds, stock, tile, &[])
+    }
+
+    /// As [`Budget::targets`], where the blocks `spared` keep their neurons and heads.
+    ///
+    /// # Errors
+    /// Those of [`Budget::targets`].
+    pub fn targets_sparing<M: CausalLm>(
+        self,
+        model: &M,
+        kinds: &[AxisKind],
+        stock: StockTarget,
+        tile: usize,
+        spared: &[usize],
+    ) -> Result<Fit, Error> {
+        let search = Search::new(model, kinds, Shape { stock, tile, spared }, self)?;
         let mut best: Option<(f64, Vec<usize>)> = None;
         let mut seen = BTreeSet::new();
         for step in 1..STEPS {
@@ -69,7 +84,7 @@ impl Budget {
                 }
             }
         }
-        let Some((_, kept)) = best else { return Err(self.out_of_reach(&search, None)) };
+        let Some((_, kept)) = best else { return Err(self.out_of_reach(model, None)) };
         let left = search.left(&kept);
         Ok(Fit { targets: search.targets(&kept)?, left, budget: self.left })
     }
@@ -89,11 +104,12 @@ impl Budget {
         if fit.off() <= TOLERANCE {
             return Ok(fit);
         }
-        Err(self.out_of_reach(&Search::new(model, kinds, stock, tile, self)?, Some(fit.left)))
+        Err(self.out_of_reach(model, Some(fit.left)))
     }
 
-    fn out_of_reach<M: CausalLm>(self, search: &Search<'_, M>, nearest: Option<f64>) -> Error {
-        let whole = search.whole;
+    /// The error where `nearest` is the nearest that can be left.
+    pub(crate) fn out_of_reach<M: CausalLm>(self, model: &M, nearest: Option<f64>) -> Error {
+        let whole = Costs::new(model, self.measure).left(&Gone::new());
         Error::BudgetOutOfReach { share: self.left / whole, nearest: nearest.map(|left| left / whole) }
     }
 }
@@ -116,110 +132,58 @@ impl Fit {
     }
 }
 
-/// What of a model counts.
-struct Costs {
-    parameters: Vec<Counted>,
-    /// How many blocks there are.
-    blocks: usize,
-}
-
-/// One parameter: what an element counts, and its dimensions.
-struct Counted {
-    element: f64,
-    in_block: bool,
-    dims: Vec<Dim>,
-}
-
-/// A dimension, and the kind of axis it lies on with the indices a structure of it owns.
-struct Dim {
-    len: usize,
-    on: Option<(AxisKind, usize)>,
-}
-
-impl Costs {
-    fn new<M: CausalLm>(model: &M, measure: Measure) -> Self {
-        let map = model.coupling();
-        let mut places: BTreeMap<(&str, usize), (AxisKind, usize)> = BTreeMap::new();
-        let mut looked_up = BTreeSet::new();
-        for (axis, slots) in map.iter() {
-            for slot in &slots.slots {
-                places.insert((&slot.parameter, slot.dim), (axis.kind(), slot.block));
-                if slot.role == Role::Writes && slot.dim == 1 && !slot.tied {
-                    looked_up.insert(slot.parameter.as_str());
-                }
-            }
-        }
-        let element = |info: &ParameterInfo| match measure {
-            Measure::Parameters => 1.0,
-            Measure::Bytes => info.dtype.size() as f64,
-            Measure::Macs if info.shape.len() < 2 || looked_up.contains(info.name.as_str()) => 0.0,
-            Measure::Macs => 1.0,
-        };
-        let counted = |info: ParameterInfo| Counted {
-            element: element(&info),
-            in_block: parameters::block_of(&info.name).is_some(),
-            dims: (info.shape.iter().enumerate())
-                .map(|(dim, &len)| Dim { len, on: places.get(&(info.name.as_str(), dim)).copied() })
-                .collect(),
-        };
-        let parameters = parameters::list(model).into_iter().map(counted).collect();
-        Self { parameters, blocks: model.num_blocks() }
-    }
-
-    /// What is left where `removed` structures of every axis of a kind are gone.
-    fn left(&self, removed: &BTreeMap<AxisKind, usize>) -> f64 {
-        let gone = |kind| removed.get(&kind).copied().unwrap_or(0);
-        let blocks = (self.blocks - gone(AxisKind::Depth)) as f64 / self.blocks as f64;
-        let of = |parameter: &Counted| {
-            let lengths = parameter
-                .dims
-                .iter()
-                .map(|dim| dim.len - dim.on.map_or(0, |(kind, block)| gone(kind) * block));
-            let elements = lengths.product::<usize>() as f64 * parameter.element;
-            if parameter.in_block { elements * blocks } else { elements }
-        };
-        self.parameters.iter().map(of).sum()
-    }
-}
-
+/// Tries what leaves about the budget, every kind by about the same share.
 struct Search<'a, M> {
     model: &'a M,
     costs: Costs,
-    whole: f64,
     budget: Budget,
+    shape: Shape<'a>,
+    kinds: Vec<Kind>,
+}
+
+/// What shapes may be tried.
+#[derive(Clone, Copy)]
+struct Shape<'a> {
     stock: StockTarget,
     tile: usize,
-    /// Of every kind: its axes, how many structures each has, and of what the kept count is a multiple.
-    kinds: Vec<(AxisKind, Vec<Axis>, usize, usize)>,
+    /// Blocks that keep their neurons and heads.
+    spared: &'a [usize],
+}
+
+/// One kind of axis: its axes with their lengths, the greatest of them, and of what the kept count is a multiple.
+struct Kind {
+    kind: AxisKind,
+    axes: Vec<(Axis, usize)>,
+    len: usize,
+    step: usize,
 }
 
 impl<'a, M: CausalLm> Search<'a, M> {
-    fn new(
-        model: &'a M,
-        kinds: &[AxisKind],
-        stock: StockTarget,
-        tile: usize,
-        budget: Budget,
-    ) -> Result<Self, Error> {
+    fn new(model: &'a M, kinds: &[AxisKind], shape: Shape<'a>, budget: Budget) -> Result<Self, Error> {
         let map = model.coupling();
         let mut found = Vec::new();
         for &kind in kinds {
-            let axes = map.of_kind(kind)?;
-            let first = map.axis(axes[0])?;
-            let tile = if kind == AxisKind::Depth { 1 } else { tile };
-            let step = crate::select::least_common_multiple(first.multiple_of.of(stock), tile.max(1));
-            found.push((kind, axes, first.len, step));
+            let spared = |axis: Axis| axis.layer().is_some_and(|layer| shape.spared.contains(&layer));
+            let (mut axes, mut multiple) = (Vec::new(), 1);
+            for axis in map.of_kind(kind)?.into_iter().filter(|&axis| !spared(axis)) {
+                let slots = map.axis(axis)?;
+                multiple = slots.multiple_of.of(shape.stock);
+                axes.push((axis, slots.len));
+            }
+            let tile = if kind == AxisKind::Depth { 1 } else { shape.tile };
+            let step = crate::select::least_common_multiple(multiple, tile.max(1));
+            let Some(len) = axes.iter().map(|(_, len)| *len).max() else { continue };
+            found.push(Kind { kind, axes, len, step });
         }
         let costs = Costs::new(model, budget.measure);
-        let whole = costs.left(&BTreeMap::new());
-        Ok(Self { model, costs, whole, budget, stock, tile, kinds: found })
+        Ok(Self { model, costs, budget, shape, kinds: found })
     }
 
     /// The counts that `ratio` leaves of every kind, and what they become when one kind makes up for the rest.
     fn around(&self, ratio: Ratio) -> Vec<Vec<usize>> {
-        let base: Vec<usize> = self.kinds.iter().map(|(_, _, len, step)| ratio.kept(*len, *step)).collect();
+        let base: Vec<usize> = self.kinds.iter().map(|kind| ratio.kept(kind.len, kind.step)).collect();
         let mut all = vec![base.clone()];
-        for (index, (_, _, len, step)) in self.kinds.iter().enumerate() {
+        for (index, Kind { len, step, .. }) in self.kinds.iter().enumerate() {
             let with = |count: usize| {
                 let mut kept = base.clone();
                 kept[index] = count;
@@ -239,41 +203,40 @@ impl<'a, M: CausalLm> Search<'a, M> {
     }
 
     fn is_whole(&self, kept: &[usize]) -> bool {
-        self.kinds.iter().zip(kept).all(|((_, _, len, _), kept)| kept == len)
+        self.kinds.iter().zip(kept).all(|(kind, kept)| kind.len == *kept)
     }
 
-    /// A selection of that many structures, whichever.
-    fn selection(&self, kept: &[usize]) -> Result<Selection, Error> {
-        let mut selection = Selection::new();
-        for ((_, axes, len, _), &kept) in self.kinds.iter().zip(kept) {
-            for &axis in axes {
-                selection = selection.with(axis, AxisSelection::new(*len, (kept..*len).collect())?);
-            }
+    /// How many structures of each axis go, of which the longest of a kind keeps that many.
+    fn gone(&self, kept: &[usize]) -> Gone {
+        let mut gone = Gone::new();
+        for (kind, &kept) in self.kinds.iter().zip(kept).filter(|(kind, kept)| **kept < kind.len) {
+            let Ok(ratio) = Ratio::new(1.0 - kept as f64 / kind.len as f64) else { continue };
+            gone.extend(kind.axes.iter().map(|&(axis, len)| (axis, len - ratio.kept(len, kind.step))));
         }
-        Ok(selection)
+        gone
     }
 
     fn left(&self, kept: &[usize]) -> f64 {
-        let removed = self.kinds.iter().zip(kept).map(|((kind, _, len, _), kept)| (*kind, len - kept));
-        self.costs.left(&removed.collect())
+        self.costs.left(&self.gone(kept))
     }
 
     fn fits(&self, kept: &[usize]) -> Result<bool, Error> {
-        Ok(self.model.check_stock(&self.selection(kept)?, self.stock).is_ok())
+        let map = self.model.coupling();
+        let mut selection = Selection::new();
+        for (axis, gone) in self.gone(kept) {
+            let len = map.axis(axis)?.len;
+            selection = selection.with(axis, AxisSelection::new(len, (len - gone..len).collect())?);
+        }
+        Ok(self.model.check_stock(&selection, self.shape.stock).is_ok())
     }
 
     fn targets(&self, kept: &[usize]) -> Result<Vec<AxisTarget>, Error> {
-        let lengths: BTreeMap<AxisKind, usize> =
-            self.kinds.iter().map(|(kind, _, len, _)| (*kind, *len)).collect();
-        let targets = self.kinds.iter().zip(kept).filter(|((_, _, len, _), kept)| *kept < len);
+        let targets = self.kinds.iter().zip(kept).filter(|(kind, kept)| **kept < kind.len);
         targets
-            .map(|((kind, ..), &kept)| {
-                let ratio = Ratio::new(1.0 - kept as f64 / lengths[kind] as f64)?;
-                Ok(AxisTarget {
-                    kind: *kind,
-                    ratio,
-                    tile: if *kind == AxisKind::Depth { 1 } else { self.tile },
-                })
+            .map(|(kind, &kept)| {
+                let ratio = Ratio::new(1.0 - kept as f64 / kind.len as f64)?;
+                let tile = if kind.kind == AxisKind::Depth { 1 } else { self.shape.tile };
+                Ok(AxisTarget { kind: kind.kind, ratio, tile })
             })
             .collect()
     }

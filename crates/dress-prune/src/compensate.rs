@@ -1,6 +1,7 @@
 //! Making up for what is sliced without training.
 
 use crate::Error;
+use crate::bias::take_over_means;
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Tensor, TensorData};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
@@ -19,7 +20,8 @@ pub enum Compensation {
     /// Not at all.
     #[default]
     None,
-    /// Its bias takes over the mean of what went (FLAP, arXiv 2312.11983), in families that have biases.
+    /// Its bias takes over the mean of what went (FLAP, arXiv 2312.11983). A LLaMA without biases gets them, as its
+    /// `config.json` can say.
     Bias,
     /// Its weights, and its bias where it has one, are refitted to the calibration activations by ridge
     /// regression in closed form.
@@ -47,7 +49,7 @@ const DAMPING: f64 = 1e-3;
 /// shapes stay.
 ///
 /// # Errors
-/// Those of [`Selection::check`] and [`Calibration::require`], and [`Error::Solve`].
+/// Those of [`Selection::check`] and [`Calibration::require`], [`Error::Solve`] and [`Error::NoBias`].
 pub fn compensate<M: CausalLm>(
     model: M,
     selection: &Selection,
@@ -61,6 +63,9 @@ pub fn compensate<M: CausalLm>(
         return Ok((model, Vec::new()));
     }
     calibration.require(&model, "compensation")?;
+    if how == Compensation::Bias {
+        return take_over_means(model, selection, calibration, progress);
+    }
     let (mut model, mut report) = (model, Vec::new());
     let mut streams = embedded(&model, calibration);
     progress.start("compensation", model.num_blocks() as u64);
@@ -71,7 +76,7 @@ pub fn compensate<M: CausalLm>(
                 let Some(site) = slot.site else { continue };
                 let moments = Moments::collect(&model, layer, site, &streams);
                 let projection = Projection::read(&model, slot);
-                let (refitted, line) = projection.refit(chosen, slot, &moments, how)?;
+                let (refitted, line) = projection.refit(chosen, slot, &moments)?;
                 model = parameters::map(model, &mut Write { projection: &refitted, slot });
                 report.push(line);
             }
@@ -140,13 +145,13 @@ impl Tap for Moments {
 }
 
 /// A projection's weight, an input channel a row, and its bias.
-struct Projection {
-    weight: Mat<f64>,
-    bias: Option<Vec<f64>>,
+pub(crate) struct Projection {
+    pub weight: Mat<f64>,
+    pub bias: Option<Vec<f64>>,
 }
 
 impl Projection {
-    fn read<M: CausalLm>(model: &M, slot: &Slot) -> Self {
+    pub fn read<M: CausalLm>(model: &M, slot: &Slot) -> Self {
         let mut read = Read { slot, weight: Mat::zeros(0, 0), bias: None };
         parameters::visit(model, &mut read);
         Self { weight: read.weight, bias: read.bias }
@@ -157,7 +162,6 @@ impl Projection {
         chosen: &AxisSelection,
         slot: &Slot,
         moments: &Moments,
-        how: Compensation,
     ) -> Result<(Self, CompensatedProjection), Error> {
         let channels = |structures: &[usize]| -> Vec<usize> {
             structures.iter().flat_map(|&s| s * slot.block..(s + 1) * slot.block).collect()
@@ -175,26 +179,14 @@ impl Projection {
         let mean = (0..kept.len()).map(|i| kk[(i, i)]).sum::<f64>() / kept.len() as f64;
         let damping = (DAMPING * mean).max(f64::MIN_POSITIVE);
         // What the kept channels have to add to say what the others said: (K + damping)^-1 G W.
-        let added = match how {
-            Compensation::Ridge => {
-                let damped = Mat::from_fn(kept.len(), kept.len(), |i, j| {
-                    0.5 * (kk[(i, j)] + kk[(j, i)]) + if i == j { damping } else { 0.0 }
-                });
-                let parameter = &slot.parameter;
-                let solver = damped.llt(Side::Lower).map_err(|error| Error::Solve {
-                    parameter: parameter.clone(),
-                    reason: format!("{error:?}"),
-                })?;
-                solver.solve(&kg * &of_gone)
-            }
-            Compensation::Bias | Compensation::None => Mat::zeros(kept.len(), outputs),
-        };
-        let line = CompensatedProjection {
-            parameter: slot.parameter.clone(),
-            error_without: 0.0,
-            error_with: 0.0,
-            damping: if how == Compensation::Ridge { damping } else { 0.0 },
-        };
+        let damped = Mat::from_fn(kept.len(), kept.len(), |i, j| {
+            0.5 * (kk[(i, j)] + kk[(j, i)]) + if i == j { damping } else { 0.0 }
+        });
+        let parameter = slot.parameter.clone();
+        let solver = damped
+            .llt(Side::Lower)
+            .map_err(|error| Error::Solve { parameter: parameter.clone(), reason: format!("{error:?}") })?;
+        let added = solver.solve(&kg * &of_gone);
         // Energies: tr(G' g G), tr(A' K A) - 2 tr(A' k G), and of the whole output.
         let lost = inner(&of_gone, &(&gg * &of_gone));
         let made_up = inner(&added, &(&kk * &added)) - 2.0 * inner(&added, &(&kg * &of_gone));
@@ -204,7 +196,8 @@ impl Projection {
         let line = CompensatedProjection {
             error_without: (lost + bias_lost) / whole,
             error_with: (lost + made_up) / whole,
-            ..line
+            damping,
+            parameter,
         };
         let refitted = Mat::from_fn(self.weight.nrows(), outputs, |channel, output| {
             kept.binary_search(&channel).map_or(0.0, |i| of_kept[(i, output)] + added[(i, output)])
@@ -262,9 +255,10 @@ impl ParameterVisitor for Read<'_> {
     }
 }
 
-struct Write<'a> {
-    projection: &'a Projection,
-    slot: &'a Slot,
+/// Puts a projection back.
+pub(crate) struct Write<'a> {
+    pub projection: &'a Projection,
+    pub slot: &'a Slot,
 }
 
 impl ParameterMapper for Write<'_> {

@@ -86,6 +86,35 @@ pub enum Error {
         /// The nearest that can be.
         nearest: Option<f64>,
     },
+    /// Blocks of different widths for software that has one number for all.
+    #[error(
+        "the blocks of the result will differ in width, and --target {target} has one number for all of them; give --target dress for a checkpoint that these crates alone load, or share out evenly, without --per-layer"
+    )]
+    BlocksDiffer {
+        /// The target.
+        target: dress_core::StockTarget,
+    },
+    /// Whole blocks among what is ranked together.
+    #[error(
+        "whole blocks are not ranked together with what they are made of; give --axis depth in a run of its own, or leave out --per-layer"
+    )]
+    DepthPerLayer,
+    /// A projection that has no bias to take over what went.
+    #[error(
+        "{parameter}: this family has no bias there to take over the mean of what goes; use --compensate ridge"
+    )]
+    NoBias {
+        /// The parameter.
+        parameter: String,
+    },
+    /// A name that is no preset.
+    #[error("`{name}` is not a preset; use one of {known}")]
+    PresetName {
+        /// The name as given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
     /// Nothing is selected.
     #[error("every ratio is 0, so nothing would be removed; give at least one axis a ratio above 0")]
     NothingSelected,

@@ -5,24 +5,32 @@
 //! [`prune`] is the whole path: score, regularize, slice. None of them knows a model family: they
 //! see the coupling map's slots.
 
+mod allocation;
 mod basis;
+mod bias;
 mod budget;
 mod compensate;
+mod costs;
 mod error;
 mod mask;
+mod per_layer;
 mod pipeline;
+mod preset;
 mod reindex;
 mod select;
 mod slice;
 mod tied_basis;
 
+pub use allocation::Allocation;
 pub use basis::{Rotated, rotate_to_principal_components};
 pub use budget::{Budget, Fit, Measure, TOLERANCE};
 pub use compensate::{CompensatedProjection, Compensation, compensate};
 pub use dress_regularize::{centre, recentre};
 pub use error::Error;
 pub use mask::mask;
+pub use per_layer::PerLayer;
 pub use pipeline::{PruneConfig, PruneReport, Pruned, RegularizeConfig, axes, plan, plan_of_scores, prune};
+pub use preset::{Amount, Preset, PresetRun, PresetSettings};
 pub use reindex::{edits, permute};
 pub use select::{AxisTarget, select};
 pub use slice::{apply, slice};

@@ -1,8 +1,8 @@
 //! The whole path: score, regularize, slice.
 
 use crate::{
-    AxisTarget, CompensatedProjection, Compensation, Error, Rotated, centre, compensate, permute,
-    rotate_tied, rotate_to_principal_components, select, slice,
+    Allocation, AxisTarget, CompensatedProjection, Compensation, Error, Rotated, centre, compensate, permute,
+    rotate_tied, rotate_to_principal_components, slice,
 };
 use dress_core::burn::tensor::DType;
 use dress_core::{
@@ -29,6 +29,8 @@ pub struct PruneConfig {
     pub stock: StockTarget,
     /// Seed of whatever is drawn, recorded in the plan.
     pub seed: u64,
+    /// How what goes is shared out over the blocks.
+    pub allocation: Allocation,
 }
 
 impl PruneConfig {
@@ -41,6 +43,7 @@ impl PruneConfig {
             compensation: Compensation::None,
             stock: StockTarget::Any,
             seed: 42,
+            allocation: Allocation::Uniform,
         }
     }
 }
@@ -131,7 +134,7 @@ pub struct PruneReport {
 /// cut; the result is ordered as if it had been sliced directly.
 ///
 /// # Errors
-/// Those of the scorer, of [`select`], of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`]; [`Error::Setting`], [`Error::NothingSelected`]
+/// Those of the scorer, of [`select`](crate::select()), of [`Allocation::check`], of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`]; [`Error::Setting`], [`Error::NothingSelected`]
 /// and [`Error::NotFinite`].
 pub fn prune<M: CausalLm>(
     model: M,
@@ -141,6 +144,7 @@ pub fn prune<M: CausalLm>(
     progress: &dyn Progress,
 ) -> Result<Pruned<M>, Error> {
     calibration.check(&model)?;
+    config.allocation.check(config.stock)?;
     if let Some(settings) = &config.regularize {
         settings.check()?;
     }
@@ -161,6 +165,7 @@ pub fn prune<M: CausalLm>(
         }
         None => (dense, model, Vec::new()),
     };
+    let model = if config.compensation == Compensation::Bias { model.biased() } else { model };
     let (model, compensation) = compensate(model, &selection, calibration, config.compensation, progress)?;
     let model = slice(model, &selection)?;
     let slicing_error = calibration.blocks.first().map(|block| logits_moved(&before, &model, block));
@@ -214,7 +219,7 @@ pub(crate) fn centre_for<M: CausalLm>(model: M, selection: &Selection) -> M {
 /// Scores a model and selects from it.
 ///
 /// # Errors
-/// Those of the scorer and of [`select`].
+/// Those of the scorer, of [`Allocation::check`] and of [`plan_of_scores`].
 pub fn plan<M: CausalLm>(
     model: &M,
     scorer: &dyn Scorer<M>,
@@ -222,6 +227,7 @@ pub fn plan<M: CausalLm>(
     config: &PruneConfig,
     progress: &dyn Progress,
 ) -> Result<SlicePlan, Error> {
+    config.allocation.check(config.stock)?;
     let axes = axes(model, &config.targets)?;
     let scores = scorer.score(model, calibration, &axes, progress)?;
     let data = scorer.needs_calibration().then(|| calibration.provenance.clone());
@@ -244,7 +250,7 @@ pub fn axes<M: CausalLm>(model: &M, targets: &[AxisTarget]) -> Result<Vec<Axis>,
 /// Selects by scores that were computed before, of a model that need not have its weights.
 ///
 /// # Errors
-/// Those of [`select`], and [`Error::NothingSelected`].
+/// Those of [`select`](crate::select()), [`Error::BudgetOutOfReach`], [`Error::DepthPerLayer`] and [`Error::NothingSelected`].
 pub fn plan_of_scores<M: CausalLm>(
     model: &M,
     fingerprint: Fingerprint,
@@ -253,7 +259,11 @@ pub fn plan_of_scores<M: CausalLm>(
     scores: &Scores,
     config: &PruneConfig,
 ) -> Result<SlicePlan, Error> {
-    let selection = select(scores, &model.coupling(), &config.targets, config.stock)?;
+    let selection = if config.compensation == Compensation::Bias {
+        config.allocation.select(&model.clone().biased(), scores, &config.targets, config.stock)?
+    } else {
+        config.allocation.select(model, scores, &config.targets, config.stock)?
+    };
     if selection.is_empty() {
         return Err(Error::NothingSelected);
     }

@@ -31,14 +31,35 @@ pub fn select(
     targets: &[AxisTarget],
     stock: StockTarget,
 ) -> Result<Selection, Error> {
+    select_sparing(scores, map, targets, stock, &[])
+}
+
+/// As [`select`], where the blocks `spared` keep their neurons and heads.
+pub(crate) fn select_sparing(
+    scores: &Scores,
+    map: &CouplingMap,
+    targets: &[AxisTarget],
+    stock: StockTarget,
+    spared: &[usize],
+) -> Result<Selection, Error> {
+    let is_spared = |axis: Axis| axis.layer().is_some_and(|layer| spared.contains(&layer));
     let mut selection = Selection::new();
     for target in targets {
-        for axis in map.of_kind(target.kind)? {
+        for axis in map.of_kind(target.kind)?.into_iter().filter(|&axis| !is_spared(axis)) {
             let chosen = select_axis(scores, axis, map.axis(axis)?, target, stock)?;
             selection = selection.with(axis, chosen);
         }
     }
     Ok(selection)
+}
+
+/// The scores of an axis of `expected` structures.
+pub(crate) fn scores_of(scores: &Scores, axis: Axis, expected: usize) -> Result<&[f64], Error> {
+    let scores = scores.get(axis).ok_or_else(|| Error::NotScored { axis: axis.to_string() })?;
+    if scores.len() == expected {
+        return Ok(scores);
+    }
+    Err(Error::ScoreCount { axis: axis.to_string(), expected, found: scores.len() })
 }
 
 fn select_axis(
@@ -48,11 +69,7 @@ fn select_axis(
     target: &AxisTarget,
     stock: StockTarget,
 ) -> Result<AxisSelection, Error> {
-    let scores = scores.get(axis).ok_or_else(|| Error::NotScored { axis: axis.to_string() })?;
-    if scores.len() != slots.len {
-        let axis = axis.to_string();
-        return Err(Error::ScoreCount { axis, expected: slots.len, found: scores.len() });
-    }
+    let scores = scores_of(scores, axis, slots.len)?;
     let step = least_common_multiple(slots.multiple_of.of(stock), target.tile.max(1));
     let kept = target.ratio.kept(slots.len, step);
     if kept == slots.len && target.ratio.get() > 0.0 {

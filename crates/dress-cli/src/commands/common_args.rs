@@ -7,7 +7,7 @@ use dress_core::{AxisKind, Basis, Calibration, CausalLm, Ratio, StockTarget};
 use dress_data::{Corpus, CorpusFormat, SampleConfig, calibration_blocks};
 use dress_importance::{Criteria, Criterion};
 use dress_models::{AnyModel, FloatType, LoadConfig};
-use dress_prune::{AxisTarget, Budget, Measure};
+use dress_prune::{Allocation, AxisTarget, Budget, Compensation, Measure, PerLayer, TOLERANCE};
 use std::path::{Path, PathBuf};
 
 /// The options of every subcommand.
@@ -94,10 +94,14 @@ pub struct SelectArgs {
     #[arg(long, default_value_t = StockTarget::Any)]
     pub target: StockTarget,
     /// How structures are scored: magnitude-l1, magnitude-l2, activation-norm, wanda, flap-ifv, flap-wifv,
-    /// flap-wifn, taylor[-vector][-max|-prod|-last], fisher or random; for depth block-influence, sleb or random.
+    /// flap-wifn, flap, minitron, taylor[-vector][-max|-prod|-last], fisher or random; for depth block-influence, sleb or random.
     /// Both with a comma. By default activation-norm, and block-influence for depth.
     #[arg(long, value_delimiter = ',')]
     pub criterion: Vec<Criterion>,
+    /// Let blocks differ: what goes is ranked over all blocks, with a budget over all axes as well, by scores less
+    /// their mean and over their deviation. For --target dress alone.
+    #[arg(long)]
+    pub per_layer: bool,
 }
 
 impl SelectArgs {
@@ -107,23 +111,61 @@ impl SelectArgs {
         Criteria::new(&self.criterion, &self.axis, seed).with_depth_ratio(depth)
     }
 
-    /// The targets, one an axis, of the checkpoint at `model`; in the pca basis its head is its own.
+    /// The budget as given: what is counted, and the share that stays.
+    fn budget(&self) -> Option<(Measure, f64)> {
+        let measures = [Measure::Parameters, Measure::Macs, Measure::Bytes];
+        let shares = [self.params, self.flops, self.bytes];
+        measures.into_iter().zip(shares).find_map(|(measure, share)| Some((measure, share?)))
+    }
+
+    /// How what goes of the checkpoint at `model` is shared out over its blocks.
+    ///
+    /// # Errors
+    /// Those of [`Allocation::check`] and of reading the configuration.
+    pub fn allocation(&self, model: &Path, criteria: &Criteria) -> Result<Allocation, Error> {
+        if !self.per_layer {
+            return Ok(Allocation::Uniform);
+        }
+        let budget = match self.budget() {
+            Some((measure, share)) => Some(Budget::share(&crate::declared(model)?, measure, share)),
+            None => None,
+        };
+        let comparable = criteria.is_comparable();
+        let allocation = Allocation::PerLayer(PerLayer { budget, tolerance: TOLERANCE, comparable });
+        allocation.check(self.target)?;
+        Ok(allocation)
+    }
+
+    /// The targets, one an axis, of the checkpoint at `model`; in the pca basis its head is its own, and where biases
+    /// make up for what goes it has them.
     ///
     /// # Errors
     /// [`Error::AxesAndRatios`] and [`Error::AxisTwice`]; with a budget, those of [`Budget::targets_within`] and of
     /// reading the configuration.
-    pub fn targets(&self, model: &Path, basis: Basis) -> Result<Vec<AxisTarget>, Error> {
+    pub fn targets(
+        &self,
+        model: &Path,
+        basis: Basis,
+        compensation: Compensation,
+    ) -> Result<Vec<AxisTarget>, Error> {
         let (axes, ratios) = (self.axis.len(), self.ratio.len());
         let twice = (1..axes).find(|&index| self.axis[..index].contains(&self.axis[index]));
         if let Some(index) = twice {
             return Err(Error::AxisTwice { axis: self.axis[index].to_string() });
         }
-        let measures = [Measure::Parameters, Measure::Macs, Measure::Bytes];
-        let budget = measures.into_iter().zip([self.params, self.flops, self.bytes]);
-        if let Some((measure, share)) = budget.filter_map(|(m, share)| Some((m, share?))).next() {
+        if self.per_layer && self.axis.contains(&AxisKind::Depth) {
+            return Err(dress_prune::Error::DepthPerLayer.into());
+        }
+        if let Some((measure, share)) = self.budget() {
+            if self.per_layer {
+                // The scores say how much of each.
+                let target = |&kind| Ok(AxisTarget { kind, ratio: Ratio::new(0.0)?, tile: self.tile });
+                return self.axis.iter().map(target).collect();
+            }
             let dense = crate::declared(model)?;
             let budget = Budget::share(&dense, measure, share);
             let sliced = if basis == Basis::Pca { dense.untied() } else { dense };
+            let sliced = if compensation == Compensation::Bias { sliced.biased() } else { sliced };
             return Ok(budget.targets_within(&sliced, &self.axis, self.target, self.tile)?.targets);
         }
         if ratios != 1 && ratios != axes {

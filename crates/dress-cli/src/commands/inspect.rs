@@ -32,7 +32,11 @@ struct Inspection {
 struct AxisShape {
     kind: AxisKind,
     axes: usize,
+    /// Of the longest, where they differ.
     structures: usize,
+    /// Of each, where they differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    structures_of_each: Option<Vec<usize>>,
     kept_multiple_of: usize,
     parameters_a_structure: u64,
 }
@@ -62,6 +66,8 @@ fn axes<M: CausalLm>(model: &M) -> Result<Vec<AxisShape>, Error> {
     let mut shapes = Vec::new();
     for kind in map.kinds() {
         let axes = map.of_kind(kind)?;
+        let lengths = axes.iter().map(|&axis| Ok(map.axis(axis)?.len)).collect::<Result<Vec<_>, Error>>()?;
+        let structures = lengths.iter().copied().max().unwrap_or(0);
         let slots = map.axis(axes[0])?;
         let owned = |slot: &dress_core::Slot| {
             let shape = &sizes[&slot.parameter];
@@ -70,7 +76,8 @@ fn axes<M: CausalLm>(model: &M) -> Result<Vec<AxisShape>, Error> {
         shapes.push(AxisShape {
             kind,
             axes: axes.len(),
-            structures: slots.len,
+            structures,
+            structures_of_each: lengths.iter().any(|len| *len != structures).then_some(lengths),
             kept_multiple_of: slots.multiple_of.of(StockTarget::Any),
             parameters_a_structure: slots.slots.iter().map(owned).sum(),
         });
@@ -82,11 +89,18 @@ impl Inspection {
     fn text(&self) -> String {
         let mut table = Table::new(&["axis", "times", "structures", "kept multiple of", "parameters each"]);
         for axis in &self.axes {
-            let numbers = [axis.axes, axis.structures, axis.kept_multiple_of];
-            let mut cells = vec![axis.kind.to_string()];
-            cells.extend(numbers.map(|n| n.to_string()));
-            cells.push(axis.parameters_a_structure.to_string());
-            table.row(&cells);
+            let least = axis.structures_of_each.iter().flatten().min();
+            let structures = match least {
+                Some(least) => format!("{least} to {}", axis.structures),
+                None => axis.structures.to_string(),
+            };
+            table.row(&[
+                axis.kind.to_string(),
+                axis.axes.to_string(),
+                structures,
+                axis.kept_multiple_of.to_string(),
+                axis.parameters_a_structure.to_string(),
+            ]);
         }
         format!(
             "{}, {} parameters, {} blocks, vocabulary of {}, {} positions\nfingerprint {}\n\n{table}\n\

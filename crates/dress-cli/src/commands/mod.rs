@@ -1,6 +1,7 @@
 //! The subcommands, one a file.
 
 mod common_args;
+mod compare;
 mod eval;
 mod generate;
 mod inspect;
@@ -12,6 +13,7 @@ mod score;
 mod slice;
 
 pub use common_args::CommonArgs;
+pub use compare::CompareArgs;
 pub use eval::EvalArgs;
 pub use generate::GenerateArgs;
 pub use inspect::InspectArgs;
@@ -48,6 +50,8 @@ enum Command {
     Rotate(RotateArgs),
     /// Apply a slice plan to the checkpoint it was made from, from file to file and without regularizing.
     Slice(SliceArgs),
+    /// Run published methods side by side on one checkpoint at equal size.
+    Compare(CompareArgs),
     /// Measure perplexity and speed.
     Eval(EvalArgs),
     /// Write logits and greedy text to compare with other software.
@@ -70,6 +74,7 @@ impl Cli {
             Command::Prune(args) => args.run(),
             Command::Rotate(args) => args.run(),
             Command::Slice(args) => args.run(),
+            Command::Compare(args) => args.run(),
             Command::Eval(args) => args.run(),
             Command::Logits(args) => args.run(),
             Command::Generate(args) => args.run(),

@@ -4,13 +4,14 @@ use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs, at_least_one};
 use crate::{Error, ResultFile, TerminalProgress, locate};
 use clap::Args;
-use dress_core::{Basis, Selection, parameters};
+use dress_core::{AxisKind, Basis, CausalLm, Selection, parameters};
 use dress_models::checkpoint::{check_output, save};
 use dress_models::{AnyModel, SaveConfig};
-use dress_prune::{Compensation, PruneConfig, Pruned, RegularizeConfig, prune};
+use dress_prune::{Compensation, PruneConfig, Pruned, RegularizeConfig, best_basis, prune};
 use dress_regularize::{ComponentWeights, PenaltyKind, Schedule, SlotChoice};
 use dress_train::{PenaltyForm, TrainConfig};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -43,10 +44,11 @@ pub struct PruneArgs {
     /// Where the smaller checkpoint goes.
     #[arg(long)]
     out: PathBuf,
-    /// The coordinates in which the width is sliced: identity, or pca for the principal components of what the
-    /// blocks read, which a tied head is untied for.
-    #[arg(long, default_value_t = Basis::Identity)]
-    basis: Basis,
+    /// The coordinates in which the width is sliced: identity; pca for the principal components of what the
+    /// blocks read, which a tied head is untied for; or pca-tied, which leaves it tied. By default principal
+    /// components where they cost no parameters, and identity with --criterion.
+    #[arg(long)]
+    basis: Option<Basis>,
     /// How projections behind sliced neurons and heads make up for them: none, bias or ridge.
     #[arg(long, default_value_t = Compensation::None)]
     compensate: Compensation,
@@ -65,7 +67,7 @@ pub struct PruneArgs {
 /// The regularization's options; the defaults are those of [`RegularizeConfig`].
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Regularization")]
-struct RegularizeArgs {
+pub(super) struct RegularizeArgs {
     /// The penalty: l1, l2 or group.
     #[arg(long, default_value_t = RegularizeConfig::default().penalty)]
     penalty: PenaltyKind,
@@ -105,7 +107,7 @@ struct RegularizeArgs {
 }
 
 impl RegularizeArgs {
-    fn config(&self, seed: u64, run_dir: PathBuf) -> RegularizeConfig {
+    pub(super) fn config(&self, seed: u64, run_dir: PathBuf) -> RegularizeConfig {
         let mut train = TrainConfig {
             epochs: self.epochs,
             batch_size: self.batch_size,
@@ -168,9 +170,19 @@ impl PruneArgs {
     fn config(&self) -> Result<PruneConfig, Error> {
         let seed = self.common.seed;
         let regularize = (!self.no_regularize).then(|| self.regularize.config(seed, self.run_dir()));
-        let (basis, compensation) = (self.basis, self.compensate);
-        let (targets, stock) = (self.select.targets(&self.model, basis)?, self.select.target);
-        Ok(PruneConfig { targets, basis, regularize, compensation, stock, seed })
+        let (basis, compensation) = (self.basis()?, self.compensate);
+        let (targets, stock) = (self.select.targets(&self.model, basis, compensation)?, self.select.target);
+        let allocation = self.select.allocation(&self.model, &self.select.criteria(&targets, seed))?;
+        Ok(PruneConfig { targets, basis, regularize, compensation, stock, seed, allocation })
+    }
+
+    fn basis(&self) -> Result<Basis, Error> {
+        let free = self.select.criterion.is_empty() && self.select.axis.contains(&AxisKind::Residual);
+        match self.basis {
+            Some(basis) => Ok(basis),
+            None if free => Ok(best_basis(&crate::declared(&self.model)?.coupling())),
+            None => Ok(Basis::Identity),
+        }
     }
 
     /// Where the curve is while the run goes on, and the last good weights if it fails.
@@ -232,10 +244,15 @@ impl PruneArgs {
 
 /// What is left of each kind of axis, as `residual 192 -> 144, ffn 512 -> 384`.
 fn kept_text(selection: &Selection) -> String {
-    let mut parts: Vec<String> = selection
-        .iter()
-        .map(|(axis, chosen)| format!("{} {} -> {}", axis.kind(), chosen.len(), chosen.kept_len()))
-        .collect();
-    parts.dedup();
-    parts.join(", ")
+    let mut kinds: BTreeMap<AxisKind, [usize; 3]> = BTreeMap::new();
+    for (axis, chosen) in selection.iter() {
+        let kept = chosen.kept_len();
+        let [len, least, most] = kinds.entry(axis.kind()).or_insert([0, kept, kept]);
+        (*len, *least, *most) = (chosen.len().max(*len), kept.min(*least), kept.max(*most));
+    }
+    let part = |(kind, [len, least, most]): (AxisKind, [usize; 3])| match least == most {
+        true => format!("{kind} {len} -> {least}"),
+        false => format!("{kind} {len} -> {least} to {most}"),
+    };
+    kinds.into_iter().map(part).collect::<Vec<_>>().join(", ")
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use dress_core::{Basis, Calibration, Parts, Progress, SlicePlan};
 use dress_importance::Criteria;
 use dress_models::{CheckpointParts, LoadConfig};
-use dress_prune::{PruneConfig, axes, plan, plan_of_scores};
+use dress_prune::{Compensation, PruneConfig, axes, plan, plan_of_scores};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -42,9 +42,10 @@ impl ScoreArgs {
             return Err(Error::Exists { path: self.out });
         }
         let (stock, seed) = (self.select.target, self.common.seed);
-        let targets = self.select.targets(&self.model, Basis::Identity)?;
-        let config = PruneConfig { stock, seed, ..PruneConfig::new(targets) };
-        let scorer = self.select.criteria(&config.targets, self.common.seed);
+        let targets = self.select.targets(&self.model, Basis::Identity, Compensation::None)?;
+        let scorer = self.select.criteria(&targets, seed);
+        let allocation = self.select.allocation(&self.model, &scorer)?;
+        let config = PruneConfig { stock, seed, allocation, ..PruneConfig::new(targets) };
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
         if scorer.needs_calibration() && calibration.blocks.is_empty() {
             return Err(Error::NeedsCalibration { criterion: scorer.name().into() });

@@ -83,7 +83,7 @@ fn part_by_part_the_scores_are_the_same() {
         }
     }
     // Those of gradients, and the search.
-    assert_eq!((streamed, refused), (8, 10));
+    assert_eq!((streamed, refused), (10, 10));
 }
 
 #[test]

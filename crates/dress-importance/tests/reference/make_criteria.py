@@ -1,7 +1,7 @@
 """Scores of a small LLaMA by each criterion's published formula, in float64, for the tests to compare with.
 
-Written from the papers: L1/L2 norms, Minitron's activation norm, Wanda summed by structure, FLAP's IFV, WIFV and WIFN,
-LLM-Pruner's element-wise and vector-wise Taylor with its four aggregates, Molchanov's Fisher, ShortGPT's block influence
+Written from the papers: L1/L2 norms, the norm of the activations, Wanda summed by structure, FLAP's IFV, WIFV and WIFN
+and its standardized WIFV, Minitron's mean activations, LLM-Pruner's element-wise and vector-wise Taylor with its four aggregates, Molchanov's Fisher, ShortGPT's block influence
 and SLEB's greedy search.
 
 usage: python make_criteria.py FIXTURE > criteria.json
@@ -66,6 +66,11 @@ for which in layers:
     stream_sites.append(torch.cat([after.flatten(0, 1) for layer, _, after in streams if layer is which]))
 
 
+def sizes(module):
+    """Of each channel, the L2 norm over blocks of the mean absolute value in each."""
+    return inputs[module].reshape(len(blocks), -1, inputs[module].shape[1]).abs().mean(1).norm(dim=0)
+
+
 def score(name, axis):
     found = slots(axis)
     readers = [(w, d, b, m) for w, d, b, m in found if m is not None]
@@ -88,6 +93,15 @@ def score(name, axis):
         return by_channel(lambda w, x: x.var(0) * (w ** 2).sum(0))
     if name == "flap-wifn":
         return by_channel(lambda w, x: w.abs().mean(0) * (x ** 2).mean(0).sqrt())
+    if name == "flap":
+        channels = sum((x := inputs[m]).var(0) * (w ** 2).sum(0) for w, d, b, m in readers)
+        standard = (channels - channels.mean()) / channels.std()
+        return rows(standard[:, None], 0, readers[0][2]).mean(1)
+    if name == "minitron":
+        if axis == "residual":
+            return sum(sizes(m) for layer in layers for m in (layer.self_attn.q_proj, layer.mlp.gate_proj))
+        (_, _, b, m), = readers
+        return rows(sizes(m)[:, None], 0, b).norm(dim=1)
     if name == "fisher":
         return sum(sum(rows(w * g[w], d, b).sum(1) for w, d, b, _ in found) ** 2 for g in gradients) / len(gradients)
     vector, _, aggregate = name.removeprefix("taylor").removeprefix("-").partition("-") if "vector" in name else \
@@ -128,7 +142,7 @@ def sleb():
     return torch.tensor([float(order.index(i)) if i in order else float(len(order)) for i in range(len(layers))])
 
 
-WIDTHS = ["magnitude-l1", "magnitude-l2", "activation-norm", "wanda", "flap-ifv", "flap-wifv", "flap-wifn", "fisher"]
+WIDTHS = ["magnitude-l1", "magnitude-l2", "activation-norm", "wanda", "flap-ifv", "flap-wifv", "flap-wifn", "flap", "minitron", "fisher"]
 WIDTHS += [f"taylor{vector}{aggregate}" for vector in ("", "-vector") for aggregate in ("", "-max", "-prod", "-last")]
 scores = {name: {axis: score(name, axis).tolist() for axis in ("residual", "ffn.1", "heads.0")} for name in WIDTHS}
 scores |= {"block-influence": {"depth": influence().tolist()}, "sleb": {"depth": sleb().tolist()}}

@@ -1,8 +1,8 @@
 //! `config.json` of a LLaMA checkpoint.
 
-use crate::Error;
 use crate::blocks::RopeScaling;
 use crate::config_json::{ConfigJson, RawRope, Unsupported, check_sizes, key_value_heads};
+use crate::{Error, LayerWidths};
 use dress_core::StockTarget;
 use serde::Deserialize;
 use serde_json::json;
@@ -44,6 +44,8 @@ pub struct LlamaConfig {
     pub mlp_bias: bool,
     /// Standard deviation of weights that are trained from nothing.
     pub initializer_range: f64,
+    /// Neurons and heads of every block, where they differ.
+    pub widths: LayerWidths,
     raw: ConfigJson,
 }
 
@@ -123,6 +125,7 @@ impl LlamaConfig {
         }
         let rope = read.rope_parameters.as_ref().or(read.rope_scaling.as_ref());
         let theta = rope.and_then(|r| r.rope_theta).or(read.rope_theta).unwrap_or(10_000.0);
+        let widths = LayerWidths::read(&raw, read.num_hidden_layers, read.intermediate_size, kv_heads)?;
         Ok(Self {
             vocab_size: read.vocab_size,
             hidden_size: read.hidden_size,
@@ -139,6 +142,7 @@ impl LlamaConfig {
             attention_bias: read.attention_bias,
             mlp_bias: read.mlp_bias,
             initializer_range: read.initializer_range,
+            widths,
             raw,
         })
     }
@@ -146,18 +150,19 @@ impl LlamaConfig {
     /// The text of a `config.json` that stock software reads, with the element type of the
     /// weights beside it.
     pub fn to_json(&self, torch_dtype: &str) -> String {
-        self.raw
-            .with(&[
-                ("hidden_size", json!(self.hidden_size)),
-                ("intermediate_size", json!(self.intermediate_size)),
-                ("num_hidden_layers", json!(self.num_hidden_layers)),
-                ("num_attention_heads", json!(self.num_attention_heads)),
-                ("num_key_value_heads", json!(self.num_key_value_heads)),
-                ("head_dim", json!(self.head_dim)),
-                ("rms_norm_eps", json!(self.rms_norm_eps)),
-                ("tie_word_embeddings", json!(self.tie_word_embeddings)),
-            ])
-            .to_text(torch_dtype)
+        let mut values = vec![
+            ("hidden_size", json!(self.hidden_size)),
+            ("intermediate_size", json!(self.intermediate_size)),
+            ("num_hidden_layers", json!(self.num_hidden_layers)),
+            ("num_attention_heads", json!(self.num_attention_heads)),
+            ("num_key_value_heads", json!(self.num_key_value_heads)),
+            ("head_dim", json!(self.head_dim)),
+            ("rms_norm_eps", json!(self.rms_norm_eps)),
+            ("tie_word_embeddings", json!(self.tie_word_embeddings)),
+        ];
+        let biases = [("attention_bias", self.attention_bias), ("mlp_bias", self.mlp_bias)];
+        values.extend(biases.into_iter().filter(|(_, has)| *has).map(|(key, has)| (key, json!(has))));
+        self.widths.write(self.raw.with(&values)).to_text(torch_dtype)
     }
 
     /// Query heads that share one key/value head.
@@ -172,6 +177,7 @@ impl LlamaConfig {
     /// # Errors
     /// [`dress_core::Error::Shape`] with the nearest widths that fit.
     pub fn check_stock(&self, target: StockTarget) -> Result<(), dress_core::Error> {
+        self.widths.check_stock("LlamaForCausalLM", target)?;
         let (width, heads) = (self.hidden_size, self.num_attention_heads);
         if width.is_multiple_of(heads) || target == StockTarget::Dress {
             return Ok(());

@@ -65,7 +65,7 @@ fn ffn(config: &LlamaConfig, layer: usize) -> AxisSlots {
         }
     }
     slots.push(Slot::new(name("down_proj.weight"), 1, Reads, Ffn).site(Site::Ffn { layer }));
-    AxisSlots { len: config.intermediate_size, multiple_of: MultipleOf::ONE, normalization: None, slots }
+    AxisSlots { len: config.widths.ffn(layer), multiple_of: MultipleOf::ONE, normalization: None, slots }
 }
 
 /// One structure is a key/value head with the query heads that share it.
@@ -81,5 +81,5 @@ fn heads(config: &LlamaConfig, layer: usize) -> AxisSlots {
     }
     let output = Slot::new(name("o_proj.weight"), 1, Reads, Attention).block(queries);
     slots.push(output.site(Site::Heads { layer }));
-    AxisSlots { len: config.num_key_value_heads, multiple_of: MultipleOf::ONE, normalization: None, slots }
+    AxisSlots { len: config.widths.heads(layer), multiple_of: MultipleOf::ONE, normalization: None, slots }
 }

@@ -1,15 +1,16 @@
 //! The LLaMA decoder, composed of the shared blocks.
 
+use super::zero_bias::with_zero_bias;
 use super::{LlamaConfig, coupling};
 use crate::blocks::{
     Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary, tied_head, untied_head,
 };
 use crate::parts::is_in_part;
-use crate::shape::{kept_blocks, uniform_kept};
+use crate::shape::kept_blocks;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
-use dress_core::{Axis, AxisKind, CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
+use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
 
 /// A LLaMA language model; parameter paths are those of its checkpoints.
 #[derive(Module, Debug)]
@@ -53,7 +54,8 @@ impl LlamaForCausalLm {
         let initializer = Initializer::Normal { mean: 0.0, std: config.initializer_range };
         let embedding = EmbeddingConfig::new(config.vocab_size, config.hidden_size);
         let head = LinearConfig::new(config.hidden_size, config.vocab_size).with_bias(false);
-        let layers = (0..config.num_hidden_layers).map(|_| LlamaDecoderLayer::new(&config, device));
+        let layers =
+            (0..config.num_hidden_layers).map(|layer| LlamaDecoderLayer::new(&config, layer, device));
         let model = LlamaModel {
             embed_tokens: embedding.with_initializer(initializer.clone()).init(device),
             layers: layers.collect(),
@@ -79,12 +81,12 @@ impl LlamaForCausalLm {
 }
 
 impl LlamaDecoderLayer {
-    fn new(config: &LlamaConfig, device: &Device) -> Self {
+    fn new(config: &LlamaConfig, layer: usize, device: &Device) -> Self {
         let initializer = Initializer::Normal { mean: 0.0, std: config.initializer_range };
         let attention = AttentionConfig {
             hidden_size: config.hidden_size,
-            num_attention_heads: config.num_attention_heads,
-            num_key_value_heads: config.num_key_value_heads,
+            num_attention_heads: config.widths.heads(layer) * config.heads_per_group(),
+            num_key_value_heads: config.widths.heads(layer),
             head_dim: config.head_dim,
             bias: config.attention_bias,
             output_bias: config.attention_bias,
@@ -93,7 +95,7 @@ impl LlamaDecoderLayer {
         };
         let mlp = GatedMlpConfig {
             hidden_size: config.hidden_size,
-            intermediate_size: config.intermediate_size,
+            intermediate_size: config.widths.ffn(layer),
             bias: config.mlp_bias,
             initializer,
         };
@@ -161,6 +163,18 @@ impl CausalLm for LlamaForCausalLm {
         self
     }
 
+    fn biased(mut self) -> Self {
+        self.config.attention_bias = true;
+        self.config.mlp_bias = true;
+        for LlamaDecoderLayer { self_attn, mlp, .. } in &mut self.model.layers {
+            let attention =
+                [&mut self_attn.q_proj, &mut self_attn.k_proj, &mut self_attn.v_proj, &mut self_attn.o_proj];
+            let network = [&mut mlp.gate_proj, &mut mlp.up_proj, &mut mlp.down_proj];
+            attention.into_iter().chain(network).for_each(with_zero_bias);
+        }
+        self
+    }
+
     fn is_in_part(&self, parameter: &str, part: Part) -> bool {
         is_in_part(parameter, part, self.config.tie_word_embeddings)
     }
@@ -176,13 +190,10 @@ impl CausalLm for LlamaForCausalLm {
             self.config.hidden_size = kept;
             self.set_epsilon(epsilon);
         }
-        if let Some(kept) = uniform_kept(&self, selection, AxisKind::Ffn)? {
-            self.config.intermediate_size = kept;
-        }
-        if let Some(kept) = uniform_kept(&self, selection, AxisKind::Heads)? {
-            self.config.num_attention_heads = kept * self.config.heads_per_group();
-            self.config.num_key_value_heads = kept;
-        }
+        let heads_per_group = self.config.heads_per_group();
+        self.config.widths = self.config.widths.resized(selection);
+        (self.config.intermediate_size, self.config.num_key_value_heads) = self.config.widths.largest();
+        self.config.num_attention_heads = self.config.num_key_value_heads * heads_per_group;
         self.model.layers = kept_blocks(std::mem::take(&mut self.model.layers), selection);
         self.config.num_hidden_layers = self.model.layers.len();
         Ok(self)

@@ -1,9 +1,9 @@
 //! `config.json` of an OPT checkpoint.
 
-use crate::Error;
 use crate::blocks::Activation;
 use crate::config_json::{ConfigJson, Unsupported, check_sizes, key_value_heads};
 use crate::shape::check_width_is_heads;
+use crate::{Error, LayerWidths};
 use dress_core::StockTarget;
 use serde::Deserialize;
 use serde_json::json;
@@ -40,6 +40,8 @@ pub struct OptConfig {
     pub tie_word_embeddings: bool,
     /// Standard deviation of weights that are trained from nothing.
     pub init_std: f64,
+    /// Neurons and heads of every block, where they differ.
+    pub widths: LayerWidths,
     raw: ConfigJson,
 }
 
@@ -126,6 +128,7 @@ impl OptConfig {
         }
         let head_dim = read.head_dim.unwrap_or(read.hidden_size / heads);
         check_sizes(1, &[("head_dim", head_dim)])?;
+        let widths = LayerWidths::read(&raw, read.num_hidden_layers, read.ffn_dim, heads)?;
         Ok(Self {
             vocab_size: read.vocab_size,
             hidden_size: read.hidden_size,
@@ -141,6 +144,7 @@ impl OptConfig {
             enable_bias: read.enable_bias,
             tie_word_embeddings: read.tie_word_embeddings,
             init_std: read.init_std,
+            widths,
             raw,
         })
     }
@@ -159,7 +163,7 @@ impl OptConfig {
         if self.hidden_size != self.num_attention_heads * self.head_dim {
             values.push(("head_dim", json!(self.head_dim)));
         }
-        self.raw.with(&values).to_text(torch_dtype)
+        self.widths.write(self.raw.with(&values)).to_text(torch_dtype)
     }
 
     /// Whether projections lie between the embedding and the stream.
@@ -173,6 +177,7 @@ impl OptConfig {
     /// [`dress_core::Error::Shape`] with the nearest shapes that fit.
     pub fn check_stock(&self, target: StockTarget) -> Result<(), dress_core::Error> {
         let shape = [self.hidden_size, self.num_attention_heads, self.head_dim];
+        self.widths.check_stock("OPTForCausalLM", target)?;
         check_width_is_heads("OPTForCausalLM", target, shape, "OPT")
     }
 }

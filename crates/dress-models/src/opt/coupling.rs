@@ -78,7 +78,7 @@ fn ffn(config: &OptConfig, layer: usize) -> AxisSlots {
     let name = |rest: &str| format!("model.decoder.layers.{layer}.{rest}");
     let mut slots = linear(config, &name("fc1"), 1, Ffn);
     slots.push(Slot::new(name("fc2.weight"), 1, Reads, Ffn).site(Site::Ffn { layer }));
-    AxisSlots { len: config.ffn_dim, multiple_of: MultipleOf::ONE, normalization: None, slots }
+    AxisSlots { len: config.widths.ffn(layer), multiple_of: MultipleOf::ONE, normalization: None, slots }
 }
 
 fn heads(config: &OptConfig, layer: usize) -> AxisSlots {
@@ -89,5 +89,5 @@ fn heads(config: &OptConfig, layer: usize) -> AxisSlots {
     }
     let output = Slot::new(name("out_proj.weight"), 1, Reads, Attention).block(config.head_dim);
     slots.push(output.site(Site::Heads { layer }));
-    AxisSlots { len: config.num_attention_heads, multiple_of: MultipleOf::ONE, normalization: None, slots }
+    AxisSlots { len: config.widths.heads(layer), multiple_of: MultipleOf::ONE, normalization: None, slots }
 }

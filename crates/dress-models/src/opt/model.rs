@@ -3,13 +3,11 @@
 use super::{OptConfig, coupling};
 use crate::blocks::{Activation, Heads, LayerNorm, feed_forward, tied_head, untied_head};
 use crate::parts::is_in_part;
-use crate::shape::{kept_blocks, uniform_kept};
+use crate::shape::kept_blocks;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
-use dress_core::{
-    Axis, AxisKind, CausalLm, CouplingMap, Error, Forward, Part, Role, Selection, Site, StockTarget,
-};
+use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Role, Selection, Site, StockTarget};
 use std::collections::BTreeMap;
 
 /// Rows of the position embedding before position 0.
@@ -104,7 +102,9 @@ impl OptForCausalLm {
             project_in: config.has_projections().then(|| linear(embedded, width)),
             project_out: config.has_projections().then(|| linear(width, embedded)),
             final_layer_norm: config.final_layer_norm.then(norm),
-            layers: (0..config.num_hidden_layers).map(|_| OptDecoderLayer::new(&config, device)).collect(),
+            layers: (0..config.num_hidden_layers)
+                .map(|layer| OptDecoderLayer::new(&config, layer, device))
+                .collect(),
         };
         let lm_head = (!config.tie_word_embeddings).then(|| linear(embedded, config.vocab_size));
         Self { model: OptModel { decoder }, lm_head, config }
@@ -117,13 +117,13 @@ impl OptForCausalLm {
 }
 
 impl OptDecoderLayer {
-    fn new(config: &OptConfig, device: &Device) -> Self {
+    fn new(config: &OptConfig, layer: usize, device: &Device) -> Self {
         let initializer = Initializer::Normal { mean: 0.0, std: config.init_std };
         let linear = |input, output| {
             let linear = LinearConfig::new(input, output).with_bias(config.enable_bias);
             linear.with_initializer(initializer.clone()).init(device)
         };
-        let (width, heads) = (config.hidden_size, config.num_attention_heads * config.head_dim);
+        let (width, heads) = (config.hidden_size, config.widths.heads(layer) * config.head_dim);
         let norm = || LayerNorm::new(width, OptConfig::LAYER_NORM_EPS, device);
         Self {
             self_attn: OptAttention {
@@ -134,8 +134,8 @@ impl OptDecoderLayer {
                 head_dim: config.head_dim,
             },
             self_attn_layer_norm: norm(),
-            fc1: linear(width, config.ffn_dim),
-            fc2: linear(config.ffn_dim, width),
+            fc1: linear(width, config.widths.ffn(layer)),
+            fc2: linear(config.widths.ffn(layer), width),
             final_layer_norm: norm(),
             activation: config.activation,
             norm_before: config.do_layer_norm_before,
@@ -285,12 +285,8 @@ impl CausalLm for OptForCausalLm {
             }
             self.config.hidden_size = residual.kept_len();
         }
-        if let Some(kept) = uniform_kept(&self, selection, AxisKind::Ffn)? {
-            self.config.ffn_dim = kept;
-        }
-        if let Some(kept) = uniform_kept(&self, selection, AxisKind::Heads)? {
-            self.config.num_attention_heads = kept;
-        }
+        self.config.widths = self.config.widths.resized(selection);
+        (self.config.ffn_dim, self.config.num_attention_heads) = self.config.widths.largest();
         self.model.decoder.layers = kept_blocks(std::mem::take(&mut self.model.decoder.layers), selection);
         self.config.num_hidden_layers = self.model.decoder.layers.len();
         Ok(self)

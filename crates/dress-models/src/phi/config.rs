@@ -1,9 +1,9 @@
 //! `config.json` of a Phi checkpoint.
 
-use crate::Error;
 use crate::blocks::{Activation, RopeScaling};
 use crate::config_json::{ConfigJson, RawRope, Unsupported, check_sizes, key_value_heads};
 use crate::shape::check_width_is_heads;
+use crate::{Error, LayerWidths};
 use dress_core::StockTarget;
 use serde::Deserialize;
 use serde_json::json;
@@ -40,6 +40,8 @@ pub struct PhiConfig {
     pub activation: Activation,
     /// Standard deviation of weights that are trained from nothing.
     pub initializer_range: f64,
+    /// Neurons and heads of every block, where they differ.
+    pub widths: LayerWidths,
     raw: ConfigJson,
 }
 
@@ -127,6 +129,7 @@ impl PhiConfig {
             let reason = format!("{rotary_dims} of {head_dim} dimensions cannot be rotated in pairs");
             return Err(("partial_rotary_factor", reason));
         }
+        let widths = LayerWidths::read(&raw, read.num_hidden_layers, read.intermediate_size, kv_heads)?;
         Ok(Self {
             vocab_size: read.vocab_size,
             hidden_size: read.hidden_size,
@@ -142,6 +145,7 @@ impl PhiConfig {
             rope_scaling: rope.map(RawRope::scaling).transpose()?.flatten(),
             activation,
             initializer_range: read.initializer_range,
+            widths,
             raw,
         })
     }
@@ -160,7 +164,7 @@ impl PhiConfig {
         if self.hidden_size != self.num_attention_heads * self.head_dim {
             values.push(("head_dim", json!(self.head_dim)));
         }
-        self.raw.with(&values).to_text(torch_dtype)
+        self.widths.write(self.raw.with(&values)).to_text(torch_dtype)
     }
 
     /// Query heads that share one key/value head.
@@ -176,6 +180,7 @@ impl PhiConfig {
     pub fn check_stock(&self, target: StockTarget) -> Result<(), dress_core::Error> {
         let shape = [self.hidden_size, self.num_attention_heads, self.head_dim];
         let who = "software other than transformers (--target transformers accepts this shape)";
+        self.widths.check_stock("PhiForCausalLM", target)?;
         match target {
             StockTarget::Transformers => Ok(()),
             _ => check_width_is_heads("PhiForCausalLM", target, shape, who),

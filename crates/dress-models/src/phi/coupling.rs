@@ -59,7 +59,7 @@ fn ffn(config: &PhiConfig, layer: usize) -> AxisSlots {
     let name = |rest: &str| format!("model.layers.{layer}.mlp.{rest}");
     let mut slots = linear(&name("fc1"), 1, Ffn).to_vec();
     slots.push(Slot::new(name("fc2.weight"), 1, Reads, Ffn).site(Site::Ffn { layer }));
-    AxisSlots { len: config.intermediate_size, multiple_of: MultipleOf::ONE, normalization: None, slots }
+    AxisSlots { len: config.widths.ffn(layer), multiple_of: MultipleOf::ONE, normalization: None, slots }
 }
 
 /// One structure is a key/value head with the query heads that share it.
@@ -72,5 +72,5 @@ fn heads(config: &PhiConfig, layer: usize) -> AxisSlots {
     }
     let output = Slot::new(name("dense.weight"), 1, Reads, Attention).block(queries);
     slots.push(output.site(Site::Heads { layer }));
-    AxisSlots { len: config.num_key_value_heads, multiple_of: MultipleOf::ONE, normalization: None, slots }
+    AxisSlots { len: config.widths.heads(layer), multiple_of: MultipleOf::ONE, normalization: None, slots }
 }

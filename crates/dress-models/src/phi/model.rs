@@ -3,11 +3,11 @@
 use super::{PhiConfig, coupling};
 use crate::blocks::{Heads, LayerNorm, Mlp, Rotary};
 use crate::parts::is_in_part;
-use crate::shape::{kept_blocks, uniform_kept};
+use crate::shape::kept_blocks;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
-use dress_core::{Axis, AxisKind, CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
+use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
 
 /// A Phi language model; parameter paths are those of its checkpoints.
 #[derive(Module, Debug)]
@@ -66,7 +66,7 @@ impl PhiForCausalLm {
         let initializer = Initializer::Normal { mean: 0.0, std: config.initializer_range };
         let embedding = EmbeddingConfig::new(config.vocab_size, config.hidden_size);
         let head = LinearConfig::new(config.hidden_size, config.vocab_size);
-        let layers = (0..config.num_hidden_layers).map(|_| PhiDecoderLayer::new(&config, device));
+        let layers = (0..config.num_hidden_layers).map(|layer| PhiDecoderLayer::new(&config, layer, device));
         let model = PhiModel {
             embed_tokens: embedding.with_initializer(initializer.clone()).init(device),
             layers: layers.collect(),
@@ -88,14 +88,14 @@ impl PhiForCausalLm {
 }
 
 impl PhiDecoderLayer {
-    fn new(config: &PhiConfig, device: &Device) -> Self {
+    fn new(config: &PhiConfig, layer: usize, device: &Device) -> Self {
         let initializer = Initializer::Normal { mean: 0.0, std: config.initializer_range };
         let linear = |input, output| {
             LinearConfig::new(input, output).with_initializer(initializer.clone()).init(device)
         };
         let width = config.hidden_size;
-        let queries = config.num_attention_heads * config.head_dim;
-        let keys = config.num_key_value_heads * config.head_dim;
+        let keys = config.widths.heads(layer) * config.head_dim;
+        let queries = keys * config.heads_per_group();
         Self {
             input_layernorm: LayerNorm::new(width, config.layer_norm_eps, device),
             self_attn: PhiAttention {
@@ -106,7 +106,7 @@ impl PhiDecoderLayer {
                 head_dim: config.head_dim,
                 rotary: Rotary::new(config.rotary_dims, config.rope_theta, config.rope_scaling),
             },
-            mlp: Mlp::new(width, config.intermediate_size, config.activation, &initializer, device),
+            mlp: Mlp::new(width, config.widths.ffn(layer), config.activation, &initializer, device),
         }
     }
 
@@ -181,13 +181,10 @@ impl CausalLm for PhiForCausalLm {
             self.config.hidden_size = kept;
             self.set_epsilon(epsilon);
         }
-        if let Some(kept) = uniform_kept(&self, selection, AxisKind::Ffn)? {
-            self.config.intermediate_size = kept;
-        }
-        if let Some(kept) = uniform_kept(&self, selection, AxisKind::Heads)? {
-            self.config.num_attention_heads = kept * self.config.heads_per_group();
-            self.config.num_key_value_heads = kept;
-        }
+        let heads_per_group = self.config.heads_per_group();
+        self.config.widths = self.config.widths.resized(selection);
+        (self.config.intermediate_size, self.config.num_key_value_heads) = self.config.widths.largest();
+        self.config.num_attention_heads = self.config.num_key_value_heads * heads_per_group;
         self.model.layers = kept_blocks(std::mem::take(&mut self.model.layers), selection);
         self.config.num_hidden_layers = self.model.layers.len();
         Ok(self)

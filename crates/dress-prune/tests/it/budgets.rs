@@ -1,11 +1,12 @@
 //! Budgets over the shapes of real checkpoints, whose weights are never made.
 
-use crate::small_models::{Family, Shape};
+use crate::small_models::{FAMILIES, Family, KINDS, Shape, runner, shapes};
 use dress_core::burn::tensor::Device;
 use dress_core::{AxisKind, CausalLm, NoProgress, Scorer, StockTarget, parameters};
 use dress_importance::Criterion;
 use dress_models::AnyModel;
-use dress_prune::{Budget, Measure, TOLERANCE, edits, select};
+use dress_prune::{Budget, Measure, TOLERANCE, edits, select, slice};
+use proptest::prelude::*;
 use std::path::Path;
 
 const SMOLLM2: &str = r#"{"model_type":"llama","vocab_size":49152,"hidden_size":576,"intermediate_size":1536,
@@ -65,6 +66,26 @@ fn budgets_are_met_within_half_a_percent() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn what_the_planner_says_is_left_is_left_of_random_models() {
+    for family in FAMILIES {
+        let check = |(shape, percent, seed): (Shape, u32, u64)| {
+            let model = shape.model();
+            let kinds = if family == Family::Opt350m { &KINDS[1..] } else { &KINDS };
+            let budget = Budget::share(&model, Measure::Parameters, f64::from(percent) / 100.0);
+            let fit = budget.targets(&model, kinds, StockTarget::Dress, 1).unwrap();
+            let random: Box<dyn Scorer<AnyModel>> = Criterion::Random.scorer(seed);
+            let axes = dress_prune::axes(&model, &fit.targets).unwrap();
+            let scores = random.score(&model, &Default::default(), &axes, &NoProgress).unwrap();
+            let selection = select(&scores, &model.coupling(), &fit.targets, StockTarget::Dress).unwrap();
+            let found = parameters::count(&slice(model.clone(), &selection).unwrap()) as f64;
+            prop_assert_eq!(found, fit.left, "{:?}", family);
+            Ok(())
+        };
+        runner(12).run(&(shapes(family), 30u32..95, any::<u64>()), check).unwrap();
     }
 }
 

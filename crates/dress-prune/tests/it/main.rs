@@ -2,7 +2,9 @@
 
 mod budgets;
 mod identities;
+mod per_layer;
 mod plans;
+mod presets;
 mod regularized;
 mod small_models;
 mod streaming;

@@ -1,10 +1,11 @@
 //! Plans replay on the model they were made from, and on no other.
 
-use crate::small_models::{Shape, logits};
+use crate::small_models::{FAMILIES, Shape, logits, runner, shapes};
 use dress_core::{AxisKind, Calibration, Error, NoProgress, Ratio, SlicePlan, parameters};
 use dress_importance::Criterion;
 use dress_models::AnyModel;
 use dress_prune::{AxisTarget, PruneConfig, apply, prune};
+use proptest::prelude::*;
 use std::path::Path;
 
 fn config(kind: AxisKind) -> PruneConfig {
@@ -37,6 +38,31 @@ fn a_plan_for_another_model_is_refused() {
     let error = apply(other.model(), &plan).unwrap_err();
     let refused = matches!(error, dress_prune::Error::Core(Error::PlanForAnotherModel { .. }));
     assert!(refused && error.to_string().contains("use the checkpoint the plan was made from"), "{error}");
+}
+
+#[test]
+fn every_familys_plan_fits_its_own_model_and_no_other() {
+    for family in FAMILIES {
+        let check = |(shape, other): (Shape, u64)| {
+            let model = shape.model();
+            let target = AxisTarget { kind: AxisKind::Ffn, ratio: Ratio::new(0.4).unwrap(), tile: 1 };
+            let stock = dress_core::StockTarget::Dress;
+            let config = PruneConfig { stock, ..PruneConfig::new(vec![target]) };
+            let scorer = Criterion::MagnitudeL2.scorer::<AnyModel>(7);
+            let plan =
+                dress_prune::plan(&model, scorer.as_ref(), &Calibration::default(), &config, &NoProgress);
+            let plan = plan.unwrap();
+            prop_assert!(apply(model, &plan).is_ok(), "{family:?}");
+            let stranger = Shape { seed: shape.seed ^ other, ..shape }.model();
+            let refused = matches!(
+                apply(stranger, &plan).unwrap_err(),
+                dress_prune::Error::Core(Error::PlanForAnotherModel { .. })
+            );
+            prop_assert!(refused, "{family:?}");
+            Ok(())
+        };
+        runner(8).run(&(shapes(family), 1u64..), check).unwrap();
+    }
 }
 
 #[test]

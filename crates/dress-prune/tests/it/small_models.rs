@@ -177,6 +177,19 @@ pub fn selection<M: CausalLm>(
     selection
 }
 
+/// As [`selection`], other structures and another number of them in every block.
+pub fn uneven<M: CausalLm>(model: &M, kinds: &[AxisKind], seed: u64) -> Selection {
+    let map = model.coupling();
+    let mut selection = Selection::new();
+    for (number, axis) in kinds.iter().flat_map(|kind| map.of_kind(*kind).unwrap()).enumerate() {
+        let len = map.axis(axis).unwrap().len;
+        let removed = some_of(len, seed.rotate_right(7 * number as u32));
+        let few = removed.into_iter().take(1 + number % 3).take(len - 1).collect();
+        selection = selection.with(axis, AxisSelection::new(len, few).unwrap());
+    }
+    selection
+}
+
 pub const KINDS: [AxisKind; 3] = [AxisKind::Residual, AxisKind::Ffn, AxisKind::Heads];
 
 /// Some of `len` indices, drawn by `seed`: at least one goes, and at least half stay where that leaves

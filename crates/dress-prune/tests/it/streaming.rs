@@ -2,11 +2,12 @@
 
 use crate::small_models::{FAMILIES, KINDS, Shape, selection};
 use dress_core::burn::tensor::Device;
-use dress_core::{AxisKind, CausalLm, Fingerprint, NoProgress, StockTarget, parameters};
+use dress_core::{Axis, AxisKind, Calibration, CausalLm, Fingerprint, NoProgress, StockTarget, parameters};
+use dress_importance::{Criterion, score_by_parts};
 use dress_models::checkpoint::{
     RewriteConfig, SafetensorsDirectory, fingerprint, read_config, rewrite, save,
 };
-use dress_models::{AnyModel, FloatType, LoadConfig, SaveConfig};
+use dress_models::{AnyModel, CheckpointParts, FloatType, LoadConfig, SaveConfig};
 use dress_prune::{centre, edits, slice};
 use std::path::Path;
 
@@ -88,6 +89,38 @@ fn files_sliced_are_the_model_sliced() {
             assert_eq!(files.float_type(), Some(dtype));
             assert_eq!(files.shard_bytes().is_some(), shard.is_some());
         }
+    }
+}
+
+#[test]
+fn scores_of_one_part_at_a_time_are_those_of_the_whole_model() {
+    let calibration = Calibration::from_blocks(crate::small_models::tokens());
+    for (family, tied) in FAMILIES.into_iter().flat_map(|family| [(family, false), (family, true)]) {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("dense");
+        let model = Shape { family, tied, biases: true, ..Shape::example() }.model();
+        saved(&model, &place, FloatType::F32, Some(4000));
+        let load = LoadConfig::default();
+        let parts = CheckpointParts::open(&place, &load, &Device::flex()).unwrap();
+        let widths: Vec<Axis> =
+            model.coupling().iter().map(|(axis, _)| axis).filter(|axis| *axis != Axis::Depth).collect();
+        let mut streamed = 0;
+        for criterion in Criterion::all() {
+            let axes = if criterion.scores_widths() { widths.clone() } else { vec![Axis::Depth] };
+            let Ok(found) = score_by_parts(criterion, &parts, &calibration, &axes, 3, &NoProgress) else {
+                continue;
+            };
+            streamed += 1;
+            let whole = criterion.scorer(3).score(&model, &calibration, &axes, &NoProgress).unwrap();
+            for (axis, expected) in whole.iter() {
+                let largest = expected.iter().map(|score| score.abs()).fold(f64::MIN_POSITIVE, f64::max);
+                for (found, expected) in found.get(axis).unwrap().iter().zip(expected) {
+                    let off = (found - expected).abs() / largest;
+                    assert!(off < 1e-5, "{family:?} {} {axis}: {off}", criterion.name());
+                }
+            }
+        }
+        assert_eq!(streamed, 11);
     }
 }
 

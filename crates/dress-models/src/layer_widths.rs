@@ -1,0 +1,169 @@
+//! How wide each block is, where blocks differ.
+
+use crate::config_json::{ConfigJson, Unsupported};
+use dress_core::{Axis, AxisKind, Error, Selection, StockTarget};
+use serde::{Deserialize, Serialize};
+
+/// The key of `config.json` that lists the widths. Stock software does not know it, and finds weights of other
+/// shapes than it expects.
+const KEY: &str = "dress";
+
+/// Neurons and heads of every block. A stock `config.json` has one number for all; where blocks differ, these lists
+/// stand beside it under `dress`, and the stock keys have the largest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerWidths {
+    /// Neurons of the feed-forward network.
+    ffn: Vec<usize>,
+    /// Key/value heads, or heads in families whose heads share nothing.
+    heads: Vec<usize>,
+}
+
+impl LayerWidths {
+    /// What a `config.json` says of that many blocks, whose stock keys say `ffn` neurons and `heads` heads.
+    pub(crate) fn read(
+        raw: &ConfigJson,
+        layers: usize,
+        ffn: usize,
+        heads: usize,
+    ) -> Result<Self, Unsupported> {
+        let Some(value) = raw.get(KEY) else {
+            return Ok(Self { ffn: vec![ffn; layers], heads: vec![heads; layers] });
+        };
+        let lists: Self = serde_json::from_value(value.clone()).map_err(|error| (KEY, error.to_string()))?;
+        for (name, list, most) in [("ffn", &lists.ffn, ffn), ("heads", &lists.heads, heads)] {
+            if list.len() != layers {
+                let found = list.len();
+                return Err((KEY, format!("`{name}` has {found} numbers, and there are {layers} blocks")));
+            }
+            if let Some(bad) = list.iter().find(|&&width| width == 0 || width > most) {
+                return Err((KEY, format!("`{name}` has a block of {bad}, which is not from 1 to {most}")));
+            }
+        }
+        Ok(lists)
+    }
+
+    /// `raw` with the lists where the blocks differ, and without them where they do not.
+    pub(crate) fn write(&self, raw: ConfigJson) -> ConfigJson {
+        match self.first_that_differs() {
+            Some(_) => {
+                let lists = serde_json::to_value(self).expect("lists of numbers are JSON");
+                raw.with(&[(KEY, lists)])
+            }
+            None => raw.without(KEY),
+        }
+    }
+
+    /// Neurons of one block.
+    pub fn ffn(&self, layer: usize) -> usize {
+        self.ffn[layer]
+    }
+
+    /// Key/value heads of one block.
+    pub fn heads(&self, layer: usize) -> usize {
+        self.heads[layer]
+    }
+
+    /// The most neurons and the most key/value heads of any block.
+    pub fn largest(&self) -> (usize, usize) {
+        let largest = |list: &[usize]| list.iter().copied().max().unwrap_or(0);
+        (largest(&self.ffn), largest(&self.heads))
+    }
+
+    /// What slicing leaves.
+    #[must_use]
+    pub fn resized(&self, selection: &Selection) -> Self {
+        let blocks = self.ffn.len();
+        let gone = selection.get(Axis::Depth).map_or(&[][..], |depth| depth.removed());
+        let layers = || (0..blocks).filter(|layer| !gone.contains(layer));
+        let left = |axis, width| selection.get(axis).map_or(width, |chosen| chosen.kept_len());
+        Self {
+            ffn: layers().map(|layer| left(Axis::Ffn { layer }, self.ffn(layer))).collect(),
+            heads: layers().map(|layer| left(Axis::Heads { layer }, self.heads(layer))).collect(),
+        }
+    }
+
+    /// The first block that is of another width than block 0.
+    fn first_that_differs(&self) -> Option<(AxisKind, usize, [usize; 2])> {
+        let kinds = [(AxisKind::Ffn, &self.ffn), (AxisKind::Heads, &self.heads)];
+        kinds.into_iter().find_map(|(kind, list)| {
+            let layer = list.iter().position(|width| *width != list[0])?;
+            Some((kind, layer, [list[layer], list[0]]))
+        })
+    }
+
+    /// Checks that `target` can load blocks of these widths.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where blocks differ and the target is not [`StockTarget::Dress`].
+    pub fn check_stock(&self, architecture: &str, target: StockTarget) -> Result<(), Error> {
+        let Some((kind, layer, [width, first])) = self.first_that_differs() else { return Ok(()) };
+        if target == StockTarget::Dress {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            architecture: architecture.into(),
+            reason: format!(
+                "block {layer} has {width} {kind} and block 0 has {first}, and the config.json of stock software \
+                 has one number for all; remove the same number in every block, or give --target dress for a \
+                 checkpoint that these crates alone load"
+            ),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dress_core::AxisSelection;
+    use std::path::Path;
+
+    fn raw(text: &str) -> ConfigJson {
+        ConfigJson::read::<serde_json::Value>(text, Path::new("config.json")).unwrap().0
+    }
+
+    fn read(text: &str) -> Result<LayerWidths, Unsupported> {
+        LayerWidths::read(&raw(text), 3, 8, 2)
+    }
+
+    #[test]
+    fn lists_are_written_where_blocks_differ_and_read_back() {
+        let uniform = read("{}").unwrap();
+        assert_eq!(uniform.write(raw("{}")), raw("{}"));
+        let layer = 1;
+        let selection = Selection::new()
+            .with(Axis::Ffn { layer }, AxisSelection::new(8, vec![0, 5]).unwrap())
+            .with(Axis::Heads { layer }, AxisSelection::new(2, vec![0]).unwrap());
+        let sliced = uniform.resized(&selection);
+        assert_eq!((sliced.ffn(1), sliced.heads(1), sliced.largest()), (6, 1, (8, 2)));
+        let text = sliced.write(raw("{}")).to_text("float32");
+        assert_eq!(read(&text).unwrap(), sliced);
+        let without =
+            sliced.resized(&Selection::new().with(Axis::Depth, AxisSelection::new(3, vec![1]).unwrap()));
+        assert_eq!(without.write(raw(r#"{"dress":{}}"#)), raw("{}"), "alike again");
+    }
+
+    #[test]
+    fn stock_software_is_refused_blocks_that_differ() {
+        let lists = read(r#"{"dress":{"ffn":[8,8,6],"heads":[2,2,2]}}"#).unwrap();
+        let message =
+            lists.check_stock("LlamaForCausalLM", StockTarget::Transformers).unwrap_err().to_string();
+        assert!(message.contains("block 2 has 6 ffn and block 0 has 8"), "{message}");
+        assert!(message.contains("--target dress"), "{message}");
+        assert!(lists.check_stock("LlamaForCausalLM", StockTarget::Dress).is_ok());
+    }
+
+    #[test]
+    fn lists_that_do_not_fit_are_errors() {
+        for (bad, says) in [
+            (r#"{"ffn":[8,8],"heads":[2,2,2]}"#, "2 numbers, and there are 3 blocks"),
+            (r#"{"ffn":[8,9,8],"heads":[2,2,2]}"#, "a block of 9"),
+            (r#"{"ffn":[8,8,8],"heads":[2,0,2]}"#, "a block of 0"),
+            (r#"{"ffn":[8,8,8]}"#, "heads"),
+            ("7", "invalid type"),
+        ] {
+            let (key, reason) = read(&format!(r#"{{"dress":{bad}}}"#)).unwrap_err();
+            assert!(key == "dress" && reason.contains(says), "{reason}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! How what goes is shared out over the blocks.
+
+use crate::select::select_sparing;
+use crate::{AxisTarget, Budget, Error, PerLayer};
+use dress_core::{CausalLm, Scores, Selection, StockTarget};
+use serde::{Deserialize, Serialize};
+
+/// How what goes is shared out over the blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Allocation {
+    /// Every block loses the same share, so that stock software can say the shape of the result.
+    #[default]
+    Uniform,
+    /// The same share of every block but the first and the last few, which keep their neurons and heads
+    /// (LLM-Pruner, arXiv 2305.11627).
+    Sparing {
+        /// Blocks at the start that stay whole.
+        first: usize,
+        /// Blocks at the end that stay whole.
+        last: usize,
+    },
+    /// As the scores have it, over all axes and blocks (FLAP, arXiv 2312.11983).
+    PerLayer(PerLayer),
+}
+
+impl Allocation {
+    /// The blocks of `blocks` that keep their neurons and heads.
+    pub fn spared(&self, blocks: usize) -> Vec<usize> {
+        match *self {
+            Allocation::Sparing { first, last } => {
+                (0..blocks).filter(|&layer| layer < first || layer + last >= blocks).collect()
+            }
+            Allocation::Uniform | Allocation::PerLayer(_) => Vec::new(),
+        }
+    }
+
+    /// Checks that what this leads to can be loaded by `stock`.
+    ///
+    /// # Errors
+    /// [`Error::BlocksDiffer`] where the blocks will differ and stock software has one number for all.
+    pub fn check(&self, stock: StockTarget) -> Result<(), Error> {
+        match self {
+            Allocation::Uniform => Ok(()),
+            _ if stock == StockTarget::Dress => Ok(()),
+            _ => Err(Error::BlocksDiffer { target: stock }),
+        }
+    }
+
+    /// Selects by `scores`; `model` is what a budget counts, and need not have its weights.
+    pub(crate) fn select<M: CausalLm>(
+        &self,
+        model: &M,
+        scores: &Scores,
+        targets: &[AxisTarget],
+        stock: StockTarget,
+    ) -> Result<Selection, Error> {
+        match self {
+            Allocation::PerLayer(per_layer) => per_layer.select(model, scores, targets),
+            _ => select_sparing(scores, &model.coupling(), targets, stock, &self.spared(model.num_blocks())),
+        }
+    }
+
+    /// The budget that the scores are to be shared out to, where they are.
+    pub fn budget(&self) -> Option<Budget> {
+        match self {
+            Allocation::PerLayer(per_layer) => per_layer.budget,
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_are_spared_and_nothing_else_is() {
+        let sparing = Allocation::Sparing { first: 2, last: 1 };
+        assert_eq!(sparing.spared(6), [0, 1, 5]);
+        assert_eq!(Allocation::Sparing { first: 0, last: 0 }.spared(3), [0; 0]);
+        assert_eq!(Allocation::Uniform.spared(3), [0; 0]);
+        assert!(sparing.check(StockTarget::Dress).is_ok());
+        let refused = sparing.check(StockTarget::Any).unwrap_err().to_string();
+        assert!(refused.contains("--target dress"), "{refused}");
+    }
+}

@@ -1,0 +1,74 @@
+//! What of a model counts towards a budget.
+
+use crate::Measure;
+use dress_core::parameters::{self, ParameterInfo};
+use dress_core::{Axis, CausalLm, Role};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many structures of each axis are gone; those that are not named are whole.
+pub(crate) type Gone = BTreeMap<Axis, usize>;
+
+/// What of a model counts.
+pub(crate) struct Costs {
+    parameters: Vec<Counted>,
+    /// How many blocks there are.
+    blocks: usize,
+}
+
+/// One parameter: what an element counts, and its dimensions.
+struct Counted {
+    element: f64,
+    in_block: bool,
+    dims: Vec<Dim>,
+}
+
+/// A dimension, and the axis it lies on with the indices that a structure of it owns.
+struct Dim {
+    len: usize,
+    on: Option<(Axis, usize)>,
+}
+
+impl Costs {
+    /// What `model`, which need not have its weights, has of `measure`.
+    pub fn new<M: CausalLm>(model: &M, measure: Measure) -> Self {
+        let map = model.coupling();
+        let mut places: BTreeMap<(&str, usize), (Axis, usize)> = BTreeMap::new();
+        let mut looked_up = BTreeSet::new();
+        for (axis, slots) in map.iter() {
+            for slot in &slots.slots {
+                places.insert((&slot.parameter, slot.dim), (axis, slot.block));
+                if slot.role == Role::Writes && slot.dim == 1 && !slot.tied {
+                    looked_up.insert(slot.parameter.as_str());
+                }
+            }
+        }
+        let element = |info: &ParameterInfo| match measure {
+            Measure::Parameters => 1.0,
+            Measure::Bytes => info.dtype.size() as f64,
+            Measure::Macs if info.shape.len() < 2 || looked_up.contains(info.name.as_str()) => 0.0,
+            Measure::Macs => 1.0,
+        };
+        let counted = |info: ParameterInfo| Counted {
+            element: element(&info),
+            in_block: parameters::block_of(&info.name).is_some(),
+            dims: (info.shape.iter().enumerate())
+                .map(|(dim, &len)| Dim { len, on: places.get(&(info.name.as_str(), dim)).copied() })
+                .collect(),
+        };
+        let parameters = parameters::list(model).into_iter().map(counted).collect();
+        Self { parameters, blocks: model.num_blocks() }
+    }
+
+    /// What is left where that many structures are gone. Of whole blocks, each counts as the mean one.
+    pub fn left(&self, gone: &Gone) -> f64 {
+        let of_axis = |axis| gone.get(&axis).copied().unwrap_or(0);
+        let blocks = (self.blocks - of_axis(Axis::Depth)) as f64 / self.blocks as f64;
+        let of = |parameter: &Counted| {
+            let lengths = (parameter.dims.iter())
+                .map(|dim| dim.len - dim.on.map_or(0, |(axis, block)| of_axis(axis) * block));
+            let elements = lengths.product::<usize>() as f64 * parameter.element;
+            if parameter.in_block { elements * blocks } else { elements }
+        };
+        self.parameters.iter().map(of).sum()
+    }
+}
