@@ -9,4 +9,5 @@ mod regularized;
 mod small_models;
 mod streaming;
 mod third_party;
+mod tied_basis;
 mod training_free;
