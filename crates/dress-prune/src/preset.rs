@@ -197,11 +197,9 @@ impl Preset {
             }
             (Amount::Parameters(ratio), allocation) => {
                 let spared = allocation.spared(model.num_blocks());
-                let counted = match self.basis() {
-                    Basis::Pca => model.clone().untied(),
-                    Basis::Identity => model.clone(),
-                };
-                budget(model, ratio).targets_sparing(&counted, &kinds, stock, tile, &spared)?.targets
+                let model_as_sliced =
+                    if self.basis() == Basis::Pca { model.clone().untied() } else { model.clone() };
+                budget(model, ratio).targets_sparing(&model_as_sliced, &kinds, stock, tile, &spared)?.targets
             }
         };
         let depth = targets.iter().find(|target: &&AxisTarget| target.kind == AxisKind::Depth);
