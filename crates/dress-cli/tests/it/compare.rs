@@ -22,6 +22,14 @@ fn arguments(paths: &Paths, presets: &str) -> Vec<String> {
     std::iter::once("compare").chain(named).chain(fixed).map(String::from).collect()
 }
 
+/// The same with another value of an option.
+fn with(arguments: &[String], option: &str, value: &str) -> Vec<String> {
+    let at = arguments.iter().position(|argument| argument == option).unwrap();
+    let mut changed = arguments.to_vec();
+    changed[at + 1] = value.into();
+    changed
+}
+
 fn run(arguments: &[String], more: &[&str]) -> Value {
     let all: Vec<&str> = arguments.iter().map(String::as_str).chain(more.iter().copied()).collect();
     json(&dress(&[&all[..], &["--json"]].concat()))
@@ -69,7 +77,7 @@ fn methods_are_compared_at_equal_parameters_and_finished_cells_are_used_again() 
         assert_eq!(cell(&other, preset), cell(&first, preset));
     }
     assert_ne!(cell(&other, "dress")["key"], cell(&first, "dress")["key"]);
-    let again = run(&arguments, &["--max-blocks", "1"]);
+    let again = run(&with(&arguments, "--max-blocks", "1"), &[]);
     assert_ne!(cell(&again, "dense")["key"], cell(&first, "dense")["key"]);
 }
 
@@ -108,16 +116,16 @@ fn a_damaged_cell_runs_again_and_a_failed_one_leaves_the_others() {
 #[test]
 fn what_cannot_be_compared_is_refused_before_any_work() {
     let paths = Paths::new();
-    let refused = |more: &[&str]| {
-        let arguments = arguments(&paths, "flap");
-        refusal(&arguments.iter().map(String::as_str).chain(more.iter().copied()).collect::<Vec<_>>())
-    };
-    assert!(refused(&["--target", "any"]).contains("--target dress"));
-    assert!(refused(&["--eval-seqlen", "2048"]).contains("1024 positions"));
-    let without: Vec<String> = arguments(&paths, "flap");
-    let at = without.iter().position(|argument| argument == "--calibration").unwrap();
-    let without: Vec<&str> = without[..at].iter().chain(&without[at + 2..]).map(String::as_str).collect();
-    assert!(refusal(&without).contains("--calibration"));
+    let whole = arguments(&paths, "flap");
+    let refused = |arguments: &[String]| refusal(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let stock: Vec<String> = whole.iter().cloned().chain(["--target", "any"].map(String::from)).collect();
+    assert!(refused(&stock).contains("--target dress"));
+    assert!(refused(&with(&whole, "--eval-seqlen", "2048")).contains("1024 positions"));
+    assert!(refused(&with(&whole, "--seqlen", "2048")).contains("1024 positions"));
+    assert!(refused(&with(&whole, "--unseen", "/nowhere.txt")).contains("/nowhere.txt: cannot be read"));
+    let at = whole.iter().position(|argument| argument == "--calibration").unwrap();
+    let without: Vec<String> = whole[..at].iter().chain(&whole[at + 2..]).cloned().collect();
+    assert!(refused(&without).contains("--calibration"));
 }
 
 #[test]

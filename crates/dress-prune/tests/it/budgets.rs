@@ -74,7 +74,7 @@ fn what_the_planner_says_is_left_is_left_of_random_models() {
     for family in FAMILIES {
         let check = |(shape, percent, seed): (Shape, u32, u64)| {
             let model = shape.model();
-            let kinds = if family == Family::Opt350m { &KINDS[1..] } else { &KINDS };
+            let kinds = if family == Family::Opt350m { &KINDS[1..] } else { &KINDS[..] };
             let budget = Budget::share(&model, Measure::Parameters, f64::from(percent) / 100.0);
             let fit = budget.targets(&model, kinds, StockTarget::Dress, 1).unwrap();
             let random: Box<dyn Scorer<AnyModel>> = Criterion::Random.scorer(seed);
