@@ -146,12 +146,18 @@ pub trait CausalLm: Module {
     /// # Panics
     /// Where `seq < 2`: there is nothing to predict.
     fn loss_of_hidden(&self, hidden: Tensor<3>, tokens: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<1> {
-        let [batch, seq] = tokens.dims();
+        let seq = tokens.dims()[1];
         assert!(seq >= 2, "a sequence of {seq} tokens has nothing to predict");
-        let targets = tokens.narrow(1, 1, seq - 1).unsqueeze_dim::<3>(2);
-        let logits = self.head(hidden.narrow(1, 0, seq - 1), pass).cast(DType::F32);
-        let likelihood = log_softmax(logits, 2).gather(2, targets);
-        likelihood.reshape([batch * (seq - 1)]).mean().neg()
+        self.head_loss(hidden.narrow(1, 0, seq - 1), tokens.narrow(1, 1, seq - 1), pass)
+    }
+
+    /// Mean negative log-likelihood, in nats, of `targets` under the head's logits. A family whose head ends in
+    /// one product can do it without ever having all logits.
+    ///
+    /// # Shapes
+    /// - `hidden`: `[batch, seq, hidden_size]`, `targets`: `[batch, seq]`; returns `[1]`
+    fn head_loss(&self, hidden: Tensor<3>, targets: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<1> {
+        loss_of_logits(self.head(hidden, pass), targets)
     }
 
     /// Whether a part needs a parameter. By default a parameter whose path leads through block `i` is that
@@ -167,4 +173,14 @@ pub trait CausalLm: Module {
     fn device(&self) -> Device {
         self.devices().into_iter().next().unwrap_or_default()
     }
+}
+
+/// Mean negative log-likelihood, in nats, of `targets` under `logits`; the softmax is in f32.
+///
+/// # Shapes
+/// - `logits`: `[batch, seq, vocab_size]`, `targets`: `[batch, seq]`; returns `[1]`
+pub fn loss_of_logits(logits: Tensor<3>, targets: Tensor<2, Int>) -> Tensor<1> {
+    let positions: usize = targets.dims().iter().product();
+    let likelihood = log_softmax(logits.cast(DType::F32), 2).gather(2, targets.unsqueeze_dim::<3>(2));
+    likelihood.reshape([positions]).mean().neg()
 }

@@ -50,7 +50,7 @@ mod tap;
 pub use axis::{Axis, AxisKind};
 pub use basis::Basis;
 pub use calibration::{Calibration, CorpusProvenance};
-pub use causal_lm::CausalLm;
+pub use causal_lm::{CausalLm, loss_of_logits};
 pub use coupling::{AxisSlots, CouplingMap, Normalization};
 pub use edit::TensorEdit;
 pub use error::Error;

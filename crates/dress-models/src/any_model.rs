@@ -118,6 +118,9 @@ impl CausalLm for AnyModel {
     fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
         each!(self, model => model.head(hidden, pass))
     }
+    fn head_loss(&self, hidden: Tensor<3>, targets: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<1> {
+        each!(self, model => model.head_loss(hidden, targets, pass))
+    }
     fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
         each!(self, model => model.slice_factors(selection))
     }

@@ -3,9 +3,10 @@
 use crate::clip::{gradient_norm, scale};
 use crate::curve::CurveFile;
 use crate::{CurvePoint, Error, Regularization, StepInfo, TrainConfig};
-use dress_core::burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use dress_core::burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{Calibration, CausalLm, Forward, NoTap, Progress};
+use dress_kernels::FusedAdamW;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -78,11 +79,8 @@ impl<'a, M: CausalLm> Run<'a, M> {
         config: &'a TrainConfig,
         regularization: &'a dyn Regularization<M>,
     ) -> Result<Self, Error> {
-        let adamw = AdamWConfig::new()
-            .with_beta_1(config.beta_1 as f32)
-            .with_beta_2(config.beta_2 as f32)
-            .with_epsilon(config.epsilon as f32)
-            .with_weight_decay(config.weight_decay as f32);
+        let betas = [config.beta_1 as f32, config.beta_2 as f32];
+        let adamw = FusedAdamW::new(betas, config.epsilon as f32, config.weight_decay as f32);
         Ok(Self {
             data,
             config,

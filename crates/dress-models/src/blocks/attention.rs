@@ -137,6 +137,12 @@ impl Heads<'_> {
 /// - `query`: `[batch, heads, seq, head_dim]`, returned likewise
 /// - `key`, `value`: `[batch, kv_heads, keys, head_dim]` with `keys >= seq`
 fn causal_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
+    let fused = dress_kernels::causal_attention(&query, &key, &value);
+    fused.unwrap_or_else(|| attention_by_parts(query, key, value))
+}
+
+/// [`causal_attention`] in Burn's own operations.
+fn attention_by_parts(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
     let (seq, keys) = (query.dims()[2], key.dims()[2]);
     if query.is_autodiff() || seq == 1 {
         chunked_attention(query, key, value)

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, activation::silu};
 use dress_core::{Forward, Site};
+use dress_kernels::gated_silu;
 
 /// Shapes of a [`GatedMlp`].
 #[derive(Debug, Clone)]
@@ -50,7 +51,8 @@ impl GatedMlp {
     /// # Shapes
     /// - `input`: `[batch, seq, hidden_size]`, returned likewise
     pub fn forward(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
-        let gated = silu(self.gate_proj.forward(input.clone())) * self.up_proj.forward(input);
+        let (gate, up) = (self.gate_proj.forward(input.clone()), self.up_proj.forward(input));
+        let gated = gated_silu(&gate, &up).unwrap_or_else(|| silu(gate) * up);
         self.down_proj.forward(pass.pass(Site::Ffn { layer }, gated))
     }
 }

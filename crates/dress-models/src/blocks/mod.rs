@@ -2,6 +2,7 @@
 
 mod attention;
 mod gated_mlp;
+mod head_loss;
 mod layer_norm;
 mod mlp;
 mod rms_norm;
@@ -10,6 +11,7 @@ mod tied_head;
 
 pub use attention::{Attention, AttentionConfig, Heads};
 pub use gated_mlp::{GatedMlp, GatedMlpConfig};
+pub use head_loss::head_loss;
 pub use layer_norm::LayerNorm;
 pub use mlp::{Activation, Mlp, feed_forward};
 pub use rms_norm::RmsNorm;

@@ -2,6 +2,7 @@
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{DType, Device, Tensor};
+use dress_kernels::rms_norm;
 
 /// `x / sqrt(mean(x^2) + epsilon) * weight`, its statistics in f32 whatever the model's type
 /// (Zhang and Sennrich 2019, arXiv 1910.07467).
@@ -28,6 +29,9 @@ impl RmsNorm {
     /// # Shapes
     /// - `input`: `[batch, seq, hidden_size]`, returned likewise
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        if let Some(normal) = rms_norm(&input, &self.weight.val(), self.epsilon) {
+            return normal;
+        }
         let dtype = input.dtype();
         let wide = input.cast(DType::F32);
         let mean_square = (wide.clone() * wide.clone()).mean_dim(2);

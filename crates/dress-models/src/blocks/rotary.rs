@@ -1,6 +1,7 @@
 //! Rotary position embedding in the layout of Hugging Face checkpoints.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use dress_kernels::rotate_half;
 use serde::{Deserialize, Serialize};
 
 /// How frequencies are stretched beyond the context a model was first trained on.
@@ -76,11 +77,16 @@ impl RopeScaling {
 /// # Shapes
 /// - `states`: `[batch, heads, seq, head_dim]`, returned likewise
 /// - `tables`: `[seq, dims / 2]` each, from [`Rotary::tables`], `dims <= head_dim`
-pub(crate) fn rotate(states: Tensor<4>, [cos, sin]: [Tensor<2>; 2]) -> Tensor<4> {
+pub(crate) fn rotate(states: Tensor<4>, tables: [Tensor<2>; 2]) -> Tensor<4> {
+    rotate_half(&states, &tables).unwrap_or_else(|| rotate_by_parts(states, tables))
+}
+
+/// [`rotate`] in Burn's own operations.
+fn rotate_by_parts(states: Tensor<4>, [cos, sin]: [Tensor<2>; 2]) -> Tensor<4> {
     let (half, head_dim) = (cos.dims()[1], states.dims()[3]);
     if 2 * half < head_dim {
         let rest = states.clone().narrow(3, 2 * half, head_dim - 2 * half);
-        return Tensor::cat(vec![rotate(states.narrow(3, 0, 2 * half), [cos, sin]), rest], 3);
+        return Tensor::cat(vec![rotate_by_parts(states.narrow(3, 0, 2 * half), [cos, sin]), rest], 3);
     }
     let dtype = states.dtype();
     let (cos, sin) = (cos.cast(dtype).unsqueeze::<4>(), sin.cast(dtype).unsqueeze::<4>());

@@ -3,7 +3,7 @@
 use super::zero_bias::with_zero_bias;
 use super::{LlamaConfig, coupling};
 use crate::blocks::{
-    Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary, tied_head, untied_head,
+    Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary, head_loss, tied_head, untied_head,
 };
 use crate::parts::is_in_part;
 use crate::shape::kept_blocks;
@@ -153,6 +153,11 @@ impl CausalLm for LlamaForCausalLm {
             Some(head) => head.forward(hidden),
             None => tied_head(hidden, self.model.embed_tokens.weight.val()),
         }
+    }
+
+    fn head_loss(&self, hidden: Tensor<3>, targets: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<1> {
+        let input = pass.pass(Site::HeadInput, self.model.norm.forward(hidden));
+        head_loss(input, self.lm_head.as_ref(), || self.model.embed_tokens.weight.val(), targets)
     }
 
     fn untied(mut self) -> Self {

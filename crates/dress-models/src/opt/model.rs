@@ -1,7 +1,7 @@
 //! The OPT decoder, composed of the shared blocks.
 
 use super::{OptConfig, coupling};
-use crate::blocks::{Activation, Heads, LayerNorm, feed_forward, tied_head, untied_head};
+use crate::blocks::{Activation, Heads, LayerNorm, feed_forward, head_loss, tied_head, untied_head};
 use crate::parts::is_in_part;
 use crate::shape::kept_blocks;
 use burn::module::Module;
@@ -162,6 +162,19 @@ impl OptDecoderLayer {
     }
 }
 
+impl OptForCausalLm {
+    /// What the last product makes logits of.
+    fn head_input(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+        let decoder = &self.model.decoder;
+        let normal = decoder.final_layer_norm.as_ref().map(|norm| norm.forward(hidden.clone()));
+        let hidden = pass.pass(Site::HeadInput, normal.unwrap_or(hidden));
+        match &decoder.project_out {
+            Some(project_out) => project_out.forward(hidden),
+            None => hidden,
+        }
+    }
+}
+
 impl OptAttention {
     fn forward(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
         let heads = Heads {
@@ -213,17 +226,16 @@ impl CausalLm for OptForCausalLm {
     }
 
     fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
-        let decoder = &self.model.decoder;
-        let normal = decoder.final_layer_norm.as_ref().map(|norm| norm.forward(hidden.clone()));
-        let hidden = pass.pass(Site::HeadInput, normal.unwrap_or(hidden));
-        let hidden = match &decoder.project_out {
-            Some(project_out) => project_out.forward(hidden),
-            None => hidden,
-        };
+        let hidden = self.head_input(hidden, pass);
         match &self.lm_head {
             Some(head) => head.forward(hidden),
-            None => tied_head(hidden, decoder.embed_tokens.weight.val()),
+            None => tied_head(hidden, self.model.decoder.embed_tokens.weight.val()),
         }
+    }
+
+    fn head_loss(&self, hidden: Tensor<3>, targets: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<1> {
+        let (input, embedding) = (self.head_input(hidden, pass), &self.model.decoder.embed_tokens);
+        head_loss(input, self.lm_head.as_ref(), || embedding.weight.val(), targets)
     }
 
     fn untied(mut self) -> Self {

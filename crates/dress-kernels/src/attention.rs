@@ -1,0 +1,190 @@
+//! Causal attention a few queries at a time.
+
+use crate::attention_gradient::gradients;
+use crate::fused::{Fused, Inputs, apply};
+use crate::heads::{Heads, interleaved};
+use crate::product::{Cores, product};
+use crate::vector::{exp, max, sum, vectorized};
+use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
+use rayon::prelude::*;
+
+/// `softmax(query * key^T / sqrt(head_dim)) * value`, every query seeing the keys up to its own position;
+/// the last query is at the last key, and query heads share key/value heads in order (grouped-query
+/// attention, arXiv 2305.13245).
+///
+/// Scores exist for a few queries at a time; for the gradient they are computed again from one number a
+/// query (FlashAttention, arXiv 2205.14135).
+///
+/// # Shapes
+/// - `query`: `[batch, heads, seq, head_dim]`, returned likewise
+/// - `key`, `value`: `[batch, kv_heads, keys, head_dim]` with `keys >= seq`
+pub fn causal_attention(query: &Tensor<4>, key: &Tensor<4>, value: &Tensor<4>) -> Option<Tensor<4>> {
+    let inputs = [query, key, value].map(|tensor| tensor.clone().into_dispatch());
+    Some(apply(CausalAttention, Inputs::new(inputs)?))
+}
+
+#[derive(Debug)]
+struct CausalAttention;
+
+/// What the gradient needs of the forward pass.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub problem: Problem,
+    pub output: Heads,
+    /// The logarithm of each query's sum of exponentials. `[batch, seq, heads]`
+    pub log_sums: Vec<f32>,
+}
+
+/// Queries, keys and values.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    pub query: Heads,
+    pub key: Heads,
+    pub value: Heads,
+}
+
+/// Rows that are multiplied with the keys of one head at the same time: enough to make up for packing the
+/// keys, few enough that the scores stay in the cache.
+const ROWS: usize = 128;
+
+impl Problem {
+    /// Query heads that share one key/value head.
+    pub fn groups(&self) -> usize {
+        self.query.heads / self.key.heads
+    }
+
+    /// Queries of one block.
+    pub fn block(&self) -> usize {
+        (ROWS / self.groups()).max(16).next_multiple_of(8)
+    }
+
+    /// Keys that the query at `position` sees.
+    pub fn visible(&self, position: usize) -> usize {
+        self.key.seq - self.query.seq + position + 1
+    }
+
+    /// What the scores are multiplied by.
+    pub fn scale(&self) -> f32 {
+        (self.query.width as f32).powf(-0.5)
+    }
+}
+
+/// The queries `start..start + len` of one key/value head's group, head after head.
+#[derive(Clone, Copy)]
+pub(crate) struct Block {
+    pub batch: usize,
+    pub kv_head: usize,
+    pub start: usize,
+    pub len: usize,
+}
+
+impl Block {
+    /// Head and position of every row.
+    pub fn rows(self, groups: usize) -> impl Iterator<Item = (usize, usize)> {
+        let heads = self.kv_head * groups..(self.kv_head + 1) * groups;
+        heads.flat_map(move |head| (self.start..self.start + self.len).map(move |position| (head, position)))
+    }
+
+    /// The rows of `states` one after the other, multiplied by `factor`.
+    pub fn gather(self, states: &Heads, groups: usize, factor: f32, out: &mut Vec<f32>) {
+        out.clear();
+        for (head, position) in self.rows(groups) {
+            out.extend(states.row(self.batch, head, position).iter().map(|x| x * factor));
+        }
+    }
+}
+
+impl Fused<3> for CausalAttention {
+    type State = State;
+
+    fn forward(&self, inputs: [FlexTensor; 3], _tracked: bool) -> (FlexTensor, State) {
+        let [query, key, value] = inputs.map(Heads::new);
+        let problem = Problem { query, key, value };
+        let [batch, heads, seq, width] = problem.query.dims();
+        let (block, row) = (problem.block(), heads * width);
+        let mut out = vec![0.0; batch * seq * row];
+        let mut log_sums = vec![0.0; batch * seq * heads];
+        let batches = out.par_chunks_mut(seq * row).zip(log_sums.par_chunks_mut(seq * heads)).enumerate();
+        batches.for_each(|(batch, (out, log_sums))| {
+            let blocks = out.par_chunks_mut(block * row).zip(log_sums.par_chunks_mut(block * heads));
+            let blocks = blocks.enumerate().with_max_len(1);
+            blocks.for_each_init(Scratch::default, |scratch, (index, (out, log_sums))| {
+                let (start, len) = (index * block, out.len() / row);
+                for kv_head in 0..problem.key.heads {
+                    scratch.mix(&problem, Block { batch, kv_head, start, len }, out, log_sums);
+                }
+            });
+        });
+        let output = interleaved(out, [batch, heads, seq, width]);
+        (output.clone(), State { problem, output: Heads::new(output), log_sums })
+    }
+
+    fn gradients(&self, state: State, output: FlexTensor, _wanted: [bool; 3]) -> [Option<FlexTensor>; 3] {
+        gradients(&state, &Heads::new(output)).map(Some)
+    }
+}
+
+#[derive(Default)]
+struct Scratch {
+    queries: Vec<f32>,
+    scores: Vec<f32>,
+    mixed: Vec<f32>,
+}
+
+impl Scratch {
+    /// Writes the heads of one group for the queries of one block.
+    fn mix(&mut self, problem: &Problem, block: Block, out: &mut [f32], log_sums: &mut [f32]) {
+        let (groups, width, heads) = (problem.groups(), problem.query.width, problem.query.heads);
+        let (rows, keys) = (groups * block.len, problem.visible(block.start + block.len - 1));
+        block.gather(&problem.query, groups, problem.scale(), &mut self.queries);
+        self.scores.resize(rows * keys, 0.0);
+        self.mixed.resize(rows * width, 0.0);
+        let queries = crate::product::Matrix::new(&self.queries, rows, width, width);
+        let key = problem.key.matrix(block.batch, block.kv_head, keys);
+        product(&mut self.scores, queries, key.transposed(), false, Cores::One);
+        let sums: Vec<f32> = block
+            .rows(groups)
+            .zip(self.scores.chunks_exact_mut(keys))
+            .map(|((head, position), scores)| {
+                let (highest, sum) = exponentials(scores, problem.visible(position));
+                log_sums[(position - block.start) * heads + head] = highest + sum.ln();
+                sum
+            })
+            .collect();
+        let scores = crate::product::Matrix::new(&self.scores, rows, keys, keys);
+        let value = problem.value.matrix(block.batch, block.kv_head, keys);
+        product(&mut self.mixed, scores, value, false, Cores::One);
+        for (((head, position), mixed), sum) in
+            block.rows(groups).zip(self.mixed.chunks_exact(width)).zip(sums)
+        {
+            let start = ((position - block.start) * heads + head) * width;
+            let factor = 1.0 / sum;
+            out[start..start + width].iter_mut().zip(mixed).for_each(|(out, mixed)| *out = mixed * factor);
+        }
+    }
+}
+
+/// Turns the first `visible` scores into exponentials relative to the highest, and the others into zeros;
+/// the highest, and the sum.
+fn exponentials(scores: &mut [f32], visible: usize) -> (f32, f32) {
+    let (seen, hidden) = scores.split_at_mut(visible);
+    hidden.fill(0.0);
+    vectorized(
+        #[inline(always)]
+        || {
+            let highest = max(seen);
+            for score in seen.iter_mut() {
+                *score = exp(*score - highest);
+            }
+            (
+                highest,
+                sum(
+                    seen.len(),
+                    #[inline(always)]
+                    |i| seen[i],
+                ),
+            )
+        },
+    )
+}

@@ -1,0 +1,135 @@
+//! The loss of a language model, without ever having all logits.
+
+use crate::fused::{Fused, Inputs, apply, dims, integers, numbers, tensor};
+use crate::product::{Cores, Matrix, product};
+use crate::vector::{TASK, exp, max, sum, vectorized};
+use burn::backend::flex::FlexTensor;
+use burn::tensor::{Int, Tensor};
+use rayon::prelude::*;
+
+/// How the matrix that makes logits is in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unembedding {
+    /// A row a token, as an embedding: `[vocab_size, width]`.
+    Rows,
+    /// A column a token, as Burn's `Linear`: `[width, vocab_size]`.
+    Columns,
+}
+
+/// Mean negative log-likelihood, in nats, of `targets` under the logits that `weight` makes of `hidden`.
+///
+/// Logits exist for a few hundred positions at a time. On an autodiff device their gradient is made while they
+/// are there, so that nothing is computed twice and the gradient pass only has to scale.
+///
+/// # Shapes
+/// - `hidden`: `[batch, seq, width]`, `targets`: `[batch, seq]`; returns `[1]`
+pub fn cross_entropy(
+    hidden: &Tensor<3>,
+    weight: &Tensor<2>,
+    layout: Unembedding,
+    targets: &Tensor<2, Int>,
+) -> Option<Tensor<1>> {
+    let inputs = Inputs::new([hidden.clone().into_dispatch(), weight.clone().into_dispatch()])?;
+    let targets = integers(targets.clone().into_dispatch())?;
+    Some(apply(CrossEntropy { targets, layout }, inputs))
+}
+
+/// Positions whose logits are in memory at the same time.
+const CHUNK: usize = 256;
+
+#[derive(Debug)]
+struct CrossEntropy {
+    targets: Vec<usize>,
+    layout: Unembedding,
+}
+
+/// The gradients of hidden states and weight, each with its shape.
+#[derive(Clone, Debug)]
+struct State {
+    hidden: (Vec<f32>, [usize; 3]),
+    weight: (Vec<f32>, [usize; 2]),
+}
+
+impl Fused<2> for CrossEntropy {
+    type State = State;
+
+    fn forward(&self, inputs: [FlexTensor; 2], tracked: bool) -> (FlexTensor, State) {
+        let [hidden, weight] = inputs.map(|input| input.to_contiguous());
+        let (hidden_dims, weight_dims) = (dims::<3>(&hidden), dims::<2>(&weight));
+        let (width, vocab_size) =
+            (hidden_dims[2], weight_dims[usize::from(self.layout == Unembedding::Columns)]);
+        let (states, weight) = (numbers(&hidden), numbers(&weight));
+        let share = 1.0 / self.targets.len() as f32;
+        // From a state to logits.
+        let to_logits = Matrix::new(weight, weight_dims[0], weight_dims[1], weight_dims[1]);
+        let to_logits = if self.layout == Unembedding::Rows { to_logits.transposed() } else { to_logits };
+        let mut of_hidden = vec![0.0; if tracked { states.len() } else { 0 }];
+        let mut of_weight = vec![0.0; if tracked { weight.len() } else { 0 }];
+        let mut logits = vec![0.0; CHUNK.min(self.targets.len()) * vocab_size];
+        let mut loss = 0.0;
+        for (chunk, targets) in self.targets.chunks(CHUNK).enumerate() {
+            let range = chunk * CHUNK * width..(chunk * CHUNK + targets.len()) * width;
+            let states = Matrix::new(&states[range.clone()], targets.len(), width, width);
+            let logits = &mut logits[..targets.len() * vocab_size];
+            product(logits, states, to_logits, false, Cores::All);
+            let rows = logits.par_chunks_mut(vocab_size).zip(targets);
+            let losses: Vec<f32> = rows.map(|(row, &target)| row_loss(row, target, share, tracked)).collect();
+            loss += losses.iter().map(|&loss| f64::from(loss)).sum::<f64>();
+            if tracked {
+                let slopes = Matrix::new(logits, targets.len(), vocab_size, vocab_size);
+                product(&mut of_hidden[range], slopes, to_logits.transposed(), false, Cores::All);
+                let (left, right) = match self.layout {
+                    Unembedding::Rows => (slopes.transposed(), states),
+                    Unembedding::Columns => (states.transposed(), slopes),
+                };
+                product(&mut of_weight, left, right, chunk > 0, Cores::All);
+            }
+        }
+        let loss = (loss / self.targets.len() as f64) as f32;
+        let state = State { hidden: (of_hidden, hidden_dims), weight: (of_weight, weight_dims) };
+        (tensor(vec![loss], [1]), state)
+    }
+
+    fn gradients(&self, state: State, output: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
+        let factor = numbers(&output.to_contiguous())[0];
+        let State { hidden: (hidden, hidden_dims), weight: (weight, weight_dims) } = state;
+        [
+            wanted[0].then(|| tensor(scaled(hidden, factor), hidden_dims)),
+            wanted[1].then(|| tensor(scaled(weight, factor), weight_dims)),
+        ]
+    }
+}
+
+/// The loss of one position; with `slopes` its logits become the gradient of the mean loss.
+fn row_loss(logits: &mut [f32], target: usize, share: f32, slopes: bool) -> f32 {
+    let at_target = logits[target];
+    let log_sum = vectorized(
+        #[inline(always)]
+        || {
+            let highest = max(logits);
+            let total = sum(
+                logits.len(),
+                #[inline(always)]
+                |i| exp(logits[i] - highest),
+            );
+            if slopes {
+                let factor = share / total;
+                for logit in logits.iter_mut() {
+                    *logit = exp(*logit - highest) * factor;
+                }
+            }
+            highest + total.ln()
+        },
+    );
+    if slopes {
+        logits[target] -= share;
+    }
+    log_sum - at_target
+}
+
+fn scaled(mut numbers: Vec<f32>, factor: f32) -> Vec<f32> {
+    if factor != 1.0 {
+        numbers.par_chunks_mut(TASK).for_each(|numbers| numbers.iter_mut().for_each(|x| *x *= factor));
+    }
+    numbers
+}
