@@ -7,6 +7,7 @@ mod inspect;
 mod logits;
 mod plot;
 mod prune;
+mod report;
 mod rotate;
 mod score;
 mod slice;
@@ -18,6 +19,7 @@ pub use inspect::InspectArgs;
 pub use logits::LogitsArgs;
 pub use plot::PlotArgs;
 pub use prune::PruneArgs;
+pub use report::ReportArgs;
 pub use rotate::RotateArgs;
 pub use score::ScoreArgs;
 pub use slice::SliceArgs;
@@ -48,8 +50,10 @@ enum Command {
     Rotate(RotateArgs),
     /// Apply a slice plan to the checkpoint it was made from, from file to file and without regularizing.
     Slice(SliceArgs),
-    /// Measure perplexity and speed.
-    Eval(EvalArgs),
+    /// Measure perplexity, tasks, speed, and what changed.
+    Eval(Box<EvalArgs>),
+    /// Join evaluations into one table, one file and one page.
+    Report(ReportArgs),
     /// Write logits and greedy text to compare with other software.
     Logits(LogitsArgs),
     /// Continue a text.
@@ -71,6 +75,7 @@ impl Cli {
             Command::Rotate(args) => args.run(),
             Command::Slice(args) => args.run(),
             Command::Eval(args) => args.run(),
+            Command::Report(args) => args.run(),
             Command::Logits(args) => args.run(),
             Command::Generate(args) => args.run(),
             Command::Plot(args) => args.run(),
