@@ -85,6 +85,25 @@ pub enum Error {
         /// What the parser says.
         source: serde_json::Error,
     },
+    /// Two models whose tokens mean different texts.
+    #[error(
+        "{model} and {against} have different tokenizers; give the model that it was made from",
+        model = .model.display(), against = .against.display()
+    )]
+    OtherTokenizer {
+        /// The model.
+        model: PathBuf,
+        /// The other.
+        against: PathBuf,
+    },
+    /// A tokenizer's configuration that cannot be read.
+    #[error("{path}: not valid JSON: {source}; copy the one of the published checkpoint there", path = .path.display())]
+    TokenizerConfig {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
     /// Of the shared vocabulary.
     #[error(transparent)]
     Core(#[from] dress_core::Error),

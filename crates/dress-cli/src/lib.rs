@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod comparison;
 mod error;
+pub mod evaluation;
 mod located;
 mod output;
 mod result_file;
@@ -11,7 +12,7 @@ mod terminal_progress;
 mod write_beside;
 
 pub use error::Error;
-pub use located::{declared, locate, max_positions, tokenizer};
+pub use located::{declared, locate, max_positions, prefix_token, tokenizer};
 pub use output::Output;
 pub use result_file::{Evaluation, ResultFile};
 pub use table::Table;

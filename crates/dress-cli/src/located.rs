@@ -3,9 +3,11 @@
 use crate::Error;
 use dress_core::CausalLm;
 use dress_data::Tokenizer;
+use dress_eval::scoring::PrefixToken;
 use dress_models::AnyModel;
 use dress_models::gguf::GgufCheckpoint;
 use dress_models::hub::HubConfig;
+use serde_json::Value;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -51,4 +53,34 @@ pub fn tokenizer(model: &Path) -> Result<Tokenizer, Error> {
     }
     let json = GgufCheckpoint::open(model)?.tokenizer_json()?;
     Ok(Tokenizer::from_bytes(json.as_bytes(), model)?)
+}
+
+/// The token that begins a text, or else the one that ends it: from `tokenizer_config.json`, or the ids in `config.json`.
+///
+/// # Errors
+/// [`Error::TokenizerConfig`] where one of the files is not JSON.
+pub fn prefix_token(model: &Path, tokenizer: &Tokenizer) -> Result<Option<PrefixToken>, Error> {
+    let read = |name: &str| -> Result<Value, Error> {
+        let path = model.join(name);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text).map_err(|source| Error::TokenizerConfig { path, source }),
+            Err(_) => Ok(Value::Null),
+        }
+    };
+    let named = read("tokenizer_config.json")?;
+    for name in ["bos_token", "eos_token"] {
+        let token = &named[name];
+        let text = token.as_str().or_else(|| token["content"].as_str());
+        if let Some((text, id)) = text.and_then(|text| Some((text, tokenizer.token_id(text)?))) {
+            return Ok(Some(PrefixToken { id, text: text.into() }));
+        }
+    }
+    let config = read("config.json")?;
+    let ids = ["bos_token_id", "eos_token_id"]
+        .map(|name| config[name].as_u64().or_else(|| config[name][0].as_u64()));
+    let token = |id: u64| {
+        let id = u32::try_from(id).ok()?;
+        Some(PrefixToken { id, text: tokenizer.token(id)? })
+    };
+    Ok(ids.into_iter().flatten().find_map(token))
 }

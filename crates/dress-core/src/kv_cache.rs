@@ -1,6 +1,6 @@
 //! Keys and values of the tokens already seen.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor, TensorData};
 
 /// The keys and values of every block, in buffers that are written in place.
 #[derive(Debug, Clone)]
@@ -29,6 +29,30 @@ impl KvCache {
     /// How many tokens it can hold.
     pub fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// A cache with the rows of this one that `rows` names, in that order and as often, and room for `capacity` tokens: one
+    /// context that goes on in several ways.
+    ///
+    /// # Panics
+    /// Where `capacity` is less than this cache holds.
+    #[must_use]
+    pub fn select_rows(&self, rows: &[usize], capacity: usize) -> Self {
+        assert!(capacity >= self.len, "{} tokens do not fit a KV cache of {capacity}", self.len);
+        let indices: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+        let grown = |states: &Tensor<4>| {
+            let [batch, heads, _, head_dim] = states.dims();
+            let device = states.device();
+            let indices =
+                Tensor::<1, Int>::from_data(TensorData::new(indices.clone(), [rows.len()]), &device);
+            let seen =
+                states.clone().slice([0..batch, 0..heads, 0..self.len, 0..head_dim]).select(0, indices);
+            let empty = Tensor::zeros([rows.len(), heads, capacity, head_dim], (&device, states.dtype()));
+            empty.slice_assign([0..rows.len(), 0..heads, 0..self.len, 0..head_dim], seen)
+        };
+        let layer =
+            |layer: &Option<[Tensor<4>; 2]>| layer.as_ref().map(|states| states.each_ref().map(grown));
+        Self { layers: self.layers.iter().map(layer).collect(), capacity, len: self.len }
     }
 
     pub(crate) fn append(&mut self, layer: usize, key: Tensor<4>, value: Tensor<4>) -> [Tensor<4>; 2] {

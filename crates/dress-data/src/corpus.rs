@@ -70,6 +70,11 @@ impl Corpus {
         &self.sha256
     }
 
+    /// Whether it is a plain text, whose rows are its lines.
+    pub fn is_text(&self) -> bool {
+        matches!(self.content, Content::Text(_))
+    }
+
     /// The first `share` of the rows and the rest, for calibrating and evaluating on one file.
     ///
     /// # Errors

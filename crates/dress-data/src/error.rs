@@ -64,6 +64,19 @@ pub enum Error {
         /// The tokens asked for.
         seqlen: usize,
     },
+    /// A stride that leaves tokens out.
+    #[error("a stride of {stride} does not go with windows of {seqlen} tokens; use 1 to {seqlen}")]
+    Stride {
+        /// The stride.
+        stride: usize,
+        /// Tokens of the text a window.
+        seqlen: usize,
+    },
+    /// No token to put before every window.
+    #[error(
+        "the tokenizer names no token that begins a text; put bos_token into tokenizer_config.json, or use --bos tokenizer"
+    )]
+    NoBosToken,
     /// A directory without tokenizer.
     #[error("{path}: no such file; copy the tokenizer.json of the published checkpoint there", path = .path.display())]
     TokenizerMissing {

@@ -1,5 +1,6 @@
 //! From files to blocks of tokens.
 //!
+//! [`Windows`] are what perplexity is measured over, by a [`Protocol`] or by options.
 //! [`Corpus`] reads plain text, JSONL and Alpaca-style JSON; [`Tokenizer`] is the checkpoint's own;
 //! [`evaluation_blocks`], [`calibration_blocks`] and [`training_blocks`] cut the text as perplexity,
 //! calibration and training from nothing want it. Every result carries the SHA-256 of the corpus and
@@ -8,13 +9,17 @@
 mod blocks;
 mod corpus;
 mod error;
+mod protocol;
 mod rows;
 mod sampling;
 mod sha256;
 mod tokenizer;
+mod windows;
 
 pub use blocks::{BlockConfig, evaluation_blocks, training_blocks};
 pub use corpus::{Corpus, CorpusFormat};
 pub use error::Error;
+pub use protocol::Protocol;
 pub use sampling::{SampleConfig, calibration_blocks};
 pub use tokenizer::Tokenizer;
+pub use windows::{Bos, Window, WindowConfig, Windows};

@@ -8,10 +8,11 @@ const WITH_INPUT: &str = "Below is an instruction that describes a task, paired 
 const WITHOUT_INPUT: &str = "Below is an instruction that describes a task. Write a response that appropriately \
                              completes the request.";
 
-/// The text of a row: its `text`, or its instruction, input and output in Alpaca's template.
+/// The text of a row: its `text` or `sentence`, or its instruction, input and output in Alpaca's template.
 pub(crate) fn text(row: &Map<String, Value>) -> Option<String> {
     let field = |name: &str| row.get(name).and_then(Value::as_str);
-    if let Some(text) = field("text") {
+    // The Penn Treebank's rows on the hub are sentences.
+    if let Some(text) = field("text").or_else(|| field("sentence")) {
         return Some(text.into());
     }
     let (instruction, output) = (field("instruction")?, field("output")?);

@@ -55,6 +55,21 @@ impl Tokenizer {
         Ok(encoded.map_err(|error| Error::Tokenize { reason: error.to_string() })?.get_ids().to_vec())
     }
 
+    /// As [`Tokenizer::encode`], with the byte of the text at which each token ends; special tokens end at 0.
+    ///
+    /// # Errors
+    /// [`Error::Tokenize`].
+    pub fn encode_with_ends(
+        &self,
+        text: &str,
+        add_special_tokens: bool,
+    ) -> Result<(Vec<u32>, Vec<usize>), Error> {
+        let encoded = self.inner.encode(text, add_special_tokens);
+        let encoded = encoded.map_err(|error| Error::Tokenize { reason: error.to_string() })?;
+        let ends = encoded.get_offsets().iter().map(|&(_, end)| end).collect();
+        Ok((encoded.get_ids().to_vec(), ends))
+    }
+
     /// The text of some ids, without special tokens.
     ///
     /// # Errors
@@ -66,6 +81,11 @@ impl Tokenizer {
     /// The id of a token, such as `<|im_end|>`.
     pub fn token_id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
+    }
+
+    /// The token of an id, as it stands in `tokenizer.json`.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
     }
 
     /// How many tokens there are, added ones included.

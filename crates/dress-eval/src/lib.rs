@@ -1,9 +1,20 @@
 //! Evaluation of dense and pruned models: [`perplexity()`], exactly as the pruning papers report
 //! it, and how fast it went.
 
+mod departure;
 mod error;
+pub mod journal;
+mod memory;
 mod perplexity;
 pub mod plot;
+pub mod report;
+pub mod scoring;
+mod size;
+mod speed;
+pub mod tasks;
 
+pub use departure::{Alignment, BlockCosine, Departure, departure};
 pub use error::Error;
-pub use perplexity::{PerplexityConfig, PerplexityReport, perplexity};
+pub use perplexity::{PerplexityConfig, PerplexityReport, perplexity, window_perplexity};
+pub use size::{Size, Unaligned};
+pub use speed::{SpeedConfig, SpeedReport, Spread, Throughput, speed};

@@ -1,8 +1,10 @@
-//! Perplexity over non-overlapping blocks.
+//! Perplexity over windows of a text.
 
 use crate::Error;
-use dress_core::burn::tensor::DType;
-use dress_core::{Calibration, CausalLm, CorpusProvenance, Forward, NoTap, Progress};
+use crate::journal::{ResultCache, ResultKey};
+use crate::scoring::score_targets;
+use dress_core::{Calibration, CausalLm, CorpusProvenance, Fingerprint, Forward, NoTap, Progress};
+use dress_data::{Bos, Protocol, Window, Windows};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -22,20 +24,42 @@ impl Default for PerplexityConfig {
 /// A perplexity with what it takes to measure it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PerplexityReport {
-    /// `exp` of the mean over blocks of the mean negative log-likelihood a target.
+    /// `exp` of the mean negative log-likelihood a counted token; over blocks of equal length that is the mean over
+    /// blocks of each block's mean.
     pub perplexity: f64,
     /// Mean negative log-likelihood a target, in nats.
     pub loss: f64,
     /// Standard error of that mean over blocks, in nats; absent for a single block.
     pub loss_standard_error: Option<f64>,
+    /// Bits that the model needs a byte of the counted text, where the bytes are known.
+    pub bits_per_byte: Option<f64>,
     /// Tokens that went through the model.
     pub tokens: u64,
+    /// Tokens whose likelihood counts.
+    pub targets: u64,
     /// Tokens a second, forward pass and loss.
     pub tokens_per_second: f64,
     /// Seconds of the whole evaluation.
     pub seconds: f64,
+    /// Windows whose result was there already, for the same hashes.
+    pub reused: usize,
+    /// How the papers prepare this corpus, where that was asked for.
+    pub protocol: Option<Protocol>,
+    /// Tokens from one window's start to the next, where they overlap.
+    pub stride: Option<usize>,
+    /// Where the token stands that begins a text.
+    pub bos: Bos,
     /// The text.
     pub data: CorpusProvenance,
+}
+
+/// What is kept of one window.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct WindowResult {
+    window: usize,
+    nats: f64,
+    targets: usize,
+    seconds: f64,
 }
 
 /// The perplexity of `model` over `blocks`: per block the mean over its `seqlen - 1` targets, then
@@ -49,50 +73,141 @@ pub fn perplexity<M: CausalLm>(
     config: &PerplexityConfig,
     progress: &dyn Progress,
 ) -> Result<PerplexityReport, Error> {
-    check(model, blocks)?;
-    let began = Instant::now();
-    progress.start("perplexity", blocks.blocks.len() as u64);
-    let mut losses = Vec::new();
-    for batch in blocks.blocks.chunks(config.batch_size.max(1)) {
-        let loss = batch_loss(model, batch);
-        if !loss.is_finite() {
-            return Err(Error::NotFinite { block: losses.len(), value: loss });
+    window_perplexity(model, &blocks.into(), config, None, progress)
+}
+
+/// As [`perplexity`], over windows that may overlap. Windows that `cache` has for the same model, text, tokenizer and
+/// cut are not computed again.
+///
+/// # Errors
+/// As [`perplexity`], and [`Error::Io`] of the kept results.
+pub fn window_perplexity<M: CausalLm>(
+    model: &M,
+    windows: &Windows,
+    config: &PerplexityConfig,
+    cache: Option<&ResultCache>,
+    progress: &dyn Progress,
+) -> Result<PerplexityReport, Error> {
+    check(model, windows)?;
+    progress.start("perplexity", windows.windows.len() as u64);
+    let (kept, mut journal) = match cache {
+        Some(cache) => {
+            cache.open::<WindowResult>(&key(model, windows)).map(|(kept, journal)| (kept, Some(journal)))?
         }
-        // Blocks are equally long, so the mean over a batch stands for each of its blocks.
-        losses.extend(batch.iter().map(|_| loss));
-        let running = (losses.iter().sum::<f64>() / losses.len() as f64).exp();
-        progress.advance(batch.len() as u64, &format!("perplexity {running:.3}"));
+        None => (Vec::new(), None),
+    };
+    let mut results: Vec<Option<WindowResult>> = vec![None; windows.windows.len()];
+    for result in kept {
+        if let Some(place) = results.get_mut(result.window) {
+            *place = Some(result);
+        }
+    }
+    let reused = results.iter().flatten().count();
+    if reused > 0 {
+        tracing::info!("{reused} of {} windows are reused", results.len());
+        progress.advance(reused as u64, "reused");
+    }
+    let missing: Vec<usize> = (0..results.len()).filter(|&index| results[index].is_none()).collect();
+    for batch in equally_long(&missing, &windows.windows, config.batch_size.max(1)) {
+        for result in evaluate(model, &batch, &windows.windows)? {
+            if let Some(journal) = &mut journal {
+                journal.keep(&result)?;
+            }
+            results[result.window] = Some(result);
+        }
+        let done: Vec<WindowResult> = results.iter().flatten().copied().collect();
+        progress.advance(batch.len() as u64, &format!("perplexity {:.3}", loss(&done).exp()));
     }
     progress.finish();
-    Ok(report(&losses, blocks, began.elapsed().as_secs_f64()))
+    let results: Vec<WindowResult> = results.into_iter().flatten().collect();
+    Ok(report(&results, windows, reused))
 }
 
-fn check<M: CausalLm>(model: &M, blocks: &Calibration) -> Result<(), Error> {
-    if blocks.blocks.is_empty() {
+fn check<M: CausalLm>(model: &M, windows: &Windows) -> Result<(), Error> {
+    if windows.windows.is_empty() {
         return Err(Error::NoData);
     }
-    Ok(blocks.check(model)?)
+    Ok(windows.blocks().check(model)?)
 }
 
-fn batch_loss<M: CausalLm>(model: &M, batch: &[Vec<u32>]) -> f64 {
-    let mut tap = NoTap;
-    let tokens = Calibration::tensor(batch, &model.device());
-    let loss = model.next_token_loss(tokens, &mut Forward::new(&mut tap));
-    loss.cast(DType::F32).into_scalar::<f32>().into()
+fn key<M: CausalLm>(model: &M, windows: &Windows) -> ResultKey {
+    // The number of windows is left out: the first ones are the same however many there are.
+    let data = CorpusProvenance { blocks: 0, path: String::new(), ..windows.provenance.clone() };
+    let dtype = dress_core::parameters::list(model).first().map(|parameter| format!("{:?}", parameter.dtype));
+    let cut = (data, windows.stride, windows.protocol, windows.bos);
+    ResultKey::new("perplexity", &(Fingerprint::of(model), dtype, format!("{:?}", model.device()), cut))
 }
 
-fn report(losses: &[f64], blocks: &Calibration, seconds: f64) -> PerplexityReport {
-    let count = losses.len() as f64;
-    let loss = losses.iter().sum::<f64>() / count;
-    let variance = losses.iter().map(|l| (l - loss).powi(2)).sum::<f64>() / (count - 1.0);
-    let tokens = blocks.blocks.iter().map(|block| block.len() as u64).sum();
+/// Windows that can be one tensor.
+fn equally_long(indices: &[usize], windows: &[Window], batch_size: usize) -> Vec<Vec<usize>> {
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    for &index in indices {
+        match batches.last_mut() {
+            Some(batch)
+                if batch.len() < batch_size
+                    && windows[batch[0]].tokens.len() == windows[index].tokens.len() =>
+            {
+                batch.push(index);
+            }
+            _ => batches.push(vec![index]),
+        }
+    }
+    batches
+}
+
+fn evaluate<M: CausalLm>(model: &M, batch: &[usize], windows: &[Window]) -> Result<Vec<WindowResult>, Error> {
+    let began = Instant::now();
+    let tokens: Vec<Vec<u32>> = batch.iter().map(|&index| windows[index].tokens.clone()).collect();
+    let seq = tokens[0].len();
+    let hidden = model.hidden(Calibration::tensor(&tokens, &model.device()), &mut Forward::new(&mut NoTap));
+    let counted = batch.iter().map(|&index| windows[index].counted_from..seq);
+    let places: Vec<usize> = counted
+        .clone()
+        .enumerate()
+        .flat_map(|(row, range)| range.map(move |at| row * seq + at - 1))
+        .collect();
+    let targets: Vec<u32> =
+        counted.clone().enumerate().flat_map(|(row, range)| tokens[row][range].to_vec()).collect();
+    let scores = score_targets(model, hidden, &places, &targets);
+    let seconds = began.elapsed().as_secs_f64() / batch.len() as f64;
+    let mut taken = 0;
+    let results = batch.iter().zip(counted).map(|(&window, range)| {
+        let nats: f64 = -scores.log_likelihood[taken..taken + range.len()].iter().sum::<f64>();
+        taken += range.len();
+        if !nats.is_finite() {
+            return Err(Error::NotFinite { block: window, value: nats / range.len() as f64 });
+        }
+        Ok(WindowResult { window, nats, targets: range.len(), seconds })
+    });
+    results.collect()
+}
+
+fn loss(results: &[WindowResult]) -> f64 {
+    let targets: usize = results.iter().map(|result| result.targets).sum();
+    results.iter().map(|result| result.nats).sum::<f64>() / targets as f64
+}
+
+fn report(results: &[WindowResult], windows: &Windows, reused: usize) -> PerplexityReport {
+    let (count, loss) = (results.len() as f64, loss(results));
+    let means = results.iter().map(|result| result.nats / result.targets as f64);
+    let variance = means.map(|mean| (mean - loss).powi(2)).sum::<f64>() / (count - 1.0);
+    let tokens = windows.windows.iter().map(|window| window.tokens.len() as u64).sum();
+    let bytes: usize = windows.windows.iter().map(|window| window.bytes).sum();
+    let nats: f64 = results.iter().map(|result| result.nats).sum();
+    let seconds: f64 = results.iter().map(|result| result.seconds).sum();
     PerplexityReport {
         perplexity: loss.exp(),
         loss,
-        loss_standard_error: (losses.len() > 1).then(|| (variance / count).sqrt()),
+        loss_standard_error: (results.len() > 1).then(|| (variance / count).sqrt()),
+        bits_per_byte: (bytes > 0).then(|| nats / std::f64::consts::LN_2 / bytes as f64),
         tokens,
+        targets: results.iter().map(|result| result.targets as u64).sum(),
         tokens_per_second: tokens as f64 / seconds,
         seconds,
-        data: blocks.provenance.clone(),
+        reused,
+        protocol: windows.protocol,
+        stride: windows.stride,
+        bos: windows.bos,
+        data: windows.provenance.clone(),
     }
 }

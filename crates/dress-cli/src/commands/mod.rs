@@ -8,6 +8,7 @@ mod inspect;
 mod logits;
 mod plot;
 mod prune;
+mod report;
 mod rotate;
 mod score;
 mod slice;
@@ -20,6 +21,7 @@ pub use inspect::InspectArgs;
 pub use logits::LogitsArgs;
 pub use plot::PlotArgs;
 pub use prune::PruneArgs;
+pub use report::ReportArgs;
 pub use rotate::RotateArgs;
 pub use score::ScoreArgs;
 pub use slice::SliceArgs;
@@ -52,8 +54,10 @@ enum Command {
     Slice(SliceArgs),
     /// Run published methods side by side on one checkpoint at equal size.
     Compare(CompareArgs),
-    /// Measure perplexity and speed.
-    Eval(EvalArgs),
+    /// Measure perplexity, tasks, speed, and what changed.
+    Eval(Box<EvalArgs>),
+    /// Join evaluations into one table, one file and one page.
+    Report(ReportArgs),
     /// Write logits and greedy text to compare with other software.
     Logits(LogitsArgs),
     /// Continue a text.
@@ -76,6 +80,7 @@ impl Cli {
             Command::Slice(args) => args.run(),
             Command::Compare(args) => args.run(),
             Command::Eval(args) => args.run(),
+            Command::Report(args) => args.run(),
             Command::Logits(args) => args.run(),
             Command::Generate(args) => args.run(),
             Command::Plot(args) => args.run(),

@@ -6,9 +6,7 @@ use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{AxisKind, Basis, Calibration, CausalLm, NoProgress, Ratio, StockTarget};
 use dress_importance::Criterion;
 use dress_models::AnyModel;
-use dress_prune::{
-    AxisTarget, PruneConfig, best_basis, prune, rotate_tied, rotate_to_principal_components,
-};
+use dress_prune::{AxisTarget, PruneConfig, best_basis, prune, rotate_tied, rotate_to_principal_components};
 use proptest::prelude::*;
 
 fn calibration() -> Calibration {

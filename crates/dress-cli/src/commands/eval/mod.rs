@@ -1,0 +1,182 @@
+//! `dress eval`.
+
+mod measurements;
+mod task_args;
+
+use super::CommonArgs;
+use crate::evaluation::{EvaluatedCheckpoint, EvaluationPlan, write_report, write_requests};
+use crate::{Error, Evaluation, Table, TerminalProgress};
+use clap::Args;
+use dress_eval::journal::ResultCache;
+use dress_eval::report::{ModelReport, Report};
+use dress_eval::{PerplexityConfig, PerplexityReport};
+use measurements::{SpeedArgs, TextArgs};
+use std::path::PathBuf;
+use task_args::TaskArgs;
+
+/// Options of `dress eval`.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
+    #[arg(long)]
+    model: PathBuf,
+    /// The model that it was made from, or any other with the same tokenizer: measured alike, and how far the
+    /// checkpoint is from it.
+    #[arg(long)]
+    against: Option<PathBuf>,
+    /// What reports call the checkpoint; by default its directory's name.
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    text: TextArgs,
+    #[command(flatten)]
+    tasks: TaskArgs,
+    #[command(flatten)]
+    speed: SpeedArgs,
+    /// A directory for report.json, report.md and report.html. Run again, it goes on where it was broken off.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Where results are kept and found again, for any model, text and task; by default OUT/cache.
+    #[arg(long)]
+    cache: Option<PathBuf>,
+    /// A JSONL file for every request of every task with its log-likelihood.
+    #[arg(long, requires = "tasks")]
+    requests: Option<PathBuf>,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+impl EvalArgs {
+    pub(super) fn run(self) -> Result<(), Error> {
+        let plan = self.plan()?;
+        let progress = TerminalProgress::default();
+        let checkpoint = EvaluatedCheckpoint::load(&self.model, self.name.as_deref(), &self.common)?;
+        let (report, records) = plan.evaluate(&checkpoint, &self.common, &progress)?;
+        let mut reports = vec![report];
+        let against = match &self.against {
+            Some(against) => Some(EvaluatedCheckpoint::load(against, None, &self.common)?),
+            None => None,
+        };
+        if let Some(against) = &against {
+            plan.depart(&checkpoint, against, &mut reports[0], &progress)?;
+            reports.push(plan.evaluate(against, &self.common, &progress)?.0);
+        }
+        let both: Vec<&EvaluatedCheckpoint> = std::iter::once(&checkpoint).chain(&against).collect();
+        plan.time(&both, &mut reports, &progress)?;
+        if let Some(path) = &self.requests {
+            write_requests(path, &records)?;
+        }
+        if let Some(directory) = &self.out {
+            // The model that something was made from comes first.
+            let shown = Report::new(reports.iter().rev().cloned().collect());
+            write_report(directory, &shown, &format!("Evaluation of {}", checkpoint.name))?;
+        }
+        let evaluation = self.evaluation(reports);
+        self.common.output().print(&evaluation, || text(&evaluation, self.out.as_deref()));
+        Ok(())
+    }
+
+    fn plan(&self) -> Result<EvaluationPlan, Error> {
+        let cache = self.cache.clone().or_else(|| self.out.as_ref().map(|out| out.join("cache")));
+        let model = crate::locate(&self.model)?;
+        let (text, tasks, speed) =
+            (self.text.windows(&model)?, self.tasks.tasks()?, self.speed.config(&model)?);
+        Ok(EvaluationPlan {
+            text,
+            perplexity: PerplexityConfig { batch_size: self.text.batch_size },
+            tasks,
+            task_config: self.tasks.config(),
+            speed,
+            cache: cache.map(|directory| ResultCache::new(&directory)),
+        })
+    }
+
+    fn evaluation(&self, reports: Vec<ModelReport>) -> Evaluation {
+        let mut reports = reports.into_iter();
+        let report = reports.next().expect("one report a checkpoint");
+        Evaluation {
+            report: report.perplexity.into_iter().next(),
+            parameters: report.size.parameters,
+            model: report.path,
+            fingerprint: report.fingerprint,
+            device: self.common.device_name(),
+            dtype: self.common.dtype.to_string(),
+            dress_version: env!("CARGO_PKG_VERSION").into(),
+            size: report.size,
+            tasks: report.tasks,
+            departure: report.departure,
+            speed: report.speed,
+            against: reports.next().map(Box::new),
+        }
+    }
+}
+
+fn text(evaluation: &Evaluation, out: Option<&std::path::Path>) -> String {
+    let mut lines = Vec::new();
+    if let Some(report) = &evaluation.report {
+        lines.push(perplexity_text(report, evaluation.parameters));
+    }
+    if let (Some(found), Some(against)) = (&evaluation.departure, &evaluation.against) {
+        lines.push(format!(
+            "against {}: KL {:.4} nats, the same likeliest token at {:.2}% of {} positions",
+            against.name,
+            found.kl,
+            found.top1_agreement * 100.0,
+            found.positions
+        ));
+    }
+    if !evaluation.tasks.is_empty() {
+        lines.push(String::new());
+        lines.push(task_text(evaluation));
+    }
+    let speeds =
+        [Some(("this", &evaluation.speed)), evaluation.against.as_ref().map(|a| ("against", &a.speed))];
+    for (name, speed) in speeds.into_iter().flatten() {
+        if let Some(speed) = speed {
+            lines.push(format!(
+                "{name}: prefill {:.1} ms, first token {:.1} ms, then {:.2} ms a token (medians)",
+                speed.prefill_ms.median, speed.first_token_ms.median, speed.decode_ms.median
+            ));
+        }
+    }
+    if let Some(out) = out {
+        lines.push(format!("written to {}", out.join("report.html").display()));
+    }
+    lines.join("\n")
+}
+
+fn perplexity_text(report: &PerplexityReport, parameters: u64) -> String {
+    let error = report
+        .loss_standard_error
+        .map_or(String::new(), |error| format!(" (standard error {:.4})", error * report.perplexity));
+    let bits = report.bits_per_byte.map_or(String::new(), |bits| format!("; {bits:.4} bits a byte"));
+    let reused = match report.reused {
+        0 => String::new(),
+        reused => format!("; {reused} blocks reused"),
+    };
+    format!(
+        "perplexity {:.4}{error} over {} blocks of {} tokens{bits}; {:.1} tokens/s; {parameters} parameters{reused}",
+        report.perplexity, report.data.blocks, report.data.seqlen, report.tokens_per_second
+    )
+}
+
+fn task_text(evaluation: &Evaluation) -> String {
+    let mut table = Table::new(&["task", "metric", "value", "error", "rows", "requests/s", "reused"]);
+    for task in &evaluation.tasks {
+        for metric in &task.metrics {
+            table.row(&[
+                task.task.clone(),
+                metric.metric.name().into(),
+                format!("{:.4}", metric.value),
+                metric.standard_error.map_or("–".into(), |error| format!("{error:.4}")),
+                task.rows.to_string(),
+                task.requests_per_second.map_or("–".into(), |speed| format!("{speed:.1}")),
+                task.reused.to_string(),
+            ]);
+        }
+    }
+    if let Some(mean) = dress_eval::tasks::paper_average(&evaluation.tasks) {
+        table.row(&["mean of the papers' five".into(), String::new(), format!("{mean:.4}")]);
+    }
+    table.to_string()
+}

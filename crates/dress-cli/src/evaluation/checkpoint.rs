@@ -1,0 +1,100 @@
+//! A checkpoint with all that evaluating it needs.
+
+use crate::commands::CommonArgs;
+use crate::{Error, ResultFile, locate, prefix_token, tokenizer};
+use dress_core::{CausalLm, Fingerprint, SlicePlan};
+use dress_data::Tokenizer;
+use dress_eval::Size;
+use dress_eval::report::{CurveSample, ModelReport, Origin, RunInfo};
+use dress_eval::scoring::{PrefixToken, RequestEncoder};
+use dress_models::AnyModel;
+use std::path::{Path, PathBuf};
+
+/// A loaded checkpoint, its tokenizer and how it came to be.
+pub struct EvaluatedCheckpoint {
+    /// What reports call it.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// The model.
+    pub model: AnyModel,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    /// What stands in for an empty context.
+    pub prefix: Option<PrefixToken>,
+    /// The plan that made it, where there is one beside it.
+    pub plan: Option<SlicePlan>,
+    /// How it came to be, as far as is known.
+    pub origin: Option<Origin>,
+}
+
+impl EvaluatedCheckpoint {
+    /// Loads the checkpoint at `path`; `name` stands for it in reports, by default its directory's name.
+    ///
+    /// # Errors
+    /// Those of [`locate`], [`tokenizer`] and [`AnyModel::load`].
+    pub fn load(path: &Path, name: Option<&str>, common: &CommonArgs) -> Result<Self, Error> {
+        let path = locate(path)?;
+        let tokenizer = tokenizer(&path)?;
+        let (plan, origin) = origin(&path).map_or((None, None), |(plan, origin)| (Some(plan), Some(origin)));
+        let own = std::path::absolute(&path).ok();
+        let own = own.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        let name = name.map(String::from).or(own).unwrap_or_else(|| path.display().to_string());
+        let prefix = prefix_token(&path, &tokenizer)?;
+        let model = common.load(&path)?;
+        Ok(Self { name, path, model, tokenizer, prefix, plan, origin })
+    }
+
+    /// How texts become requests.
+    pub fn encoder(&self) -> RequestEncoder<'_> {
+        RequestEncoder { tokenizer: &self.tokenizer, prefix: self.prefix.as_ref() }
+    }
+
+    /// A report that has no measurement yet.
+    pub fn report(&self, common: &CommonArgs) -> ModelReport {
+        let burn = ResultFile::BURN_VERSION;
+        let run = RunInfo::here(burn, common.device_name(), common.dtype.to_string(), common.seed);
+        ModelReport {
+            name: self.name.clone(),
+            series: None,
+            path: self.path.display().to_string(),
+            fingerprint: Fingerprint::of(&self.model),
+            architecture: self.model.architecture().into(),
+            tokenizer_sha256: self.tokenizer.sha256().into(),
+            runs: vec![run],
+            size: Size::of(&self.model),
+            origin: self.origin.clone(),
+            perplexity: Vec::new(),
+            tasks: Vec::new(),
+            departure: None,
+            speed: None,
+        }
+    }
+}
+
+/// What `dress.json` beside the weights says, else `plan.json`. Neither is needed to evaluate.
+fn origin(directory: &Path) -> Option<(SlicePlan, Origin)> {
+    if let Ok(text) = std::fs::read_to_string(directory.join("dress.json")) {
+        match serde_json::from_str::<ResultFile>(&text) {
+            Ok(result) => {
+                let curve = result.report.curve.iter().map(|point| CurveSample {
+                    tokens: point.tokens,
+                    loss: point.loss,
+                    selected_norm: point.selected_norm,
+                });
+                let origin = Origin {
+                    parameters_before: Some(result.parameters_before),
+                    slicing_error: result.report.slicing_error,
+                    curve: curve.collect(),
+                    ..Origin::of(&result.plan)
+                };
+                return Some((result.plan, origin));
+            }
+            Err(error) => tracing::warn!("{}: dress.json is not read: {error}", directory.display()),
+        }
+    }
+    let path = directory.join("plan.json");
+    let plan = SlicePlan::from_json(&std::fs::read_to_string(&path).ok()?, &path).ok()?;
+    let origin = Origin::of(&plan);
+    Some((plan, origin))
+}

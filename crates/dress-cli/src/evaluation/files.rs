@@ -1,0 +1,91 @@
+//! What an evaluation leaves on disk.
+
+use crate::{Error, write_beside};
+use dress_eval::report::{Report, html, markdown};
+use dress_eval::tasks::{RowResult, Task, TaskConfig};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// One request and what the model said to it, for comparing with other software.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RequestRecord {
+    /// The task.
+    pub task: String,
+    /// The row, from 0.
+    pub row: usize,
+    /// The request, from 0.
+    pub request: usize,
+    /// The context.
+    pub context: String,
+    /// The continuation.
+    pub continuation: String,
+    /// Natural logarithm of its probability.
+    pub log_likelihood: f64,
+    /// Whether each of its tokens is the likeliest.
+    pub is_greedy: bool,
+}
+
+impl RequestRecord {
+    /// The requests of a task.
+    ///
+    /// # Errors
+    /// Those of [`Task::questions`].
+    pub fn of(task: &Task, config: &TaskConfig, rows: Vec<RowResult>) -> Result<Vec<Self>, Error> {
+        let questions = task.questions(config)?;
+        let record = |result: RowResult| {
+            let requests = questions[result.row].requests.iter().zip(result.likelihoods).enumerate();
+            let name = &task.file.name;
+            let of = move |(request, ((context, continuation), said)): (usize, (&(String, String), _))| {
+                let said: dress_eval::scoring::Likelihood = said;
+                let (context, continuation) = (context.clone(), continuation.clone());
+                let (log_likelihood, is_greedy) = (said.log_likelihood, said.is_greedy);
+                Self {
+                    task: name.clone(),
+                    row: result.row,
+                    request,
+                    context,
+                    continuation,
+                    log_likelihood,
+                    is_greedy,
+                }
+            };
+            requests.map(of).collect::<Vec<_>>()
+        };
+        Ok(rows.into_iter().flat_map(record).collect())
+    }
+}
+
+/// Writes the requests, one JSON object a line.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write_requests(path: &Path, records: &[RequestRecord]) -> Result<(), Error> {
+    let line = |record: &RequestRecord| {
+        serde_json::to_string(record).expect("a request is texts and numbers") + "\n"
+    };
+    write_beside(path, records.iter().map(line).collect::<String>().as_bytes())
+}
+
+/// Writes `report.json`, `report.md` and `report.html` into a directory, which is made if need be; says which files.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write_report(directory: &Path, report: &Report, title: &str) -> Result<Vec<PathBuf>, Error> {
+    std::fs::create_dir_all(directory).map_err(|source| Error::Io { path: directory.into(), source })?;
+    let texts = [report.to_json(), markdown(report), html(report, title)];
+    let paths = ["report.json", "report.md", "report.html"].map(|name| directory.join(name));
+    for (path, text) in paths.iter().zip(texts) {
+        write_beside(path, text.as_bytes())?;
+    }
+    Ok(paths.into())
+}
+
+/// Reads the report of a run, given as its directory or as the file.
+///
+/// # Errors
+/// [`Error::Io`], and those of [`Report::from_json`].
+pub fn read_report(run: &Path) -> Result<Report, Error> {
+    let path = if run.is_dir() { run.join("report.json") } else { run.into() };
+    let text = std::fs::read_to_string(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+    Ok(Report::from_json(&text, &path)?)
+}

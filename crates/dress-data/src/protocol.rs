@@ -1,0 +1,109 @@
+//! How the papers prepare the corpora they report perplexity on.
+
+use crate::Corpus;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A corpus as SparseGPT, Wanda and SliceGPT prepare it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// WikiText-2 raw test: rows joined by an empty line, rows of spaces being empty and the others keeping the line end
+    /// that they have on the hub.
+    Wikitext2,
+    /// Penn Treebank test: sentences joined by a space.
+    Ptb,
+    /// C4 validation: the first 1100 texts joined by a space, of which 256 blocks are taken.
+    C4,
+}
+
+/// The texts of C4 that are joined.
+const C4_ROWS: usize = 1100;
+/// The blocks of C4 that are taken.
+const C4_BLOCKS: usize = 256;
+
+impl Protocol {
+    /// The text that is tokenized.
+    pub fn text(self, corpus: &Corpus) -> String {
+        match self {
+            Protocol::Wikitext2 => wikitext(corpus),
+            Protocol::Ptb => corpus.rows().map(str::trim).collect::<Vec<_>>().join(" "),
+            Protocol::C4 => corpus.rows().take(C4_ROWS).collect::<Vec<_>>().join(" "),
+        }
+    }
+
+    /// The most blocks that are taken.
+    pub fn max_blocks(self) -> Option<usize> {
+        (self == Protocol::C4).then_some(C4_BLOCKS)
+    }
+
+    /// What stands between two rows.
+    pub fn join(self) -> &'static str {
+        match self {
+            Protocol::Wikitext2 => "\n\n",
+            Protocol::Ptb | Protocol::C4 => " ",
+        }
+    }
+}
+
+/// A text's lines as the rows that the hub made of them; rows of a JSON file are those rows already.
+fn wikitext(corpus: &Corpus) -> String {
+    let row = |row: &str| match (row.trim().is_empty(), corpus.is_text()) {
+        (true, _) => String::new(),
+        (false, true) => format!("{row}\n"),
+        (false, false) => row.into(),
+    };
+    corpus.rows().map(row).collect::<Vec<_>>().join("\n\n")
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Protocol::Wikitext2 => "wikitext2",
+            Protocol::Ptb => "ptb",
+            Protocol::C4 => "c4",
+        })
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Protocol::Wikitext2, Protocol::Ptb, Protocol::C4];
+        let found = all.into_iter().find(|protocol| protocol.to_string() == text);
+        found.ok_or_else(|| "expected wikitext2, ptb or c4".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CorpusFormat;
+
+    fn corpus(name: &str, content: &str) -> Corpus {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        Corpus::read(&path, CorpusFormat::Auto).unwrap()
+    }
+
+    #[test]
+    fn wikitext_from_its_file_and_from_the_hub_s_rows_are_one_text() {
+        let file = corpus("wiki.test.raw", " \n = Title = \n \n Text . \n");
+        let rows =
+            "{\"text\":\"\"}\n{\"text\":\" = Title = \\n\"}\n{\"text\":\"\"}\n{\"text\":\" Text . \\n\"}\n";
+        let hub = corpus("wiki.jsonl", rows);
+        assert_eq!(Protocol::Wikitext2.text(&file), "\n\n = Title = \n\n\n\n\n Text . \n");
+        assert_eq!(Protocol::Wikitext2.text(&hub), Protocol::Wikitext2.text(&file));
+    }
+
+    #[test]
+    fn ptb_and_c4_are_joined_by_a_space() {
+        assert_eq!(Protocol::Ptb.text(&corpus("ptb.txt", " a b \n c\n")), "a b c");
+        let rows: String = (0..1200).map(|i| format!("{{\"text\":\"t{i}\"}}\n")).collect();
+        let text = Protocol::C4.text(&corpus("c4.jsonl", &rows));
+        assert!(text.starts_with("t0 t1 ") && text.ends_with(" t1099"));
+    }
+}

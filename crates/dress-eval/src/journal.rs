@@ -1,0 +1,120 @@
+//! Results that stay on disk, so that an evaluation goes on where it was broken off and nothing is computed
+//! twice.
+
+use crate::Error;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Where results are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultCache {
+    directory: PathBuf,
+}
+
+impl ResultCache {
+    /// A cache in `directory`, which is made when the first result is kept.
+    pub fn new(directory: &Path) -> Self {
+        Self { directory: directory.into() }
+    }
+
+    /// The entries that were kept under `key`, and where to keep more.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be read or written.
+    pub fn open<T: DeserializeOwned>(&self, key: &ResultKey) -> Result<(Vec<T>, Journal), Error> {
+        let path = self.directory.join(key.file_name());
+        let io = |source| Error::Io { path: path.clone(), source };
+        fs::create_dir_all(&self.directory).map_err(io)?;
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(io(error)),
+        };
+        // A line that was cut off is computed again, and what came behind it as well.
+        let mut complete = 0;
+        let mut entries = Vec::new();
+        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            let Ok(entry) = serde_json::from_str(line) else { break };
+            entries.push(entry);
+            complete += line.len();
+        }
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(io)?;
+        file.set_len(complete as u64).map_err(io)?;
+        Ok((entries, Journal { path: path.clone(), file: BufWriter::new(file) }))
+    }
+}
+
+/// Everything that a result depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultKey {
+    what: String,
+    hash: String,
+}
+
+impl ResultKey {
+    /// The key of `what` (a word for the file's name) as it follows from `parts`: hashes and settings.
+    pub fn new(what: &str, parts: &impl Serialize) -> Self {
+        let text = serde_json::to_vec(parts).expect("a key is hashes and settings");
+        let mut hash = Sha256::new();
+        hash.update(env!("CARGO_PKG_VERSION"));
+        hash.update(what);
+        hash.update(text);
+        let hash = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self { what: what.into(), hash }
+    }
+
+    fn file_name(&self) -> String {
+        let what: String =
+            self.what.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        format!("{what}-{}.jsonl", self.hash)
+    }
+}
+
+/// A file that grows by one line a result.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Journal {
+    /// Keeps one result; it is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn keep(&mut self, entry: &impl Serialize) -> Result<(), Error> {
+        let line = serde_json::to_string(entry).expect("a result is numbers and texts");
+        let written = writeln!(self.file, "{line}").and_then(|()| self.file.flush());
+        written.map_err(|source| Error::Io { path: self.path.clone(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_kept_is_there_again_but_for_a_line_that_was_cut_off() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = ResultCache::new(directory.path());
+        let key = ResultKey::new("piqa", &("model", 1));
+        let (found, mut journal) = cache.open::<(usize, f64)>(&key).unwrap();
+        assert!(found.is_empty());
+        journal.keep(&(0, -1.5)).unwrap();
+        journal.keep(&(1, -2.5)).unwrap();
+        drop(journal);
+        let path = directory.path().join(key.file_name());
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, &text[..text.len() - 3]).unwrap();
+        let (found, mut journal) = cache.open::<(usize, f64)>(&key).unwrap();
+        assert_eq!(found, [(0, -1.5)]);
+        journal.keep(&(1, -2.5)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        let other = ResultKey::new("piqa", &("model", 2));
+        assert!(cache.open::<(usize, f64)>(&other).unwrap().0.is_empty());
+    }
+}

@@ -1,0 +1,40 @@
+//! How much memory the process takes, where the system says so.
+
+use std::fs;
+
+/// The highest resident memory since the last [`reset_peak`], in bytes. Linux only.
+pub(crate) fn peak() -> Option<u64> {
+    field("VmHWM:")
+}
+
+/// The resident memory now, in bytes. Linux only.
+pub(crate) fn resident() -> Option<u64> {
+    field("VmRSS:")
+}
+
+/// Starts counting the peak anew; without the right to, the peak stays that of the whole process.
+pub(crate) fn reset_peak() -> bool {
+    fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+fn field(name: &str) -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with(name))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_is_at_least_what_is_resident_and_grows_with_what_is_filled() {
+        reset_peak();
+        let before = peak().unwrap();
+        let filled = vec![1u8; 64 << 20];
+        assert!(std::hint::black_box(&filled).iter().all(|&byte| byte == 1));
+        assert!(peak().unwrap() >= resident().unwrap());
+        assert!(peak().unwrap() >= before + (48 << 20));
+    }
+}

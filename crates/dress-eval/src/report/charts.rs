@@ -1,0 +1,88 @@
+//! The curves of a report.
+
+use super::tables::text_of;
+use super::{Chart, Curve, ModelReport, Report};
+
+/// Every chart that there are points for.
+pub fn charts(report: &Report) -> Vec<Chart> {
+    let models = &report.models;
+    let mut charts = perplexities(models);
+    let speed = |of: fn(&crate::SpeedReport) -> f64| {
+        against_parameters(models, move |model: &ModelReport| model.speed.as_ref().map(of))
+    };
+    charts.push(chart("prefill", "Prefill latency", "parameters", "ms", speed(|s| s.prefill_ms.median)));
+    charts.push(chart("decode", "Decode latency", "parameters", "ms a token", speed(|s| s.decode_ms.median)));
+    charts.push(chart(
+        "cosine",
+        "Cosine with the stream of the other model",
+        "block",
+        "cosine",
+        cosines(models),
+    ));
+    let loss = curves(models, |sample| sample.loss);
+    charts.push(chart("loss", "Loss while regularizing", "tokens seen", "nats a token", loss));
+    let norm = curves(models, |sample| sample.selected_norm);
+    charts.push(chart("norm", "What is selected, while regularizing", "tokens seen", "L2 norm", norm));
+    charts.retain(Chart::has_points);
+    charts
+}
+
+fn chart(id: &str, title: &str, x_label: &str, y_label: &str, curves: Vec<Curve>) -> Chart {
+    let [id, title, x_label, y_label] = [id, title, x_label, y_label].map(String::from);
+    Chart { id, title, x_label, y_label, curves }
+}
+
+/// One chart a text.
+fn perplexities(models: &[ModelReport]) -> Vec<Chart> {
+    let mut texts: Vec<String> = Vec::new();
+    for text in models.iter().flat_map(|model| model.perplexity.iter().map(text_of)) {
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    let of = |(index, text): (usize, &String)| {
+        let value = |model: &ModelReport| {
+            model.perplexity.iter().find(|found| text_of(found) == *text).map(|found| found.perplexity)
+        };
+        let title = format!("Perplexity, {text}");
+        let curves = against_parameters(models, value);
+        chart(&format!("perplexity-{index}"), &title, "parameters", "perplexity", curves)
+    };
+    texts.iter().enumerate().map(of).collect()
+}
+
+/// One curve a series of models, a point a model.
+fn against_parameters(models: &[ModelReport], value: impl Fn(&ModelReport) -> Option<f64>) -> Vec<Curve> {
+    let mut curves: Vec<Curve> = Vec::new();
+    let mut sorted: Vec<&ModelReport> = models.iter().collect();
+    sorted.sort_by_key(|model| model.size.parameters);
+    for model in sorted {
+        let Some(value) = value(model) else { continue };
+        let name = model.series.clone().unwrap_or_else(|| "models".into());
+        let place = curves.iter().position(|curve| curve.name == name).unwrap_or_else(|| {
+            curves.push(Curve { name, points: Vec::new(), labels: Vec::new() });
+            curves.len() - 1
+        });
+        curves[place].points.push((model.size.parameters as f64, value));
+        curves[place].labels.push(model.name.clone());
+    }
+    curves
+}
+
+fn cosines(models: &[ModelReport]) -> Vec<Curve> {
+    let curve = |model: &ModelReport| {
+        let blocks = &model.departure.as_ref()?.blocks;
+        let points = blocks.iter().map(|block| (block.layer as f64, block.cosine)).collect();
+        (!blocks.is_empty()).then(|| Curve { name: model.name.clone(), points, labels: Vec::new() })
+    };
+    models.iter().filter_map(curve).collect()
+}
+
+fn curves(models: &[ModelReport], value: impl Fn(&super::CurveSample) -> f64) -> Vec<Curve> {
+    let curve = |model: &ModelReport| {
+        let samples = &model.origin.as_ref()?.curve;
+        let points = samples.iter().map(|sample| (sample.tokens as f64, value(sample))).collect();
+        (!samples.is_empty()).then(|| Curve { name: model.name.clone(), points, labels: Vec::new() })
+    };
+    models.iter().filter_map(curve).collect()
+}

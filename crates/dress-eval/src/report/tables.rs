@@ -1,0 +1,268 @@
+//! The tables of a report.
+
+use super::number::{bytes, grouped, short, significant, with_error};
+use super::{ModelReport, Report};
+use crate::PerplexityReport;
+use crate::tasks::paper_average;
+
+/// Rows of text under a header; the first column is a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportTable {
+    /// A word for links.
+    pub id: &'static str,
+    /// What is above it.
+    pub title: String,
+    /// What it is about, in a sentence.
+    pub note: String,
+    /// The columns' names.
+    pub header: Vec<String>,
+    /// The rows.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// Every table that there are numbers for.
+pub fn tables(report: &Report) -> Vec<ReportTable> {
+    let models = &report.models;
+    let all =
+        [size(models), perplexity(models), tasks(models), departure(models), speed(models), origin(models)];
+    let mut tables: Vec<ReportTable> = all.into_iter().flatten().collect();
+    tables.extend([data(models), provenance(models)]);
+    tables.retain(|table| !table.rows.is_empty());
+    tables
+}
+
+fn table(id: &'static str, title: &str, note: &str, header: &[&str], rows: Vec<Vec<String>>) -> ReportTable {
+    let header = header.iter().map(ToString::to_string).collect();
+    ReportTable { id, title: title.into(), note: note.into(), header, rows }
+}
+
+fn size(models: &[ModelReport]) -> Option<ReportTable> {
+    let row = |model: &ModelReport| {
+        let size = &model.size;
+        let widths: Vec<String> = size.unaligned.iter().map(|u| format!("{} {}", u.axis, u.width)).collect();
+        let axes: Vec<String> = size.axes.iter().map(|(kind, len)| format!("{kind} {len}")).collect();
+        vec![
+            model.name.clone(),
+            grouped(size.parameters),
+            bytes(size.bytes),
+            short(size.macs_per_token as f64),
+            short(size.macs_at(2047) as f64),
+            axes.join(", "),
+            if widths.is_empty() { "–".into() } else { widths.join(", ") },
+        ]
+    };
+    let note = "Multiplications a token: with weights alone, and with the keys and values of 2,047 tokens before it. \
+                Hardware pads widths that are no multiple of 16.";
+    let header = ["model", "parameters", "bytes", "MACs a token", "… at 2,048", "shape", "off the tile"];
+    Some(table("size", "Size", note, &header, models.iter().map(row).collect()))
+}
+
+/// What two perplexities have to share for a comparison.
+pub(super) fn text_of(report: &PerplexityReport) -> String {
+    let file = report.data.path.rsplit(['/', '\\']).next().unwrap_or_default();
+    let mut name = match report.protocol {
+        Some(protocol) => format!("{protocol} ({file})"),
+        None if file.is_empty() => "text".into(),
+        None => file.into(),
+    };
+    name.push_str(&format!(", {} × {}", report.data.blocks, report.data.seqlen));
+    if let Some(stride) = report.stride {
+        name.push_str(&format!(", stride {stride}"));
+    }
+    if report.bos != dress_data::Bos::Tokenizer {
+        name.push_str(&format!(", BOS {}", report.bos));
+    }
+    name
+}
+
+fn perplexity(models: &[ModelReport]) -> Option<ReportTable> {
+    let row = |model: &ModelReport, found: &PerplexityReport| {
+        let error = found.loss_standard_error.map(|error| error * found.perplexity);
+        vec![
+            model.name.clone(),
+            text_of(found),
+            with_error(found.perplexity, error),
+            found.bits_per_byte.map_or("–".into(), |bits| format!("{bits:.4}")),
+            grouped(found.targets),
+            format!("{:.1}", found.tokens_per_second),
+        ]
+    };
+    let rows = models.iter().flat_map(|model| model.perplexity.iter().map(move |found| row(model, found)));
+    let note = "exp of the mean negative log-likelihood a counted token, with its standard error over windows. Only \
+                numbers of the same text, cut and tokenizer can be compared; bits a byte can be across tokenizers.";
+    let header = ["model", "text", "perplexity", "bits a byte", "counted tokens", "tokens/s"];
+    Some(table("perplexity", "Perplexity", note, &header, rows.collect()))
+}
+
+fn tasks(models: &[ModelReport]) -> Option<ReportTable> {
+    let mut names: Vec<(String, usize)> = Vec::new();
+    for task in models.iter().flat_map(|model| &model.tasks) {
+        if !names.contains(&(task.task.clone(), task.fewshot)) {
+            names.push((task.task.clone(), task.fewshot));
+        }
+    }
+    let mut rows = Vec::new();
+    for (name, fewshot) in &names {
+        let of = |model: &ModelReport| {
+            model.tasks.iter().find(|t| t.task == *name && t.fewshot == *fewshot).cloned()
+        };
+        let Some(first) = models.iter().find_map(of) else { continue };
+        for metric in &first.metrics {
+            let shots = if *fewshot > 0 { format!(", {fewshot}-shot") } else { String::new() };
+            let headline = if metric.metric == first.headline { " *" } else { "" };
+            let mut row = vec![format!("{name}{shots}"), format!("{}{headline}", metric.metric.name())];
+            row.extend(models.iter().map(|model| {
+                let found =
+                    of(model).and_then(|t| t.metrics.iter().find(|m| m.metric == metric.metric).cloned());
+                found.map_or("–".into(), |found| with_error(found.value, found.standard_error))
+            }));
+            row.push(first.rows.to_string());
+            rows.push(row);
+        }
+    }
+    let averages: Vec<Option<f64>> = models.iter().map(|model| paper_average(&model.tasks)).collect();
+    if averages.iter().any(Option::is_some) {
+        let mut row = vec!["mean of the papers' five".into(), "*".into()];
+        row.extend(averages.into_iter().map(|mean| mean.map_or("–".into(), |mean| format!("{mean:.4}"))));
+        row.push(String::new());
+        rows.push(row);
+    }
+    let mut header = vec!["task".to_string(), "metric".into()];
+    header.extend(models.iter().map(|model| model.name.clone()));
+    header.push("rows".into());
+    let note =
+        "As lm-evaluation-harness scores them, with the standard error over rows; * is what papers report."
+            .into();
+    Some(ReportTable { id: "tasks", title: "Tasks".into(), note, header, rows })
+}
+
+fn departure(models: &[ModelReport]) -> Option<ReportTable> {
+    let row = |model: &ModelReport| {
+        let found = model.departure.as_ref()?;
+        let worst = found.blocks.iter().min_by(|a, b| a.cosine.total_cmp(&b.cosine));
+        Some(vec![
+            model.name.clone(),
+            name_of(models, found.against.as_str()),
+            with_error(found.kl, found.kl_standard_error),
+            format!("{:.2}%", found.top1_agreement * 100.0),
+            worst.map_or("–".into(), |block| format!("{:.4} behind block {}", block.cosine, block.layer)),
+            grouped(found.positions),
+        ])
+    };
+    let note = "KL of the model's next-token distribution from the other's, in nats a position, and how often both have \
+                the same likeliest token.";
+    let header = ["model", "against", "KL", "top-1 agreement", "least cosine of the stream", "positions"];
+    Some(table("departure", "What changed", note, &header, models.iter().filter_map(row).collect()))
+}
+
+fn name_of(models: &[ModelReport], fingerprint: &str) -> String {
+    let known = models.iter().find(|model| model.fingerprint.as_str() == fingerprint);
+    known.map_or_else(|| fingerprint.chars().take(8).collect(), |model| model.name.clone())
+}
+
+fn speed(models: &[ModelReport]) -> Option<ReportTable> {
+    let mut batches: Vec<usize> =
+        models.iter().filter_map(|m| m.speed.as_ref()).flat_map(|s| s.config.batches.clone()).collect();
+    batches.sort_unstable();
+    batches.dedup();
+    let spread = |s: crate::Spread| {
+        format!("{} ({}–{})", significant(s.median), significant(s.p10), significant(s.p90))
+    };
+    let row = |model: &ModelReport| {
+        let found = model.speed.as_ref()?;
+        let mut row = vec![
+            model.name.clone(),
+            format!("{} × {}", found.config.prefill_tokens, found.config.repeats),
+            spread(found.prefill_ms),
+            spread(found.first_token_ms),
+            spread(found.decode_ms),
+        ];
+        row.extend(batches.iter().map(|&batch| {
+            let at = found.throughput.iter().find(|t| t.batch == batch);
+            at.map_or("–".into(), |t| spread(t.tokens_per_second))
+        }));
+        row.push(found.peak_memory.map_or("–".into(), bytes));
+        Some(row)
+    };
+    let rows = models.iter().filter_map(row).collect();
+    let note = "Medians with the 10th and 90th percentiles. Models of one run were measured in turn, one round of each \
+                after the other. Peak memory is the weights and what the prefill took besides.";
+    let mut header = vec!["model".into(), "prefill × rounds".into()];
+    header.extend(["prefill, ms", "first token, ms", "further token, ms"].map(String::from));
+    header.extend(batches.iter().map(|batch| format!("tokens/s, batch {batch}")));
+    header.push("peak memory".into());
+    Some(ReportTable { id: "speed", title: "Speed".into(), note: note.into(), header, rows })
+}
+
+fn origin(models: &[ModelReport]) -> Option<ReportTable> {
+    let row = |model: &ModelReport| {
+        let origin = model.origin.as_ref()?;
+        let kept: Vec<String> =
+            origin.kept.iter().map(|k| format!("{} {} → {}", k.axis, k.before, k.after)).collect();
+        Some(vec![
+            model.name.clone(),
+            origin.criterion.clone(),
+            kept.join(", "),
+            origin.basis.to_string(),
+            origin.curve.last().map_or("no".into(), |last| format!("{} tokens", grouped(last.tokens))),
+            origin.slicing_error.map_or("–".into(), |error| format!("{error:.1e}")),
+            name_of(models, origin.made_from.as_str()),
+        ])
+    };
+    let note = "How the pruned models came to be. The slice moved the logits by this share of their norm.";
+    let header = ["model", "criterion", "kept", "basis", "regularized", "moved by the slice", "made from"];
+    Some(table("origin", "How they were made", note, &header, models.iter().filter_map(row).collect()))
+}
+
+fn data(models: &[ModelReport]) -> ReportTable {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for model in models {
+        let texts = model.perplexity.iter().map(|p| {
+            let join = p.data.join.replace('\n', "\\n");
+            vec![text_of(p), p.data.sha256.clone(), format!("joined by \"{join}\"")]
+        });
+        let tasks = model.tasks.iter().map(|t| {
+            let examples = match &t.fewshot_sha256 {
+                Some(hash) => format!("{} examples of {}, seed {}", t.fewshot, &hash[..8], t.fewshot_seed),
+                None => format!("task file {}", &t.task_sha256[..8]),
+            };
+            vec![t.task.clone(), t.data_sha256.clone(), examples]
+        });
+        for row in texts.chain(tasks) {
+            if !rows.contains(&row) {
+                rows.push(row);
+            }
+        }
+    }
+    table(
+        "data",
+        "Data",
+        "SHA-256 of every file that was evaluated on.",
+        &["data", "SHA-256", "settings"],
+        rows,
+    )
+}
+
+fn provenance(models: &[ModelReport]) -> ReportTable {
+    let mut rows = Vec::new();
+    for model in models {
+        for run in &model.runs {
+            let plan = model.origin.as_ref().map_or("–", |origin| &origin.plan_sha256[..16]);
+            rows.push(vec![
+                model.name.clone(),
+                model.fingerprint.as_str()[..16].to_string(),
+                plan.into(),
+                model.tokenizer_sha256.chars().take(16).collect(),
+                format!("{}, {}", run.device, run.dtype),
+                run.seed.to_string(),
+                format!("dress {}, burn {}", run.dress_version, run.burn_version),
+                run.date(),
+                run.machine.to_string(),
+            ]);
+        }
+    }
+    let header =
+        ["model", "fingerprint", "plan", "tokenizer", "device", "seed", "versions", "run", "machine"];
+    let note = "Hashes are the first 16 digits; the whole ones are in the JSON file.";
+    table("provenance", "Provenance", note, &header, rows)
+}

@@ -1,0 +1,100 @@
+//! How large a model is, and what a token costs.
+
+use dress_core::{Axis, AxisKind, CausalLm, Role, parameters};
+use serde::{Deserialize, Serialize};
+
+/// Widths that hardware multiplies at full speed are multiples of this.
+const TILE: usize = 16;
+
+/// How large a model is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Size {
+    /// Parameters, a tied head counted once.
+    pub parameters: u64,
+    /// Bytes of the parameters in memory.
+    pub bytes: u64,
+    /// Multiplications of a token with weights: every matrix but those that are only looked up in, a tied head included.
+    pub macs_per_token: u64,
+    /// Multiplications of a token with keys and values, for each token of its context.
+    pub attention_macs_per_context_token: u64,
+    /// Blocks.
+    pub blocks: usize,
+    /// Structures of each kind of axis, the first block's: the width, neurons, key/value heads.
+    pub axes: Vec<(AxisKind, usize)>,
+    /// Widths of matrices that are no multiple of 16, which hardware pads.
+    pub unaligned: Vec<Unaligned>,
+}
+
+/// A matrix's width that is no multiple of the hardware's tile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unaligned {
+    /// The kind of axis.
+    pub axis: AxisKind,
+    /// The width.
+    pub width: usize,
+}
+
+impl Size {
+    /// The size of a model, counted from its parameters and its coupling map.
+    pub fn of<M: CausalLm>(model: &M) -> Self {
+        let list = parameters::list(model);
+        let map = model.coupling();
+        let kinds = map.kinds();
+        let mut axes = Vec::new();
+        let mut unaligned = Vec::new();
+        for kind in kinds {
+            let Some(slots) = map
+                .of_kind(kind)
+                .ok()
+                .and_then(|axes| axes.first().copied())
+                .and_then(|axis| map.axis(axis).ok())
+            else {
+                continue;
+            };
+            axes.push((kind, slots.len));
+            let block =
+                slots.slots.iter().filter(|slot| slot.role == Role::Reads).map(|slot| slot.block).max();
+            let width = slots.len * block.unwrap_or(1);
+            if kind != AxisKind::Depth && width % TILE != 0 {
+                unaligned.push(Unaligned { axis: kind, width });
+            }
+        }
+        Self {
+            parameters: parameters::count(model),
+            bytes: list.iter().map(|p| (p.shape.iter().product::<usize>() * p.dtype.size()) as u64).sum(),
+            macs_per_token: macs(&list),
+            attention_macs_per_context_token: attention_macs(model),
+            blocks: model.num_blocks(),
+            axes,
+            unaligned,
+        }
+    }
+
+    /// Multiplications of one token with `context` tokens before it and itself.
+    pub fn macs_at(&self, context: usize) -> u64 {
+        self.macs_per_token + self.attention_macs_per_context_token * (context as u64 + 1)
+    }
+}
+
+fn macs(list: &[parameters::ParameterInfo]) -> u64 {
+    let elements = |name: &str, shape: &[usize]| {
+        let looked_up = name.contains("embed_tokens") || name.contains("embed_positions");
+        if shape.len() < 2 || looked_up { 0 } else { shape.iter().product::<usize>() as u64 }
+    };
+    let multiplied: u64 = list.iter().map(|p| elements(&p.name, &p.shape)).sum();
+    // A head that is the embedding multiplies as any other.
+    let tied = !list.iter().any(|p| p.name.ends_with("lm_head.weight"));
+    let embedding = list.iter().find(|p| tied && p.name.ends_with("embed_tokens.weight"));
+    multiplied + embedding.map_or(0, |p| p.shape.iter().product::<usize>() as u64)
+}
+
+/// Scores and the weighted sum, both once a channel of every query head: what the projection behind the heads reads.
+fn attention_macs<M: CausalLm>(model: &M) -> u64 {
+    let map = model.coupling();
+    let width = |layer: usize| {
+        let axis = map.axis(Axis::Heads { layer }).ok()?;
+        let reads = axis.slots.iter().find(|slot| slot.role == Role::Reads)?;
+        Some((axis.len * reads.block) as u64)
+    };
+    (0..model.num_blocks()).filter_map(width).map(|width| 2 * width).sum()
+}

@@ -1,0 +1,19 @@
+//! Zero-shot and few-shot tasks, scored as `lm_eval` scores them.
+
+mod fewshot;
+mod mersenne_twister;
+mod question;
+mod result;
+mod rows;
+mod run;
+mod task_file;
+mod template;
+
+pub use fewshot::FEWSHOT_SEED;
+pub use question::Question;
+pub use result::{MetricValue, RowResult, TaskResult, paper_average};
+pub use rows::Rows;
+pub use run::{Task, TaskConfig, run_task};
+pub use task_file::{Metric, PAPER_TASKS, TaskFile, TaskKind};
+pub(crate) use template::is_python_space;
+pub use template::{Row, Templates};

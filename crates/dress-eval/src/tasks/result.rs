@@ -1,0 +1,156 @@
+//! What a task came to.
+
+use super::PAPER_TASKS;
+use super::question::Question;
+use super::task_file::{Metric, TaskFile};
+use crate::scoring::Likelihood;
+use serde::{Deserialize, Serialize};
+
+/// What the model said to one row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RowResult {
+    /// The row, from 0.
+    pub row: usize,
+    /// One likelihood a request.
+    pub likelihoods: Vec<Likelihood>,
+}
+
+/// A metric of a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricValue {
+    /// Which.
+    pub metric: Metric,
+    /// Its value.
+    pub value: f64,
+    /// Standard error of the mean over rows; absent for a single row and for a perplexity.
+    pub standard_error: Option<f64>,
+}
+
+/// A task's result with what it takes to get it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskResult {
+    /// The task's name.
+    pub task: String,
+    /// What was measured.
+    pub metrics: Vec<MetricValue>,
+    /// The one that papers report.
+    pub headline: Metric,
+    /// Rows that were asked.
+    pub rows: usize,
+    /// Requests, of which a row has one a choice.
+    pub requests: usize,
+    /// Examples before each question.
+    pub fewshot: usize,
+    /// Seed of their draw.
+    pub fewshot_seed: u32,
+    /// The data as given.
+    pub data: String,
+    /// SHA-256 of its bytes.
+    pub data_sha256: String,
+    /// The examples' data, where there were examples.
+    pub fewshot_sha256: Option<String>,
+    /// SHA-256 of the task file.
+    pub task_sha256: String,
+    /// SHA-256 of the tokenizer's file.
+    pub tokenizer_sha256: String,
+    /// Seconds that the model took, for the rows that were not reused.
+    pub seconds: f64,
+    /// Requests a second; absent where every row was reused.
+    pub requests_per_second: Option<f64>,
+    /// Rows whose result was there already, for the same hashes.
+    pub reused: usize,
+}
+
+impl TaskResult {
+    /// The metric that papers report.
+    pub fn headline(&self) -> Option<&MetricValue> {
+        self.metrics.iter().find(|value| value.metric == self.headline)
+    }
+}
+
+/// The plain mean of the five tasks that papers report, where all of them were evaluated.
+pub fn paper_average(results: &[TaskResult]) -> Option<f64> {
+    let value = |name: &&str| {
+        let result = results.iter().find(|result| result.task == *name)?;
+        Some(result.headline()?.value)
+    };
+    let values: Option<Vec<f64>> = PAPER_TASKS.iter().map(value).collect();
+    values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Every metric of a task over its rows.
+pub(super) fn metrics(task: &TaskFile, rows: &[(&Question, &[Likelihood])]) -> Vec<MetricValue> {
+    let of = |&metric: &Metric| {
+        let values: Vec<f64> = rows.iter().map(|(question, said)| value(metric, question, said)).collect();
+        let mean = mean(&values);
+        match metric {
+            Metric::Perplexity => MetricValue { metric, value: (-mean).exp(), standard_error: None },
+            _ => MetricValue { metric, value: mean, standard_error: standard_error(&values) },
+        }
+    };
+    task.metrics.iter().map(of).collect()
+}
+
+fn value(metric: Metric, question: &Question, said: &[Likelihood]) -> f64 {
+    let right = |chosen: usize| f64::from(u8::from(question.gold == Some(chosen)));
+    match (metric, question.gold) {
+        (Metric::Perplexity, _) => said[0].log_likelihood,
+        (_, None) => f64::from(u8::from(said[0].is_greedy)),
+        (Metric::Acc, _) => right(argmax(said.iter().map(|l| l.log_likelihood))),
+        (Metric::AccNorm, _) => {
+            right(argmax(said.iter().zip(&question.lengths).map(|(l, &len)| l.log_likelihood / len as f64)))
+        }
+    }
+}
+
+/// The first of the greatest, as numpy's: a choice without characters is at minus infinity.
+fn argmax(values: impl Iterator<Item = f64>) -> usize {
+    let greatest = values.enumerate().reduce(|best, next| if next.1 > best.1 { next } else { best });
+    greatest.map_or(0, |(index, _)| index)
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The sample's standard deviation over the root of its size.
+fn standard_error(values: &[f64]) -> Option<f64> {
+    let (mean, count) = (mean(values), values.len() as f64);
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    (values.len() > 1).then(|| (variance / count).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tasks::Templates;
+
+    fn said(values: &[f64]) -> Vec<Likelihood> {
+        values.iter().map(|&log_likelihood| Likelihood { log_likelihood, is_greedy: false }).collect()
+    }
+
+    #[test]
+    fn acc_takes_the_sum_acc_norm_the_mean_a_character_and_ties_go_to_the_first() {
+        let task = TaskFile::named("piqa").unwrap();
+        let row = serde_json::from_str(r#"{"goal":"g","sol1":"ab","sol2":"abcd","label":1}"#).unwrap();
+        let question = Question::new(&task, &Templates::new(), &row, 1).unwrap();
+        let (wrong, tied) = (said(&[-2.0, -3.0]), said(&[-2.0, -2.0]));
+        let rows: Vec<(&Question, &[Likelihood])> = vec![(&question, &wrong), (&question, &tied)];
+        let found = metrics(&task, &rows);
+        assert_eq!((found[0].value, found[0].standard_error), (0.0, Some(0.0)));
+        assert_eq!(found[1].value, 1.0, "-3 / 4 > -2 / 2");
+        assert_eq!(argmax([1.0, 1.0].into_iter()), 0);
+    }
+
+    #[test]
+    fn the_standard_error_is_that_of_the_sample() {
+        let error = standard_error(&[1.0, 0.0, 1.0, 1.0]).unwrap();
+        assert!((error - 0.25).abs() < 1e-12, "{error}");
+        assert_eq!(standard_error(&[1.0]), None);
+    }
+
+    #[test]
+    fn a_choice_without_characters_is_never_the_normalized_answer() {
+        assert_eq!(argmax([-1.0 / 0.0, -9.0].into_iter()), 1);
+    }
+}

@@ -1,0 +1,221 @@
+//! The page, opened in a browser.
+
+use crate::small::{Shipped, llama, task};
+use dress_core::{
+    Axis, AxisSelection, Calibration, CausalLm, Fingerprint, NoProgress, Scores, Selection, SlicePlan,
+};
+use dress_data::Windows;
+use dress_eval::report::{
+    CurveSample, ModelReport, Origin, Report, RunInfo, charts, heat_maps, html, markdown, tables,
+};
+use dress_eval::tasks::{TaskConfig, run_task};
+use dress_eval::{Alignment, PerplexityConfig, Size, SpeedConfig, departure, perplexity, speed};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A dense model and two that stand in for pruned ones, with everything that a report shows.
+fn report() -> Report {
+    let (model, kjv) = (llama(), Shipped::load("llama2-kjv"));
+    let blocks =
+        Calibration::from_blocks((0..3).map(|n| (0..9).map(|i| (i * i + n) % 23).collect()).collect());
+    let config = SpeedConfig {
+        prefill_tokens: 8,
+        prompt_tokens: 4,
+        new_tokens: 3,
+        batches: vec![1, 2],
+        repeats: 2,
+        warmup: 0,
+    };
+    let speed = speed(&[&model], &config, &NoProgress).unwrap().remove(0);
+    let tasks: Vec<_> = ["piqa", "hellaswag", "winogrande", "arc_easy", "arc_challenge", "lambada_openai"]
+        .iter()
+        .map(|name| {
+            run_task(&kjv.model, &kjv.encoder(), &task(name), &TaskConfig::default(), &NoProgress).unwrap().0
+        })
+        .collect();
+    let text = perplexity(&model, &blocks, &PerplexityConfig::default(), &NoProgress).unwrap();
+    let found =
+        departure(&model, &model, &Alignment::default(), &Windows::from(&blocks), None, &NoProgress).unwrap();
+    let dense = ModelReport {
+        name: "dense <&\">".into(),
+        series: None,
+        path: "models/dense".into(),
+        fingerprint: Fingerprint::of(&model),
+        architecture: model.architecture().into(),
+        tokenizer_sha256: "0123456789abcdef".repeat(4),
+        runs: vec![RunInfo::here("0.22.1", "Flex".into(), "f32".into(), 42)],
+        size: Size::of(&model),
+        origin: None,
+        perplexity: vec![text],
+        tasks,
+        departure: None,
+        speed: Some(speed),
+    };
+    let pruned = |name: &str, share: f64| {
+        let mut report = ModelReport { name: name.into(), origin: Some(origin(&model)), ..dense.clone() };
+        report.fingerprint = Fingerprint::builder().finish();
+        report.size.parameters = (report.size.parameters as f64 * share) as u64;
+        report.perplexity[0].perplexity /= share;
+        report.departure = Some(found.clone());
+        report
+    };
+    let (most, half) = (pruned("a quarter less, a long name", 0.75), pruned("half", 0.5));
+    Report::new(vec![dense, most, half])
+}
+
+fn origin(model: &dress_models::AnyModel) -> Origin {
+    let mut scores = Scores::new();
+    let mut selection = Selection::new();
+    for layer in 0..2 {
+        let axis = Axis::Ffn { layer };
+        scores.insert(axis, (0..10).map(|i| f64::from(i + 3) * (layer + 1) as f64).collect()).unwrap();
+        selection = selection.with(axis, AxisSelection::new(10, vec![0, 1]).unwrap());
+    }
+    let plan = SlicePlan::new(model, "wanda", 42, None, &scores, selection).unwrap();
+    let curve = (0..40).map(|i| CurveSample {
+        tokens: 512 * i,
+        loss: 3.0 + 0.01 * i as f64,
+        selected_norm: 100.0 / (1 + i) as f64,
+    });
+    Origin { curve: curve.collect(), parameters_before: Some(1000), ..Origin::of(&plan) }
+}
+
+#[test]
+fn a_report_is_read_as_it_was_written_and_another_format_is_refused() {
+    let report = report();
+    let text = report.to_json();
+    let read = Report::from_json(&text, Path::new("report.json")).unwrap();
+    // Not numbers do not survive JSON, everything else does.
+    assert_eq!(read.to_json(), text);
+    let later = text.replacen("\"format\": 1", "\"format\": 2", 1);
+    let says = Report::from_json(&later, Path::new("report.json")).unwrap_err().to_string();
+    assert!(says.contains("format 2") && says.contains("reads 1"), "{says}");
+}
+
+#[test]
+fn runs_of_the_same_model_become_one_and_others_stay_apart() {
+    let report = report();
+    let dense = report.models[0].clone();
+    let mut tasks_alone = ModelReport { perplexity: Vec::new(), speed: None, ..dense.clone() };
+    tasks_alone.runs[0].created += 60;
+    let text_alone = ModelReport { tasks: Vec::new(), ..dense.clone() };
+    let joined = Report::join(vec![Report::new(vec![text_alone]), Report::new(vec![tasks_alone])]);
+    assert_eq!(joined.models.len(), 1);
+    let model = &joined.models[0];
+    assert_eq!((model.perplexity.len(), model.tasks.len(), model.runs.len()), (1, 6, 2));
+    assert!(model.speed.is_some());
+    let mut other = report.models[1].clone();
+    other.name.clone_from(&dense.name);
+    let apart = Report::join(vec![Report::new(vec![dense]), Report::new(vec![other])]);
+    assert!(apart.models.iter().all(|model| model.name.contains('(')), "same names are told apart");
+}
+
+#[test]
+fn markdown_has_every_table() {
+    let report = report();
+    let text = markdown(&report);
+    for table in tables(&report) {
+        assert!(text.contains(&format!("## {}", table.title)));
+        assert!(table.rows.iter().all(|row| row.len() == table.header.len()), "{}", table.title);
+    }
+}
+
+#[test]
+fn the_page_needs_no_network_and_no_script() {
+    let page = html(&report(), "Evaluation");
+    for outside in ["http://", "https://", "<script", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(page.contains("dense &lt;&amp;&quot;&gt;"));
+}
+
+/// Counts, at one width, what can be seen; opened from the file as a reader would.
+const MEASURE: &str = r#"<script>
+addEventListener('load', () => {
+  const seen = e => { const b = e.getBoundingClientRect(); return b.width > 40 && b.height > 20; };
+  const all = s => [...document.querySelectorAll(s)];
+  const overlap = all('figure svg').filter(seen).flatMap(svg => {
+    const boxes = [...svg.querySelectorAll('text.name')].map(t => t.getBoundingClientRect());
+    return boxes.filter((a, i) => boxes.some((b, j) => i < j && a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom));
+  });
+  const small = all('figure svg text').filter(t => { const b = t.getBoundingClientRect(); return b.width > 0 && parseFloat(getComputedStyle(t).fontSize) * t.ownerSVGElement.getBoundingClientRect().width / t.ownerSVGElement.viewBox.baseVal.width < 9.5; });
+  const result = { width: innerWidth, sideways: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    tables: all('table').filter(seen).map(t => t.id), plots: all('figure').filter(f => [...f.querySelectorAll('svg')].filter(seen).length == 1).map(f => f.id),
+    overlap: overlap.length, small: small.length };
+  parent.postMessage(JSON.stringify(result), '*');
+});
+</script>"#;
+
+/// A window that is narrower than browsers make theirs.
+fn frame(width: u32) -> String {
+    format!(
+        "<!doctype html><link rel=icon href=data:,><script>addEventListener('message', e => document.title = 'measured ' + \
+         e.data)</script><iframe src=report.html style='border:0;width:{width}px;height:2000px'></iframe>"
+    )
+}
+
+fn chromium() -> Option<PathBuf> {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let paths = std::env::var_os("PATH")?;
+    std::env::split_paths(&paths)
+        .flat_map(|path| names.map(|name| path.join(name)))
+        .find(|path| path.is_file())
+}
+
+#[test]
+fn every_table_and_plot_is_seen_at_the_width_of_a_desk_and_of_a_phone() {
+    let Some(browser) = chromium() else {
+        eprintln!("SKIPPED: no chromium on PATH; apt-get install chromium");
+        return;
+    };
+    let report = report();
+    let expected_tables: Vec<String> =
+        tables(&report).iter().map(|table| format!("table-{}", table.id)).collect();
+    let plots = charts(&report)
+        .into_iter()
+        .map(|chart| chart.id)
+        .chain(heat_maps(&report).into_iter().map(|map| map.id));
+    let mut expected_plots: Vec<String> = plots.map(|id| format!("plot-{id}")).collect();
+    expected_plots.sort();
+    assert_eq!(expected_tables.len(), 8, "{expected_tables:?}");
+    assert_eq!(expected_plots.len(), 8, "{expected_plots:?}");
+    let directory = tempfile::tempdir().unwrap();
+    let page = directory.path().join("report.html");
+    std::fs::write(&page, html(&report, "Evaluation").replace("</body>", &format!("{MEASURE}</body>")))
+        .unwrap();
+    // To look at.
+    if let Some(kept) = std::env::var_os("DRESS_PAGE") {
+        std::fs::write(kept, html(&report, "Evaluation")).unwrap();
+    }
+    for width in [1280, 390] {
+        let framed = directory.path().join("frame.html");
+        std::fs::write(&framed, frame(width)).unwrap();
+        let output = Command::new(&browser)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
+            .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+            .args(["--enable-logging=stderr", "--virtual-time-budget=4000", "--dump-dom"])
+            .arg(format!("--user-data-dir={}", directory.path().join("profile").display()))
+            .arg("--window-size=1400,2400")
+            .arg(format!("file://{}", framed.display()))
+            .output()
+            .unwrap();
+        let (dom, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!log.contains("CONSOLE"), "{log}");
+        let measured = dom.split("<title>measured ").nth(1).and_then(|rest| rest.split("</title>").next());
+        let measured = measured.unwrap_or_else(|| panic!("the page was not measured: {log}"));
+        let measured: serde_json::Value = serde_json::from_str(measured).unwrap();
+        let ids = |name: &str| {
+            let found = measured[name].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_string());
+            let mut found: Vec<String> = found.collect();
+            found.sort();
+            found
+        };
+        let mut tables = expected_tables.clone();
+        tables.sort();
+        assert_eq!(measured["width"], width, "{measured}");
+        assert_eq!(ids("tables"), tables);
+        assert_eq!(ids("plots"), expected_plots);
+        assert_eq!(measured["sideways"], 0, "the page itself does not scroll sideways");
+        assert_eq!((&measured["overlap"], &measured["small"]), (&0.into(), &0.into()), "{measured}");
+    }
+}
