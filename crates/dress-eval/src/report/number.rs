@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(short(134_515_008.0), "134.5 M");
         assert_eq!(bytes(538_060_032), "513.1 MiB");
         assert_eq!(significant(19.887_4), "19.89");
-        assert_eq!(significant(0.000_012_345), "1.235e-5");
+        assert_eq!(significant(0.000_012_346), "1.235e-5");
         assert_eq!(significant(0.5), "0.5");
         assert_eq!(significant(123_456.0), "1.235e5");
     }
