@@ -5,7 +5,7 @@ replaced by the local file.
 usage: python lm_eval_parity.py DIR --dress target/release/dress --task-data FOLDER [--tasks piqa,...] [--limit 20]
                                 [--fewshot 0] [--batch-size 16] [--verbose]
 
-needs: pip install torch transformers lm_eval
+needs: pip install torch transformers "lm_eval[hf]"
 """
 import argparse
 import itertools
