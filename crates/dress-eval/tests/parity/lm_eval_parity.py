@@ -112,7 +112,8 @@ def run_lm_eval(args, names, folder, copies):
 
         lm._loglikelihood_tokens = timed
         results = lm_eval.simple_evaluate(model=lm, tasks=[loaded], num_fewshot=args.fewshot, limit=args.limit,
-                                          bootstrap_iters=1, log_samples=True, verbosity="ERROR")
+                                          bootstrap_iters=0 if name == "lambada_openai" else 1, log_samples=True,
+                                          verbosity="ERROR")
         lm._loglikelihood_tokens = original
         took = (sum(n for n, _ in calls), sum(s for _, s in calls))
         print(f"lm_eval {name}: {time.time() - began:.1f} s", file=sys.stderr)
