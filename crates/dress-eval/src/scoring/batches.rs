@@ -57,7 +57,7 @@ impl Group {
         let mut rows = requests.iter().enumerate().map(|(request, r)| row(request, r, positions));
         let mut rows: Vec<Row> = rows.by_ref().collect::<Result<_, _>>()?;
         // A row that another begins with is answered by it: one-token choices are one row.
-        rows.sort_by(|a, b| b.input.len().cmp(&a.input.len()));
+        rows.sort_by_key(|row| std::cmp::Reverse(row.input.len()));
         let mut kept: Vec<Row> = Vec::new();
         for row in rows {
             match kept.iter_mut().find(|longer| longer.input.starts_with(&row.input)) {

@@ -5,9 +5,10 @@ replaced by the local file.
 usage: python lm_eval_parity.py DIR --dress target/release/dress --task-data FOLDER [--tasks piqa,...] [--limit 20]
                                 [--fewshot 0] [--batch-size 16] [--verbose]
 
-needs: pip install torch transformers lm_eval
+needs: pip install torch transformers "lm_eval[hf]"
 """
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -55,7 +56,7 @@ def hub_row(task, row):
     return row
 
 
-def config(task, folder, copies, fewshot):
+def config(task, folder, copies, fewshot, limit):
     """lm_eval's own configuration with local files instead of its data set."""
     yaml, split, data, examples = TASKS[task]
     loaded = load_yaml(pathlib.Path(lm_eval.__file__).parent / "tasks" / yaml)
@@ -72,7 +73,8 @@ def config(task, folder, copies, fewshot):
     for name, path in files.items():
         copy = copies / f"{task}-{name}.jsonl"
         with open(path, encoding="utf-8") as rows, open(copy, "w", encoding="utf-8") as out:
-            for line in rows:
+            # Examples are drawn from all rows.
+            for line in itertools.islice(rows, None if fewshot else limit):
                 if line.strip():
                     out.write(json.dumps(hub_row(task, json.loads(line))) + "\n")
         files[name] = str(copy)
@@ -96,9 +98,8 @@ def tokenizer_of(directory):
 def run_lm_eval(args, names, folder, copies):
     model = AutoModelForCausalLM.from_pretrained(args.directory, dtype=torch.float32).eval()
     lm = HFLM(pretrained=model, tokenizer=tokenizer_of(args.directory), batch_size=args.batch_size, device="cpu")
-    found, seconds = {}, {}
     for name in names:
-        loaded = config(name, folder, copies, args.fewshot)
+        loaded = config(name, folder, copies, args.fewshot, args.limit)
         began = time.time()
         calls = []
         original = lm._loglikelihood_tokens
@@ -111,12 +112,12 @@ def run_lm_eval(args, names, folder, copies):
 
         lm._loglikelihood_tokens = timed
         results = lm_eval.simple_evaluate(model=lm, tasks=[loaded], num_fewshot=args.fewshot, limit=args.limit,
-                                          bootstrap_iters=1, log_samples=True, verbosity="ERROR")
+                                          bootstrap_iters=0 if name == "lambada_openai" else 1, log_samples=True,
+                                          verbosity="ERROR")
         lm._loglikelihood_tokens = original
-        found[name] = (results["results"][f"local_{name}"], results["samples"][f"local_{name}"])
-        seconds[name] = (sum(n for n, _ in calls), sum(s for _, s in calls))
+        took = (sum(n for n, _ in calls), sum(s for _, s in calls))
         print(f"lm_eval {name}: {time.time() - began:.1f} s", file=sys.stderr)
-    return found, seconds
+        yield name, results["results"][f"local_{name}"], results["samples"][f"local_{name}"], took
 
 
 def run_dress(args, names, folder, copies):
@@ -135,6 +136,37 @@ def run_dress(args, names, folder, copies):
     return {task["task"]: task for task in report["tasks"]}, said
 
 
+def differs(args, name, result, said, metrics, samples, took):
+    """Prints one task's differences; whether there are any that matter."""
+    diffs, texts, greedy = [], 0, 0
+    for sample in samples:
+        for request, (arguments, answer) in enumerate(zip(sample["arguments"], sample["filtered_resps"])):
+            mine = said[name, sample["doc_id"], request]
+            diff = mine["log_likelihood"] - float(answer[0])
+            same = (mine["context"], mine["continuation"]) == tuple(arguments)
+            diffs.append(abs(diff))
+            texts += same
+            greedy += mine["is_greedy"] == bool(answer[1])
+            if args.verbose or not same:
+                print(f"  {name} row {sample['doc_id']} request {request}: {mine['log_likelihood']:.6f} "
+                      f"{float(answer[0]):.6f} {diff:+.2e}{'' if same else ' TEXTS DIFFER'}")
+            if not same:
+                print(f"    here    {(mine['context'], mine['continuation'])!r}\n    lm_eval {tuple(arguments)!r}")
+    equal = True
+    for value in result["metrics"]:
+        metric, there = value["metric"], metrics[f"{value['metric']},none"]
+        error = metrics.get(f"{metric}_stderr,none")
+        close = abs(value["value"] - there) <= (1e-9 if metric != "perplexity" else 1e-3 * there)
+        if value["standard_error"] is not None and isinstance(error, float):
+            close &= abs(value["standard_error"] - error) <= 1e-9
+        equal &= close
+        print(f"  {name} {metric}: {value['value']:.6f} ± {value['standard_error']} | lm_eval {there:.6f} ± {error}")
+    worst = max(diffs)
+    print(f"{name:16} {len(diffs):8} {texts:9} {worst:11.2e} {sum(diffs) / len(diffs):11.2e} {greedy:6} "
+          f"{'equal' if equal else 'DIFFER':>8}  {result['requests_per_second']:.2f}, {took[0] / took[1]:.2f}", flush=True)
+    return worst > args.tolerance or texts != len(diffs) or not equal or greedy != len(diffs)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("directory", type=pathlib.Path)
@@ -150,45 +182,15 @@ def main():
     args = parser.parse_args()
     names = [name for name in args.tasks.split(",") if first(args.task_data, TASKS[name][2])]
     bad = 0
-    with tempfile.TemporaryDirectory() as copies:
-        copies = pathlib.Path(copies)
-        results, said = run_dress(args, names, args.task_data, copies)
-        reference, seconds = run_lm_eval(args, names, args.task_data, copies)
     print(f"{args.directory.name}, lm_eval {lm_eval.__version__}, torch {torch.__version__}, "
           f"transformers {transformers.__version__}, {torch.get_num_threads()} threads, {args.fewshot}-shot")
     print(f"{'task':16} {'requests':>8} {'same text':>9} {'max |diff|':>11} {'mean |diff|':>11} {'greedy':>6} "
-          f"{'metrics':>8}  requests/s here, lm_eval")
-    for name in names:
-        metrics, samples = reference[name]
-        diffs, texts, greedy = [], 0, 0
-        for sample in samples:
-            for request, (arguments, answer) in enumerate(zip(sample["arguments"], sample["filtered_resps"])):
-                mine = said[name, sample["doc_id"], request]
-                diff = mine["log_likelihood"] - float(answer[0])
-                same = (mine["context"], mine["continuation"]) == tuple(arguments)
-                diffs.append(abs(diff))
-                texts += same
-                greedy += mine["is_greedy"] == bool(answer[1])
-                if args.verbose or not same:
-                    print(f"  {name} row {sample['doc_id']} request {request}: {mine['log_likelihood']:.6f} "
-                          f"{float(answer[0]):.6f} {diff:+.2e}{'' if same else ' TEXTS DIFFER'}")
-                if not same:
-                    print(f"    here    {(mine['context'], mine['continuation'])!r}\n    lm_eval {tuple(arguments)!r}")
-        found = {metric["metric"]: metric for metric in results[name]["metrics"]}
-        equal = True
-        for metric, value in found.items():
-            there = metrics[f"{metric},none"]
-            error = metrics.get(f"{metric}_stderr,none")
-            close = abs(value["value"] - there) <= (1e-9 if metric != "perplexity" else 1e-3 * there)
-            if value["standard_error"] is not None and isinstance(error, float):
-                close &= abs(value["standard_error"] - error) <= 1e-9
-            equal &= close
-            print(f"  {name} {metric}: {value['value']:.6f} ± {value['standard_error']} | lm_eval {there:.6f} ± {error}")
-        count, took = seconds[name]
-        worst = max(diffs)
-        bad += worst > args.tolerance or texts != len(diffs) or not equal or greedy != len(diffs)
-        print(f"{name:16} {len(diffs):8} {texts:9} {worst:11.2e} {sum(diffs) / len(diffs):11.2e} "
-              f"{greedy:6} {'equal' if equal else 'DIFFER':>8}  {results[name]['requests_per_second']:.2f}, {count / took:.2f}")
+          f"{'metrics':>8}  requests/s here, lm_eval", flush=True)
+    with tempfile.TemporaryDirectory() as copies:
+        copies = pathlib.Path(copies)
+        results, said = run_dress(args, names, args.task_data, copies)
+        for name, metrics, samples, took in run_lm_eval(args, names, args.task_data, copies):
+            bad += differs(args, name, results[name], said, metrics, samples, took)
     sys.exit(1 if bad else 0)
 
 
