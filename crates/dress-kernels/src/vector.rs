@@ -29,6 +29,7 @@ pub(crate) fn vectorized<R>(body: impl FnOnce() -> R) -> R {
 /// `e^x` to about one unit in the last place, without branches; NaN stays NaN and what underflows is
 /// a very small positive number.
 #[inline(always)]
+#[allow(clippy::eq_op)]
 pub(crate) fn exp(x: f32) -> f32 {
     // Adding it rounds to an integer, which is then in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
