@@ -1,5 +1,7 @@
 //! The `dress` command as other programs call it, on the small model that ships with the examples.
 
+mod training;
+
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
