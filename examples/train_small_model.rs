@@ -17,7 +17,7 @@ use dress_data::{BlockConfig, Corpus, CorpusFormat, Tokenizer, evaluation_blocks
 use dress_eval::{PerplexityConfig, perplexity};
 use dress_models::checkpoint::save;
 use dress_models::{AnyModel, FloatType, SaveConfig};
-use dress_train::{LearningRate, NoRegularization, TrainConfig, train};
+use dress_train::{LearningRate, NoRegularization, OptimizerConfig, TrainConfig, train};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use tokenizers::decoders::byte_level::ByteLevel;
@@ -105,8 +105,8 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let config = TrainConfig {
         epochs: args.epochs,
         batch_size: 8,
-        learning_rate: LearningRate { peak: 4e-3, warmup_steps: 50, end: 0.02 },
-        weight_decay: 0.05,
+        learning_rate: LearningRate { peak: 4e-3, warmup_steps: 50, end: 0.02, ..LearningRate::default() },
+        optimizer: OptimizerConfig::default().with_weight_decay(0.05),
         run_dir: Some(work.clone()),
         ..TrainConfig::default()
     };

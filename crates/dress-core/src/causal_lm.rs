@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// The forward pass comes in three parts, so that a caller can stream a model block by block;
 /// [`CausalLm::forward`] puts them together. Widths follow from the parameters' shapes: after
 /// slicing only [`CausalLm::resized`] has to be told.
-pub trait CausalLm: Module {
+pub trait CausalLm: Module + Sync {
     /// The name in `config.json`'s `architectures`, such as `LlamaForCausalLM`.
     fn architecture(&self) -> &str;
 

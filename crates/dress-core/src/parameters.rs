@@ -125,6 +125,8 @@ impl<V: ParameterVisitor> ModuleVisitor for Visiting<'_, V> {
 struct Mapping<'a, F> {
     path: NamePath,
     mapper: &'a mut F,
+    /// Whether the new values stay on the autodiff graph of the old ones.
+    attached: bool,
 }
 
 impl<F: ParameterMapper> ModuleMapper for Mapping<'_, F> {
@@ -139,6 +141,9 @@ impl<F: ParameterMapper> ModuleMapper for Mapping<'_, F> {
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (name, layout) = (self.path.name(), self.path.layout(D));
         let (id, value, param_mapper) = parameter.consume();
+        if self.attached {
+            return Param::from_mapped_value(id, self.mapper.map(&name, layout, value), param_mapper);
+        }
         let tracked = value.is_require_grad();
         let value = self.mapper.map(&name, layout, value.detach()).detach();
         let value = if tracked { value.require_grad() } else { value };
@@ -186,7 +191,13 @@ pub fn visit<M: Module>(module: &M, visitor: &mut impl ParameterVisitor) {
 /// Replaces every float parameter of `module` by what `mapper` makes of it. Ids stay, and so
 /// does whether a parameter is trained; the new values are leaves of the autodiff graph.
 pub fn map<M: Module>(module: M, mapper: &mut impl ParameterMapper) -> M {
-    module.map(&mut Mapping { path: NamePath::default(), mapper })
+    module.map(&mut Mapping { path: NamePath::default(), mapper, attached: false })
+}
+
+/// A module whose float parameters are what `mapper` makes of those of `module`, on the autodiff graph of
+/// those: what is computed with it has gradients with respect to the parameters of `module`.
+pub fn derive<M: Module>(module: &M, mapper: &mut impl ParameterMapper) -> M {
+    module.clone().map(&mut Mapping { path: NamePath::default(), mapper, attached: true })
 }
 
 /// Gives every float parameter of `module` the value that `source` has for it, without ever

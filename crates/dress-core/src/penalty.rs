@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 ///
 /// `groups` is `[structures, elements]`: row `i` holds what the slot keeps of the selected
 /// structure `i`, as a view of the parameter that autodiff sees through.
-pub trait Penalty {
+pub trait Penalty: Send + Sync {
     /// The name a result records, such as `group`.
     fn name(&self) -> &str;
 

@@ -115,6 +115,19 @@ pub enum Error {
         /// The names there are.
         known: String,
     },
+    /// A penalty in the loss on weights that the optimizer does not move.
+    #[error(
+        "a penalty cannot shrink weights that are not trained; train all weights, or use a gate (or, with only the kept weights trained, proximal steps)"
+    )]
+    PenaltyOnFixedWeights,
+    /// Whole blocks in several rounds.
+    #[error("whole blocks cannot go in several rounds; give --rounds 1, or leave depth out")]
+    DepthInRounds,
+    /// A file of the dense model's outputs, and no directory to put it in.
+    #[error(
+        "the dense model's outputs are to be kept in the run's directory, and the run has none; give it one"
+    )]
+    CacheWithoutPlace,
     /// Nothing is selected.
     #[error("every ratio is 0, so nothing would be removed; give at least one axis a ratio above 0")]
     NothingSelected,

@@ -46,8 +46,8 @@ impl PerLayer {
             return Err(Error::DepthPerLayer);
         }
         let gone = match self.budget {
-            Some(budget) => self.to_budget(model, scores, targets, budget)?,
-            None => self.to_ratios(model, scores, targets)?,
+            Some(budget) => self.within_budget(model, scores, targets, budget)?,
+            None => self.by_ratios(model, scores, targets)?,
         };
         let mut selection = Selection::new();
         for (axis, gone) in gone {
@@ -61,7 +61,7 @@ impl PerLayer {
     }
 
     /// All kinds together, as many structures as it takes.
-    fn to_budget<M: CausalLm>(
+    fn within_budget<M: CausalLm>(
         &self,
         model: &M,
         scores: &Scores,
@@ -86,7 +86,7 @@ impl PerLayer {
     }
 
     /// Each kind by itself, its ratio of the structures of all blocks.
-    fn to_ratios<M: CausalLm>(
+    fn by_ratios<M: CausalLm>(
         &self,
         model: &M,
         scores: &Scores,

@@ -1,16 +1,15 @@
 //! The whole path: score, regularize, slice.
 
+use crate::regularize::{Regularized, regularize};
 use crate::{
-    Allocation, AxisTarget, CompensatedProjection, Compensation, Error, Rotated, centre, compensate, permute,
-    rotate_tied, rotate_to_principal_components, slice,
+    Allocation, AxisTarget, CompensatedProjection, Compensation, Error, RegularizeConfig, Rotated, Round,
+    centre, compensate, permute, rotate_tied, rotate_to_principal_components, slice,
 };
-use dress_core::burn::tensor::DType;
 use dress_core::{
-    Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Forward, NoTap, Progress, Scorer,
-    Scores, Selection, SlicePlan, StockTarget,
+    Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Progress, Scorer, Scores, Selection,
+    SlicePlan, StockTarget,
 };
-use dress_regularize::{ComponentWeights, PenaltyKind, Regularizer, Schedule, SlotChoice};
-use dress_train::{CurvePoint, PenaltyForm, SelectedPenalty, TrainConfig, train};
+use dress_train::{CurvePoint, Cut, PenaltyForm, logits_moved};
 use serde::{Deserialize, Serialize};
 
 /// What goes, and how it is prepared.
@@ -48,60 +47,6 @@ impl PruneConfig {
     }
 }
 
-/// The regularization phase.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RegularizeConfig {
-    /// The penalty.
-    pub penalty: PenaltyKind,
-    /// How it acts.
-    pub form: PenaltyForm,
-    /// Its strength, see [`SelectedPenalty::lambda`].
-    pub lambda: f64,
-    /// How the strength changes over the run.
-    pub schedule: Schedule,
-    /// How much attention, feed-forward and other parameters count.
-    pub weights: ComponentWeights,
-    /// Which slots of the selected structures it acts on.
-    pub slots: SlotChoice,
-    /// The optimizer's settings.
-    pub train: TrainConfig,
-}
-
-impl Default for RegularizeConfig {
-    /// What did best of what was tried on SmolLM2-135M at 25% width; `docs/regularize.md` has the table.
-    fn default() -> Self {
-        Self {
-            penalty: PenaltyKind::Group,
-            form: PenaltyForm::Proximal,
-            lambda: 5.0,
-            schedule: Schedule::Constant,
-            weights: ComponentWeights::default(),
-            slots: SlotChoice::All,
-            train: TrainConfig::default(),
-        }
-    }
-}
-
-impl RegularizeConfig {
-    /// Checks that the settings make sense.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] and those of [`TrainConfig::check`].
-    pub fn check(&self) -> Result<(), Error> {
-        let ComponentWeights { attention, ffn, rest } = self.weights;
-        let numbers = [
-            ("lambda", self.lambda),
-            ("attention weight", attention),
-            ("ffn weight", ffn),
-            ("rest weight", rest),
-        ];
-        if let Some((setting, value)) = numbers.into_iter().find(|(_, n)| !(n.is_finite() && *n >= 0.0)) {
-            return Err(Error::Setting { setting, value, expected: "it has to be 0 or a positive number" });
-        }
-        Ok(self.train.check()?)
-    }
-}
-
 /// A smaller model with the plan that made it.
 #[derive(Debug)]
 pub struct Pruned<M> {
@@ -123,9 +68,16 @@ pub struct PruneReport {
     /// difference over that of the logits before. Zero up to rounding where everything that was
     /// selected had gone to zero; absent without calibration data.
     pub slicing_error: Option<f64>,
+    /// Where the model was sliced during the regularization, because nothing selected was left in it; the steps after
+    /// that trained the smaller model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
     /// One line a projection that made up for what went.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub compensation: Vec<CompensatedProjection>,
+    /// Each round, where there were several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<Round>,
 }
 
 /// Scores a model, regularizes what is to go, and slices it out.
@@ -155,25 +107,39 @@ pub fn prune<M: CausalLm>(
     if selection.is_empty() && config.regularize.is_some() {
         return Err(Error::NothingToRegularize);
     }
+    let in_basis = model.clone();
     let model = slice(model, &depth)?;
     let model = permute(centre_for(model, &selection), &selection)?;
     let selection = selection.permuted();
-    let (before, model, curve) = match &config.regularize {
+    let (before, model, curve, cut) = match &config.regularize {
         Some(settings) => {
-            let (model, curve) = regularize(model, &selection, calibration, settings, progress)?;
-            (model.clone(), model, curve)
+            let what = Regularized { dense: in_basis, plan: &plan, selection: &selection };
+            let trained = regularize(model, what, calibration, settings, progress)?;
+            (trained.model.clone(), trained.model, trained.curve, trained.cut)
         }
-        None => (dense, model, Vec::new()),
+        None => (dense, model, Vec::new(), None),
     };
-    let model = if config.compensation == Compensation::Bias { model.biased() } else { model };
-    let (model, compensation) = compensate(model, &selection, calibration, config.compensation, progress)?;
-    let model = slice(model, &selection)?;
-    let slicing_error = calibration.blocks.first().map(|block| logits_moved(&before, &model, block));
+    let (model, slicing_error, compensation) = match cut {
+        // There was nothing left to make up for.
+        Some(Cut { slicing_error, .. }) => (model, Some(slicing_error), Vec::new()),
+        None => {
+            let model = if config.compensation == Compensation::Bias { model.biased() } else { model };
+            let (model, compensation) =
+                compensate(model, &selection, calibration, config.compensation, progress)?;
+            let model = slice(model, &selection)?;
+            let moved = calibration.blocks.first().map(|block| logits_moved(&before, &model, block));
+            (model, moved, compensation)
+        }
+    };
     if slicing_error.is_some_and(|error| !error.is_finite()) {
         return Err(Error::NotFinite);
     }
     warn_of_a_poor_run(&curve, config);
-    Ok(Pruned { model, plan, report: PruneReport { curve, slicing_error, compensation } })
+    Ok(Pruned {
+        model,
+        plan,
+        report: PruneReport { curve, slicing_error, cut, compensation, rounds: Vec::new() },
+    })
 }
 
 /// The model in the coordinates that `config` asks for, and what goes of it there.
@@ -275,28 +241,6 @@ pub fn plan_of_scores<M: CausalLm>(
     Ok(SlicePlan::with_fingerprint(model, fingerprint, criterion, seed, calibration, scores, selected)?)
 }
 
-fn regularize<M: CausalLm>(
-    model: M,
-    selection: &Selection,
-    calibration: &Calibration,
-    settings: &RegularizeConfig,
-    progress: &dyn Progress,
-) -> Result<(M, Vec<CurvePoint>), Error> {
-    let RegularizeConfig { penalty, weights, slots, .. } = *settings;
-    let regularizer = Regularizer::new(&model, selection, penalty, weights, slots)?;
-    if settings.form == PenaltyForm::Proximal {
-        regularizer.check_proximal()?;
-    }
-    let penalty = SelectedPenalty {
-        regularizer: &regularizer,
-        form: settings.form,
-        lambda: settings.lambda,
-        schedule: settings.schedule,
-    };
-    let trained = train(model, calibration, &settings.train, &penalty, progress)?;
-    Ok((trained.model, trained.curve))
-}
-
 /// Says what the numbers of a regularization show to have gone wrong.
 fn warn_of_a_poor_run(curve: &[CurvePoint], config: &PruneConfig) {
     let (Some(first), Some(last), Some(settings)) = (curve.first(), curve.last(), &config.regularize) else {
@@ -316,17 +260,4 @@ fn warn_of_a_poor_run(curve: &[CurvePoint], config: &PruneConfig) {
             last.loss
         );
     }
-}
-
-/// `|sliced - before| / |before|` over the logits of one block.
-fn logits_moved<M: CausalLm>(before: &M, sliced: &M, block: &[u32]) -> f64 {
-    let logits = |model: &M| {
-        let tokens = Calibration::tensor(&[block.to_vec()], &model.device());
-        model.forward(tokens, &mut Forward::new(&mut NoTap)).cast(DType::F32)
-    };
-    let (reference, sliced) = (logits(before), logits(sliced));
-    let norm = |t: dress_core::burn::tensor::Tensor<3>| -> f64 {
-        f64::from((t.clone() * t).sum().into_scalar::<f32>()).sqrt()
-    };
-    norm(sliced - reference.clone()) / norm(reference)
 }

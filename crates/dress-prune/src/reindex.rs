@@ -68,6 +68,11 @@ impl Reindex {
         Ok(reindex)
     }
 
+    /// What it does to each parameter.
+    pub fn into_edits(self) -> BTreeMap<String, TensorEdit> {
+        self.0
+    }
+
     /// Takes the structures `order` of `axis`, the gains of its norms multiplied by `gain`.
     fn take(&mut self, map: &CouplingMap, axis: Axis, order: &[usize], gain: f64) -> Result<(), Error> {
         let slots = map.axis(axis)?;

@@ -21,6 +21,7 @@ pub fn centre<M: CausalLm>(model: M) -> M {
 
 /// Keeps the mean of the stream zero by moving the channels that stay, and no other: where the rest is
 /// zero, a layer norm over all channels is one over those that stay.
+#[derive(Debug)]
 pub struct Recentring(Centring);
 
 impl Recentring {
@@ -43,6 +44,11 @@ impl Recentring {
     /// The model with the mean taken out of all that writes the stream.
     pub fn apply<M: CausalLm>(&self, model: M) -> M {
         parameters::map(model, &mut self.0.clone())
+    }
+
+    /// What that makes of one parameter, on its autodiff graph.
+    pub(crate) fn value<const D: usize>(&self, name: &str, layout: Layout, value: Tensor<D>) -> Tensor<D> {
+        self.0.value(name, layout, value)
     }
 }
 
@@ -81,6 +87,12 @@ impl Centring {
 
 impl ParameterMapper for Centring {
     fn map<const D: usize>(&mut self, name: &str, layout: Layout, value: Tensor<D>) -> Tensor<D> {
+        self.value(name, layout, value)
+    }
+}
+
+impl Centring {
+    fn value<const D: usize>(&self, name: &str, layout: Layout, value: Tensor<D>) -> Tensor<D> {
         let Some((dim, spread)) = self.spreads.get(name) else { return value };
         let dim = layout.dim(*dim);
         let mut shape = [1; D];

@@ -12,9 +12,23 @@ pub enum Error {
     },
     /// A name that is no schedule.
     #[error(
-        "`{name}` is not a schedule; use constant, linear, or linear:0.2 to reach the full strength after a fifth of the steps"
+        "`{name}` is not a schedule; use constant, linear, cosine or growing, or linear:0.2 to be done after a fifth of the steps"
     )]
     ScheduleName {
+        /// The name as given.
+        name: String,
+    },
+    /// A ramp that does not end within the run.
+    #[error(
+        "a schedule's ramp is {ramp}: it has to be above 0 and at most 1, the share of the steps it takes"
+    )]
+    Ramp {
+        /// The ramp.
+        ramp: f64,
+    },
+    /// A name that says nothing of the norms.
+    #[error("`{name}` is not what a gate does to norms; use count or fixed")]
+    GateNormsName {
         /// The name as given.
         name: String,
     },

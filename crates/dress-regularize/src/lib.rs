@@ -8,6 +8,9 @@
 //! - as a proximal step after each optimizer step, which reaches exact zeros (Parikh and Boyd,
 //!   *Proximal Algorithms*, 2014): [`Regularizer::shrink`].
 //!
+//! A [`Gate`] multiplies what is selected by `g(t)`, 1 at first and 0 in the end, when the gated model is the sliced
+//! one; an [`ActivationPenalty`] looks at what the selected structures compute instead of at their weights.
+//!
 //! The penalties, for the rows `w_g` that a slot keeps of structure `g`:
 //!
 //! | penalty | value | proximal step with threshold `t_g` |
@@ -16,16 +19,20 @@
 //! | [`L2`] | sum of squares | none that reaches zero |
 //! | [`Group`] | sum over `g` of the L2 norm of `w_g` | `w_g * max(0, 1 - t_g / norm(w_g))` |
 
+mod activations;
 mod centring;
 mod component_weights;
 mod error;
+mod gate;
 mod penalties;
 mod regularizer;
 mod schedule;
 
+pub use activations::{ActivationPenalty, ActivationTap};
 pub use centring::{Recentring, centre, recentre};
 pub use component_weights::ComponentWeights;
 pub use error::Error;
+pub use gate::{Gate, GateNorms, GateTap};
 pub use penalties::{Group, L1, L2, PenaltyKind};
 pub use regularizer::{PenaltyTerms, Regularizer, SlotChoice, Thresholds};
 pub use schedule::Schedule;

@@ -65,6 +65,8 @@ struct Part {
     component: Component,
     /// What takes each structure to zero at the start. `[structures, 1]`
     initial: Option<Tensor<2>>,
+    /// What this part's penalty is multiplied by.
+    unit: f64,
 }
 
 impl Regularizer {
@@ -109,6 +111,7 @@ impl Regularizer {
                     block: slot.block,
                     component: slot.component,
                     initial: None,
+                    unit: 1.0,
                 };
                 parts.entry(slot.parameter.clone()).or_default().push(part);
             }
@@ -117,6 +120,22 @@ impl Regularizer {
         let mut regularizer = Self { penalty, weights, parts, recentring };
         parameters::visit(model, &mut Measure { regularizer: &mut regularizer });
         Ok(regularizer)
+    }
+
+    /// The same with every part's penalty divided by what it is for `model` and by the number of parts, so that
+    /// the whole starts at 1 whatever the model's size, and one lambda does for all. What is zero already is left out.
+    #[must_use]
+    pub fn normalized<M: CausalLm>(mut self, model: &M) -> Self {
+        let mut start = Values { regularizer: &self, values: HashMap::new() };
+        parameters::visit(model, &mut start);
+        let values = start.values;
+        let parts = values.values().flatten().filter(|value| **value > 0.0).count().max(1) as f64;
+        for (name, parts_of) in &mut self.parts {
+            for (part, value) in parts_of.iter_mut().zip(values.get(name).into_iter().flatten()) {
+                part.unit = if *value > 0.0 { 1.0 / (value * parts) } else { 0.0 };
+            }
+        }
+        self
     }
 
     /// Checks that the penalty can be applied as a proximal step.
@@ -161,6 +180,15 @@ impl Regularizer {
             Some(recentring) => recentring.apply(model),
             None => model,
         }
+    }
+
+    /// `value`, of the shape of a parameter, with zeros where that is selected: what a gradient becomes of which
+    /// only kept weights are to follow.
+    pub fn zero_selected<const D: usize>(&self, name: &str, layout: Layout, value: Tensor<D>) -> Tensor<D> {
+        self.parts(name).iter().fold(value, |value, part| {
+            let zeros = part.groups(layout, &value).zeros_like();
+            part.put(layout, value, zeros)
+        })
     }
 
     fn parts(&self, name: &str) -> &[Part] {
@@ -219,6 +247,25 @@ impl ParameterVisitor for Measure<'_> {
     }
 }
 
+/// The penalty of every part, without any weight.
+struct Values<'a> {
+    regularizer: &'a Regularizer,
+    values: HashMap<String, Vec<f64>>,
+}
+
+impl ParameterVisitor for Values<'_> {
+    fn visit<const D: usize>(&mut self, name: &str, layout: Layout, parameter: &Param<Tensor<D>>) {
+        for part in self.regularizer.parts(name) {
+            let groups = part.groups(layout, &parameter.val().without_autodiff());
+            // A penalty with a tiny number under its root is not zero at zero.
+            let is_zero = groups.clone().abs().max().into_scalar::<f32>() == 0.0;
+            let value = f64::from(self.regularizer.penalty.value(groups).into_scalar::<f32>());
+            let value = if is_zero { 0.0 } else { value };
+            self.values.entry(name.into()).or_default().push(value);
+        }
+    }
+}
+
 struct Sum<'a> {
     regularizer: &'a Regularizer,
     terms: PenaltyTerms,
@@ -229,7 +276,7 @@ impl ParameterVisitor for Sum<'_> {
         for part in self.regularizer.parts(name) {
             let weight = self.regularizer.weights.of(part.component);
             let groups = part.groups(layout, &parameter.val());
-            let term = self.regularizer.penalty.value(groups) * weight;
+            let term = self.regularizer.penalty.value(groups) * (weight * part.unit);
             let sum = match part.component {
                 Component::Attention => &mut self.terms.attention,
                 Component::Ffn => &mut self.terms.ffn,

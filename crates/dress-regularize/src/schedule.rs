@@ -1,30 +1,75 @@
-//! How the strength of a penalty changes over a run.
+//! How a strength changes over a run.
 
 use crate::Error;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A factor of lambda over a run.
+/// Where the geometric ramp starts.
+const GEOMETRIC_START: f64 = 0.01;
+
+/// A factor that climbs to one over the first `ramp` of the steps and stays there: of lambda for a penalty, and
+/// what is taken off one for a gate. With `p = share / ramp`, at most 1:
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Schedule {
-    /// Full strength throughout.
+    /// `1` throughout.
     Constant,
-    /// From nothing to full strength over the first `ramp` of the steps, then constant.
+    /// `p`.
     Linear {
+        /// The share of the steps on the way up, in `(0, 1]`.
+        ramp: f64,
+    },
+    /// `(1 - cos(pi p)) / 2`: slowly at both ends.
+    Cosine {
+        /// The share of the steps on the way up, in `(0, 1]`.
+        ramp: f64,
+    },
+    /// `0.01^(1 - p)`: growing by the same factor every step.
+    Growing {
         /// The share of the steps on the way up, in `(0, 1]`.
         ramp: f64,
     },
 }
 
 impl Schedule {
-    /// The factor where `share` of the steps are done, in `[0, 1)`.
+    /// The factor where `share` of the steps are done, in `[0, 1]`.
     pub fn at(&self, share: f64) -> f64 {
+        let done = (share / self.ramp()).min(1.0);
         match self {
             Schedule::Constant => 1.0,
-            Schedule::Linear { ramp } => (share / ramp).min(1.0),
+            Schedule::Linear { .. } => done,
+            // Exactly one at the end, so that a gate closes.
+            _ if done == 1.0 => 1.0,
+            Schedule::Cosine { .. } => 0.5 * (1.0 - (std::f64::consts::PI * done).cos()),
+            Schedule::Growing { .. } => GEOMETRIC_START.powf(1.0 - done),
+        }
+    }
+
+    /// The share of the steps on the way up.
+    pub fn ramp(&self) -> f64 {
+        match self {
+            Schedule::Constant => f64::MIN_POSITIVE,
+            Schedule::Linear { ramp } | Schedule::Cosine { ramp } | Schedule::Growing { ramp } => *ramp,
+        }
+    }
+
+    /// Checks that the ramp ends within the run.
+    ///
+    /// # Errors
+    /// [`Error::Ramp`].
+    pub fn check(&self) -> Result<(), Error> {
+        let ramp = self.ramp();
+        if ramp > 0.0 && ramp <= 1.0 { Ok(()) } else { Err(Error::Ramp { ramp }) }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Schedule::Constant => "constant",
+            Schedule::Linear { .. } => "linear",
+            Schedule::Cosine { .. } => "cosine",
+            Schedule::Growing { .. } => "growing",
         }
     }
 }
@@ -32,8 +77,8 @@ impl Schedule {
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Schedule::Constant => f.write_str("constant"),
-            Schedule::Linear { ramp } => write!(f, "linear:{ramp}"),
+            Schedule::Constant => f.write_str(self.name()),
+            _ => write!(f, "{}:{}", self.name(), self.ramp()),
         }
     }
 }
@@ -43,15 +88,20 @@ impl FromStr for Schedule {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let unknown = || Error::ScheduleName { name: text.into() };
-        match text.split_once(':') {
-            None if text == "constant" => Ok(Schedule::Constant),
-            None if text == "linear" => Ok(Schedule::Linear { ramp: 1.0 }),
-            Some(("linear", ramp)) => {
-                let ramp: f64 = ramp.parse().map_err(|_| unknown())?;
-                if ramp > 0.0 && ramp <= 1.0 { Ok(Schedule::Linear { ramp }) } else { Err(unknown()) }
-            }
-            _ => Err(unknown()),
-        }
+        let (name, ramp) = match text.split_once(':') {
+            None => (text, 1.0),
+            Some(("constant", _)) => return Err(unknown()),
+            Some((name, ramp)) => (name, ramp.parse().map_err(|_| unknown())?),
+        };
+        let schedule = match name {
+            "constant" => Schedule::Constant,
+            "linear" => Schedule::Linear { ramp },
+            "cosine" => Schedule::Cosine { ramp },
+            "growing" => Schedule::Growing { ramp },
+            _ => return Err(unknown()),
+        };
+        schedule.check().map_err(|_| unknown())?;
+        Ok(schedule)
     }
 }
 
@@ -68,8 +118,22 @@ mod tests {
     }
 
     #[test]
+    fn every_schedule_climbs_to_exactly_one_and_stays() {
+        for name in ["constant", "linear:0.3", "cosine:0.3", "growing:0.3", "cosine", "growing"] {
+            let schedule: Schedule = name.parse().unwrap();
+            let values: Vec<f64> = (0..=10).map(|i| schedule.at(f64::from(i) / 10.0)).collect();
+            assert!(values.windows(2).all(|w| w[0] <= w[1]), "{name}: {values:?}");
+            assert_eq!([values[10], schedule.at(schedule.ramp())], [1.0, 1.0], "{name}");
+        }
+        let cosine: Schedule = "cosine:0.5".parse().unwrap();
+        assert!((cosine.at(0.25) - 0.5).abs() < 1e-12 && cosine.at(0.0) == 0.0);
+        let growing: Schedule = "growing".parse().unwrap();
+        assert!((growing.at(0.75) / growing.at(0.5) - growing.at(0.5) / growing.at(0.25)).abs() < 1e-9);
+    }
+
+    #[test]
     fn an_unknown_schedule_is_an_error_that_lists_the_known() {
-        for name in ["cosin", "linear:0", "linear:x", "constant:1"] {
+        for name in ["cosin", "linear:0", "linear:x", "constant:1", "cosine:1.5"] {
             let message = name.parse::<Schedule>().unwrap_err().to_string();
             assert!(message.contains(name) && message.contains("constant"), "{message}");
         }

@@ -1,35 +1,30 @@
 //! The settings of a training run.
 
-use crate::Error;
+use crate::{Error, LearningRate, OptimizerConfig, Precision, Trainable};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// How the learning rate changes over a run: up in a straight line, then down a cosine.
+/// When to stop before the steps are over, by blocks that are held out of training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct LearningRate {
-    /// The highest rate.
-    pub peak: f64,
-    /// Steps of the way up.
-    pub warmup_steps: usize,
-    /// The rate at the end, as a share of the highest; 1 keeps it.
-    pub end: f64,
+#[serde(default)]
+pub struct EarlyStopping {
+    /// The share of the blocks that is held out, at least one.
+    pub holdout: f64,
+    /// Steps between two looks at them.
+    pub every: usize,
+    /// Looks without a better loss after which to stop. What is selected has to be gone first.
+    pub patience: usize,
 }
 
-impl LearningRate {
-    /// The rate of step `step` of `total`, both counted from 0.
-    pub fn at(&self, step: usize, total: usize) -> f64 {
-        if step < self.warmup_steps {
-            return self.peak * (step + 1) as f64 / (self.warmup_steps + 1) as f64;
-        }
-        let span = total.saturating_sub(self.warmup_steps + 1).max(1) as f64;
-        let done = ((step - self.warmup_steps) as f64 / span).min(1.0);
-        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
-        self.peak * (self.end + (1.0 - self.end) * cosine)
+impl Default for EarlyStopping {
+    fn default() -> Self {
+        Self { holdout: 0.1, every: 10, patience: 3 }
     }
 }
 
-/// The settings of a training run. AdamW's defaults are those the field uses, not Burn's.
+/// The settings of a training run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TrainConfig {
     /// How often each block is seen.
     pub epochs: usize,
@@ -37,23 +32,31 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// Batches whose gradients are averaged for one step.
     pub accumulation: usize,
+    /// Threads that share out the blocks of each batch, their gradients averaged: as data parallelism over devices does, on
+    /// one. The result is that of one worker but for rounding.
+    pub workers: usize,
     /// The learning rate.
     pub learning_rate: LearningRate,
-    /// AdamW's decay of the gradient's mean.
-    pub beta_1: f64,
-    /// AdamW's decay of the gradient's mean square.
-    pub beta_2: f64,
-    /// Added to the root of the mean square.
-    pub epsilon: f64,
-    /// Decoupled weight decay.
-    pub weight_decay: f64,
+    /// What takes the steps.
+    pub optimizer: OptimizerConfig,
+    /// Which weights it moves.
+    pub trainable: Trainable,
+    /// What is done about steps that half-precision weights cannot express.
+    pub precision: Precision,
     /// The greatest norm of all gradients together; longer ones are scaled down to it.
     pub clip_norm: Option<f64>,
-    /// Seed of the order of the blocks.
+    /// Compute cheap activations again in the backward pass instead of keeping them.
+    pub gradient_checkpointing: bool,
+    /// When to stop before the steps are over.
+    pub early_stopping: Option<EarlyStopping>,
+    /// Seed of the order of the blocks, and of everything else that is drawn.
     pub seed: u64,
-    /// Where curves, and after a failure the last good weights, are written.
+    /// Where curves, checkpoints, and after a failure the last good weights, are written.
     #[serde(skip)]
     pub run_dir: Option<PathBuf>,
+    /// Steps between two checkpoints in the run's directory, from which the same run goes on when it is started again.
+    #[serde(skip)]
+    pub checkpoint_every: Option<usize>,
 }
 
 impl Default for TrainConfig {
@@ -62,14 +65,17 @@ impl Default for TrainConfig {
             epochs: 1,
             batch_size: 1,
             accumulation: 1,
-            learning_rate: LearningRate { peak: 3e-4, warmup_steps: 5, end: 0.1 },
-            beta_1: 0.9,
-            beta_2: 0.95,
-            epsilon: 1e-8,
-            weight_decay: 0.0,
+            workers: 1,
+            learning_rate: LearningRate::default(),
+            optimizer: OptimizerConfig::default(),
+            trainable: Trainable::All,
+            precision: Precision::AsIs,
             clip_norm: Some(1.0),
+            gradient_checkpointing: false,
+            early_stopping: None,
             seed: 42,
             run_dir: None,
+            checkpoint_every: None,
         }
     }
 }
@@ -85,17 +91,33 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Setting`].
     pub fn check(&self) -> Result<(), Error> {
-        let counts =
-            [("epochs", self.epochs), ("batch size", self.batch_size), ("accumulation", self.accumulation)];
+        let mut counts = vec![
+            ("epochs", self.epochs),
+            ("batch size", self.batch_size),
+            ("accumulation", self.accumulation),
+            ("workers", self.workers),
+        ];
+        counts.extend(self.checkpoint_every.map(|steps| ("steps between two checkpoints", steps)));
+        if let Some(EarlyStopping { holdout, every, patience }) = self.early_stopping {
+            counts.extend([("steps between two looks", every), ("patience", patience)]);
+            if !(holdout > 0.0 && holdout < 1.0) {
+                let expected = "it has to be above 0 and below 1";
+                return Err(Error::Setting { setting: "share held out", value: holdout, expected });
+            }
+        }
         if let Some((setting, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
             return Err(Error::Setting { setting, value: 0.0, expected: "it has to be at least 1" });
         }
-        let rate = self.learning_rate.peak;
-        if !(rate > 0.0 && rate.is_finite()) {
-            let expected = "it has to be a positive number, such as 3e-4";
-            return Err(Error::Setting { setting: "learning rate", value: rate, expected });
+        if let Trainable::Lora(lora) = &self.trainable {
+            lora.check()?;
+            if lora.dropout > 0.0 && self.workers > 1 {
+                let expected = "LoRA dropout draws one set of inputs a step, which takes one worker";
+                let value = self.workers as f64;
+                return Err(Error::Setting { setting: "workers", value, expected });
+            }
         }
-        Ok(())
+        self.learning_rate.check()?;
+        self.optimizer.check()
     }
 }
 
@@ -104,20 +126,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_climbs_to_its_peak_and_ends_at_its_share() {
-        let rate = LearningRate { peak: 1.0, warmup_steps: 4, end: 0.1 };
-        let rates: Vec<f64> = (0..20).map(|step| rate.at(step, 20)).collect();
-        assert!(rates[..5].windows(2).all(|w| w[0] < w[1]));
-        assert!(rates[4..].windows(2).all(|w| w[0] > w[1]));
-        assert!((rates[4] - 1.0).abs() < 1e-12 && (rates[19] - 0.1).abs() < 1e-12);
-    }
-
-    #[test]
     fn a_setting_that_makes_no_sense_is_an_error() {
         let zero = TrainConfig { batch_size: 0, ..TrainConfig::default() };
         assert!(zero.check().unwrap_err().to_string().contains("batch size"));
         let mut negative = TrainConfig::default();
         negative.learning_rate.peak = -1.0;
         assert!(negative.check().unwrap_err().to_string().contains("learning rate"));
+        let all = EarlyStopping { holdout: 1.0, ..EarlyStopping::default() };
+        let nothing_left = TrainConfig { early_stopping: Some(all), ..TrainConfig::default() };
+        assert!(nothing_left.check().unwrap_err().to_string().contains("held out"));
     }
 }

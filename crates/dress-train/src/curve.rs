@@ -19,12 +19,25 @@ pub struct CurvePoint {
     pub penalty: f64,
     /// The L2 norm of everything selected, after the step.
     pub selected_norm: f64,
+    /// How far the model is from its teacher, weighted, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distillation: Option<f64>,
+    /// How far the gate is open, 1 where there is none.
+    #[serde(default = "open")]
+    pub gate: f64,
+    /// Mean next-token loss of the blocks that are held out, after the step, where there was a look at them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<f64>,
     /// The norm of all gradients together, before clipping.
     pub gradient_norm: f64,
     /// The step's learning rate.
     pub learning_rate: f64,
     /// Seconds since the run began.
     pub seconds: f64,
+}
+
+fn open() -> f64 {
+    1.0
 }
 
 /// `curve.jsonl`, one point a line, on disk as soon as the step is done.
@@ -34,12 +47,23 @@ pub(crate) struct CurveFile {
 }
 
 impl CurveFile {
-    pub fn create(directory: &Path) -> Result<Self, Error> {
+    /// The file of a run, which begins with `curve`.
+    pub fn create(directory: &Path, curve: &[CurvePoint]) -> Result<Self, Error> {
         let path = directory.join("curve.jsonl");
         let io = |source| Error::Io { path: path.clone(), source };
         fs::create_dir_all(directory).map_err(io)?;
         let file = BufWriter::new(File::create(&path).map_err(io)?);
-        Ok(Self { path, file })
+        let mut file = Self { path, file };
+        curve.iter().try_for_each(|point| file.push(point))?;
+        Ok(file)
+    }
+
+    /// The points in a directory.
+    pub fn read(directory: &Path) -> Result<Vec<CurvePoint>, Error> {
+        let path = directory.join("curve.jsonl");
+        let text = fs::read_to_string(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        let points = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+        points.map_err(|error| Error::Checkpoint { path, reason: error.to_string() })
     }
 
     pub fn push(&mut self, point: &CurvePoint) -> Result<(), Error> {

@@ -33,6 +33,54 @@ pub enum Error {
         /// What would do.
         expected: &'static str,
     },
+    /// A name that is none of a few.
+    #[error("`{name}` is not a {what}; use {known}")]
+    Name {
+        /// What was to be named.
+        what: &'static str,
+        /// The name as given.
+        name: String,
+        /// The names there are.
+        known: &'static str,
+    },
+    /// A LoRA target that is no projection of the model.
+    #[error("this model has no projection `{target}` inside its blocks; it has {}", .known.join(", "))]
+    NoSuchTarget {
+        /// The target as given.
+        target: String,
+        /// The projections there are.
+        known: Vec<String>,
+    },
+    /// Too few blocks to hold any out.
+    #[error(
+        "{blocks} block(s) of calibration data cannot be trained on and held out as well; give more samples, or do without early stopping"
+    )]
+    NothingHeldOut {
+        /// Blocks given.
+        blocks: usize,
+    },
+    /// A checkpoint that cannot be read.
+    #[error("{path}: not a checkpoint to go on from: {reason}; remove it to train from the start", path = .path.display())]
+    Checkpoint {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A checkpoint of another run.
+    #[error("{path}: a run with {what} was interrupted there; repeat its command to go on with it, or remove the directory to start anew", path = .path.display())]
+    AnotherRun {
+        /// The run's directory.
+        path: PathBuf,
+        /// What the runs differ in.
+        what: &'static str,
+    },
+    /// What the optimizer keeps could not be read, written or cut.
+    #[error("the optimizer's state cannot be kept: {reason}; train again from the start, and report this")]
+    OptimizerState {
+        /// What Burn says.
+        reason: String,
+    },
     /// A file of the run that could not be written.
     #[error("{path}: {source}; free some space or choose another place", path = .path.display())]
     Io {

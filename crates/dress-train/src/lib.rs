@@ -1,18 +1,46 @@
 //! The training loop that regularization and recovery share.
 //!
-//! [`train`] minimises the language-modelling loss plus whatever a [`Regularization`] adds, with
-//! Burn's AdamW. It stops at the first loss or gradient that is not finite, with the last good
-//! weights saved, and writes one [`CurvePoint`] a step as it goes.
+//! A [`Training`] minimises an [`Objective`] ([`LanguageModelling`], or [`Distillation`] from a dense [`Teacher`]) over
+//! blocks of tokens while a [`Regularization`] has its way with the weights: adds a penalty, shows the forward pass
+//! a gated model, moves weights after each step, and says when what is selected is gone, so that the model is sliced and
+//! trained on smaller. The optimizer is one of Burn's, chosen by [`OptimizerConfig`]. Training stops at the first loss or
+//! gradient that is not finite, and writes one [`CurvePoint`] a step as it goes. With [`TrainConfig::checkpoint_every`] a run that was
+//! killed goes on where it was, and ends with the same bits.
 
+mod batches;
+mod checkpoint;
 mod clip;
 mod config;
 mod curve;
+mod cut;
+mod distillation;
+mod early_stopping;
 mod error;
+mod gradients;
+mod learning_rate;
+mod objective;
+mod optimizer;
+mod precision;
+mod recover;
 mod regularization;
 mod run;
+mod selected_penalty;
+mod teacher;
+mod teacher_cache;
+mod trainable;
 
-pub use config::{LearningRate, TrainConfig};
+pub use config::{EarlyStopping, TrainConfig};
 pub use curve::CurvePoint;
+pub use cut::{Cut, Slicer, logits_moved};
+pub use distillation::{Distillation, DistillationConfig};
 pub use error::Error;
-pub use regularization::{NoRegularization, PenaltyForm, Regularization, SelectedPenalty, StepInfo};
-pub use run::{Trained, train};
+pub use learning_rate::{Decay, LearningRate};
+pub use objective::{Batch, LanguageModelling, Objective, ObjectiveLoss};
+pub use optimizer::{AdamW, OptimizerConfig};
+pub use precision::Precision;
+pub use recover::{RecoverConfig, recover};
+pub use regularization::{NoRegularization, Regularization, StepInfo, TrainingTap};
+pub use run::{Trained, Training, train};
+pub use selected_penalty::{PenaltyForm, SelectedPenalty, WeightedActivations};
+pub use teacher::Teacher;
+pub use trainable::{LoraConfig, LoraDropout, Trainable};

@@ -1,94 +1,110 @@
-//! What training adds to the language-modelling loss, and does after each step.
+//! What training adds to the loss, how the model is seen meanwhile, and what follows each step.
 
-use dress_core::CausalLm;
+use crate::Slicer;
+use dress_core::burn::optim::GradientsParams;
 use dress_core::burn::tensor::Tensor;
-use dress_regularize::{Regularizer, Schedule, Thresholds};
-use serde::{Deserialize, Serialize};
+use dress_core::{CausalLm, NoTap, Tap};
 
 /// Where a run is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepInfo {
     /// How much of the run was done before this step, in `[0, 1)`.
     pub share: f64,
+    /// How much of it is done with this step, in `(0, 1]`.
+    pub reached: f64,
     /// The steps of the whole run.
     pub total: usize,
     /// The learning rate of this step, which is about as far as AdamW moves a weight.
     pub learning_rate: f64,
 }
 
-/// A term of the objective that looks at the weights alone, and a step on the weights alone.
-pub trait Regularization<M: CausalLm> {
-    /// The weighted penalty to add to the loss, on the autodiff graph. `[1]`
-    fn penalty(&self, model: &M, step: &StepInfo) -> Option<Tensor<1>>;
+impl StepInfo {
+    /// Step `step` of `total`, counted from 0.
+    pub fn new(step: usize, total: usize, learning_rate: f64) -> Self {
+        let share = |steps: usize| steps as f64 / total as f64;
+        Self { share: share(step), reached: share(step + 1), total, learning_rate }
+    }
+}
+
+/// A tap that may ask for something to be added to the loss when the forward pass is over.
+pub trait TrainingTap: Tap {
+    /// What the activations that passed add to the loss, weighted, on the autodiff graph. `[1]`
+    fn penalty(&mut self) -> Option<Tensor<1>> {
+        None
+    }
+}
+
+impl TrainingTap for NoTap {}
+
+/// What is done about the weights, whatever the data. Every part has a default that does nothing.
+pub trait Regularization<M: CausalLm>: Sync {
+    /// The weighted penalty on the weights to add to the loss, on the autodiff graph. `[1]`
+    fn penalty(&self, model: &M, step: &StepInfo) -> Option<Tensor<1>> {
+        let _ = (model, step);
+        None
+    }
+
+    /// The model as the forward pass is to see it, on the autodiff graph of `model`, where that is another.
+    fn view(&self, model: &M, step: &StepInfo) -> Option<M> {
+        let _ = (model, step);
+        None
+    }
+
+    /// What sees, and may replace, the activations of one forward pass.
+    fn tap(&self, step: &StepInfo) -> Box<dyn TrainingTap + '_> {
+        let _ = step;
+        Box::new(NoTap)
+    }
+
+    /// The gradients that the optimizer is to follow.
+    fn gradients(&self, model: &M, gradients: GradientsParams) -> GradientsParams {
+        let _ = model;
+        gradients
+    }
 
     /// The model after what follows an optimizer step.
-    fn after_step(&self, model: M, step: &StepInfo) -> M;
+    fn after_step(&self, model: M, step: &StepInfo) -> M {
+        let _ = step;
+        model
+    }
 
-    /// The L2 norm of everything selected, for the curve.
-    fn selected_norm(&self, model: &M) -> f64;
+    /// The L2 norm of everything selected, as the forward pass sees it, for the curve.
+    fn selected_norm(&self, model: &M, step: &StepInfo) -> f64 {
+        let _ = (model, step);
+        0.0
+    }
+
+    /// How far a gate is open in this step, for the curve: 1 where there is none.
+    fn gate(&self, step: &StepInfo) -> f64 {
+        let _ = step;
+        1.0
+    }
+
+    /// Whether what is selected contributes nothing any more after this step, so that it can be sliced.
+    fn is_done(&self, step: &StepInfo, selected_norm: f64) -> bool {
+        let _ = (step, selected_norm);
+        false
+    }
+
+    /// Whether the run may stop early after this step.
+    fn may_stop(&self, step: &StepInfo, selected_norm: f64) -> bool {
+        let _ = (step, selected_norm);
+        true
+    }
+
+    /// The model with everything that [`Regularization::view`] and [`Regularization::tap`] do at the end in its weights.
+    fn settle(&self, model: M) -> M {
+        model
+    }
+
+    /// What slices the model once that is done, where it is to go on smaller.
+    fn slicer(&self) -> Option<&dyn Slicer<M>> {
+        None
+    }
 }
 
 /// Plain fine-tuning.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoRegularization;
 
-impl<M: CausalLm> Regularization<M> for NoRegularization {
-    fn penalty(&self, _model: &M, _step: &StepInfo) -> Option<Tensor<1>> {
-        None
-    }
-    fn after_step(&self, model: M, _step: &StepInfo) -> M {
-        model
-    }
-    fn selected_norm(&self, _model: &M) -> f64 {
-        0.0
-    }
-}
-
-/// How a penalty acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PenaltyForm {
-    /// As a term of the loss, the paper's form (arXiv 2501.17905).
-    Loss,
-    /// As a proximal step after each optimizer step, which reaches exact zeros (identity E5).
-    Proximal,
-}
-
-/// A penalty on the selected structures.
-pub struct SelectedPenalty<'a> {
-    /// The penalty, over the slots it acts on.
-    pub regularizer: &'a Regularizer,
-    /// How it acts.
-    pub form: PenaltyForm,
-    /// As a term: its weight. As a proximal step: how often the norm that each group had at the
-    /// start is taken off it over the whole run, so that at `lambda` groups are zero after
-    /// `1 / lambda` of the steps unless the loss holds them up.
-    pub lambda: f64,
-    /// How lambda changes over the run.
-    pub schedule: Schedule,
-}
-
-impl<M: CausalLm> Regularization<M> for SelectedPenalty<'_> {
-    fn penalty(&self, model: &M, step: &StepInfo) -> Option<Tensor<1>> {
-        let weight = self.lambda * self.schedule.at(step.share);
-        (self.form == PenaltyForm::Loss).then(|| self.regularizer.penalty(model).total() * weight)
-    }
-
-    fn after_step(&self, model: M, step: &StepInfo) -> M {
-        let model = match self.form {
-            PenaltyForm::Loss => model,
-            PenaltyForm::Proximal => {
-                let strength = self.lambda * self.schedule.at(step.share);
-                let share = strength / step.total as f64;
-                // In full only once everything should have been zero, so as not to hurry it there.
-                let least = 2.0 * step.learning_rate * (strength * step.share).min(1.0);
-                self.regularizer.shrink(model, Thresholds::OfInitial { share, least })
-            }
-        };
-        self.regularizer.recentre(model)
-    }
-
-    fn selected_norm(&self, model: &M) -> f64 {
-        self.regularizer.selected_norm(model)
-    }
-}
+impl<M: CausalLm> Regularization<M> for NoRegularization {}

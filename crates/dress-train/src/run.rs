@@ -1,16 +1,21 @@
 //! The loop.
 
+use crate::batches::{Batches, split};
+use crate::checkpoint::{self, Checkpoints, Position, RunKey, Snapshot};
 use crate::clip::{gradient_norm, scale};
 use crate::curve::CurveFile;
-use crate::{CurvePoint, Error, Regularization, StepInfo, TrainConfig};
-use dress_core::burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
-use dress_core::burn::tensor::{DType, Tensor};
-use dress_core::{Calibration, CausalLm, Forward, NoTap, Progress};
-use dress_kernels::FusedAdamW;
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
-use std::path::PathBuf;
+use crate::cut::{Cut, logits_moved, sliced_state};
+use crate::early_stopping::Watch;
+use crate::gradients::{StepGradients, StepObjective};
+use crate::{
+    CurvePoint, Error, LanguageModelling, NoRegularization, Objective, Regularization, Slicer, StepInfo,
+    TrainConfig,
+};
+use dress_core::burn::optim::ModuleOptimizer;
+use dress_core::burn::tensor::{GradientCheckpointingStrategy, Tensor};
+use dress_core::parameters::{self, Layout, ParameterMapper};
+use dress_core::{Calibration, CausalLm, Progress, Tap};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// What training leaves: the model, off the autodiff graph, and the curve.
@@ -20,14 +25,29 @@ pub struct Trained<M> {
     pub model: M,
     /// One point a step.
     pub curve: Vec<CurvePoint>,
+    /// Where the model was sliced on the way, if it was.
+    pub cut: Option<Cut>,
+}
+
+/// A run to be.
+pub struct Training<'a, M: CausalLm> {
+    /// What is trained on.
+    pub data: &'a Calibration,
+    /// The settings.
+    pub config: &'a TrainConfig,
+    /// What is minimised.
+    pub objective: &'a dyn Objective<M>,
+    /// What is done about the weights.
+    pub regularization: &'a dyn Regularization<M>,
+    /// Whatever decides the run beside its data, its model and [`Training::config`], as text: a checkpoint of a run with
+    /// another text is refused.
+    pub settings: &'a str,
 }
 
 /// Minimises the next-token loss plus what `regularization` adds, over the blocks of `data`.
 ///
 /// # Errors
-/// [`Error::NoData`], [`Error::Core`] where the blocks do not fit the model, [`Error::Setting`], [`Error::Diverged`] where a number stops being finite (the
-/// weights from before that step are then in the run's directory, if it has one), and
-/// [`Error::Io`].
+/// As [`Training::run`].
 pub fn train<M: CausalLm>(
     model: M,
     data: &Calibration,
@@ -35,143 +55,258 @@ pub fn train<M: CausalLm>(
     regularization: &dyn Regularization<M>,
     progress: &dyn Progress,
 ) -> Result<Trained<M>, Error> {
-    config.check()?;
-    if data.blocks.is_empty() {
-        return Err(Error::NoData);
+    let objective = &LanguageModelling;
+    Training { data, config, objective, regularization, settings: "" }.run(model, progress)
+}
+
+impl<M: CausalLm> Training<'_, M> {
+    /// Trains `model`.
+    ///
+    /// # Errors
+    /// [`Error::NoData`], [`Error::NothingHeldOut`], [`Error::Core`] where the blocks do not fit the model,
+    /// [`Error::Setting`], [`Error::Diverged`] where a number stops being finite, [`Error::AnotherRun`] and
+    /// [`Error::Checkpoint`] where the run's directory holds what cannot be gone on with, and [`Error::Io`].
+    pub fn run(&self, model: M, progress: &dyn Progress) -> Result<Trained<M>, Error> {
+        self.config.check()?;
+        if self.data.blocks.is_empty() {
+            return Err(Error::NoData);
+        }
+        self.data.check(&model)?;
+        let (data, watch) = match self.config.early_stopping {
+            None => (None, None),
+            Some(_) if self.data.blocks.len() < 2 => {
+                return Err(Error::NothingHeldOut { blocks: self.data.blocks.len() });
+            }
+            Some(settings) => {
+                let (data, held_out) = split(self.data, settings.holdout, self.config.seed);
+                (Some(data), Some(Watch::new(settings, held_out)))
+            }
+        };
+        let data = data.as_ref().unwrap_or(self.data);
+        let checkpoints = self.checkpoints(&model);
+        let model = self.config.trainable.attach(on_graph(model, self.config), self.config.seed)?;
+        let mut run = Run::new(self, data, &model, watch);
+        let resumed = checkpoints.as_ref().map(Checkpoints::latest).transpose()?.flatten();
+        let (model, start) = match resumed {
+            Some((path, position)) => run.resume(model, &path, &position)?,
+            None => (model, 0),
+        };
+        run.checkpoints = checkpoints;
+        run.all_steps(model, start, progress)
     }
-    data.check(&model)?;
-    let mut run = Run::new(data, config, regularization)?;
-    let mut model = model.train();
-    progress.start("training", run.total as u64);
-    for step in 0..run.total {
-        let (next, point) = run.step(model, step)?;
-        model = next;
-        let note = format!("loss {:.3}, selected norm {:.2}", point.loss, point.selected_norm);
-        progress.advance(1, &note);
-        tracing::debug!(step, loss = point.loss, penalty = point.penalty, "step");
-        if (step + 1) % run.total.div_ceil(10) == 0 {
-            tracing::info!("step {} of {}: {note}", step + 1, run.total);
+
+    /// Where this run leaves its checkpoints, if it does.
+    fn checkpoints(&self, model: &M) -> Option<Checkpoints> {
+        let (directory, every) = self.config.run_dir.as_ref().zip(self.config.checkpoint_every)?;
+        let config = serde_json::to_string(self.config).expect("settings are numbers and names");
+        let key = RunKey::new(&format!("{config}\n{}", self.settings), self.data, model);
+        Some(Checkpoints::new(directory, every, key))
+    }
+}
+
+/// `model` ready to be trained.
+fn on_graph<M: CausalLm>(model: M, config: &TrainConfig) -> M {
+    struct Recompute;
+    impl ParameterMapper for Recompute {
+        fn map<const D: usize>(&mut self, _name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
+            value.with_gradient_checkpointing_strategy(GradientCheckpointingStrategy::Balanced)
         }
     }
-    progress.finish();
-    Ok(Trained { model: model.valid(), curve: run.curve })
+    let model = model.train();
+    if config.gradient_checkpointing { parameters::map(model, &mut Recompute) } else { model }
 }
 
 struct Run<'a, M: CausalLm> {
     data: &'a Calibration,
     config: &'a TrainConfig,
+    objective: &'a dyn Objective<M>,
     regularization: &'a dyn Regularization<M>,
     optimizer: ModuleOptimizer,
-    order: Vec<usize>,
-    rng: ChaCha8Rng,
+    batches: Batches,
     total: usize,
     tokens: u64,
     began: Instant,
     curve: Vec<CurvePoint>,
     file: Option<CurveFile>,
-    /// The weights before the latest step: the last whose loss is known to be finite.
-    previous: Option<M>,
+    cut: Option<Cut>,
+    watch: Option<Watch<M>>,
+    checkpoints: Option<Checkpoints>,
 }
 
 impl<'a, M: CausalLm> Run<'a, M> {
-    fn new(
-        data: &'a Calibration,
-        config: &'a TrainConfig,
-        regularization: &'a dyn Regularization<M>,
-    ) -> Result<Self, Error> {
-        let betas = [config.beta_1 as f32, config.beta_2 as f32];
-        let adamw = FusedAdamW::new(betas, config.epsilon as f32, config.weight_decay as f32);
-        Ok(Self {
+    fn new(training: &Training<'a, M>, data: &'a Calibration, model: &M, watch: Option<Watch<M>>) -> Self {
+        let config = training.config;
+        Self {
             data,
             config,
-            regularization,
-            optimizer: adamw.init(),
-            order: Vec::new(),
-            rng: ChaCha8Rng::seed_from_u64(config.seed),
+            objective: training.objective,
+            regularization: training.regularization,
+            optimizer: config.optimizer.init(model, config.precision),
+            batches: Batches::new(data.blocks.len(), config.batch_size * config.accumulation, config.seed),
             total: config.steps(data.blocks.len()),
             tokens: 0,
             began: Instant::now(),
             curve: Vec::new(),
-            file: config.run_dir.as_deref().map(CurveFile::create).transpose()?,
-            previous: None,
-        })
+            file: None,
+            cut: None,
+            watch,
+            checkpoints: None,
+        }
     }
 
-    fn step(&mut self, model: M, step: usize) -> Result<(M, CurvePoint), Error> {
-        let learning_rate = self.config.learning_rate.at(step, self.total);
-        let info = StepInfo { share: step as f64 / self.total as f64, total: self.total, learning_rate };
-        let batches = self.next_batches();
-        let (loss, penalty, gradients) = self.gradients(&model, &batches, &info);
+    /// Goes on from a checkpoint: the model as it was there, and the steps that are done.
+    fn resume(&mut self, model: M, path: &Path, position: &Position) -> Result<(M, usize), Error> {
+        let model = match (position.cut, self.regularization.slicer()) {
+            (Some(_), Some(slicer)) => self.sliced(model, slicer)?.1,
+            _ => model,
+        };
+        let model = checkpoint::load(model, &path.join("model.bpk"))?;
+        let optimizer = self.config.optimizer.init(&model, self.config.precision);
+        let unreadable = |reason: String| Error::Checkpoint { path: path.into(), reason };
+        let loaded = optimizer.load(path.join("optimizer.bpk"));
+        self.optimizer = loaded.map_err(|error| unreadable(error.to_string()))?;
+        (self.cut, self.tokens) = (position.cut, position.tokens);
+        self.curve = CurveFile::read(path)?;
+        if let Some((watch, looks)) = self.watch.as_mut().zip(position.looks) {
+            watch.restore(looks, checkpoint::load(model.clone(), &path.join("best.bpk"))?);
+        }
+        (0..position.steps).for_each(|_| drop(self.batches.next_step()));
+        tracing::info!("goes on after step {} of {}, from {}", position.steps, self.total, path.display());
+        Ok((model, position.steps))
+    }
+
+    fn all_steps(mut self, mut model: M, start: usize, progress: &dyn Progress) -> Result<Trained<M>, Error> {
+        let directory = self.config.run_dir.as_deref();
+        self.file = directory.map(|directory| CurveFile::create(directory, &self.curve)).transpose()?;
+        progress.start("training", self.total as u64);
+        progress.advance(start as u64, "");
+        for step in start..self.total {
+            let info = StepInfo::new(step, self.total, self.config.learning_rate.at(step, self.total));
+            let (next, mut point) = self.step(model, step, &info)?;
+            model = next;
+            if self.cut.is_none() && self.regularization().is_done(&info, point.selected_norm) {
+                model = self.slice(model, step)?;
+            }
+            let stop = self.look(&model, step, &info, &mut point);
+            self.push(point)?;
+            progress.advance(1, &note(&point));
+            if (step + 1) % self.total.div_ceil(10) == 0 {
+                tracing::info!("step {} of {}: {}", step + 1, self.total, note(&point));
+            }
+            self.checkpoint(&model, step + 1)?;
+            if stop {
+                tracing::info!("stopped after step {}: the held-out blocks get no better", step + 1);
+                break;
+            }
+        }
+        progress.finish();
+        let model = self.watch.take().and_then(Watch::into_best).unwrap_or(model);
+        let settled = self.regularization().settle(self.config.trainable.merge(model));
+        Ok(Trained { model: settled.valid(), curve: self.curve, cut: self.cut })
+    }
+
+    /// What is done about the weights: nothing any more once what was selected is sliced.
+    fn regularization(&self) -> &'a dyn Regularization<M> {
+        if self.cut.is_some() { &NoRegularization } else { self.regularization }
+    }
+
+    fn step(&mut self, model: M, step: usize, info: &StepInfo) -> Result<(M, CurvePoint), Error> {
+        // Whatever is drawn in a step follows from the seed and the step.
+        model.device().seed(self.config.seed.wrapping_add(step as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let chosen = self.batches.next_step();
+        let objective = StepObjective {
+            data: self.data,
+            objective: self.objective,
+            regularization: self.regularization(),
+            batch_size: self.config.batch_size,
+            workers: self.config.workers,
+        };
+        let found = objective.gradients(&model, &chosen, info)?;
+        let StepGradients { gradients, loss, penalty, distillation, tokens } = found;
         let norm = gradient_norm(&model, &gradients);
         let checked = [("loss", loss), ("penalty", penalty), ("gradient norm", norm)];
         if let Some((what, value)) = checked.into_iter().find(|(_, value)| !value.is_finite()) {
-            let weights_are_good = what == "gradient norm";
-            let good = if weights_are_good { Some(model) } else { self.previous.take() };
-            let saved = good.map(|model| self.save_last_good(model)).transpose()?.flatten();
+            // With a finite loss the weights are good, and the gradient alone is not.
+            let saved = match what {
+                "gradient norm" => self.save_last_good(model)?,
+                _ => self.checkpoints.as_ref().and_then(|c| c.latest().ok().flatten()).map(|(path, _)| path),
+            };
             return Err(Error::Diverged { step, what, value, saved });
         }
         let gradients = match self.config.clip_norm {
             Some(limit) if norm > limit => scale(&model, gradients, limit / norm),
             _ => gradients,
         };
-        self.previous = Some(model.clone());
-        let model = self.optimizer.step(learning_rate, model, gradients);
-        let model = self.regularization.after_step(model, &info);
+        // Nothing else holds the weights here, so that the optimizer may change them in place.
+        let model = self.optimizer.step(info.learning_rate, model, gradients);
+        let model = self.regularization().after_step(model, info);
+        self.tokens += tokens;
         let point = CurvePoint {
             step,
             tokens: self.tokens,
             loss,
             penalty,
-            selected_norm: self.regularization.selected_norm(&model),
+            distillation,
+            selected_norm: self.regularization().selected_norm(&model, info),
+            gate: if self.cut.is_some() { 0.0 } else { self.regularization.gate(info) },
+            held_out: None,
             gradient_norm: norm,
-            learning_rate,
+            learning_rate: info.learning_rate,
             seconds: self.began.elapsed().as_secs_f64(),
         };
-        self.curve.push(point);
-        if let Some(file) = &mut self.file {
-            file.push(&point)?;
-        }
         Ok((model, point))
     }
 
-    /// Mean loss, penalty, and the gradients of their sum.
-    fn gradients(
-        &mut self,
-        model: &M,
-        batches: &[Vec<Vec<u32>>],
-        info: &StepInfo,
-    ) -> (f64, f64, GradientsParams) {
-        let mut accumulator = GradientsAccumulator::new();
-        let (mut mean, mut penalty) = (0.0, 0.0);
-        for (index, batch) in batches.iter().enumerate() {
-            let weight = 1.0 / batches.len() as f64;
-            let mut tap = NoTap;
-            let tokens = Calibration::tensor(batch, &model.device());
-            let loss = model.next_token_loss(tokens, &mut Forward::new(&mut tap));
-            mean += weight * number(&loss);
-            let mut objective = loss * weight;
-            // The penalty does not depend on the data: once a step is enough.
-            let term = (index == 0).then(|| self.regularization.penalty(model, info)).flatten();
-            if let Some(term) = term {
-                penalty = number(&term);
-                objective = objective + term.cast(DType::F32);
-            }
-            accumulator.accumulate(model, GradientsParams::from_grads(objective.backward(), model));
-            self.tokens += batch.iter().map(|block| block.len() as u64).sum::<u64>();
-        }
-        (mean, penalty, accumulator.grads())
+    /// Slices what contributes nothing any more, where there is something to slice it with.
+    fn slice(&mut self, model: M, step: usize) -> Result<M, Error> {
+        let Some(slicer) = self.regularization.slicer() else { return Ok(model) };
+        let (before, after) = self.sliced(model, slicer)?;
+        let slicing_error = logits_moved(&before.valid(), &after.valid(), &self.data.blocks[0]);
+        let fresh = self.config.optimizer.init(&after, self.config.precision);
+        self.optimizer = match self.config.trainable.keeps_state() {
+            true => sliced_state(&self.optimizer, fresh, &before, &slicer.edits(&before)?)?,
+            false => fresh,
+        };
+        tracing::info!("sliced after step {}, which moved the logits by {slicing_error:.1e}", step + 1);
+        self.cut = Some(Cut { step, slicing_error });
+        Ok(after)
     }
 
-    /// The batches of one step, in an order that is drawn anew every epoch.
-    fn next_batches(&mut self) -> Vec<Vec<Vec<u32>>> {
-        if self.order.is_empty() {
-            self.order = (0..self.data.blocks.len()).collect();
-            self.order.shuffle(&mut self.rng);
+    /// `model` as it is now with everything in its weights, and the smaller one that goes on.
+    fn sliced(&self, model: M, slicer: &dyn Slicer<M>) -> Result<(M, M), Error> {
+        let before = self.regularization.settle(self.config.trainable.merge(model));
+        let after = self.config.trainable.attach(slicer.slice(before.clone())?, self.config.seed)?;
+        Ok((before, after))
+    }
+
+    /// Looks at the held-out blocks where that is due, and says whether to stop.
+    fn look(&mut self, model: &M, step: usize, info: &StepInfo, point: &mut CurvePoint) -> bool {
+        let regularization = self.regularization();
+        let Some(watch) = self.watch.as_mut().filter(|watch| watch.is_due(step)) else { return false };
+        let viewed = regularization.view(model, info);
+        let tap = || -> Box<dyn Tap + '_> { regularization.tap(info) };
+        let loss = watch.look(viewed.as_ref().unwrap_or(model), tap);
+        point.held_out = Some(loss);
+        regularization.may_stop(info, point.selected_norm) && watch.note(loss, model)
+    }
+
+    fn push(&mut self, point: CurvePoint) -> Result<(), Error> {
+        tracing::debug!(step = point.step, loss = point.loss, penalty = point.penalty, "step");
+        self.curve.push(point);
+        match &mut self.file {
+            Some(file) => file.push(&point),
+            None => Ok(()),
         }
-        let take = (self.config.batch_size * self.config.accumulation).min(self.order.len());
-        let chosen = self.order.split_off(self.order.len() - take);
-        let batches = chosen.chunks(self.config.batch_size);
-        batches.map(|batch| batch.iter().map(|&i| self.data.blocks[i].clone()).collect()).collect()
+    }
+
+    fn checkpoint(&self, model: &M, steps: usize) -> Result<(), Error> {
+        let due = |checkpoints: &&Checkpoints| checkpoints.is_due(steps, self.total);
+        let Some(checkpoints) = self.checkpoints.as_ref().filter(due) else { return Ok(()) };
+        let watch = self.watch.as_ref();
+        let position = Position::new(steps, self.tokens, self.cut, watch.and_then(Watch::looks));
+        let best = watch.and_then(Watch::best);
+        let snapshot = Snapshot { model, optimizer: &self.optimizer, best, curve: &self.curve };
+        checkpoints.write(snapshot, position)
     }
 
     fn save_last_good(&self, model: M) -> Result<Option<PathBuf>, Error> {
@@ -183,6 +318,9 @@ impl<'a, M: CausalLm> Run<'a, M> {
     }
 }
 
-fn number(scalar: &Tensor<1>) -> f64 {
-    scalar.clone().detach().cast(DType::F32).into_scalar::<f32>().into()
+fn note(point: &CurvePoint) -> String {
+    let held_out = point.held_out.map_or(String::new(), |loss| format!(", held out {loss:.3}"));
+    let distance = point.distillation.map_or(String::new(), |distance| format!(", teacher {distance:.3}"));
+    let gate = if point.gate < 1.0 { format!(", gate {:.3}", point.gate) } else { String::new() };
+    format!("loss {:.3}{distance}, selected norm {:.2}{gate}{held_out}", point.loss, point.selected_norm)
 }

@@ -5,7 +5,7 @@ mod measure;
 
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, at_least_one};
-use super::prune::RegularizeArgs;
+use super::regularize_args::RegularizeArgs;
 use crate::comparison::{COMPARISON_SCHEMA, Cell, CellId, Comparison, markdown, picture};
 use crate::{Error, locate, write_beside};
 use bench::Bench;

@@ -8,10 +8,13 @@ mod inspect;
 mod logits;
 mod plot;
 mod prune;
+mod recover;
+mod regularize_args;
 mod report;
 mod rotate;
 mod score;
 mod slice;
+mod training_args;
 
 pub use common_args::CommonArgs;
 pub use compare::CompareArgs;
@@ -21,6 +24,7 @@ pub use inspect::InspectArgs;
 pub use logits::LogitsArgs;
 pub use plot::PlotArgs;
 pub use prune::PruneArgs;
+pub use recover::RecoverArgs;
 pub use report::ReportArgs;
 pub use rotate::RotateArgs;
 pub use score::ScoreArgs;
@@ -48,6 +52,8 @@ enum Command {
     Score(ScoreArgs),
     /// Score, regularize, slice and save: the whole path.
     Prune(PruneArgs),
+    /// Fine-tune a sliced model, by low-rank factors or in full.
+    Recover(RecoverArgs),
     /// Turn the residual stream to its principal components; the logits stay.
     Rotate(RotateArgs),
     /// Apply a slice plan to the checkpoint it was made from, from file to file and without regularizing.
@@ -76,6 +82,7 @@ impl Cli {
             Command::Inspect(args) => args.run(),
             Command::Score(args) => args.run(),
             Command::Prune(args) => args.run(),
+            Command::Recover(args) => args.run(),
             Command::Rotate(args) => args.run(),
             Command::Slice(args) => args.run(),
             Command::Compare(args) => args.run(),
@@ -86,4 +93,10 @@ impl Cli {
             Command::Plot(args) => args.run(),
         }
     }
+}
+
+/// Where the curve and the checkpoints of a run are while it goes on, and the last good weights if it fails.
+fn run_dir(out: &std::path::Path) -> std::path::PathBuf {
+    let name = out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    out.with_file_name(format!("{name}.run"))
 }

@@ -2,34 +2,18 @@
 
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs, at_least_one};
+use super::regularize_args::{REGULARIZE_OPTIONS, RegularizeArgs};
+use super::training_args::TRAINING_OPTIONS;
 use crate::{Error, ResultFile, TerminalProgress, locate};
 use clap::Args;
 use dress_core::{AxisKind, Basis, CausalLm, Selection, parameters};
 use dress_models::checkpoint::{check_output, save};
 use dress_models::{AnyModel, SaveConfig};
-use dress_prune::{Compensation, PruneConfig, Pruned, RegularizeConfig, best_basis, prune};
-use dress_regularize::{ComponentWeights, PenaltyKind, Schedule, SlotChoice};
-use dress_train::{PenaltyForm, TrainConfig};
+use dress_prune::{Compensation, PruneConfig, Pruned, best_basis, prune_in_rounds};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
-
-/// The options that mean nothing with --no-regularize.
-const REGULARIZE_OPTIONS: [&str; 12] = [
-    "penalty",
-    "penalty_in_loss",
-    "lambda",
-    "schedule",
-    "writers_only",
-    "attention_weight",
-    "ffn_weight",
-    "rest_weight",
-    "learning_rate",
-    "epochs",
-    "batch_size",
-    "accumulation",
-];
 
 /// Options of `dress prune`.
 #[derive(Debug, Args)]
@@ -53,8 +37,11 @@ pub struct PruneArgs {
     #[arg(long, default_value_t = Compensation::None)]
     compensate: Compensation,
     /// Slice at once, without regularizing first.
-    #[arg(long, conflicts_with_all = REGULARIZE_OPTIONS)]
+    #[arg(long, conflicts_with_all = meaningless_without_training())]
     no_regularize: bool,
+    /// Reach the ratio in so many rounds of score, regularize and slice, each as long as one alone.
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    rounds: usize,
     /// Replace the checkpoint at --out.
     #[arg(long)]
     force: bool,
@@ -62,75 +49,6 @@ pub struct PruneArgs {
     common: CommonArgs,
     #[command(flatten)]
     regularize: RegularizeArgs,
-}
-
-/// The regularization's options; the defaults are those of [`RegularizeConfig`].
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Regularization")]
-pub(super) struct RegularizeArgs {
-    /// The penalty: l1, l2 or group.
-    #[arg(long, default_value_t = RegularizeConfig::default().penalty)]
-    penalty: PenaltyKind,
-    /// Add the penalty to the loss, the paper's form, instead of proximal steps.
-    #[arg(long)]
-    penalty_in_loss: bool,
-    /// The penalty's strength. Proximal: structures are zero after 1/lambda of the steps.
-    #[arg(long, default_value_t = RegularizeConfig::default().lambda)]
-    lambda: f64,
-    /// How the strength changes: constant, linear, or linear:0.2 for a ramp over a fifth of the steps.
-    #[arg(long, default_value_t = RegularizeConfig::default().schedule)]
-    schedule: Schedule,
-    /// Act only on what writes the selected structures, not on what reads them too.
-    #[arg(long)]
-    writers_only: bool,
-    /// Weight of the attention's parameters in the penalty.
-    #[arg(long, default_value_t = 1.0)]
-    attention_weight: f64,
-    /// Weight of the feed-forward networks' parameters in the penalty.
-    #[arg(long, default_value_t = 1.0)]
-    ffn_weight: f64,
-    /// Weight of all other parameters in the penalty.
-    #[arg(long, default_value_t = 1.0)]
-    rest_weight: f64,
-    /// AdamW's highest learning rate.
-    #[arg(long, default_value_t = TrainConfig::default().learning_rate.peak)]
-    learning_rate: f64,
-    /// How often each calibration block is seen.
-    #[arg(long, default_value_t = TrainConfig::default().epochs, value_parser = at_least_one)]
-    epochs: usize,
-    /// Blocks a batch.
-    #[arg(long, default_value_t = TrainConfig::default().batch_size, value_parser = at_least_one)]
-    batch_size: usize,
-    /// Batches a step.
-    #[arg(long, default_value_t = TrainConfig::default().accumulation, value_parser = at_least_one)]
-    accumulation: usize,
-}
-
-impl RegularizeArgs {
-    pub(super) fn config(&self, seed: u64, run_dir: PathBuf) -> RegularizeConfig {
-        let mut train = TrainConfig {
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            accumulation: self.accumulation,
-            seed,
-            run_dir: Some(run_dir),
-            ..RegularizeConfig::default().train
-        };
-        train.learning_rate.peak = self.learning_rate;
-        RegularizeConfig {
-            penalty: self.penalty,
-            form: if self.penalty_in_loss { PenaltyForm::Loss } else { PenaltyForm::Proximal },
-            lambda: self.lambda,
-            schedule: self.schedule,
-            weights: ComponentWeights {
-                attention: self.attention_weight,
-                ffn: self.ffn_weight,
-                rest: self.rest_weight,
-            },
-            slots: if self.writers_only { SlotChoice::Writers } else { SlotChoice::All },
-            train,
-        }
-    }
 }
 
 impl PruneArgs {
@@ -148,7 +66,7 @@ impl PruneArgs {
         let model = self.common.load(&self.model)?;
         let parameters_before = parameters::count(&model);
         let progress = TerminalProgress::default();
-        let pruned = prune(model, &scorer, &calibration, &config, &progress)?;
+        let pruned = prune_in_rounds(model, &scorer, &calibration, &config, self.rounds, &progress)?;
         let used = config.regularize.is_some() || scorer.needs_calibration();
         let result = ResultFile {
             dress_version: env!("CARGO_PKG_VERSION").into(),
@@ -169,7 +87,8 @@ impl PruneArgs {
 
     fn config(&self) -> Result<PruneConfig, Error> {
         let seed = self.common.seed;
-        let regularize = (!self.no_regularize).then(|| self.regularize.config(seed, self.run_dir()));
+        let regularize =
+            (!self.no_regularize).then(|| self.regularize.config(seed, super::run_dir(&self.out)));
         let (basis, compensation) = (self.basis()?, self.compensate);
         let (targets, stock) = (self.select.targets(&self.model, basis, compensation)?, self.select.target);
         let allocation = self.select.allocation(&self.model, &self.select.criteria(&targets, seed))?;
@@ -185,12 +104,6 @@ impl PruneArgs {
         }
     }
 
-    /// Where the curve is while the run goes on, and the last good weights if it fails.
-    fn run_dir(&self) -> PathBuf {
-        let name = self.out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        self.out.with_file_name(format!("{name}.run"))
-    }
-
     fn save(&self, pruned: &Pruned<AnyModel>, result: &ResultFile) -> Result<(), Error> {
         let config = SaveConfig {
             source: Some(self.model.clone()),
@@ -202,7 +115,7 @@ impl PruneArgs {
         save(&pruned.model, &self.out, &config)?;
         // The curve is in dress.json now.
         if !self.no_regularize {
-            let _ = std::fs::remove_dir_all(self.run_dir());
+            let _ = std::fs::remove_dir_all(super::run_dir(&self.out));
         }
         Ok(())
     }
@@ -225,6 +138,7 @@ impl PruneArgs {
             "kept": kept,
             "slicing_error": result.report.slicing_error,
             "steps": result.report.curve.len(),
+            "sliced_after_step": result.report.cut.map(|cut| cut.step + 1),
         });
         self.common.output().print(&report, || {
             let share = result.parameters as f64 / result.parameters_before as f64 * 100.0;
@@ -240,6 +154,11 @@ impl PruneArgs {
             )
         });
     }
+}
+
+/// The options that mean nothing with --no-regularize.
+fn meaningless_without_training() -> Vec<&'static str> {
+    REGULARIZE_OPTIONS.into_iter().chain(TRAINING_OPTIONS).collect()
 }
 
 /// What is left of each kind of axis, as `residual 192 -> 144, ffn 512 -> 384`.

@@ -2,6 +2,7 @@
 
 mod compare;
 mod evaluation;
+mod training;
 
 use serde_json::Value;
 use std::fs;

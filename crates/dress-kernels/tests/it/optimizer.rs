@@ -41,7 +41,8 @@ fn its_weights_and_records_are_those_of_burn() {
 #[test]
 fn shared_weights_are_not_written_to() {
     let start = Tensor::<2>::ones([3, 3], &Device::flex());
-    let (moved, _) = steps(FusedAdamW::new([0.9, 0.95], 1e-8, 0.0).init(), &start, &[start.clone()]);
+    let (moved, _) =
+        steps(FusedAdamW::new([0.9, 0.95], 1e-8, 0.0).init(), &start, std::slice::from_ref(&start));
     start.into_data().assert_eq(&Tensor::<2>::ones([3, 3], &Device::flex()).into_data(), true);
     assert!(moved.into_data().iter::<f32>().all(|x| x < 1.0));
 }

@@ -1,12 +1,18 @@
 //! E5: where regularization reached zero, slicing changes nothing.
 
-use crate::small_models::{FAMILIES, Family, KINDS, Shape, VOCAB};
-use dress_core::{AxisKind, Calibration, NoProgress, Ratio, StockTarget};
+use crate::small_models::{FAMILIES, Family, KINDS, Shape, VOCAB, logits};
+use dress_core::{
+    Axis, AxisKind, Calibration, NoProgress, Progress, Ratio, SlicePlan, StockTarget, parameters,
+};
 use dress_importance::Criterion;
 use dress_models::AnyModel;
-use dress_prune::{AxisTarget, PruneConfig, PruneReport, RegularizeConfig, prune};
-use dress_regularize::PenaltyKind;
-use dress_train::PenaltyForm;
+use dress_prune::{
+    AxisTarget, Distill, PruneConfig, PruneReport, Pruned, RegularizeConfig, apply, prune, prune_in_rounds,
+};
+use dress_regularize::{GateNorms, PenaltyKind};
+use dress_train::{CurvePoint, DistillationConfig, LoraConfig, PenaltyForm, Trainable};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 fn calibration() -> Calibration {
     let block = |n: u32| (0..24).map(|i| (i * (n % 5 + 1) + n) % VOCAB as u32).collect();
@@ -37,6 +43,201 @@ fn after_proximal_steps_to_zero_slicing_is_exact_on_every_axis_of_every_family()
                 assert!(moved < 1e-4, "{family:?} {kind}: {moved}");
             }
         }
+    }
+}
+
+fn gated(schedule: &str, gate_norms: GateNorms) -> RegularizeConfig {
+    let gate = Some(schedule.parse().unwrap());
+    RegularizeConfig { form: PenaltyForm::Off, gate, gate_norms, ..RegularizeConfig::default() }
+}
+
+#[test]
+fn a_closed_gate_is_the_sliced_model_on_every_axis_of_every_family() {
+    for norms in [GateNorms::Fixed, GateNorms::Count] {
+        for (family, kind) in FAMILIES.into_iter().flat_map(|family| KINDS.map(|kind| (family, kind))) {
+            for slice_early in [true, false] {
+                let report =
+                    run(family, kind, RegularizeConfig { slice_early, ..gated("cosine:0.5", norms) });
+                let gates: Vec<f64> = report.curve.iter().map(|point| point.gate).collect();
+                assert!(gates[0] < 1.0 && gates.windows(2).all(|w| w[0] >= w[1]), "{gates:?}");
+                assert_eq!((gates[8] > 0.0, gates[9], gates.len()), (true, 0.0, 20));
+                assert_eq!(report.cut.map(|cut| cut.step), slice_early.then_some(9));
+                let moved = report.slicing_error.unwrap();
+                if (family, kind) == (Family::Opt350m, AxisKind::Residual) {
+                    assert!(moved > 1e-4 && moved < 1.0, "{family:?} {kind}: {moved}");
+                } else {
+                    assert!(moved < 1e-4, "{family:?} {kind} {norms}: {moved}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn slicing_early_gives_the_same_model_as_training_on_with_zeros() {
+    for kind in [AxisKind::Ffn, AxisKind::Heads] {
+        let last = |slice_early| {
+            let mut config = RegularizeConfig { slice_early, ..gated("linear:0.5", GateNorms::Fixed) };
+            // The clipped norm would count what is about to go.
+            config.train.clip_norm = None;
+            let report = run(Family::Llama, kind, config);
+            report.curve.last().unwrap().loss
+        };
+        assert!((last(true) - last(false)).abs() < 1e-4, "{kind}: {} {}", last(true), last(false));
+    }
+}
+
+#[test]
+fn proximal_steps_slice_as_soon_as_everything_is_zero() {
+    let early = run(Family::Llama, AxisKind::Ffn, RegularizeConfig::default());
+    let cut = early.cut.unwrap();
+    assert!(cut.step >= 3 && cut.step < 10 && early.curve[cut.step - 1].selected_norm > 0.0, "{cut:?}");
+    assert_eq!(early.curve[cut.step].selected_norm, 0.0);
+    let late = RegularizeConfig { slice_early: false, ..RegularizeConfig::default() };
+    let late = run(Family::Llama, AxisKind::Ffn, late);
+    assert_eq!(late.cut, None);
+    let difference = early.curve[19].loss - late.curve[19].loss;
+    assert!(difference.abs() < 1e-2, "{difference}");
+}
+
+#[test]
+fn distilling_brings_the_student_nearer_to_its_teacher_from_memory_and_from_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let last = |distill| {
+        let mut config = RegularizeConfig { distill, ..gated("linear:0.25", GateNorms::Fixed) };
+        config.train.run_dir = Some(directory.path().join(format!("{distill:?}")));
+        config.train.learning_rate.peak = 3e-3;
+        run(Family::Llama, AxisKind::Residual, config).curve
+    };
+    let objective = DistillationConfig { alpha: 1.0, temperature: 2.0, hidden: 0.5 };
+    let memory = last(Some(Distill { objective, cache: false }));
+    let file = last(Some(Distill { objective, cache: true }));
+    let distances = |curve: &[CurvePoint]| -> Vec<f64> {
+        curve.iter().map(|point| point.distillation.unwrap()).collect()
+    };
+    assert_eq!(distances(&memory), distances(&file));
+    let (start, end) = (distances(&memory)[4], *distances(&memory).last().unwrap());
+    assert!(end < start, "{start} {end}");
+}
+
+#[test]
+fn penalised_activations_fall_and_a_normalised_penalty_starts_at_its_weight() {
+    let shares = |activations| {
+        let mut config = RegularizeConfig {
+            form: PenaltyForm::Off,
+            penalty: PenaltyKind::L2,
+            activations,
+            normalize: true,
+            ..RegularizeConfig::default()
+        };
+        config.train.learning_rate.peak = 1e-2;
+        run(Family::Llama, AxisKind::Ffn, config).curve
+    };
+    let penalised = shares(10.0);
+    assert!(penalised[19].penalty < 0.5 * penalised[0].penalty, "{penalised:?}");
+    let normal = RegularizeConfig {
+        form: PenaltyForm::Loss,
+        lambda: 0.25,
+        normalize: true,
+        ..RegularizeConfig::default()
+    };
+    let start = run(Family::Phi, AxisKind::Residual, normal).curve[0].penalty;
+    assert!((start - 0.25).abs() < 1e-3, "{start}");
+}
+
+#[test]
+fn with_kept_weights_alone_only_proximal_steps_move_the_selected() {
+    let config = |form| RegularizeConfig { form, kept_only: true, ..RegularizeConfig::default() };
+    let fixed = run(Family::Opt, AxisKind::Ffn, config(PenaltyForm::Off)).curve;
+    assert!((fixed[19].selected_norm / fixed[0].selected_norm - 1.0).abs() < 1e-6);
+    let moved = run(Family::Opt, AxisKind::Ffn, config(PenaltyForm::Proximal));
+    assert_eq!(moved.curve[19].selected_norm, 0.0);
+    let error = config(PenaltyForm::Loss).check().unwrap_err().to_string();
+    assert!(error.contains("cannot shrink weights that are not trained"), "{error}");
+}
+
+#[test]
+fn a_run_interrupted_before_and_after_the_slice_ends_as_one_that_was_not() {
+    /// Panics when so many steps are done.
+    struct Interrupt(AtomicU64, u64);
+    impl Progress for Interrupt {
+        fn start(&self, _phase: &str, _total: u64) {
+            self.0.store(0, Ordering::Relaxed);
+        }
+        fn advance(&self, steps: u64, _note: &str) {
+            let done = self.0.fetch_add(steps, Ordering::Relaxed) + steps;
+            assert!(done < self.1, "interrupted on purpose");
+        }
+        fn finish(&self) {}
+    }
+    let place = tempfile::tempdir().unwrap();
+    let config = |name: &str| {
+        let mut config = gated("cosine:0.5", GateNorms::Count);
+        config.train.run_dir = Some(place.path().join(name));
+        config.train.checkpoint_every = Some(3);
+        config
+    };
+    let pruned = |name: &str, progress: &dyn Progress| -> Pruned<AnyModel> {
+        let target = AxisTarget { kind: AxisKind::Residual, ratio: Ratio::new(0.5).unwrap(), tile: 1 };
+        let stock = StockTarget::Dress;
+        let config =
+            PruneConfig { regularize: Some(config(name)), stock, seed: 7, ..PruneConfig::new(vec![target]) };
+        let scorer = Criterion::MagnitudeL1.scorer::<AnyModel>(7);
+        prune(Shape::example().model(), scorer.as_ref(), &calibration(), &config, progress).unwrap()
+    };
+    let whole = pruned("whole", &NoProgress);
+    for steps in [5, 8, 14] {
+        let interrupt = Interrupt(0.into(), steps);
+        assert!(catch_unwind(AssertUnwindSafe(|| pruned("broken", &interrupt))).is_err());
+    }
+    let resumed = pruned("broken", &NoProgress);
+    let losses = |pruned: &Pruned<AnyModel>| -> Vec<f64> {
+        pruned.report.curve.iter().map(|point| point.loss).collect()
+    };
+    assert_eq!(losses(&whole), losses(&resumed));
+    assert_eq!(whole.report.cut, resumed.report.cut);
+    let bits = |pruned: &Pruned<AnyModel>| logits(&pruned.model).into_data();
+    bits(&whole).assert_eq(&bits(&resumed), true);
+}
+
+#[test]
+fn rounds_reach_the_ratio_and_their_plan_is_one_of_the_original_model() {
+    let ratio = Ratio::new(0.75).unwrap();
+    let targets = [AxisKind::Residual, AxisKind::Ffn].map(|kind| AxisTarget { kind, ratio, tile: 1 });
+    let regularize = Some(RegularizeConfig::default());
+    let stock = StockTarget::Dress;
+    let config = PruneConfig { regularize, stock, seed: 7, ..PruneConfig::new(targets.to_vec()) };
+    let scorer = Criterion::MagnitudeL1.scorer::<AnyModel>(7);
+    let model = Shape { width_a_head: 8, ..Shape::example() }.model();
+    let once = prune(model.clone(), scorer.as_ref(), &calibration(), &config, &NoProgress).unwrap();
+    let pruned =
+        prune_in_rounds(model.clone(), scorer.as_ref(), &calibration(), &config, 3, &NoProgress).unwrap();
+    let kept = |plan: &SlicePlan| -> Vec<(Axis, usize)> {
+        plan.selection.iter().map(|(axis, chosen)| (axis, chosen.kept_len())).collect()
+    };
+    assert_eq!(kept(&pruned.plan), kept(&once.plan));
+    assert_eq!((pruned.report.rounds.len(), pruned.report.curve.len()), (3, 60));
+    assert!(pruned.report.slicing_error.unwrap() < 1e-4);
+    let shapes = |model: &AnyModel| -> Vec<Vec<usize>> {
+        parameters::list(model).into_iter().map(|p| p.shape).collect()
+    };
+    assert_eq!(shapes(&apply(model.clone(), &pruned.plan).unwrap()), shapes(&pruned.model));
+    let depth = AxisTarget { kind: AxisKind::Depth, ratio, tile: 1 };
+    let config = PruneConfig { targets: vec![depth], ..config };
+    let error = prune_in_rounds(model, scorer.as_ref(), &calibration(), &config, 2, &NoProgress).unwrap_err();
+    assert!(error.to_string().contains("--rounds 1"), "{error}");
+}
+
+#[test]
+fn a_gate_on_low_rank_factors_closes_to_the_sliced_model_too() {
+    for kind in KINDS {
+        let mut config = gated("linear:0.5", GateNorms::Fixed);
+        let lora = LoraConfig { rank: 2, alpha: 8.0, ..LoraConfig::default() };
+        config.train.trainable = Trainable::Lora(lora);
+        config.train.learning_rate.peak = 1e-2;
+        let report = run(Family::Llama, kind, config);
+        assert_eq!((report.cut.map(|cut| cut.step), report.curve.len()), (Some(9), 20));
+        assert!(report.slicing_error.unwrap() < 1e-4, "{kind}: {:?}", report.slicing_error);
     }
 }
 

@@ -1,53 +1,20 @@
 //! The training loop on small models.
 
-use dress_core::burn::tensor::{Device, Tensor};
+mod distillation;
+mod optimizers;
+mod recover;
+mod resume;
+mod small;
+
+use dress_core::burn::tensor::Tensor;
 use dress_core::parameters::{self, Layout, ParameterMapper};
-use dress_core::{Calibration, CausalLm, NoProgress};
+use dress_core::{Calibration, NoProgress};
 use dress_models::AnyModel;
 use dress_train::{
-    CurvePoint, Error, LearningRate, NoRegularization, Regularization, StepInfo, TrainConfig, train,
+    AdamW, CurvePoint, EarlyStopping, Error, NoRegularization, OptimizerConfig, Regularization, StepInfo,
+    TrainConfig, train,
 };
-use std::path::Path;
-
-const CONFIG: &str = r#"{"model_type":"llama","vocab_size":19,"hidden_size":16,"intermediate_size":32,
-    "num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,"head_dim":4,
-    "tie_word_embeddings":true,"initializer_range":0.2}"#;
-
-fn model() -> AnyModel {
-    AnyModel::from_config(CONFIG, Path::new("config.json"), &Device::flex()).unwrap()
-}
-
-/// Texts that count upward by one, two or three: easy to learn.
-fn data() -> Calibration {
-    let block = |n: u32| (0..12).map(|i| (i * (n % 3 + 1) + n) % 19).collect();
-    Calibration::from_blocks((0..16).map(block).collect())
-}
-
-fn config() -> TrainConfig {
-    let learning_rate = LearningRate { peak: 1e-2, warmup_steps: 2, end: 0.1 };
-    TrainConfig { epochs: 6, batch_size: 4, learning_rate, ..TrainConfig::default() }
-}
-
-fn weights<M: CausalLm>(model: &M) -> Vec<f32> {
-    struct All(Vec<f32>);
-    impl parameters::ParameterVisitor for All {
-        fn visit<const D: usize>(
-            &mut self,
-            _name: &str,
-            _layout: Layout,
-            parameter: &dress_core::burn::module::Param<Tensor<D>>,
-        ) {
-            self.0.extend(parameter.val().into_data().iter::<f32>());
-        }
-    }
-    let mut all = All(Vec::new());
-    parameters::visit(model, &mut all);
-    all.0
-}
-
-fn worst(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-}
+use small::{config, data, model, weights, worst};
 
 #[test]
 fn the_loss_falls_and_the_curve_is_on_disk() {
@@ -87,7 +54,8 @@ fn the_seed_decides_the_order_and_the_order_the_result() {
 fn gradients_are_clipped_to_the_limit_and_the_curve_has_them_before() {
     let start = model();
     let run = |clip_norm| {
-        let config = TrainConfig { clip_norm, epsilon: 1.0, ..config() };
+        let optimizer = OptimizerConfig::AdamW(AdamW { epsilon: 1.0, ..AdamW::default() });
+        let config = TrainConfig { clip_norm, optimizer, ..config() };
         let trained = train(start.clone(), &data(), &config, &NoRegularization, &NoProgress).unwrap();
         (worst(&weights(&trained.model), &weights(&start)), trained.curve[0].gradient_norm)
     };
@@ -102,10 +70,6 @@ struct Poison {
 }
 
 impl Regularization<AnyModel> for Poison {
-    fn penalty(&self, _model: &AnyModel, _step: &StepInfo) -> Option<Tensor<1>> {
-        None
-    }
-
     fn after_step(&self, model: AnyModel, step: &StepInfo) -> AnyModel {
         struct Nan;
         impl ParameterMapper for Nan {
@@ -115,22 +79,15 @@ impl Regularization<AnyModel> for Poison {
         }
         if step.share >= self.share { parameters::map(model, &mut Nan) } else { model }
     }
-
-    fn selected_norm(&self, _model: &AnyModel) -> f64 {
-        0.0
-    }
 }
 
 #[test]
-fn nan_stops_with_the_step_and_saves_the_last_weights_with_a_finite_loss() {
+fn nan_stops_with_the_step() {
     let directory = tempfile::tempdir().unwrap();
     let config = TrainConfig { run_dir: Some(directory.path().into()), ..config() };
     let error = train(model(), &data(), &config, &Poison { share: 0.5 }, &NoProgress).unwrap_err();
-    let Error::Diverged { step: 13, what: "loss", saved: Some(path), .. } = &error else { panic!("{error}") };
-    assert!(error.to_string().contains("last-good.bpk") && error.to_string().contains("learning rate"));
-    let saved = dress_core::burn::module::Module::try_load_file(model(), path).unwrap();
-    assert!(weights(&saved).iter().all(|w| w.is_finite()));
-    assert!(worst(&weights(&saved), &weights(&model())) > 1e-2);
+    assert!(matches!(error, Error::Diverged { step: 13, what: "loss", .. }), "{error}");
+    assert!(error.to_string().contains("learning rate"));
 }
 
 #[test]
@@ -138,4 +95,48 @@ fn nothing_to_train_on_is_an_error() {
     let error =
         train(model(), &Calibration::default(), &config(), &NoRegularization, &NoProgress).unwrap_err();
     assert!(error.to_string().contains("no block to train on"), "{error}");
+}
+
+#[test]
+fn training_stops_where_held_out_blocks_get_no_better_and_gives_back_the_best() {
+    let stopping = EarlyStopping { holdout: 0.25, every: 2, patience: 2 };
+    let mut config = TrainConfig { epochs: 200, early_stopping: Some(stopping), ..config() };
+    config.learning_rate.peak = 5e-2;
+    let trained = train(model(), &data(), &config, &NoRegularization, &NoProgress).unwrap();
+    let looks: Vec<f64> = trained.curve.iter().filter_map(|point| point.held_out).collect();
+    let steps = config.steps(12);
+    assert!(trained.curve.len() < steps, "{} of {steps}", trained.curve.len());
+    let best = looks.iter().copied().fold(f64::INFINITY, f64::min);
+    let last_three = &looks[looks.len() - 3..];
+    assert!(last_three[0] == best && last_three[1..].iter().all(|loss| *loss >= best), "{looks:?}");
+    let one = Calibration::from_blocks(data().blocks[..1].to_vec());
+    let error = train(model(), &one, &config, &NoRegularization, &NoProgress).unwrap_err().to_string();
+    assert!(error.contains("early stopping"), "{error}");
+}
+
+#[test]
+fn recomputed_activations_give_the_same_weights() {
+    let start = model();
+    let run = |gradient_checkpointing| {
+        let config = TrainConfig { gradient_checkpointing, epochs: 2, ..config() };
+        weights(&train(start.clone(), &data(), &config, &NoRegularization, &NoProgress).unwrap().model)
+    };
+    assert!(worst(&run(false), &run(true)) < 1e-5);
+}
+
+#[test]
+fn two_workers_on_half_batches_equal_one_on_the_whole() {
+    let start = model();
+    let run = |workers| {
+        // Adam's first steps turn rounding into whole steps: plain gradients show what is averaged.
+        let optimizer = OptimizerConfig::Sgd { momentum: 0.9, weight_decay: 0.0 };
+        let mut config = TrainConfig { workers, optimizer, ..config() };
+        config.learning_rate.peak = 0.1;
+        let trained = train(start.clone(), &data(), &config, &NoRegularization, &NoProgress).unwrap();
+        (trained.curve.last().unwrap().loss, weights(&trained.model))
+    };
+    let ((loss, whole), (halves_loss, halves)) = (run(1), run(2));
+    assert!((loss - halves_loss).abs() < 1e-5 && worst(&whole, &halves) < 1e-5, "{}", worst(&whole, &halves));
+    assert!(worst(&whole, &weights(&start)) > 1e-2);
+    assert_eq!(run(2).1, halves);
 }

@@ -1,0 +1,148 @@
+//! The options of training, whatever it is for.
+
+use super::common_args::at_least_one;
+use clap::Args;
+use dress_train::{
+    Decay, DistillationConfig, EarlyStopping, LearningRate, OptimizerConfig, Precision, TrainConfig,
+    Trainable,
+};
+use std::path::PathBuf;
+
+/// The options of [`TrainingArgs`], for subcommands in which they can mean nothing.
+pub(super) const TRAINING_OPTIONS: [&str; 19] = [
+    "learning_rate",
+    "learning_rate_decay",
+    "learning_rate_end",
+    "warmup_steps",
+    "optimizer",
+    "weight_decay",
+    "precision",
+    "clip_norm",
+    "gradient_checkpointing",
+    "epochs",
+    "batch_size",
+    "accumulation",
+    "workers",
+    "checkpoint_every",
+    "early_stopping",
+    "early_stopping_every",
+    "early_stopping_patience",
+    "distill",
+    "distill_hidden",
+];
+
+/// The training's options; the defaults are those of [`TrainConfig`].
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Training")]
+pub struct TrainingArgs {
+    /// The highest learning rate.
+    #[arg(long, default_value_t = LearningRate::default().peak)]
+    learning_rate: f64,
+    /// How it falls: constant, linear, cosine or geometric.
+    #[arg(long, default_value_t = LearningRate::default().decay)]
+    learning_rate_decay: Decay,
+    /// What it falls to, as a share of the highest.
+    #[arg(long, default_value_t = LearningRate::default().end)]
+    learning_rate_end: f64,
+    /// Steps in which it climbs.
+    #[arg(long, default_value_t = LearningRate::default().warmup_steps)]
+    warmup_steps: usize,
+    /// What takes the steps: adamw, adafactor, sgd or muon (on matrices inside the blocks, adamw on the rest).
+    #[arg(long, default_value_t = OptimizerConfig::default())]
+    optimizer: OptimizerConfig,
+    /// The optimizer's weight decay.
+    #[arg(long, default_value_t = 0.0)]
+    weight_decay: f64,
+    /// How steps are taken that half-precision weights cannot express: as-is, master-weights or stochastic-rounding.
+    #[arg(long, default_value_t = Precision::AsIs)]
+    precision: Precision,
+    /// Scale gradients down to this norm; 0 for no limit.
+    #[arg(long, default_value_t = TrainConfig::default().clip_norm.unwrap_or_default())]
+    clip_norm: f64,
+    /// Compute cheap activations again instead of keeping them, which takes less memory.
+    #[arg(long)]
+    gradient_checkpointing: bool,
+    /// How often each calibration block is seen.
+    #[arg(long, default_value_t = TrainConfig::default().epochs, value_parser = at_least_one)]
+    epochs: usize,
+    /// Blocks a batch.
+    #[arg(long, default_value_t = TrainConfig::default().batch_size, value_parser = at_least_one)]
+    batch_size: usize,
+    /// Batches a step.
+    #[arg(long, default_value_t = TrainConfig::default().accumulation, value_parser = at_least_one)]
+    accumulation: usize,
+    /// Threads that share out each batch.
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    workers: usize,
+    /// Steps between two checkpoints, from which the same command goes on after it was interrupted; 0 for none.
+    #[arg(long, default_value_t = 50)]
+    checkpoint_every: usize,
+    /// Hold out this share of the calibration blocks, and stop when their loss gets no better.
+    #[arg(long, value_name = "SHARE")]
+    early_stopping: Option<f64>,
+    /// Steps between two looks at the blocks held out.
+    #[arg(long, default_value_t = EarlyStopping::default().every, requires = "early_stopping", value_parser = at_least_one)]
+    early_stopping_every: usize,
+    /// Looks without a better loss after which to stop.
+    #[arg(long, default_value_t = EarlyStopping::default().patience, requires = "early_stopping", value_parser = at_least_one)]
+    early_stopping_patience: usize,
+}
+
+/// How much is learnt from a dense model.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Distillation")]
+pub struct DistillArgs {
+    /// Learn from the dense model's distribution too: its weight from 0 to 1, beside the text's own tokens.
+    #[arg(long, value_name = "ALPHA")]
+    distill: Option<f64>,
+    /// The temperature at which distributions are compared.
+    #[arg(long, default_value_t = 1.0, requires = "distill")]
+    distill_temperature: f64,
+    /// The weight of the distance to the dense model's residual stream, after every block.
+    #[arg(long, default_value_t = 0.0, requires = "distill")]
+    distill_hidden: f64,
+    /// Compute the dense model's outputs once, to a file, instead of in every step.
+    #[arg(long, requires = "distill")]
+    distill_cache: bool,
+}
+
+impl TrainingArgs {
+    pub(super) fn config(&self, seed: u64, run_dir: PathBuf) -> TrainConfig {
+        TrainConfig {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            accumulation: self.accumulation,
+            workers: self.workers,
+            learning_rate: LearningRate {
+                peak: self.learning_rate,
+                warmup_steps: self.warmup_steps,
+                end: self.learning_rate_end,
+                decay: self.learning_rate_decay,
+            },
+            optimizer: self.optimizer.with_weight_decay(self.weight_decay),
+            precision: self.precision,
+            clip_norm: (self.clip_norm > 0.0).then_some(self.clip_norm),
+            gradient_checkpointing: self.gradient_checkpointing,
+            early_stopping: self.early_stopping.map(|holdout| EarlyStopping {
+                holdout,
+                every: self.early_stopping_every,
+                patience: self.early_stopping_patience,
+            }),
+            seed,
+            run_dir: Some(run_dir),
+            checkpoint_every: (self.checkpoint_every > 0).then_some(self.checkpoint_every),
+            trainable: Trainable::All,
+        }
+    }
+}
+
+impl DistillArgs {
+    pub(super) fn config(&self) -> Option<dress_prune::Distill> {
+        let objective = DistillationConfig {
+            alpha: self.distill?,
+            temperature: self.distill_temperature,
+            hidden: self.distill_hidden,
+        };
+        Some(dress_prune::Distill { objective, cache: self.distill_cache })
+    }
+}

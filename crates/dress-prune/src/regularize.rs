@@ -1,0 +1,226 @@
+//! The regularization phase: training that prepares a model for being sliced.
+
+use crate::pipeline::centre_for;
+use crate::reindex::Reindex;
+use crate::{Error, permute};
+use dress_core::{Axis, Calibration, CausalLm, Progress, Selection, SlicePlan, TensorEdit, parameters};
+use dress_regularize::{
+    ActivationPenalty, ComponentWeights, Gate, GateNorms, PenaltyKind, Regularizer, Schedule, SlotChoice,
+};
+use dress_train::{
+    Distillation, DistillationConfig, LanguageModelling, Objective, PenaltyForm, SelectedPenalty, Slicer,
+    Teacher, TrainConfig, Trainable, Trained, Training, WeightedActivations,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The regularization phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RegularizeConfig {
+    /// The penalty.
+    pub penalty: PenaltyKind,
+    /// How it acts.
+    pub form: PenaltyForm,
+    /// Its strength, see [`SelectedPenalty::lambda`].
+    pub lambda: f64,
+    /// How the strength changes over the run.
+    pub schedule: Schedule,
+    /// How much attention, feed-forward and other parameters count.
+    pub weights: ComponentWeights,
+    /// Which slots of the selected structures it acts on.
+    pub slots: SlotChoice,
+    /// Whether a penalty in the loss is divided by what it is at the start, so that lambda does not depend on the model.
+    pub normalize: bool,
+    /// The weight of the same penalty on what the selected structures compute; 0 for none. With
+    /// [`RegularizeConfig::normalize`], relative to what all structures compute.
+    pub activations: f64,
+    /// How the annealed gate closes, where there is one.
+    pub gate: Option<Schedule>,
+    /// What the gate does to the norms' statistics.
+    pub gate_norms: GateNorms,
+    /// Whether the model is sliced as soon as nothing selected is left in it, the rest of the steps training the smaller
+    /// model.
+    pub slice_early: bool,
+    /// Whether the optimizer moves only what stays; the selected weights then change by proximal steps alone.
+    pub kept_only: bool,
+    /// How much is learnt from the dense model, where anything is.
+    pub distill: Option<Distill>,
+    /// The training's settings.
+    pub train: TrainConfig,
+}
+
+/// How much is learnt from the dense model, and how its outputs are had.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Distill {
+    /// What it counts.
+    #[serde(flatten)]
+    pub objective: DistillationConfig,
+    /// Compute the dense model's outputs once, to a file in the run's directory, instead of keeping that model and running it
+    /// in every step.
+    pub cache: bool,
+}
+
+impl Default for RegularizeConfig {
+    /// What did best of what was tried on SmolLM2-135M at 25% width; `docs/regularize.md` has the table.
+    fn default() -> Self {
+        Self {
+            penalty: PenaltyKind::Group,
+            form: PenaltyForm::Proximal,
+            lambda: 5.0,
+            schedule: Schedule::Constant,
+            weights: ComponentWeights::default(),
+            slots: SlotChoice::All,
+            normalize: false,
+            activations: 0.0,
+            gate: None,
+            gate_norms: GateNorms::default(),
+            slice_early: true,
+            kept_only: false,
+            distill: None,
+            train: TrainConfig::default(),
+        }
+    }
+}
+
+impl RegularizeConfig {
+    /// Checks that the settings make sense.
+    ///
+    /// # Errors
+    /// [`Error::Setting`], [`Error::PenaltyOnFixedWeights`], those of the schedules, and those of [`TrainConfig::check`].
+    pub fn check(&self) -> Result<(), Error> {
+        let ComponentWeights { attention, ffn, rest } = self.weights;
+        let numbers = [
+            ("lambda", self.lambda),
+            ("attention weight", attention),
+            ("ffn weight", ffn),
+            ("rest weight", rest),
+            ("activation weight", self.activations),
+        ];
+        if let Some((setting, value)) = numbers.into_iter().find(|(_, n)| !(n.is_finite() && *n >= 0.0)) {
+            return Err(Error::Setting { setting, value, expected: "it has to be 0 or a positive number" });
+        }
+        let low_rank = self.train.trainable != Trainable::All;
+        let fixed = match self.form {
+            PenaltyForm::Loss => self.kept_only || low_rank,
+            PenaltyForm::Proximal => low_rank,
+            PenaltyForm::Off => false,
+        };
+        if fixed {
+            return Err(Error::PenaltyOnFixedWeights);
+        }
+        [Some(self.schedule), self.gate].into_iter().flatten().try_for_each(|schedule| schedule.check())?;
+        if let Some(distill) = &self.distill {
+            distill.objective.check()?;
+            if distill.cache && self.train.run_dir.is_none() {
+                return Err(Error::CacheWithoutPlace);
+            }
+        }
+        Ok(self.train.check()?)
+    }
+}
+
+/// What is regularized.
+pub(crate) struct Regularized<'a, M> {
+    /// The dense model, in the basis in which it is sliced.
+    pub dense: M,
+    /// What goes of it.
+    pub plan: &'a SlicePlan,
+    /// What goes of the model that is trained, the last structures of every axis.
+    pub selection: &'a Selection,
+}
+
+pub(crate) fn regularize<M: CausalLm>(
+    model: M,
+    what: Regularized<'_, M>,
+    calibration: &Calibration,
+    settings: &RegularizeConfig,
+    progress: &dyn Progress,
+) -> Result<Trained<M>, Error> {
+    let RegularizeConfig { penalty, weights, slots, .. } = *settings;
+    let selection = what.selection;
+    let regularizer = Regularizer::new(&model, selection, penalty, weights, slots)?;
+    if settings.form == PenaltyForm::Proximal {
+        regularizer.check_proximal()?;
+    }
+    let regularizer = if settings.normalize { regularizer.normalized(&model) } else { regularizer };
+    let gate = settings.gate.map(|schedule| Gate::new(&model, selection, schedule, settings.gate_norms));
+    let gate = gate.transpose()?;
+    let listens = settings.activations > 0.0;
+    let activations = listens.then(|| ActivationPenalty::new(&model, selection, penalty, settings.normalize));
+    let activations = activations.transpose()?;
+    let slicer = Selected(selection.clone());
+    let regularization = SelectedPenalty {
+        regularizer: &regularizer,
+        form: settings.form,
+        lambda: settings.lambda,
+        schedule: settings.schedule,
+        gate: gate.as_ref(),
+        activations: activations
+            .as_ref()
+            .map(|penalty| WeightedActivations { penalty, weight: settings.activations }),
+        kept_only: settings.kept_only,
+        slicer: settings.slice_early.then_some(&slicer as &dyn Slicer<M>),
+    };
+    let teacher = teacher(what, calibration, settings, progress)?;
+    let distillation = teacher.as_ref().zip(settings.distill);
+    let distillation =
+        distillation.map(|(teacher, distill)| Distillation { teacher, config: distill.objective });
+    let objective: &dyn Objective<M> = match &distillation {
+        Some(distillation) => distillation,
+        None => &LanguageModelling,
+    };
+    let config = &settings.train;
+    let about = serde_json::to_string(&(settings, selection)).expect("settings are numbers and names");
+    let training =
+        Training { data: calibration, config, objective, regularization: &regularization, settings: &about };
+    Ok(training.run(model, progress)?)
+}
+
+/// The dense model to learn from, where that is asked for, its channels in the order of the model that is trained where
+/// they are compared.
+fn teacher<M: CausalLm>(
+    what: Regularized<'_, M>,
+    calibration: &Calibration,
+    settings: &RegularizeConfig,
+    progress: &dyn Progress,
+) -> Result<Option<Teacher<M>>, Error> {
+    let Some(distill) = settings.distill else { return Ok(None) };
+    let (dense, selection) = (what.dense, &what.plan.selection);
+    let streams = distill.objective.hidden > 0.0;
+    let layers = match selection.get(Axis::Depth) {
+        Some(depth) => depth.kept(),
+        None => (0..dense.num_blocks()).collect(),
+    };
+    let residual = selection.get(Axis::Residual);
+    let width = residual.map_or(dense.coupling().axis(Axis::Residual)?.len, |residual| residual.kept_len());
+    let ordered = match residual.filter(|_| streams) {
+        None => dense,
+        Some(residual) => {
+            let only = Selection::new().with(Axis::Residual, residual.clone());
+            permute(centre_for(dense, &only), &only)?
+        }
+    };
+    let teacher = Teacher::new(ordered, layers, width);
+    Ok(Some(match settings.train.run_dir.as_ref().filter(|_| distill.cache) {
+        Some(directory) => {
+            teacher.cached(calibration, streams, &directory.join("teacher.cache"), progress)?
+        }
+        None => teacher,
+    }))
+}
+
+/// Slices a selection out of a model in memory.
+struct Selected(Selection);
+
+impl<M: CausalLm> Slicer<M> for Selected {
+    fn slice(&self, model: M) -> Result<M, dress_core::Error> {
+        let mut reindex = Reindex::slicing(&model, &model.coupling(), &self.0)?;
+        parameters::map(model, &mut reindex).resized(&self.0)
+    }
+
+    fn edits(&self, model: &M) -> Result<BTreeMap<String, TensorEdit>, dress_core::Error> {
+        Ok(Reindex::slicing(model, &model.coupling(), &self.0)?.into_edits())
+    }
+}

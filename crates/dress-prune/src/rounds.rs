@@ -1,0 +1,120 @@
+//! Several smaller rounds to one ratio.
+
+use crate::pipeline::axes;
+use crate::{AxisTarget, Error, PruneConfig, PruneReport, Pruned, prune};
+use dress_core::{
+    Axis, AxisKind, AxisSelection, Calibration, CausalLm, Progress, Ratio, Scorer, Selection, SlicePlan,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One of several rounds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Round {
+    /// What went, of the model that the round before left.
+    pub plan: SlicePlan,
+    /// What happened on the way.
+    pub report: PruneReport,
+}
+
+/// [`prune()`] in `rounds` rounds of score, regularize and slice, each of which leaves the same share of what the one before
+/// left: `(1 - ratio)^(1 / rounds)`. Every round scores anew, and trains for as many steps as one alone would.
+///
+/// The plan of the result is that of all rounds together, on the original model; [`PruneReport::rounds`] has each.
+///
+/// # Errors
+/// Those of [`prune()`], and [`Error::DepthInRounds`].
+pub fn prune_in_rounds<M: CausalLm>(
+    mut model: M,
+    scorer: &dyn Scorer<M>,
+    calibration: &Calibration,
+    config: &PruneConfig,
+    rounds: usize,
+    progress: &dyn Progress,
+) -> Result<Pruned<M>, Error> {
+    if rounds <= 1 {
+        return prune(model, scorer, calibration, config, progress);
+    }
+    if config.targets.iter().any(|target| target.kind == AxisKind::Depth) {
+        return Err(Error::DepthInRounds);
+    }
+    let lengths = lengths(&model, config)?;
+    let mut done: Vec<Round> = Vec::new();
+    for round in 1..=rounds {
+        let config = config_of(config, &model, &lengths, round, rounds)?;
+        tracing::info!("round {round} of {rounds}");
+        let Pruned { model: smaller, plan, report } = prune(model, scorer, calibration, &config, progress)?;
+        model = smaller;
+        done.push(Round { plan, report });
+    }
+    let plan = together(&done)?;
+    Ok(Pruned { model, plan, report: summary(done) })
+}
+
+/// How long the axes of each kind are.
+fn lengths<M: CausalLm>(model: &M, config: &PruneConfig) -> Result<BTreeMap<AxisKind, usize>, Error> {
+    let map = model.coupling();
+    let mut lengths = BTreeMap::new();
+    for axis in axes(model, &config.targets)? {
+        lengths.insert(axis.kind(), map.axis(axis)?.len);
+    }
+    Ok(lengths)
+}
+
+/// The settings of one round: what is to stay of the original model by its end, as a ratio of the model at hand.
+fn config_of<M: CausalLm>(
+    config: &PruneConfig,
+    model: &M,
+    original: &BTreeMap<AxisKind, usize>,
+    round: usize,
+    rounds: usize,
+) -> Result<PruneConfig, Error> {
+    let now = lengths(model, config)?;
+    let mut targets = Vec::new();
+    for target in &config.targets {
+        let stays = (1.0 - target.ratio.get()).powf(round as f64 / rounds as f64);
+        let kept = stays * original[&target.kind] as f64 / now[&target.kind] as f64;
+        targets.push(AxisTarget { ratio: Ratio::new((1.0 - kept).max(0.0))?, ..*target });
+    }
+    let mut config = PruneConfig { targets, ..config.clone() };
+    if let Some(train) = config.regularize.as_mut().map(|settings| &mut settings.train) {
+        train.run_dir = train.run_dir.take().map(|directory| directory.join(format!("round-{round}")));
+    }
+    Ok(config)
+}
+
+/// The plan of the original model that removes what all rounds removed.
+fn together(rounds: &[Round]) -> Result<SlicePlan, Error> {
+    let mut kept: BTreeMap<Axis, (usize, Vec<usize>)> = BTreeMap::new();
+    for (axis, chosen) in rounds.iter().flat_map(|round| round.plan.selection.iter()) {
+        let (_, before) = kept.entry(axis).or_insert_with(|| (chosen.len(), (0..chosen.len()).collect()));
+        *before = chosen.kept().into_iter().map(|i| before[i]).collect();
+    }
+    let mut selection = Selection::new();
+    for (axis, (len, kept)) in kept {
+        let removed = (0..len).filter(|i| kept.binary_search(i).is_err()).collect();
+        selection = selection.with(axis, AxisSelection::new(len, removed)?);
+    }
+    let first = rounds.first().map(|round| round.plan.clone()).ok_or(Error::NothingSelected)?;
+    Ok(SlicePlan { selection, ..first })
+}
+
+/// What happened in all rounds: their curves one behind the other, and the greatest slicing error.
+fn summary(rounds: Vec<Round>) -> PruneReport {
+    let mut report = PruneReport::default();
+    for round in &rounds {
+        let (steps, tokens, seconds) =
+            report.curve.last().map_or((0, 0, 0.0), |point| (point.step + 1, point.tokens, point.seconds));
+        report.curve.extend(round.report.curve.iter().map(|point| {
+            let mut point = *point;
+            point.step += steps;
+            point.tokens += tokens;
+            point.seconds += seconds;
+            point
+        }));
+        let errors = [report.slicing_error, round.report.slicing_error];
+        report.slicing_error = errors.into_iter().flatten().reduce(f64::max);
+        report.compensation.extend(round.report.compensation.iter().cloned());
+    }
+    PruneReport { rounds, ..report }
+}

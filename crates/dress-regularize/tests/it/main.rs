@@ -1,0 +1,154 @@
+//! Gradients through whole small models against finite differences.
+
+use dress_core::burn::module::{Module, Param};
+use dress_core::burn::tensor::{Device, Tensor, TensorData};
+use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
+use dress_core::{Axis, AxisSelection, Calibration, CausalLm, Forward, Selection, Site, Tap};
+use dress_models::AnyModel;
+use dress_regularize::{
+    ActivationPenalty, ComponentWeights, Gate, GateNorms, PenaltyKind, Regularizer, Schedule, SlotChoice,
+};
+use std::path::Path;
+
+const LLAMA: &str = r#"{"model_type":"llama","vocab_size":11,"hidden_size":8,"intermediate_size":12,
+    "num_hidden_layers":1,"num_attention_heads":2,"num_key_value_heads":2,"head_dim":4,
+    "tie_word_embeddings":true,"initializer_range":0.3,"rms_norm_eps":1e-3}"#;
+const PHI: &str = r#"{"model_type":"phi","vocab_size":11,"hidden_size":8,"intermediate_size":12,
+    "num_hidden_layers":1,"num_attention_heads":2,"num_key_value_heads":2,"head_dim":4,
+    "partial_rotary_factor":1.0,"initializer_range":0.3,"layer_norm_eps":1e-3}"#;
+
+fn model(config: &str) -> AnyModel {
+    let device = Device::flex();
+    device.seed(5);
+    let model = AnyModel::from_config(config, Path::new("config.json"), &device).unwrap();
+    parameters::map(model, &mut Nudge { name: "", index: 0, by: 0.0 })
+}
+
+/// The last quarter of the width, half of the heads, and a third of the neurons.
+fn selection() -> Selection {
+    let last = |len: usize, gone: usize| AxisSelection::new(len, (len - gone..len).collect()).unwrap();
+    Selection::new()
+        .with(Axis::Residual, last(8, 2))
+        .with(Axis::Ffn { layer: 0 }, last(12, 4))
+        .with(Axis::Heads { layer: 0 }, last(2, 1))
+}
+
+fn tokens() -> Vec<Vec<u32>> {
+    vec![(0..7).map(|i| (i * i + 3) % 11).collect()]
+}
+
+/// Adds to one number of one parameter.
+struct Nudge<'a> {
+    name: &'a str,
+    index: usize,
+    by: f32,
+}
+
+impl ParameterMapper for Nudge<'_> {
+    fn map<const D: usize>(&mut self, name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
+        if name != self.name {
+            return value;
+        }
+        let (dims, device) = (value.dims(), value.device());
+        let mut numbers: Vec<f32> = value.into_data().iter().collect();
+        numbers[self.index] += self.by;
+        Tensor::from_data(TensorData::new(numbers, dims), &device)
+    }
+}
+
+/// The numbers of every parameter's gradient.
+fn gradients(model: &AnyModel, loss: Tensor<1>) -> Vec<(String, Vec<f32>)> {
+    struct All(dress_core::burn::tensor::Gradients, Vec<(String, Vec<f32>)>);
+    impl ParameterVisitor for All {
+        fn visit<const D: usize>(&mut self, name: &str, _layout: Layout, parameter: &Param<Tensor<D>>) {
+            if let Some(gradient) = parameter.val().grad(&self.0) {
+                self.1.push((name.into(), gradient.into_data().iter().collect()));
+            }
+        }
+    }
+    let mut all = All(loss.backward(), Vec::new());
+    parameters::visit(model, &mut all);
+    all.1
+}
+
+/// Every gradient of `loss` against the slope over a small step, at a few places of every parameter.
+fn check(config: &str, what: &str, loss: impl Fn(&AnyModel) -> Tensor<1>) {
+    let start = model(config).train();
+    let number = |model: &AnyModel| f64::from(loss(model).into_scalar::<f32>());
+    let mut checked = 0;
+    for (name, gradient) in gradients(&start, loss(&start)) {
+        for index in [0, gradient.len() / 2, gradient.len() - 1] {
+            let by = 4e-3f32;
+            let moved = |by| number(&parameters::map(start.clone(), &mut Nudge { name: &name, index, by }));
+            let slope = (moved(by) - moved(-by)) / (2.0 * f64::from(by));
+            let found = f64::from(gradient[index]);
+            let tolerance = 2e-3 + 2e-2 * slope.abs();
+            assert!((found - slope).abs() < tolerance, "{what}, {name}[{index}]: {found} {slope}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "{what}: {checked}");
+}
+
+#[test]
+fn the_gradient_through_a_gate_is_that_of_the_gated_loss() {
+    for config in [LLAMA, PHI] {
+        for norms in [GateNorms::Fixed, GateNorms::Count] {
+            for g in [1.0, 0.6, 0.0] {
+                let gate = Gate::new(&model(config), &selection(), Schedule::Constant, norms).unwrap();
+                check(config, &format!("gate {norms} at {g}"), |model| {
+                    let tokens = Calibration::tensor(&tokens(), &model.device());
+                    let (viewed, mut tap) = (gate.apply(model, g), gate.tap(g));
+                    viewed.next_token_loss(tokens, &mut Forward::new(&mut tap))
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn the_gradient_of_a_penalty_on_activations_is_that_of_its_value() {
+    for penalty in [PenaltyKind::L1, PenaltyKind::L2, PenaltyKind::Group] {
+        let penalty = ActivationPenalty::new(&model(LLAMA), &selection(), penalty, false).unwrap();
+        check(LLAMA, &format!("{penalty:?}"), |model| {
+            let tokens = Calibration::tensor(&tokens(), &model.device());
+            let mut tap = penalty.tap();
+            let loss = model.next_token_loss(tokens, &mut Forward::new(&mut tap));
+            tap.mean().unwrap() + loss * 0.1
+        });
+    }
+}
+
+#[test]
+fn the_gradient_of_a_normalised_penalty_is_that_of_its_value_which_starts_at_one() {
+    for penalty in [PenaltyKind::L1, PenaltyKind::L2, PenaltyKind::Group] {
+        let (weights, start) = (ComponentWeights::default(), model(PHI));
+        let regularizer = Regularizer::new(&start, &selection(), penalty, weights, SlotChoice::All).unwrap();
+        let regularizer = regularizer.normalized(&start);
+        let value = f64::from(regularizer.penalty(&start).total().into_scalar::<f32>());
+        assert!((value - 1.0).abs() < 1e-3, "{penalty}: {value}");
+        check(PHI, &format!("normalised {penalty}"), |model| {
+            let tokens = Calibration::tensor(&tokens(), &model.device());
+            let loss = model.next_token_loss(tokens, &mut Forward::new(&mut dress_core::NoTap));
+            regularizer.penalty(model).total() + loss * 0.1
+        });
+    }
+}
+
+#[test]
+fn relative_activations_are_a_share_of_all_whatever_their_scale() {
+    let penalty = ActivationPenalty::new(&model(LLAMA), &selection(), PenaltyKind::L2, true).unwrap();
+    let share = |scale: f64| {
+        let mut tap = penalty.tap();
+        let numbers = Tensor::<1, dress_core::burn::tensor::Int>::arange(0..12, &Device::flex());
+        let value = numbers.float().reshape([1, 1, 12]) * scale;
+        tap.pass(Site::Ffn { layer: 0 }, value);
+        f64::from(tap.mean().unwrap().into_scalar::<f32>())
+    };
+    let squares = |range: std::ops::Range<u32>| {
+        let len = f64::from(range.end - range.start);
+        range.map(|i| f64::from(i * i)).sum::<f64>() / len
+    };
+    let expected = squares(8..12) / squares(0..12);
+    assert!((share(1.0) - expected).abs() < 1e-5 && (share(30.0) - expected).abs() < 1e-5);
+}

@@ -1,0 +1,197 @@
+//! Where a run can go on from after it was killed.
+
+use crate::curve::CurveFile;
+use crate::{CurvePoint, Cut, Error};
+use dress_core::burn::module::{Module, Param};
+use dress_core::burn::optim::ModuleOptimizer;
+use dress_core::burn::tensor::Tensor;
+use dress_core::parameters::{self, Layout, ParameterVisitor};
+use dress_core::{Calibration, CausalLm};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+const FORMAT: u32 = 1;
+
+/// What makes a run the same run: SHA-256 of each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunKey {
+    settings: String,
+    data: String,
+    model: String,
+}
+
+/// How far a run had come. Everything that is drawn follows from the seed and the step, so that no state of a generator
+/// is needed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Position {
+    format: u32,
+    key: RunKey,
+    /// Steps that are done.
+    pub steps: usize,
+    /// Tokens that were seen.
+    pub tokens: u64,
+    /// Where the model was sliced, if it was.
+    pub cut: Option<Cut>,
+    /// Looks at held-out blocks since the best, and what the best was.
+    pub looks: Option<(usize, f64)>,
+}
+
+/// The checkpoints of one run, in directories `checkpoint-STEPS` that are complete or not there.
+pub(crate) struct Checkpoints {
+    directory: PathBuf,
+    every: usize,
+    key: RunKey,
+}
+
+/// What a checkpoint consists of.
+pub(crate) struct Snapshot<'a, M> {
+    pub model: &'a M,
+    pub optimizer: &'a ModuleOptimizer,
+    pub best: Option<&'a M>,
+    pub curve: &'a [CurvePoint],
+}
+
+impl RunKey {
+    /// The key of a run with these settings, as text, on this data, from this model.
+    pub fn new<M: CausalLm>(settings: &str, data: &Calibration, model: &M) -> Self {
+        struct Weights(Sha256);
+        impl ParameterVisitor for Weights {
+            fn visit<const D: usize>(&mut self, name: &str, _layout: Layout, parameter: &Param<Tensor<D>>) {
+                let value = parameter.val().without_autodiff().into_data();
+                self.0.update(format!("{name}{:?}", value.shape()));
+                self.0.update(value.as_bytes());
+            }
+        }
+        let mut weights = Weights(Sha256::new());
+        parameters::visit(model, &mut weights);
+        let mut tokens = Sha256::new();
+        for block in &data.blocks {
+            block.iter().for_each(|token| tokens.update(token.to_le_bytes()));
+            tokens.update([0xff; 4]);
+        }
+        let mut text = Sha256::new();
+        text.update(settings);
+        let [settings, data, model] = [text, tokens, weights.0].map(|hash| {
+            let digits: Vec<String> = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            digits.concat()
+        });
+        Self { settings, data, model }
+    }
+
+    /// What another run differs in, if in anything.
+    fn differs(&self, other: &Self) -> Option<&'static str> {
+        let pairs = [
+            ("other settings", &self.settings, &other.settings),
+            ("other data", &self.data, &other.data),
+            ("another model", &self.model, &other.model),
+        ];
+        pairs.into_iter().find(|(_, a, b)| a != b).map(|(what, ..)| what)
+    }
+}
+
+impl Checkpoints {
+    pub fn new(directory: &Path, every: usize, key: RunKey) -> Self {
+        Self { directory: directory.into(), every, key }
+    }
+
+    /// Whether there is to be one after `steps` of `total` steps.
+    pub fn is_due(&self, steps: usize, total: usize) -> bool {
+        steps.is_multiple_of(self.every) && steps < total
+    }
+
+    /// Writes one, and then removes those before it.
+    pub fn write<M: CausalLm>(&self, snapshot: Snapshot<'_, M>, mut position: Position) -> Result<(), Error> {
+        position.key = self.key.clone();
+        let partial = self.directory.join("checkpoint.partial");
+        let io = |source| Error::Io { path: partial.clone(), source };
+        let failed = |reason: &dyn std::fmt::Display| Error::Save {
+            path: partial.clone(),
+            reason: reason.to_string(),
+        };
+        if partial.exists() {
+            fs::remove_dir_all(&partial).map_err(io)?;
+        }
+        fs::create_dir_all(&partial).map_err(io)?;
+        save(snapshot.model, &partial.join("model.bpk")).map_err(|error| failed(&error))?;
+        snapshot.optimizer.save(partial.join("optimizer.bpk")).map_err(|error| failed(&error))?;
+        if let Some(best) = snapshot.best {
+            save(best, &partial.join("best.bpk")).map_err(|error| failed(&error))?;
+        }
+        CurveFile::create(&partial, snapshot.curve)?;
+        let text = serde_json::to_string_pretty(&position).expect("a position is numbers and texts");
+        fs::write(partial.join("position.json"), text).map_err(io)?;
+        for entry in fs::read_dir(&partial).map_err(io)? {
+            File::open(entry.map_err(io)?.path()).and_then(|file| file.sync_all()).map_err(io)?;
+        }
+        let before = self.all()?;
+        let place = self.place(position.steps);
+        if place.exists() {
+            fs::remove_dir_all(&place).map_err(io)?;
+        }
+        fs::rename(&partial, &place).map_err(io)?;
+        for (_, old) in before.into_iter().filter(|(steps, _)| *steps != position.steps) {
+            fs::remove_dir_all(&old).map_err(|source| Error::Io { path: old, source })?;
+        }
+        Ok(())
+    }
+
+    /// The latest that there is, of this very run.
+    ///
+    /// # Errors
+    /// [`Error::AnotherRun`] where it is of another.
+    pub fn latest(&self) -> Result<Option<(PathBuf, Position)>, Error> {
+        let Some((_, path)) = self.all()?.pop() else { return Ok(None) };
+        let unreadable = |reason: String| Error::Checkpoint { path: path.clone(), reason };
+        let file = path.join("position.json");
+        let text = fs::read_to_string(&file).map_err(|error| unreadable(error.to_string()))?;
+        let position: Position =
+            serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+        if position.format != FORMAT {
+            return Err(unreadable(format!("format {}, this version reads {FORMAT}", position.format)));
+        }
+        match self.key.differs(&position.key) {
+            Some(what) => Err(Error::AnotherRun { path: self.directory.clone(), what }),
+            None => Ok(Some((path, position))),
+        }
+    }
+
+    /// Every complete checkpoint, the latest last.
+    fn all(&self) -> Result<Vec<(usize, PathBuf)>, Error> {
+        let Ok(entries) = fs::read_dir(&self.directory) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|source| Error::Io { path: self.directory.clone(), source })?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let steps = name.strip_prefix("checkpoint-").and_then(|steps| steps.parse().ok());
+            found.extend(steps.map(|steps| (steps, path.clone())));
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn place(&self, steps: usize) -> PathBuf {
+        self.directory.join(format!("checkpoint-{steps}"))
+    }
+}
+
+impl Position {
+    /// A position without a key, which [`Checkpoints::write`] adds.
+    pub fn new(steps: usize, tokens: u64, cut: Option<Cut>, looks: Option<(usize, f64)>) -> Self {
+        let none = String::new();
+        let key = RunKey { settings: none.clone(), data: none.clone(), model: none };
+        Self { format: FORMAT, key, steps, tokens, cut, looks }
+    }
+}
+
+fn save<M: Module>(model: &M, path: &Path) -> Result<(), String> {
+    model.valid().save_file(path).map_err(|error| error.to_string())
+}
+
+/// `model` with the weights in a file of a checkpoint, and the parameters' ids of the run that wrote it.
+pub(crate) fn load<M: Module>(model: M, path: &Path) -> Result<M, Error> {
+    model
+        .try_load_file(path)
+        .map_err(|error| Error::Checkpoint { path: path.into(), reason: error.to_string() })
+}

@@ -1,0 +1,112 @@
+//! Slicing a model that is being trained, with what the optimizer knows of it.
+
+use crate::Error;
+use burn_pack::{Reader, Tensor as PackedTensor, Writer};
+use dress_core::burn::module::{Module, ParamId};
+use dress_core::burn::optim::ModuleOptimizer;
+use dress_core::burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use dress_core::parameters::{self, Layout};
+use dress_core::{Calibration, CausalLm, Forward, NoTap, TensorEdit};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+
+/// Takes what is selected out of a model. The slicing of `dress-prune` is one.
+pub trait Slicer<M: CausalLm>: Sync {
+    /// The smaller model.
+    ///
+    /// # Errors
+    /// Where the family cannot be of that shape.
+    fn slice(&self, model: M) -> Result<M, dress_core::Error>;
+
+    /// What that does to each parameter that changes.
+    ///
+    /// # Errors
+    /// Where the selection does not fit.
+    fn edits(&self, model: &M) -> Result<BTreeMap<String, TensorEdit>, dress_core::Error>;
+}
+
+/// A slice in the middle of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Cut {
+    /// The step after which it was, counted from 0.
+    pub step: usize,
+    /// How far it moved the logits, see [`logits_moved`].
+    pub slicing_error: f64,
+}
+
+/// `|after - before| / |before|` over the logits of one block of tokens.
+pub fn logits_moved<M: CausalLm>(before: &M, after: &M, block: &[u32]) -> f64 {
+    let logits = |model: &M| {
+        let tokens = Calibration::tensor(&[block.to_vec()], &model.device());
+        model.forward(tokens, &mut Forward::new(&mut NoTap)).cast(DType::F32)
+    };
+    let (reference, after) = (logits(before), logits(after));
+    let norm = |t: Tensor<3>| -> f64 { f64::from((t.clone() * t).sum().into_scalar::<f32>()).sqrt() };
+    norm(after - reference.clone()) / norm(reference)
+}
+
+/// The state of `optimizer`, which has moved `model`, for the model that `edits` make of it, in `fresh`, an optimizer
+/// without state. What an optimizer keeps of a parameter in the parameter's own shape, or summed over one of its
+/// dimensions, is cut like the parameter; that a norm's gains are rescaled besides is left out of it.
+pub(crate) fn sliced_state<M: Module>(
+    optimizer: &ModuleOptimizer,
+    fresh: ModuleOptimizer,
+    model: &M,
+    edits: &BTreeMap<String, TensorEdit>,
+) -> Result<ModuleOptimizer, Error> {
+    let state = |source: &dyn std::fmt::Display| Error::OptimizerState { reason: source.to_string() };
+    let reader = Reader::from_bytes(optimizer.into_bytes().map_err(|e| state(&e))?).map_err(|e| state(&e))?;
+    let (scalars, metadata) = (reader.scalars().clone(), reader.metadata().clone());
+    let known: HashMap<ParamId, _> = parameters::list(model).into_iter().map(|p| (p.id, p)).collect();
+    let mut tensors = Vec::new();
+    for tensor in reader.into_tensors().map_err(|e| state(&e))? {
+        let (name, dtype, shape, id, bytes) = tensor.into_parts().map_err(|e| state(&e))?;
+        let data = TensorData::from_bytes(bytes, shape, dtype);
+        let parameter = id.and_then(|id| known.get(&ParamId::from(id)));
+        let edit = parameter.and_then(|parameter| Some((parameter, edits.get(&parameter.name)?)));
+        let data = match edit {
+            Some((parameter, edit)) => take(data, parameter.layout, edit, &parameter.shape),
+            None => data,
+        };
+        let (bytes, shape, dtype) = data.into_parts();
+        tensors.push(PackedTensor::new(name, dtype, shape, id, bytes));
+    }
+    let mut writer = Writer::new(tensors);
+    for (key, value) in &scalars {
+        writer = writer.with_scalar(key, *value);
+    }
+    for (key, value) in &metadata {
+        writer = writer.with_metadata(key, value);
+    }
+    let bytes = writer.into_bytes().map_err(|e| state(&e))?;
+    fresh.from_bytes(bytes).map_err(|e| state(&e))
+}
+
+/// The indices that stay, of every dimension of `data` that is as long as the parameter's.
+fn take(data: TensorData, layout: Layout, edit: &TensorEdit, shape: &[usize]) -> TensorData {
+    fn of_rank<const D: usize>(
+        data: TensorData,
+        layout: Layout,
+        edit: &TensorEdit,
+        shape: &[usize],
+    ) -> TensorData {
+        let device = Device::flex();
+        let dtype = data.dtype();
+        let value = Tensor::<D>::from_data(data, (&device, dtype));
+        let taken = edit.takes.iter().fold(value, |value, (dim, kept)| {
+            let at = layout.dim(*dim);
+            if value.dims()[at] != shape[*dim] {
+                return value;
+            }
+            let indices: Vec<i32> = kept.iter().map(|&i| i as i32).collect();
+            let count = [indices.len()];
+            value.select(at, Tensor::<1, Int>::from_data(TensorData::new(indices, count), &device))
+        });
+        taken.into_data()
+    }
+    match data.rank() {
+        1 => of_rank::<1>(data, layout, edit, shape),
+        2 => of_rank::<2>(data, layout, edit, shape),
+        _ => data,
+    }
+}

@@ -1,0 +1,102 @@
+//! Learning from the dense model.
+
+use crate::teacher::Capture;
+use crate::{Batch, Error, Objective, ObjectiveLoss, Teacher};
+use dress_core::burn::tensor::activation::log_softmax;
+use dress_core::burn::tensor::{DType, Tensor};
+use dress_core::{CausalLm, Forward, Tap};
+use serde::{Deserialize, Serialize};
+
+/// `(1 - alpha) L_LM + alpha T^2 KL(p || q) + hidden H`, with `p` and `q` the next-token distributions of teacher and
+/// student at temperature `T` (Hinton et al. 2015, arXiv 1503.02531), and `H` the mean over blocks of
+/// `|s - t|^2 / |t|^2` over the channels of the residual stream that stay.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DistillationConfig {
+    /// The weight of the teacher's distribution; the text's own tokens have the rest.
+    pub alpha: f64,
+    /// The temperature.
+    pub temperature: f64,
+    /// The weight of the residual stream's distance.
+    pub hidden: f64,
+}
+
+impl Default for DistillationConfig {
+    fn default() -> Self {
+        Self { alpha: 0.5, temperature: 1.0, hidden: 0.0 }
+    }
+}
+
+impl DistillationConfig {
+    /// Checks that the settings make sense.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub fn check(&self) -> Result<(), Error> {
+        let expected = "it has to be from 0, all from the text, to 1, all from the teacher";
+        if !(0.0..=1.0).contains(&self.alpha) {
+            return Err(Error::Setting { setting: "distillation alpha", value: self.alpha, expected });
+        }
+        let expected = "it has to be a positive number, such as 1 or 2";
+        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
+            let value = self.temperature;
+            return Err(Error::Setting { setting: "distillation temperature", value, expected });
+        }
+        if !(self.hidden >= 0.0 && self.hidden.is_finite()) {
+            let expected = "it has to be 0 or a positive number";
+            return Err(Error::Setting { setting: "hidden-state weight", value: self.hidden, expected });
+        }
+        Ok(())
+    }
+}
+
+/// The next-token loss with what a teacher says of every token.
+#[derive(Debug)]
+pub struct Distillation<'a, M> {
+    /// The dense model, its channels in the student's order.
+    pub teacher: &'a Teacher<M>,
+    /// How much it counts.
+    pub config: DistillationConfig,
+}
+
+impl<M: CausalLm> Objective<M> for Distillation<'_, M> {
+    fn loss(&self, model: &M, batch: &Batch<'_>, tap: &mut dyn Tap) -> Result<ObjectiveLoss, Error> {
+        let DistillationConfig { alpha, temperature, hidden } = self.config;
+        let taught = self.teacher.outputs(batch)?;
+        let mut capture = Capture::new(tap, hidden > 0.0);
+        let [rows, seq] = batch.tokens.dims();
+        let stream = model.hidden(batch.tokens.clone(), &mut Forward::new(&mut capture));
+        let logits = model.head(stream.narrow(1, 0, seq - 1), &mut Forward::new(&mut capture));
+        let logits = logits.cast(DType::F32);
+
+        let log_q = log_softmax(logits.clone(), 2);
+        let targets = batch.tokens.clone().narrow(1, 1, seq - 1).unsqueeze_dim::<3>(2);
+        let language = log_q.clone().gather(2, targets).reshape([rows * (seq - 1)]).mean().neg();
+        let taught_logits = taught.logits.cast(DType::F32);
+        let log_q = if temperature == 1.0 { log_q } else { log_softmax(logits / temperature, 2) };
+        let log_p = log_softmax(taught_logits / temperature, 2);
+        let divergence = (log_p.clone().exp() * (log_p - log_q)).sum_dim(2).mean();
+        let mut distance = divergence * (alpha * temperature * temperature);
+        if hidden > 0.0 {
+            distance = distance + streams_apart(&capture.streams, &taught.streams) * hidden;
+        }
+        Ok(ObjectiveLoss {
+            language_modelling: language.clone().detach(),
+            distillation: Some(distance.clone().detach()),
+            total: if alpha < 1.0 { language * (1.0 - alpha) + distance } else { distance },
+        })
+    }
+}
+
+/// The mean over blocks of the squared distance of two streams over the teacher's square, over the channels that the
+/// teacher was told to show, or as many as the student has.
+fn streams_apart(students: &[Tensor<3>], teachers: &[Tensor<3>]) -> Tensor<1> {
+    let distances = students.iter().zip(teachers).map(|(student, teacher)| {
+        let width = student.dims()[2].min(teacher.dims()[2]);
+        let student = student.clone().narrow(2, 0, width).cast(DType::F32);
+        let teacher = teacher.clone().narrow(2, 0, width).cast(DType::F32);
+        let apart = student - teacher.clone();
+        (apart.clone() * apart).mean() / (teacher.clone() * teacher).mean().add_scalar(1e-12)
+    });
+    Tensor::cat(distances.collect(), 0).mean()
+}

@@ -1,0 +1,45 @@
+//! What a step minimises.
+
+use crate::Error;
+use dress_core::burn::tensor::{Int, Tensor};
+use dress_core::{CausalLm, Forward, Tap};
+
+/// Blocks that go through the model together.
+#[derive(Debug, Clone)]
+pub struct Batch<'a> {
+    /// Their places in the training data.
+    pub indices: &'a [usize],
+    /// Their tokens. `[batch, seq]`
+    pub tokens: Tensor<2, Int>,
+}
+
+/// The loss of one batch, each term `[1]`.
+#[derive(Debug, Clone)]
+pub struct ObjectiveLoss {
+    /// What is minimised, on the autodiff graph.
+    pub total: Tensor<1>,
+    /// The mean next-token loss, in nats, for the curve.
+    pub language_modelling: Tensor<1>,
+    /// How far the model is from its teacher, where it has one, for the curve.
+    pub distillation: Option<Tensor<1>>,
+}
+
+/// What a step minimises, of the data alone; what the weights are to be is a [`Regularization`](crate::Regularization)'s.
+pub trait Objective<M: CausalLm>: Sync {
+    /// The loss of `batch`; every [`Site`](dress_core::Site) passes `tap`, which may be a gate.
+    ///
+    /// # Errors
+    /// Where a teacher's outputs cannot be had.
+    fn loss(&self, model: &M, batch: &Batch<'_>, tap: &mut dyn Tap) -> Result<ObjectiveLoss, Error>;
+}
+
+/// The next-token loss alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LanguageModelling;
+
+impl<M: CausalLm> Objective<M> for LanguageModelling {
+    fn loss(&self, model: &M, batch: &Batch<'_>, tap: &mut dyn Tap) -> Result<ObjectiveLoss, Error> {
+        let total = model.next_token_loss(batch.tokens.clone(), &mut Forward::new(tap));
+        Ok(ObjectiveLoss { language_modelling: total.clone().detach(), total, distillation: None })
+    }
+}

@@ -1,0 +1,166 @@
+//! Steps smaller than half-precision weights can take.
+
+use crate::Error;
+use dress_core::burn::optim::{Optimizer, RecordState, StateSink, StateSource, join_path};
+use dress_core::burn::tensor::{DType, Device, Distribution, Tensor};
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// What is done about steps that the type of the weights cannot express: a bf16 weight has eight bits, so that an
+/// update below 1/512 of it is lost, again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// Nothing: state and steps in the type of the weights. Right for f32.
+    #[default]
+    AsIs,
+    /// The optimizer keeps every weight in f32 beside the model's: exact, four bytes a weight more.
+    MasterWeights,
+    /// Steps are computed in f32 and rounded up or down at random, each as likely as it is near, so that they are right
+    /// on average (Gupta et al. 2015, arXiv 1502.02551): no memory beside the optimizer's state.
+    StochasticRounding,
+}
+
+/// An optimizer that keeps the weights in f32.
+#[derive(Clone)]
+pub(crate) struct MasterWeights<O>(pub O);
+
+/// The weights in f32, and the state of the optimizer that moves them.
+#[derive(Clone)]
+pub(crate) struct MasterState<const D: usize, S> {
+    master: Tensor<D>,
+    inner: Option<S>,
+}
+
+impl<const D: usize, S: RecordState> RecordState for MasterState<D, S> {
+    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
+        out.push_tensor(prefix, "master", self.master.to_data());
+        if let Some(inner) = &self.inner {
+            inner.state_flatten(&join_path(prefix, "inner"), out);
+        }
+    }
+
+    fn state_unflatten(prefix: &str, source: &mut StateSource, device: &Device) -> Option<Self> {
+        let master = Tensor::from_data(source.take_tensor(prefix, "master")?, (device, DType::F32));
+        let inner = S::state_unflatten(&join_path(prefix, "inner"), source, device);
+        Some(Self { master, inner })
+    }
+}
+
+impl<O: Optimizer> Optimizer for MasterWeights<O> {
+    type State<const D: usize> = MasterState<D, O::State<D>>;
+
+    fn step<const D: usize>(
+        &self,
+        lr: f64,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
+        let dtype = tensor.dtype();
+        let (master, inner) = match state {
+            Some(state) => (reconcile(state.master, &tensor), state.inner),
+            None => (tensor.cast(DType::F32), None),
+        };
+        let (master, inner) = self.0.step(lr, master, grad.cast(DType::F32), inner);
+        (master.clone().cast(dtype), Some(MasterState { master, inner }))
+    }
+
+    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
+        let inner = state.inner.map(|inner| O::to_device(inner, device));
+        MasterState { master: state.master.to_device(device), inner }
+    }
+}
+
+/// The master, but for weights that something else than the optimizer has set since, such as a proximal step.
+fn reconcile<const D: usize>(master: Tensor<D>, tensor: &Tensor<D>) -> Tensor<D> {
+    let set = master.clone().cast(tensor.dtype()).not_equal(tensor.clone());
+    master.mask_where(set, tensor.clone().cast(DType::F32))
+}
+
+/// An optimizer whose steps are rounded at random.
+#[derive(Clone)]
+pub(crate) struct StochasticRounding<O>(pub O);
+
+impl<O: Optimizer> Optimizer for StochasticRounding<O> {
+    type State<const D: usize> = O::State<D>;
+
+    fn step<const D: usize>(
+        &self,
+        lr: f64,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
+        let dtype = tensor.dtype();
+        let (stepped, state) = self.0.step(lr, tensor.cast(DType::F32), grad.cast(DType::F32), state);
+        (round_at_random(stepped, dtype), state)
+    }
+
+    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
+        O::to_device(state, device)
+    }
+}
+
+/// `exact` in a type of fewer bits, rounded to either neighbour with the chance that keeps the mean.
+fn round_at_random<const D: usize>(exact: Tensor<D>, dtype: DType) -> Tensor<D> {
+    // Seven tenths of the distance between two numbers: less than one and a half of it everywhere in a power of two,
+    // and more than a half, so that rounding finds the next number, and only that.
+    let step = match dtype {
+        DType::BF16 => 0.7 / 128.0,
+        DType::F16 => 0.7 / 1024.0,
+        _ => return exact.cast(dtype),
+    };
+    let nearest = exact.clone().cast(dtype).cast(DType::F32);
+    let rest = exact - nearest.clone();
+    // Up in size where the rest points away from zero.
+    let away = nearest.clone().sign() * rest.clone().sign();
+    let next = (nearest.clone() * (away * step + 1.0)).cast(dtype).cast(DType::F32);
+    let gap = (next.clone() - nearest.clone()).abs();
+    let draw = rest.random_like(Distribution::Uniform(0.0, 1.0));
+    let goes = (draw * gap).lower(rest.abs());
+    nearest.mask_where(goes, next).cast(dtype)
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Precision::AsIs => "as-is",
+            Precision::MasterWeights => "master-weights",
+            Precision::StochasticRounding => "stochastic-rounding",
+        })
+    }
+}
+
+impl FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let all = [Precision::AsIs, Precision::MasterWeights, Precision::StochasticRounding];
+        let found = all.into_iter().find(|precision| precision.to_string() == text);
+        found.ok_or_else(|| Error::Name {
+            what: "precision of the steps",
+            name: text.into(),
+            known: "as-is, master-weights or stochastic-rounding",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_at_random_finds_both_neighbours_and_keeps_the_mean() {
+        let device = Device::flex();
+        device.seed(3);
+        for value in [1.0f32, 1.003, -1.003, 1.99, 0.0625, 3.0e-5, -123.4, 2.0f32.powi(-7) * 0.999] {
+            let rounded = round_at_random(Tensor::<1>::full([20_000], value, &device), DType::BF16);
+            let numbers: Vec<f32> = rounded.into_data().iter::<f32>().collect();
+            let mean = numbers.iter().map(|n| f64::from(*n)).sum::<f64>() / numbers.len() as f64;
+            let gap = f64::from(value.abs()) / 128.0;
+            assert!((mean - f64::from(value)).abs() < 0.02 * gap, "{value}: {mean}");
+            assert!(numbers.iter().all(|n| f64::from((n - value).abs()) <= gap), "{value}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Recovery fine-tuning of a model that was sliced.
+
+use crate::{
+    Distillation, DistillationConfig, Error, LanguageModelling, LoraDropout, NoRegularization, Objective,
+    Regularization, Teacher, TrainConfig, Trainable, Trained, Training,
+};
+use dress_core::{Calibration, CausalLm, Progress};
+use serde::{Deserialize, Serialize};
+
+/// Recovery fine-tuning (RFT).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RecoverConfig {
+    /// How much the dense model's distribution counts, where there is a dense model. Its residual stream is not looked at.
+    pub distill: DistillationConfig,
+    /// Compute the dense model's outputs once, to a file in the run's directory.
+    pub cache: bool,
+    /// The training's settings; [`Trainable::Lora`] trains low-rank factors.
+    pub train: TrainConfig,
+}
+
+impl Default for RecoverConfig {
+    fn default() -> Self {
+        let train = TrainConfig { trainable: Trainable::Lora(Default::default()), ..TrainConfig::default() };
+        Self { distill: DistillationConfig::default(), cache: false, train }
+    }
+}
+
+/// Trains `model` on `data`, and on what `dense` says of it where there is one. Factors are merged in the end, so that what is
+/// left is an ordinary model.
+///
+/// # Errors
+/// Those of [`Training::run`]; [`Error::Setting`] where the residual stream is to be compared.
+pub fn recover<M: CausalLm>(
+    model: M,
+    dense: Option<M>,
+    data: &Calibration,
+    config: &RecoverConfig,
+    progress: &dyn Progress,
+) -> Result<Trained<M>, Error> {
+    config.distill.check()?;
+    if config.distill.hidden > 0.0 {
+        let expected = "recovery compares distributions alone; it has to be 0";
+        let value = config.distill.hidden;
+        return Err(Error::Setting { setting: "hidden-state weight", value, expected });
+    }
+    let teacher = dense.map(|dense| Teacher::new(dense, Vec::new(), 0));
+    let cache = config.train.run_dir.as_ref().filter(|_| config.cache);
+    let teacher = match (teacher, cache) {
+        (Some(teacher), Some(directory)) => {
+            Some(teacher.cached(data, false, &directory.join("teacher.cache"), progress)?)
+        }
+        (teacher, _) => teacher,
+    };
+    let distillation = teacher.as_ref().map(|teacher| Distillation { teacher, config: config.distill });
+    let objective: &dyn Objective<M> = match &distillation {
+        Some(distillation) => distillation,
+        None => &LanguageModelling,
+    };
+    let dropout = match &config.train.trainable {
+        Trainable::Lora(lora) => LoraDropout(lora.dropout),
+        Trainable::All => LoraDropout(0.0),
+    };
+    let regularization: &dyn Regularization<M> = if dropout.0 > 0.0 { &dropout } else { &NoRegularization };
+    let settings = serde_json::to_string(config).expect("settings are numbers and names");
+    let settings = format!("recover{settings}{}", teacher.is_some());
+    Training { data, config: &config.train, objective, regularization, settings: &settings }
+        .run(model, progress)
+}

@@ -1,0 +1,135 @@
+//! The dense model's outputs, computed as they are needed or once.
+
+use crate::teacher_cache::TeacherCache;
+use crate::{Batch, Error};
+use dress_core::burn::tensor::{DType, Int, Tensor};
+use dress_core::parameters::{self, Layout, ParameterMapper};
+use dress_core::{Calibration, CausalLm, Forward, NoTap, Part, Progress, Site, Tap};
+use std::path::Path;
+
+/// The model that a student learns from. It is not trained.
+#[derive(Debug)]
+pub struct Teacher<M> {
+    model: M,
+    /// Its blocks that the student has too, in order.
+    layers: Vec<usize>,
+    /// How many channels of the stream the student is to keep; they have to come first.
+    width: usize,
+    cache: Option<TeacherCache>,
+    /// The type it computes in.
+    dtype: DType,
+}
+
+/// What a teacher says of one batch.
+pub(crate) struct Taught {
+    /// Of every position but the last. `[batch, seq - 1, vocab_size]`
+    pub logits: Tensor<3>,
+    /// The stream after each block that the student has, its first channels. `[batch, seq, width]`
+    pub streams: Vec<Tensor<3>>,
+}
+
+impl<M: CausalLm> Teacher<M> {
+    /// A teacher whose blocks `layers` the student has, and the first `width` channels of whose stream.
+    pub fn new(model: M, layers: Vec<usize>, width: usize) -> Self {
+        let dtype = parameters::list(&model).first().map_or(DType::F32, |parameter| parameter.dtype);
+        Self { model: model.valid(), layers, width, cache: None, dtype }
+    }
+
+    /// The same teacher with its outputs for all of `data` computed once, to a file at `path` that is read a block at a
+    /// time. What the file holds is the stream behind the last block, from which the head alone makes the logits, and with
+    /// `streams` that behind every block: `4 seq d` bytes each. The weights of the blocks are then let go.
+    ///
+    /// A file that is there already, of this teacher and this data, is used as it is.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn cached(
+        mut self,
+        data: &Calibration,
+        streams: bool,
+        path: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Self, Error> {
+        let kept = if streams { self.layers.len() } else { 0 };
+        let key = TeacherCache::key(&self.model, data, &self.layers[..kept], self.width);
+        let cache = match TeacherCache::open(path, &key)? {
+            Some(cache) => cache,
+            None => {
+                let mut writer = TeacherCache::create(path, &key)?;
+                progress.start("teacher", data.blocks.len() as u64);
+                for block in &data.blocks {
+                    let tokens = Calibration::tensor(std::slice::from_ref(block), &self.model.device());
+                    let (last, streams) = self.streams(tokens, streams);
+                    writer.push(last, streams)?;
+                    progress.advance(1, "");
+                }
+                progress.finish();
+                writer.finish()?
+            }
+        };
+        self.cache = Some(cache);
+        self.model = without_blocks(self.model);
+        Ok(self)
+    }
+
+    pub(crate) fn outputs(&self, batch: &Batch<'_>) -> Result<Taught, Error> {
+        let (last, streams) = match &self.cache {
+            Some(cache) => cache.read(batch.indices, &self.model.device())?,
+            None => self.streams(batch.tokens.clone().without_autodiff(), !self.layers.is_empty()),
+        };
+        let seq = last.dims()[1];
+        let last = last.cast(self.dtype);
+        let logits = self.model.head(last.narrow(1, 0, seq - 1), &mut Forward::new(&mut NoTap));
+        Ok(Taught { logits, streams })
+    }
+
+    /// The stream behind the last block, and the kept channels of that behind every block the student has.
+    fn streams(&self, tokens: Tensor<2, Int>, wanted: bool) -> (Tensor<3>, Vec<Tensor<3>>) {
+        let mut no_tap = NoTap;
+        let mut capture = Capture::new(&mut no_tap, wanted);
+        let last = self.model.hidden(tokens, &mut Forward::new(&mut capture));
+        let all = capture.streams;
+        let shown = self.layers.iter().filter_map(|&layer| all.get(layer).cloned());
+        (last, shown.map(|stream| stream.narrow(2, 0, self.width)).collect())
+    }
+}
+
+/// Keeps the stream behind every block, as the tap in front of it leaves it.
+pub(crate) struct Capture<'a> {
+    tap: &'a mut dyn Tap,
+    wanted: bool,
+    pub streams: Vec<Tensor<3>>,
+}
+
+impl<'a> Capture<'a> {
+    pub fn new(tap: &'a mut dyn Tap, wanted: bool) -> Self {
+        Self { tap, wanted, streams: Vec::new() }
+    }
+}
+
+impl Tap for Capture<'_> {
+    fn pass(&mut self, site: Site, value: Tensor<3>) -> Tensor<3> {
+        let value = self.tap.pass(site, value);
+        if self.wanted && matches!(site, Site::Residual { .. }) {
+            self.streams.push(value.clone());
+        }
+        value
+    }
+}
+
+/// `model` with nothing but what its head needs.
+fn without_blocks<M: CausalLm>(model: M) -> M {
+    struct HeadOnly(Vec<String>);
+    impl ParameterMapper for HeadOnly {
+        fn map<const D: usize>(&mut self, name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
+            if self.0.iter().any(|kept| kept == name) {
+                value
+            } else {
+                Tensor::zeros([1; D], &value.device())
+            }
+        }
+    }
+    let names = parameters::list(&model).into_iter().map(|p| p.name);
+    let kept = names.filter(|name| model.is_in_part(name, Part::Head)).collect();
+    parameters::map(model, &mut HeadOnly(kept))
+}

@@ -1,0 +1,146 @@
+//! A run that was killed ends with the bits of one that was not.
+
+use crate::small::{CONFIG, config, data, weights};
+use dress_core::burn::tensor::Device;
+use dress_core::parameters;
+use dress_core::{NoProgress, Progress};
+use dress_models::AnyModel;
+use dress_train::{EarlyStopping, NoRegularization, Precision, TrainConfig, train};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const PLACE: &str = "DRESS_TEST_RUN_DIR";
+const RESULT: &str = "weights.bin";
+
+/// The same weights in every process.
+fn model() -> AnyModel {
+    struct Numbered(usize);
+    impl parameters::ParameterMapper for Numbered {
+        fn map<const D: usize>(
+            &mut self,
+            _name: &str,
+            _layout: parameters::Layout,
+            value: dress_core::burn::tensor::Tensor<D>,
+        ) -> dress_core::burn::tensor::Tensor<D> {
+            let (dims, device) = (value.dims(), value.device());
+            let mut next = || {
+                self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                ((self.0 >> 33) as f32 / (1u64 << 31) as f32 - 0.5) * 0.4
+            };
+            let numbers: Vec<f32> = (0..dims.iter().product()).map(|_| next()).collect();
+            let data = dress_core::burn::tensor::TensorData::new(numbers, dims);
+            dress_core::burn::tensor::Tensor::from_data(data, &device)
+        }
+    }
+    let model = AnyModel::from_config(CONFIG, Path::new("config.json"), &Device::flex()).unwrap();
+    parameters::map(model, &mut Numbered(1))
+}
+
+fn settings(directory: &Path) -> TrainConfig {
+    let early_stopping = Some(EarlyStopping { holdout: 0.2, every: 5, patience: 50 });
+    TrainConfig {
+        epochs: 40,
+        run_dir: Some(directory.into()),
+        checkpoint_every: Some(1),
+        precision: Precision::MasterWeights,
+        early_stopping,
+        ..config()
+    }
+}
+
+fn run(directory: &Path, progress: &dyn Progress) -> Vec<u8> {
+    let trained = train(model(), &data(), &settings(directory), &NoRegularization, progress).unwrap();
+    weights(&trained.model).iter().flat_map(|weight| weight.to_le_bytes()).collect()
+}
+
+/// Not a test of its own: what [`killed_at_ten_random_moments`] starts, and kills.
+#[test]
+fn child() {
+    let Some(directory) = std::env::var_os(PLACE) else { return };
+    let directory = Path::new(&directory);
+    let bits = run(directory, &NoProgress);
+    std::fs::write(directory.join(RESULT), bits).unwrap();
+}
+
+fn start(directory: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["resume::child", "--exact"])
+        .env(PLACE, directory)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// The steps of the latest checkpoint in a directory.
+fn steps_done(directory: &Path) -> usize {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter_map(|name| name.strip_prefix("checkpoint-")?.parse().ok()).max().unwrap_or(0)
+}
+
+#[test]
+fn killed_at_ten_random_moments() {
+    let places = tempfile::tempdir().unwrap();
+    let (whole, killed) = (places.path().join("whole"), places.path().join("killed"));
+    assert!(start(&whole).wait().unwrap().success());
+    let mut draw = 12_345u64;
+    for _ in 0..10 {
+        draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let goal = steps_done(&killed) + (draw >> 40) as usize % 12;
+        let mut child = start(&killed);
+        while steps_done(&killed) < goal {
+            assert!(child.try_wait().unwrap().is_none(), "the run was over before it was killed");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_micros((draw >> 33) % 20_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(start(&killed).wait().unwrap().success());
+    let bits = |directory: &Path| std::fs::read(directory.join(RESULT)).unwrap();
+    assert!(bits(&whole) == bits(&killed), "the weights differ");
+}
+
+/// Panics when so many steps are done.
+struct Interrupt(std::sync::atomic::AtomicU64, u64);
+
+impl Progress for Interrupt {
+    fn start(&self, _phase: &str, _total: u64) {}
+    fn advance(&self, steps: u64, _note: &str) {
+        let done = self.0.fetch_add(steps, std::sync::atomic::Ordering::Relaxed) + steps;
+        assert!(done < self.1, "interrupted on purpose");
+    }
+    fn finish(&self) {}
+}
+
+#[test]
+fn another_run_in_the_same_directory_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let interrupt = Interrupt(0.into(), 7);
+    assert!(catch_unwind(AssertUnwindSafe(|| run(place.path(), &interrupt))).is_err());
+    let other = TrainConfig { batch_size: 2, ..settings(place.path()) };
+    let error = train(model(), &data(), &other, &NoRegularization, &NoProgress).unwrap_err().to_string();
+    assert!(error.contains("other settings") && error.contains("remove the directory"), "{error}");
+    let mut fewer = data();
+    fewer.blocks.pop();
+    let settings = settings(place.path());
+    let error = train(model(), &fewer, &settings, &NoRegularization, &NoProgress).unwrap_err().to_string();
+    assert!(error.contains("other data"), "{error}");
+    let error = train(crate::small::model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err();
+    assert!(error.to_string().contains("another model"), "{error}");
+}
+
+#[test]
+fn a_broken_checkpoint_is_an_error_that_says_so() {
+    let place = tempfile::tempdir().unwrap();
+    let interrupt = Interrupt(0.into(), 7);
+    assert!(catch_unwind(AssertUnwindSafe(|| run(place.path(), &interrupt))).is_err());
+    let entries = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().path());
+    let checkpoint = entries.filter(|path| path.is_dir()).max().unwrap();
+    std::fs::write(checkpoint.join("model.bpk"), b"nothing").unwrap();
+    let settings = settings(place.path());
+    let error = train(model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err().to_string();
+    assert!(error.contains("not a checkpoint to go on from") && error.contains("remove it"), "{error}");
+}
