@@ -141,10 +141,10 @@ impl Preset {
     }
 
     /// The coordinates in which it slices the width.
-    fn basis<M: CausalLm>(self, model: &M) -> Basis {
+    fn basis<M: CausalLm>(self, model: &M, kinds: &[AxisKind]) -> Basis {
         match self {
             Preset::SlicegptGlobal => Basis::Pca,
-            Preset::Dress => best_basis(&model.coupling()),
+            Preset::Dress if kinds.contains(&AxisKind::Residual) => best_basis(&model.coupling()),
             _ => Basis::Identity,
         }
     }
@@ -188,7 +188,7 @@ impl Preset {
     pub fn of<M: CausalLm>(self, model: &M, settings: &PresetSettings) -> Result<PresetRun, Error> {
         let Recipe { kinds, criterion, mut allocation } = self.recipe(model.num_blocks(), settings);
         let (stock, tile, seed) = (settings.stock, settings.tile, settings.seed);
-        let basis = self.basis(model);
+        let basis = self.basis(model, &kinds);
         allocation.check(stock)?;
         let target = |kind, ratio| {
             let tile = if kind == AxisKind::Depth { 1 } else { tile };

@@ -88,7 +88,7 @@ fn prune_then_eval_keeps_the_contract() {
     assert!(report["slicing_error"].as_f64().unwrap().is_finite());
     let plan: Value =
         serde_json::from_str(&fs::read_to_string(report["plan"].as_str().unwrap()).unwrap()).unwrap();
-    assert_eq!(plan["criterion"], "activation-norm");
+    assert_eq!((plan["criterion"].as_str(), plan["basis"].as_str()), (Some("pca"), Some("pca-tied")));
 
     let (dense, pruned) = (evaluate(&model), evaluate(&out));
     assert_eq!(dense["parameters"], before);

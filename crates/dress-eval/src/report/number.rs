@@ -68,6 +68,7 @@ mod tests {
         assert_eq!(significant(19.887_4), "19.89");
         assert_eq!(significant(0.000_012_346), "1.235e-5");
         assert_eq!(significant(0.5), "0.5");
-        assert_eq!(significant(123_456.0), "1.235e5");
+        assert_eq!(significant(123_456.0), "123456");
+        assert_eq!(significant(1.234_56e9), "1.235e9");
     }
 }

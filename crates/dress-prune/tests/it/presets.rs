@@ -70,13 +70,18 @@ fn a_preset_prunes_what_its_paper_prunes() {
         (Preset::Sleb, "sleb", vec![Depth]),
         (Preset::Shortgpt, "block-influence", vec![Depth]),
         (Preset::Minitron, "minitron", vec![Residual, Ffn, Heads]),
-        (Preset::Dress, "activation-norm", vec![Residual]),
+        (Preset::Dress, "pca", vec![Residual]),
     ] {
         let (_, pruned) = run(preset, Amount::Width(ratio(0.5)));
         let found: BTreeSet<AxisKind> = pruned.plan.selection.iter().map(|(axis, _)| axis.kind()).collect();
         assert_eq!(found, kinds.into_iter().collect(), "{preset}");
         assert_eq!(pruned.plan.criterion, criterion);
-        assert_eq!(pruned.plan.basis == Basis::Pca, preset == Preset::SlicegptGlobal);
+        let basis = match preset {
+            Preset::SlicegptGlobal => Basis::Pca,
+            Preset::Dress => Basis::PcaTied,
+            _ => Basis::Identity,
+        };
+        assert_eq!(pruned.plan.basis, basis, "{preset}");
         assert_eq!(preset.name().parse::<Preset>().unwrap(), preset);
     }
     let error = "bogus".parse::<Preset>().unwrap_err().to_string();
