@@ -5,12 +5,12 @@
 
 use clap::Parser;
 use dress_cli::{Table, TerminalProgress, locate, tokenizer};
-use dress_core::{AxisKind, Calibration, CausalLm, Ratio, StockTarget, parameters};
+use dress_core::{AxisKind, Basis, Calibration, CausalLm, Ratio, StockTarget, parameters};
 use dress_data::{BlockConfig, Corpus, CorpusFormat, SampleConfig, calibration_blocks, evaluation_blocks};
 use dress_eval::{PerplexityConfig, perplexity};
 use dress_importance::Criterion;
 use dress_models::{AnyModel, LoadConfig};
-use dress_prune::{AxisTarget, PruneConfig, RegularizeConfig, prune};
+use dress_prune::{AxisTarget, PruneConfig, RegularizeConfig, best_basis, prune};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -47,6 +47,9 @@ struct Args {
     /// Tokens a block.
     #[arg(long, default_value_t = 256)]
     seqlen: usize,
+    /// AdamW's highest learning rate; the small models that ship bear more than the library's default.
+    #[arg(long, default_value_t = 3e-4)]
+    learning_rate: f64,
     /// The most blocks to evaluate on.
     #[arg(long, default_value_t = 64)]
     max_blocks: usize,
@@ -80,7 +83,14 @@ pub fn run(family: Family) -> Result<(), Box<dyn Error>> {
     let target = |&kind| AxisTarget { kind, ratio: args.ratio, tile: 1 };
     let targets = family.axes.iter().map(target).collect();
     let direct = PruneConfig { stock: family.stock, ..PruneConfig::new(targets) };
-    let dress = PruneConfig { regularize: Some(RegularizeConfig::default()), ..direct.clone() };
+    let basis = if family.axes.contains(&AxisKind::Residual) {
+        best_basis(&dense.coupling())
+    } else {
+        Basis::Identity
+    };
+    let mut regularize = RegularizeConfig::default();
+    regularize.train.learning_rate.peak = args.learning_rate;
+    let dress = PruneConfig { basis, regularize: Some(regularize), ..direct.clone() };
     let scorer = Criterion::ActivationNorm.scorer(42);
     for (name, config) in [("pruned directly", direct), ("DReSS", dress)] {
         let (start, progress) = (Instant::now(), TerminalProgress::default());

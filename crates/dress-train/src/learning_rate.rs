@@ -36,7 +36,7 @@ pub struct LearningRate {
 
 impl Default for LearningRate {
     fn default() -> Self {
-        Self { peak: 3e-4, warmup_steps: 5, end: 0.1, decay: Decay::Cosine }
+        Self { peak: 1e-4, warmup_steps: 5, end: 0.1, decay: Decay::Cosine }
     }
 }
 
