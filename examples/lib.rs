@@ -5,7 +5,7 @@
 
 use clap::Parser;
 use dress_cli::{Table, TerminalProgress, locate, tokenizer};
-use dress_core::{AxisKind, Basis, Calibration, CausalLm, Ratio, StockTarget, parameters};
+use dress_core::{AxisKind, Calibration, CausalLm, Ratio, StockTarget, parameters};
 use dress_data::{BlockConfig, Corpus, CorpusFormat, SampleConfig, calibration_blocks, evaluation_blocks};
 use dress_eval::{PerplexityConfig, perplexity};
 use dress_importance::Criterion;
@@ -83,11 +83,7 @@ pub fn run(family: Family) -> Result<(), Box<dyn Error>> {
     let target = |&kind| AxisTarget { kind, ratio: args.ratio, tile: 1 };
     let targets = family.axes.iter().map(target).collect();
     let direct = PruneConfig { stock: family.stock, ..PruneConfig::new(targets) };
-    let basis = if family.axes.contains(&AxisKind::Residual) {
-        best_basis(&dense.coupling())
-    } else {
-        Basis::Identity
-    };
+    let basis = best_basis(&dense.coupling(), family.axes);
     let mut regularize = RegularizeConfig::default();
     regularize.train.learning_rate.peak = args.learning_rate;
     let dress = PruneConfig { basis, regularize: Some(regularize), ..direct.clone() };

@@ -100,25 +100,27 @@ pub fn prune<M: CausalLm>(
     if let Some(settings) = &config.regularize {
         settings.check()?;
     }
-    let dense = model.clone();
+    let dense = config.regularize.is_none().then(|| model.clone());
     let (model, plan) = in_basis(model, scorer, calibration, config, progress)?;
     model.check_stock(&plan.selection, config.stock)?;
     let (depth, selection) = plan.selection.split_depth();
     if selection.is_empty() && config.regularize.is_some() {
         return Err(Error::NothingToRegularize);
     }
-    let in_basis = model.clone();
+    let distills = config.regularize.as_ref().is_some_and(|settings| settings.distill.is_some());
+    let in_basis = distills.then(|| model.clone());
     let model = slice(model, &depth)?;
     let model = permute(centre_for(model, &selection), &selection)?;
     let selection = selection.permuted();
-    let (before, model, curve, cut) = match &config.regularize {
+    let (model, curve, cut) = match &config.regularize {
         Some(settings) => {
             let what = Regularized { dense: in_basis, plan: &plan, selection: &selection };
             let trained = regularize(model, what, calibration, settings, progress)?;
-            (trained.model.clone(), trained.model, trained.curve, trained.cut)
+            (trained.model, trained.curve, trained.cut)
         }
-        None => (dense, model, Vec::new(), None),
+        None => (model, Vec::new(), None),
     };
+    let before = dense.unwrap_or_else(|| model.clone());
     let (model, slicing_error, compensation) = match cut {
         // There was nothing left to make up for.
         Some(Cut { slicing_error, .. }) => (model, Some(slicing_error), Vec::new()),
@@ -150,16 +152,15 @@ fn in_basis<M: CausalLm>(
     config: &PruneConfig,
     progress: &dyn Progress,
 ) -> Result<(M, SlicePlan), Error> {
-    if config.basis == Basis::Identity {
-        let plan = plan(&model, scorer, calibration, config, progress)?;
-        return Ok((model, plan));
-    }
     let fingerprint = Fingerprint::of(&model);
-    let rotated = match config.basis {
+    let Rotated { model, energy } = match config.basis {
+        Basis::Identity => {
+            let plan = plan(&model, scorer, calibration, config, progress)?;
+            return Ok((model, plan));
+        }
+        Basis::Pca => rotate_to_principal_components(model, calibration, progress)?,
         Basis::PcaTied => rotate_tied(model, calibration, progress)?,
-        Basis::Pca | Basis::Identity => rotate_to_principal_components(model, calibration, progress)?,
     };
-    let Rotated { model, energy } = rotated;
     let (residual, others): (Vec<Axis>, Vec<Axis>) =
         axes(&model, &config.targets)?.into_iter().partition(|axis| *axis == Axis::Residual);
     let mut scores = Scores::new();

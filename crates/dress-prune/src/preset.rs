@@ -144,7 +144,7 @@ impl Preset {
     fn basis<M: CausalLm>(self, model: &M, kinds: &[AxisKind]) -> Basis {
         match self {
             Preset::SlicegptGlobal => Basis::Pca,
-            Preset::Dress if kinds.contains(&AxisKind::Residual) => best_basis(&model.coupling()),
+            Preset::Dress => best_basis(&model.coupling(), kinds),
             _ => Basis::Identity,
         }
     }

@@ -123,8 +123,8 @@ impl RegularizeConfig {
 
 /// What is regularized.
 pub(crate) struct Regularized<'a, M> {
-    /// The dense model, in the basis in which it is sliced.
-    pub dense: M,
+    /// The dense model, in the basis in which it is sliced, where something is to be learnt from it.
+    pub dense: Option<M>,
     /// What goes of it.
     pub plan: &'a SlicePlan,
     /// What goes of the model that is trained, the last structures of every axis.
@@ -186,8 +186,8 @@ fn teacher<M: CausalLm>(
     settings: &RegularizeConfig,
     progress: &dyn Progress,
 ) -> Result<Option<Teacher<M>>, Error> {
-    let Some(distill) = settings.distill else { return Ok(None) };
-    let (dense, selection) = (what.dense, &what.plan.selection);
+    let (Some(distill), Some(dense)) = (settings.distill, what.dense) else { return Ok(None) };
+    let selection = &what.plan.selection;
     let streams = distill.objective.hidden > 0.0;
     let layers = match selection.get(Axis::Depth) {
         Some(depth) => depth.kept(),

@@ -5,7 +5,7 @@ use crate::{Error, Rotated, rotate_to_principal_components};
 use dress_core::burn::tensor::{DType, Tensor, TensorData};
 use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{
-    Axis, AxisSlots, Basis, Calibration, CausalLm, CouplingMap, Normalization, Progress, Role, Site,
+    Axis, AxisKind, AxisSlots, Basis, Calibration, CausalLm, CouplingMap, Normalization, Progress, Role, Site,
 };
 use faer::Mat;
 
@@ -50,16 +50,14 @@ pub fn rotate_tied<M: CausalLm>(
     Ok(Rotated { model: parameters::map(turned, &mut gain), energy })
 }
 
-/// The basis in which the width of a model is best sliced: principal components wherever they can be had at no cost in
-/// parameters.
-pub fn best_basis(map: &CouplingMap) -> Basis {
-    match map.axis(Axis::Residual) {
-        Ok(axis) => match (axis.normalization, is_tied(axis)) {
-            (Some(Normalization::RootMeanSquare), true) => Basis::PcaTied,
-            (Some(Normalization::RootMeanSquare | Normalization::Layer), false) => Basis::Pca,
-            _ => Basis::Identity,
-        },
-        Err(_) => Basis::Identity,
+/// The basis in which `axes` of a model are best sliced: principal components where the width goes and they can be had at
+/// no cost in parameters.
+pub fn best_basis(map: &CouplingMap, axes: &[AxisKind]) -> Basis {
+    let residual = map.axis(Axis::Residual).ok().filter(|_| axes.contains(&AxisKind::Residual));
+    match residual.map(|axis| (axis.normalization, is_tied(axis))) {
+        Some((Some(Normalization::RootMeanSquare), true)) => Basis::PcaTied,
+        Some((Some(Normalization::RootMeanSquare | Normalization::Layer), false)) => Basis::Pca,
+        _ => Basis::Identity,
     }
 }
 

@@ -96,11 +96,10 @@ impl PruneArgs {
     }
 
     fn basis(&self) -> Result<Basis, Error> {
-        let free = self.select.criterion.is_empty() && self.select.axis.contains(&AxisKind::Residual);
         match self.basis {
             Some(basis) => Ok(basis),
-            None if free => Ok(best_basis(&crate::declared(&self.model)?.coupling())),
-            None => Ok(Basis::Identity),
+            None if !self.select.criterion.is_empty() => Ok(Basis::Identity),
+            None => Ok(best_basis(&crate::declared(&self.model)?.coupling(), &self.select.axis)),
         }
     }
 

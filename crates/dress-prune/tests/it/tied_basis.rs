@@ -87,10 +87,11 @@ fn the_best_basis_never_adds_parameters() {
     ];
     for (family, tied, basis) in expected {
         let model = Shape { family, tied, ..Shape::example() }.model();
-        assert_eq!(best_basis(&model.coupling()), basis, "{family:?}");
+        assert_eq!(best_basis(&model.coupling(), &[AxisKind::Residual]), basis, "{family:?}");
     }
     let phi = Shape { family: Family::Phi, ..Shape::example() }.model();
-    assert_eq!(best_basis(&phi.coupling()), Basis::Pca);
+    assert_eq!(best_basis(&phi.coupling(), &[AxisKind::Residual]), Basis::Pca);
+    assert_eq!(best_basis(&phi.coupling(), &[AxisKind::Ffn]), Basis::Identity, "no width goes");
 }
 
 #[test]
