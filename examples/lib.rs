@@ -5,7 +5,7 @@
 
 use clap::Parser;
 use dress_cli::{Table, TerminalProgress, locate, tokenizer};
-use dress_core::{AxisKind, Calibration, CausalLm, Ratio, StockTarget, parameters};
+use dress_core::{AxisKind, Calibration, CausalLm, Draw, Ratio, StockTarget, parameters};
 use dress_data::{BlockConfig, Corpus, CorpusFormat, SampleConfig, calibration_blocks, evaluation_blocks};
 use dress_eval::{PerplexityConfig, perplexity};
 use dress_importance::Criterion;
@@ -70,7 +70,8 @@ pub fn run(family: Family) -> Result<(), Box<dyn Error>> {
     let (calibration, evaluation) = args.texts(&models.join("kjv"))?;
 
     let tokenizer = tokenizer(&model)?;
-    let sampling = SampleConfig { samples: args.samples, seqlen: args.seqlen, ..SampleConfig::default() };
+    let (samples, seqlen) = (args.samples, args.seqlen);
+    let sampling = SampleConfig { samples, seqlen, draw: Draw::Blocks, ..SampleConfig::default() };
     let calibration = calibration_blocks(&calibration, &tokenizer, &sampling)?;
     let blocks = BlockConfig::new(args.seqlen).max_blocks(Some(args.max_blocks));
     let evaluation = evaluation_blocks(&evaluation, &tokenizer, &blocks)?;

@@ -1,6 +1,6 @@
 //! The tokens that scoring and regularization see.
 
-use crate::{CausalLm, Error};
+use crate::{CausalLm, Draw, Error};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,9 @@ pub struct CorpusProvenance {
     pub blocks: usize,
     /// The seed of the draw, or `None` where blocks follow each other from the start.
     pub seed: Option<u64>,
+    /// How they were drawn.
+    #[serde(default)]
+    pub draw: Draw,
     /// What stands between two rows of the corpus before tokenization.
     pub join: String,
 }

@@ -33,6 +33,12 @@ pub enum Error {
         /// The name as given.
         name: String,
     },
+    /// Not a way to draw blocks.
+    #[error("`{name}` is not a way to draw calibration blocks; use rows or blocks")]
+    DrawName {
+        /// The name as given.
+        name: String,
+    },
     /// An axis the model does not have.
     #[error("this model has no axis `{axis}`; it has {}", .available.join(", "))]
     AxisNotInModel {

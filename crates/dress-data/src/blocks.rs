@@ -52,7 +52,7 @@ pub fn evaluation_blocks(
     }
     let blocks = ids.chunks_exact(seqlen).take(config.max_blocks.unwrap_or(usize::MAX));
     let blocks: Vec<Vec<u32>> = blocks.map(<[u32]>::to_vec).collect();
-    let provenance = provenance(corpus, tokenizer, seqlen, blocks.len(), None, &config.join);
+    let provenance = provenance(corpus, tokenizer, seqlen, blocks.len(), &config.join);
     Ok(Calibration { blocks, provenance })
 }
 
@@ -77,7 +77,6 @@ pub(crate) fn provenance(
     tokenizer: &Tokenizer,
     seqlen: usize,
     blocks: usize,
-    seed: Option<u64>,
     join: &str,
 ) -> CorpusProvenance {
     CorpusProvenance {
@@ -86,23 +85,16 @@ pub(crate) fn provenance(
         tokenizer_sha256: tokenizer.sha256().into(),
         seqlen,
         blocks,
-        seed,
         join: join.into(),
+        ..CorpusProvenance::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CorpusFormat;
+    use crate::corpus::tests::corpus;
     use crate::tokenizer::tests::words;
-
-    fn corpus(text: &str) -> Corpus {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("corpus.txt");
-        std::fs::write(&path, text).unwrap();
-        Corpus::read(&path, CorpusFormat::Auto).unwrap()
-    }
 
     #[test]
     fn blocks_follow_each_other_and_the_tail_is_dropped() {

@@ -147,8 +147,13 @@ fn row_text(row: &Map<String, Value>, number: usize, path: &Path) -> Result<Stri
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A plain text.
+    pub fn corpus(text: &str) -> Corpus {
+        read("corpus.txt", text.as_bytes()).unwrap()
+    }
 
     fn read(name: &str, content: &[u8]) -> Result<Corpus, Error> {
         let directory = tempfile::tempdir().unwrap();

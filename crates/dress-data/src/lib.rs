@@ -8,6 +8,7 @@
 
 mod blocks;
 mod corpus;
+mod disjoint;
 mod error;
 mod protocol;
 mod rows;

@@ -1,8 +1,9 @@
 //! Blocks drawn from a text, for calibration.
 
 use crate::blocks::provenance;
+use crate::disjoint::disjoint_blocks;
 use crate::{Corpus, Error, Tokenizer};
-use dress_core::Calibration;
+use dress_core::{Calibration, CorpusProvenance, Draw};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -15,6 +16,8 @@ pub struct SampleConfig {
     pub seqlen: usize,
     /// Seed of the draw.
     pub seed: u64,
+    /// How they are drawn.
+    pub draw: Draw,
     /// What stands between two rows.
     pub join: String,
 }
@@ -22,13 +25,18 @@ pub struct SampleConfig {
 impl Default for SampleConfig {
     /// What SliceGPT, SparseGPT and Wanda calibrate on.
     fn default() -> Self {
-        Self { samples: 128, seqlen: 2048, seed: 42, join: "\n\n".into() }
+        Self { samples: 128, seqlen: 2048, seed: 42, draw: Draw::Rows, join: "\n\n".into() }
     }
 }
 
-/// Blocks that each start at a row drawn at random and run over as many rows as it takes, joined
+/// Blocks drawn from a text as [`Draw`] says.
+///
+/// With [`Draw::Rows`], each starts at a row drawn at random and runs over as many rows as it takes, joined
 /// by `join` and tokenized together with the tokenizer's own special tokens, cut to the length.
 /// Empty rows are dropped first, and only rows with enough text behind them are drawn as starts.
+///
+/// With [`Draw::Blocks`], the whole text is tokenized once, as [`evaluation_blocks`](crate::evaluation_blocks()) does, and
+/// no token is in two blocks before all have been in one.
 ///
 /// # Errors
 /// [`Error::BlockTooShort`], [`Error::ShorterThanOneBlock`] and [`Error::Tokenize`].
@@ -41,6 +49,26 @@ pub fn calibration_blocks(
     if seqlen < 2 {
         return Err(Error::BlockTooShort { seqlen });
     }
+    let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+    let blocks = match config.draw {
+        Draw::Rows => blocks_at_rows(corpus, tokenizer, config, &mut rng)?,
+        Draw::Blocks => disjoint_blocks(corpus, tokenizer, config, &mut rng)?,
+    };
+    let provenance = CorpusProvenance {
+        seed: Some(config.seed),
+        draw: config.draw,
+        ..provenance(corpus, tokenizer, seqlen, blocks.len(), &config.join)
+    };
+    Ok(Calibration { blocks, provenance })
+}
+
+fn blocks_at_rows(
+    corpus: &Corpus,
+    tokenizer: &Tokenizer,
+    config: &SampleConfig,
+    rng: &mut ChaCha8Rng,
+) -> Result<Vec<Vec<u32>>, Error> {
+    let seqlen = config.seqlen;
     let rows: Vec<&str> = corpus.rows().filter(|row| !row.trim().is_empty()).collect();
     let sampler = Sampler { tokenizer, rows: &rows, config };
     let starts = sampler.usable_starts()?;
@@ -48,11 +76,8 @@ pub fn calibration_blocks(
         let found = tokenizer.encode(&rows.join(&config.join), true)?.len();
         return Err(Error::ShorterThanOneBlock { path: corpus.path().into(), found, seqlen });
     }
-    let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
     let draws = (0..config.samples).map(|_| rng.random_range(0..starts));
-    let blocks = draws.map(|start| sampler.block(start)).collect::<Result<Vec<_>, _>>()?;
-    let provenance = provenance(corpus, tokenizer, seqlen, blocks.len(), Some(config.seed), &config.join);
-    Ok(Calibration { blocks, provenance })
+    draws.map(|start| sampler.block(start)).collect()
 }
 
 struct Sampler<'a> {
@@ -110,15 +135,8 @@ impl Sampler<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CorpusFormat;
+    use crate::corpus::tests::corpus;
     use crate::tokenizer::tests::words;
-
-    fn corpus(text: &str) -> Corpus {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("corpus.txt");
-        std::fs::write(&path, text).unwrap();
-        Corpus::read(&path, CorpusFormat::Auto).unwrap()
-    }
 
     fn config(samples: usize, seqlen: usize, seed: u64) -> SampleConfig {
         SampleConfig { samples, seqlen, seed, ..SampleConfig::default() }

@@ -112,7 +112,7 @@ impl Windows {
         let spans = spans(ids.len(), content, config.stride);
         let window = |span: Span| span.window(&ids, &ends, first);
         let windows: Vec<Window> = spans.into_iter().take(most).map(window).collect();
-        let provenance = crate::blocks::provenance(corpus, tokenizer, seqlen, windows.len(), None, join);
+        let provenance = crate::blocks::provenance(corpus, tokenizer, seqlen, windows.len(), join);
         let (stride, protocol, bos) = (config.stride, config.protocol, config.bos);
         Ok(Self { windows, provenance, stride, protocol, bos })
     }

@@ -3,7 +3,7 @@
 use crate::{Error, Output};
 use clap::Args;
 use dress_core::burn::tensor::Device;
-use dress_core::{AxisKind, Basis, Calibration, CausalLm, Ratio, StockTarget};
+use dress_core::{AxisKind, Basis, Calibration, CausalLm, Draw, Ratio, StockTarget};
 use dress_data::{Corpus, CorpusFormat, SampleConfig, calibration_blocks};
 use dress_importance::{Criteria, Criterion};
 use dress_models::{AnyModel, FloatType, LoadConfig};
@@ -183,12 +183,16 @@ pub struct CalibrationArgs {
     /// The corpus: text, JSONL or Alpaca-style JSON. Never the text that will be evaluated.
     #[arg(long)]
     pub calibration: Option<PathBuf>,
-    /// Blocks drawn from it. Each starts at a line drawn at random, so in a short text they overlap.
+    /// Blocks drawn from it.
     #[arg(long, default_value_t = 64, value_parser = at_least_one)]
     pub samples: usize,
     /// Tokens a block; by default 1024, or what the model has positions for.
     #[arg(long)]
     pub seqlen: Option<usize>,
+    /// How blocks are drawn: blocks of the text as it stands that do not overlap; or rows, each from a line drawn at
+    /// random on with empty lines dropped, as SliceGPT, SparseGPT and Wanda calibrate.
+    #[arg(long, default_value_t = Draw::Blocks)]
+    pub draw: Draw,
 }
 
 impl CalibrationArgs {
@@ -201,7 +205,8 @@ impl CalibrationArgs {
         let tokenizer = crate::tokenizer(model)?;
         let corpus = Corpus::read(path, CorpusFormat::Auto)?;
         let seqlen = seqlen_or(self.seqlen, 1024, model)?;
-        let config = SampleConfig { samples: self.samples, seqlen, seed, ..SampleConfig::default() };
+        let (samples, draw) = (self.samples, self.draw);
+        let config = SampleConfig { samples, seqlen, seed, draw, ..SampleConfig::default() };
         let blocks = calibration_blocks(&corpus, &tokenizer, &config)?;
         tracing::info!("{} blocks of {seqlen} tokens from {}", blocks.blocks.len(), path.display());
         Ok(blocks)

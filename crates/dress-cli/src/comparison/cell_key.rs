@@ -1,6 +1,6 @@
 //! What a cell's result depends on.
 
-use dress_core::Fingerprint;
+use dress_core::{Draw, Fingerprint};
 use dress_prune::{Preset, PresetSettings};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -43,6 +43,8 @@ pub struct DataKey {
     pub blocks: Option<usize>,
     /// The seed, where they are drawn.
     pub seed: Option<u64>,
+    /// How they are drawn, where they are.
+    pub draw: Option<Draw>,
     /// What stands between two rows.
     pub join: String,
 }

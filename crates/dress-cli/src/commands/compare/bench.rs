@@ -56,6 +56,7 @@ impl<'a> Bench<'a> {
             seqlen: self.cut.seqlen,
             blocks: self.cut.max_blocks,
             seed: None,
+            draw: None,
             join: self.cut.join.clone(),
         };
         let (preset, calibration) = match id {
@@ -128,6 +129,7 @@ impl<'a> Bench<'a> {
             seqlen: checked_length(seqlen_or(blocks.seqlen, 1024, &self.args.model)?, &self.declared)?,
             blocks: Some(blocks.samples),
             seed: Some(self.args.common.seed),
+            draw: Some(blocks.draw),
             join: SampleConfig::default().join,
         }))
     }
