@@ -5,12 +5,13 @@
 
 use clap::Parser;
 use dress_cli::{Table, TerminalProgress, locate, tokenizer};
-use dress_core::{AxisKind, Calibration, CausalLm, Draw, Ratio, StockTarget, parameters};
+use dress_core::{AxisKind, Basis, Calibration, CausalLm, Draw, Ratio, StockTarget, parameters};
 use dress_data::{BlockConfig, Corpus, CorpusFormat, SampleConfig, calibration_blocks, evaluation_blocks};
 use dress_eval::{PerplexityConfig, perplexity};
 use dress_importance::Criterion;
 use dress_models::{AnyModel, LoadConfig};
 use dress_prune::{AxisTarget, PruneConfig, RegularizeConfig, best_basis, prune};
+use dress_train::LearningRate;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -47,8 +48,8 @@ struct Args {
     /// Tokens a block.
     #[arg(long, default_value_t = 256)]
     seqlen: usize,
-    /// AdamW's highest learning rate; the small models that ship bear more than the library's default.
-    #[arg(long, default_value_t = 3e-4)]
+    /// AdamW's highest learning rate.
+    #[arg(long, default_value_t = LearningRate::default().peak)]
     learning_rate: f64,
     /// The most blocks to evaluate on.
     #[arg(long, default_value_t = 64)]
@@ -84,15 +85,20 @@ pub fn run(family: Family) -> Result<(), Box<dyn Error>> {
     let target = |&kind| AxisTarget { kind, ratio: args.ratio, tile: 1 };
     let targets = family.axes.iter().map(target).collect();
     let direct = PruneConfig { stock: family.stock, ..PruneConfig::new(targets) };
-    let basis = best_basis(&dense.coupling(), family.axes);
+    let in_basis = PruneConfig { basis: best_basis(&dense.coupling(), family.axes), ..direct.clone() };
     let mut regularize = RegularizeConfig::default();
     regularize.train.learning_rate.peak = args.learning_rate;
-    let dress = PruneConfig { basis, regularize: Some(regularize), ..direct.clone() };
+    let dress = PruneConfig { regularize: Some(regularize), ..in_basis.clone() };
+    let mut ways = vec![("pruned directly".to_string(), direct)];
+    if in_basis.basis != Basis::Identity {
+        ways.push((format!("the same, --basis {}", in_basis.basis), in_basis));
+    }
+    ways.push(("DReSS".into(), dress));
     let scorer = Criterion::ActivationNorm.scorer(42);
-    for (name, config) in [("pruned directly", direct), ("DReSS", dress)] {
+    for (name, config) in ways {
         let (start, progress) = (Instant::now(), TerminalProgress::default());
         let pruned = prune(dense.clone(), scorer.as_ref(), &calibration, &config, &progress)?;
-        evaluate(name, &pruned.model, &evaluation, Some(start.elapsed()), &mut table)?;
+        evaluate(&name, &pruned.model, &evaluation, Some(start.elapsed()), &mut table)?;
     }
     print!("{table}");
     Ok(())
