@@ -1,4 +1,8 @@
-//! Pictures: curves as SVG, without fonts or network.
+//! Pictures: curves and ranges as SVG, without fonts or network.
+
+mod intervals;
+
+pub use intervals::{Interval, intervals_svg};
 
 use crate::Error;
 use plotters::prelude::*;
