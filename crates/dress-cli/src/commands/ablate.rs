@@ -153,7 +153,8 @@ impl AblateArgs {
         let base = planned.iter().find_map(|cell| cell.run.as_ref());
         let mut options: Vec<&str> = Vec::new();
         for vary in &self.vary {
-            if !options.contains(&vary.option.as_str()) {
+            let known = options.contains(&vary.option.as_str()) || self.base.given.has(&vary.option);
+            if !known {
                 options.push(&vary.option);
             }
         }

@@ -60,6 +60,11 @@ impl Given {
         Self(given)
     }
 
+    /// Whether an option is given, by its name on the command line.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(&name.replace('-', "_"))
+    }
+
     /// With one option set otherwise. Options that conflict with it, and those that mean nothing without what is left
     /// out, are no longer given.
     ///
