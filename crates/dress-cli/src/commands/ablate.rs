@@ -160,8 +160,8 @@ impl AblateArgs {
         }
         let value = |option: &&str| {
             let value = base.and_then(|run| run.settings.get(&option.replace('_', "-")));
-            value.map_or(format!("no {option}"), |value| match value.as_str() {
-                "false" => format!("no {option}"),
+            value.map_or(format!("{option} left out"), |value| match value.as_str() {
+                "false" => format!("{option}=off"),
                 value => format!("{option}={value}"),
             })
         };

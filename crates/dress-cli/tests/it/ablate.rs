@@ -58,7 +58,10 @@ fn one_setting_is_varied_at_a_time_and_the_controls_are_there() {
         "control: trained without a penalty, then sliced",
     ];
     assert_eq!(names(&ablation), expected);
-    assert_eq!(ablation["base_of_varied"], serde_json::json!(["lambda=5", "no gate", "no basis"]));
+    assert_eq!(
+        ablation["base_of_varied"],
+        serde_json::json!(["lambda=5", "gate left out", "basis left out"])
+    );
     assert_eq!((&ablation["seeds"], &ablation["reused"]), (&serde_json::json!([1, 2]), &0.into()));
 
     let dense = row(&ablation, "dense")["cells"][0].clone();

@@ -1,6 +1,6 @@
 //! Ranges one below the other.
 
-use super::{COLORS, WIDTH, failed};
+use super::{COLORS, WIDTH, failed, power};
 use crate::Error;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -40,25 +40,29 @@ pub fn intervals_svg(label: &str, intervals: &[Interval]) -> Result<String, Erro
     {
         let root = SVGBackend::with_string(&mut text, (WIDTH, LINE * lines as u32 + 60)).into_drawing_area();
         root.fill(&WHITE).map_err(failed)?;
+        let [left, right] = [(least * 0.97).log10(), (greatest * 1.03).log10()];
         let mut chart = ChartBuilder::on(&root)
             .margin(12)
             .x_label_area_size(38)
             .y_label_area_size(NAMES)
-            .build_cartesian_2d((least * 0.97..greatest * 1.03).log_scale(), -0.6..lines as f64 - 0.4)
+            .build_cartesian_2d(left..right, -0.6..lines as f64 - 0.4)
             .map_err(failed)?;
         let mut mesh = chart.configure_mesh();
-        mesh.light_line_style(TRANSPARENT).x_desc(label).y_labels(0);
+        mesh.light_line_style(TRANSPARENT).x_desc(label).x_label_formatter(&power).y_labels(0);
+        mesh.label_style(("sans-serif", 12)).axis_desc_style(("sans-serif", 14));
         mesh.draw().map_err(failed)?;
         for (line, of) in shown.iter().enumerate() {
             let place = (lines - 1 - line) as f64;
             let color = COLORS[usize::from(of.marked)];
-            let (_, height) = chart.backend_coord(&(least, place));
+            let (_, height) = chart.backend_coord(&(left, place));
             let style = ("sans-serif", 13).into_font().into_text_style(&root);
             let style = style.pos(Pos::new(HPos::Right, VPos::Center));
             root.draw(&Text::new(of.name.as_str(), (NAMES, height), style)).map_err(failed)?;
-            let bar = PathElement::new(of.range.map(|end| (end, place)), color.stroke_width(2));
+            let bar = PathElement::new(of.range.map(|end| (end.log10(), place)), color.stroke_width(2));
             chart.draw_series([bar]).map_err(failed)?;
-            chart.draw_series([Circle::new((of.middle, place), 4, color.filled())]).map_err(failed)?;
+            chart
+                .draw_series([Circle::new((of.middle.log10(), place), 4, color.filled())])
+                .map_err(failed)?;
         }
         root.present().map_err(failed)?;
     }
