@@ -55,10 +55,36 @@ pub enum Error {
         path: PathBuf,
     },
     /// A name that is no cell of a comparison.
-    #[error("`{name}` is no cell; write dense, or a preset and a ratio as flap@0.2")]
+    #[error(
+        "`{name}` is no cell of these settings and data; write dense, or a preset and a ratio as flap@0.2"
+    )]
     CellName {
         /// The name as given.
         name: String,
+    },
+    /// A text that names no option and its value.
+    #[error(
+        "`{text}` is no setting; write an option of dress prune and its values, as lambda=1,5,20 or kept-only=on"
+    )]
+    NoSetting {
+        /// The text as given.
+        text: String,
+    },
+    /// A name that is no option of `dress prune`.
+    #[error("`{name}`: dress prune has no such option that can be varied; it has {known}")]
+    NoSuchOption {
+        /// The name as given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A row whose settings do not go.
+    #[error("row `{row}`: {reason}")]
+    SettingOfRow {
+        /// The row.
+        row: String,
+        /// Why.
+        reason: String,
     },
     /// Cells that did not come to an end.
     #[error("{} of the cells failed: {}; the others are in {path}, and running the same command again tries these anew",

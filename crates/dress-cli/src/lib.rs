@@ -1,5 +1,7 @@
 //! The `dress` command, as a library: what it shares with the examples.
 
+pub mod ablation;
+pub mod cells;
 pub mod commands;
 pub mod comparison;
 mod error;

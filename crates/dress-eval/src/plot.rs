@@ -1,4 +1,8 @@
-//! Pictures: curves as SVG, without fonts or network.
+//! Pictures: curves and ranges as SVG, without fonts or network.
+
+mod intervals;
+
+pub use intervals::{Interval, intervals_svg};
 
 use crate::Error;
 use plotters::prelude::*;
@@ -61,11 +65,15 @@ pub fn log_svg(panels: &[Panel]) -> Result<String, Error> {
     let logarithmic =
         |panel: &Panel| Panel { series: panel.series.iter().map(logarithmic).collect(), ..panel.clone() };
     let panels: Vec<Panel> = panels.iter().map(logarithmic).collect();
-    let power = |y: &f64| match 10f64.powf(*y) {
+    drawn(&panels, TALL, Some(&power))
+}
+
+/// What stands at a place on a logarithmic scale.
+fn power(place: &f64) -> String {
+    match 10f64.powf(*place) {
         small if small < 100.0 => format!("{small:.1}"),
         large => format!("{large:.0}"),
-    };
-    drawn(&panels, TALL, Some(&power))
+    }
 }
 
 /// What stands beside a height, where it is not the number.

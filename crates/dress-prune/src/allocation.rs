@@ -6,7 +6,7 @@ use dress_core::{CausalLm, Scores, Selection, StockTarget};
 use serde::{Deserialize, Serialize};
 
 /// How what goes is shared out over the blocks.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Allocation {
     /// Every block loses the same share, so that stock software can say the shape of the result.
@@ -22,6 +22,8 @@ pub enum Allocation {
     },
     /// As the scores have it, over all axes and blocks (FLAP, arXiv 2312.11983).
     PerLayer(PerLayer),
+    /// As it was selected before, whatever the scores.
+    Given(Selection),
 }
 
 impl Allocation {
@@ -31,7 +33,7 @@ impl Allocation {
             Allocation::Sparing { first, last } => {
                 (0..blocks).filter(|&layer| layer < first || layer + last >= blocks).collect()
             }
-            Allocation::Uniform | Allocation::PerLayer(_) => Vec::new(),
+            Allocation::Uniform | Allocation::PerLayer(_) | Allocation::Given(_) => Vec::new(),
         }
     }
 
@@ -41,7 +43,8 @@ impl Allocation {
     /// [`Error::BlocksDiffer`] where the blocks will differ and stock software has one number for all.
     pub fn check(&self, stock: StockTarget) -> Result<(), Error> {
         match self {
-            Allocation::Uniform => Ok(()),
+            // What is given is checked by its own shape, as every result is.
+            Allocation::Uniform | Allocation::Given(_) => Ok(()),
             _ if stock == StockTarget::Dress => Ok(()),
             _ => Err(Error::BlocksDiffer { target: stock }),
         }
@@ -57,6 +60,10 @@ impl Allocation {
     ) -> Result<Selection, Error> {
         match self {
             Allocation::PerLayer(per_layer) => per_layer.select(model, scores, targets),
+            Allocation::Given(selection) => {
+                selection.check(&model.coupling())?;
+                Ok(selection.clone())
+            }
             _ => select_sparing(scores, &model.coupling(), targets, stock, &self.spared(model.num_blocks())),
         }
     }

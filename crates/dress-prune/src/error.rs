@@ -1,5 +1,7 @@
 //! What can go wrong while pruning.
 
+use dress_core::CorpusProvenance;
+
 /// Errors of selecting, regularizing and slicing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -54,6 +56,19 @@ pub enum Error {
     BasisOfPlan {
         /// The basis.
         basis: dress_core::Basis,
+    },
+    /// A plan in coordinates that come from other data.
+    #[error(
+        "this plan was made in the basis `{basis}`, whose coordinates come from the calibration blocks: {}, and here they are {}; give the same blocks and seed, or a plan in the basis identity",
+        blocks_text(.planned), blocks_text(.found)
+    )]
+    DataOfPlan {
+        /// The basis.
+        basis: dress_core::Basis,
+        /// The data of the plan.
+        planned: Box<CorpusProvenance>,
+        /// The data at hand.
+        found: Box<CorpusProvenance>,
     },
     /// A covariance without a decomposition.
     #[error("the covariance of the activations has no eigenvectors: {reason}; are there NaN in the weights?")]
@@ -155,4 +170,11 @@ pub enum Error {
     /// An error of training.
     #[error(transparent)]
     Train(#[from] dress_train::Error),
+}
+
+/// Which blocks, for a person to tell them from others.
+fn blocks_text(data: &CorpusProvenance) -> String {
+    let CorpusProvenance { path, blocks, seqlen, .. } = data;
+    let drawn = data.seed.map_or(String::new(), |seed| format!(", seed {seed}"));
+    format!("{blocks} of {seqlen} tokens of {path}{drawn}")
 }

@@ -63,9 +63,6 @@ impl CommonArgs {
     }
 }
 
-/// What may stand in for --ratio.
-const BUDGETS: [&str; 3] = ["params", "flops", "bytes"];
-
 /// What goes, and by which criterion.
 #[derive(Debug, Clone, Args)]
 pub struct SelectArgs {
@@ -74,7 +71,7 @@ pub struct SelectArgs {
     pub axis: Vec<AxisKind>,
     /// The share to remove, in [0, 1): one for all axes, or one for each with commas. What stays is the nearest
     /// number that the checkpoint's config can say.
-    #[arg(long, value_delimiter = ',', required_unless_present_any = BUDGETS, allow_negative_numbers = true)]
+    #[arg(long, value_delimiter = ',', required = true, allow_negative_numbers = true)]
     pub ratio: Vec<Ratio>,
     /// Instead of --ratio: the share of the parameters that stays, shared out over the axes to within half a
     /// percent.

@@ -1,20 +1,21 @@
 //! `dress compare`.
 
-mod bench;
 mod measure;
+mod methods;
 
 use super::CommonArgs;
+use super::bench::{Bench, Texts};
 use super::common_args::{CalibrationArgs, at_least_one};
 use super::regularize_args::RegularizeArgs;
-use crate::comparison::{COMPARISON_SCHEMA, Cell, CellId, Comparison, markdown, picture};
+use crate::cells::{CellStore, Wanted, each_cell};
+use crate::comparison::{COMPARISON_SCHEMA, CellId, Comparison, markdown, picture};
 use crate::{Error, locate, write_beside};
-use bench::Bench;
 use clap::{Args, ValueEnum};
 use dress_core::{AxisKind, Ratio, StockTarget};
 use dress_importance::Criterion;
 use dress_prune::Preset;
+use methods::Methods;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 /// What ratios are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -89,43 +90,45 @@ pub struct CompareArgs {
 impl CompareArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
-        let bench = Bench::new(&self)?;
+        let texts = Texts {
+            seen: &self.data,
+            unseen: Some(&self.unseen),
+            seqlen: self.eval_seqlen,
+            max_blocks: self.max_blocks,
+        };
+        let bench = Bench::new(&self.model, texts)?;
+        let store = CellStore::open(&self.out.join("cells"))?;
+        let methods = Methods { args: &self, bench };
         match self.cell {
-            Some(id) => bench.store.put(&bench.measure(id)?),
-            None => self.all(&bench),
+            Some(id) => store.put(&id.file(), &methods.measure(id)?),
+            None => self.all(&methods, &store),
         }
     }
 
-    /// Every cell, each in a process of its own, so that its peak memory is its own.
-    fn all(&self, bench: &Bench<'_>) -> Result<(), Error> {
+    fn all(&self, methods: &Methods<'_>, store: &CellStore) -> Result<(), Error> {
         let mut comparison = Comparison {
             schema: COMPARISON_SCHEMA,
             model: self.model.display().to_string(),
-            fingerprint: bench.fingerprint.clone(),
+            fingerprint: methods.bench.fingerprint.clone(),
             by: if self.by == By::Params { "parameters" } else { "every axis" }.into(),
             cells: Vec::new(),
             failed: Vec::new(),
         };
-        let mut reused = 0;
-        let ids = self.ids();
         // What cannot be is refused before any work.
-        let keys = ids.iter().map(|id| Ok(bench.key(*id)?.hash())).collect::<Result<Vec<_>, Error>>()?;
-        for (id, key) in ids.iter().zip(&keys) {
-            let found = bench.store.get(id, key);
-            reused += usize::from(found.is_some());
-            let how = if found.is_some() { "is there already" } else { "begins" };
-            tracing::info!("{id} {how}");
-            match found.or_else(|| self.in_a_process(bench, *id, key)) {
+        let wanted =
+            self.ids().into_iter().map(|id| wanted(methods, id)).collect::<Result<Vec<_>, Error>>()?;
+        let reused = each_cell(&wanted, store, |wanted, cell| {
+            match cell {
                 Some(cell) => comparison.cells.push(cell),
-                None => comparison.failed.push(id.to_string()),
+                None => comparison.failed.push(wanted.name.clone()),
             }
-            self.write(&comparison)?;
-        }
+            self.write(&comparison)
+        })?;
         let table = markdown(&comparison);
         self.common.output().print(&comparison, || {
             format!(
                 "{table}\n{reused} of {} cells were there already; all of it is in {}",
-                ids.len(),
+                wanted.len(),
                 self.out.display()
             )
         });
@@ -142,24 +145,6 @@ impl CompareArgs {
         std::iter::once(CellId::Dense).chain(pruned).collect()
     }
 
-    /// The cell, measured by this same command in another process.
-    fn in_a_process(&self, bench: &Bench<'_>, id: CellId, key: &str) -> Option<Cell> {
-        let mut command = Command::new(std::env::current_exe().ok()?);
-        command.args(std::env::args_os().skip(1)).arg("--cell").arg(id.to_string());
-        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
-        match status {
-            Ok(status) if status.success() => bench.store.get(&id, key),
-            Ok(status) => {
-                tracing::warn!("{id} failed: {status}");
-                None
-            }
-            Err(error) => {
-                tracing::warn!("{id} could not be started: {error}");
-                None
-            }
-        }
-    }
-
     fn write(&self, comparison: &Comparison) -> Result<(), Error> {
         let json = serde_json::to_string_pretty(comparison).expect("a comparison is numbers and texts");
         write_beside(&self.out.join("compare.json"), json.as_bytes())?;
@@ -169,4 +154,9 @@ impl CompareArgs {
         }
         write_beside(&self.out.join("compare.svg"), picture(comparison)?.as_bytes())
     }
+}
+
+fn wanted(methods: &Methods<'_>, id: CellId) -> Result<Wanted, Error> {
+    let key = methods.key(id)?.hash();
+    Ok(Wanted { name: id.to_string(), file: id.file(), key, cell: id.to_string() })
 }

@@ -1,5 +1,7 @@
 //! The subcommands, one a file.
 
+mod ablate;
+mod bench;
 mod common_args;
 mod compare;
 mod eval;
@@ -16,6 +18,7 @@ mod score;
 mod slice;
 mod training_args;
 
+pub use ablate::AblateArgs;
 pub use common_args::CommonArgs;
 pub use compare::CompareArgs;
 pub use eval::EvalArgs;
@@ -60,6 +63,8 @@ enum Command {
     Slice(SliceArgs),
     /// Run published methods side by side on one checkpoint at equal size.
     Compare(CompareArgs),
+    /// Try settings of prune on one checkpoint, and write one table.
+    Ablate(Box<AblateArgs>),
     /// Measure perplexity, tasks, speed, and what changed.
     Eval(Box<EvalArgs>),
     /// Join evaluations into one table, one file and one page.
@@ -86,6 +91,7 @@ impl Cli {
             Command::Rotate(args) => args.run(),
             Command::Slice(args) => args.run(),
             Command::Compare(args) => args.run(),
+            Command::Ablate(args) => args.run(),
             Command::Eval(args) => args.run(),
             Command::Report(args) => args.run(),
             Command::Logits(args) => args.run(),

@@ -1,5 +1,7 @@
 //! `dress prune`.
 
+mod check;
+
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs, at_least_one};
 use super::regularize_args::{REGULARIZE_OPTIONS, RegularizeArgs};
@@ -9,11 +11,15 @@ use clap::Args;
 use dress_core::{AxisKind, Basis, CausalLm, Selection, parameters};
 use dress_models::checkpoint::{check_output, save};
 use dress_models::{AnyModel, SaveConfig};
-use dress_prune::{Compensation, PruneConfig, Pruned, best_basis, prune_in_rounds};
+use dress_prune::{Compensation, PruneConfig, Pruned, best_basis, prune_as_planned, prune_in_rounds};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
+
+/// The options that a plan made before has the answers to.
+const SAID_BY_A_PLAN: [&str; 10] =
+    ["axis", "ratio", "params", "flops", "bytes", "tile", "criterion", "per_layer", "basis", "rounds"];
 
 /// Options of `dress prune`.
 #[derive(Debug, Args)]
@@ -23,6 +29,9 @@ pub struct PruneArgs {
     model: PathBuf,
     #[command(flatten)]
     select: SelectArgs,
+    /// A plan made before on the same checkpoint, by score or prune: what it selected goes, and nothing is scored.
+    #[arg(long, value_name = "FILE", conflicts_with_all = SAID_BY_A_PLAN)]
+    plan: Option<PathBuf>,
     #[command(flatten)]
     calibration: CalibrationArgs,
     /// Where the smaller checkpoint goes.
@@ -56,18 +65,29 @@ impl PruneArgs {
         self.model = locate(&self.model)?;
         let began = Instant::now();
         check_output(&self.out, Some(&self.model), self.force)?;
-        let config = self.config()?;
+        let (pruned, result) = self.prune()?;
+        self.save(&pruned, &result)?;
+        self.print(&result, began.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// The smaller model, and how it came to be; nothing is saved.
+    pub(super) fn prune(&self) -> Result<(Pruned<AnyModel>, ResultFile), Error> {
+        let config = self.check()?;
         let scorer = self.select.criteria(&config.targets, self.common.seed);
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
-        if calibration.blocks.is_empty() && (scorer.needs_calibration() || config.regularize.is_some()) {
-            let who = if scorer.needs_calibration() { scorer.name() } else { "regularization" };
-            return Err(dress_core::Error::CalibrationEmpty { who: who.into() }.into());
+        if let (true, Some(who)) = (calibration.blocks.is_empty(), self.looks_at_data(&config)) {
+            return Err(dress_core::Error::CalibrationEmpty { who }.into());
         }
+        let plan = self.plan_made_before()?;
         let model = self.common.load(&self.model)?;
         let parameters_before = parameters::count(&model);
         let progress = TerminalProgress::default();
-        let pruned = prune_in_rounds(model, &scorer, &calibration, &config, self.rounds, &progress)?;
-        let used = config.regularize.is_some() || scorer.needs_calibration();
+        let pruned = match plan {
+            Some(plan) => prune_as_planned(model, &plan, &calibration, &config, &progress)?,
+            None => prune_in_rounds(model, &scorer, &calibration, &config, self.rounds, &progress)?,
+        };
+        let used = self.looks_at_data(&config).is_some();
         let result = ResultFile {
             dress_version: env!("CARGO_PKG_VERSION").into(),
             burn_version: ResultFile::BURN_VERSION.into(),
@@ -80,9 +100,7 @@ impl PruneArgs {
             calibration: used.then(|| calibration.provenance.clone()),
             report: pruned.report.clone(),
         };
-        self.save(&pruned, &result)?;
-        self.print(&result, began.elapsed().as_secs_f64());
-        Ok(())
+        Ok((pruned, result))
     }
 
     fn config(&self) -> Result<PruneConfig, Error> {

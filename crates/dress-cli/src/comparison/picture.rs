@@ -10,15 +10,16 @@ use dress_eval::plot::{Panel, Series, log_svg};
 /// # Errors
 /// Those of [`log_svg`].
 pub fn picture(comparison: &Comparison) -> Result<String, Error> {
+    let unseen = |cell: &Cell| cell.measured.unseen.as_ref().map_or(f64::NAN, |unseen| unseen.perplexity);
     let panels = [
-        panel(comparison, "A text like the calibration's", |cell| cell.seen.perplexity),
-        panel(comparison, "Another text", |cell| cell.unseen.perplexity),
+        panel(comparison, "A text like the calibration's", |cell| cell.measured.seen.perplexity),
+        panel(comparison, "Another text", unseen),
     ];
     Ok(log_svg(&panels)?)
 }
 
 fn panel(comparison: &Comparison, title: &str, value: impl Fn(&Cell) -> f64) -> Panel {
-    let point = |cell: &Cell| (cell.parameters as f64 / 1e6, value(cell));
+    let point = |cell: &Cell| (cell.measured.parameters as f64 / 1e6, value(cell));
     let mut series: Vec<Series> = Vec::new();
     for cell in comparison.cells.iter().filter(|cell| cell.preset.is_some()) {
         match series.iter_mut().find(|series| series.name == cell.name()) {

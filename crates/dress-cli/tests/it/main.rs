@@ -1,5 +1,6 @@
 //! The `dress` command as other programs call it, on the small model that ships with the examples.
 
+mod ablate;
 mod compare;
 mod evaluation;
 mod training;

@@ -1,10 +1,12 @@
 //! Plans replay on the model they were made from, and on no other.
 
 use crate::small_models::{FAMILIES, Shape, logits, runner, shapes};
-use dress_core::{AxisKind, Calibration, Error, NoProgress, Ratio, SlicePlan, parameters};
+use dress_core::{
+    AxisKind, Basis, Calibration, Error, NoProgress, Ratio, SlicePlan, StockTarget, parameters,
+};
 use dress_importance::Criterion;
 use dress_models::AnyModel;
-use dress_prune::{AxisTarget, PruneConfig, apply, prune};
+use dress_prune::{AxisTarget, PruneConfig, RegularizeConfig, apply, prune, prune_as_planned};
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -102,4 +104,49 @@ fn a_shape_stock_software_refuses_is_refused_before_any_training() {
     let message = error.to_string();
     assert!(message.contains("hidden_size 15 is not a multiple of num_attention_heads 2"), "{message}");
     assert!(message.contains("14 and 16"), "{message}");
+}
+
+fn blocks(count: u32) -> Calibration {
+    let block = |n: u32| (0..24).map(|i| (i * (n % 5 + 1) + n) % 37).collect();
+    Calibration::from_blocks((0..count).map(block).collect())
+}
+
+#[test]
+fn a_plan_made_before_is_regularized_and_sliced_as_if_it_had_been_scored_now() {
+    for (kind, basis) in [
+        (AxisKind::Residual, Basis::Identity),
+        (AxisKind::Residual, Basis::Pca),
+        (AxisKind::Ffn, Basis::Identity),
+        (AxisKind::Depth, Basis::Identity),
+    ] {
+        // Blocks alone cannot be regularized.
+        let regularize = (kind != AxisKind::Depth).then(RegularizeConfig::default);
+        let config = PruneConfig { basis, regularize, stock: StockTarget::Dress, ..config(kind) };
+        let criterion =
+            if kind == AxisKind::Depth { Criterion::BlockInfluence } else { Criterion::ActivationNorm };
+        let scorer = criterion.scorer::<AnyModel>(7);
+        let model = Shape::example().model();
+        let scored = prune(model.clone(), scorer.as_ref(), &blocks(8), &config, &NoProgress).unwrap();
+        // What is asked for beside the plan does not count.
+        let other = PruneConfig { targets: Vec::new(), basis: Basis::Identity, ..config };
+        let planned = prune_as_planned(model, &scored.plan, &blocks(8), &other, &NoProgress).unwrap();
+        assert_eq!(planned.plan, scored.plan, "{kind}");
+        assert_eq!(logits(&planned.model).into_data(), logits(&scored.model).into_data(), "{kind} {basis}");
+        assert_eq!(planned.report.curve.len(), scored.report.curve.len());
+    }
+}
+
+#[test]
+fn a_plan_of_another_model_or_of_components_of_other_data_is_refused() {
+    let model = Shape::example().model();
+    let config = PruneConfig { basis: Basis::Pca, stock: StockTarget::Dress, ..config(AxisKind::Residual) };
+    let scorer = Criterion::ActivationNorm.scorer::<AnyModel>(7);
+    let plan = prune(model.clone(), scorer.as_ref(), &blocks(8), &config, &NoProgress).unwrap().plan;
+    let refused = |model: AnyModel, calibration: &Calibration| {
+        prune_as_planned(model, &plan, calibration, &config, &NoProgress).unwrap_err().to_string()
+    };
+    let said = refused(model, &blocks(4));
+    assert!(said.contains("8 of 24 tokens") && said.contains("4 of 24 tokens"), "{said}");
+    let other = Shape { seed: 2, ..Shape::example() }.model();
+    assert!(refused(other, &blocks(8)).contains("use the checkpoint the plan was made from"));
 }

@@ -1,13 +1,12 @@
 //! What a cell's result depends on.
 
 use dress_core::{Draw, Fingerprint};
-use dress_prune::{Preset, PresetSettings};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 /// Everything that a cell's result depends on. Two cells with one key are one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CellKey {
+pub struct CellKey<S> {
     /// The format of the cell's file.
     pub schema: u32,
     /// The version of this crate.
@@ -16,14 +15,16 @@ pub struct CellKey {
     pub fingerprint: Fingerprint,
     /// The text of its `config.json`.
     pub config: String,
-    /// The method, with its settings; absent for the model as it is.
-    pub preset: Option<(Preset, PresetSettings)>,
+    /// How it is pruned; absent for the model as it is.
+    // The name that it had when there were presets alone, so that cells kept then are found.
+    #[serde(rename = "preset")]
+    pub settings: Option<S>,
     /// What it is calibrated on, where it is.
     pub calibration: Option<DataKey>,
     /// The text like it.
     pub seen: DataKey,
     /// The other text.
-    pub unseen: DataKey,
+    pub unseen: Option<DataKey>,
     /// The device.
     pub device: String,
     /// The type of the weights.
@@ -49,7 +50,7 @@ pub struct DataKey {
     pub join: String,
 }
 
-impl CellKey {
+impl<S: Serialize> CellKey<S> {
     /// SHA-256 of all of it, in hexadecimal.
     pub fn hash(&self) -> String {
         let text = serde_json::to_vec(self).expect("a key is numbers and texts");

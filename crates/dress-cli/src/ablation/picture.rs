@@ -1,0 +1,24 @@
+//! The picture of an ablation.
+
+use super::{Ablation, Row};
+use crate::Error;
+use dress_eval::plot::{Interval, intervals_svg};
+
+/// An SVG with a line a row: the mean perplexity over seeds as a dot, the least and the greatest as a bar. Perplexity is on a
+/// logarithmic scale.
+///
+/// # Errors
+/// Those of [`intervals_svg`].
+pub fn picture(ablation: &Ablation) -> Result<String, Error> {
+    let interval = |row: &Row| {
+        let seen = row.summary.as_ref()?.seen;
+        Some(Interval {
+            name: row.name.clone(),
+            middle: seen.mean,
+            range: [seen.least, seen.greatest],
+            marked: ablation.best.as_ref() == Some(&row.name),
+        })
+    };
+    let intervals: Vec<Interval> = ablation.rows.iter().filter_map(interval).collect();
+    Ok(intervals_svg("perplexity", &intervals)?)
+}

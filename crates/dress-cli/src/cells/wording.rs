@@ -1,0 +1,45 @@
+//! Words that the tables share.
+
+use super::Measured;
+use dress_core::CorpusProvenance;
+
+/// The lengths and texts that a table was measured on, as sentences.
+pub fn measured_on(of: &Measured, calibration: Option<&CorpusProvenance>) -> String {
+    let text = |name: &str, data: &CorpusProvenance| {
+        format!("{name}: `{}`, {} blocks of {} tokens", data.path, data.blocks, data.seqlen)
+    };
+    let mut texts = vec![text("Seen", &of.seen.data)];
+    texts.extend(of.unseen.as_ref().map(|unseen| text("unseen", &unseen.data)));
+    texts.extend(calibration.map(|data| text("calibration", data)));
+    format!(
+        "{}. {} on {}, dress {}. Minutes and peak memory are those of the method, each in a process of its own, loading \
+         included in the memory; evaluation is in neither.",
+        texts.join("; "),
+        of.dtype,
+        of.device,
+        of.dress_version
+    )
+}
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_come_in_threes() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+}

@@ -1,0 +1,206 @@
+//! What every cell of a comparison or an ablation has in common: the checkpoint, and the texts it is evaluated on.
+
+use super::common_args::{CalibrationArgs, CommonArgs, seqlen_or};
+use crate::cells::{CellKey, DataKey, KeptOfKind, Measured, peak_memory};
+use crate::{Error, TerminalProgress, declared, tokenizer};
+use dress_core::{AxisKind, Calibration, CausalLm, CorpusProvenance, Fingerprint, Selection, parameters};
+use dress_data::{BlockConfig, Corpus, CorpusFormat, SampleConfig, Tokenizer, evaluation_blocks};
+use dress_eval::{PerplexityConfig, PerplexityReport, perplexity};
+use dress_models::AnyModel;
+use dress_models::checkpoint::{fingerprint, read_config};
+use dress_prune::PruneReport;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The texts, and how they are cut.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Texts<'a> {
+    pub seen: &'a Path,
+    pub unseen: Option<&'a Path>,
+    pub seqlen: Option<usize>,
+    pub max_blocks: Option<usize>,
+}
+
+/// The checkpoint and the texts that every cell has in common.
+pub(super) struct Bench {
+    pub model: PathBuf,
+    pub declared: AnyModel,
+    pub fingerprint: Fingerprint,
+    tokenizer: Tokenizer,
+    seen: Corpus,
+    unseen: Option<Corpus>,
+    cut: BlockConfig,
+    config: String,
+}
+
+/// A model, and how it came to be.
+pub(super) struct Made {
+    pub model: AnyModel,
+    pub kept: Vec<KeptOfKind>,
+    pub criterion: String,
+    pub calibration: Option<CorpusProvenance>,
+    pub training_tokens: u64,
+    pub training_seconds: f64,
+    pub slicing_error: Option<f64>,
+    pub seconds: f64,
+}
+
+impl Bench {
+    /// Reads the texts and checks the checkpoint; no weights are loaded.
+    ///
+    /// # Errors
+    /// Those of the checkpoint and of the texts.
+    pub fn new(model: &Path, texts: Texts<'_>) -> Result<Self, Error> {
+        let declared = declared(model)?;
+        let seqlen = checked_length(seqlen_or(texts.seqlen, 2048, model)?, &declared)?;
+        let read = |path: &Path| Corpus::read(path, CorpusFormat::Auto);
+        Ok(Self {
+            model: model.into(),
+            config: read_config(model)?.0,
+            fingerprint: fingerprint(&declared, model)?,
+            declared,
+            tokenizer: tokenizer(model)?,
+            seen: read(texts.seen)?,
+            unseen: texts.unseen.map(read).transpose()?,
+            cut: BlockConfig::new(seqlen).max_blocks(texts.max_blocks),
+        })
+    }
+
+    /// What the result of a cell depends on, that is pruned as `settings` say.
+    pub fn key<S>(
+        &self,
+        schema: u32,
+        settings: Option<S>,
+        calibration: Option<DataKey>,
+        common: &CommonArgs,
+    ) -> CellKey<S> {
+        let text = |corpus: &Corpus| DataKey {
+            sha256: corpus.sha256().into(),
+            tokenizer_sha256: self.tokenizer.sha256().into(),
+            seqlen: self.cut.seqlen,
+            blocks: self.cut.max_blocks,
+            seed: None,
+            draw: None,
+            join: self.cut.join.clone(),
+        };
+        CellKey {
+            schema,
+            dress_version: env!("CARGO_PKG_VERSION"),
+            fingerprint: self.fingerprint.clone(),
+            config: self.config.clone(),
+            settings,
+            calibration,
+            seen: text(&self.seen),
+            unseen: self.unseen.as_ref().map(text),
+            device: common.device_name(),
+            dtype: common.dtype.to_string(),
+        }
+    }
+
+    /// What the calibration blocks depend on, where there is a corpus.
+    ///
+    /// # Errors
+    /// Those of reading it, and [`dress_core::Error::TooLong`].
+    pub fn calibration_key(&self, blocks: &CalibrationArgs, seed: u64) -> Result<Option<DataKey>, Error> {
+        let Some(path) = &blocks.calibration else { return Ok(None) };
+        Ok(Some(DataKey {
+            sha256: Corpus::read(path, CorpusFormat::Auto)?.sha256().into(),
+            tokenizer_sha256: self.tokenizer.sha256().into(),
+            seqlen: checked_length(seqlen_or(blocks.seqlen, 1024, &self.model)?, &self.declared)?,
+            blocks: Some(blocks.samples),
+            seed: Some(seed),
+            draw: Some(blocks.draw),
+            join: SampleConfig::default().join,
+        }))
+    }
+
+    /// What the model that `make` makes is like. The texts are cut first, so that one that does not fit is found out before
+    /// any work.
+    ///
+    /// # Errors
+    /// Those of the texts, of `make` and of [`perplexity`].
+    pub fn measure(
+        &self,
+        common: &CommonArgs,
+        make: impl FnOnce() -> Result<Made, Error>,
+    ) -> Result<Measured, Error> {
+        let seen = self.blocks(&self.seen)?;
+        let unseen = self.unseen.as_ref().map(|corpus| self.blocks(corpus)).transpose()?;
+        let made = make()?;
+        let peak_bytes = peak_memory();
+        Ok(Measured {
+            parameters: parameters::count(&made.model),
+            parameters_dense: parameters::count(&self.declared),
+            seen: evaluate(&made.model, &seen)?,
+            unseen: unseen.map(|blocks| evaluate(&made.model, &blocks)).transpose()?,
+            kept: made.kept,
+            criterion: made.criterion,
+            calibration: made.calibration,
+            training_tokens: made.training_tokens,
+            training_seconds: made.training_seconds,
+            slicing_error: made.slicing_error,
+            seconds: made.seconds,
+            peak_bytes,
+            peak_bytes_with_evaluation: peak_memory(),
+            dress_version: env!("CARGO_PKG_VERSION").into(),
+            device: common.device_name(),
+            dtype: common.dtype.to_string(),
+        })
+    }
+
+    /// What `selection` leaves of the checkpoint's axes.
+    pub fn kept(&self, selection: &Selection) -> Vec<KeptOfKind> {
+        let mut axes: BTreeMap<AxisKind, usize> = BTreeMap::new();
+        for (axis, _) in self.declared.coupling().iter() {
+            *axes.entry(axis.kind()).or_default() += 1;
+        }
+        KeptOfKind::of(selection, &axes)
+    }
+
+    fn blocks(&self, corpus: &Corpus) -> Result<Calibration, Error> {
+        let blocks = evaluation_blocks(corpus, &self.tokenizer, &self.cut)?;
+        blocks.check(&self.declared)?;
+        Ok(blocks)
+    }
+}
+
+impl Made {
+    /// The model as it is.
+    pub fn dense(model: AnyModel) -> Self {
+        Self {
+            model,
+            kept: Vec::new(),
+            criterion: String::new(),
+            calibration: None,
+            training_tokens: 0,
+            training_seconds: 0.0,
+            slicing_error: None,
+            seconds: 0.0,
+        }
+    }
+
+    /// With what a run's report says.
+    #[must_use]
+    pub fn reported(self, report: &PruneReport) -> Self {
+        let last = report.curve.last();
+        Self {
+            training_tokens: last.map_or(0, |point| point.tokens),
+            training_seconds: last.map_or(0.0, |point| point.seconds),
+            slicing_error: report.slicing_error,
+            ..self
+        }
+    }
+}
+
+fn evaluate(model: &AnyModel, blocks: &Calibration) -> Result<PerplexityReport, Error> {
+    Ok(perplexity(model, blocks, &PerplexityConfig::default(), &TerminalProgress::default())?)
+}
+
+/// A length that the model has positions for.
+fn checked_length(seqlen: usize, declared: &AnyModel) -> Result<usize, Error> {
+    let positions = declared.max_positions();
+    if seqlen > positions {
+        return Err(dress_core::Error::TooLong { seqlen, positions }.into());
+    }
+    Ok(seqlen)
+}

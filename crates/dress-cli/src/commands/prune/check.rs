@@ -1,0 +1,105 @@
+//! What can be told of a run before it begins.
+
+use super::PruneArgs;
+use crate::Error;
+use crate::commands::CommonArgs;
+use crate::commands::common_args::CalibrationArgs;
+use dress_core::{CausalLm, Scores, Selection, SlicePlan};
+use dress_models::AnyModel;
+use dress_models::checkpoint::fingerprint;
+use dress_prune::{Allocation, PruneConfig, axes, select};
+use std::path::{Path, PathBuf};
+
+impl PruneArgs {
+    /// The settings, once all of them are checked that can be without the weights.
+    pub(in crate::commands) fn check(&self) -> Result<PruneConfig, Error> {
+        let config = self.config()?;
+        if let Some(settings) = &config.regularize {
+            settings.check()?;
+        }
+        if let (None, Some(who)) = (&self.calibration.calibration, self.looks_at_data(&config)) {
+            return Err(dress_core::Error::CalibrationEmpty { who }.into());
+        }
+        let declared = crate::declared(&self.model)?;
+        match self.plan_made_before()? {
+            Some(plan) => {
+                plan.check_fingerprint(fingerprint(&declared, &self.model)?, &declared.coupling())?;
+                check_selection(&declared, &plan.selection, &config)?;
+            }
+            None if config.allocation == Allocation::Uniform => {
+                check_selection(&declared, &as_many(&declared, &config)?, &config)?;
+            }
+            // How much of what goes is in the scores.
+            None => {}
+        }
+        Ok(config)
+    }
+
+    /// What looks at calibration data, where anything does.
+    pub(super) fn looks_at_data(&self, config: &PruneConfig) -> Option<String> {
+        let scorer = self.select.criteria(&config.targets, self.common.seed);
+        let scores = self.plan.is_none() && scorer.needs_calibration();
+        let who = if scores { scorer.name() } else { "regularization" };
+        (scores || config.regularize.is_some()).then(|| who.into())
+    }
+
+    pub(super) fn plan_made_before(&self) -> Result<Option<SlicePlan>, Error> {
+        let Some(path) = &self.plan else { return Ok(None) };
+        let text =
+            std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        Ok(Some(SlicePlan::from_json(&text, path)?))
+    }
+}
+
+/// A selection of as many structures as will go, whichever they are.
+fn as_many(declared: &AnyModel, config: &PruneConfig) -> Result<Selection, Error> {
+    let map = declared.coupling();
+    let mut scores = Scores::new();
+    for axis in axes(declared, &config.targets)? {
+        scores.insert(axis, vec![0.0; map.axis(axis)?.len])?;
+    }
+    Ok(select(&scores, &map, &config.targets, config.stock)?)
+}
+
+fn check_selection(declared: &AnyModel, selection: &Selection, config: &PruneConfig) -> Result<(), Error> {
+    if selection.is_empty() {
+        return Err(dress_prune::Error::NothingSelected.into());
+    }
+    let (_, widths) = selection.split_depth();
+    if widths.is_empty() && config.regularize.is_some() {
+        return Err(dress_prune::Error::NothingToRegularize.into());
+    }
+    Ok(declared.check_stock(selection, config.stock)?)
+}
+
+/// What [`dress ablate`](crate::commands::AblateArgs) has to know of a run.
+impl PruneArgs {
+    pub(in crate::commands) fn model(&self) -> &Path {
+        &self.model
+    }
+
+    pub(in crate::commands) fn out(&self) -> &Path {
+        &self.out
+    }
+
+    pub(in crate::commands) fn force(&self) -> bool {
+        self.force
+    }
+
+    pub(in crate::commands) fn plan(&self) -> Option<&Path> {
+        self.plan.as_deref()
+    }
+
+    pub(in crate::commands) fn calibration(&self) -> &CalibrationArgs {
+        &self.calibration
+    }
+
+    pub(in crate::commands) fn common(&self) -> &CommonArgs {
+        &self.common
+    }
+
+    /// Where the training keeps its curve and checkpoints.
+    pub(in crate::commands) fn run_dir(&self) -> PathBuf {
+        crate::commands::run_dir(&self.out)
+    }
+}
