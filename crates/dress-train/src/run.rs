@@ -1,6 +1,6 @@
 //! The loop.
 
-use crate::batches::{Batches, split};
+use crate::batches::{Batches, blocks_at, split};
 use crate::checkpoint::{self, Checkpoints, Position, RunKey, Snapshot};
 use crate::clip::{gradient_norm, scale};
 use crate::curve::CurveFile;
@@ -72,20 +72,18 @@ impl<M: CausalLm> Training<'_, M> {
             return Err(Error::NoData);
         }
         self.data.check(&model)?;
-        let (data, watch) = match self.config.early_stopping {
-            None => (None, None),
-            Some(_) if self.data.blocks.len() < 2 => {
-                return Err(Error::NothingHeldOut { blocks: self.data.blocks.len() });
-            }
+        let blocks = self.data.blocks.len();
+        let (trained, watch) = match self.config.early_stopping {
+            None => ((0..blocks).collect(), None),
+            Some(_) if blocks < 2 => return Err(Error::NothingHeldOut { blocks }),
             Some(settings) => {
-                let (data, held_out) = split(self.data, settings.holdout, self.config.seed);
-                (Some(data), Some(Watch::new(settings, held_out)))
+                let (trained, held_out) = split(blocks, settings.holdout, self.config.seed);
+                (trained, Some(Watch::new(settings, blocks_at(self.data, &held_out).0)))
             }
         };
-        let data = data.as_ref().unwrap_or(self.data);
         let checkpoints = self.checkpoints(&model);
         let model = self.config.trainable.attach(on_graph(model, self.config), self.config.seed)?;
-        let mut run = Run::new(self, data, &model, watch);
+        let mut run = Run::new(self, trained, &model, watch);
         let resumed = checkpoints.as_ref().map(Checkpoints::latest).transpose()?.flatten();
         let (model, start) = match resumed {
             Some((path, position)) => run.resume(model, &path, &position)?,
@@ -134,16 +132,16 @@ struct Run<'a, M: CausalLm> {
 }
 
 impl<'a, M: CausalLm> Run<'a, M> {
-    fn new(training: &Training<'a, M>, data: &'a Calibration, model: &M, watch: Option<Watch<M>>) -> Self {
+    fn new(training: &Training<'a, M>, trained: Vec<usize>, model: &M, watch: Option<Watch<M>>) -> Self {
         let config = training.config;
         Self {
-            data,
+            data: training.data,
             config,
             objective: training.objective,
             regularization: training.regularization,
             optimizer: config.optimizer.init(model, config.precision),
-            batches: Batches::new(data.blocks.len(), config.batch_size * config.accumulation, config.seed),
-            total: config.steps(data.blocks.len()),
+            total: config.steps(trained.len()),
+            batches: Batches::new(trained, config.batch_size * config.accumulation, config.seed),
             tokens: 0,
             began: Instant::now(),
             curve: Vec::new(),
