@@ -8,14 +8,15 @@ use crate::cut::{Cut, logits_moved, sliced_state};
 use crate::early_stopping::Watch;
 use crate::gradients::{StepGradients, StepObjective};
 use crate::{
-    CurvePoint, Error, LanguageModelling, NoRegularization, Objective, Regularization, Slicer, StepInfo,
-    TrainConfig,
+    CurvePoint, Error, LanguageModelling, NoRegularization, Objective, Regularization, Saved, Slicer,
+    StepInfo, TrainConfig,
 };
+use dress_core::burn::module::Param;
 use dress_core::burn::optim::ModuleOptimizer;
 use dress_core::burn::tensor::{GradientCheckpointingStrategy, Tensor};
-use dress_core::parameters::{self, Layout, ParameterMapper};
+use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
 use dress_core::{Calibration, CausalLm, Progress, Tap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 /// What training leaves: the model, off the autodiff graph, and the curve.
@@ -112,6 +113,20 @@ fn on_graph<M: CausalLm>(model: M, config: &TrainConfig) -> M {
     }
     let model = model.train();
     if config.gradient_checkpointing { parameters::map(model, &mut Recompute) } else { model }
+}
+
+/// Whether every weight is a number.
+fn is_finite<M: CausalLm>(model: &M) -> bool {
+    struct Finite(bool);
+    impl ParameterVisitor for Finite {
+        fn visit<const D: usize>(&mut self, _name: &str, _layout: Layout, parameter: &Param<Tensor<D>>) {
+            let value = parameter.val().without_autodiff();
+            self.0 = self.0 && value.is_finite().all().into_scalar::<bool>();
+        }
+    }
+    let mut finite = Finite(true);
+    parameters::visit(model, &mut finite);
+    finite.0
 }
 
 struct Run<'a, M: CausalLm> {
@@ -224,12 +239,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
         let norm = gradient_norm(&model, &gradients);
         let checked = [("loss", loss), ("penalty", penalty), ("gradient norm", norm)];
         if let Some((what, value)) = checked.into_iter().find(|(_, value)| !value.is_finite()) {
-            // With a finite loss the weights are good, and the gradient alone is not.
-            let saved = match what {
-                "gradient norm" => self.save_last_good(model)?,
-                _ => self.checkpoints.as_ref().and_then(|c| c.latest().ok().flatten()).map(|(path, _)| path),
-            };
-            return Err(Error::Diverged { step, what, value, saved });
+            return Err(Error::Diverged { step, what, value, saved: self.save_last_good(model)? });
         }
         let gradients = match self.config.clip_norm {
             Some(limit) if norm > limit => scale(&model, gradients, limit / norm),
@@ -298,7 +308,8 @@ impl<'a, M: CausalLm> Run<'a, M> {
     }
 
     fn checkpoint(&self, model: &M, steps: usize) -> Result<(), Error> {
-        let due = |checkpoints: &&Checkpoints| checkpoints.is_due(steps, self.total);
+        // One that holds a NaN would take the place of one that can be gone on with.
+        let due = |checkpoints: &&Checkpoints| checkpoints.is_due(steps, self.total) && is_finite(model);
         let Some(checkpoints) = self.checkpoints.as_ref().filter(due) else { return Ok(()) };
         let watch = self.watch.as_ref();
         let position = Position::new(steps, self.tokens, self.cut, watch.and_then(Watch::looks));
@@ -307,12 +318,21 @@ impl<'a, M: CausalLm> Run<'a, M> {
         checkpoints.write(snapshot, position)
     }
 
-    fn save_last_good(&self, model: M) -> Result<Option<PathBuf>, Error> {
-        let Some(directory) = &self.config.run_dir else { return Ok(None) };
+    /// The weights from before a step that is not taken, where they are good themselves; otherwise the latest checkpoint's.
+    fn save_last_good(&self, model: M) -> Result<Saved, Error> {
+        let Some(directory) = &self.config.run_dir else { return Ok(Saved::NoDirectory) };
+        if !is_finite(&model) {
+            let latest =
+                self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.latest().ok().flatten());
+            return Ok(latest.map_or(Saved::NoCheckpoint, |(path, position)| Saved::Checkpoint {
+                path,
+                steps: position.steps,
+            }));
+        }
         let path = directory.join("last-good.bpk");
         let saved = model.valid().save_file(&path);
         saved.map_err(|error| Error::Save { path: path.clone(), reason: error.to_string() })?;
-        Ok(Some(path))
+        Ok(Saved::Weights(path))
     }
 }
 
