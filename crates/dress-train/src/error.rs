@@ -62,6 +62,24 @@ pub enum Error {
         /// Blocks given.
         blocks: usize,
     },
+    /// A teacher that cannot read what its student is trained on.
+    #[error(
+        "the model to learn from cannot see this text: {source}; learn from the model that this one was sliced out of, and give blocks that both can take"
+    )]
+    TeacherCannotRead {
+        /// What does not fit.
+        source: dress_core::Error,
+    },
+    /// A teacher of another vocabulary.
+    #[error(
+        "the model to learn from has {teacher} tokens and this one {student}; learn from the model that this one was sliced out of"
+    )]
+    TeacherVocabulary {
+        /// The teacher's tokens.
+        teacher: usize,
+        /// The student's.
+        student: usize,
+    },
     /// A checkpoint that cannot be read.
     #[error("{path}: not a checkpoint to go on from: {reason}; remove it to train from the start", path = .path.display())]
     Checkpoint {
