@@ -1,9 +1,11 @@
 //! Sizes against hand counts, and how far a model is from itself and from others.
 
 use crate::small::{CONFIGS, llama, random};
-use dress_core::burn::tensor::Device;
+use dress_core::burn::tensor::{DType, Device, Tensor};
+use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{Calibration, Fingerprint, NoProgress};
 use dress_data::Windows;
+use dress_eval::journal::ResultCache;
 use dress_eval::{Alignment, Size, SpeedConfig, departure, speed};
 use dress_models::AnyModel;
 use std::path::Path;
@@ -70,6 +72,30 @@ fn two_models_are_timed_in_one_run() {
         prompt_tokens: 4,
         new_tokens: 3,
         batches: vec![1, 2],
+struct Half;
+
+impl ParameterMapper for Half {
+    fn map<const D: usize>(&mut self, _name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
+        value.cast(DType::BF16)
+    }
+}
+
+#[test]
+fn what_is_kept_of_one_type_of_weights_is_not_another_types() {
+    let (place, other) = (tempfile::tempdir().unwrap(), random(CONFIGS[2]));
+    let cache = ResultCache::new(place.path());
+    let kl = |model: &AnyModel, against: &AnyModel, cache: Option<&ResultCache>| {
+        departure(model, against, &Alignment::default(), &windows(), cache, &NoProgress).unwrap().kl
+    };
+    let whole = llama();
+    let half = parameters::map(whole.clone(), &mut Half);
+    assert_eq!(Fingerprint::of(&whole), Fingerprint::of(&half));
+    for (model, against) in [(&whole, &other), (&half, &other), (&other, &whole), (&other, &half)] {
+        assert_eq!(kl(model, against, Some(&cache)), kl(model, against, None));
+    }
+    assert_ne!(kl(&whole, &other, None), kl(&half, &other, None));
+}
+
         repeats: 3,
         warmup: 1,
     };
