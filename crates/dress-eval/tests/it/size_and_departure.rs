@@ -9,6 +9,7 @@ use dress_eval::journal::ResultCache;
 use dress_eval::{Alignment, Size, SpeedConfig, departure, speed};
 use dress_models::AnyModel;
 use std::path::Path;
+use third_party_model::ShiftLm;
 
 #[test]
 fn multiplications_are_those_of_a_hand_count() {
@@ -22,6 +23,13 @@ fn multiplications_are_those_of_a_hand_count() {
     // Embedding and head apart, two norms a block and the last.
     assert_eq!(size.parameters, 2 * block + 2 * 23 * 12 + 5 * 12);
     assert_eq!(size.bytes, 4 * size.parameters);
+}
+
+#[test]
+fn multiplications_follow_from_the_slots_whatever_the_parameters_are_called() {
+    let size = Size::of(&ShiftLm::new(23, 12, 10, &Device::flex()));
+    // Two blocks of two projections, and a head of its own; a row of the embedding is only looked up.
+    assert_eq!(size.macs_per_token, 2 * 2 * 12 * 10 + 23 * 12);
 }
 
 #[test]
@@ -64,14 +72,6 @@ fn another_model_is_at_a_distance_and_one_of_another_vocabulary_is_refused() {
     assert!(says.to_string().contains("29 and 23"), "{says}");
 }
 
-#[test]
-fn two_models_are_timed_in_one_run() {
-    let (first, second) = (llama(), random(CONFIGS[2]));
-    let config = SpeedConfig {
-        prefill_tokens: 8,
-        prompt_tokens: 4,
-        new_tokens: 3,
-        batches: vec![1, 2],
 struct Half;
 
 impl ParameterMapper for Half {
@@ -96,6 +96,14 @@ fn what_is_kept_of_one_type_of_weights_is_not_another_types() {
     assert_ne!(kl(&whole, &other, None), kl(&half, &other, None));
 }
 
+#[test]
+fn two_models_are_timed_in_one_run() {
+    let (first, second) = (llama(), random(CONFIGS[2]));
+    let config = SpeedConfig {
+        prefill_tokens: 8,
+        prompt_tokens: 4,
+        new_tokens: 3,
+        batches: vec![1, 2],
         repeats: 3,
         warmup: 1,
     };
