@@ -1,6 +1,7 @@
 //! The table of a comparison.
 
 use super::{Cell, Comparison};
+use dress_eval::report::grouped;
 use std::fmt::Write;
 
 /// A Markdown table, a row a cell, with the lengths and texts it was measured on below.
@@ -59,27 +60,4 @@ fn footnote(comparison: &Comparison, dense: &Cell) -> String {
         dense.device,
         dense.dress_version
     )
-}
-
-/// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_come_in_threes() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-    }
 }
