@@ -4,7 +4,7 @@ use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs, at_least_one};
 use super::regularize_args::{REGULARIZE_OPTIONS, RegularizeArgs};
 use super::training_args::TRAINING_OPTIONS;
-use crate::{Error, ResultFile, TerminalProgress, locate};
+use crate::{Error, PruneResult, ResultFile, TerminalProgress, locate};
 use clap::Args;
 use dress_core::{AxisKind, Basis, CausalLm, Selection, parameters};
 use dress_models::checkpoint::{check_output, save};
@@ -56,7 +56,7 @@ impl PruneArgs {
         self.model = locate(&self.model)?;
         let began = Instant::now();
         check_output(&self.out, Some(&self.model), self.force)?;
-        let config = self.config()?;
+        let mut config = self.config()?;
         let scorer = self.select.criteria(&config.targets, self.common.seed);
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
         if calibration.blocks.is_empty() && (scorer.needs_calibration() || config.regularize.is_some()) {
@@ -67,7 +67,8 @@ impl PruneArgs {
         let parameters_before = parameters::count(&model);
         let progress = TerminalProgress::default();
         let pruned = prune_in_rounds(model, &scorer, &calibration, &config, self.rounds, &progress)?;
-        let used = config.regularize.is_some() || scorer.needs_calibration();
+        // Wherever there are blocks they are read: what slicing moves is measured on the first.
+        let used = !calibration.blocks.is_empty();
         let result = ResultFile {
             dress_version: env!("CARGO_PKG_VERSION").into(),
             burn_version: ResultFile::BURN_VERSION.into(),
@@ -76,12 +77,14 @@ impl PruneArgs {
             parameters_before,
             parameters: parameters::count(&pruned.model),
             plan: pruned.plan.clone(),
-            regularize: config.regularize,
+            regularize: config.regularize.take(),
             calibration: used.then(|| calibration.provenance.clone()),
             report: pruned.report.clone(),
         };
+        let model = self.model.display().to_string();
+        let result = PruneResult { result, model, rounds: self.rounds, settings: config };
         self.save(&pruned, &result)?;
-        self.print(&result, began.elapsed().as_secs_f64());
+        self.print(&result.result, began.elapsed().as_secs_f64());
         Ok(())
     }
 
@@ -103,7 +106,7 @@ impl PruneArgs {
         }
     }
 
-    fn save(&self, pruned: &Pruned<AnyModel>, result: &ResultFile) -> Result<(), Error> {
+    fn save(&self, pruned: &Pruned<AnyModel>, result: &PruneResult) -> Result<(), Error> {
         let config = SaveConfig {
             source: Some(self.model.clone()),
             extra_files: result.files(),
