@@ -1,7 +1,7 @@
 //! Prefill and decode at SmolLM2-135M's shape, dense and at 25% and 50% of the width removed, beside a plain
 //! Burn matrix product of the model's own sizes, which is this machine's ceiling.
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dress_benches::{narrower, smollm2, tokens};
 use dress_core::burn::tensor::{Device, Distribution, Tensor};
 use dress_core::{CausalLm, Forward, KvCache, NoTap};
@@ -9,6 +9,9 @@ use dress_models::AnyModel;
 use std::hint::black_box;
 
 const SEQ: usize = 512;
+
+/// Tokens before the one that is decoded.
+const PROMPT: usize = 64;
 
 fn models(device: &Device) -> Vec<(&'static str, AnyModel)> {
     let dense = smollm2(device);
@@ -37,14 +40,20 @@ fn decode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");
     group.sample_size(10).throughput(Throughput::Elements(1));
     for (name, model) in models(&device) {
-        let mut cache = KvCache::new(model.num_blocks(), 8192);
-        let mut step = |ids: &[Vec<u32>]| {
+        let step = |ids: &[Vec<u32>], cache: &mut KvCache| {
             let (input, mut tap) = (dress_core::Calibration::tensor(ids, &device), NoTap);
-            model.forward_last(input, &mut Forward::new(&mut tap).with_cache(&mut cache)).into_data()
+            model.forward_last(input, &mut Forward::new(&mut tap).with_cache(cache)).into_data()
         };
-        step(&tokens(64, model.vocab_size()).blocks);
+        let mut prompt = KvCache::new(model.num_blocks(), PROMPT);
+        step(&tokens(PROMPT, model.vocab_size()).blocks, &mut prompt);
         group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
-            bencher.iter(|| black_box(step(&[vec![11]])));
+            // Buffers of its own for every step, so that all of them come after the same prompt and none copies what it
+            // shares with another.
+            bencher.iter_batched_ref(
+                || prompt.select_rows(&[0], PROMPT + 1),
+                |cache| black_box(step(&[vec![11]], cache)),
+                BatchSize::PerIteration,
+            );
         });
     }
 }

@@ -16,7 +16,7 @@ mod write_beside;
 pub use error::Error;
 pub use located::{declared, locate, max_positions, prefix_token, tokenizer};
 pub use output::Output;
-pub use result_file::{Evaluation, ResultFile};
+pub use result_file::{Evaluation, PruneResult, ResultFile};
 pub use table::Table;
 pub use terminal_progress::TerminalProgress;
 pub use write_beside::write_beside;

@@ -1,7 +1,7 @@
 //! `dress.json`: how a pruned checkpoint came to be.
 
 use dress_core::SlicePlan;
-use dress_prune::{PruneReport, RegularizeConfig};
+use dress_prune::{PruneConfig, PruneReport, RegularizeConfig};
 use serde::{Deserialize, Serialize};
 
 /// Everything it takes to make the checkpoint beside it again.
@@ -23,10 +23,24 @@ pub struct ResultFile {
     pub plan: SlicePlan,
     /// The settings of the regularization, where there was one.
     pub regularize: Option<RegularizeConfig>,
-    /// The data that regularization saw, where there was one.
+    /// The data that any of its numbers were read from, where there was any.
     pub calibration: Option<dress_core::CorpusProvenance>,
     /// What happened on the way.
     pub report: PruneReport,
+}
+
+/// `dress.json` of `dress prune`: the result, with the settings that led to it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PruneResult {
+    /// What came of it.
+    #[serde(flatten)]
+    pub result: ResultFile,
+    /// Where the checkpoint was read from.
+    pub model: String,
+    /// Rounds of score, regularize and slice.
+    pub rounds: usize,
+    /// Every setting but those of the regularization, which [`ResultFile::regularize`] has.
+    pub settings: PruneConfig,
 }
 
 /// What `dress eval --json` prints: a perplexity, if there was a text, with the size of the model it is of, and
@@ -70,13 +84,28 @@ impl ResultFile {
 
     /// The files that say it, `dress.json` and `plan.json`, with their texts.
     pub fn files(&self) -> Vec<(String, String)> {
-        [("dress.json", self.to_json()), ("plan.json", self.plan.to_json())]
-            .map(|(name, text)| (name.into(), text))
-            .into()
+        files(self, &self.plan)
     }
 
     /// The file's text.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("a result is numbers, texts and lists")
+        to_json(self)
     }
+}
+
+impl PruneResult {
+    /// The files that say it, `dress.json` and `plan.json`, with their texts.
+    pub fn files(&self) -> Vec<(String, String)> {
+        files(self, &self.result.plan)
+    }
+}
+
+fn files(result: &impl Serialize, plan: &SlicePlan) -> Vec<(String, String)> {
+    [("dress.json", to_json(result)), ("plan.json", plan.to_json())]
+        .map(|(name, text)| (name.into(), text))
+        .into()
+}
+
+fn to_json(result: &impl Serialize) -> String {
+    serde_json::to_string_pretty(result).expect("a result is numbers, texts and lists")
 }

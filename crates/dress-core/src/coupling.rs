@@ -1,8 +1,8 @@
 //! What has to be sliced together.
 
-use crate::{Axis, AxisKind, Error, MultipleOf, Slot};
+use crate::{Axis, AxisKind, Error, MultipleOf, Role, Slot};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The norms whose statistics run over an axis. Slicing multiplies their gains by `sqrt(len / kept)`
 /// and their epsilon by `len / kept` (identity E2).
@@ -84,6 +84,14 @@ impl CouplingMap {
             });
         }
         Ok(axes)
+    }
+
+    /// The matrices of which a token takes a row instead of being multiplied with them: embeddings of tokens and positions, but
+    /// not one that is the head as well. An embedding that a projection brings to the stream's width is not among them.
+    pub fn looked_up(&self) -> BTreeSet<&str> {
+        let slots = self.axes.values().flat_map(|axis| &axis.slots);
+        let looked_up = slots.filter(|slot| slot.role == Role::Writes && slot.dim == 1 && !slot.tied);
+        looked_up.map(|slot| slot.parameter.as_str()).collect()
     }
 
     /// The kinds of axis this model has.

@@ -97,8 +97,8 @@ pub fn departure<M: CausalLm, A: CausalLm>(
     windows.blocks().check(against)?;
     let other = Fingerprint::of(against);
     let data = CorpusProvenance { blocks: 0, path: String::new(), ..windows.provenance.clone() };
-    let key =
-        (Fingerprint::of(model), &other, alignment, data, windows.stride, windows.protocol, windows.bos);
+    let models = (ResultKey::of_model(model), ResultKey::of_model(against));
+    let key = (models, alignment, data, windows.stride, windows.protocol, windows.bos);
     let (kept, mut journal) = match cache {
         Some(cache) => {
             let (kept, journal) = cache.open::<WindowDeparture>(&ResultKey::new("departure", &key))?;

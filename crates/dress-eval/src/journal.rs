@@ -2,6 +2,7 @@
 //! twice.
 
 use crate::Error;
+use dress_core::{CausalLm, Fingerprint, parameters};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -65,6 +66,12 @@ impl ResultKey {
         hash.update(text);
         let hash = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         Self { what: what.into(), hash }
+    }
+
+    /// What of a model its numbers depend on: the weights, the type they are in, and what computes.
+    pub(crate) fn of_model<M: CausalLm>(model: &M) -> impl Serialize {
+        let dtype = parameters::list(model).first().map(|parameter| format!("{:?}", parameter.dtype));
+        (Fingerprint::of(model), dtype, format!("{:?}", model.device()))
     }
 
     fn file_name(&self) -> String {

@@ -4,7 +4,6 @@
 mod departure;
 mod error;
 pub mod journal;
-mod memory;
 mod perplexity;
 pub mod plot;
 pub mod report;

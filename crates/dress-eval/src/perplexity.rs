@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::journal::{ResultCache, ResultKey};
 use crate::scoring::score_targets;
-use dress_core::{Calibration, CausalLm, CorpusProvenance, Fingerprint, Forward, NoTap, Progress};
+use dress_core::{Calibration, CausalLm, CorpusProvenance, Forward, NoTap, Progress};
 use dress_data::{Bos, Protocol, Window, Windows};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -133,9 +133,8 @@ fn check<M: CausalLm>(model: &M, windows: &Windows) -> Result<(), Error> {
 fn key<M: CausalLm>(model: &M, windows: &Windows) -> ResultKey {
     // The number of windows is left out: the first ones are the same however many there are.
     let data = CorpusProvenance { blocks: 0, path: String::new(), ..windows.provenance.clone() };
-    let dtype = dress_core::parameters::list(model).first().map(|parameter| format!("{:?}", parameter.dtype));
     let cut = (data, windows.stride, windows.protocol, windows.bos);
-    ResultKey::new("perplexity", &(Fingerprint::of(model), dtype, format!("{:?}", model.device()), cut))
+    ResultKey::new("perplexity", &(ResultKey::of_model(model), cut))
 }
 
 /// Windows that can be one tensor.

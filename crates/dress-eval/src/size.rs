@@ -1,6 +1,7 @@
 //! How large a model is, and what a token costs.
 
-use dress_core::{Axis, AxisKind, CausalLm, Role, parameters};
+use dress_core::parameters::{self, ParameterInfo};
+use dress_core::{Axis, AxisKind, CausalLm, CouplingMap, Role};
 use serde::{Deserialize, Serialize};
 
 /// Widths that hardware multiplies at full speed are multiples of this.
@@ -62,7 +63,7 @@ impl Size {
         Self {
             parameters: parameters::count(model),
             bytes: list.iter().map(|p| (p.shape.iter().product::<usize>() * p.dtype.size()) as u64).sum(),
-            macs_per_token: macs(&list),
+            macs_per_token: macs(&list, &map),
             attention_macs_per_context_token: attention_macs(model),
             blocks: model.num_blocks(),
             axes,
@@ -76,16 +77,10 @@ impl Size {
     }
 }
 
-fn macs(list: &[parameters::ParameterInfo]) -> u64 {
-    let elements = |name: &str, shape: &[usize]| {
-        let looked_up = name.contains("embed_tokens") || name.contains("embed_positions");
-        if shape.len() < 2 || looked_up { 0 } else { shape.iter().product::<usize>() as u64 }
-    };
-    let multiplied: u64 = list.iter().map(|p| elements(&p.name, &p.shape)).sum();
-    // A head that is the embedding multiplies as any other.
-    let tied = !list.iter().any(|p| p.name.ends_with("lm_head.weight"));
-    let embedding = list.iter().find(|p| tied && p.name.ends_with("embed_tokens.weight"));
-    multiplied + embedding.map_or(0, |p| p.shape.iter().product::<usize>() as u64)
+fn macs(list: &[ParameterInfo], map: &CouplingMap) -> u64 {
+    let looked_up = map.looked_up();
+    let multiplied = list.iter().filter(|p| p.shape.len() > 1 && !looked_up.contains(p.name.as_str()));
+    multiplied.map(|p| p.shape.iter().product::<usize>() as u64).sum()
 }
 
 /// Scores and the weighted sum, both once a channel of every query head: what the projection behind the heads reads.

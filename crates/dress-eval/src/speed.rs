@@ -1,8 +1,8 @@
 //! How fast models are, side by side.
 
-use crate::{Error, memory};
+use crate::Error;
 use dress_core::burn::tensor::{Int, Tensor};
-use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap, Progress, parameters};
+use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap, Progress, memory, parameters};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 

@@ -2,8 +2,8 @@
 
 use crate::Measure;
 use dress_core::parameters::{self, ParameterInfo};
-use dress_core::{Axis, CausalLm, Role};
-use std::collections::{BTreeMap, BTreeSet};
+use dress_core::{Axis, CausalLm};
+use std::collections::BTreeMap;
 
 /// How many structures of each axis are gone; those that are not named are whole.
 pub(crate) type Gone = BTreeMap<Axis, usize>;
@@ -33,13 +33,10 @@ impl Costs {
     pub fn new<M: CausalLm>(model: &M, measure: Measure) -> Self {
         let map = model.coupling();
         let mut places: BTreeMap<(&str, usize), (Axis, usize)> = BTreeMap::new();
-        let mut looked_up = BTreeSet::new();
+        let looked_up = map.looked_up();
         for (axis, slots) in map.iter() {
             for slot in &slots.slots {
                 places.insert((&slot.parameter, slot.dim), (axis, slot.block));
-                if slot.role == Role::Writes && slot.dim == 1 && !slot.tied {
-                    looked_up.insert(slot.parameter.as_str());
-                }
             }
         }
         let element = |info: &ParameterInfo| match measure {

@@ -135,6 +135,16 @@ pub enum Error {
         "a penalty cannot shrink weights that are not trained; train all weights, or use a gate (or, with only the kept weights trained, proximal steps)"
     )]
     PenaltyOnFixedWeights,
+    /// Early stopping under a penalty that only adds to the loss.
+    #[error(
+        "a penalty in the loss never says when it is done, and early stopping would give back the model that it has done least to; do without early stopping, or use proximal steps or a gate"
+    )]
+    NoEndToStopAfter,
+    /// Blocks that lose different numbers in several rounds.
+    #[error(
+        "what goes cannot be shared out unevenly over the blocks in several rounds; give --rounds 1, or share out evenly, without --per-layer"
+    )]
+    UnevenInRounds,
     /// Whole blocks in several rounds.
     #[error("whole blocks cannot go in several rounds; give --rounds 1, or leave depth out")]
     DepthInRounds,

@@ -2,8 +2,8 @@
 
 use crate::regularize::{Regularized, regularize};
 use crate::{
-    Allocation, AxisTarget, CompensatedProjection, Compensation, Error, RegularizeConfig, Rotated, Round,
-    centre, compensate, permute, rotate_tied, rotate_to_principal_components, slice,
+    Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, RegularizeConfig, Rotated,
+    Round, centre, compensate, permute, rotate_tied, rotate_to_principal_components, slice,
 };
 use dress_core::{
     Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Progress, Scorer, Scores, Selection,
@@ -13,7 +13,7 @@ use dress_train::{CurvePoint, Cut, PenaltyForm, logits_moved};
 use serde::{Deserialize, Serialize};
 
 /// What goes, and how it is prepared.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PruneConfig {
     /// How much of which axes goes.
     pub targets: Vec<AxisTarget>,
@@ -21,6 +21,7 @@ pub struct PruneConfig {
     /// structures are scored by the energy they carry.
     pub basis: Basis,
     /// The regularization before slicing; without it, structures are cut as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regularize: Option<RegularizeConfig>,
     /// How the projections behind sliced feed-forward and head axes make up for what goes.
     pub compensation: Compensation,
@@ -44,6 +45,15 @@ impl PruneConfig {
             seed: 42,
             allocation: Allocation::Uniform,
         }
+    }
+
+    fn distill(&self) -> Option<Distill> {
+        self.regularize.as_ref().and_then(|settings| settings.distill)
+    }
+
+    /// Whether anything is learnt from the dense model's logits alone, for which it may be in any basis.
+    pub(crate) fn distills_logits(&self) -> bool {
+        self.distill().is_some_and(|distill| !distill.compares_streams())
     }
 }
 
@@ -95,26 +105,41 @@ pub fn prune<M: CausalLm>(
     config: &PruneConfig,
     progress: &dyn Progress,
 ) -> Result<Pruned<M>, Error> {
+    prune_taught(model, None, scorer, calibration, config, progress)
+}
+
+/// [`prune()`], where what is learnt from logits is learnt from `teacher`, or without one from `model` as it is given.
+pub(crate) fn prune_taught<M: CausalLm>(
+    model: M,
+    teacher: Option<&M>,
+    scorer: &dyn Scorer<M>,
+    calibration: &Calibration,
+    config: &PruneConfig,
+    progress: &dyn Progress,
+) -> Result<Pruned<M>, Error> {
     calibration.check(&model)?;
     config.allocation.check(config.stock)?;
     if let Some(settings) = &config.regularize {
         settings.check()?;
     }
     let dense = config.regularize.is_none().then(|| model.clone());
+    let teacher = config.distills_logits().then(|| teacher.unwrap_or(&model).clone());
     let (model, plan) = in_basis(model, scorer, calibration, config, progress)?;
     model.check_stock(&plan.selection, config.stock)?;
     let (depth, selection) = plan.selection.split_depth();
     if selection.is_empty() && config.regularize.is_some() {
         return Err(Error::NothingToRegularize);
     }
-    let distills = config.regularize.as_ref().is_some_and(|settings| settings.distill.is_some());
-    let in_basis = distills.then(|| model.clone());
+    let teacher = match config.distill() {
+        Some(distill) if distill.compares_streams() => Some(model.clone()),
+        _ => teacher,
+    };
     let model = slice(model, &depth)?;
     let model = permute(centre_for(model, &selection), &selection)?;
     let selection = selection.permuted();
     let (model, curve, cut) = match &config.regularize {
         Some(settings) => {
-            let what = Regularized { dense: in_basis, plan: &plan, selection: &selection };
+            let what = Regularized { dense: teacher, plan: &plan, selection: &selection };
             let trained = regularize(model, what, calibration, settings, progress)?;
             (trained.model, trained.curve, trained.cut)
         }

@@ -3,7 +3,7 @@
 use crate::pipeline::centre_for;
 use crate::reindex::Reindex;
 use crate::{Error, permute};
-use dress_core::{Axis, Calibration, CausalLm, Progress, Selection, SlicePlan, TensorEdit, parameters};
+use dress_core::{Axis, Calibration, CausalLm, Progress, Role, Selection, SlicePlan, TensorEdit, parameters};
 use dress_regularize::{
     ActivationPenalty, ComponentWeights, Gate, GateNorms, PenaltyKind, Regularizer, Schedule, SlotChoice,
 };
@@ -62,6 +62,13 @@ pub struct Distill {
     pub cache: bool,
 }
 
+impl Distill {
+    /// Whether residual streams are compared, which takes a teacher in the student's basis.
+    pub(crate) fn compares_streams(&self) -> bool {
+        self.objective.hidden > 0.0
+    }
+}
+
 impl Default for RegularizeConfig {
     /// What did best of what was tried on SmolLM2-135M at 25% width; `docs/regularize.md` has the table.
     fn default() -> Self {
@@ -88,7 +95,8 @@ impl RegularizeConfig {
     /// Checks that the settings make sense.
     ///
     /// # Errors
-    /// [`Error::Setting`], [`Error::PenaltyOnFixedWeights`], those of the schedules, and those of [`TrainConfig::check`].
+    /// [`Error::Setting`], [`Error::PenaltyOnFixedWeights`], [`Error::NoEndToStopAfter`], [`Error::CacheWithoutPlace`],
+    /// those of the schedules, and those of [`TrainConfig::check`].
     pub fn check(&self) -> Result<(), Error> {
         let ComponentWeights { attention, ffn, rest } = self.weights;
         let numbers = [
@@ -110,6 +118,11 @@ impl RegularizeConfig {
         if fixed {
             return Err(Error::PenaltyOnFixedWeights);
         }
+        let in_loss = self.form == PenaltyForm::Loss || self.activations > 0.0;
+        let has_an_end = self.form == PenaltyForm::Proximal || self.gate.is_some();
+        if self.train.early_stopping.is_some() && in_loss && !has_an_end {
+            return Err(Error::NoEndToStopAfter);
+        }
         [Some(self.schedule), self.gate].into_iter().flatten().try_for_each(|schedule| schedule.check())?;
         if let Some(distill) = &self.distill {
             distill.objective.check()?;
@@ -123,9 +136,10 @@ impl RegularizeConfig {
 
 /// What is regularized.
 pub(crate) struct Regularized<'a, M> {
-    /// The dense model, in the basis in which it is sliced, where something is to be learnt from it.
+    /// The dense model, where something is to be learnt from it: as it was loaded, or in the basis in which it is sliced where
+    /// streams are compared.
     pub dense: Option<M>,
-    /// What goes of it.
+    /// What goes of the model in that basis.
     pub plan: &'a SlicePlan,
     /// What goes of the model that is trained, the last structures of every axis.
     pub selection: &'a Selection,
@@ -163,7 +177,8 @@ pub(crate) fn regularize<M: CausalLm>(
         kept_only: settings.kept_only,
         slicer: settings.slice_early.then_some(&slicer as &dyn Slicer<M>),
     };
-    let teacher = teacher(what, calibration, settings, progress)?;
+    let factor = stream_factor(&model, selection)?;
+    let teacher = teacher(what, factor, calibration, settings, progress)?;
     let distillation = teacher.as_ref().zip(settings.distill);
     let distillation =
         distillation.map(|(teacher, distill)| Distillation { teacher, config: distill.objective });
@@ -172,43 +187,60 @@ pub(crate) fn regularize<M: CausalLm>(
         None => &LanguageModelling,
     };
     let config = &settings.train;
-    let about = serde_json::to_string(&(settings, selection)).expect("settings are numbers and names");
+    let taught_by = teacher.as_ref().map(Teacher::fingerprint);
+    let about = (settings, selection, taught_by);
+    let about = serde_json::to_string(&about).expect("settings are numbers and names");
     let training =
         Training { data: calibration, config, objective, regularization: &regularization, settings: &about };
     Ok(training.run(model, progress)?)
+}
+
+/// What slicing `selection` multiplies the stream by, where a family cannot scale its norms' epsilon instead.
+fn stream_factor<M: CausalLm>(model: &M, selection: &Selection) -> Result<f64, Error> {
+    let (map, factors) = (model.coupling(), model.slice_factors(selection));
+    let mut writers = map.axis(Axis::Residual)?.slots.iter().filter(|slot| slot.role == Role::Writes);
+    Ok(writers.find_map(|slot| factors.get(&slot.parameter).copied()).unwrap_or(1.0))
 }
 
 /// The dense model to learn from, where that is asked for, its channels in the order of the model that is trained where
 /// they are compared.
 fn teacher<M: CausalLm>(
     what: Regularized<'_, M>,
+    stream_factor: f64,
     calibration: &Calibration,
     settings: &RegularizeConfig,
     progress: &dyn Progress,
 ) -> Result<Option<Teacher<M>>, Error> {
     let (Some(distill), Some(dense)) = (settings.distill, what.dense) else { return Ok(None) };
-    let selection = &what.plan.selection;
-    let streams = distill.objective.hidden > 0.0;
-    let layers = match selection.get(Axis::Depth) {
-        Some(depth) => depth.kept(),
-        None => (0..dense.num_blocks()).collect(),
+    let streams = distill.compares_streams();
+    let teacher = match streams {
+        true => showing_streams(dense, &what.plan.selection)?.with_stream_factor(stream_factor),
+        false => Teacher::new(dense, Vec::new(), 0),
     };
-    let residual = selection.get(Axis::Residual);
-    let width = residual.map_or(dense.coupling().axis(Axis::Residual)?.len, |residual| residual.kept_len());
-    let ordered = match residual.filter(|_| streams) {
-        None => dense,
-        Some(residual) => {
-            let only = Selection::new().with(Axis::Residual, residual.clone());
-            permute(centre_for(dense, &only), &only)?
-        }
-    };
-    let teacher = Teacher::new(ordered, layers, width);
     Ok(Some(match settings.train.run_dir.as_ref().filter(|_| distill.cache) {
         Some(directory) => {
             teacher.cached(calibration, streams, &directory.join("teacher.cache"), progress)?
         }
         None => teacher,
     }))
+}
+
+/// A teacher that shows the blocks and the channels that stay of it.
+fn showing_streams<M: CausalLm>(dense: M, selection: &Selection) -> Result<Teacher<M>, Error> {
+    let layers = match selection.get(Axis::Depth) {
+        Some(depth) => depth.kept(),
+        None => (0..dense.num_blocks()).collect(),
+    };
+    Ok(match selection.get(Axis::Residual) {
+        None => {
+            let width = dense.coupling().axis(Axis::Residual)?.len;
+            Teacher::new(dense, layers, width)
+        }
+        Some(residual) => {
+            let only = Selection::new().with(Axis::Residual, residual.clone());
+            Teacher::new(permute(centre_for(dense, &only), &only)?, layers, residual.kept_len())
+        }
+    })
 }
 
 /// Slices a selection out of a model in memory.

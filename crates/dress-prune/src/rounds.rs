@@ -1,7 +1,7 @@
 //! Several smaller rounds to one ratio.
 
-use crate::pipeline::axes;
-use crate::{AxisTarget, Error, PruneConfig, PruneReport, Pruned, prune};
+use crate::pipeline::{axes, prune_taught};
+use crate::{Allocation, AxisTarget, Error, PruneConfig, PruneReport, Pruned, prune};
 use dress_core::{
     Axis, AxisKind, AxisSelection, Calibration, CausalLm, Progress, Ratio, Scorer, Selection, SlicePlan,
 };
@@ -20,10 +20,13 @@ pub struct Round {
 /// [`prune()`] in `rounds` rounds of score, regularize and slice, each of which leaves the same share of what the one before
 /// left: `(1 - ratio)^(1 / rounds)`. Every round scores anew, and trains for as many steps as one alone would.
 ///
+/// What is learnt from the dense model is learnt from the one that was given, in every round; where streams are compared, which
+/// takes the same channels, from what the round began with.
+///
 /// The plan of the result is that of all rounds together, on the original model; [`PruneReport::rounds`] has each.
 ///
 /// # Errors
-/// Those of [`prune()`], and [`Error::DepthInRounds`].
+/// Those of [`prune()`], [`Error::DepthInRounds`] and [`Error::UnevenInRounds`].
 pub fn prune_in_rounds<M: CausalLm>(
     mut model: M,
     scorer: &dyn Scorer<M>,
@@ -38,12 +41,17 @@ pub fn prune_in_rounds<M: CausalLm>(
     if config.targets.iter().any(|target| target.kind == AxisKind::Depth) {
         return Err(Error::DepthInRounds);
     }
+    if config.allocation != Allocation::Uniform {
+        return Err(Error::UnevenInRounds);
+    }
     let lengths = lengths(&model, config)?;
+    let teacher = config.distills_logits().then(|| model.clone());
     let mut done: Vec<Round> = Vec::new();
     for round in 1..=rounds {
         let config = config_of(config, &model, &lengths, round, rounds)?;
         tracing::info!("round {round} of {rounds}");
-        let Pruned { model: smaller, plan, report } = prune(model, scorer, calibration, &config, progress)?;
+        let Pruned { model: smaller, plan, report } =
+            prune_taught(model, teacher.as_ref(), scorer, calibration, &config, progress)?;
         model = smaller;
         done.push(Round { plan, report });
     }

@@ -29,7 +29,9 @@ pub enum GateNorms {
 /// With `g = 1 - schedule`, for a stream `x` of `d` channels of which `r` are selected:
 ///
 /// - channels: `x_i <- g x_i` for every selected `i`, in the norms' statistics too, since it is what writes the
-///   stream that is multiplied;
+///   stream that is multiplied. An embedding that is the head as well is multiplied where it leaves behind
+///   root-mean-square norms, so that the head sees `g` once; behind layer norms, whose mean is taken off in the
+///   weights, it is the weights that are multiplied, and the head sees `g^2`;
 /// - norms: with [`GateNorms::Count`] gains are multiplied by `sqrt((d - r + g^2 r) / d)`, which is a mean square over
 ///   `d - r + g^2 r` channels; offsets of selected channels are multiplied by `g`;
 /// - layer norms: the mean that the gate leaves is taken off the channels that stay (identity E3);
@@ -112,7 +114,8 @@ impl Gate {
     fn add_stream(&mut self, slots: &AxisSlots, chosen: &AxisSelection, norms: GateNorms) {
         let post = slots.normalization == Some(Normalization::PostLayer);
         let gains = norms == GateNorms::Count && slots.normalization.is_some() && !post;
-        // A head that is the embedding reads what was gated already: the embedding is gated where it leaves.
+        // A head that is the embedding reads what was gated already: the embedding is gated where it leaves, but for
+        // layer norms, whose mean is taken off a gated weight.
         let root_mean_square = slots.normalization == Some(Normalization::RootMeanSquare);
         let at_embedding = root_mean_square && slots.slots.iter().any(|slot| slot.tied);
         if at_embedding {

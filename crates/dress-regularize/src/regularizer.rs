@@ -4,7 +4,7 @@ use crate::{ComponentWeights, Error, PenaltyKind, Recentring};
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
-use dress_core::{CausalLm, Component, Penalty, Role, Selection};
+use dress_core::{CausalLm, Component, Penalty, Role, Selection, round_at_random};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -169,7 +169,8 @@ impl Regularizer {
         Tensor::cat(squares.sums, 0).into_data().iter::<f64>().sum::<f64>().sqrt()
     }
 
-    /// `model` after a proximal step on everything selected. Unchanged where the penalty has none.
+    /// `model` after a proximal step on everything selected. Unchanged where the penalty has none. Half-precision weights
+    /// are rounded at random, see [`round_at_random`].
     pub fn shrink<M: CausalLm>(&self, model: M, thresholds: Thresholds) -> M {
         parameters::map(model, &mut Shrink { regularizer: self, thresholds })
     }
@@ -321,6 +322,8 @@ impl ParameterMapper for Shrink<'_> {
                 (_, None) => continue,
             };
             if let Some(shrunk) = self.regularizer.penalty.shrink(groups, thresholds) {
+                // A step below half of a half-precision weight's last bit would be lost, again and again.
+                let shrunk = round_at_random(shrunk, value.dtype());
                 value = part.put(layout, value, shrunk);
             }
         }

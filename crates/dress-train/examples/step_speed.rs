@@ -6,7 +6,7 @@
 use dress_core::burn::module::Module;
 use dress_core::burn::optim::GradientsParams;
 use dress_core::burn::tensor::{Device, Tensor};
-use dress_core::{Calibration, CausalLm, Forward, NoTap};
+use dress_core::{Calibration, CausalLm, Forward, NoTap, memory};
 use dress_kernels::{FusedAdamW, sum_of_squares};
 use dress_models::{AnyModel, LoadConfig};
 use std::error::Error;
@@ -35,7 +35,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "{{\"what\": \"{what}\", \"tokens_per_second\": {speed:.1}, \"best_s\": {best:.3}, \"load_s\": {load:.3}, \
          \"peak_mb\": {:.0}, \"phases_s\": {seconds:.3?}}}",
-        peak_megabytes()
+        // Thousands of KiB, as PyTorch's script has it.
+        memory::peak().unwrap_or(0) as f64 / 1.024e6
     );
     Ok(())
 }
@@ -88,12 +89,4 @@ fn prefill(model: &AnyModel, ids: &[Vec<u32>]) -> Vec<f64> {
     let logits = model.forward(tokens, &mut Forward::new(&mut NoTap));
     assert_eq!(logits.dims()[0], 1);
     vec![began.elapsed().as_secs_f64()]
-}
-
-/// The most memory this process has had, from `/proc`; 0 where that is not there.
-fn peak_megabytes() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
-    kilobytes.unwrap_or(0.0) / 1000.0
 }

@@ -8,21 +8,22 @@ use rand_chacha::ChaCha8Rng;
 /// The blocks of every step, in an order that is drawn anew every epoch. The seed decides all of it, so that the order
 /// from any step on is found again by drawing from the start.
 pub(crate) struct Batches {
-    blocks: usize,
+    /// The places of the blocks that are trained on.
+    blocks: Vec<usize>,
     per_step: usize,
     order: Vec<usize>,
     rng: ChaCha8Rng,
 }
 
 impl Batches {
-    pub fn new(blocks: usize, per_step: usize, seed: u64) -> Self {
+    pub fn new(blocks: Vec<usize>, per_step: usize, seed: u64) -> Self {
         Self { blocks, per_step, order: Vec::new(), rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 
     /// The places of the next step's blocks.
     pub fn next_step(&mut self) -> Vec<usize> {
         if self.order.is_empty() {
-            self.order = (0..self.blocks).collect();
+            self.order.clone_from(&self.blocks);
             self.order.shuffle(&mut self.rng);
         }
         let take = self.per_step.min(self.order.len());
@@ -37,18 +38,14 @@ pub(crate) fn blocks_at(data: &Calibration, indices: &[usize]) -> (Vec<Vec<u32>>
     (blocks, tokens)
 }
 
-/// `data` in two: what is trained on, and `share` of the blocks, at least one, that are only looked at. Which ones,
-/// the seed decides.
-pub(crate) fn split(data: &Calibration, share: f64, seed: u64) -> (Calibration, Calibration) {
-    let mut order: Vec<usize> = (0..data.blocks.len()).collect();
-    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed ^ 0x0073_706c_6974));
-    let held = ((data.blocks.len() as f64 * share).round() as usize).clamp(1, data.blocks.len());
-    let mut parts = [order.split_off(held), order];
-    parts.iter_mut().for_each(|part| part.sort_unstable());
-    let [trained, held] = parts.map(|part| Calibration {
-        blocks: part.into_iter().map(|i| data.blocks[i].clone()).collect(),
-        provenance: data.provenance.clone(),
-    });
+/// The places of `blocks` blocks, at least two, in two: what is trained on, and `share` of them that are only looked at, at
+/// least one block each. Which ones, the seed decides.
+pub(crate) fn split(blocks: usize, share: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    let mut held: Vec<usize> = (0..blocks).collect();
+    held.shuffle(&mut ChaCha8Rng::seed_from_u64(seed ^ 0x0073_706c_6974));
+    let mut trained = held.split_off(((blocks as f64 * share).round() as usize).clamp(1, blocks - 1));
+    trained.sort_unstable();
+    held.sort_unstable();
     (trained, held)
 }
 
@@ -58,7 +55,7 @@ mod tests {
 
     #[test]
     fn every_epoch_sees_each_block_once_in_another_order() {
-        let mut batches = Batches::new(7, 3, 1);
+        let mut batches = Batches::new((0..7).collect(), 3, 1);
         let mut epoch = || -> Vec<usize> { (0..3).flat_map(|_| batches.next_step()).collect() };
         let (first, second) = (epoch(), epoch());
         assert_ne!(first, second);
@@ -70,9 +67,17 @@ mod tests {
 
     #[test]
     fn what_is_held_out_is_not_trained_on() {
-        let data = Calibration::from_blocks((0..10).map(|i| vec![i, i]).collect());
-        let (trained, held) = split(&data, 0.2, 5);
-        assert_eq!((trained.blocks.len(), held.blocks.len()), (8, 2));
-        assert!(held.blocks.iter().all(|block| !trained.blocks.contains(block)));
+        let (trained, held) = split(10, 0.2, 5);
+        assert_eq!((trained.len(), held.len()), (8, 2));
+        let mut all = [trained, held].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn something_is_left_to_train_on_whatever_the_share() {
+        for (share, left) in [(0.95, 1), (0.01, 2)] {
+            assert_eq!(split(3, share, 5).0.len(), left, "{share}");
+        }
     }
 }

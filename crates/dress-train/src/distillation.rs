@@ -78,7 +78,8 @@ impl<M: CausalLm> Objective<M> for Distillation<'_, M> {
         let divergence = (log_p.clone().exp() * (log_p - log_q)).sum_dim(2).mean();
         let mut distance = divergence * (alpha * temperature * temperature);
         if hidden > 0.0 {
-            distance = distance + streams_apart(&capture.streams, &taught.streams) * hidden;
+            distance =
+                distance + streams_apart(&capture.streams, &taught.streams, taught.stream_factor) * hidden;
         }
         Ok(ObjectiveLoss {
             language_modelling: language.clone().detach(),
@@ -89,12 +90,15 @@ impl<M: CausalLm> Objective<M> for Distillation<'_, M> {
 }
 
 /// The mean over blocks of the squared distance of two streams over the teacher's square, over the channels that the
-/// teacher was told to show, or as many as the student has.
-fn streams_apart(students: &[Tensor<3>], teachers: &[Tensor<3>]) -> Tensor<1> {
+/// teacher was told to show, or as many as the student has. A student of no others has been sliced, and the teacher's stream
+/// is multiplied by `sliced_by` as its own was.
+fn streams_apart(students: &[Tensor<3>], teachers: &[Tensor<3>], sliced_by: f64) -> Tensor<1> {
     let distances = students.iter().zip(teachers).map(|(student, teacher)| {
-        let width = student.dims()[2].min(teacher.dims()[2]);
+        let shown = teacher.dims()[2];
+        let factor = if student.dims()[2] == shown { sliced_by } else { 1.0 };
+        let width = student.dims()[2].min(shown);
         let student = student.clone().narrow(2, 0, width).cast(DType::F32);
-        let teacher = teacher.clone().narrow(2, 0, width).cast(DType::F32);
+        let teacher = teacher.clone().narrow(2, 0, width).cast(DType::F32) * factor;
         let apart = student - teacher.clone();
         (apart.clone() * apart).mean() / (teacher.clone() * teacher).mean().add_scalar(1e-12)
     });

@@ -7,13 +7,13 @@ use dress_core::{Calibration, CausalLm, Forward, Tap};
 /// Watches the loss of blocks that are not trained on, and keeps the best model.
 pub(crate) struct Watch<M> {
     pub settings: EarlyStopping,
-    pub held_out: Calibration,
+    held_out: Vec<Vec<u32>>,
     best: Option<(f64, M)>,
     looks_since: usize,
 }
 
 impl<M: CausalLm> Watch<M> {
-    pub fn new(settings: EarlyStopping, held_out: Calibration) -> Self {
+    pub fn new(settings: EarlyStopping, held_out: Vec<Vec<u32>>) -> Self {
         Self { settings, held_out, best: None, looks_since: 0 }
     }
 
@@ -25,22 +25,23 @@ impl<M: CausalLm> Watch<M> {
     /// The mean next-token loss of the held-out blocks, `tap` being asked anew for each.
     pub fn look<'t>(&self, model: &M, tap: impl Fn() -> Box<dyn Tap + 't>) -> f64 {
         let model = model.valid();
-        let losses = self.held_out.blocks.iter().map(|block| {
+        let losses = self.held_out.iter().map(|block| {
             let tokens = Calibration::tensor(std::slice::from_ref(block), &model.device());
             let loss = model.next_token_loss(tokens, &mut Forward::new(&mut *tap()));
             f64::from(loss.cast(DType::F32).into_scalar::<f32>())
         });
-        losses.sum::<f64>() / self.held_out.blocks.len() as f64
+        losses.sum::<f64>() / self.held_out.len() as f64
     }
 
-    /// Takes note of a look at a model that is as it will be, and says whether to stop.
+    /// Takes note of a look at a model that is as it will be, and says whether to stop. A loss that is not finite is no
+    /// better than any.
     pub fn note(&mut self, loss: f64, model: &M) -> bool {
-        match &self.best {
-            Some((best, _)) if loss >= *best => self.looks_since += 1,
-            _ => {
-                self.best = Some((loss, model.clone()));
-                self.looks_since = 0;
-            }
+        let better = self.best.as_ref().is_none_or(|(best, _)| loss < *best);
+        if better && loss.is_finite() {
+            self.best = Some((loss, model.clone()));
+            self.looks_since = 0;
+        } else if self.best.is_some() {
+            self.looks_since += 1;
         }
         self.looks_since >= self.settings.patience
     }
@@ -63,5 +64,28 @@ impl<M: CausalLm> Watch<M> {
     /// The best model that was seen, if any.
     pub fn into_best(self) -> Option<M> {
         self.best.map(|(_, model)| model)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dress_core::burn::tensor::Device;
+    use dress_models::AnyModel;
+    use std::path::Path;
+
+    #[test]
+    fn a_look_that_is_no_number_is_no_better_than_any() {
+        let config = r#"{"model_type":"llama","vocab_size":5,"hidden_size":4,"intermediate_size":4,
+            "num_hidden_layers":1,"num_attention_heads":1,"num_key_value_heads":1,"head_dim":4}"#;
+        let model = AnyModel::from_config(config, Path::new("config.json"), &Device::flex()).unwrap();
+        let settings = EarlyStopping { patience: 2, ..EarlyStopping::default() };
+        let mut watch = Watch::new(settings, Vec::new());
+        assert!(!watch.note(f64::NAN, &model) && watch.looks().is_none());
+        assert!(!watch.note(2.0, &model) && !watch.note(f64::NAN, &model));
+        assert_eq!(watch.looks(), Some((1, 2.0)));
+        assert!(!watch.note(1.0, &model) && watch.looks() == Some((0, 1.0)));
+        assert!(!watch.note(f64::NEG_INFINITY, &model) && watch.note(f64::NAN, &model));
+        assert_eq!(watch.looks(), Some((2, 1.0)));
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong while training.
 
+use std::fmt;
 use std::path::PathBuf;
 
 /// Errors of the training loop.
@@ -7,7 +8,9 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Error {
     /// A loss or a gradient became NaN or infinite.
-    #[error("step {step}: the {what} is {value}; {}; lower the learning rate or lambda, or train in f32", kept(.saved))]
+    #[error(
+        "step {step}: the {what} is {value}; {saved}; lower the learning rate or lambda, or train in f32"
+    )]
     Diverged {
         /// The optimizer step, from 0.
         step: usize,
@@ -15,8 +18,8 @@ pub enum Error {
         what: &'static str,
         /// Its value.
         value: f64,
-        /// Where the weights from before that step are.
-        saved: Option<PathBuf>,
+        /// What is left of the run.
+        saved: Saved,
     },
     /// Nothing to train on.
     #[error(
@@ -58,6 +61,24 @@ pub enum Error {
     NothingHeldOut {
         /// Blocks given.
         blocks: usize,
+    },
+    /// A teacher that cannot read what its student is trained on.
+    #[error(
+        "the model to learn from cannot see this text: {source}; learn from the model that this one was sliced out of, and give blocks that both can take"
+    )]
+    TeacherCannotRead {
+        /// What does not fit.
+        source: dress_core::Error,
+    },
+    /// A teacher of another vocabulary.
+    #[error(
+        "the model to learn from has {teacher} tokens and this one {student}; learn from the model that this one was sliced out of"
+    )]
+    TeacherVocabulary {
+        /// The teacher's tokens.
+        teacher: usize,
+        /// The student's.
+        student: usize,
     },
     /// A checkpoint that cannot be read.
     #[error("{path}: not a checkpoint to go on from: {reason}; remove it to train from the start", path = .path.display())]
@@ -105,9 +126,41 @@ pub enum Error {
     Regularize(#[from] dress_regularize::Error),
 }
 
-fn kept(saved: &Option<PathBuf>) -> String {
-    match saved {
-        Some(path) => format!("the weights from before it are in {}", path.display()),
-        None => "the run had no directory to save the weights from before it in".into(),
+/// What is left of a run that diverged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Saved {
+    /// The weights from before the step, all of them finite, in a file.
+    Weights(PathBuf),
+    /// A checkpoint, the weights from before the step not being finite.
+    Checkpoint {
+        /// Where it is.
+        path: PathBuf,
+        /// The steps that were done.
+        steps: usize,
+    },
+    /// Nothing: the weights from before the step are not finite, and there was no checkpoint yet.
+    NoCheckpoint,
+    /// Nothing: the run had no directory.
+    NoDirectory,
+}
+
+impl fmt::Display for Saved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Saved::Weights(path) => write!(f, "the weights from before it are in {}", path.display()),
+            Saved::Checkpoint { path, steps } => {
+                let path = path.display();
+                write!(
+                    f,
+                    "the weights from before it are not finite either, those after {steps} steps are in {path}"
+                )
+            }
+            Saved::NoCheckpoint => f.write_str(
+                "the weights from before it are not finite either, and there was no checkpoint yet",
+            ),
+            Saved::NoDirectory => {
+                f.write_str("the run had no directory to save the weights from before it in")
+            }
+        }
     }
 }

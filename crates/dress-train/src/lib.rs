@@ -33,7 +33,7 @@ pub use config::{EarlyStopping, TrainConfig};
 pub use curve::CurvePoint;
 pub use cut::{Cut, Slicer, logits_moved};
 pub use distillation::{Distillation, DistillationConfig};
-pub use error::Error;
+pub use error::{Error, Saved};
 pub use learning_rate::{Decay, LearningRate};
 pub use objective::{Batch, LanguageModelling, Objective, ObjectiveLoss};
 pub use optimizer::{AdamW, OptimizerConfig};

@@ -7,7 +7,7 @@ use dress_core::{CausalLm, Forward, Tap};
 /// Blocks that go through the model together.
 #[derive(Debug, Clone)]
 pub struct Batch<'a> {
-    /// Their places in the training data.
+    /// Their places in the calibration set, blocks that are held out counted.
     pub indices: &'a [usize],
     /// Their tokens. `[batch, seq]`
     pub tokens: Tensor<2, Int>,

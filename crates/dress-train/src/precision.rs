@@ -2,7 +2,8 @@
 
 use crate::Error;
 use dress_core::burn::optim::{Optimizer, RecordState, StateSink, StateSource, join_path};
-use dress_core::burn::tensor::{DType, Device, Distribution, Tensor};
+use dress_core::burn::tensor::{DType, Device, Tensor};
+use dress_core::round_at_random;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -102,26 +103,6 @@ impl<O: Optimizer> Optimizer for StochasticRounding<O> {
     }
 }
 
-/// `exact` in a type of fewer bits, rounded to either neighbour with the chance that keeps the mean.
-fn round_at_random<const D: usize>(exact: Tensor<D>, dtype: DType) -> Tensor<D> {
-    // Seven tenths of the distance between two numbers: less than one and a half of it everywhere in a power of two,
-    // and more than a half, so that rounding finds the next number, and only that.
-    let step = match dtype {
-        DType::BF16 => 0.7 / 128.0,
-        DType::F16 => 0.7 / 1024.0,
-        _ => return exact.cast(dtype),
-    };
-    let nearest = exact.clone().cast(dtype).cast(DType::F32);
-    let rest = exact - nearest.clone();
-    // Up in size where the rest points away from zero.
-    let away = nearest.clone().sign() * rest.clone().sign();
-    let next = (nearest.clone() * (away * step + 1.0)).cast(dtype).cast(DType::F32);
-    let gap = (next.clone() - nearest.clone()).abs();
-    let draw = rest.random_like(Distribution::Uniform(0.0, 1.0));
-    let goes = (draw * gap).lower(rest.abs());
-    nearest.mask_where(goes, next).cast(dtype)
-}
-
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -143,24 +124,5 @@ impl FromStr for Precision {
             name: text.into(),
             known: "as-is, master-weights or stochastic-rounding",
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rounding_at_random_finds_both_neighbours_and_keeps_the_mean() {
-        let device = Device::flex();
-        device.seed(3);
-        for value in [1.0f32, 1.003, -1.003, 1.99, 0.0625, 3.0e-5, -123.4, 2.0f32.powi(-7) * 0.999] {
-            let rounded = round_at_random(Tensor::<1>::full([20_000], value, &device), DType::BF16);
-            let numbers: Vec<f32> = rounded.into_data().iter::<f32>().collect();
-            let mean = numbers.iter().map(|n| f64::from(*n)).sum::<f64>() / numbers.len() as f64;
-            let gap = f64::from(value.abs()) / 128.0;
-            assert!((mean - f64::from(value)).abs() < 0.02 * gap, "{value}: {mean}");
-            assert!(numbers.iter().all(|n| f64::from((n - value).abs()) <= gap), "{value}");
-        }
     }
 }

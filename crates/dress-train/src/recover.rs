@@ -30,7 +30,8 @@ impl Default for RecoverConfig {
 /// left is an ordinary model.
 ///
 /// # Errors
-/// Those of [`Training::run`]; [`Error::Setting`] where the residual stream is to be compared.
+/// Those of [`Training::run`]; [`Error::Setting`] where the residual stream is to be compared,
+/// [`Error::TeacherCannotRead`] and [`Error::TeacherVocabulary`] where `dense` is not one to learn from.
 pub fn recover<M: CausalLm>(
     model: M,
     dense: Option<M>,
@@ -43,6 +44,13 @@ pub fn recover<M: CausalLm>(
         let expected = "recovery compares distributions alone; it has to be 0";
         let value = config.distill.hidden;
         return Err(Error::Setting { setting: "hidden-state weight", value, expected });
+    }
+    if let Some(dense) = &dense {
+        data.check(dense).map_err(|source| Error::TeacherCannotRead { source })?;
+        let (teacher, student) = (dense.vocab_size(), model.vocab_size());
+        if teacher != student {
+            return Err(Error::TeacherVocabulary { teacher, student });
+        }
     }
     let teacher = dense.map(|dense| Teacher::new(dense, Vec::new(), 0));
     let cache = config.train.run_dir.as_ref().filter(|_| config.cache);
@@ -63,7 +71,8 @@ pub fn recover<M: CausalLm>(
     };
     let regularization: &dyn Regularization<M> = if dropout.0 > 0.0 { &dropout } else { &NoRegularization };
     let settings = serde_json::to_string(config).expect("settings are numbers and names");
-    let settings = format!("recover{settings}{}", teacher.is_some());
+    let taught_by = teacher.as_ref().map_or("", |teacher| teacher.fingerprint().as_str());
+    let settings = format!("recover{settings}{taught_by}");
     Training { data, config: &config.train, objective, regularization, settings: &settings }
         .run(model, progress)
 }

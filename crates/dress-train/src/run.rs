@@ -1,6 +1,6 @@
 //! The loop.
 
-use crate::batches::{Batches, split};
+use crate::batches::{Batches, blocks_at, split};
 use crate::checkpoint::{self, Checkpoints, Position, RunKey, Snapshot};
 use crate::clip::{gradient_norm, scale};
 use crate::curve::CurveFile;
@@ -8,14 +8,15 @@ use crate::cut::{Cut, logits_moved, sliced_state};
 use crate::early_stopping::Watch;
 use crate::gradients::{StepGradients, StepObjective};
 use crate::{
-    CurvePoint, Error, LanguageModelling, NoRegularization, Objective, Regularization, Slicer, StepInfo,
-    TrainConfig,
+    CurvePoint, Error, LanguageModelling, NoRegularization, Objective, Regularization, Saved, Slicer,
+    StepInfo, TrainConfig,
 };
+use dress_core::burn::module::Param;
 use dress_core::burn::optim::ModuleOptimizer;
 use dress_core::burn::tensor::{GradientCheckpointingStrategy, Tensor};
-use dress_core::parameters::{self, Layout, ParameterMapper};
+use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
 use dress_core::{Calibration, CausalLm, Progress, Tap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 /// What training leaves: the model, off the autodiff graph, and the curve.
@@ -72,20 +73,18 @@ impl<M: CausalLm> Training<'_, M> {
             return Err(Error::NoData);
         }
         self.data.check(&model)?;
-        let (data, watch) = match self.config.early_stopping {
-            None => (None, None),
-            Some(_) if self.data.blocks.len() < 2 => {
-                return Err(Error::NothingHeldOut { blocks: self.data.blocks.len() });
-            }
+        let blocks = self.data.blocks.len();
+        let (trained, watch) = match self.config.early_stopping {
+            None => ((0..blocks).collect(), None),
+            Some(_) if blocks < 2 => return Err(Error::NothingHeldOut { blocks }),
             Some(settings) => {
-                let (data, held_out) = split(self.data, settings.holdout, self.config.seed);
-                (Some(data), Some(Watch::new(settings, held_out)))
+                let (trained, held_out) = split(blocks, settings.holdout, self.config.seed);
+                (trained, Some(Watch::new(settings, blocks_at(self.data, &held_out).0)))
             }
         };
-        let data = data.as_ref().unwrap_or(self.data);
         let checkpoints = self.checkpoints(&model);
         let model = self.config.trainable.attach(on_graph(model, self.config), self.config.seed)?;
-        let mut run = Run::new(self, data, &model, watch);
+        let mut run = Run::new(self, trained, &model, watch);
         let resumed = checkpoints.as_ref().map(Checkpoints::latest).transpose()?.flatten();
         let (model, start) = match resumed {
             Some((path, position)) => run.resume(model, &path, &position)?,
@@ -116,6 +115,20 @@ fn on_graph<M: CausalLm>(model: M, config: &TrainConfig) -> M {
     if config.gradient_checkpointing { parameters::map(model, &mut Recompute) } else { model }
 }
 
+/// Whether every weight is a number.
+fn is_finite<M: CausalLm>(model: &M) -> bool {
+    struct Finite(bool);
+    impl ParameterVisitor for Finite {
+        fn visit<const D: usize>(&mut self, _name: &str, _layout: Layout, parameter: &Param<Tensor<D>>) {
+            let value = parameter.val().without_autodiff();
+            self.0 = self.0 && value.is_finite().all().into_scalar::<bool>();
+        }
+    }
+    let mut finite = Finite(true);
+    parameters::visit(model, &mut finite);
+    finite.0
+}
+
 struct Run<'a, M: CausalLm> {
     data: &'a Calibration,
     config: &'a TrainConfig,
@@ -134,16 +147,16 @@ struct Run<'a, M: CausalLm> {
 }
 
 impl<'a, M: CausalLm> Run<'a, M> {
-    fn new(training: &Training<'a, M>, data: &'a Calibration, model: &M, watch: Option<Watch<M>>) -> Self {
+    fn new(training: &Training<'a, M>, trained: Vec<usize>, model: &M, watch: Option<Watch<M>>) -> Self {
         let config = training.config;
         Self {
-            data,
+            data: training.data,
             config,
             objective: training.objective,
             regularization: training.regularization,
             optimizer: config.optimizer.init(model, config.precision),
-            batches: Batches::new(data.blocks.len(), config.batch_size * config.accumulation, config.seed),
-            total: config.steps(data.blocks.len()),
+            total: config.steps(trained.len()),
+            batches: Batches::new(trained, config.batch_size * config.accumulation, config.seed),
             tokens: 0,
             began: Instant::now(),
             curve: Vec::new(),
@@ -226,12 +239,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
         let norm = gradient_norm(&model, &gradients);
         let checked = [("loss", loss), ("penalty", penalty), ("gradient norm", norm)];
         if let Some((what, value)) = checked.into_iter().find(|(_, value)| !value.is_finite()) {
-            // With a finite loss the weights are good, and the gradient alone is not.
-            let saved = match what {
-                "gradient norm" => self.save_last_good(model)?,
-                _ => self.checkpoints.as_ref().and_then(|c| c.latest().ok().flatten()).map(|(path, _)| path),
-            };
-            return Err(Error::Diverged { step, what, value, saved });
+            return Err(Error::Diverged { step, what, value, saved: self.save_last_good(model)? });
         }
         let gradients = match self.config.clip_norm {
             Some(limit) if norm > limit => scale(&model, gradients, limit / norm),
@@ -300,7 +308,8 @@ impl<'a, M: CausalLm> Run<'a, M> {
     }
 
     fn checkpoint(&self, model: &M, steps: usize) -> Result<(), Error> {
-        let due = |checkpoints: &&Checkpoints| checkpoints.is_due(steps, self.total);
+        // One that holds a NaN would take the place of one that can be gone on with.
+        let due = |checkpoints: &&Checkpoints| checkpoints.is_due(steps, self.total) && is_finite(model);
         let Some(checkpoints) = self.checkpoints.as_ref().filter(due) else { return Ok(()) };
         let watch = self.watch.as_ref();
         let position = Position::new(steps, self.tokens, self.cut, watch.and_then(Watch::looks));
@@ -309,12 +318,21 @@ impl<'a, M: CausalLm> Run<'a, M> {
         checkpoints.write(snapshot, position)
     }
 
-    fn save_last_good(&self, model: M) -> Result<Option<PathBuf>, Error> {
-        let Some(directory) = &self.config.run_dir else { return Ok(None) };
+    /// The weights from before a step that is not taken, where they are good themselves; otherwise the latest checkpoint's.
+    fn save_last_good(&self, model: M) -> Result<Saved, Error> {
+        let Some(directory) = &self.config.run_dir else { return Ok(Saved::NoDirectory) };
+        if !is_finite(&model) {
+            let latest =
+                self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.latest().ok().flatten());
+            return Ok(latest.map_or(Saved::NoCheckpoint, |(path, position)| Saved::Checkpoint {
+                path,
+                steps: position.steps,
+            }));
+        }
         let path = directory.join("last-good.bpk");
         let saved = model.valid().save_file(&path);
         saved.map_err(|error| Error::Save { path: path.clone(), reason: error.to_string() })?;
-        Ok(Some(path))
+        Ok(Saved::Weights(path))
     }
 }
 

@@ -121,8 +121,9 @@ impl<M: CausalLm> Regularization<M> for SelectedPenalty<'_, M> {
     }
 
     fn may_stop(&self, step: &StepInfo, selected_norm: f64) -> bool {
-        let has_an_end = self.gate.is_some() || self.form == PenaltyForm::Proximal;
-        !has_an_end || Regularization::<M>::is_done(self, step, selected_norm)
+        // A penalty in the loss has no end, and until there is one the best model is the one it has done least to.
+        let waits = self.gate.is_some() || self.form != PenaltyForm::Off || self.activations.is_some();
+        !waits || Regularization::<M>::is_done(self, step, selected_norm)
     }
 
     fn settle(&self, model: M) -> M {

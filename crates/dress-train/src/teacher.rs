@@ -4,17 +4,20 @@ use crate::teacher_cache::TeacherCache;
 use crate::{Batch, Error};
 use dress_core::burn::tensor::{DType, Int, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper};
-use dress_core::{Calibration, CausalLm, Forward, NoTap, Part, Progress, Site, Tap};
+use dress_core::{Calibration, CausalLm, Fingerprint, Forward, NoTap, Part, Progress, Site, Tap};
 use std::path::Path;
 
 /// The model that a student learns from. It is not trained.
 #[derive(Debug)]
 pub struct Teacher<M> {
     model: M,
+    fingerprint: Fingerprint,
     /// Its blocks that the student has too, in order.
     layers: Vec<usize>,
     /// How many channels of the stream the student is to keep; they have to come first.
     width: usize,
+    /// What slicing multiplies the student's stream by.
+    stream_factor: f64,
     cache: Option<TeacherCache>,
     /// The type it computes in.
     dtype: DType,
@@ -26,13 +29,29 @@ pub(crate) struct Taught {
     pub logits: Tensor<3>,
     /// The stream after each block that the student has, its first channels. `[batch, seq, width]`
     pub streams: Vec<Tensor<3>>,
+    /// What slicing multiplies the student's stream by.
+    pub stream_factor: f64,
 }
 
 impl<M: CausalLm> Teacher<M> {
     /// A teacher whose blocks `layers` the student has, and the first `width` channels of whose stream.
     pub fn new(model: M, layers: Vec<usize>, width: usize) -> Self {
         let dtype = parameters::list(&model).first().map_or(DType::F32, |parameter| parameter.dtype);
-        Self { model: model.valid(), layers, width, cache: None, dtype }
+        let fingerprint = Fingerprint::of(&model);
+        Self { model: model.valid(), fingerprint, layers, width, stream_factor: 1.0, cache: None, dtype }
+    }
+
+    /// The same for a student whose stream is multiplied by `factor` when it is sliced (OPT's is, see
+    /// [`CausalLm::slice_factors`]): from then on so is the stream that it is compared with.
+    #[must_use]
+    pub fn with_stream_factor(mut self, factor: f64) -> Self {
+        self.stream_factor = factor;
+        self
+    }
+
+    /// What tells it from another.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
     }
 
     /// The same teacher with its outputs for all of `data` computed once, to a file at `path` that is read a block at a
@@ -51,7 +70,7 @@ impl<M: CausalLm> Teacher<M> {
         progress: &dyn Progress,
     ) -> Result<Self, Error> {
         let kept = if streams { self.layers.len() } else { 0 };
-        let key = TeacherCache::key(&self.model, data, &self.layers[..kept], self.width);
+        let key = TeacherCache::key(&self.fingerprint, data, &self.layers[..kept], self.width);
         let cache = match TeacherCache::open(path, &key)? {
             Some(cache) => cache,
             None => {
@@ -80,7 +99,7 @@ impl<M: CausalLm> Teacher<M> {
         let seq = last.dims()[1];
         let last = last.cast(self.dtype);
         let logits = self.model.head(last.narrow(1, 0, seq - 1), &mut Forward::new(&mut NoTap));
-        Ok(Taught { logits, streams })
+        Ok(Taught { logits, streams, stream_factor: self.stream_factor })
     }
 
     /// The stream behind the last block, and the kept channels of that behind every block the student has.

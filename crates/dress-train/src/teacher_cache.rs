@@ -2,7 +2,7 @@
 
 use crate::Error;
 use dress_core::burn::tensor::{DType, Device, Tensor, TensorData};
-use dress_core::{Calibration, CausalLm, Fingerprint};
+use dress_core::{Calibration, Fingerprint};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
@@ -36,9 +36,9 @@ pub(crate) struct CacheWriter {
 
 impl TeacherCache {
     /// What tells one cache from another: the teacher, the tokens, and what is kept.
-    pub fn key<M: CausalLm>(model: &M, data: &Calibration, layers: &[usize], width: usize) -> [u8; 32] {
+    pub fn key(teacher: &Fingerprint, data: &Calibration, layers: &[usize], width: usize) -> [u8; 32] {
         let mut hash = Sha256::new();
-        hash.update(Fingerprint::of(model).as_str());
+        hash.update(teacher.as_str());
         for block in &data.blocks {
             block.iter().for_each(|token| hash.update(token.to_le_bytes()));
             hash.update([0xff; 4]);

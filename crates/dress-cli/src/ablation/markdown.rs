@@ -1,7 +1,8 @@
 //! The table of an ablation.
 
 use super::{Ablation, Row, Spread, Summary};
-use crate::cells::{grouped, measured_on};
+use crate::cells::measured_on;
+use dress_eval::report::grouped;
 use std::fmt::Write;
 
 /// A Markdown table, a row a combination of settings, with what it was measured on below. The row with the lowest

@@ -5,7 +5,6 @@ mod each;
 mod kept;
 mod key;
 mod measured;
-mod peak_memory;
 mod store;
 mod wording;
 
@@ -13,6 +12,5 @@ pub use each::{Wanted, each_cell};
 pub use kept::KeptOfKind;
 pub use key::{CellKey, DataKey};
 pub use measured::Measured;
-pub use peak_memory::peak_memory;
 pub use store::{CellStore, Finished};
-pub use wording::{grouped, measured_on};
+pub use wording::measured_on;

@@ -1,8 +1,9 @@
 //! What every cell of a comparison or an ablation has in common: the checkpoint, and the texts it is evaluated on.
 
 use super::common_args::{CalibrationArgs, CommonArgs, seqlen_or};
-use crate::cells::{CellKey, DataKey, KeptOfKind, Measured, peak_memory};
+use crate::cells::{CellKey, DataKey, KeptOfKind, Measured};
 use crate::{Error, TerminalProgress, declared, tokenizer};
+use dress_core::memory;
 use dress_core::{AxisKind, Calibration, CausalLm, CorpusProvenance, Fingerprint, Selection, parameters};
 use dress_data::{BlockConfig, Corpus, CorpusFormat, SampleConfig, Tokenizer, evaluation_blocks};
 use dress_eval::{PerplexityConfig, PerplexityReport, perplexity};
@@ -127,7 +128,7 @@ impl Bench {
         let seen = self.blocks(&self.seen)?;
         let unseen = self.unseen.as_ref().map(|corpus| self.blocks(corpus)).transpose()?;
         let made = make()?;
-        let peak_bytes = peak_memory();
+        let peak_bytes = memory::peak();
         Ok(Measured {
             parameters: parameters::count(&made.model),
             parameters_dense: parameters::count(&self.declared),
@@ -141,7 +142,7 @@ impl Bench {
             slicing_error: made.slicing_error,
             seconds: made.seconds,
             peak_bytes,
-            peak_bytes_with_evaluation: peak_memory(),
+            peak_bytes_with_evaluation: memory::peak(),
             dress_version: env!("CARGO_PKG_VERSION").into(),
             device: common.device_name(),
             dtype: common.dtype.to_string(),

@@ -6,7 +6,7 @@ use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs, at_least_one};
 use super::regularize_args::{REGULARIZE_OPTIONS, RegularizeArgs};
 use super::training_args::TRAINING_OPTIONS;
-use crate::{Error, ResultFile, TerminalProgress, locate};
+use crate::{Error, PruneResult, ResultFile, TerminalProgress, locate};
 use clap::Args;
 use dress_core::{AxisKind, Basis, CausalLm, Selection, parameters};
 use dress_models::checkpoint::{check_output, save};
@@ -67,13 +67,13 @@ impl PruneArgs {
         check_output(&self.out, Some(&self.model), self.force)?;
         let (pruned, result) = self.prune()?;
         self.save(&pruned, &result)?;
-        self.print(&result, began.elapsed().as_secs_f64());
+        self.print(&result.result, began.elapsed().as_secs_f64());
         Ok(())
     }
 
     /// The smaller model, and how it came to be; nothing is saved.
-    pub(super) fn prune(&self) -> Result<(Pruned<AnyModel>, ResultFile), Error> {
-        let config = self.check()?;
+    pub(super) fn prune(&self) -> Result<(Pruned<AnyModel>, PruneResult), Error> {
+        let mut config = self.check()?;
         let scorer = self.select.criteria(&config.targets, self.common.seed);
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
         if let (true, Some(who)) = (calibration.blocks.is_empty(), self.looks_at_data(&config)) {
@@ -87,7 +87,8 @@ impl PruneArgs {
             Some(plan) => prune_as_planned(model, &plan, &calibration, &config, &progress)?,
             None => prune_in_rounds(model, &scorer, &calibration, &config, self.rounds, &progress)?,
         };
-        let used = self.looks_at_data(&config).is_some();
+        // Wherever there are blocks they are read: what slicing moves is measured on the first.
+        let used = !calibration.blocks.is_empty();
         let result = ResultFile {
             dress_version: env!("CARGO_PKG_VERSION").into(),
             burn_version: ResultFile::BURN_VERSION.into(),
@@ -96,10 +97,12 @@ impl PruneArgs {
             parameters_before,
             parameters: parameters::count(&pruned.model),
             plan: pruned.plan.clone(),
-            regularize: config.regularize,
+            regularize: config.regularize.take(),
             calibration: used.then(|| calibration.provenance.clone()),
             report: pruned.report.clone(),
         };
+        let model = self.model.display().to_string();
+        let result = PruneResult { result, model, rounds: self.rounds, settings: config };
         Ok((pruned, result))
     }
 
@@ -121,7 +124,7 @@ impl PruneArgs {
         }
     }
 
-    fn save(&self, pruned: &Pruned<AnyModel>, result: &ResultFile) -> Result<(), Error> {
+    fn save(&self, pruned: &Pruned<AnyModel>, result: &PruneResult) -> Result<(), Error> {
         let config = SaveConfig {
             source: Some(self.model.clone()),
             extra_files: result.files(),

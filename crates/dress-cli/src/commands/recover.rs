@@ -66,12 +66,14 @@ impl RecoverArgs {
         let began = Instant::now();
         check_output(&self.out, Some(&self.model), self.force)?;
         let config = self.config();
+        self.distill_from = self.distill_from.as_deref().map(locate).transpose()?;
+        self.check_teacher()?;
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
         if calibration.blocks.is_empty() {
             return Err(dress_core::Error::CalibrationEmpty { who: "recovery".into() }.into());
         }
         let model = self.common.load(&self.model)?;
-        let dense = self.distill_from.as_ref().map(|dense| self.common.load(&locate(dense)?)).transpose()?;
+        let dense = self.distill_from.as_ref().map(|dense| self.common.load(dense)).transpose()?;
         let progress = TerminalProgress::default();
         let trained =
             recover(model, dense, &calibration, &config, &progress).map_err(dress_prune::Error::from)?;
@@ -95,6 +97,15 @@ impl RecoverArgs {
         let _ = std::fs::remove_dir_all(super::run_dir(&self.out));
         self.print(parameters::count(&trained.model), &trained.curve, began.elapsed().as_secs_f64());
         Ok(())
+    }
+
+    /// The blocks are the tokens of the model that is trained; to a teacher of another tokenizer they say something else.
+    fn check_teacher(&self) -> Result<(), Error> {
+        let Some(against) = &self.distill_from else { return Ok(()) };
+        if crate::tokenizer(&self.model)?.sha256() == crate::tokenizer(against)?.sha256() {
+            return Ok(());
+        }
+        Err(Error::OtherTokenizer { model: self.model.clone(), against: against.clone() })
     }
 
     fn config(&self) -> RecoverConfig {

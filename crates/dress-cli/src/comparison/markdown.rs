@@ -1,7 +1,7 @@
 //! The table of a comparison.
 
 use super::{Cell, Comparison};
-use crate::cells::grouped;
+use dress_eval::report::grouped;
 use std::fmt::Write;
 
 /// A Markdown table, a row a cell, with the lengths and texts it was measured on below.

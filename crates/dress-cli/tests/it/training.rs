@@ -20,7 +20,11 @@ fn a_gated_distilled_run_in_two_rounds_is_recorded_and_recovered() {
     let report = json(&dress(&args));
     assert_eq!(report["steps"], 16);
     assert!(report["slicing_error"].as_f64().unwrap() < 1e-4, "{report}");
-    let rounds = result(&out, "dress.json")["report"]["rounds"].clone();
+    let about = result(&out, "dress.json");
+    assert_eq!((&about["rounds"], &about["settings"]["targets"][0]["ratio"]), (&2.into(), &0.5.into()));
+    assert_eq!(about["model"].as_str(), Some(model.as_str()));
+    assert!(about["regularize"]["gate"].is_object() && about["settings"]["regularize"].is_null(), "{about}");
+    let rounds = about["report"]["rounds"].clone();
     assert_eq!(rounds.as_array().unwrap().len(), 2);
     assert!(rounds[1]["report"]["cut"]["step"].as_u64() == Some(3), "{rounds}");
 
@@ -34,6 +38,55 @@ fn a_gated_distilled_run_in_two_rounds_is_recorded_and_recovered() {
     let shape = |place: &str| result(place, "config.json")["intermediate_size"].clone();
     assert_eq!(shape(&out), shape(&better));
     assert!(paths.names().iter().all(|name| !name.ends_with(".run")), "{:?}", paths.names());
+}
+
+#[test]
+fn what_reads_the_calibration_data_is_recorded_with_it() {
+    let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
+    let data = ["--calibration", &calibration, "--samples", "4", "--seqlen", "32", "--json"];
+    let pruned = |name: &str, options: &[&str], data: &[&str]| {
+        let out = paths.path(name);
+        let mut args = vec!["prune", "--model", &model, "--out", &out, "--no-regularize"];
+        args.extend(["--criterion", "magnitude-l2", "--tile", "2", "--target", "dress"]);
+        args.extend(options);
+        args.extend(data);
+        json(&dress(&args));
+        result(&out, "dress.json")
+    };
+    let ridge = pruned("ridge", &["--axis", "ffn", "--ratio", "0.5", "--compensate", "ridge"], &data);
+    assert_eq!(ridge["settings"]["compensation"], "ridge");
+    assert_eq!(
+        (&ridge["settings"]["targets"][0]["tile"], &ridge["settings"]["stock"]),
+        (&2.into(), &"dress".into())
+    );
+    let turned = pruned("turned", &["--axis", "residual", "--ratio", "0.25", "--basis", "pca"], &data);
+    assert_eq!(turned["settings"]["basis"], "pca");
+    for about in [ridge, turned] {
+        assert_eq!(about["calibration"]["blocks"], 4, "{about}");
+    }
+    let budget = ["--axis", "ffn", "--params", "0.9", "--per-layer"];
+    let blind = pruned("blind", &budget, &["--json"]);
+    assert!(blind["calibration"].is_null(), "{blind}");
+    assert!(blind["settings"]["allocation"]["per_layer"]["budget"]["left"].is_number(), "{blind}");
+}
+
+#[test]
+fn a_teacher_of_another_tokenizer_is_refused() {
+    let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
+    let (other, out) = (paths.path("other"), paths.path("out"));
+    fs::create_dir(&other).unwrap();
+    for entry in
+        fs::read_dir(&model).unwrap().map(|entry| entry.unwrap()).filter(|entry| entry.path().is_file())
+    {
+        fs::copy(entry.path(), Path::new(&other).join(entry.file_name())).unwrap();
+    }
+    let tokenizer = Path::new(&other).join("tokenizer.json");
+    let text = fs::read_to_string(&tokenizer).unwrap();
+    fs::write(&tokenizer, format!("{text}\n")).unwrap();
+    let mut args = vec!["recover", "--model", &model, "--out", &out, "--distill-from", &other];
+    args.extend(["--calibration", &calibration, "--samples", "4", "--seqlen", "32"]);
+    let says = refusal(&args);
+    assert!(says.contains("different tokenizers") && says.contains("made from"), "{says}");
 }
 
 #[test]

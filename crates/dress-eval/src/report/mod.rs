@@ -18,5 +18,6 @@ pub use html::html;
 pub use machine::Machine;
 pub use markdown::markdown;
 pub use model::{ModelReport, REPORT_FORMAT, Report, RunInfo};
+pub use number::grouped;
 pub use origin::{CurveSample, Kept, LayerScore, Origin};
 pub use tables::{ReportTable, tables};

@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
-/// `134,515,008`.
-pub(super) fn grouped(number: u64) -> String {
+/// Digits in threes: `134,515,008`.
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -61,8 +61,7 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_keep_what_matters() {
-        assert_eq!(grouped(134_515_008), "134,515,008");
-        assert_eq!(grouped(12), "12");
+        assert_eq!([0, 999, 1000, 134_515_008].map(grouped), ["0", "999", "1,000", "134,515,008"]);
         assert_eq!(short(134_515_008.0), "134.5 M");
         assert_eq!(bytes(538_060_032), "513.1 MiB");
         assert_eq!(significant(19.887_4), "19.89");

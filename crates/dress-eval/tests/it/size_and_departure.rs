@@ -1,12 +1,15 @@
 //! Sizes against hand counts, and how far a model is from itself and from others.
 
 use crate::small::{CONFIGS, llama, random};
-use dress_core::burn::tensor::Device;
+use dress_core::burn::tensor::{DType, Device, Tensor};
+use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{Calibration, Fingerprint, NoProgress};
 use dress_data::Windows;
+use dress_eval::journal::ResultCache;
 use dress_eval::{Alignment, Size, SpeedConfig, departure, speed};
 use dress_models::AnyModel;
 use std::path::Path;
+use third_party_model::ShiftLm;
 
 #[test]
 fn multiplications_are_those_of_a_hand_count() {
@@ -20,6 +23,13 @@ fn multiplications_are_those_of_a_hand_count() {
     // Embedding and head apart, two norms a block and the last.
     assert_eq!(size.parameters, 2 * block + 2 * 23 * 12 + 5 * 12);
     assert_eq!(size.bytes, 4 * size.parameters);
+}
+
+#[test]
+fn multiplications_follow_from_the_slots_whatever_the_parameters_are_called() {
+    let size = Size::of(&ShiftLm::new(23, 12, 10, &Device::flex()));
+    // Two blocks of two projections, and a head of its own; a row of the embedding is only looked up.
+    assert_eq!(size.macs_per_token, 2 * 2 * 12 * 10 + 23 * 12);
 }
 
 #[test]
@@ -60,6 +70,30 @@ fn another_model_is_at_a_distance_and_one_of_another_vocabulary_is_refused() {
     let narrow = random(&CONFIGS[0].replace("\"vocab_size\":23", "\"vocab_size\":29"));
     let says = departure(&narrow, &other, &Alignment::default(), &windows(), None, &NoProgress).unwrap_err();
     assert!(says.to_string().contains("29 and 23"), "{says}");
+}
+
+struct Half;
+
+impl ParameterMapper for Half {
+    fn map<const D: usize>(&mut self, _name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
+        value.cast(DType::BF16)
+    }
+}
+
+#[test]
+fn what_is_kept_of_one_type_of_weights_is_not_another_types() {
+    let (place, other) = (tempfile::tempdir().unwrap(), random(CONFIGS[2]));
+    let cache = ResultCache::new(place.path());
+    let kl = |model: &AnyModel, against: &AnyModel, cache: Option<&ResultCache>| {
+        departure(model, against, &Alignment::default(), &windows(), cache, &NoProgress).unwrap().kl
+    };
+    let whole = llama();
+    let half = parameters::map(whole.clone(), &mut Half);
+    assert_eq!(Fingerprint::of(&whole), Fingerprint::of(&half));
+    for (model, against) in [(&whole, &other), (&half, &other), (&other, &whole), (&other, &half)] {
+        assert_eq!(kl(model, against, Some(&cache)), kl(model, against, None));
+    }
+    assert_ne!(kl(&whole, &other, None), kl(&half, &other, None));
 }
 
 #[test]

@@ -6,15 +6,17 @@ mod recover;
 mod resume;
 mod small;
 
-use dress_core::burn::tensor::Tensor;
+use dress_core::burn::module::Module;
+use dress_core::burn::tensor::{GradientCheckpointingStrategy, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper};
-use dress_core::{Calibration, NoProgress};
+use dress_core::{Calibration, CausalLm, NoProgress, Tap};
 use dress_models::AnyModel;
 use dress_train::{
-    AdamW, CurvePoint, EarlyStopping, Error, NoRegularization, OptimizerConfig, Regularization, StepInfo,
-    TrainConfig, train,
+    AdamW, Batch, CurvePoint, EarlyStopping, Error, LanguageModelling, NoRegularization, Objective,
+    ObjectiveLoss, OptimizerConfig, Regularization, Saved, StepInfo, TrainConfig, Training, train,
 };
 use small::{config, data, model, weights, worst};
+use std::sync::Mutex;
 
 #[test]
 fn the_loss_falls_and_the_curve_is_on_disk() {
@@ -83,11 +85,48 @@ impl Regularization<AnyModel> for Poison {
 
 #[test]
 fn nan_stops_with_the_step() {
-    let directory = tempfile::tempdir().unwrap();
-    let config = TrainConfig { run_dir: Some(directory.path().into()), ..config() };
-    let error = train(model(), &data(), &config, &Poison { share: 0.5 }, &NoProgress).unwrap_err();
-    assert!(matches!(error, Error::Diverged { step: 13, what: "loss", .. }), "{error}");
-    assert!(error.to_string().contains("learning rate"));
+    let place = tempfile::tempdir().unwrap();
+    let run = |name: Option<&str>, checkpoint_every| {
+        let run_dir = name.map(|name| place.path().join(name));
+        let config = TrainConfig { run_dir, checkpoint_every, ..config() };
+        let error = train(model(), &data(), &config, &Poison { share: 0.5 }, &NoProgress).unwrap_err();
+        assert!(error.to_string().contains("learning rate"), "{error}");
+        let Error::Diverged { step: 13, what: "loss", saved, .. } = error else { panic!("{error}") };
+        saved
+    };
+    // The weights are not numbers themselves by then: those after ten steps are the last that were.
+    let path = place.path().join("every five").join("checkpoint-10");
+    assert_eq!(run(Some("every five"), Some(5)), Saved::Checkpoint { path: path.clone(), steps: 10 });
+    assert!(path.join("model.bpk").exists());
+    // A checkpoint right after the step that broke them does not take that one's place.
+    let path = place.path().join("every thirteen");
+    assert_eq!(run(Some("every thirteen"), Some(13)), Saved::NoCheckpoint);
+    assert!(!path.join("last-good.bpk").exists() && !path.join("checkpoint-13").exists());
+    assert_eq!(run(Some("none"), None), Saved::NoCheckpoint);
+    assert_eq!(run(None, None), Saved::NoDirectory);
+}
+
+/// A penalty that is no number from the given step on.
+struct NoNumber {
+    share: f64,
+}
+
+impl Regularization<AnyModel> for NoNumber {
+    fn penalty(&self, model: &AnyModel, step: &StepInfo) -> Option<Tensor<1>> {
+        (step.share >= self.share).then(|| Tensor::full([1], f64::NAN, &model.device()))
+    }
+}
+
+#[test]
+fn weights_from_before_a_nan_are_left_as_they_were() {
+    let (place, start) = (tempfile::tempdir().unwrap(), model());
+    let config = TrainConfig { run_dir: Some(place.path().into()), ..config() };
+    let error = train(start.clone(), &data(), &config, &NoNumber { share: 0.0 }, &NoProgress).unwrap_err();
+    let Error::Diverged { step: 0, what: "penalty", saved: Saved::Weights(path), .. } = error else {
+        panic!("{error}")
+    };
+    let kept = model().try_load_file(&path).unwrap();
+    assert_eq!(weights(&kept), weights(&start));
 }
 
 #[test]
@@ -114,14 +153,32 @@ fn training_stops_where_held_out_blocks_get_no_better_and_gives_back_the_best() 
     assert!(error.contains("early stopping"), "{error}");
 }
 
+/// The next-token loss, and what Burn was told of the activations behind each.
+#[derive(Default)]
+struct Watched(Mutex<Vec<Option<GradientCheckpointingStrategy>>>);
+
+impl Objective<AnyModel> for Watched {
+    fn loss(&self, model: &AnyModel, batch: &Batch<'_>, tap: &mut dyn Tap) -> Result<ObjectiveLoss, Error> {
+        let found = LanguageModelling.loss(model, batch, tap)?;
+        self.0.lock().unwrap().push(found.total.device().gradient_checkpointing_strategy());
+        Ok(found)
+    }
+}
+
 #[test]
 fn recomputed_activations_give_the_same_weights() {
-    let start = model();
+    let (start, data) = (model(), data());
     let run = |gradient_checkpointing| {
-        let config = TrainConfig { gradient_checkpointing, epochs: 2, ..config() };
-        weights(&train(start.clone(), &data(), &config, &NoRegularization, &NoProgress).unwrap().model)
+        let config = &TrainConfig { gradient_checkpointing, epochs: 2, ..config() };
+        let (objective, regularization) = (&Watched::default(), &NoRegularization);
+        let training = Training { data: &data, config, objective, regularization, settings: "" };
+        let end = weights(&training.run(start.clone(), &NoProgress).unwrap().model);
+        (end, objective.0.lock().unwrap().clone())
     };
-    assert!(worst(&run(false), &run(true)) < 1e-5);
+    let ((kept, plain), (recomputed, balanced)) = (run(false), run(true));
+    assert!(worst(&kept, &recomputed) < 1e-5);
+    assert_eq!(balanced, [Some(GradientCheckpointingStrategy::Balanced); 8]);
+    assert!(plain.len() == 8 && !plain.contains(&Some(GradientCheckpointingStrategy::Balanced)), "{plain:?}");
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! Every optimizer, and steps that half-precision weights cannot express.
 
 use crate::small::{config, data, model, weights, worst};
-use dress_core::NoProgress;
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper};
+use dress_core::{Axis, AxisSelection, Calibration, NoProgress, Selection};
 use dress_models::AnyModel;
-use dress_train::{Decay, LearningRate, NoRegularization, OptimizerConfig, Precision, TrainConfig, train};
+use dress_regularize::{ComponentWeights, PenaltyKind, Regularizer, Schedule, SlotChoice};
+use dress_train::{
+    Decay, LearningRate, NoRegularization, OptimizerConfig, PenaltyForm, Precision, SelectedPenalty,
+    TrainConfig, train,
+};
 
 struct Half;
 
@@ -96,23 +100,53 @@ fn bf16_alone_stalls_and_neither_f32_masters_nor_rounding_at_random_do() {
 fn masters_follow_what_else_sets_the_weights() {
     let half = parameters::map(model(), &mut Half);
     let config = TrainConfig { precision: Precision::MasterWeights, ..config() };
-    let trained = train(half, &data(), &config, &SetToQuarter, &NoProgress).unwrap();
-    assert!(weights(&trained.model).iter().all(|w| *w == 0.25));
-    let next = train(trained.model, &data(), &config, &NoRegularization, &NoProgress).unwrap();
-    assert!(worst(&weights(&next.model), &[0.25; 8]) < 0.25);
+    let trained = train(half, &data(), &config, &SetToFourOnce, &NoProgress).unwrap();
+    // The twelve steps after that start from there, and not from the masters of before.
+    let furthest = worst(&weights(&trained.model), &vec![4.0; weights(&trained.model).len()]);
+    assert!(furthest > 0.0 && furthest < 0.5, "{furthest}");
 }
 
-/// Sets every weight to a quarter after every step.
-struct SetToQuarter;
+/// Sets every weight to four in the middle of the run.
+struct SetToFourOnce;
 
-impl dress_train::Regularization<AnyModel> for SetToQuarter {
-    fn after_step(&self, model: AnyModel, _step: &dress_train::StepInfo) -> AnyModel {
-        struct Quarter;
-        impl ParameterMapper for Quarter {
+impl dress_train::Regularization<AnyModel> for SetToFourOnce {
+    fn after_step(&self, model: AnyModel, step: &dress_train::StepInfo) -> AnyModel {
+        struct Four;
+        impl ParameterMapper for Four {
             fn map<const D: usize>(&mut self, _name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
-                value.zeros_like() + 0.25
+                value.zeros_like() + 4.0
             }
         }
-        parameters::map(model, &mut Quarter)
+        if step.reached == 0.5 { parameters::map(model, &mut Four) } else { model }
+    }
+}
+
+#[test]
+fn proximal_steps_below_the_last_bit_of_a_weight_take_it_to_zero_all_the_same() {
+    let last = |len: usize| AxisSelection::new(len, (3 * len / 4..len).collect()).unwrap();
+    let selection = Selection::new().with(Axis::Residual, last(16)).with(Axis::Ffn { layer: 0 }, last(32));
+    let start = parameters::map(model(), &mut Half);
+    let (penalty, slots) = (PenaltyKind::Group, SlotChoice::All);
+    let regularizer =
+        Regularizer::new(&start, &selection, penalty, ComponentWeights::default(), slots).unwrap();
+    // A thousandth of the norm at the start a step.
+    let steps = 1200;
+    let regularization = SelectedPenalty {
+        regularizer: &regularizer,
+        form: PenaltyForm::Proximal,
+        lambda: 0.001 * steps as f64,
+        schedule: Schedule::Constant,
+        gate: None,
+        activations: None,
+        kept_only: false,
+        slicer: None,
+    };
+    let block = Calibration::from_blocks(vec![vec![1, 3, 5, 7]]);
+    let learning_rate = LearningRate { peak: 1e-7, warmup_steps: 0, end: 1.0, decay: Decay::Constant };
+    for precision in [Precision::AsIs, Precision::MasterWeights] {
+        let config = TrainConfig { epochs: steps, learning_rate, precision, ..config() };
+        let curve = train(start.clone(), &block, &config, &regularization, &NoProgress).unwrap().curve;
+        let norms: Vec<f64> = [0, 500, 1199].map(|step| curve[step].selected_norm).to_vec();
+        assert!((norms[1] / norms[0] - 0.5).abs() < 0.05 && norms[2] == 0.0, "{precision}: {norms:?}");
     }
 }

@@ -2,10 +2,10 @@
 
 use super::AblateArgs;
 use super::rows::{Planned, Run};
-use crate::Error;
 use crate::ablation::{ABLATION_SCHEMA, AblationCell};
 use crate::commands::PruneArgs;
 use crate::commands::bench::{Bench, Made};
+use crate::{Error, PruneResult};
 use std::time::Instant;
 
 impl AblateArgs {
@@ -35,7 +35,7 @@ fn prune(bench: &Bench, args: &PruneArgs) -> Result<Made, Error> {
     // A run that was interrupted begins anew, or its minutes would be those of a part.
     forget();
     let began = Instant::now();
-    let (pruned, result) = args.prune()?;
+    let (pruned, PruneResult { result, .. }) = args.prune()?;
     let seconds = began.elapsed().as_secs_f64();
     forget();
     let made = Made {

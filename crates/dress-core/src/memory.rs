@@ -3,17 +3,17 @@
 use std::fs;
 
 /// The highest resident memory since the last [`reset_peak`], in bytes. Linux only.
-pub(crate) fn peak() -> Option<u64> {
+pub fn peak() -> Option<u64> {
     field("VmHWM:")
 }
 
 /// The resident memory now, in bytes. Linux only.
-pub(crate) fn resident() -> Option<u64> {
+pub fn resident() -> Option<u64> {
     field("VmRSS:")
 }
 
 /// Starts counting the peak anew; without the right to, the peak stays that of the whole process.
-pub(crate) fn reset_peak() -> bool {
+pub fn reset_peak() -> bool {
     fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 
