@@ -57,7 +57,7 @@ pub use error::Error;
 pub use fingerprint::{Fingerprint, FingerprintBuilder};
 pub use forward::Forward;
 pub use kv_cache::KvCache;
-pub use parts::{Part, Parts, forward_by_parts};
+pub use parts::{Part, Parts, forward_by_parts, forward_last_by_parts};
 pub use penalty::Penalty;
 pub use plan::{PLAN_FORMAT, ScoreSummary, SlicePlan};
 pub use progress::{NoProgress, Progress};
