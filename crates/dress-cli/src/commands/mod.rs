@@ -15,6 +15,7 @@ mod rotate;
 mod score;
 mod slice;
 mod training_args;
+mod transform_args;
 
 pub use common_args::CommonArgs;
 pub use compare::CompareArgs;

@@ -1,33 +1,26 @@
 //! `dress prune`.
 
-use super::CommonArgs;
-use super::common_args::{CalibrationArgs, SelectArgs, at_least_one};
+use super::common_args::{SelectArgs, at_least_one};
 use super::regularize_args::{REGULARIZE_OPTIONS, RegularizeArgs};
 use super::training_args::TRAINING_OPTIONS;
-use crate::{Error, ResultFile, TerminalProgress, locate};
+use super::transform_args::TransformArgs;
+use crate::{Error, ResultFile, TerminalProgress};
 use clap::Args;
 use dress_core::{AxisKind, Basis, CausalLm, Selection, parameters};
-use dress_models::checkpoint::{check_output, save};
+use dress_models::checkpoint::save;
 use dress_models::{AnyModel, SaveConfig};
 use dress_prune::{Compensation, PruneConfig, Pruned, best_basis, prune_in_rounds};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// Options of `dress prune`.
 #[derive(Debug, Args)]
 pub struct PruneArgs {
-    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
-    #[arg(long)]
-    model: PathBuf,
+    #[command(flatten)]
+    checkpoint: TransformArgs,
     #[command(flatten)]
     select: SelectArgs,
-    #[command(flatten)]
-    calibration: CalibrationArgs,
-    /// Where the smaller checkpoint goes.
-    #[arg(long)]
-    out: PathBuf,
     /// The coordinates in which the width is sliced: identity; pca for the principal components of what the
     /// blocks read, which a tied head is untied for; or pca-tied, which leaves it tied. By default principal
     /// components where they cost no parameters, and identity with --criterion.
@@ -42,28 +35,22 @@ pub struct PruneArgs {
     /// Reach the ratio in so many rounds of score, regularize and slice, each as long as one alone.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     rounds: usize,
-    /// Replace the checkpoint at --out.
-    #[arg(long)]
-    force: bool,
-    #[command(flatten)]
-    common: CommonArgs,
     #[command(flatten)]
     regularize: RegularizeArgs,
 }
 
 impl PruneArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
-        self.model = locate(&self.model)?;
         let began = Instant::now();
-        check_output(&self.out, Some(&self.model), self.force)?;
+        self.checkpoint.open()?;
         let config = self.config()?;
-        let scorer = self.select.criteria(&config.targets, self.common.seed);
-        let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
+        let scorer = self.select.criteria(&config.targets, self.checkpoint.common.seed);
+        let calibration = self.checkpoint.blocks()?;
         if calibration.blocks.is_empty() && (scorer.needs_calibration() || config.regularize.is_some()) {
             let who = if scorer.needs_calibration() { scorer.name() } else { "regularization" };
             return Err(dress_core::Error::CalibrationEmpty { who: who.into() }.into());
         }
-        let model = self.common.load(&self.model)?;
+        let model = self.checkpoint.load()?;
         let parameters_before = parameters::count(&model);
         let progress = TerminalProgress::default();
         let pruned = prune_in_rounds(model, &scorer, &calibration, &config, self.rounds, &progress)?;
@@ -71,8 +58,8 @@ impl PruneArgs {
         let result = ResultFile {
             dress_version: env!("CARGO_PKG_VERSION").into(),
             burn_version: ResultFile::BURN_VERSION.into(),
-            device: self.common.device_name(),
-            dtype: self.common.dtype.to_string(),
+            device: self.checkpoint.common.device_name(),
+            dtype: self.checkpoint.common.dtype.to_string(),
             parameters_before,
             parameters: parameters::count(&pruned.model),
             plan: pruned.plan.clone(),
@@ -86,12 +73,14 @@ impl PruneArgs {
     }
 
     fn config(&self) -> Result<PruneConfig, Error> {
-        let seed = self.common.seed;
+        let seed = self.checkpoint.common.seed;
         let regularize =
-            (!self.no_regularize).then(|| self.regularize.config(seed, super::run_dir(&self.out)));
+            (!self.no_regularize).then(|| self.regularize.config(seed, super::run_dir(&self.checkpoint.out)));
         let (basis, compensation) = (self.basis()?, self.compensate);
-        let (targets, stock) = (self.select.targets(&self.model, basis, compensation)?, self.select.target);
-        let allocation = self.select.allocation(&self.model, &self.select.criteria(&targets, seed))?;
+        let (targets, stock) =
+            (self.select.targets(&self.checkpoint.model, basis, compensation)?, self.select.target);
+        let allocation =
+            self.select.allocation(&self.checkpoint.model, &self.select.criteria(&targets, seed))?;
         Ok(PruneConfig { targets, basis, regularize, compensation, stock, seed, allocation })
     }
 
@@ -99,23 +88,21 @@ impl PruneArgs {
         let free = self.select.criterion.is_empty() && self.select.axis.contains(&AxisKind::Residual);
         match self.basis {
             Some(basis) => Ok(basis),
-            None if free => Ok(best_basis(&crate::declared(&self.model)?.coupling())),
+            None if free => Ok(best_basis(&crate::declared(&self.checkpoint.model)?.coupling())),
             None => Ok(Basis::Identity),
         }
     }
 
     fn save(&self, pruned: &Pruned<AnyModel>, result: &ResultFile) -> Result<(), Error> {
         let config = SaveConfig {
-            source: Some(self.model.clone()),
             extra_files: result.files(),
             target: self.select.target,
-            force: self.force,
-            ..SaveConfig::default()
+            ..self.checkpoint.saving()
         };
-        save(&pruned.model, &self.out, &config)?;
+        save(&pruned.model, &self.checkpoint.out, &config)?;
         // The curve is in dress.json now.
         if !self.no_regularize {
-            let _ = std::fs::remove_dir_all(super::run_dir(&self.out));
+            let _ = std::fs::remove_dir_all(super::run_dir(&self.checkpoint.out));
         }
         Ok(())
     }
@@ -131,8 +118,8 @@ impl PruneArgs {
             "parameters_before": result.parameters_before,
             "parameters": result.parameters,
             "seconds": seconds,
-            "plan": self.out.join("plan.json").display().to_string(),
-            "out": self.out.display().to_string(),
+            "plan": self.checkpoint.out.join("plan.json").display().to_string(),
+            "out": self.checkpoint.out.display().to_string(),
             "criterion": result.plan.criterion,
             "fingerprint": result.plan.fingerprint,
             "kept": kept,
@@ -140,7 +127,7 @@ impl PruneArgs {
             "steps": result.report.curve.len(),
             "sliced_after_step": result.report.cut.map(|cut| cut.step + 1),
         });
-        self.common.output().print(&report, || {
+        self.checkpoint.common.output().print(&report, || {
             let share = result.parameters as f64 / result.parameters_before as f64 * 100.0;
             let moved = result.report.slicing_error.map_or(String::new(), |error| {
                 format!("; the slice itself moved the logits by {error:.1e} of their norm")
@@ -149,7 +136,7 @@ impl PruneArgs {
                 "{} -> {} parameters ({share:.1}%) in {seconds:.0} s, written to {}\n{}{moved}",
                 result.parameters_before,
                 result.parameters,
-                self.out.display(),
+                self.checkpoint.out.display(),
                 kept_text(&result.plan.selection),
             )
         });
