@@ -2,6 +2,7 @@
 
 mod compare;
 mod evaluation;
+mod rotation;
 mod training;
 
 use serde_json::Value;
