@@ -103,6 +103,11 @@ pub enum Error {
         /// The criterion.
         criterion: String,
     },
+    /// A model that no rotation leaves as small as it is.
+    #[error(
+        "the head of this model is its embedding, and behind layer norms it cannot stay so in other coordinates; give --basis pca, which adds the parameters of a head of its own"
+    )]
+    NoFreeBasis,
     /// A `dress.json` that is not one.
     #[error("{path}: not a dress.json of this version: {source}; give a directory that `dress prune` wrote", path = .path.display())]
     ResultFile {

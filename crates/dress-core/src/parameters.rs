@@ -4,6 +4,10 @@
 //! files; the [`Layout`] that comes with every parameter here says how to get from one to the
 //! other. Variants of an enum of models do not show in the names.
 
+mod fill;
+
+pub use fill::{ParameterSource, fill, fill_where};
+
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Tensor};
 use std::collections::HashMap;
@@ -89,20 +93,6 @@ impl NamePath {
     }
 }
 
-/// Gives values to the parameters of a module that was only declared.
-pub trait ParameterSource<E> {
-    /// The value of one parameter, of the given shape in memory.
-    ///
-    /// # Errors
-    /// Where there is none, or none that fits.
-    fn value<const D: usize>(
-        &mut self,
-        name: &str,
-        layout: Layout,
-        shape: [usize; D],
-    ) -> Result<Tensor<D>, E>;
-}
-
 struct Visiting<'a, V> {
     path: NamePath,
     visitor: &'a mut V,
@@ -127,6 +117,8 @@ struct Mapping<'a, F> {
     mapper: &'a mut F,
     /// Whether the new values stay on the autodiff graph of the old ones.
     attached: bool,
+    /// Whether parameters that were only declared are passed over.
+    initialized: bool,
 }
 
 impl<F: ParameterMapper> ModuleMapper for Mapping<'_, F> {
@@ -139,6 +131,9 @@ impl<F: ParameterMapper> ModuleMapper for Mapping<'_, F> {
     }
 
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if self.initialized && !parameter.is_initialized() {
+            return parameter;
+        }
         let (name, layout) = (self.path.name(), self.path.layout(D));
         let (id, value, param_mapper) = parameter.consume();
         if self.attached {
@@ -151,38 +146,6 @@ impl<F: ParameterMapper> ModuleMapper for Mapping<'_, F> {
     }
 }
 
-struct Filling<'a, S, E> {
-    path: NamePath,
-    wanted: &'a dyn Fn(&str) -> bool,
-    source: &'a mut S,
-    error: Option<E>,
-}
-
-impl<S: ParameterSource<E>, E> ModuleMapper for Filling<'_, S, E> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
-
-    fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = self.path.name();
-        if self.error.is_some() || !(self.wanted)(&name) {
-            return parameter;
-        }
-        let shape = parameter.lazy_shape().dims();
-        match self.source.value(&name, self.path.layout(D), shape) {
-            Ok(value) => Param::initialized(parameter.id, value).set_require_grad(true),
-            Err(error) => {
-                self.error = Some(error);
-                parameter
-            }
-        }
-    }
-}
-
 /// Shows every float parameter of `module` to `visitor`.
 pub fn visit<M: Module>(module: &M, visitor: &mut impl ParameterVisitor) {
     module.visit(&mut Visiting { path: NamePath::default(), visitor });
@@ -191,39 +154,18 @@ pub fn visit<M: Module>(module: &M, visitor: &mut impl ParameterVisitor) {
 /// Replaces every float parameter of `module` by what `mapper` makes of it. Ids stay, and so
 /// does whether a parameter is trained; the new values are leaves of the autodiff graph.
 pub fn map<M: Module>(module: M, mapper: &mut impl ParameterMapper) -> M {
-    module.map(&mut Mapping { path: NamePath::default(), mapper, attached: false })
+    module.map(&mut Mapping { path: NamePath::default(), mapper, attached: false, initialized: false })
+}
+
+/// As [`map`], of the parameters that have their values; those that were only declared stay so.
+pub fn map_initialized<M: Module>(module: M, mapper: &mut impl ParameterMapper) -> M {
+    module.map(&mut Mapping { path: NamePath::default(), mapper, attached: false, initialized: true })
 }
 
 /// A module whose float parameters are what `mapper` makes of those of `module`, on the autodiff graph of
 /// those: what is computed with it has gradients with respect to the parameters of `module`.
 pub fn derive<M: Module>(module: &M, mapper: &mut impl ParameterMapper) -> M {
-    module.clone().map(&mut Mapping { path: NamePath::default(), mapper, attached: true })
-}
-
-/// Gives every float parameter of `module` the value that `source` has for it, without ever
-/// initializing the ones that were declared lazily. All of them can be trained.
-///
-/// # Errors
-/// The first that `source` returns.
-pub fn fill<M: Module, E>(module: M, source: &mut impl ParameterSource<E>) -> Result<M, E> {
-    fill_where(module, &|_| true, source)
-}
-
-/// As [`fill`], of the parameters whose name is `wanted`; the others stay as they were declared.
-///
-/// # Errors
-/// The first that `source` returns.
-pub fn fill_where<M: Module, E>(
-    module: M,
-    wanted: &dyn Fn(&str) -> bool,
-    source: &mut impl ParameterSource<E>,
-) -> Result<M, E> {
-    let mut filling = Filling { path: NamePath::default(), wanted, source, error: None };
-    let module = module.map(&mut filling);
-    match filling.error {
-        Some(error) => Err(error),
-        None => Ok(module),
-    }
+    module.clone().map(&mut Mapping { path: NamePath::default(), mapper, attached: true, initialized: false })
 }
 
 /// Name, shape and kind of every float parameter, in the module's order.

@@ -30,11 +30,19 @@ pub trait Parts {
     /// The model without its weights: its shapes and its coupling map.
     fn declared(&self) -> &Self::Model;
 
-    /// The model with the weights of one part.
+    /// The model with the weights of the parameters whose name is `wanted`; the others stay as they were declared.
     ///
     /// # Errors
     /// [`Error::Part`] where they cannot be had.
-    fn part(&self, part: Part) -> Result<Self::Model, Error>;
+    fn filled(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Self::Model, Error>;
+
+    /// The model with the weights of one part.
+    ///
+    /// # Errors
+    /// Those of [`Parts::filled`].
+    fn part(&self, part: Part) -> Result<Self::Model, Error> {
+        self.filled(&|parameter| self.declared().is_in_part(parameter, part))
+    }
 }
 
 /// Runs calibration blocks through a model of which one part at a time is in memory; the residual stream of
@@ -48,6 +56,35 @@ pub fn forward_by_parts<P: Parts>(
     tap: &mut dyn Tap,
     who: &str,
     progress: &dyn Progress,
+) -> Result<(), Error> {
+    run_by_parts(parts, calibration, tap, who, progress, |stream| stream)
+}
+
+/// As [`forward_by_parts`], with the last position of each block alone going through the head.
+///
+/// # Errors
+/// Those of [`forward_by_parts`].
+pub fn forward_last_by_parts<P: Parts>(
+    parts: &P,
+    calibration: &Calibration,
+    tap: &mut dyn Tap,
+    who: &str,
+    progress: &dyn Progress,
+) -> Result<(), Error> {
+    run_by_parts(parts, calibration, tap, who, progress, |stream| {
+        let seq = stream.dims()[1];
+        stream.narrow(1, seq - 1, 1)
+    })
+}
+
+/// `of_head` says what of a residual stream goes through the head.
+fn run_by_parts<P: Parts>(
+    parts: &P,
+    calibration: &Calibration,
+    tap: &mut dyn Tap,
+    who: &str,
+    progress: &dyn Progress,
+    of_head: impl Fn(Tensor<3>) -> Tensor<3>,
 ) -> Result<(), Error> {
     calibration.require(parts.declared(), who)?;
     let layers = parts.declared().num_blocks();
@@ -74,7 +111,7 @@ pub fn forward_by_parts<P: Parts>(
     }
     let model = parts.part(Part::Head)?;
     for stream in streams {
-        model.head(stream, &mut Forward::new(tap));
+        model.head(of_head(stream), &mut Forward::new(tap));
     }
     progress.advance(1, "");
     progress.finish();

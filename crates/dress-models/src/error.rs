@@ -1,5 +1,6 @@
 //! What can go wrong with a checkpoint, and what to do about it.
 
+use crate::FloatType;
 use std::path::PathBuf;
 
 /// Errors of reading, building and writing models.
@@ -168,6 +169,20 @@ pub enum Error {
         /// The number.
         value: f32,
     },
+    /// A number that the type of its tensor cannot hold.
+    #[error(
+        "{tensor}: number {index} becomes {value}, which {element} cannot hold; convert the checkpoint to f32 or bf16 first"
+    )]
+    Overflow {
+        /// The tensor.
+        tensor: String,
+        /// The number's index.
+        index: usize,
+        /// The number.
+        value: f32,
+        /// The type.
+        element: FloatType,
+    },
     /// A result that would overwrite something.
     #[error("{path}: already exists; choose another place, or give --force to replace it", path = .path.display())]
     OutputExists {
@@ -223,7 +238,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A checkpoint whose files cannot be rewritten without loading them.
-    #[error("{path}: only safetensors are rewritten file to file; convert the checkpoint first, or slice it in memory", path = .path.display())]
+    #[error("{path}: only safetensors are rewritten file to file; convert the checkpoint first, or work in memory, without --stream", path = .path.display())]
     NotStreamable {
         /// The checkpoint.
         path: PathBuf,

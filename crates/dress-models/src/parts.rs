@@ -3,7 +3,7 @@
 use crate::checkpoint::{LoadConfig, PartialLoad, fingerprint, read_config};
 use crate::{AnyModel, Error};
 use burn::tensor::Device;
-use dress_core::{CausalLm, Fingerprint, Part, Parts};
+use dress_core::{Fingerprint, Part, Parts};
 use std::path::{Path, PathBuf};
 
 /// A checkpoint whose parts are read when they are needed and dropped after.
@@ -41,9 +41,8 @@ impl Parts for CheckpointParts {
         &self.declared
     }
 
-    fn part(&self, part: Part) -> Result<AnyModel, dress_core::Error> {
-        let wanted = |parameter: &str| self.declared.is_in_part(parameter, part);
-        let model = self.load.fill(self.declared.clone(), &wanted);
+    fn filled(&self, wanted: &dyn Fn(&str) -> bool) -> Result<AnyModel, dress_core::Error> {
+        let model = self.load.fill(self.declared.clone(), wanted);
         model.map_err(|error| dress_core::Error::Part(Box::new(error)))
     }
 }

@@ -44,14 +44,17 @@ pub enum Error {
     )]
     NothingToRegularize,
     /// A model whose stream cannot be turned.
-    #[error("the stream of this model cannot be rotated: {reason}; use --basis identity")]
+    #[error("the stream of this model cannot be rotated: {reason}; prune it as it is, with --basis identity")]
     NotRotatable {
         /// Why.
         reason: String,
     },
+    /// A rotation to where the stream is already.
+    #[error("the basis `identity` leaves the stream as it is; give pca or pca-tied")]
+    NothingToRotate,
     /// A plan in coordinates that are not in it.
     #[error(
-        "this plan was made in the basis `{basis}`, whose rotation is in the model that was made with it and not in the plan; make the model again with the settings in its dress.json"
+        "this plan was made in the basis `{basis}`, whose rotation is in the model that was made with it and not in the plan; rotate the checkpoint with `dress rotate --stream`, then score and slice that, or make the model again with the settings in its dress.json"
     )]
     BasisOfPlan {
         /// The basis.

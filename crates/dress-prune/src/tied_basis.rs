@@ -1,11 +1,15 @@
 //! Principal components for a model whose head is its embedding.
 
-use crate::basis::{Moments, Rotate, fold_gains, gains, principal_components};
+use crate::basis::Rotate;
+use crate::components::{Components, principal_components};
+use crate::fold::{Gains, fold_gains, gains};
+use crate::moments::Moments;
 use crate::{Error, Rotated, rotate_to_principal_components};
 use dress_core::burn::tensor::{DType, Tensor, TensorData};
 use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{
-    Axis, AxisKind, AxisSlots, Basis, Calibration, CausalLm, CouplingMap, Normalization, Progress, Role, Site,
+    Axis, AxisKind, AxisSlots, Basis, Calibration, CausalLm, CouplingMap, Normalization, Progress, Role,
+    Site, Slot,
 };
 use faer::Mat;
 
@@ -32,22 +36,28 @@ pub fn rotate_tied<M: CausalLm>(
     if !is_tied(residual) {
         return rotate_to_principal_components(model, calibration, progress);
     }
+    check_tied(residual)?;
+    calibration.require(&model, "pca-tied")?;
+    let gains = gains(&model, residual);
+    let folded = fold_gains(model)?;
+    let moments = Moments::collect(&folded, residual, calibration, progress);
+    let TiedComponents { components: (basis, energy), last_gain } =
+        TiedComponents::of(&moments, &gains, residual)?;
+    let turned = parameters::map(folded, &mut Rotate::new(residual, &basis));
+    let mut last = LastGain { slots: residual, gain: last_gain };
+    Ok(Rotated { model: parameters::map(turned, &mut last), energy })
+}
+
+/// Checks that a head that is the embedding can stay so.
+///
+/// # Errors
+/// [`Error::NotRotatable`] under layer norms.
+pub(crate) fn check_tied(residual: &AxisSlots) -> Result<(), Error> {
     if residual.normalization != Some(Normalization::RootMeanSquare) {
         let reason = "its head is its embedding, and its layer norms would have to take the mean out of both";
         return Err(Error::NotRotatable { reason: reason.into() });
     }
-    calibration.require(&model, "pca-tied")?;
-    let last = gains(&model, residual).remove(&Site::HeadInput);
-    let last = last.map(|gain| gain.into_data().iter::<f64>().collect()).unwrap_or(vec![1.0; residual.len]);
-    let folded = fold_gains(model)?;
-    let moments = Moments::collect(&folded, residual, calibration, progress);
-    let apart = most_unlike(&last, &moments);
-    let (basis, energy) = partial_components(&moments, &apart, residual.len)?;
-    let turned = parameters::map(folded, &mut Rotate::new(residual, &basis));
-    let diagonal =
-        (0..residual.len).map(|j| (0..residual.len).map(|i| basis[(i, j)].powi(2) * last[i]).sum());
-    let mut gain = LastGain { slots: residual, gain: diagonal.map(|g: f64| g as f32).collect() };
-    Ok(Rotated { model: parameters::map(turned, &mut gain), energy })
+    Ok(())
 }
 
 /// The basis in which `axes` of a model are best sliced: principal components where the width goes and they can be had at
@@ -61,8 +71,39 @@ pub fn best_basis(map: &CouplingMap, axes: &[AxisKind]) -> Basis {
     }
 }
 
-fn is_tied(residual: &AxisSlots) -> bool {
+pub(crate) fn is_tied(residual: &AxisSlots) -> bool {
     residual.slots.iter().any(|slot| slot.tied)
+}
+
+/// The directions of a stream before a tied head.
+pub(crate) struct TiedComponents {
+    pub components: Components,
+    /// What becomes of the gains of the norm before the head.
+    pub last_gain: Vec<f32>,
+}
+
+impl TiedComponents {
+    /// Of a stream with these second moments, behind norms with these gains.
+    ///
+    /// # Errors
+    /// [`Error::Eigen`].
+    pub fn of(moments: &[f64], gains: &Gains, residual: &AxisSlots) -> Result<Self, Error> {
+        let width = residual.len;
+        let last: Vec<f64> = match gains.get(&Site::HeadInput) {
+            Some(gain) => gain.to_data().iter().collect(),
+            None => vec![1.0; width],
+        };
+        let apart = most_unlike(&last, moments);
+        let components = partial_components(moments, &apart, width)?;
+        let basis = &components.0;
+        let diagonal = (0..width).map(|j| (0..width).map(|i| basis[(i, j)].powi(2) * last[i]).sum::<f64>());
+        Ok(Self { last_gain: diagonal.map(|gain| gain as f32).collect(), components })
+    }
+}
+
+/// Whether a slot is that of the gains of the norm before the head.
+pub(crate) fn is_last_gain(slot: &Slot) -> bool {
+    slot.role == Role::Scales && slot.site == Some(Site::HeadInput)
 }
 
 /// The channels, ascending, whose gains differ most from the others', weighed by their energy.
@@ -81,7 +122,7 @@ fn most_unlike(gains: &[f64], moments: &[f64]) -> Vec<usize> {
 
 /// An orthogonal basis that holds the directions `apart` as they are and the principal components of the other
 /// channels, by falling share of the energy.
-fn partial_components(moments: &[f64], apart: &[usize], width: usize) -> Result<(Mat<f64>, Vec<f64>), Error> {
+fn partial_components(moments: &[f64], apart: &[usize], width: usize) -> Result<Components, Error> {
     let turned: Vec<usize> = (0..width).filter(|channel| apart.binary_search(channel).is_err()).collect();
     let among = turned.iter().flat_map(|i| turned.iter().map(move |j| moments[i * width + j]));
     let (components, shares) = principal_components(&among.collect::<Vec<_>>(), turned.len())?;
@@ -109,10 +150,7 @@ struct LastGain<'a> {
 
 impl ParameterMapper for LastGain<'_> {
     fn map<const D: usize>(&mut self, name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
-        let is_last = |slot: &&dress_core::Slot| {
-            slot.parameter == name && slot.role == Role::Scales && slot.site == Some(Site::HeadInput)
-        };
-        if self.slots.slots.iter().find(is_last).is_none() {
+        if !self.slots.slots.iter().any(|slot| slot.parameter == name && is_last_gain(slot)) {
             return value;
         }
         let data = TensorData::new(self.gain.clone(), value.dims());

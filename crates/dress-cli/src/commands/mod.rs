@@ -17,6 +17,7 @@ mod rotate;
 mod score;
 mod slice;
 mod training_args;
+mod transform_args;
 
 pub use ablate::AblateArgs;
 pub use common_args::CommonArgs;

@@ -2,14 +2,14 @@
 
 mod check;
 
-use super::CommonArgs;
-use super::common_args::{CalibrationArgs, SelectArgs, at_least_one};
+use super::common_args::{SelectArgs, at_least_one};
 use super::regularize_args::{REGULARIZE_OPTIONS, RegularizeArgs};
 use super::training_args::TRAINING_OPTIONS;
-use crate::{Error, PruneResult, ResultFile, TerminalProgress, locate};
+use super::transform_args::TransformArgs;
+use crate::{Error, PruneResult, ResultFile, TerminalProgress};
 use clap::Args;
 use dress_core::{AxisKind, Basis, CausalLm, Selection, parameters};
-use dress_models::checkpoint::{check_output, save};
+use dress_models::checkpoint::save;
 use dress_models::{AnyModel, SaveConfig};
 use dress_prune::{Compensation, PruneConfig, Pruned, best_basis, prune_as_planned, prune_in_rounds};
 use serde_json::json;
@@ -24,19 +24,13 @@ const SAID_BY_A_PLAN: [&str; 10] =
 /// Options of `dress prune`.
 #[derive(Debug, Args)]
 pub struct PruneArgs {
-    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
-    #[arg(long)]
-    model: PathBuf,
+    #[command(flatten)]
+    checkpoint: TransformArgs,
     #[command(flatten)]
     select: SelectArgs,
     /// A plan made before on the same checkpoint, by score or prune: what it selected goes, and nothing is scored.
     #[arg(long, value_name = "FILE", conflicts_with_all = SAID_BY_A_PLAN)]
     plan: Option<PathBuf>,
-    #[command(flatten)]
-    calibration: CalibrationArgs,
-    /// Where the smaller checkpoint goes.
-    #[arg(long)]
-    out: PathBuf,
     /// The coordinates in which the width is sliced: identity; pca for the principal components of what the
     /// blocks read, which a tied head is untied for; or pca-tied, which leaves it tied. By default principal
     /// components where they cost no parameters, and identity with --criterion.
@@ -51,20 +45,14 @@ pub struct PruneArgs {
     /// Reach the ratio in so many rounds of score, regularize and slice, each as long as one alone.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     rounds: usize,
-    /// Replace the checkpoint at --out.
-    #[arg(long)]
-    force: bool,
-    #[command(flatten)]
-    common: CommonArgs,
     #[command(flatten)]
     regularize: RegularizeArgs,
 }
 
 impl PruneArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
-        self.model = locate(&self.model)?;
         let began = Instant::now();
-        check_output(&self.out, Some(&self.model), self.force)?;
+        self.checkpoint.open()?;
         let (pruned, result) = self.prune()?;
         self.save(&pruned, &result)?;
         self.print(&result.result, began.elapsed().as_secs_f64());
@@ -74,13 +62,13 @@ impl PruneArgs {
     /// The smaller model, and how it came to be; nothing is saved.
     pub(super) fn prune(&self) -> Result<(Pruned<AnyModel>, PruneResult), Error> {
         let mut config = self.check()?;
-        let scorer = self.select.criteria(&config.targets, self.common.seed);
-        let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
+        let scorer = self.select.criteria(&config.targets, self.checkpoint.common.seed);
+        let calibration = self.checkpoint.blocks()?;
         if let (true, Some(who)) = (calibration.blocks.is_empty(), self.looks_at_data(&config)) {
             return Err(dress_core::Error::CalibrationEmpty { who }.into());
         }
         let plan = self.plan_made_before()?;
-        let model = self.common.load(&self.model)?;
+        let model = self.checkpoint.load()?;
         let parameters_before = parameters::count(&model);
         let progress = TerminalProgress::default();
         let pruned = match plan {
@@ -92,8 +80,8 @@ impl PruneArgs {
         let result = ResultFile {
             dress_version: env!("CARGO_PKG_VERSION").into(),
             burn_version: ResultFile::BURN_VERSION.into(),
-            device: self.common.device_name(),
-            dtype: self.common.dtype.to_string(),
+            device: self.checkpoint.common.device_name(),
+            dtype: self.checkpoint.common.dtype.to_string(),
             parameters_before,
             parameters: parameters::count(&pruned.model),
             plan: pruned.plan.clone(),
@@ -101,18 +89,20 @@ impl PruneArgs {
             calibration: used.then(|| calibration.provenance.clone()),
             report: pruned.report.clone(),
         };
-        let model = self.model.display().to_string();
+        let model = self.checkpoint.model.display().to_string();
         let result = PruneResult { result, model, rounds: self.rounds, settings: config };
         Ok((pruned, result))
     }
 
     fn config(&self) -> Result<PruneConfig, Error> {
-        let seed = self.common.seed;
+        let seed = self.checkpoint.common.seed;
         let regularize =
-            (!self.no_regularize).then(|| self.regularize.config(seed, super::run_dir(&self.out)));
+            (!self.no_regularize).then(|| self.regularize.config(seed, super::run_dir(&self.checkpoint.out)));
         let (basis, compensation) = (self.basis()?, self.compensate);
-        let (targets, stock) = (self.select.targets(&self.model, basis, compensation)?, self.select.target);
-        let allocation = self.select.allocation(&self.model, &self.select.criteria(&targets, seed))?;
+        let (targets, stock) =
+            (self.select.targets(&self.checkpoint.model, basis, compensation)?, self.select.target);
+        let allocation =
+            self.select.allocation(&self.checkpoint.model, &self.select.criteria(&targets, seed))?;
         Ok(PruneConfig { targets, basis, regularize, compensation, stock, seed, allocation })
     }
 
@@ -120,22 +110,20 @@ impl PruneArgs {
         match self.basis {
             Some(basis) => Ok(basis),
             None if !self.select.criterion.is_empty() => Ok(Basis::Identity),
-            None => Ok(best_basis(&crate::declared(&self.model)?.coupling(), &self.select.axis)),
+            None => Ok(best_basis(&crate::declared(&self.checkpoint.model)?.coupling(), &self.select.axis)),
         }
     }
 
     fn save(&self, pruned: &Pruned<AnyModel>, result: &PruneResult) -> Result<(), Error> {
         let config = SaveConfig {
-            source: Some(self.model.clone()),
             extra_files: result.files(),
             target: self.select.target,
-            force: self.force,
-            ..SaveConfig::default()
+            ..self.checkpoint.saving()
         };
-        save(&pruned.model, &self.out, &config)?;
+        save(&pruned.model, &self.checkpoint.out, &config)?;
         // The curve is in dress.json now.
         if !self.no_regularize {
-            let _ = std::fs::remove_dir_all(super::run_dir(&self.out));
+            let _ = std::fs::remove_dir_all(super::run_dir(&self.checkpoint.out));
         }
         Ok(())
     }
@@ -151,8 +139,8 @@ impl PruneArgs {
             "parameters_before": result.parameters_before,
             "parameters": result.parameters,
             "seconds": seconds,
-            "plan": self.out.join("plan.json").display().to_string(),
-            "out": self.out.display().to_string(),
+            "plan": self.checkpoint.out.join("plan.json").display().to_string(),
+            "out": self.checkpoint.out.display().to_string(),
             "criterion": result.plan.criterion,
             "fingerprint": result.plan.fingerprint,
             "kept": kept,
@@ -160,7 +148,7 @@ impl PruneArgs {
             "steps": result.report.curve.len(),
             "sliced_after_step": result.report.cut.map(|cut| cut.step + 1),
         });
-        self.common.output().print(&report, || {
+        self.checkpoint.common.output().print(&report, || {
             let share = result.parameters as f64 / result.parameters_before as f64 * 100.0;
             let moved = result.report.slicing_error.map_or(String::new(), |error| {
                 format!("; the slice itself moved the logits by {error:.1e} of their norm")
@@ -169,7 +157,7 @@ impl PruneArgs {
                 "{} -> {} parameters ({share:.1}%) in {seconds:.0} s, written to {}\n{}{moved}",
                 result.parameters_before,
                 result.parameters,
-                self.out.display(),
+                self.checkpoint.out.display(),
                 kept_text(&result.plan.selection),
             )
         });

@@ -1,13 +1,13 @@
 //! `dress recover`.
 
-use super::CommonArgs;
-use super::common_args::{CalibrationArgs, at_least_one};
+use super::common_args::at_least_one;
 use super::training_args::TrainingArgs;
+use super::transform_args::TransformArgs;
 use crate::{Error, TerminalProgress, locate};
 use clap::Args;
 use dress_core::parameters;
 use dress_models::SaveConfig;
-use dress_models::checkpoint::{check_output, save};
+use dress_models::checkpoint::save;
 use dress_train::{CurvePoint, DistillationConfig, LoraConfig, RecoverConfig, Trainable, recover};
 use serde_json::json;
 use std::path::PathBuf;
@@ -16,14 +16,8 @@ use std::time::Instant;
 /// Options of `dress recover`.
 #[derive(Debug, Args)]
 pub struct RecoverArgs {
-    /// The checkpoint to fine-tune: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
-    #[arg(long)]
-    model: PathBuf,
     #[command(flatten)]
-    calibration: CalibrationArgs,
-    /// Where the fine-tuned checkpoint goes.
-    #[arg(long)]
-    out: PathBuf,
+    checkpoint: TransformArgs,
     /// Train all weights instead of low-rank factors.
     #[arg(long, conflicts_with_all = ["lora_rank", "lora_alpha", "lora_dropout", "lora_targets"])]
     full: bool,
@@ -51,50 +45,38 @@ pub struct RecoverArgs {
     /// Compute the dense model's outputs once, to a file, instead of in every step.
     #[arg(long, requires = "distill_from")]
     distill_cache: bool,
-    /// Replace the checkpoint at --out.
-    #[arg(long)]
-    force: bool,
-    #[command(flatten)]
-    common: CommonArgs,
     #[command(flatten)]
     training: TrainingArgs,
 }
 
 impl RecoverArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
-        self.model = locate(&self.model)?;
         let began = Instant::now();
-        check_output(&self.out, Some(&self.model), self.force)?;
+        self.checkpoint.open()?;
         let config = self.config();
         self.distill_from = self.distill_from.as_deref().map(locate).transpose()?;
         self.check_teacher()?;
-        let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
-        if calibration.blocks.is_empty() {
-            return Err(dress_core::Error::CalibrationEmpty { who: "recovery".into() }.into());
-        }
-        let model = self.common.load(&self.model)?;
-        let dense = self.distill_from.as_ref().map(|dense| self.common.load(dense)).transpose()?;
+        let calibration = self.checkpoint.blocks_for("recovery")?;
+        let model = self.checkpoint.load()?;
+        let common = &self.checkpoint.common;
+        let dense = self.distill_from.as_ref().map(|dense| common.load(dense)).transpose()?;
         let progress = TerminalProgress::default();
         let trained =
             recover(model, dense, &calibration, &config, &progress).map_err(dress_prune::Error::from)?;
         let about = json!({
             "dress_version": env!("CARGO_PKG_VERSION"),
-            "model": self.model.display().to_string(),
+            "model": self.checkpoint.model.display().to_string(),
             "distilled_from": self.distill_from.as_ref().map(|dense| dense.display().to_string()),
             "calibration": calibration.provenance,
             "recover": config,
             "curve": trained.curve,
         });
         let text = serde_json::to_string_pretty(&about).expect("a result is numbers, texts and lists");
-        let saving = SaveConfig {
-            source: Some(self.model.clone()),
-            extra_files: vec![("recover.json".into(), text)],
-            force: self.force,
-            ..SaveConfig::default()
-        };
-        save(&trained.model, &self.out, &saving)?;
+        let saving =
+            SaveConfig { extra_files: vec![("recover.json".into(), text)], ..self.checkpoint.saving() };
+        save(&trained.model, &self.checkpoint.out, &saving)?;
         // The curve is in recover.json now.
-        let _ = std::fs::remove_dir_all(super::run_dir(&self.out));
+        let _ = std::fs::remove_dir_all(super::run_dir(&self.checkpoint.out));
         self.print(parameters::count(&trained.model), &trained.curve, began.elapsed().as_secs_f64());
         Ok(())
     }
@@ -102,14 +84,15 @@ impl RecoverArgs {
     /// The blocks are the tokens of the model that is trained; to a teacher of another tokenizer they say something else.
     fn check_teacher(&self) -> Result<(), Error> {
         let Some(against) = &self.distill_from else { return Ok(()) };
-        if crate::tokenizer(&self.model)?.sha256() == crate::tokenizer(against)?.sha256() {
+        if crate::tokenizer(&self.checkpoint.model)?.sha256() == crate::tokenizer(against)?.sha256() {
             return Ok(());
         }
-        Err(Error::OtherTokenizer { model: self.model.clone(), against: against.clone() })
+        Err(Error::OtherTokenizer { model: self.checkpoint.model.clone(), against: against.clone() })
     }
 
     fn config(&self) -> RecoverConfig {
-        let mut train = self.training.config(self.common.seed, super::run_dir(&self.out));
+        let mut train =
+            self.training.config(self.checkpoint.common.seed, super::run_dir(&self.checkpoint.out));
         if !self.full {
             train.trainable = Trainable::Lora(LoraConfig {
                 rank: self.lora_rank,
@@ -134,15 +117,15 @@ impl RecoverArgs {
             "loss_first": first,
             "loss_last": last,
             "seconds": seconds,
-            "out": self.out.display().to_string(),
+            "out": self.checkpoint.out.display().to_string(),
         });
-        self.common.output().print(&report, || {
+        self.checkpoint.common.output().print(&report, || {
             format!(
                 "{} steps in {seconds:.0} s, the loss of a batch from {:.3} to {:.3}, written to {}",
                 curve.len(),
                 first.unwrap_or_default(),
                 last.unwrap_or_default(),
-                self.out.display()
+                self.checkpoint.out.display()
             )
         });
     }

@@ -1,65 +1,113 @@
 //! `dress rotate`.
 
-use super::CommonArgs;
-use super::common_args::CalibrationArgs;
-use crate::{Error, TerminalProgress, locate};
+use super::transform_args::TransformArgs;
+use crate::{Error, TerminalProgress};
 use clap::Args;
-use dress_core::parameters;
-use dress_models::SaveConfig;
-use dress_models::checkpoint::{check_output, save};
-use dress_prune::{Rotated, rotate_to_principal_components};
+use dress_core::{Axis, AxisKind, Basis, Calibration, CausalLm, Normalization, Parts, parameters};
+use dress_models::checkpoint::{RewriteConfig, Weights, rewrite_rotated, save};
+use dress_models::{CheckpointParts, LoadConfig};
+use dress_prune::{
+    Rotated, RotatedByParts, best_basis, rotate_by_parts, rotate_tied, rotate_to_principal_components,
+};
 use serde_json::json;
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// Options of `dress rotate`.
 #[derive(Debug, Args)]
 pub struct RotateArgs {
-    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
-    #[arg(long)]
-    model: PathBuf,
     #[command(flatten)]
-    calibration: CalibrationArgs,
-    /// Where the rotated checkpoint goes.
+    checkpoint: TransformArgs,
+    /// The coordinates: pca, the principal components of what the blocks read, which a tied head is untied for; or
+    /// pca-tied, which leaves it tied and moves the logits a little. By default pca-tied for a tied head behind RMSNorm
+    /// and pca for a head of its own.
     #[arg(long)]
-    out: PathBuf,
-    /// Replace the checkpoint at --out.
+    basis: Option<Basis>,
+    /// Read the checkpoint one block at a time and rewrite it from file to file: memory holds one block and the
+    /// calibration's residual stream, then one tensor. For safetensors alone.
     #[arg(long)]
-    force: bool,
-    #[command(flatten)]
-    common: CommonArgs,
+    stream: bool,
+}
+
+/// What a rotation made.
+struct Made {
+    parameters: [u64; 2],
+    energy: Vec<f64>,
 }
 
 impl RotateArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
-        self.model = locate(&self.model)?;
         let began = Instant::now();
-        check_output(&self.out, Some(&self.model), self.force)?;
-        let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
-        let model = self.common.load(&self.model)?;
-        let parameters_before = parameters::count(&model);
-        let Rotated { model, energy } =
-            rotate_to_principal_components(model, &calibration, &TerminalProgress::default())?;
-        let config = SaveConfig { source: Some(self.model), force: self.force, ..SaveConfig::default() };
-        save(&model, &self.out, &config)?;
+        self.checkpoint.open()?;
+        if self.stream {
+            Weights::open(&self.checkpoint.model)?.streamable()?;
+        }
+        let basis = self.basis()?;
+        let calibration = self.checkpoint.blocks_for(&basis.to_string())?;
+        let made = match self.stream {
+            true => self.rotate_files(basis, &calibration)?,
+            false => self.rotate_model(basis, &calibration)?,
+        };
+        self.print(basis, &made, began.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    fn basis(&self) -> Result<Basis, Error> {
+        let map = crate::declared(&self.checkpoint.model)?.coupling();
+        match self.basis.unwrap_or(best_basis(&map, &[AxisKind::Residual])) {
+            Basis::Identity if self.basis.is_some() => Err(dress_prune::Error::NothingToRotate.into()),
+            Basis::Identity if map.axis(Axis::Residual)?.normalization == Some(Normalization::Layer) => {
+                Err(Error::NoFreeBasis)
+            }
+            // The rotation says why there is none.
+            Basis::Identity => Ok(Basis::Pca),
+            basis => Ok(basis),
+        }
+    }
+
+    /// With the whole model in memory.
+    fn rotate_model(&self, basis: Basis, calibration: &Calibration) -> Result<Made, Error> {
+        let (model, progress) = (self.checkpoint.load()?, TerminalProgress::default());
+        let before = parameters::count(&model);
+        let Rotated { model, energy } = match basis {
+            Basis::PcaTied => rotate_tied(model, calibration, &progress)?,
+            _ => rotate_to_principal_components(model, calibration, &progress)?,
+        };
+        save(&model, &self.checkpoint.out, &self.checkpoint.saving())?;
+        Ok(Made { parameters: [before, parameters::count(&model)], energy })
+    }
+
+    /// With one part of the model at a time in memory, then from file to file.
+    fn rotate_files(&self, basis: Basis, calibration: &Calibration) -> Result<Made, Error> {
+        let TransformArgs { model, out, force, common, .. } = &self.checkpoint;
+        let progress = TerminalProgress::default();
+        let load = LoadConfig { dtype: common.dtype };
+        let parts = CheckpointParts::open(model, &load, &common.device()?)?;
+        let RotatedByParts { declared, rotation, energy } =
+            rotate_by_parts(&parts, basis, calibration, &progress)?;
+        let config = RewriteConfig { force: *force, ..RewriteConfig::default() };
+        rewrite_rotated(parts.declared(), &declared, &rotation, [model, out], &config, &progress)?;
+        Ok(Made { parameters: [parameters::count(parts.declared()), parameters::count(&declared)], energy })
+    }
+
+    fn print(&self, basis: Basis, made: &Made, seconds: f64) {
+        let (Made { parameters: [before, after], energy }, out) = (made, self.checkpoint.out.display());
         let report = json!({
-            "parameters_before": parameters_before,
-            "parameters": parameters::count(&model),
-            "seconds": began.elapsed().as_secs_f64(),
-            "out": self.out.display().to_string(),
+            "parameters_before": before,
+            "parameters": after,
+            "seconds": seconds,
+            "out": out.to_string(),
+            "basis": basis,
             "energy": energy,
         });
         let carried =
             |share: f64| energy.iter().take((energy.len() as f64 * share) as usize).sum::<f64>() * 100.0;
-        self.common.output().print(&report, || {
+        self.checkpoint.common.output().print(&report, || {
             format!(
-                "rotated to principal components, written to {}; half of the width carries {:.1}% of the energy, \
-                 three quarters {:.1}%",
-                self.out.display(),
+                "rotated to principal components ({basis}), written to {out}; half of the width carries {:.1}% of \
+                 the energy, three quarters {:.1}%",
                 carried(0.5),
                 carried(0.75)
             )
         });
-        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 mod ablate;
 mod compare;
 mod evaluation;
+mod rotation;
 mod training;
 
 use serde_json::Value;

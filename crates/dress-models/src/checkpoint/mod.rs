@@ -1,22 +1,32 @@
 //! Checkpoints in and out: Hugging Face directories, and GGUF files in.
 
+mod byte_progress;
 mod directory;
+mod fingerprint;
 mod float_type;
 mod load;
 mod positional;
 mod pytorch_files;
 mod rewrite;
+mod rewrite_rotated;
+mod rewritten;
 mod safetensors_reader;
 mod save;
+mod shard_file;
 mod shard_index;
 mod staging;
+mod tensor_rows;
 mod tensor_stream;
+mod turn_stream;
 mod weights;
 
+pub use fingerprint::fingerprint;
 pub use float_type::FloatType;
 pub use load::{LoadConfig, PartialLoad, load, read_config};
 pub use pytorch_files::PytorchFiles;
-pub use rewrite::{RewriteConfig, fingerprint, rewrite};
+pub use rewrite::rewrite;
+pub use rewrite_rotated::rewrite_rotated;
+pub use rewritten::RewriteConfig;
 pub use safetensors_reader::SafetensorsDirectory;
 pub use save::{SaveConfig, SaveReport, save};
 pub use shard_index::ShardIndex;

@@ -1,59 +1,19 @@
 //! From files to smaller files, without a model in memory.
 
-use super::directory::{copy_companions, shard_name, write, write_index};
+use super::byte_progress::ByteProgress;
 use super::load::match_names;
-use super::safetensors_reader::TensorPlace;
+use super::rewritten::{RewriteConfig, Rewritten, place};
+use super::shard_file::{Planned, ShardFile};
 use super::tensor_stream::{Buffers, TensorStream};
-use super::{SafetensorsDirectory, SaveReport, Staging, Weights};
+use super::{SafetensorsDirectory, SaveReport, Weights};
 use crate::{AnyModel, Error};
-use dress_core::parameters;
-use dress_core::{Fingerprint, Progress, Selection, StockTarget, TensorEdit};
+use dress_core::{Progress, Selection, TensorEdit, parameters};
 use rayon::prelude::*;
-use safetensors::tensor::{Metadata, TensorInfo};
-use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Stretches of tensors carried over between two reports of progress.
 const BATCH: usize = 32;
-
-/// More than a fingerprint looks at of one tensor.
-const FINGERPRINT_BYTES: usize = 4096;
-
-/// How files are rewritten.
-#[derive(Debug, Clone, Default)]
-pub struct RewriteConfig {
-    /// Further files, by name, such as `plan.json`.
-    pub extra_files: Vec<(String, String)>,
-    /// Whose rules the shape has to keep.
-    pub target: StockTarget,
-    /// Whether to replace what is there.
-    pub force: bool,
-}
-
-/// The fingerprint of a checkpoint's files: that of the model they hold, from the few bytes it is made of.
-/// `declared` is the model of the directory's configuration; it need not have its weights.
-///
-/// # Errors
-/// Those of [`Weights::open`] and [`Error::Names`].
-pub fn fingerprint(declared: &AnyModel, directory: &Path) -> Result<Fingerprint, Error> {
-    let files = Weights::open(directory)?;
-    let mut builder = Fingerprint::builder();
-    for (name, filed) in match_names(declared, &files)? {
-        // The numbers that count are the first; the pages of the others are left where they are.
-        let raw = match &files {
-            Weights::Safetensors(files) => files.read_start(&filed, FINGERPRINT_BYTES)?,
-            files => files.get(&filed)?,
-        };
-        let Some(raw) = raw else { continue };
-        let Some(element) = raw.element else {
-            return Err(Error::TensorType { file: raw.file, tensor: filed, found: raw.element_name });
-        };
-        let numbers = raw.bytes.chunks_exact(element.size()).map(|n| element.read(n));
-        builder.add(&name, &raw.shape, numbers);
-    }
-    Ok(builder.finish())
-}
 
 /// Writes a smaller checkpoint from the safetensors of another, a few rows of a tensor at a time: memory
 /// does not depend on the size of the model. Every tensor keeps its type and its file.
@@ -75,42 +35,9 @@ pub fn rewrite(
     dress_core::CausalLm::check_stock(resized, &Selection::new(), config.target)?;
     let weights = Weights::open(source)?;
     let names = match_names(declared, &weights)?;
-    let Weights::Safetensors(files) = &weights else {
-        return Err(Error::NotStreamable { path: source.into() });
-    };
-    let staging = Staging::new(place, Some(source), config.force)?;
+    let files = weights.streamable()?;
     let shards = shards(declared, files, &names, edits)?;
-    let total = shards.iter().flatten().map(|t| t.from_bytes).sum::<u64>();
-    progress.start("slicing (MiB)", total >> 20);
-    let (mut index, mut report) = (BTreeMap::new(), SaveReport { bytes: 0, shards: shards.len() });
-    for (number, shard) in shards.iter().enumerate() {
-        let name = shard_name(number, shards.len());
-        report.bytes += shard.iter().map(|t| t.bytes).sum::<u64>();
-        index.extend(shard.iter().map(|t| (t.name.clone(), name.clone())));
-        write_shard(shard, &staging.path().join(name), progress)?;
-    }
-    progress.finish();
-    if shards.len() > 1 {
-        write_index(staging.path(), report.bytes, &index)?;
-    }
-    let dtype = files.float_type().unwrap_or_default();
-    write(&staging.path().join("config.json"), &resized.config_json(dtype.torch_name()))?;
-    for (name, text) in &config.extra_files {
-        write(&staging.path().join(name), text)?;
-    }
-    copy_companions(source, staging.path())?;
-    staging.commit()?;
-    Ok(report)
-}
-
-/// One tensor of a file that will be written.
-struct Planned<'a> {
-    name: String,
-    from: TensorPlace<'a>,
-    edit: TensorEdit,
-    shape: Vec<usize>,
-    from_bytes: u64,
-    bytes: u64,
+    Rewritten { files, shards, model: resized }.write(place, config, ("slicing", progress), carry)
 }
 
 /// What each file will hold: what the source's file holds, in its order.
@@ -119,76 +46,41 @@ fn shards<'a>(
     files: &'a SafetensorsDirectory,
     names: &BTreeMap<String, String>,
     edits: &BTreeMap<String, TensorEdit>,
-) -> Result<Vec<Vec<Planned<'a>>>, Error> {
-    let mut shards: BTreeMap<usize, Vec<Planned<'_>>> = BTreeMap::new();
+) -> Result<Vec<Vec<Planned<'a, TensorEdit>>>, Error> {
+    let mut shards: BTreeMap<usize, Vec<Planned<'_, TensorEdit>>> = BTreeMap::new();
     for parameter in parameters::list(declared) {
-        let filed = names.get(&parameter.name).unwrap_or(&parameter.name);
-        let Some(from) = files.place(filed) else { continue };
-        if from.shape != parameter.shape {
-            let (file, tensor, found) = (from.path.into(), filed.clone(), from.shape.to_vec());
-            return Err(Error::TensorShape { file, tensor, expected: parameter.shape, found });
-        }
+        let Some(from) = place(files, names, &parameter.name, &parameter.shape)? else { continue };
         let edit = edits.get(&parameter.name).cloned().unwrap_or_default();
         if edit.dropped {
             continue;
         }
         let shape = edit.shape(&parameter.shape);
-        let bytes = |shape: &[usize]| (shape.iter().product::<usize>() * from.dtype.bitsize() / 8) as u64;
-        let (from_bytes, bytes) = (bytes(&parameter.shape), bytes(&shape));
         let name = edit.renamed.clone().unwrap_or(parameter.name);
-        let planned = Planned { name, shape, from_bytes, bytes, edit, from };
-        shards.entry(planned.from.shard).or_default().push(planned);
+        shards.entry(from.shard).or_default().push(Planned { name, from, edit, shape });
     }
     let mut shards: Vec<_> = shards.into_values().collect();
     shards.iter_mut().for_each(|shard| shard.sort_by_key(|tensor| tensor.from.start));
     Ok(shards)
 }
 
-fn write_shard(shard: &[Planned<'_>], path: &Path, progress: &dyn Progress) -> Result<(), Error> {
-    let (header, starts) = header(shard, path)?;
-    let file = File::create(path).map_err(Error::io(path, "cannot be made"))?;
-    let unwritten = |source: std::io::Error| Error::Write { path: path.into(), source: source.into() };
-    let size = header.len() as u64 + shard.iter().map(|t| t.bytes).sum::<u64>();
-    file.set_len(size).map_err(unwritten)?;
-    super::positional::write_at(&file, &header, 0).map_err(unwritten)?;
-
-    let streams = shard.iter().zip(starts).map(|(tensor, start)| {
-        TensorStream::new(&tensor.name, &tensor.from, &tensor.edit, header.len() as u64 + start)
-    });
+fn carry(
+    shard: &[Planned<'_, TensorEdit>],
+    file: &ShardFile<'_>,
+    progress: &mut ByteProgress<'_>,
+) -> Result<(), Error> {
+    let streams = shard
+        .iter()
+        .zip(file.starts())
+        .map(|(tensor, &start)| TensorStream::new(&tensor.name, &tensor.from, &tensor.edit, start));
     let mut streams = streams.collect::<Result<Vec<_>, _>>()?;
     streams.par_iter_mut().try_for_each_init(Buffers::default, |buffers, stream| stream.prepare(buffers))?;
     let tasks: Vec<_> =
         streams.iter().flat_map(|stream| stream.chunks().map(move |rows| (stream, rows))).collect();
-    let (mut done, mut told) = (0, 0);
     for batch in tasks.chunks(BATCH) {
         batch.par_iter().try_for_each_init(Buffers::default, |buffers, (stream, rows)| {
-            stream.carry(rows.clone(), &file, path, buffers)
+            stream.carry(rows.clone(), file, buffers)
         })?;
-        done += batch.iter().map(|(stream, rows)| (rows.len() * stream.row_bytes()) as u64).sum::<u64>();
-        progress.advance((done >> 20) - told, "");
-        told = done >> 20;
+        progress.advance(batch.iter().map(|(stream, rows)| (rows.len() * stream.row_bytes()) as u64).sum());
     }
-    file.sync_all().map_err(Error::io(path, "cannot be synced"))
-}
-
-/// The bytes before a file's tensors, and where after them each tensor starts.
-fn header(shard: &[Planned<'_>], path: &Path) -> Result<(Vec<u8>, Vec<u64>), Error> {
-    let (mut infos, mut starts, mut end) = (Vec::new(), Vec::new(), 0);
-    for Planned { name, from, shape, bytes, .. } in shard {
-        let start = end;
-        end += *bytes as usize;
-        starts.push(start as u64);
-        infos.push((
-            name.clone(),
-            TensorInfo { dtype: from.dtype, shape: shape.clone(), data_offsets: (start, end) },
-        ));
-    }
-    let note = HashMap::from([("format".to_string(), "pt".to_string())]);
-    let unwritable = |source| Error::Write { path: path.into(), source };
-    let metadata = Metadata::new(Some(note), infos).map_err(unwritable)?;
-    let mut text = serde_json::to_vec(&metadata).map_err(|source| unwritable(source.into()))?;
-    text.resize(text.len().next_multiple_of(size_of::<u64>()), b' ');
-    let mut header = (text.len() as u64).to_le_bytes().to_vec();
-    header.append(&mut text);
-    Ok((header, starts))
+    Ok(())
 }

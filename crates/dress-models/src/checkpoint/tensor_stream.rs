@@ -1,26 +1,21 @@
 //! One tensor from file to file, a few rows at a time.
 
 use super::FloatType;
-use super::positional::{read_at, write_at};
 use super::safetensors_reader::TensorPlace;
+use super::shard_file::ShardFile;
+use super::tensor_rows::TensorRows;
 use crate::Error;
 use dress_core::TensorEdit;
 use half::{bf16, f16};
-use std::fs::File;
 use std::ops::Range;
-use std::path::Path;
 
 /// Bytes read at a time by one thread.
 const CHUNK: usize = 4 << 20;
 
 /// A tensor on its way: where it lies, what is done to it and where it goes.
 pub(super) struct TensorStream<'a> {
-    name: &'a str,
-    from: &'a TensorPlace<'a>,
-    element: FloatType,
+    from: TensorRows<'a>,
     edit: &'a TensorEdit,
-    rows: usize,
-    columns: usize,
     /// By column, the mean of the rows that is to be taken off.
     means: Vec<f32>,
     /// The first byte in the file that is written.
@@ -45,26 +40,17 @@ impl<'a> TensorStream<'a> {
         edit: &'a TensorEdit,
         to: u64,
     ) -> Result<Self, Error> {
-        let Some(element) = FloatType::from_safetensors(from.dtype) else {
-            let (file, found) = (from.path.into(), format!("{:?}", from.dtype));
-            return Err(Error::TensorType { file, tensor: name.into(), found });
-        };
-        let (rows, columns) = match from.shape {
-            [rows, rest @ ..] => (*rows, rest.iter().product()),
-            [] => (1, 1),
-        };
-        Ok(Self { name, from, element, edit, rows, columns, means: Vec::new(), to })
+        Ok(Self { from: TensorRows::new(name, from)?, edit, means: Vec::new(), to })
     }
 
     /// The rows that are read together, each with the ones after it.
     pub fn chunks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let (rows, step) = (self.rows, (CHUNK / self.row_bytes().max(1)).max(1));
-        (0..rows).step_by(step).map(move |start| start..(start + step).min(rows))
+        self.from.stretches((CHUNK / self.row_bytes().max(1)).max(1))
     }
 
     /// Bytes of a row as it is read.
     pub fn row_bytes(&self) -> usize {
-        self.columns * self.element.size()
+        self.from.row_bytes()
     }
 
     /// Finds the means that the edit takes off, where they run over the rows and so over the whole tensor.
@@ -75,15 +61,17 @@ impl<'a> TensorStream<'a> {
         if self.edit.centre != Some(0) {
             return Ok(());
         }
-        let mut sums = vec![0.0f64; self.columns];
+        let mut sums = vec![0.0f64; self.from.columns];
         for rows in self.chunks() {
             self.read(rows, buffers)?;
             for row in buffers.read.chunks_exact(self.row_bytes()) {
-                let numbers = row.chunks_exact(self.element.size());
-                sums.iter_mut().zip(numbers).for_each(|(sum, n)| *sum += f64::from(self.element.read(n)));
+                let numbers = row.chunks_exact(self.from.element.size());
+                sums.iter_mut()
+                    .zip(numbers)
+                    .for_each(|(sum, n)| *sum += f64::from(self.from.element.read(n)));
             }
         }
-        self.means = sums.iter().map(|sum| (sum / self.rows as f64) as f32).collect();
+        self.means = sums.iter().map(|sum| (sum / self.from.rows as f64) as f32).collect();
         Ok(())
     }
 
@@ -94,8 +82,7 @@ impl<'a> TensorStream<'a> {
     pub fn carry(
         &self,
         rows: Range<usize>,
-        file: &File,
-        path: &Path,
+        file: &ShardFile<'_>,
         buffers: &mut Buffers,
     ) -> Result<(), Error> {
         let all: Vec<usize>;
@@ -111,41 +98,34 @@ impl<'a> TensorStream<'a> {
             }
         };
         let columns = self.edit.kept(1);
-        let row_written = columns.map_or(self.columns, <[usize]>::len) * self.element.size();
+        let row_written = columns.map_or(self.from.columns, <[usize]>::len) * self.from.element.size();
         self.read(rows.clone(), buffers)?;
         buffers.written.clear();
         for &row in kept {
             let start = (row - rows.start) * self.row_bytes();
             let bytes = &buffers.read[start..start + self.row_bytes()];
-            match (self.edit.changes_numbers(), self.element.size()) {
+            match (self.edit.changes_numbers(), self.from.element.size()) {
                 (true, _) => self.change(bytes, columns, &mut buffers.written),
                 (false, 2) => gather::<2>(bytes, columns, &mut buffers.written),
                 (false, _) => gather::<4>(bytes, columns, &mut buffers.written),
             }
         }
-        write_at(file, &buffers.written, self.to + (before * row_written) as u64)
-            .map_err(|source| Error::Write { path: path.into(), source: source.into() })
+        file.write(&buffers.written, self.to + (before * row_written) as u64)
     }
 
     fn read(&self, rows: Range<usize>, buffers: &mut Buffers) -> Result<(), Error> {
-        buffers.read.resize(rows.len() * self.row_bytes(), 0);
-        let start = self.from.start + (rows.start * self.row_bytes()) as u64;
-        read_at(self.from.file, &mut buffers.read, start)
-            .map_err(Error::io(self.from.path, "cannot be read"))?;
-        match first_not_finite(&buffers.read, self.element) {
+        let first = rows.start;
+        self.from.read(rows, &mut buffers.read)?;
+        match first_not_finite(&buffers.read, self.from.element) {
             None => Ok(()),
-            Some(at) => Err(Error::NotFinite {
-                file: self.from.path.into(),
-                tensor: self.name.into(),
-                index: rows.start * self.columns + at,
-                value: self.element.read(&buffers.read[at * self.element.size()..]),
-            }),
+            Some(at) => Err(self.from.not_finite(first, at, &buffers.read)),
         }
     }
 
     /// One row with its mean taken off and multiplied, rounded once.
     fn change(&self, row: &[u8], columns: Option<&[usize]>, written: &mut Vec<u8>) {
-        let numbers: Vec<f32> = row.chunks_exact(self.element.size()).map(|n| self.element.read(n)).collect();
+        let numbers: Vec<f32> =
+            row.chunks_exact(self.from.element.size()).map(|n| self.from.element.read(n)).collect();
         let mean = match self.edit.centre {
             Some(1) => (numbers.iter().map(|&n| f64::from(n)).sum::<f64>() / numbers.len() as f64) as f32,
             _ => 0.0,
@@ -154,7 +134,7 @@ impl<'a> TensorStream<'a> {
         let number = |column: usize| {
             let mean = self.means.get(column).copied().unwrap_or(mean);
             let number = (numbers[column] - mean) * factor;
-            match self.element {
+            match self.from.element {
                 FloatType::F32 => (number.to_le_bytes(), 4),
                 FloatType::F16 => (widened(f16::from_f32(number).to_le_bytes()), 2),
                 FloatType::Bf16 => (widened(bf16::from_f32(number).to_le_bytes()), 2),
@@ -166,7 +146,7 @@ impl<'a> TensorStream<'a> {
         };
         match columns {
             Some(kept) => kept.iter().for_each(|&column| push(column)),
-            None => (0..self.columns).for_each(push),
+            None => (0..self.from.columns).for_each(push),
         }
     }
 }

@@ -53,6 +53,17 @@ impl Weights {
         }
     }
 
+    /// The files, where they can be rewritten without loading them.
+    ///
+    /// # Errors
+    /// [`Error::NotStreamable`] where they are not safetensors.
+    pub fn streamable(&self) -> Result<&SafetensorsDirectory, Error> {
+        match self {
+            Weights::Safetensors(files) => Ok(files),
+            _ => Err(Error::NotStreamable { path: self.path().into() }),
+        }
+    }
+
     /// The names of all tensors, as the files have them.
     pub fn names(&self) -> Vec<&str> {
         match self {

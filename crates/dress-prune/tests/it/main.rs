@@ -6,6 +6,7 @@ mod per_layer;
 mod plans;
 mod presets;
 mod regularized;
+mod rotated_files;
 mod small_models;
 mod streaming;
 mod third_party;

@@ -11,13 +11,13 @@ use dress_models::{AnyModel, CheckpointParts, FloatType, LoadConfig, SaveConfig}
 use dress_prune::{centre, edits, slice};
 use std::path::Path;
 
-fn saved(model: &AnyModel, place: &Path, dtype: FloatType, max_shard_bytes: Option<u64>) {
+pub fn saved(model: &AnyModel, place: &Path, dtype: FloatType, max_shard_bytes: Option<u64>) {
     let target = StockTarget::Dress;
     let config = SaveConfig { dtype: Some(dtype), max_shard_bytes, target, ..SaveConfig::default() };
     save(model, place, &config).unwrap();
 }
 
-fn declared(directory: &Path) -> AnyModel {
+pub fn declared(directory: &Path) -> AnyModel {
     let (text, path) = read_config(directory).unwrap();
     AnyModel::from_config(&text, &path, &Device::flex()).unwrap()
 }
@@ -33,7 +33,7 @@ fn streamed(source: &Path, place: &Path, kinds: &[AxisKind]) -> Result<(), dress
 }
 
 /// Every parameter's name and numbers.
-fn numbers(directory: &Path) -> Vec<(String, Vec<f32>)> {
+pub fn numbers(directory: &Path) -> Vec<(String, Vec<f32>)> {
     let model = AnyModel::load(directory, &LoadConfig::default(), &Device::flex()).unwrap();
     struct Numbers(Vec<(String, Vec<f32>)>);
     impl parameters::ParameterVisitor for Numbers {

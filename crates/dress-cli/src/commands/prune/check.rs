@@ -17,13 +17,16 @@ impl PruneArgs {
         if let Some(settings) = &config.regularize {
             settings.check()?;
         }
-        if let (None, Some(who)) = (&self.calibration.calibration, self.looks_at_data(&config)) {
+        if let (None, Some(who)) = (&self.checkpoint.calibration.calibration, self.looks_at_data(&config)) {
             return Err(dress_core::Error::CalibrationEmpty { who }.into());
         }
-        let declared = crate::declared(&self.model)?;
+        let declared = crate::declared(&self.checkpoint.model)?;
         match self.plan_made_before()? {
             Some(plan) => {
-                plan.check_fingerprint(fingerprint(&declared, &self.model)?, &declared.coupling())?;
+                plan.check_fingerprint(
+                    fingerprint(&declared, &self.checkpoint.model)?,
+                    &declared.coupling(),
+                )?;
                 check_selection(&declared, &plan.selection, &config)?;
             }
             None if config.allocation == Allocation::Uniform => {
@@ -37,7 +40,7 @@ impl PruneArgs {
 
     /// What looks at calibration data, where anything does.
     pub(super) fn looks_at_data(&self, config: &PruneConfig) -> Option<String> {
-        let scorer = self.select.criteria(&config.targets, self.common.seed);
+        let scorer = self.select.criteria(&config.targets, self.checkpoint.common.seed);
         let scores = self.plan.is_none() && scorer.needs_calibration();
         let who = if scores { scorer.name() } else { "regularization" };
         (scores || config.regularize.is_some()).then(|| who.into())
@@ -75,15 +78,15 @@ fn check_selection(declared: &AnyModel, selection: &Selection, config: &PruneCon
 /// What [`dress ablate`](crate::commands::AblateArgs) has to know of a run.
 impl PruneArgs {
     pub(in crate::commands) fn model(&self) -> &Path {
-        &self.model
+        &self.checkpoint.model
     }
 
     pub(in crate::commands) fn out(&self) -> &Path {
-        &self.out
+        &self.checkpoint.out
     }
 
     pub(in crate::commands) fn force(&self) -> bool {
-        self.force
+        self.checkpoint.force
     }
 
     pub(in crate::commands) fn plan(&self) -> Option<&Path> {
@@ -91,15 +94,15 @@ impl PruneArgs {
     }
 
     pub(in crate::commands) fn calibration(&self) -> &CalibrationArgs {
-        &self.calibration
+        &self.checkpoint.calibration
     }
 
     pub(in crate::commands) fn common(&self) -> &CommonArgs {
-        &self.common
+        &self.checkpoint.common
     }
 
     /// Where the training keeps its curve and checkpoints.
     pub(in crate::commands) fn run_dir(&self) -> PathBuf {
-        crate::commands::run_dir(&self.out)
+        crate::commands::run_dir(&self.checkpoint.out)
     }
 }

@@ -1,0 +1,93 @@
+//! What every way of rewriting a checkpoint from file to file has in common.
+
+use super::byte_progress::ByteProgress;
+use super::directory::{copy_companions, shard_name, write, write_index};
+use super::safetensors_reader::TensorPlace;
+use super::shard_file::{Planned, ShardFile};
+use super::{SafetensorsDirectory, SaveReport, Staging};
+use crate::{AnyModel, Error};
+use dress_core::{Progress, StockTarget};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// How files are rewritten.
+#[derive(Debug, Clone, Default)]
+pub struct RewriteConfig {
+    /// Further files, by name, such as `plan.json`.
+    pub extra_files: Vec<(String, String)>,
+    /// Whose rules the shape has to keep.
+    pub target: StockTarget,
+    /// Whether to replace what is there.
+    pub force: bool,
+}
+
+/// A checkpoint that will be written from the safetensors of another.
+pub(super) struct Rewritten<'a, E> {
+    /// Where from.
+    pub files: &'a SafetensorsDirectory,
+    /// What each file will hold.
+    pub shards: Vec<Vec<Planned<'a, E>>>,
+    /// The model of the result's configuration; it need not have its weights.
+    pub model: &'a AnyModel,
+}
+
+impl<E> Rewritten<'_, E> {
+    /// Writes a directory beside its place, every file's tensors by `carry`, and moves it there when it is complete.
+    ///
+    /// # Errors
+    /// Those of [`check_output`](super::check_output), of `carry`, [`Error::Io`] and [`Error::Write`]; nothing is left behind.
+    pub fn write(
+        &self,
+        place: &Path,
+        config: &RewriteConfig,
+        (phase, progress): (&str, &dyn Progress),
+        carry: impl Fn(&[Planned<'_, E>], &ShardFile<'_>, &mut ByteProgress<'_>) -> Result<(), Error>,
+    ) -> Result<SaveReport, Error> {
+        let source = self.files.path();
+        let staging = Staging::new(place, Some(source), config.force)?;
+        let total = self.shards.iter().flatten().map(Planned::bytes_read).sum();
+        let mut progress = ByteProgress::start(progress, phase, total);
+        let (mut index, mut report) = (BTreeMap::new(), SaveReport { bytes: 0, shards: self.shards.len() });
+        for (number, shard) in self.shards.iter().enumerate() {
+            let name = shard_name(number, self.shards.len());
+            report.bytes += shard.iter().map(Planned::bytes_written).sum::<u64>();
+            index.extend(shard.iter().map(|t| (t.name.clone(), name.clone())));
+            let path = staging.path().join(name);
+            let file = ShardFile::create(&path, shard)?;
+            carry(shard, &file, &mut progress)?;
+            file.sync()?;
+        }
+        progress.finish();
+        if self.shards.len() > 1 {
+            write_index(staging.path(), report.bytes, &index)?;
+        }
+        let dtype = self.files.float_type().unwrap_or_default();
+        write(&staging.path().join("config.json"), &self.model.config_json(dtype.torch_name()))?;
+        for (name, text) in &config.extra_files {
+            write(&staging.path().join(name), text)?;
+        }
+        copy_companions(source, staging.path())?;
+        staging.commit()?;
+        Ok(report)
+    }
+}
+
+/// Where the tensor of a parameter lies, where there is one. `names` says what the files call it.
+///
+/// # Errors
+/// [`Error::TensorShape`] where it has another shape.
+pub(super) fn place<'a>(
+    files: &'a SafetensorsDirectory,
+    names: &BTreeMap<String, String>,
+    parameter: &str,
+    expected: &[usize],
+) -> Result<Option<TensorPlace<'a>>, Error> {
+    let filed = names.get(parameter).map_or(parameter, String::as_str);
+    let Some(from) = files.place(filed) else { return Ok(None) };
+    if from.shape != expected {
+        let (file, tensor) = (from.path.into(), filed.to_string());
+        let (expected, found) = (expected.to_vec(), from.shape.to_vec());
+        return Err(Error::TensorShape { file, tensor, expected, found });
+    }
+    Ok(Some(from))
+}

@@ -1,0 +1,100 @@
+//! The gains of the norms, put into what reads the norms.
+
+use crate::Error;
+use dress_core::burn::module::Param;
+use dress_core::burn::tensor::{DType, Tensor};
+use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
+use dress_core::{Axis, AxisSlots, CausalLm, Normalization, Role, Site};
+use std::collections::HashMap;
+
+/// Puts the gains of every norm over the stream into what reads its output, and its biases over the gains.
+///
+/// # Errors
+/// Those of [`foldable_gains`].
+pub(crate) fn fold_gains<M: CausalLm>(model: M) -> Result<M, Error> {
+    let map = model.coupling();
+    let residual = map.axis(Axis::Residual)?;
+    let by_site = foldable_gains(&model, residual)?;
+    Ok(parameters::map(model, &mut Fold { slots: residual, by_site: &by_site }))
+}
+
+/// The gains that can be put into what reads the norms.
+///
+/// # Errors
+/// [`Error::NotRotatable`] for norms behind their blocks and for gains that are zero under a bias.
+pub(crate) fn foldable_gains<M: CausalLm>(model: &M, residual: &AxisSlots) -> Result<Gains, Error> {
+    check_norms(residual)?;
+    let by_site = gains(model, residual);
+    let has_shifts = residual.slots.iter().any(|slot| slot.role == Role::Shifts);
+    let small = |gain: &Tensor<1>| gain.clone().abs().min().into_scalar::<f32>() < 1e-6;
+    if has_shifts && by_site.values().any(small) {
+        let reason = "a gain of one of its layer norms is zero, so that the bias beside it cannot be moved";
+        return Err(Error::NotRotatable { reason: reason.into() });
+    }
+    Ok(by_site)
+}
+
+/// Checks that the norms read the stream.
+///
+/// # Errors
+/// [`Error::NotRotatable`] where they write it.
+pub(crate) fn check_norms(residual: &AxisSlots) -> Result<(), Error> {
+    if residual.normalization.is_none_or(|norm| norm == Normalization::PostLayer) {
+        let reason = "its norms lie behind the blocks, so that no rotation can be put into what reads them";
+        return Err(Error::NotRotatable { reason: reason.into() });
+    }
+    Ok(())
+}
+
+/// The gains of every norm over the stream, in f32, by what they make.
+pub(crate) type Gains = HashMap<Site, Tensor<1>>;
+
+/// The gains of a model's norms; of its parameters only these need values.
+pub(crate) fn gains<M: CausalLm>(model: &M, slots: &AxisSlots) -> Gains {
+    let mut read = ReadGains { slots, by_site: HashMap::new() };
+    parameters::visit(model, &mut read);
+    read.by_site
+}
+
+struct ReadGains<'a> {
+    slots: &'a AxisSlots,
+    by_site: Gains,
+}
+
+impl ParameterVisitor for ReadGains<'_> {
+    fn visit<const D: usize>(&mut self, name: &str, _layout: Layout, parameter: &Param<Tensor<D>>) {
+        let mut slots = self.slots.slots.iter();
+        let Some(slot) = slots.find(|slot| slot.parameter == name && slot.role == Role::Scales) else {
+            return;
+        };
+        if let Some(site) = slot.site {
+            let gain = parameter.val().without_autodiff().cast(DType::F32);
+            self.by_site.insert(site, gain.reshape([-1]));
+        }
+    }
+}
+
+/// Puts gains into the parameters that it meets.
+pub(crate) struct Fold<'a> {
+    pub slots: &'a AxisSlots,
+    pub by_site: &'a Gains,
+}
+
+impl ParameterMapper for Fold<'_> {
+    fn map<const D: usize>(&mut self, name: &str, layout: Layout, value: Tensor<D>) -> Tensor<D> {
+        let Some(slot) = self.slots.slots.iter().find(|slot| slot.parameter == name) else { return value };
+        let Some(gain) = slot.site.and_then(|site| self.by_site.get(&site)) else { return value };
+        let (dim, dtype) = (layout.dim(slot.dim), value.dtype());
+        let mut shape = [1; D];
+        shape[dim] = gain.dims()[0];
+        let gain: Tensor<D> = gain.clone().reshape(shape);
+        let wide = value.cast(DType::F32);
+        let folded = match slot.role {
+            Role::Reads => wide * gain,
+            Role::Scales => wide.ones_like(),
+            Role::Shifts => wide / gain,
+            Role::Writes => wide,
+        };
+        folded.cast(dtype)
+    }
+}
