@@ -138,7 +138,7 @@ pub enum Error {
     },
     /// A plan made for another model.
     #[error(
-        "this plan was made for the model with fingerprint {expected}, and this model has {found}; use the checkpoint the plan was made from, or make a new plan"
+        "this plan was made for the model with fingerprint {expected}, and this model has {found}; use the checkpoint the plan was made from, as f32 or bf16, or make a new plan"
     )]
     PlanForAnotherModel {
         /// The plan's model.

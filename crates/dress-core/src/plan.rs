@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The version of the plan's file format that this crate writes and reads.
-pub const PLAN_FORMAT: u32 = 1;
+pub const PLAN_FORMAT: u32 = 2;
 
 /// Least, median and greatest score of one axis, so that a plan shows what it was based on.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs, at_least_one};
 use super::regularize_args::{REGULARIZE_OPTIONS, RegularizeArgs};
 use super::training_args::TRAINING_OPTIONS;
-use crate::{Error, ResultFile, TerminalProgress, locate};
+use crate::{Error, ResultFile, TerminalProgress, fingerprint, locate};
 use clap::Args;
 use dress_core::{AxisKind, Basis, CausalLm, Selection, parameters};
 use dress_models::checkpoint::{check_output, save};
@@ -66,7 +66,8 @@ impl PruneArgs {
         let model = self.common.load(&self.model)?;
         let parameters_before = parameters::count(&model);
         let progress = TerminalProgress::default();
-        let pruned = prune_in_rounds(model, &scorer, &calibration, &config, self.rounds, &progress)?;
+        let mut pruned = prune_in_rounds(model, &scorer, &calibration, &config, self.rounds, &progress)?;
+        pruned.plan.fingerprint = fingerprint(&self.model)?;
         let used = config.regularize.is_some() || scorer.needs_calibration();
         let result = ResultFile {
             dress_version: env!("CARGO_PKG_VERSION").into(),

@@ -239,6 +239,19 @@ fn a_ratio_out_of_range_is_refused_before_any_work() {
     assert!(!output.status.success() && text.contains("expected 0 <= ratio < 1"), "{text}");
 }
 
+#[test]
+fn a_plan_made_in_f16_is_one_for_the_checkpoint() {
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let scored = |dtype: &str| {
+        let out = paths.path(dtype);
+        let args =
+            ["score", "--model", &model, "--axis", "ffn", "--ratio", "0.25", "--criterion", "magnitude-l2"];
+        json(&dress(&[&args[..], &["--dtype", dtype, "--out", &out, "--json"]].concat()))["fingerprint"]
+            .clone()
+    };
+    assert_eq!(scored("f16"), scored("f32"));
+}
+
 /// The shell's limit on the size of a file stands in for a full disk: writing fails in the middle.
 #[test]
 #[cfg(unix)]

@@ -17,9 +17,6 @@ use std::path::Path;
 /// Stretches of tensors carried over between two reports of progress.
 const BATCH: usize = 32;
 
-/// More than a fingerprint looks at of one tensor.
-const FINGERPRINT_BYTES: usize = 4096;
-
 /// How files are rewritten.
 #[derive(Debug, Clone, Default)]
 pub struct RewriteConfig {
@@ -40,12 +37,7 @@ pub fn fingerprint(declared: &AnyModel, directory: &Path) -> Result<Fingerprint,
     let files = Weights::open(directory)?;
     let mut builder = Fingerprint::builder();
     for (name, filed) in match_names(declared, &files)? {
-        // The numbers that count are the first; the pages of the others are left where they are.
-        let raw = match &files {
-            Weights::Safetensors(files) => files.read_start(&filed, FINGERPRINT_BYTES)?,
-            files => files.get(&filed)?,
-        };
-        let Some(raw) = raw else { continue };
+        let Some(raw) = files.sampled(&filed)? else { continue };
         let Some(element) = raw.element else {
             return Err(Error::TensorType { file: raw.file, tensor: filed, found: raw.element_name });
         };

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::ops::Range;
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -112,14 +113,26 @@ impl SafetensorsDirectory {
 
     /// One tensor, read and not mapped, so that its pages do not stay with the process.
     pub(super) fn read(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
-        self.read_start(name, usize::MAX)
+        self.read_ranges(name, |mapped| std::iter::once(0..mapped.bytes.len()).collect())
     }
 
-    /// As [`SafetensorsDirectory::read`], of the first `most` bytes.
-    pub(super) fn read_start(&self, name: &str, most: usize) -> Result<Option<RawTensor<'_>>, Error> {
+    /// As [`SafetensorsDirectory::read`], of the bytes that `ranges` says, one after the other. The pages of
+    /// the others are left where they are.
+    pub(super) fn read_ranges(
+        &self,
+        name: &str,
+        ranges: impl Fn(&RawTensor<'_>) -> Vec<Range<usize>>,
+    ) -> Result<Option<RawTensor<'_>>, Error> {
         let (Some(place), Some(mapped)) = (self.place(name), self.get(name)) else { return Ok(None) };
-        let mut bytes = vec![0; mapped.bytes.len().min(most)];
-        read_at(place.file, &mut bytes, place.start).map_err(Error::io(place.path, "cannot be read"))?;
+        let ranges = ranges(&mapped);
+        let mut bytes = vec![0; ranges.iter().map(Range::len).sum()];
+        let mut rest = bytes.as_mut_slice();
+        for range in ranges {
+            let (stretch, after) = rest.split_at_mut(range.len());
+            read_at(place.file, stretch, place.start + range.start as u64)
+                .map_err(Error::io(place.path, "cannot be read"))?;
+            rest = after;
+        }
         Ok(Some(RawTensor { bytes: Cow::Owned(bytes), ..mapped }))
     }
 

@@ -4,7 +4,9 @@ use super::pytorch_files::PytorchFiles;
 use super::{FloatType, SafetensorsDirectory};
 use crate::Error;
 use crate::gguf::GgufCheckpoint;
+use dress_core::FingerprintBuilder;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Every tensor of a checkpoint by its Hugging Face name.
@@ -32,6 +34,16 @@ impl Weights {
     ///
     /// # Errors
     /// [`Error::WeightsMissing`], and those of each format's own `open`.
+impl RawTensor<'_> {
+    /// The bytes of the rows that a fingerprint looks at.
+    fn sampled_rows(&self) -> Vec<Range<usize>> {
+        let sampled = FingerprintBuilder::sampled_rows(&self.shape);
+        let rows = if self.shape.len() < 2 { 1 } else { self.shape[0].max(1) };
+        let width = self.bytes.len() / rows;
+        sampled.into_iter().map(|row| row * width..(row + 1) * width).collect()
+    }
+}
+
     pub fn open(path: &Path) -> Result<Self, Error> {
         if is_gguf(path) {
             return Ok(Self::Gguf(Box::new(GgufCheckpoint::open(path)?)));
@@ -85,6 +97,20 @@ impl Weights {
     /// # Errors
     /// Those of [`Weights::get`].
     pub(crate) fn read(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
+    /// The rows of one tensor that a fingerprint looks at, one after the other; the shape is the whole's.
+    ///
+    /// # Errors
+    /// Those of [`Weights::get`].
+    pub(crate) fn sampled(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
+        if let Weights::Safetensors(files) = self {
+            return files.read_ranges(name, |tensor| tensor.sampled_rows());
+        }
+        Ok(self.get(name)?.map(|whole| {
+            let rows = whole.sampled_rows().into_iter().flat_map(|range| whole.bytes[range].to_vec());
+            RawTensor { bytes: rows.collect(), ..whole }
+        }))
+    }
+
         match self {
             Weights::Safetensors(files) => files.read(name),
             _ => self.get(name),
