@@ -1,7 +1,7 @@
 //! From files to smaller files, without a model in memory.
 
 use super::directory::{copy_companions, shard_name, write, write_index};
-use super::load::match_names;
+use super::load::{match_names, read_config};
 use super::safetensors_reader::TensorPlace;
 use super::tensor_stream::{Buffers, TensorStream};
 use super::{SafetensorsDirectory, SaveReport, Staging, Weights};
@@ -10,6 +10,7 @@ use dress_core::parameters;
 use dress_core::{Fingerprint, Progress, Selection, StockTarget, TensorEdit};
 use rayon::prelude::*;
 use safetensors::tensor::{Metadata, TensorInfo};
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::Path;
@@ -85,14 +86,22 @@ pub fn rewrite(
     if shards.len() > 1 {
         write_index(staging.path(), report.bytes, &index)?;
     }
-    let dtype = files.float_type().unwrap_or_default();
-    write(&staging.path().join("config.json"), &resized.config_json(dtype.torch_name()))?;
+    write(&staging.path().join("config.json"), &resized.config_json(&torch_dtype(files)?))?;
     for (name, text) in &config.extra_files {
         write(&staging.path().join(name), text)?;
     }
     copy_companions(source, staging.path())?;
     staging.commit()?;
     Ok(report)
+}
+
+/// The type that the source's `config.json` says it has, since tensors keep theirs; else the one of most bytes.
+fn torch_dtype(files: &SafetensorsDirectory) -> Result<String, Error> {
+    let (text, path) = read_config(files.path())?;
+    let config: Value =
+        serde_json::from_str(&text).map_err(|source| Error::ConfigUnreadable { path, source })?;
+    let said = ["dtype", "torch_dtype"].iter().find_map(|key| config[key].as_str());
+    Ok(said.unwrap_or(files.float_type().unwrap_or_default().torch_name()).into())
 }
 
 /// One tensor of a file that will be written.

@@ -1,5 +1,6 @@
 //! The safetensors files of one checkpoint, memory-mapped and checked against their index.
 
+use super::load::is_redundant;
 use super::positional::read_at;
 use super::weights::RawTensor;
 use super::{FloatType, ShardIndex};
@@ -10,8 +11,8 @@ use safetensors::tensor::Metadata;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -95,11 +96,13 @@ impl SafetensorsDirectory {
         largest.filter(|_| self.shards.len() > 1)
     }
 
-    /// The float type of the tensors, where they all have the same.
+    /// The float type that most of the bytes have, those of redundant tensors aside.
     pub fn float_type(&self) -> Option<FloatType> {
-        let mut types = self.shards.iter().flat_map(|s| s.header.tensors().into_values().map(|t| t.dtype));
-        let first = types.next()?;
-        types.all(|t| t == first).then(|| FloatType::from_safetensors(first)).flatten()
+        let places = self.names().filter(|name| !is_redundant(name)).filter_map(|name| self.place(name));
+        FloatType::of_most_bytes(places.map(|place| {
+            let numbers = place.shape.iter().product::<usize>();
+            (FloatType::from_safetensors(place.dtype), (numbers * place.dtype.bitsize() / 8) as u64)
+        }))
     }
 
     /// Where a tensor lies, where there is one of that name.

@@ -74,7 +74,7 @@ impl RawTensor<'_> {
         }
     }
 
-    /// The float type of the tensors, where they all have the same and are not quantized.
+    /// The float type that most of the bytes have; none where most are quantized.
     pub fn float_type(&self) -> Option<FloatType> {
         match self {
             Weights::Safetensors(files) => files.float_type(),

@@ -78,13 +78,10 @@ impl GgufCheckpoint {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// The float type of the matrices, where none is quantized and all have the same; llama.cpp keeps
-    /// norms in f32 whatever the rest is.
+    /// The float type that most of the bytes have; none where most are quantized.
     pub fn float_type(&self) -> Option<FloatType> {
-        let matrices = self.tensors.values().filter(|part| part.info.shape.len() > 1);
-        let mut types = matrices.map(|part| part.info.kind);
-        let first = types.next()?;
-        types.all(|kind| kind == first).then(|| float_type(first)).flatten()
+        let parts = self.tensors.values();
+        FloatType::of_most_bytes(parts.map(|part| (float_type(part.info.kind), part.info.len as u64)))
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
