@@ -205,8 +205,15 @@ fn bad_input_is_refused_in_one_line_that_says_what_to_do() {
     assert!(prune("residual", "0.25", "/nowhere.txt").contains("/nowhere.txt: cannot be read"));
     let eval =
         |arguments: &[&str]| refusal(&[&["eval", "--model", &model, "--data", &data], arguments].concat());
-    assert!(eval(&["--seqlen", "1000000"]).contains("less than one block of 1000000"));
-    assert!(eval(&["--seqlen", "4096"]).contains("1024 positions"));
+    assert!(eval(&["--seqlen", "1000000"]).contains("1024 positions"));
+    let few = paths.path("few.txt");
+    fs::write(&few, "In the beginning").unwrap();
+    let short = refusal(&["eval", "--model", &model, "--data", &few, "--seqlen", "1024"]);
+    assert!(short.contains("less than one block of 1024"), "{short}");
+    let over =
+        refusal(&["prune", "--model", &model, "--axis", "ffn", "--ratio", "0.25", "--out", &few, "--force"]);
+    assert!(over.contains("few.txt: is a file"), "{over}");
+    assert_eq!(fs::read_to_string(&few).unwrap(), "In the beginning");
     assert!(eval(&["--device", "tpu"]).contains("`tpu` is not a device"));
     let absent = |name: &str, says: &str| {
         let refused = refusal(&["eval", "--model", &paths.path(name), "--data", &data]);
