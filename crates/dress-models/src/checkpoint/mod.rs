@@ -21,5 +21,5 @@ pub use safetensors_reader::SafetensorsDirectory;
 pub use save::{SaveConfig, SaveReport, save};
 pub use shard_index::ShardIndex;
 pub use staging::{Staging, check_output};
-pub use weights::Weights;
-pub(crate) use weights::{RawTensor, is_gguf};
+pub(crate) use weights::is_gguf;
+pub use weights::{RawTensor, Weights};

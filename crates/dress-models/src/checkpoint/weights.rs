@@ -20,20 +20,20 @@ pub enum Weights {
 }
 
 /// One tensor as its file has it, dequantized where it has to be.
-pub(crate) struct RawTensor<'a> {
+#[derive(Debug)]
+pub struct RawTensor<'a> {
+    /// Where it is from.
     pub file: PathBuf,
     /// The type of the bytes, where it is one that is read.
     pub element: Option<FloatType>,
+    /// What the file calls its type.
     pub element_name: String,
+    /// Extents, outermost first.
     pub shape: Vec<usize>,
+    /// The numbers, little-endian.
     pub bytes: Cow<'a, [u8]>,
 }
 
-impl Weights {
-    /// Opens a Hugging Face directory, in which safetensors go before PyTorch's files, or a GGUF file.
-    ///
-    /// # Errors
-    /// [`Error::WeightsMissing`], and those of each format's own `open`.
 impl RawTensor<'_> {
     /// The bytes of the rows that a fingerprint looks at.
     fn sampled_rows(&self) -> Vec<Range<usize>> {
@@ -44,6 +44,11 @@ impl RawTensor<'_> {
     }
 }
 
+impl Weights {
+    /// Opens a Hugging Face directory, in which safetensors go before PyTorch's files, or a GGUF file.
+    ///
+    /// # Errors
+    /// [`Error::WeightsMissing`], and those of each format's own `open`.
     pub fn open(path: &Path) -> Result<Self, Error> {
         if is_gguf(path) {
             return Ok(Self::Gguf(Box::new(GgufCheckpoint::open(path)?)));
@@ -92,11 +97,6 @@ impl RawTensor<'_> {
         }
     }
 
-    /// As [`Weights::get`], leaving nothing mapped where the format can.
-    ///
-    /// # Errors
-    /// Those of [`Weights::get`].
-    pub(crate) fn read(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
     /// The rows of one tensor that a fingerprint looks at, one after the other; the shape is the whole's.
     ///
     /// # Errors
@@ -111,6 +111,11 @@ impl RawTensor<'_> {
         }))
     }
 
+    /// As [`Weights::get`], leaving nothing mapped where the format can.
+    ///
+    /// # Errors
+    /// Those of [`Weights::get`].
+    pub(crate) fn read(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
         match self {
             Weights::Safetensors(files) => files.read(name),
             _ => self.get(name),

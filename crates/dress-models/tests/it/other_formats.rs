@@ -6,6 +6,7 @@ use dress_core::burn::tensor::Device;
 use dress_models::checkpoint::save;
 use dress_models::gguf::{GgufCheckpoint, GgufHeader};
 use dress_models::{AnyModel, LoadConfig, SaveConfig};
+use proptest::prelude::*;
 use safetensors::SafeTensors;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -122,6 +123,32 @@ fn a_damaged_or_foreign_gguf_file_is_an_error() {
     foreign[text..text + 5].copy_from_slice(b"mamba");
     fs::write(&path, &foreign).unwrap();
     assert_says(&message(&path), &["model.gguf", "`mamba`", "llama and phi2"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// What `fuzz/fuzz_targets/gguf.rs` looks for with more patience.
+    #[test]
+    fn a_gguf_file_with_wrong_bytes_is_read_or_refused(
+        wrong in proptest::collection::vec((0usize..1200, any::<u8>()), 1..4),
+    ) {
+        let mut bytes = fs::read(fixture("llama2.gguf")).unwrap();
+        wrong.into_iter().for_each(|(at, byte)| bytes[at] = byte);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("model.gguf");
+        fs::write(&path, bytes).unwrap();
+        if let Ok(checkpoint) = GgufCheckpoint::open(&path) {
+            for name in checkpoint.names() {
+                let tensor = checkpoint.get(name).unwrap().unwrap();
+                if let Some(element) = tensor.element {
+                    prop_assert_eq!(tensor.bytes.len(), tensor.shape.iter().product::<usize>() * element.size());
+                }
+            }
+            let _ = (checkpoint.tokenizer_json(), checkpoint.config_json());
+            let _ = AnyModel::load(&path, &LoadConfig::default(), &Device::flex());
+        }
+    }
 }
 
 /// `DRESS_GGUF` is a file of the same weights as the directory in `DRESS_MODEL`.
