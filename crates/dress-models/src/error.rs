@@ -31,7 +31,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A `config.json` that asks for something that is not built.
-    #[error("{path}: `{key}`: {reason}", path = .path.display())]
+    #[error("{path}: `{key}`: {reason}; use another checkpoint, or correct the file", path = .path.display())]
     ConfigUnsupported {
         /// The file.
         path: PathBuf,
