@@ -275,6 +275,14 @@ pub enum Error {
         /// Positions of the model.
         positions: usize,
     },
+    /// A model that says nothing of the next token.
+    #[error(
+        "the logits after {position} tokens are not finite; load the model as f32 or bf16, or get another copy of the checkpoint"
+    )]
+    LogitsNotFinite {
+        /// Tokens before.
+        position: usize,
+    },
     /// Not a float type.
     #[error("`{name}` is not a float type; use f32, f16 or bf16")]
     FloatTypeName {
