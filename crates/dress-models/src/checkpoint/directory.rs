@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 /// What a model's directory holds besides configuration and weights; copied as it is.
-const COMPANIONS: &[&str] = &[
+pub(crate) const COMPANIONS: &[&str] = &[
     "tokenizer.json",
     "tokenizer_config.json",
     "tokenizer.model",

@@ -13,6 +13,8 @@ mod staging;
 mod tensor_stream;
 mod weights;
 
+#[cfg(feature = "hub")]
+pub(crate) use directory::COMPANIONS;
 pub use float_type::FloatType;
 pub use load::{LoadConfig, PartialLoad, load, read_config};
 pub use pytorch_files::PytorchFiles;

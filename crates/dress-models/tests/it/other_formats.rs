@@ -170,6 +170,8 @@ fn a_real_gguf_file_equals_its_directory() {
 #[cfg(feature = "hub")]
 mod hub {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use dress_models::hub::HubConfig;
 
     fn config(cache: &Path) -> HubConfig {
@@ -197,11 +199,26 @@ mod hub {
         assert!(hub.locate(Path::new("owner/name")).is_err());
         fs::copy(directory.join("model.safetensors"), snapshot.join("model.safetensors")).unwrap();
         let found = hub.locate(Path::new("owner/name")).unwrap();
+        assert!(asks_the_hub(&hub, &found));
+        fs::write(snapshot.join("tokenizer.json"), "{}").unwrap();
+        assert!(!asks_the_hub(&hub, &found), "complete");
         assert!(AnyModel::load(&found, &LoadConfig::default(), &Device::flex()).is_ok());
         assert_eq!(hub.locate(&directory).unwrap(), directory);
         let elsewhere = Path::new("./no/such/place");
         assert_eq!(hub.locate(elsewhere).unwrap(), elsewhere);
     }
+    /// Whether the hub, which here hangs up on everybody, is asked for a model that is at `found` nevertheless.
+    fn asks_the_hub(hub: &HubConfig, found: &Path) -> bool {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicBool::new(false));
+        let heard = asked.clone();
+        std::thread::spawn(move || listener.incoming().for_each(|_| heard.store(true, Ordering::SeqCst)));
+        let online = HubConfig { offline: false, endpoint, ..hub.clone() };
+        assert_eq!(online.locate(Path::new("owner/name")).unwrap(), found);
+        asked.load(Ordering::SeqCst)
+    }
+
 
     #[test]
     fn offline_and_out_of_reach_are_said_in_clear_words() {
