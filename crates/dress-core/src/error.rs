@@ -1,6 +1,6 @@
 //! What can go wrong, and what to do about it.
 
-use crate::Fingerprint;
+use crate::{Fingerprint, Site};
 use std::path::PathBuf;
 
 /// Errors of the shared vocabulary.
@@ -108,6 +108,18 @@ pub enum Error {
         /// What does.
         use_instead: &'static str,
     },
+    /// A criterion that needs activations of a place that no forward pass came through.
+    #[error(
+        "`{criterion}` needs the activations at {site:?} to score axis `{axis}`, and no forward pass came through there; let the model pass its tap there, or use a criterion of weights, such as magnitude-l2"
+    )]
+    SiteNotPassed {
+        /// The criterion.
+        criterion: String,
+        /// The axis.
+        axis: String,
+        /// The place.
+        site: Site,
+    },
     /// A criterion that needs the whole model.
     #[error(
         "`{criterion}` needs the whole model in memory; score without --stream, or choose a criterion without gradients and search"
@@ -125,6 +137,16 @@ pub enum Error {
         seqlen: usize,
         /// Positions of the model.
         positions: usize,
+    },
+    /// Blocks too short to predict anything in.
+    #[error(
+        "`{who}` got a block of {seqlen} tokens, in which nothing is predicted; give blocks of at least 2"
+    )]
+    TooShort {
+        /// Who needs longer ones.
+        who: String,
+        /// Tokens of the block.
+        seqlen: usize,
     },
     /// A token that the model does not have.
     #[error(
