@@ -31,5 +31,6 @@ mod shape;
 pub use any_model::AnyModel;
 pub use checkpoint::{FloatType, LoadConfig, SaveConfig, SaveReport};
 pub use error::Error;
+mod slots;
 pub use layer_widths::LayerWidths;
 pub use parts::CheckpointParts;
