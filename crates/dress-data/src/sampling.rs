@@ -84,7 +84,7 @@ impl Sampler<'_> {
 
     /// The ids of the rows from `start` on, at least a block of them where there is that much text.
     fn ids_from(&self, start: usize) -> Result<Vec<u32>, Error> {
-        let mut bytes = self.config.seqlen * 4;
+        let mut bytes = self.config.seqlen.saturating_mul(4);
         loop {
             let end = self.end_of(start, bytes);
             // The last token of a text can change when more text follows: take one row more.
@@ -92,7 +92,7 @@ impl Sampler<'_> {
             if ids.len() > self.config.seqlen || end == self.rows.len() {
                 return Ok(ids);
             }
-            bytes *= 2;
+            bytes = bytes.saturating_mul(2);
         }
     }
 
@@ -110,14 +110,10 @@ impl Sampler<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CorpusFormat;
     use crate::tokenizer::tests::words;
 
     fn corpus(text: &str) -> Corpus {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("corpus.txt");
-        std::fs::write(&path, text).unwrap();
-        Corpus::read(&path, CorpusFormat::Auto).unwrap()
+        crate::corpus::tests::corpus("corpus.txt", text)
     }
 
     fn config(samples: usize, seqlen: usize, seed: u64) -> SampleConfig {
@@ -146,5 +142,10 @@ mod tests {
         let error =
             calibration_blocks(&corpus("w0 w1\nw2"), &words(), &config(1, 9, 0)).unwrap_err().to_string();
         assert!(error.contains("4 tokens") && error.contains("block of 9"), "{error}");
+        let longest = config(1, usize::MAX / 2, 0);
+        assert!(matches!(
+            calibration_blocks(&corpus("w0 w1\nw2"), &words(), &longest),
+            Err(Error::ShorterThanOneBlock { found: 4, .. })
+        ));
     }
 }
