@@ -97,7 +97,7 @@ pub enum Error {
     },
     /// A part of a model that cannot be brought into memory.
     #[error("{0}")]
-    Part(Box<dyn std::error::Error + Send + Sync>),
+    Part(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A criterion that says nothing of an axis.
     #[error("`{criterion}` does not score axis `{axis}`; use {use_instead}")]
     CriterionOfAxis {
@@ -192,8 +192,10 @@ pub enum Error {
         /// The name as given.
         name: String,
     },
-    /// A device index that is not a number.
-    #[error("`{name}`: the part after the colon has to be a device number, as in `cuda:1`")]
+    /// A device index that is not a number, or of a device that has none.
+    #[error(
+        "`{name}`: what follows a colon is a device number, as in `cuda:1`, which cuda, rocm, vulkan and metal alone have"
+    )]
     DeviceIndex {
         /// The name as given.
         name: String,

@@ -4,7 +4,7 @@ use super::{By, CompareArgs};
 use crate::commands::common_args::{CalibrationArgs, seqlen_or};
 use crate::comparison::{COMPARISON_SCHEMA, CellId, CellKey, CellStore, DataKey};
 use crate::{Error, declared, tokenizer};
-use dress_core::{CausalLm, Fingerprint, Ratio};
+use dress_core::{Fingerprint, Ratio};
 use dress_data::{BlockConfig, Corpus, CorpusFormat, SampleConfig, Tokenizer};
 use dress_models::AnyModel;
 use dress_models::checkpoint::{fingerprint, read_config};
@@ -30,7 +30,7 @@ impl<'a> Bench<'a> {
     /// Those of the checkpoint, of the texts and of the directory for the results.
     pub fn new(args: &'a CompareArgs) -> Result<Self, Error> {
         let declared = declared(&args.model)?;
-        let seqlen = checked_length(seqlen_or(args.eval_seqlen, 2048, &args.model)?, &declared)?;
+        let seqlen = seqlen_or(args.eval_seqlen, 2048, &args.model)?;
         let cut = BlockConfig::new(seqlen).max_blocks(args.max_blocks);
         Ok(Self {
             config: read_config(&args.model)?.0,
@@ -125,19 +125,10 @@ impl<'a> Bench<'a> {
         Ok(Some(DataKey {
             sha256: Corpus::read(path, CorpusFormat::Auto)?.sha256().into(),
             tokenizer_sha256: self.tokenizer.sha256().into(),
-            seqlen: checked_length(seqlen_or(blocks.seqlen, 1024, &self.args.model)?, &self.declared)?,
+            seqlen: seqlen_or(blocks.seqlen, 1024, &self.args.model)?,
             blocks: Some(blocks.samples),
             seed: Some(self.args.common.seed),
             join: SampleConfig::default().join,
         }))
     }
-}
-
-/// A length that the model has positions for.
-fn checked_length(seqlen: usize, declared: &AnyModel) -> Result<usize, Error> {
-    let positions = declared.max_positions();
-    if seqlen > positions {
-        return Err(dress_core::Error::TooLong { seqlen, positions }.into());
-    }
-    Ok(seqlen)
 }
