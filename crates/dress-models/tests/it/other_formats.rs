@@ -1,7 +1,7 @@
 //! Checkpoints that are not safetensors: `torch.save`'s, GGUF, and the hub's cache.
 
 use crate::parity::assert_parity;
-use crate::reference::{Reference, copy_of, fixture, load};
+use crate::reference::{Reference, copy_of, fixture, load, skipped};
 use dress_core::burn::tensor::Device;
 use dress_models::checkpoint::save;
 use dress_models::gguf::{GgufCheckpoint, GgufHeader};
@@ -156,8 +156,7 @@ proptest! {
 fn a_real_gguf_file_equals_its_directory() {
     let variable = |name| std::env::var_os(name).map(PathBuf::from);
     let (Some(gguf), Some(directory)) = (variable("DRESS_GGUF"), variable("DRESS_MODEL")) else {
-        eprintln!("SKIPPED: set DRESS_GGUF and DRESS_MODEL to compare a real GGUF file with its directory");
-        return;
+        return skipped("set DRESS_GGUF and DRESS_MODEL to compare a real GGUF file with its directory");
     };
     let ids = [(0..48).map(|i| i * 37 % 4096).collect::<Vec<u32>>()];
     let found = crate::parity::logits(&load(&gguf), &ids);
@@ -170,9 +169,9 @@ fn a_real_gguf_file_equals_its_directory() {
 #[cfg(feature = "hub")]
 mod hub {
     use super::*;
+    use dress_models::hub::HubConfig;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use dress_models::hub::HubConfig;
 
     fn config(cache: &Path) -> HubConfig {
         HubConfig {
@@ -199,14 +198,15 @@ mod hub {
         assert!(hub.locate(Path::new("owner/name")).is_err());
         fs::copy(directory.join("model.safetensors"), snapshot.join("model.safetensors")).unwrap();
         let found = hub.locate(Path::new("owner/name")).unwrap();
+        assert!(AnyModel::load(&found, &LoadConfig::default(), &Device::flex()).is_ok());
         assert!(asks_the_hub(&hub, &found));
         fs::write(snapshot.join("tokenizer.json"), "{}").unwrap();
         assert!(!asks_the_hub(&hub, &found), "complete");
-        assert!(AnyModel::load(&found, &LoadConfig::default(), &Device::flex()).is_ok());
         assert_eq!(hub.locate(&directory).unwrap(), directory);
         let elsewhere = Path::new("./no/such/place");
         assert_eq!(hub.locate(elsewhere).unwrap(), elsewhere);
     }
+
     /// Whether the hub, which here hangs up on everybody, is asked for a model that is at `found` nevertheless.
     fn asks_the_hub(hub: &HubConfig, found: &Path) -> bool {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -218,7 +218,6 @@ mod hub {
         assert_eq!(online.locate(Path::new("owner/name")).unwrap(), found);
         asked.load(Ordering::SeqCst)
     }
-
 
     #[test]
     fn offline_and_out_of_reach_are_said_in_clear_words() {
