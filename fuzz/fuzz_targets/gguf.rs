@@ -1,7 +1,8 @@
-//! The header of a GGUF file: every tensor it accepts lies in the file, and every list can be walked.
+//! A GGUF file: every tensor it accepts lies in the file and has as many numbers as its shape says, every list can be
+//! walked, and configuration and tokenizer are made or refused.
 #![no_main]
 
-use dress_models::gguf::GgufHeader;
+use dress_models::gguf::{GgufCheckpoint, GgufHeader};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|file: &[u8]| {
@@ -15,4 +16,14 @@ fuzz_target!(|file: &[u8]| {
             assert_eq!(numbers.len() / tensor.kind.block(), bytes.len() / tensor.kind.block_bytes());
         }
     }
+    let path = std::env::temp_dir().join(format!("dress-fuzz-{}.gguf", std::process::id()));
+    std::fs::write(&path, file).unwrap();
+    let Ok(checkpoint) = GgufCheckpoint::open(&path) else { return };
+    for name in checkpoint.names() {
+        let tensor = checkpoint.get(name).unwrap().unwrap();
+        if let Some(element) = tensor.element {
+            assert_eq!(tensor.bytes.len(), tensor.shape.iter().product::<usize>() * element.size());
+        }
+    }
+    let _ = (checkpoint.config_json(), checkpoint.tokenizer_json());
 });

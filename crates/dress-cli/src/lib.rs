@@ -14,7 +14,7 @@ mod terminal_progress;
 mod write_beside;
 
 pub use error::Error;
-pub use located::{declared, locate, max_positions, prefix_token, tokenizer};
+pub use located::{declared, fingerprint, locate, max_positions, prefix_token, tokenizer};
 pub use output::Output;
 pub use result_file::{Evaluation, PruneResult, ResultFile};
 pub use table::Table;

@@ -1,7 +1,7 @@
 //! Where a model is, and its tokenizer.
 
 use crate::Error;
-use dress_core::CausalLm;
+use dress_core::{CausalLm, Fingerprint};
 use dress_data::Tokenizer;
 use dress_eval::scoring::PrefixToken;
 use dress_models::AnyModel;
@@ -41,6 +41,14 @@ pub fn max_positions(model: &Path) -> Result<usize, Error> {
 pub fn declared(model: &Path) -> Result<AnyModel, Error> {
     let (text, path) = dress_models::checkpoint::read_config(model)?;
     Ok(AnyModel::from_config(&text, &path, &dress_core::device::parse("cpu")?)?)
+}
+
+/// The fingerprint of a model's files, whatever type it is loaded as.
+///
+/// # Errors
+/// Those of [`declared`] and [`fingerprint`](dress_models::checkpoint::fingerprint()).
+pub fn fingerprint(model: &Path) -> Result<Fingerprint, Error> {
+    Ok(dress_models::checkpoint::fingerprint(&declared(model)?, model)?)
 }
 
 /// The tokenizer of a directory, or the one that a GGUF file's metadata makes.

@@ -22,7 +22,7 @@ pub struct CorpusProvenance {
     /// How they were drawn.
     #[serde(default)]
     pub draw: Draw,
-    /// What stands between two rows of the corpus before tokenization.
+    /// What was put between two rows of the corpus before tokenization; nothing where it was tokenized as it is.
     pub join: String,
 }
 
@@ -60,10 +60,14 @@ impl Calibration {
     /// Checks that there is something to look at, and that `model` can look at it.
     ///
     /// # Errors
-    /// [`Error::CalibrationEmpty`] where there is no block, and those of [`Calibration::check`].
+    /// [`Error::CalibrationEmpty`] where there is no block, [`Error::TooShort`] where one predicts nothing, and
+    /// those of [`Calibration::check`].
     pub fn require<M: CausalLm>(&self, model: &M, who: &str) -> Result<(), Error> {
         if self.blocks.is_empty() {
             return Err(Error::CalibrationEmpty { who: who.into() });
+        }
+        if let Some(block) = self.blocks.iter().find(|block| block.len() < 2) {
+            return Err(Error::TooShort { who: who.into(), seqlen: block.len() });
         }
         self.check(model)
     }

@@ -14,7 +14,7 @@ pub const NAMES: &str = "auto, cpu, cuda[:n], rocm[:n], vulkan[:n], metal[:n], c
 ///
 /// # Errors
 /// [`Error::DeviceName`] for a name that is none, [`Error::DeviceIndex`] for an index that is not
-/// a number, and [`Error::DeviceNotBuilt`] where the feature is not built in.
+/// a number or of a device that has none, and [`Error::DeviceNotBuilt`] where the feature is not built in.
 pub fn parse(name: &str) -> Result<Device, Error> {
     let (kind, index) = match name.split_once(':') {
         Some((kind, index)) => {
@@ -24,6 +24,7 @@ pub fn parse(name: &str) -> Result<Device, Error> {
         None => (name, 0),
     };
     match kind {
+        "auto" | "cpu" | "cubecl-cpu" if kind != name => Err(Error::DeviceIndex { name: name.into() }),
         "auto" => Ok(auto()),
         "cpu" => Ok(Device::flex()),
         "cuda" => cuda(index),
@@ -75,7 +76,10 @@ mod tests {
     fn an_unknown_name_lists_the_known_ones() {
         let message = parse("tpu").unwrap_err().to_string();
         assert!(message.contains("tpu") && message.contains("cuda"), "{message}");
-        assert!(parse("cuda:x").unwrap_err().to_string().contains("cuda:x"));
+        for name in ["cuda:x", "auto:1", "cpu:7", "cubecl-cpu:0"] {
+            let message = parse(name).unwrap_err().to_string();
+            assert!(message.contains(name) && message.contains("device number"), "{message}");
+        }
     }
 
     #[test]

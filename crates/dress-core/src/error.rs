@@ -1,6 +1,6 @@
 //! What can go wrong, and what to do about it.
 
-use crate::Fingerprint;
+use crate::{Fingerprint, Site};
 use std::path::PathBuf;
 
 /// Errors of the shared vocabulary.
@@ -103,7 +103,7 @@ pub enum Error {
     },
     /// A part of a model that cannot be brought into memory.
     #[error("{0}")]
-    Part(Box<dyn std::error::Error + Send + Sync>),
+    Part(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A criterion that says nothing of an axis.
     #[error("`{criterion}` does not score axis `{axis}`; use {use_instead}")]
     CriterionOfAxis {
@@ -113,6 +113,18 @@ pub enum Error {
         axis: String,
         /// What does.
         use_instead: &'static str,
+    },
+    /// A criterion that needs activations of a place that no forward pass came through.
+    #[error(
+        "`{criterion}` needs the activations at {site:?} to score axis `{axis}`, and no forward pass came through there; let the model pass its tap there, or use a criterion of weights, such as magnitude-l2"
+    )]
+    SiteNotPassed {
+        /// The criterion.
+        criterion: String,
+        /// The axis.
+        axis: String,
+        /// The place.
+        site: Site,
     },
     /// A criterion that needs the whole model.
     #[error(
@@ -132,6 +144,16 @@ pub enum Error {
         /// Positions of the model.
         positions: usize,
     },
+    /// Blocks too short to predict anything in.
+    #[error(
+        "`{who}` got a block of {seqlen} tokens, in which nothing is predicted; give blocks of at least 2"
+    )]
+    TooShort {
+        /// Who needs longer ones.
+        who: String,
+        /// Tokens of the block.
+        seqlen: usize,
+    },
     /// A token that the model does not have.
     #[error(
         "token {token}: this model's vocabulary has {vocab_size} tokens; was the text encoded with another model's tokenizer?"
@@ -144,7 +166,7 @@ pub enum Error {
     },
     /// A plan made for another model.
     #[error(
-        "this plan was made for the model with fingerprint {expected}, and this model has {found}; use the checkpoint the plan was made from, or make a new plan"
+        "this plan was made for the model with fingerprint {expected}, and this model has {found}; use the checkpoint the plan was made from, as f32 or bf16, or make a new plan"
     )]
     PlanForAnotherModel {
         /// The plan's model.
@@ -176,8 +198,10 @@ pub enum Error {
         /// The name as given.
         name: String,
     },
-    /// A device index that is not a number.
-    #[error("`{name}`: the part after the colon has to be a device number, as in `cuda:1`")]
+    /// A device index that is not a number, or of a device that has none.
+    #[error(
+        "`{name}`: what follows a colon is a device number, as in `cuda:1`, which cuda, rocm, vulkan and metal alone have"
+    )]
     DeviceIndex {
         /// The name as given.
         name: String,

@@ -16,7 +16,7 @@ impl<'a> Forward<'a> {
         Self { tap, cache: None, rotary: None }
     }
 
-    /// A pass that continues what `cache` holds.
+    /// A pass that continues what `cache` holds, which needs room for the tokens of this pass too.
     #[must_use]
     pub fn with_cache(mut self, cache: &'a mut KvCache) -> Self {
         self.cache = Some(cache);
@@ -39,6 +39,9 @@ impl<'a> Forward<'a> {
     }
 
     /// The keys and values of all positions so far, this pass's included. `[batch, kv_heads, seq, head_dim]`
+    ///
+    /// # Panics
+    /// Where the cache has no room for this pass, or was made for fewer blocks.
     pub fn cached(&mut self, layer: usize, key: Tensor<4>, value: Tensor<4>) -> [Tensor<4>; 2] {
         match &mut self.cache {
             Some(cache) => cache.append(layer, key, value),

@@ -77,3 +77,49 @@ impl KvCache {
         self.len += seq;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    /// Keys of two rows, one head and two dimensions that count on from `first`.
+    fn states(first: usize, seq: usize) -> Tensor<4> {
+        let numbers = (0..2).flat_map(|row| (first..first + seq).map(move |at| (100 * row + at) as f32));
+        let numbers: Vec<f32> = numbers.flat_map(|number| [number, -number]).collect();
+        Tensor::from_data(TensorData::new(numbers, [2, 1, seq, 2]), &Device::flex())
+    }
+
+    fn filled() -> KvCache {
+        let mut cache = KvCache::new(1, 5);
+        cache.append(0, states(0, 3), states(0, 3) * 2.0);
+        cache.advance(3);
+        cache
+    }
+
+    #[test]
+    fn what_is_appended_comes_back_behind_what_was_there() {
+        let mut cache = filled();
+        let [keys, values] = cache.append(0, states(3, 2), states(3, 2) * 2.0);
+        keys.into_data().assert_eq(&states(0, 5).into_data(), true);
+        values.into_data().assert_eq(&(states(0, 5) * 2.0).into_data(), true);
+        cache.advance(2);
+        assert_eq!((cache.len(), cache.capacity(), cache.is_empty()), (5, 5, false));
+    }
+
+    #[test]
+    fn selected_rows_go_on_each_for_itself() {
+        let mut cache = filled().select_rows(&[1, 1, 0], 4);
+        assert_eq!((cache.len(), cache.capacity()), (3, 4));
+        let next = Tensor::zeros([3, 1, 1, 2], &Device::flex());
+        let [keys, _] = cache.append(0, next.clone(), next);
+        let numbers: Vec<f32> = keys.slice([0..3, 0..1, 0..4, 0..1]).into_data().iter().collect();
+        assert_eq!(numbers, [100.0, 101.0, 102.0, 0.0, 100.0, 101.0, 102.0, 0.0, 0.0, 1.0, 2.0, 0.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "KV cache of 5 tokens is full")]
+    fn more_than_fits_panics() {
+        filled().append(0, states(3, 3), states(3, 3));
+    }
+}

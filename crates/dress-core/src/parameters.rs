@@ -238,3 +238,41 @@ pub fn ungroup<const D: usize>(groups: Tensor<2>, dims: [usize; D], dim: usize) 
         _ => panic!("a slot of dimension {dim} in a parameter of rank {D}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Int};
+
+    fn counting<const D: usize>(dims: [usize; D]) -> Tensor<D> {
+        let len = dims.iter().product::<usize>() as i64;
+        Tensor::<1, Int>::arange(0..len, &Device::flex()).float().reshape(dims)
+    }
+
+    #[test]
+    fn groups_are_what_each_structure_owns() {
+        let rows = |groups: Tensor<2>| -> Vec<f32> { groups.into_data().iter().collect() };
+        assert_eq!(rows(groups(counting([4]), 0, 2)), [0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(groups(counting([4, 3]), 0, 2).dims(), [2, 6]);
+        // Of a matrix of two rows and four columns, two columns each.
+        assert_eq!(rows(groups(counting([2, 4]), 1, 2)), [0.0, 4.0, 1.0, 5.0, 2.0, 6.0, 3.0, 7.0]);
+    }
+
+    #[test]
+    fn ungrouped_groups_are_the_parameter() {
+        for (dim, block) in [(0, 1), (0, 3), (1, 1), (1, 2)] {
+            let whole = counting([6, 4]);
+            let again = ungroup(groups(whole.clone(), dim, block), [6, 4], dim);
+            again.into_data().assert_eq(&whole.into_data(), true);
+        }
+        let vector = counting([6]);
+        ungroup(groups(vector.clone(), 0, 3), [6], 0).into_data().assert_eq(&vector.into_data(), true);
+    }
+
+    #[test]
+    fn the_block_in_a_path_is_found_and_replaced() {
+        let name = "model.layers.3.mlp.up_proj.weight";
+        assert_eq!((block_of(name), block_of("lm_head.weight")), (Some(3), None));
+        assert_eq!(in_block(name, 12), "model.layers.12.mlp.up_proj.weight");
+    }
+}

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The version of the plan's file format that this crate writes and reads.
-pub const PLAN_FORMAT: u32 = 1;
+pub const PLAN_FORMAT: u32 = 2;
 
 /// Least, median and greatest score of one axis, so that a plan shows what it was based on.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -145,8 +145,57 @@ fn summary(scores: &[f64], selection: &Selection, axis: Axis) -> ScoreSummary {
     let removed = selection.get(axis).map_or(&[][..], |s| s.removed());
     ScoreSummary {
         min: sorted.first().copied().unwrap_or(0.0),
-        median: sorted.get(sorted.len() / 2).copied().unwrap_or(0.0),
+        median: median(&sorted),
         max: sorted.last().copied().unwrap_or(0.0),
         max_removed: removed.iter().map(|&i| scores[i]).max_by(f64::total_cmp),
+    }
+}
+
+/// The middle of sorted numbers, or the mean of the two in the middle.
+fn median(sorted: &[f64]) -> f64 {
+    match (sorted.len() / 2, sorted.len() % 2) {
+        (0, 0) => 0.0,
+        (middle, 0) => f64::midpoint(sorted[middle - 1], sorted[middle]),
+        (middle, _) => sorted[middle],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AxisSelection;
+
+    #[test]
+    fn a_summary_is_of_all_scores_and_of_those_that_go() {
+        let axis = Axis::Residual;
+        let selection = Selection::new().with(axis, AxisSelection::new(4, vec![0, 3]).unwrap());
+        let found = summary(&[3.0, 9.0, 1.0, 5.0], &selection, axis);
+        let expected = ScoreSummary { min: 1.0, median: 4.0, max: 9.0, max_removed: Some(5.0) };
+        assert_eq!(found, expected);
+        assert_eq!(summary(&[3.0, 9.0, 1.0], &Selection::new(), axis).median, 3.0);
+        assert_eq!(summary(&[], &Selection::new(), axis).median, 0.0);
+    }
+
+    #[test]
+    fn a_plan_of_another_model_is_refused_before_its_selection_is_looked_at() {
+        let fingerprint = |name: &str| {
+            let mut builder = Fingerprint::builder();
+            builder.add(name, &[1], [1.0]);
+            builder.finish()
+        };
+        let plan = SlicePlan {
+            format: PLAN_FORMAT,
+            architecture: "A".into(),
+            fingerprint: fingerprint("a"),
+            criterion: "random".into(),
+            seed: 1,
+            calibration: None,
+            scores: BTreeMap::new(),
+            basis: Basis::Identity,
+            selection: Selection::new(),
+        };
+        assert!(plan.check_fingerprint(fingerprint("a"), &CouplingMap::new()).is_ok());
+        let refused = plan.check_fingerprint(fingerprint("b"), &CouplingMap::new());
+        assert!(matches!(refused, Err(Error::PlanForAnotherModel { .. })));
     }
 }

@@ -52,7 +52,8 @@ pub fn evaluation_blocks(
     }
     let blocks = ids.chunks_exact(seqlen).take(config.max_blocks.unwrap_or(usize::MAX));
     let blocks: Vec<Vec<u32>> = blocks.map(<[u32]>::to_vec).collect();
-    let provenance = provenance(corpus, tokenizer, seqlen, blocks.len(), &config.join);
+    let join = corpus.join_of_text(&config.join);
+    let provenance = provenance(corpus, tokenizer, seqlen, blocks.len(), join);
     Ok(Calibration { blocks, provenance })
 }
 
@@ -93,8 +94,11 @@ pub(crate) fn provenance(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::tests::corpus;
     use crate::tokenizer::tests::words;
+
+    fn corpus(text: &str) -> Corpus {
+        crate::corpus::tests::corpus("corpus.txt", text)
+    }
 
     #[test]
     fn blocks_follow_each_other_and_the_tail_is_dropped() {
@@ -102,6 +106,10 @@ mod tests {
             evaluation_blocks(&corpus("w0 w1 w2\nw3 w4 w5 w6"), &words(), &BlockConfig::new(3)).unwrap();
         assert_eq!(blocks.blocks, [[0, 2, 3], [4, 5, 6]]);
         assert_eq!((blocks.provenance.blocks, blocks.provenance.seed), (2, None));
+        assert_eq!(blocks.provenance.join, "", "lines are not joined");
+        let rows = crate::corpus::tests::corpus("a.jsonl", "{\"text\":\"w0 w1 w2\"}");
+        let joined = evaluation_blocks(&rows, &words(), &BlockConfig::new(3)).unwrap();
+        assert_eq!(joined.provenance.join, "\n\n");
         let first = BlockConfig::new(3).max_blocks(Some(1));
         assert_eq!(
             evaluation_blocks(&corpus("w0 w1 w2 w3 w4 w5"), &words(), &first).unwrap().blocks.len(),

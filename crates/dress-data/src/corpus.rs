@@ -1,7 +1,10 @@
 //! A file of text.
 
 use crate::{Error, rows, sha256};
+use serde::Deserializer;
+use serde::de::{SeqAccess, Visitor};
 use serde_json::{Map, Value};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// How a file holds its text.
@@ -105,6 +108,11 @@ impl Corpus {
         }
     }
 
+    /// What of `join` stands in [`Corpus::text`]: nothing in a text file.
+    pub(crate) fn join_of_text<'a>(&self, join: &'a str) -> &'a str {
+        if self.is_text() { "" } else { join }
+    }
+
     /// The whole text: a text file as it is, JSON rows with `join` between them.
     pub fn text(&self, join: &str) -> String {
         match &self.content {
@@ -133,9 +141,29 @@ fn read_lines(text: &str, path: &Path) -> Result<Vec<String>, Error> {
 }
 
 fn read_array(text: &str, path: &Path) -> Result<Vec<String>, Error> {
-    let malformed = |source| Error::MalformedRow { path: path.into(), row: 1, source };
-    let rows: Vec<Map<String, Value>> = serde_json::from_str(text).map_err(malformed)?;
+    let mut rows = Vec::new();
+    let mut json = serde_json::Deserializer::from_str(text);
+    let read = json.deserialize_seq(JsonRows(&mut rows)).and_then(|()| json.end());
+    read.map_err(|source| Error::MalformedRow { path: path.into(), row: rows.len() + 1, source })?;
     rows.iter().enumerate().map(|(index, row)| row_text(row, index + 1, path)).collect()
+}
+
+/// Takes the rows of an array one by one, so that it is known how many there are before one that is malformed.
+struct JsonRows<'a>(&'a mut Vec<Map<String, Value>>);
+
+impl<'de> Visitor<'de> for JsonRows<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
+        while let Some(row) = rows.next_element()? {
+            self.0.push(row);
+        }
+        Ok(())
+    }
 }
 
 fn row_text(row: &Map<String, Value>, number: usize, path: &Path) -> Result<String, Error> {
@@ -150,9 +178,9 @@ fn row_text(row: &Map<String, Value>, number: usize, path: &Path) -> Result<Stri
 pub(crate) mod tests {
     use super::*;
 
-    /// A plain text.
-    pub fn corpus(text: &str) -> Corpus {
-        read("corpus.txt", text.as_bytes()).unwrap()
+    /// The corpus of a file of this name and content.
+    pub fn corpus(name: &str, content: &str) -> Corpus {
+        read(name, content.as_bytes()).unwrap()
     }
 
     fn read(name: &str, content: &[u8]) -> Result<Corpus, Error> {
@@ -204,6 +232,18 @@ pub(crate) mod tests {
     fn malformed_json_row_names_its_line() {
         let message = message("a.jsonl", b"{\"text\":\"one\"}\n{\"text\":");
         assert!(message.contains("a.jsonl") && message.contains("row 2"), "{message}");
+    }
+
+    #[test]
+    fn malformed_json_in_an_array_names_its_row() {
+        for (array, row) in [
+            (&b"[{\"text\":\"one\"},{\"text\":\"two\"},{\"text\":]"[..], "row 3"),
+            (b"[{\"text\":\"one\"},7]", "row 2"),
+            (b"{\"text\":\"one\"}", "row 1"),
+        ] {
+            let message = message("a.json", array);
+            assert!(message.contains("a.json") && message.contains(row), "{message}");
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ mod tests {
 
     fn draw(text: &str, samples: usize, seqlen: usize, seed: u64) -> Vec<Vec<u32>> {
         let config = SampleConfig { samples, seqlen, seed, draw: Draw::Blocks, ..SampleConfig::default() };
-        calibration_blocks(&corpus(text), &words(), &config).unwrap().blocks
+        calibration_blocks(&corpus("corpus.txt", text), &words(), &config).unwrap().blocks
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Error {
     /// A file that cannot be read.
-    #[error("{path}: cannot be read: {source}", path = .path.display())]
+    #[error("{path}: cannot be read: {source}; check the path and its permissions", path = .path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -72,6 +72,18 @@ pub enum Error {
         /// Tokens of the text a window.
         seqlen: usize,
     },
+    /// A name that is no protocol.
+    #[error("`{name}` is not a protocol; use wikitext2, ptb or c4")]
+    ProtocolName {
+        /// The name as given.
+        name: String,
+    },
+    /// A name that says of no place where the token stands that begins a text.
+    #[error("`{name}` does not say where the token that begins a text goes; use tokenizer, each or none")]
+    BosName {
+        /// The name as given.
+        name: String,
+    },
     /// No token to put before every window.
     #[error(
         "the tokenizer names no token that begins a text; put bos_token into tokenizer_config.json, or use --bos tokenizer"
@@ -92,7 +104,7 @@ pub enum Error {
         reason: String,
     },
     /// Text that the tokenizer refuses.
-    #[error("the tokenizer failed: {reason}")]
+    #[error("the tokenizer failed: {reason}; is its tokenizer.json that of the published checkpoint?")]
     Tokenize {
         /// What `tokenizers` says.
         reason: String,

@@ -1,6 +1,6 @@
 //! How the papers prepare the corpora they report perplexity on.
 
-use crate::Corpus;
+use crate::{Corpus, Error};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -68,26 +68,19 @@ impl fmt::Display for Protocol {
 }
 
 impl FromStr for Protocol {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         let all = [Protocol::Wikitext2, Protocol::Ptb, Protocol::C4];
         let found = all.into_iter().find(|protocol| protocol.to_string() == text);
-        found.ok_or_else(|| "expected wikitext2, ptb or c4".into())
+        found.ok_or_else(|| Error::ProtocolName { name: text.into() })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CorpusFormat;
-
-    fn corpus(name: &str, content: &str) -> Corpus {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        Corpus::read(&path, CorpusFormat::Auto).unwrap()
-    }
+    use crate::corpus::tests::corpus;
 
     #[test]
     fn wikitext_from_its_file_and_from_the_hub_s_rows_are_one_text() {

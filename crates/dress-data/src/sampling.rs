@@ -54,10 +54,14 @@ pub fn calibration_blocks(
         Draw::Rows => blocks_at_rows(corpus, tokenizer, config, &mut rng)?,
         Draw::Blocks => disjoint_blocks(corpus, tokenizer, config, &mut rng)?,
     };
+    let join = match config.draw {
+        Draw::Rows => &config.join,
+        Draw::Blocks => corpus.join_of_text(&config.join),
+    };
     let provenance = CorpusProvenance {
         seed: Some(config.seed),
         draw: config.draw,
-        ..provenance(corpus, tokenizer, seqlen, blocks.len(), &config.join)
+        ..provenance(corpus, tokenizer, seqlen, blocks.len(), join)
     };
     Ok(Calibration { blocks, provenance })
 }
@@ -109,7 +113,7 @@ impl Sampler<'_> {
 
     /// The ids of the rows from `start` on, at least a block of them where there is that much text.
     fn ids_from(&self, start: usize) -> Result<Vec<u32>, Error> {
-        let mut bytes = self.config.seqlen * 4;
+        let mut bytes = self.config.seqlen.saturating_mul(4);
         loop {
             let end = self.end_of(start, bytes);
             // The last token of a text can change when more text follows: take one row more.
@@ -117,7 +121,7 @@ impl Sampler<'_> {
             if ids.len() > self.config.seqlen || end == self.rows.len() {
                 return Ok(ids);
             }
-            bytes *= 2;
+            bytes = bytes.saturating_mul(2);
         }
     }
 
@@ -135,8 +139,11 @@ impl Sampler<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::tests::corpus;
     use crate::tokenizer::tests::words;
+
+    fn corpus(text: &str) -> Corpus {
+        crate::corpus::tests::corpus("corpus.txt", text)
+    }
 
     fn config(samples: usize, seqlen: usize, seed: u64) -> SampleConfig {
         SampleConfig { samples, seqlen, seed, ..SampleConfig::default() }
@@ -164,5 +171,10 @@ mod tests {
         let error =
             calibration_blocks(&corpus("w0 w1\nw2"), &words(), &config(1, 9, 0)).unwrap_err().to_string();
         assert!(error.contains("4 tokens") && error.contains("block of 9"), "{error}");
+        let longest = config(1, usize::MAX / 2, 0);
+        assert!(matches!(
+            calibration_blocks(&corpus("w0 w1\nw2"), &words(), &longest),
+            Err(Error::ShorterThanOneBlock { found: 4, .. })
+        ));
     }
 }

@@ -100,7 +100,7 @@ impl Windows {
         };
         let (text, join) = match config.protocol {
             Some(protocol) => (protocol.text(corpus), protocol.join()),
-            None => (corpus.text(&config.join), config.join.as_str()),
+            None => (corpus.text(&config.join), corpus.join_of_text(&config.join)),
         };
         let (ids, ends) = tokenizer.encode_with_ends(&text, config.bos == Bos::Tokenizer)?;
         let content = seqlen - begins;
@@ -189,25 +189,22 @@ impl fmt::Display for Bos {
 }
 
 impl FromStr for Bos {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         let found = [Bos::Tokenizer, Bos::Each, Bos::None].into_iter().find(|bos| bos.to_string() == text);
-        found.ok_or_else(|| "expected tokenizer, each or none".into())
+        found.ok_or_else(|| Error::BosName { name: text.into() })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CorpusFormat;
+    use crate::corpus::tests::corpus;
     use crate::tokenizer::tests::words;
 
     fn cut(text: &str, config: WindowConfig) -> Result<Windows, Error> {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("corpus.txt");
-        std::fs::write(&path, text).unwrap();
-        Windows::new(&Corpus::read(&path, CorpusFormat::Auto).unwrap(), &words(), &config)
+        Windows::new(&corpus("corpus.txt", text), &words(), &config)
     }
 
     fn tokens(windows: &Windows) -> Vec<(Vec<u32>, usize, usize)> {

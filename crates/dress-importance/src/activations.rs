@@ -1,7 +1,7 @@
 //! Criteria that look at the activations, some of them at the weights that these meet as well.
 
-use crate::ActivationStatistics;
 use crate::per_structure::{SlotScore, sum_in_chunks};
+use crate::{ActivationStatistics, Criterion};
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Tensor, TensorData};
 use dress_core::{Axis, CouplingMap, Error, Role, Scores, Site, Slot, parameters};
@@ -17,25 +17,34 @@ pub(crate) fn activation_norms(
     map: &CouplingMap,
     axes: &[Axis],
 ) -> Result<Scores, Error> {
+    let squares_at = |axis, site| {
+        statistics.squares(site).ok_or_else(|| not_passed(Criterion::ActivationNorm, axis, site))
+    };
     let mut scores = Scores::new();
     for &axis in axes {
         let len = map.axis(axis)?.len;
         let of_axis = match axis {
-            Axis::Ffn { layer } => norms(statistics.squares(Site::Ffn { layer }), len),
-            Axis::Heads { layer } => norms(statistics.squares(Site::Heads { layer }), len),
-            Axis::Residual | Axis::Depth => relative_energy(statistics, len),
+            Axis::Ffn { layer } => norms(&squares_at(axis, Site::Ffn { layer })?, len),
+            Axis::Heads { layer } => norms(&squares_at(axis, Site::Heads { layer })?, len),
+            Axis::Residual | Axis::Depth => {
+                squares_at(axis, Site::Embedding)?;
+                relative_energy(statistics, len)
+            }
         };
         scores.insert(axis, of_axis)?;
     }
     Ok(scores)
 }
 
-/// The norm of each of `len` structures, whose channels lie side by side.
-fn norms(squares: Option<Vec<f64>>, len: usize) -> Vec<f64> {
-    let squares = squares.unwrap_or_default();
+/// The L2 norm of each of `len` structures, of the squares of channels that lie side by side.
+pub(crate) fn norms(squares: &[f64], len: usize) -> Vec<f64> {
     let width = (squares.len() / len).max(1);
-    let norms = squares.chunks(width).map(|channels| channels.iter().sum::<f64>().sqrt());
-    norms.chain(std::iter::repeat(0.0)).take(len).collect()
+    squares.chunks(width).map(|channels| channels.iter().sum::<f64>().sqrt()).collect()
+}
+
+/// The error of a criterion that needs activations which were not there.
+pub(crate) fn not_passed(criterion: Criterion, axis: Axis, site: Site) -> Error {
+    Error::SiteNotPassed { criterion: criterion.name().into(), axis: axis.to_string(), site }
 }
 
 fn relative_energy(statistics: &ActivationStatistics, len: usize) -> Vec<f64> {

@@ -1,6 +1,6 @@
 //! A scorer by name.
 
-use crate::activations::{InputMetric, InputScore, activation_norms};
+use crate::activations::{InputMetric, InputScore, activation_norms, not_passed};
 use crate::depth::{block_influence, sleb};
 use crate::fluctuation::standardized;
 use crate::gradients::{fisher, taylor};
@@ -9,7 +9,7 @@ use crate::per_structure::{SlotScore, over_parts, over_slots};
 use crate::random::random;
 use crate::weights::Magnitude;
 use crate::{ActivationStatistics, Aggregate, Error, Taylor};
-use dress_core::{Axis, Calibration, CausalLm, CouplingMap, Parts, Progress, Scorer, Scores};
+use dress_core::{Axis, Calibration, CausalLm, CouplingMap, Parts, Progress, Role, Scorer, Scores};
 use std::fmt;
 use std::str::FromStr;
 
@@ -140,6 +140,7 @@ impl Criterion {
         statistics: &ActivationStatistics,
         axes: &[Axis],
     ) -> Result<Scores, dress_core::Error> {
+        self.check_sites(&weights.coupling(), statistics, axes)?;
         let metric = match self {
             Criterion::Wanda => InputMetric::Wanda,
             Criterion::FlapIfv => InputMetric::Ifv,
@@ -156,6 +157,26 @@ impl Criterion {
             _ => return activation_norms(statistics, &weights.coupling(), axes),
         };
         weights.over_slots(axes, &mut InputScore { metric, statistics }, |sum| sum)
+    }
+
+    /// Checks that what each axis' readers read has passed, where this criterion multiplies the two.
+    fn check_sites(
+        self,
+        map: &CouplingMap,
+        statistics: &ActivationStatistics,
+        axes: &[Axis],
+    ) -> Result<(), dress_core::Error> {
+        if matches!(self, Criterion::ActivationNorm | Criterion::Minitron | Criterion::BlockInfluence) {
+            return Ok(());
+        }
+        for &axis in axes {
+            let readers = map.axis(axis)?.slots.iter().filter(|slot| slot.role == Role::Reads);
+            let mut sites = readers.filter_map(|slot| slot.site);
+            if let Some(site) = sites.find(|&site| statistics.tokens(site) == 0.0) {
+                return Err(not_passed(self, axis, site));
+            }
+        }
+        Ok(())
     }
 
     fn magnitude(self) -> Option<Magnitude> {
@@ -313,5 +334,52 @@ impl FromStr for Criterion {
         let known = || NAMES.map(|(name, _)| name).join(", ");
         let found = NAMES.into_iter().find(|(name, _)| *name == text).map(|(_, criterion)| criterion);
         found.ok_or_else(|| Error::CriterionName { name: text.into(), known: known() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dress_core::burn::tensor::{Device, Tensor};
+    use dress_core::{AxisSlots, Component, MultipleOf, Site, Slot, Tap};
+
+    /// An axis of three neurons, whose reader reads what passes `site`.
+    struct OneAxis(Site);
+
+    impl Weights for OneAxis {
+        fn coupling(&self) -> CouplingMap {
+            let slots = vec![Slot::new("down.weight", 1, Role::Reads, Component::Ffn).site(self.0)];
+            let axis = AxisSlots { len: 3, multiple_of: MultipleOf::ONE, normalization: None, slots };
+            CouplingMap::new().with(Axis::Ffn { layer: 0 }, axis)
+        }
+        fn num_blocks(&self) -> usize {
+            1
+        }
+        fn over_slots(
+            &self,
+            _: &[Axis],
+            _: &mut impl SlotScore,
+            _: impl Fn(f64) -> f64,
+        ) -> Result<Scores, dress_core::Error> {
+            Ok(Scores::new())
+        }
+    }
+
+    #[test]
+    fn a_site_that_never_passed_is_an_error_and_no_score_of_zero() {
+        let mut statistics = ActivationStatistics::default();
+        statistics.pass(Site::Heads { layer: 0 }, Tensor::ones([1, 2, 3], &Device::flex()));
+        let site = Site::Ffn { layer: 0 };
+        for criterion in [Criterion::Wanda, Criterion::Flap, Criterion::ActivationNorm, Criterion::Minitron] {
+            let score = |statistics: &ActivationStatistics| {
+                criterion.of_statistics(&OneAxis(site), statistics, &[Axis::Ffn { layer: 0 }])
+            };
+            let message = score(&statistics).unwrap_err().to_string();
+            assert!(message.contains(criterion.name()) && message.contains("ffn.0"), "{message}");
+            assert!(message.contains("Ffn { layer: 0 }"), "{message}");
+            let mut passed = statistics.clone();
+            passed.pass(site, Tensor::ones([1, 2, 3], &Device::flex()));
+            assert!(score(&passed).is_ok());
+        }
     }
 }

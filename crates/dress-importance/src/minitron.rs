@@ -1,6 +1,7 @@
 //! Minitron's activations.
 
-use crate::ActivationStatistics;
+use crate::activations::{norms, not_passed};
+use crate::{ActivationStatistics, Criterion};
 use dress_core::{Axis, CouplingMap, Error, Scores, Site};
 
 /// The size of a structure's activations (Minitron, arXiv 2407.14679): the mean absolute value over each
@@ -12,31 +13,31 @@ pub(crate) fn minitron(
     map: &CouplingMap,
     axes: &[Axis],
 ) -> Result<Scores, Error> {
-    let sizes = |site| statistics.mean_sizes(site).unwrap_or_default();
+    let sizes =
+        |axis, site| statistics.mean_sizes(site).ok_or_else(|| not_passed(Criterion::Minitron, axis, site));
     let mut scores = Scores::new();
     for &axis in axes {
         let len = map.axis(axis)?.len;
         let of_axis = match axis {
-            Axis::Ffn { layer } => sizes(Site::Ffn { layer }),
-            Axis::Heads { layer } => norms(&sizes(Site::Heads { layer }), len),
+            Axis::Ffn { layer } => sizes(axis, Site::Ffn { layer })?,
+            Axis::Heads { layer } => {
+                let sizes = sizes(axis, Site::Heads { layer })?;
+                norms(&sizes.into_iter().map(|size| size * size).collect::<Vec<_>>(), len)
+            }
             Axis::Residual | Axis::Depth => {
                 let is_norm =
                     |site: &Site| matches!(site, Site::AttentionInput { .. } | Site::FfnInput { .. });
+                let mut passed = statistics.sites().filter(is_norm).peekable();
+                let none = Site::AttentionInput { layer: 0 };
+                passed.peek().ok_or_else(|| not_passed(Criterion::Minitron, axis, none))?;
                 let mut sum = vec![0.0; len];
-                for site in statistics.sites().filter(is_norm) {
-                    sum.iter_mut().zip(sizes(site)).for_each(|(sum, size)| *sum += size);
+                for site in passed {
+                    sum.iter_mut().zip(sizes(axis, site)?).for_each(|(sum, size)| *sum += size);
                 }
                 sum
             }
         };
-        let padded = of_axis.into_iter().chain(std::iter::repeat(0.0)).take(len);
-        scores.insert(axis, padded.collect())?;
+        scores.insert(axis, of_axis)?;
     }
     Ok(scores)
-}
-
-/// The L2 norms of `len` structures whose channels lie side by side.
-fn norms(channels: &[f64], len: usize) -> Vec<f64> {
-    let width = (channels.len() / len).max(1);
-    channels.chunks(width).map(|of| of.iter().map(|x| x * x).sum::<f64>().sqrt()).collect()
 }

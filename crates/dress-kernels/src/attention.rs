@@ -19,7 +19,16 @@ use rayon::prelude::*;
 /// # Shapes
 /// - `query`: `[batch, heads, seq, head_dim]`, returned likewise
 /// - `key`, `value`: `[batch, kv_heads, keys, head_dim]` with `keys >= seq`
+///
+/// # Panics
+/// Where there are fewer keys than queries, or key/value heads that query heads do not share evenly.
 pub fn causal_attention(query: &Tensor<4>, key: &Tensor<4>, value: &Tensor<4>) -> Option<Tensor<4>> {
+    let ([_, heads, seq, _], [_, kv_heads, keys, _]) = (query.dims(), key.dims());
+    assert!(keys >= seq, "{seq} queries of {keys} keys");
+    assert!(
+        heads.is_multiple_of(kv_heads),
+        "{heads} query heads do not share {kv_heads} key/value heads evenly"
+    );
     let inputs = [query, key, value].map(|tensor| tensor.clone().into_dispatch());
     Some(apply(CausalAttention, Inputs::new(inputs)?))
 }

@@ -23,6 +23,9 @@ pub enum Unembedding {
 ///
 /// # Shapes
 /// - `hidden`: `[batch, seq, width]`, `targets`: `[batch, seq]`; returns `[1]`
+///
+/// # Panics
+/// Where a target is no token of `weight`, or there is none.
 pub fn cross_entropy(
     hidden: &Tensor<3>,
     weight: &Tensor<2>,
@@ -31,6 +34,7 @@ pub fn cross_entropy(
 ) -> Option<Tensor<1>> {
     let inputs = Inputs::new([hidden.clone().into_dispatch(), weight.clone().into_dispatch()])?;
     let targets = integers(targets.clone().into_dispatch())?;
+    assert!(!targets.is_empty(), "a loss of no targets");
     Some(apply(CrossEntropy { targets, layout }, inputs))
 }
 

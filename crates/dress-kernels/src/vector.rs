@@ -26,10 +26,9 @@ pub(crate) fn vectorized<R>(body: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(Body(body))
 }
 
-/// `e^x` to about one unit in the last place, without branches; NaN stays NaN and what underflows is
-/// a very small positive number.
+/// `e^x` to about one unit in the last place, without branches; NaN stays NaN, what underflows is a very small
+/// positive number, of minus infinity too, and what overflows a very large one.
 #[inline(always)]
-#[allow(clippy::eq_op)]
 pub(crate) fn exp(x: f32) -> f32 {
     // Adding it rounds to an integer, which is then in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
@@ -45,7 +44,7 @@ pub(crate) fn exp(x: f32) -> f32 {
         + 0.5;
     let series = series * r * r + r + 1.0;
     let scale = f32::from_bits((rounded.to_bits() << 23).wrapping_add(127 << 23));
-    series * scale + (x - x)
+    if x.is_nan() { x } else { series * scale }
 }
 
 trait ClampTo {
@@ -85,7 +84,7 @@ pub(crate) fn sum(len: usize, term: impl Fn(usize) -> f32) -> f32 {
     lanes.iter().sum()
 }
 
-/// The greatest of `values`; not a number where one is not.
+/// The greatest of `values`, passing over what is not a number; minus infinity where nothing is one.
 #[inline(always)]
 pub(crate) fn max(values: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
@@ -112,7 +111,11 @@ mod tests {
             let (found, expected) = (exp(x), x.exp());
             assert!((found / expected - 1.0).abs() < 3e-7, "{x}: {found} for {expected}");
         }
-        assert!(exp(f32::NAN).is_nan() && exp(-1000.0) < 1e-37);
+        assert!(exp(f32::NAN).is_nan());
+        for x in [-1000.0, f32::NEG_INFINITY] {
+            assert!((0.0..1e-37).contains(&exp(x)), "{x}");
+        }
+        assert!(exp(f32::INFINITY) > 1e38);
     }
 
     #[test]
@@ -136,5 +139,6 @@ mod tests {
             ),
             76.0
         );
+        assert_eq!((max(&[f32::NAN, 1.0]), max(&[f32::NAN])), (1.0, f32::NEG_INFINITY));
     }
 }

@@ -16,12 +16,17 @@ pub(crate) struct ConfigJson(Map<String, Value>);
 pub(crate) type Unsupported = (&'static str, String);
 
 impl ConfigJson {
-    /// The whole file, and what a family reads of it.
-    pub fn read<T: DeserializeOwned>(text: &str, path: &Path) -> Result<(Self, T), Error> {
+    /// What a family's `check` makes of the whole file and what the family reads of it.
+    pub fn read<T: DeserializeOwned, C>(
+        text: &str,
+        path: &Path,
+        check: impl FnOnce(T, Self) -> Result<C, Unsupported>,
+    ) -> Result<C, Error> {
         let unreadable = |source| Error::ConfigUnreadable { path: path.into(), source };
         let raw: Map<String, Value> = serde_json::from_str(text).map_err(unreadable)?;
         let read = serde_json::from_str(text).map_err(unreadable)?;
-        Ok((Self(raw), read))
+        let path = path.into();
+        check(read, Self(raw)).map_err(|(key, reason)| Error::ConfigUnsupported { path, key, reason })
     }
 
     /// The same with other values for some keys.
@@ -78,13 +83,41 @@ pub(crate) fn check_sizes(layers: usize, sizes: &[(&'static str, usize)]) -> Res
     }
 }
 
+/// The base of the rotary frequencies and how they are stretched: from `rope_parameters` or `rope_scaling`, or the
+/// base from its own key.
+pub(crate) fn rope(
+    nested: Option<&RawRope>,
+    theta: Option<f64>,
+) -> Result<(f64, Option<RopeScaling>), Unsupported> {
+    let theta = nested.and_then(|rope| rope.rope_theta).or(theta).unwrap_or(10_000.0);
+    if theta <= 0.0 {
+        return Err(("rope_theta", format!("{theta} is not above 0")));
+    }
+    Ok((theta, nested.map(RawRope::scaling).transpose()?.flatten()))
+}
+
+/// Checks that what is added under a root or is a deviation is not negative.
+pub(crate) fn check_not_negative(numbers: &[(&'static str, f64)]) -> Result<(), Unsupported> {
+    match numbers.iter().find(|(_, number)| *number < 0.0) {
+        Some((key, number)) => Err((key, format!("{number} is negative"))),
+        None => Ok(()),
+    }
+}
+
+/// What `transformers` takes for `max_position_embeddings` that is not said.
+pub(crate) fn default_positions() -> usize {
+    2048
+}
+
 /// `rope_scaling` of published checkpoints, or `rope_parameters` as transformers 5 writes them.
 #[derive(Deserialize)]
 pub(crate) struct RawRope {
     pub rope_theta: Option<f64>,
     pub partial_rotary_factor: Option<f64>,
-    #[serde(alias = "type")]
     rope_type: Option<String>,
+    /// What `rope_type` was called first; some files have both.
+    #[serde(rename = "type")]
+    former_rope_type: Option<String>,
     factor: Option<f64>,
     low_freq_factor: Option<f64>,
     high_freq_factor: Option<f64>,
@@ -93,22 +126,33 @@ pub(crate) struct RawRope {
 
 impl RawRope {
     /// How the frequencies are stretched, if they are.
-    pub fn scaling(&self) -> Result<Option<RopeScaling>, Unsupported> {
-        let need = |value: Option<f64>, name: &str| {
-            value.ok_or_else(|| ("rope_scaling", format!("`{name}` is missing")))
+    fn scaling(&self) -> Result<Option<RopeScaling>, Unsupported> {
+        let need = |value: Option<f64>, name: &str| match value {
+            Some(value) if value > 0.0 => Ok(value),
+            Some(value) => Err(("rope_scaling", format!("`{name}` is {value}, which is not above 0"))),
+            None => Err(("rope_scaling", format!("`{name}` is missing"))),
         };
-        match self.rope_type.as_deref() {
+        match self.rope_type.as_deref().or(self.former_rope_type.as_deref()) {
             None | Some("default") => Ok(None),
             Some("linear") => Ok(Some(RopeScaling::Linear { factor: need(self.factor, "factor")? })),
-            Some("llama3") => Ok(Some(RopeScaling::Llama3 {
-                factor: need(self.factor, "factor")?,
-                low_freq_factor: need(self.low_freq_factor, "low_freq_factor")?,
-                high_freq_factor: need(self.high_freq_factor, "high_freq_factor")?,
-                original_max_position_embeddings: need(
-                    self.original_max_position_embeddings,
-                    "original_max_position_embeddings",
-                )?,
-            })),
+            Some("llama3") => {
+                let low_freq_factor = need(self.low_freq_factor, "low_freq_factor")?;
+                let high_freq_factor = need(self.high_freq_factor, "high_freq_factor")?;
+                if low_freq_factor >= high_freq_factor {
+                    let (low, high) = (low_freq_factor, high_freq_factor);
+                    let reason = format!("`low_freq_factor` {low} is not below `high_freq_factor` {high}");
+                    return Err(("rope_scaling", reason));
+                }
+                Ok(Some(RopeScaling::Llama3 {
+                    factor: need(self.factor, "factor")?,
+                    low_freq_factor,
+                    high_freq_factor,
+                    original_max_position_embeddings: need(
+                        self.original_max_position_embeddings,
+                        "original_max_position_embeddings",
+                    )?,
+                }))
+            }
             Some(other) => {
                 let reason = format!("type `{other}` is not built, only `default`, `linear` and `llama3`");
                 Err(("rope_scaling", reason))

@@ -32,7 +32,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A `config.json` that asks for something that is not built.
-    #[error("{path}: `{key}`: {reason}", path = .path.display())]
+    #[error("{path}: `{key}`: {reason}; use another checkpoint, or correct the file", path = .path.display())]
     ConfigUnsupported {
         /// The file.
         path: PathBuf,
@@ -225,6 +225,28 @@ pub enum Error {
         /// What is in it.
         entry: String,
     },
+    /// A file where a directory is to be.
+    #[error("{path}: is a file, and the result is a directory; choose another place or move the file", path = .path.display())]
+    OutputIsFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An output directory that cannot be renamed.
+    #[error("{path}: cannot be replaced, since something is mounted there or it is the current directory; choose a place inside it", path = .path.display())]
+    OutputStuck {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A complete result that could not be put in its place.
+    #[error("{path}: cannot be put in its place: {source}; the complete result is in {partial}, move it where it is wanted", path = .path.display(), partial = .partial.display())]
+    OutputNotPlaced {
+        /// The place.
+        path: PathBuf,
+        /// Where the result is.
+        partial: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// An output that would replace what it is made from.
     #[error("{path}: is the checkpoint that is read; choose another place for the result", path = .path.display())]
     OutputIsSource {
@@ -267,6 +289,14 @@ pub enum Error {
         new: usize,
         /// Positions of the model.
         positions: usize,
+    },
+    /// A model that says nothing of the next token.
+    #[error(
+        "the logits after {position} tokens are not finite; load the model as f32 or bf16, or get another copy of the checkpoint"
+    )]
+    LogitsNotFinite {
+        /// Tokens before.
+        position: usize,
     },
     /// Not a float type.
     #[error("`{name}` is not a float type; use f32, f16 or bf16")]

@@ -54,14 +54,15 @@ pub struct GenerationConfig {
 ///
 /// # Errors
 /// [`Error::PromptEmpty`], [`Error::PromptLength`] where prompt and new tokens together exceed the model's
-/// positions, and [`Error::Sampling`].
+/// positions, [`dress_core::Error::Vocabulary`] where the model does not have a token of the prompt,
+/// [`Error::Sampling`], and [`Error::LogitsNotFinite`].
 pub fn generate<M: CausalLm>(
     model: &M,
     prompt: &[u32],
     config: &GenerationConfig,
     mut on_token: impl FnMut(u32),
 ) -> Result<Vec<u32>, Error> {
-    let (positions, total) = (model.max_positions(), prompt.len() + config.max_new_tokens);
+    let (positions, total) = (model.max_positions(), prompt.len().saturating_add(config.max_new_tokens));
     config.sampling.check()?;
     if prompt.is_empty() {
         return Err(Error::PromptEmpty);
@@ -69,6 +70,7 @@ pub fn generate<M: CausalLm>(
     if total > positions {
         return Err(Error::PromptLength { prompt: prompt.len(), new: config.max_new_tokens, positions });
     }
+    Calibration::from_blocks(vec![prompt.to_vec()]).check(model)?;
     let device = model.device();
     let mut cache = KvCache::new(model.num_blocks(), total);
     let mut chooser = Chooser::new(config.sampling);
@@ -79,6 +81,9 @@ pub fn generate<M: CausalLm>(
         let mut tap = NoTap;
         let logits = model.forward_last(tokens, &mut Forward::new(&mut tap).with_cache(&mut cache));
         let logits: Vec<f32> = logits.cast(DType::F32).into_data().iter().collect();
+        if !logits.iter().all(|logit| logit.is_finite()) {
+            return Err(Error::LogitsNotFinite { position: prompt.len() + new.len() });
+        }
         let token = chooser.choose(&logits);
         on_token(token);
         new.push(token);

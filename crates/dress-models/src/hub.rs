@@ -2,23 +2,10 @@
 //! other program.
 
 use crate::Error;
+use crate::checkpoint::{COMPANIONS, Weights};
 use hf_hub::api::sync::{ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
 use std::path::{Path, PathBuf};
-
-/// What is downloaded beside the weights, where the repository has it.
-const COMPANIONS: &[&str] = &[
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.jinja",
-];
 
 /// Where models are looked for.
 #[derive(Debug, Clone)]
@@ -51,28 +38,31 @@ impl HubConfig {
     }
 
     /// The directory or file of a model that is given as a path, or as `owner/name` or
-    /// `owner/name@revision`. What is in the cache is not asked for again.
+    /// `owner/name@revision`. What is in the cache is not asked for again, unless its tokenizer is missing.
     ///
     /// # Errors
-    /// [`Error::HubOffline`] where it is not in the cache and the network may not be used, and
-    /// [`Error::Hub`] where it cannot be fetched.
+    /// [`Error::HubOffline`] where its weights are not in the cache and the network may not be used, and
+    /// [`Error::Hub`] where they are not and cannot be fetched.
     pub fn locate(&self, model: &Path) -> Result<PathBuf, Error> {
         let Some(repo) = repo_of(model).filter(|_| !model.exists()) else { return Ok(model.into()) };
         let id = model.display().to_string();
-        if let Some(directory) = self.cached(&repo) {
-            return Ok(directory);
+        let cached = self.cached(&repo);
+        if let Some(directory) = cached.as_ref().filter(|found| self.offline || has_tokenizer(found)) {
+            return Ok(directory.clone());
         }
         if self.offline {
             return Err(Error::HubOffline { id, cache: self.cache.clone() });
         }
-        self.fetch(repo).map_err(|source| Error::Hub { id, reason: in_words(&source) })
+        let fetched = self.fetch(repo).map_err(|source| Error::Hub { id, reason: in_words(&source) });
+        // Without a tokenizer it is a model still.
+        fetched.or_else(|error| cached.ok_or(error))
     }
 
     /// The snapshot in the cache, where its configuration and all its weights are there.
     fn cached(&self, repo: &Repo) -> Option<PathBuf> {
         let cached = Cache::new(self.cache.clone()).repo(repo.clone());
         let directory = cached.get("config.json")?.parent()?.to_path_buf();
-        crate::checkpoint::Weights::open(&directory).is_ok().then_some(directory)
+        Weights::open(&directory).is_ok().then_some(directory)
     }
 
     fn fetch(&self, repo: Repo) -> Result<PathBuf, ApiError> {
@@ -85,7 +75,8 @@ impl HubConfig {
         let safetensors = files.iter().any(|name| is_weights(name, ".safetensors"));
         let extension = if safetensors { ".safetensors" } else { ".bin" };
         let wanted = |name: &&String| {
-            COMPANIONS.contains(&name.as_str())
+            name.as_str() == "config.json"
+                || COMPANIONS.contains(&name.as_str())
                 || is_weights(name, extension)
                 || is_weights(name, &format!("{extension}.index.json"))
         };
@@ -95,6 +86,10 @@ impl HubConfig {
         let config = repo.get("config.json")?;
         Ok(config.parent().map_or_else(PathBuf::new, Path::to_path_buf))
     }
+}
+
+fn has_tokenizer(directory: &Path) -> bool {
+    ["tokenizer.json", "tokenizer.model"].iter().any(|name| directory.join(name).exists())
 }
 
 /// Whether a file at the top of a repository is a part of the model.

@@ -119,7 +119,7 @@ mod tests {
     use std::path::Path;
 
     fn raw(text: &str) -> ConfigJson {
-        ConfigJson::read::<serde_json::Value>(text, Path::new("config.json")).unwrap().0
+        ConfigJson::read(text, Path::new("config.json"), |_: serde_json::Value, raw| Ok(raw)).unwrap()
     }
 
     fn read(text: &str) -> Result<LayerWidths, Unsupported> {

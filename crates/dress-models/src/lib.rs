@@ -4,11 +4,15 @@
 //! [`llama`], [`opt`] and [`phi`]. [`AnyModel`] picks the family from `config.json`, [`checkpoint`] reads and writes
 //! Hugging Face directories, and [`generation`] continues a text.
 //!
-//! ```no_run
+//! ```
+//! use dress_models::generation::{GenerationConfig, Sampling, generate};
 //! use dress_models::{AnyModel, LoadConfig};
 //!
-//! let device = dress_core::device::parse("auto")?;
-//! let model = AnyModel::load("SmolLM2-135M-Instruct".as_ref(), &LoadConfig::default(), &device)?;
+//! let device = dress_core::device::parse("cpu")?;
+//! let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
+//! let model = AnyModel::load(directory.as_ref(), &LoadConfig::default(), &device)?;
+//! let config = GenerationConfig { max_new_tokens: 4, sampling: Sampling::Greedy, stop: Vec::new() };
+//! assert_eq!(generate(&model, &[1, 2, 3], &config, |_| ())?.len(), 4);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -27,6 +31,7 @@ pub mod opt;
 mod parts;
 pub mod phi;
 mod shape;
+mod slots;
 
 pub use any_model::AnyModel;
 pub use checkpoint::{FloatType, LoadConfig, SaveConfig, SaveReport};

@@ -1,5 +1,6 @@
 //! Shapes that a `config.json` can say.
 
+use crate::LayerWidths;
 use dress_core::{Axis, AxisSlots, Error, MultipleOf, Selection, StockTarget};
 
 /// The axis of whole blocks. It has no slots: what goes is not a part of a parameter.
@@ -8,11 +9,20 @@ pub(crate) fn depth(blocks: usize) -> AxisSlots {
 }
 
 /// The blocks that stay.
-pub(crate) fn kept_blocks<T>(blocks: Vec<T>, selection: &Selection) -> Vec<T> {
+fn kept_blocks<T>(blocks: Vec<T>, selection: &Selection) -> Vec<T> {
     let Some(depth) = selection.get(Axis::Depth) else { return blocks };
     let kept = depth.kept();
     let numbered = blocks.into_iter().enumerate();
     numbered.filter(|(layer, _)| kept.binary_search(layer).is_ok()).map(|(_, block)| block).collect()
+}
+
+/// Takes blocks and widths to what `selection` leaves: the most neurons of a block, the most key/value heads, and the
+/// number of blocks.
+pub(crate) fn resize<T>(widths: &mut LayerWidths, blocks: &mut Vec<T>, selection: &Selection) -> [usize; 3] {
+    *widths = widths.resized(selection);
+    *blocks = kept_blocks(std::mem::take(blocks), selection);
+    let (neurons, heads) = widths.largest();
+    [neurons, heads, blocks.len()]
 }
 
 /// Checks the rule of loaders that take the width of a head from the width of the stream: the one is

@@ -53,7 +53,7 @@ impl Bench {
     /// Those of the checkpoint and of the texts.
     pub fn new(model: &Path, texts: Texts<'_>) -> Result<Self, Error> {
         let declared = declared(model)?;
-        let seqlen = checked_length(seqlen_or(texts.seqlen, 2048, model)?, &declared)?;
+        let seqlen = seqlen_or(texts.seqlen, 2048, model)?;
         let read = |path: &Path| Corpus::read(path, CorpusFormat::Auto);
         Ok(Self {
             model: model.into(),
@@ -107,7 +107,7 @@ impl Bench {
         Ok(Some(DataKey {
             sha256: Corpus::read(path, CorpusFormat::Auto)?.sha256().into(),
             tokenizer_sha256: self.tokenizer.sha256().into(),
-            seqlen: checked_length(seqlen_or(blocks.seqlen, 1024, &self.model)?, &self.declared)?,
+            seqlen: seqlen_or(blocks.seqlen, 1024, &self.model)?,
             blocks: Some(blocks.samples),
             seed: Some(seed),
             draw: Some(blocks.draw),
@@ -195,13 +195,4 @@ impl Made {
 
 fn evaluate(model: &AnyModel, blocks: &Calibration) -> Result<PerplexityReport, Error> {
     Ok(perplexity(model, blocks, &PerplexityConfig::default(), &TerminalProgress::default())?)
-}
-
-/// A length that the model has positions for.
-fn checked_length(seqlen: usize, declared: &AnyModel) -> Result<usize, Error> {
-    let positions = declared.max_positions();
-    if seqlen > positions {
-        return Err(dress_core::Error::TooLong { seqlen, positions }.into());
-    }
-    Ok(seqlen)
 }

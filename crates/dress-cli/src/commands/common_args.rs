@@ -211,10 +211,15 @@ impl CalibrationArgs {
 }
 
 /// `chosen`, or the lesser of `usual` and the positions of the model.
+///
+/// # Errors
+/// [`dress_core::Error::TooLong`] where the model has not that many positions.
 pub(super) fn seqlen_or(chosen: Option<usize>, usual: usize, model: &Path) -> Result<usize, Error> {
+    let positions = crate::max_positions(model)?;
     match chosen {
+        Some(seqlen) if seqlen > positions => Err(dress_core::Error::TooLong { seqlen, positions }.into()),
         Some(seqlen) => Ok(seqlen),
-        None => Ok(usual.min(crate::max_positions(model)?)),
+        None => Ok(usual.min(positions)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `dress inspect`.
 
 use super::CommonArgs;
-use crate::{Error, Table, locate};
+use crate::{Error, Table, fingerprint, locate};
 use clap::Args;
 use dress_core::{AxisKind, CausalLm, Fingerprint, StockTarget, parameters};
 use serde::Serialize;
@@ -47,7 +47,7 @@ impl InspectArgs {
         let model = self.common.load(&self.model)?;
         let inspection = Inspection {
             architecture: model.architecture().into(),
-            fingerprint: Fingerprint::of(&model),
+            fingerprint: fingerprint(&self.model)?,
             parameters: parameters::count(&model),
             blocks: model.num_blocks(),
             vocab_size: model.vocab_size(),

@@ -6,7 +6,7 @@ use super::common_args::{SelectArgs, at_least_one};
 use super::regularize_args::{REGULARIZE_OPTIONS, RegularizeArgs};
 use super::training_args::TRAINING_OPTIONS;
 use super::transform_args::TransformArgs;
-use crate::{Error, PruneResult, ResultFile, TerminalProgress};
+use crate::{Error, PruneResult, ResultFile, TerminalProgress, fingerprint};
 use clap::Args;
 use dress_core::{AxisKind, Basis, CausalLm, Selection, parameters};
 use dress_models::checkpoint::save;
@@ -71,10 +71,11 @@ impl PruneArgs {
         let model = self.checkpoint.load()?;
         let parameters_before = parameters::count(&model);
         let progress = TerminalProgress::default();
-        let pruned = match plan {
+        let mut pruned = match plan {
             Some(plan) => prune_as_planned(model, &plan, &calibration, &config, &progress)?,
             None => prune_in_rounds(model, &scorer, &calibration, &config, self.rounds, &progress)?,
         };
+        pruned.plan.fingerprint = fingerprint(&self.checkpoint.model)?;
         // Wherever there are blocks they are read: what slicing moves is measured on the first.
         let used = !calibration.blocks.is_empty();
         let result = ResultFile {

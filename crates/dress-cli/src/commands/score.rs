@@ -2,7 +2,7 @@
 
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs};
-use crate::{Error, TerminalProgress, locate, write_beside};
+use crate::{Error, TerminalProgress, fingerprint, locate, write_beside};
 use clap::Args;
 use dress_core::{Basis, Calibration, Parts, Progress, SlicePlan};
 use dress_importance::Criteria;
@@ -51,10 +51,11 @@ impl ScoreArgs {
             return Err(Error::NeedsCalibration { criterion: scorer.name().into() });
         }
         let progress = TerminalProgress::default();
-        let plan = match self.stream {
+        let mut plan = match self.stream {
             true => self.plan_by_parts(&scorer, &calibration, &config, &progress)?,
             false => plan(&self.common.load(&self.model)?, &scorer, &calibration, &config, &progress)?,
         };
+        plan.fingerprint = fingerprint(&self.model)?;
         write_beside(&self.out, plan.to_json().as_bytes())?;
         let report = json!({
             "plan": self.out.display().to_string(),

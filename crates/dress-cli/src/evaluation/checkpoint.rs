@@ -1,7 +1,7 @@
 //! A checkpoint with all that evaluating it needs.
 
 use crate::commands::CommonArgs;
-use crate::{Error, ResultFile, locate, prefix_token, tokenizer};
+use crate::{Error, ResultFile, fingerprint, locate, prefix_token, tokenizer};
 use dress_core::{CausalLm, Fingerprint, SlicePlan};
 use dress_data::Tokenizer;
 use dress_eval::Size;
@@ -18,6 +18,8 @@ pub struct EvaluatedCheckpoint {
     pub path: PathBuf,
     /// The model.
     pub model: AnyModel,
+    /// The fingerprint of its files.
+    pub fingerprint: Fingerprint,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
     /// What stands in for an empty context.
@@ -41,8 +43,8 @@ impl EvaluatedCheckpoint {
         let own = own.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         let name = name.map(String::from).or(own).unwrap_or_else(|| path.display().to_string());
         let prefix = prefix_token(&path, &tokenizer)?;
-        let model = common.load(&path)?;
-        Ok(Self { name, path, model, tokenizer, prefix, plan, origin })
+        let (model, fingerprint) = (common.load(&path)?, fingerprint(&path)?);
+        Ok(Self { name, path, model, fingerprint, tokenizer, prefix, plan, origin })
     }
 
     /// How texts become requests.
@@ -58,7 +60,7 @@ impl EvaluatedCheckpoint {
             name: self.name.clone(),
             series: None,
             path: self.path.display().to_string(),
-            fingerprint: Fingerprint::of(&self.model),
+            fingerprint: self.fingerprint.clone(),
             architecture: self.model.architecture().into(),
             tokenizer_sha256: self.tokenizer.sha256().into(),
             runs: vec![run],

@@ -77,8 +77,7 @@ impl EvaluationPlan {
             });
         }
         // A plan says which channels are left, but only of the model that it was made for.
-        let made_from = dress_core::Fingerprint::of(&against.model);
-        let plan = checkpoint.plan.as_ref().filter(|plan| plan.fingerprint == made_from);
+        let plan = checkpoint.plan.as_ref().filter(|plan| plan.fingerprint == against.fingerprint);
         let alignment =
             plan.map_or_else(Alignment::default, |plan| Alignment::of(&plan.selection, plan.basis));
         let (model, other, cache) = (&checkpoint.model, &against.model, self.cache.as_ref());

@@ -207,8 +207,15 @@ fn bad_input_is_refused_in_one_line_that_says_what_to_do() {
     assert!(prune("residual", "0.25", "/nowhere.txt").contains("/nowhere.txt: cannot be read"));
     let eval =
         |arguments: &[&str]| refusal(&[&["eval", "--model", &model, "--data", &data], arguments].concat());
-    assert!(eval(&["--seqlen", "1000000"]).contains("less than one block of 1000000"));
-    assert!(eval(&["--seqlen", "4096"]).contains("1024 positions"));
+    assert!(eval(&["--seqlen", "1000000"]).contains("1024 positions"));
+    let few = paths.path("few.txt");
+    fs::write(&few, "In the beginning").unwrap();
+    let short = refusal(&["eval", "--model", &model, "--data", &few, "--seqlen", "1024"]);
+    assert!(short.contains("less than one block of 1024"), "{short}");
+    let over =
+        refusal(&["prune", "--model", &model, "--axis", "ffn", "--ratio", "0.25", "--out", &few, "--force"]);
+    assert!(over.contains("few.txt: is a file"), "{over}");
+    assert_eq!(fs::read_to_string(&few).unwrap(), "In the beginning");
     assert!(eval(&["--device", "tpu"]).contains("`tpu` is not a device"));
     let absent = |name: &str, says: &str| {
         let refused = refusal(&["eval", "--model", &paths.path(name), "--data", &data]);
@@ -232,6 +239,19 @@ fn bad_input_is_refused_in_one_line_that_says_what_to_do() {
     let settings =
         [&settings[..], &["--out", &out, "--samples", "1", "--seqlen", "8", "--lambda=-1"]].concat();
     assert!(refusal(&settings).contains("lambda is -1"));
+}
+
+#[test]
+fn a_plan_made_in_f16_is_one_for_the_checkpoint() {
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let scored = |dtype: &str| {
+        let out = paths.path(dtype);
+        let args =
+            ["score", "--model", &model, "--axis", "ffn", "--ratio", "0.25", "--criterion", "magnitude-l2"];
+        json(&dress(&[&args[..], &["--dtype", dtype, "--out", &out, "--json"]].concat()))["fingerprint"]
+            .clone()
+    };
+    assert_eq!(scored("f16"), scored("f32"));
 }
 
 #[test]

@@ -130,6 +130,16 @@ fn a_loss_that_is_no_number_stays_none() {
 }
 
 #[test]
+fn a_logit_of_minus_infinity_counts_for_nothing() {
+    let device = Device::flex();
+    let weight = Tensor::<2>::from_floats([[0.0], [0.0], [f32::NEG_INFINITY], [0.0]], &device);
+    let targets = Tensor::<2, Int>::zeros([1, 2], &device);
+    let loss = cross_entropy(&Tensor::ones([1, 2, 1], &device), &weight, Unembedding::Rows, &targets);
+    let loss: f32 = loss.unwrap().into_scalar();
+    assert!((loss - 3f32.ln()).abs() < 1e-6, "{loss}");
+}
+
+#[test]
 fn other_types_and_checkpointed_graphs_are_left_to_burn() {
     let half = Tensor::<3>::ones([1, 2, 4], &Device::flex()).cast(DType::BF16);
     assert!(gated_silu(&half, &half).is_none());

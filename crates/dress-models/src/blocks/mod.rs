@@ -8,6 +8,7 @@ mod mlp;
 mod rms_norm;
 mod rotary;
 mod tied_head;
+mod zero_bias;
 
 pub use attention::{Attention, AttentionConfig, Heads};
 pub use gated_mlp::{GatedMlp, GatedMlpConfig};
@@ -17,3 +18,4 @@ pub use mlp::{Activation, Mlp, feed_forward};
 pub use rms_norm::RmsNorm;
 pub use rotary::{RopeScaling, Rotary};
 pub use tied_head::{tied_head, untied_head};
+pub(crate) use zero_bias::with_zero_bias;

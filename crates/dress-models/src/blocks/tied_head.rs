@@ -1,8 +1,8 @@
 //! A head that is the embedding.
 
-use burn::module::Param;
-use burn::nn::{Embedding, Linear, LinearConfig};
-use burn::tensor::Tensor;
+use burn::module::{Param, ParamId};
+use burn::nn::{Embedding, Linear};
+use burn::tensor::{Device, Shape, Tensor};
 
 /// The logits of a head that is the embedding. As one product of two matrices, in which backends
 /// read the embedding transposed without a copy.
@@ -16,15 +16,21 @@ pub fn tied_head(hidden: Tensor<3>, embedding: Tensor<2>) -> Tensor<3> {
     logits.reshape([batch, seq, vocab_size])
 }
 
-/// A head of its own that starts as the embedding's, or that is only declared where the embedding is.
+/// A head of its own that starts as the embedding's, and is not allocated before that is.
 pub fn untied_head(embedding: &Embedding) -> Linear {
-    if !embedding.weight.is_initialized() {
-        let [vocab_size, width] = embedding.weight.lazy_shape().dims();
-        let head = LinearConfig::new(width, vocab_size).with_bias(false);
-        return head.init(&embedding.weight.lazy_device());
+    let weight = embedding.weight.clone();
+    let transposed = |weight: &Param<Tensor<2>>| weight.val().detach().swap_dims(0, 1);
+    if weight.is_initialized() {
+        return Linear { weight: Param::from_tensor(transposed(&weight)), bias: None };
     }
-    let weight = embedding.weight.val().detach().swap_dims(0, 1);
-    Linear { weight: Param::from_tensor(weight), bias: None }
+    let [vocab_size, width] = weight.lazy_shape().dims();
+    let device = weight.lazy_device();
+    let init = move |_: &Device, tracked: bool| {
+        let weight = transposed(&weight);
+        if tracked { weight.require_grad() } else { weight }
+    };
+    let shape = Shape::new([width, vocab_size]);
+    Linear { weight: Param::uninitialized(ParamId::new(), init, device, true, shape), bias: None }
 }
 
 #[cfg(test)]
@@ -33,10 +39,11 @@ mod tests {
     use burn::nn::EmbeddingConfig;
 
     #[test]
-    fn the_head_of_an_embedding_without_numbers_has_none_either() {
-        let embedding = EmbeddingConfig::new(7, 4).init(&Default::default());
+    fn the_head_of_a_declared_embedding_is_declared_and_becomes_the_same() {
+        let embedding = EmbeddingConfig::new(7, 4).init(&Device::flex());
         let head = untied_head(&embedding);
-        assert!(!head.weight.is_initialized() && !embedding.weight.is_initialized());
-        assert_eq!(head.weight.lazy_shape().as_slice(), [4, 7]);
+        assert!(!embedding.weight.is_initialized() && !head.weight.is_initialized());
+        let expected = embedding.weight.val().transpose().into_data();
+        head.weight.val().into_data().assert_eq(&expected, true);
     }
 }

@@ -52,6 +52,17 @@ impl FloatType {
         if self == FloatType::F32 { 4 } else { 2 }
     }
 
+    /// The type that most bytes of some tensors have, where it is a float's: a few norms or buffers of another
+    /// do not make a checkpoint one of that type.
+    pub(crate) fn of_most_bytes(tensors: impl Iterator<Item = (Option<Self>, u64)>) -> Option<Self> {
+        let kinds = [None, Some(FloatType::F32), Some(FloatType::F16), Some(FloatType::Bf16)];
+        let mut bytes = [0; 4];
+        for (kind, more) in tensors {
+            bytes[kind.map_or(0, |kind| kind as usize + 1)] += more;
+        }
+        (0..4).max_by_key(|&kind| bytes[kind]).filter(|&kind| bytes[kind] > 0).and_then(|kind| kinds[kind])
+    }
+
     pub(super) fn safetensors(self) -> Dtype {
         match self {
             FloatType::F32 => Dtype::F32,

@@ -119,7 +119,7 @@ pub(super) fn match_names<M: CausalLm>(
 
 /// Tensors that older exports carry though they follow from the rest: rotary frequencies, and the
 /// head of a model whose config ties it to the embedding.
-fn is_redundant(name: &str) -> bool {
+pub(super) fn is_redundant(name: &str) -> bool {
     name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".self_attn.bias") || name == "lm_head.weight"
 }
 

@@ -20,6 +20,8 @@ mod tensor_stream;
 mod turn_stream;
 mod weights;
 
+#[cfg(feature = "hub")]
+pub(crate) use directory::COMPANIONS;
 pub use fingerprint::fingerprint;
 pub use float_type::FloatType;
 pub use load::{LoadConfig, PartialLoad, load, read_config};
@@ -31,5 +33,5 @@ pub use safetensors_reader::SafetensorsDirectory;
 pub use save::{SaveConfig, SaveReport, save};
 pub use shard_index::ShardIndex;
 pub use staging::{Staging, check_output};
-pub use weights::Weights;
-pub(crate) use weights::{RawTensor, is_gguf};
+pub(crate) use weights::is_gguf;
+pub use weights::{RawTensor, Weights};

@@ -1,5 +1,6 @@
 //! Checkpoints that `torch.save` wrote, through the reader behind Burn's store.
 
+use super::load::is_redundant;
 use super::weights::RawTensor;
 use super::{FloatType, ShardIndex};
 use crate::Error;
@@ -63,11 +64,12 @@ impl PytorchFiles {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// The float type of the tensors, where they all have the same.
+    /// The float type that most of the bytes have, those of redundant tensors aside.
     pub fn float_type(&self) -> Option<FloatType> {
-        let mut types = self.tensors.values().map(|(_, tensor)| float_type(tensor.dtype()));
-        let first = types.next()?;
-        types.all(|t| t == first).then_some(first).flatten()
+        let tensors = self.tensors.iter().filter(|(name, _)| !is_redundant(name));
+        FloatType::of_most_bytes(
+            tensors.map(|(_, (_, tensor))| (float_type(tensor.dtype()), tensor.byte_len() as u64)),
+        )
     }
 
     /// The bytes of the largest file's tensors, where there are several files.

@@ -2,11 +2,13 @@
 
 use super::byte_progress::ByteProgress;
 use super::directory::{copy_companions, shard_name, write, write_index};
+use super::load::read_config;
 use super::safetensors_reader::TensorPlace;
 use super::shard_file::{Planned, ShardFile};
 use super::{SafetensorsDirectory, SaveReport, Staging};
 use crate::{AnyModel, Error};
 use dress_core::{Progress, StockTarget};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -61,8 +63,8 @@ impl<E> Rewritten<'_, E> {
         if self.shards.len() > 1 {
             write_index(staging.path(), report.bytes, &index)?;
         }
-        let dtype = self.files.float_type().unwrap_or_default();
-        write(&staging.path().join("config.json"), &self.model.config_json(dtype.torch_name()))?;
+        let config_json = self.model.config_json(&torch_dtype(self.files)?);
+        write(&staging.path().join("config.json"), &config_json)?;
         for (name, text) in &config.extra_files {
             write(&staging.path().join(name), text)?;
         }
@@ -70,6 +72,15 @@ impl<E> Rewritten<'_, E> {
         staging.commit()?;
         Ok(report)
     }
+}
+
+/// The type that the source's `config.json` says it has, since tensors keep theirs; else the one of most bytes.
+fn torch_dtype(files: &SafetensorsDirectory) -> Result<String, Error> {
+    let (text, path) = read_config(files.path())?;
+    let config: Value =
+        serde_json::from_str(&text).map_err(|source| Error::ConfigUnreadable { path, source })?;
+    let said = ["dtype", "torch_dtype"].iter().find_map(|key| config[key].as_str());
+    Ok(said.unwrap_or(files.float_type().unwrap_or_default().torch_name()).into())
 }
 
 /// Where the tensor of a parameter lies, where there is one. `names` says what the files call it.

@@ -1,5 +1,6 @@
 //! The safetensors files of one checkpoint, memory-mapped and checked against their index.
 
+use super::load::is_redundant;
 use super::positional::read_at;
 use super::weights::RawTensor;
 use super::{FloatType, ShardIndex};
@@ -10,6 +11,7 @@ use safetensors::tensor::Metadata;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 const SINGLE: &str = "model.safetensors";
@@ -94,11 +96,13 @@ impl SafetensorsDirectory {
         largest.filter(|_| self.shards.len() > 1)
     }
 
-    /// The float type of the tensors, where they all have the same.
+    /// The float type that most of the bytes have, those of redundant tensors aside.
     pub fn float_type(&self) -> Option<FloatType> {
-        let mut types = self.shards.iter().flat_map(|s| s.header.tensors().into_values().map(|t| t.dtype));
-        let first = types.next()?;
-        types.all(|t| t == first).then(|| FloatType::from_safetensors(first)).flatten()
+        let places = self.names().filter(|name| !is_redundant(name)).filter_map(|name| self.place(name));
+        FloatType::of_most_bytes(places.map(|place| {
+            let numbers = place.shape.iter().product::<usize>();
+            (FloatType::from_safetensors(place.dtype), (numbers * place.dtype.bitsize() / 8) as u64)
+        }))
     }
 
     /// Where a tensor lies, where there is one of that name.
@@ -112,14 +116,26 @@ impl SafetensorsDirectory {
 
     /// One tensor, read and not mapped, so that its pages do not stay with the process.
     pub(super) fn read(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
-        self.read_start(name, usize::MAX)
+        self.read_ranges(name, |mapped| std::iter::once(0..mapped.bytes.len()).collect())
     }
 
-    /// As [`SafetensorsDirectory::read`], of the first `most` bytes.
-    pub(super) fn read_start(&self, name: &str, most: usize) -> Result<Option<RawTensor<'_>>, Error> {
+    /// As [`SafetensorsDirectory::read`], of the bytes that `ranges` says, one after the other. The pages of
+    /// the others are left where they are.
+    pub(super) fn read_ranges(
+        &self,
+        name: &str,
+        ranges: impl Fn(&RawTensor<'_>) -> Vec<Range<usize>>,
+    ) -> Result<Option<RawTensor<'_>>, Error> {
         let (Some(place), Some(mapped)) = (self.place(name), self.get(name)) else { return Ok(None) };
-        let mut bytes = vec![0; mapped.bytes.len().min(most)];
-        read_at(place.file, &mut bytes, place.start).map_err(Error::io(place.path, "cannot be read"))?;
+        let ranges = ranges(&mapped);
+        let mut bytes = vec![0; ranges.iter().map(Range::len).sum()];
+        let mut rest = bytes.as_mut_slice();
+        for range in ranges {
+            let (stretch, after) = rest.split_at_mut(range.len());
+            read_at(place.file, stretch, place.start + range.start as u64)
+                .map_err(Error::io(place.path, "cannot be read"))?;
+            rest = after;
+        }
         Ok(Some(RawTensor { bytes: Cow::Owned(bytes), ..mapped }))
     }
 

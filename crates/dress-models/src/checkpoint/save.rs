@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// How a checkpoint is saved.
 #[derive(Debug, Clone, Default)]
 pub struct SaveConfig {
-    /// The type of the numbers in the files; `None` keeps the source's, else f32.
+    /// The type of the numbers in the files; `None` keeps the one that most of the source's bytes have, else f32.
     pub dtype: Option<FloatType>,
     /// The directory or file the model was loaded from: its tokenizer's files are copied, its type and
     /// shard size kept.
@@ -44,7 +44,7 @@ pub struct SaveReport {
 ///
 /// # Errors
 /// Those of [`check_output`](super::check_output), [`Error::Write`] (a full disk, say) and [`Error::Io`]; nothing is left
-/// behind. [`Error::Core`] where stock software would refuse the model's shape.
+/// behind. [`Error::OutputNotPlaced`], which says where the result is. [`Error::Core`] where stock software would refuse the model's shape.
 pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveReport, Error> {
     model.check_stock(&Selection::new(), config.target)?;
     let staging = Staging::new(place, config.source.as_deref(), config.force)?;

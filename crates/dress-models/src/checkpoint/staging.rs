@@ -3,40 +3,85 @@
 use super::directory::is_part_of_a_checkpoint;
 use crate::Error;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Checks, before any work is done, that a result can be put at `place`: that nothing is there but an empty
-/// directory or, with `force`, a checkpoint other than `source`.
+/// directory or, with `force`, a checkpoint other than `source`, and that what is there can be replaced.
 ///
 /// # Errors
-/// [`Error::OutputExists`] where something is there and `force` is not set, [`Error::OutputForeign`] where a
-/// directory holds what is no part of a checkpoint, and [`Error::OutputIsSource`].
+/// [`Error::OutputExists`] where something is there and `force` is not set, [`Error::OutputIsFile`],
+/// [`Error::OutputForeign`] where a directory holds what is no part of a checkpoint, [`Error::OutputIsSource`],
+/// and [`Error::OutputStuck`] and [`Error::Io`] where a directory cannot be replaced, such as a mount point.
 pub fn check_output(place: &Path, source: Option<&Path>, force: bool) -> Result<(), Error> {
-    if !place.exists() || is_empty(place) {
-        return Ok(());
+    let Some(found) = resolve(place)? else { return check_parent(place) };
+    if !found.is_dir() {
+        return Err(Error::OutputIsFile { path: place.into() });
+    }
+    let entries = entries(&found)?;
+    if entries.is_empty() {
+        return check_empty(&found);
     }
     if !force {
         return Err(Error::OutputExists { path: place.into() });
     }
-    let same = |source: &Path| source.canonicalize().ok() == place.canonicalize().ok();
-    if source.is_some_and(same) {
+    if source.is_some_and(|source| source.canonicalize().is_ok_and(|source| source == found)) {
         return Err(Error::OutputIsSource { path: place.into() });
     }
-    match foreign_entry(place) {
+    match entries.into_iter().find(|name| !is_part_of_a_checkpoint(name)) {
         Some(entry) => Err(Error::OutputForeign { path: place.into(), entry }),
-        None => Ok(()),
+        None => check_parent(&found).and_then(|()| check_not_mounted(&found)),
     }
 }
 
-fn is_empty(place: &Path) -> bool {
-    fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_none())
+/// What is at `place`, behind whatever links lead there; `None` where nothing is.
+fn resolve(place: &Path) -> Result<Option<PathBuf>, Error> {
+    match fs::symlink_metadata(place) {
+        Ok(_) => Ok(Some(place.canonicalize().map_err(Error::io(place, "leads nowhere, remove it"))?)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(place, "cannot be looked at")(error)),
+    }
 }
 
-/// A name in a directory that no checkpoint has, so that replacing the directory would lose something else.
-fn foreign_entry(place: &Path) -> Option<String> {
-    let entries = fs::read_dir(place).ok()?.flatten();
-    let mut names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.find(|name| !is_part_of_a_checkpoint(name))
+fn entries(directory: &Path) -> Result<Vec<String>, Error> {
+    let names = fs::read_dir(directory).and_then(|entries| {
+        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    });
+    names.map_err(Error::io(directory, "cannot be read"))
+}
+
+/// An empty directory is made anew, which shows whether it can be.
+fn check_empty(directory: &Path) -> Result<(), Error> {
+    if std::env::current_dir().is_ok_and(|current| current.starts_with(directory)) {
+        return Err(Error::OutputStuck { path: directory.into() });
+    }
+    fs::remove_dir(directory)
+        .and_then(|()| fs::create_dir(directory))
+        .map_err(Error::io(directory, "cannot be replaced, choose a place inside it"))
+}
+
+/// The nearest directory above `place` that is there has to take new entries.
+fn check_parent(place: &Path) -> Result<(), Error> {
+    let place = std::path::absolute(place).map_err(Error::io(place, "is no path"))?;
+    let parent = place.ancestors().skip(1).find(|parent| parent.exists()).unwrap_or(&place);
+    let (probe, _) = make_beside(&parent.join("dress"))?;
+    fs::remove_dir(&probe).map_err(Error::io(&probe, "cannot be removed"))
+}
+
+#[cfg(unix)]
+fn check_not_mounted(directory: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
+    let current = std::env::current_dir().is_ok_and(|current| current.starts_with(directory));
+    match directory.parent() {
+        Some(parent) if device(parent) == device(directory) && !current => Ok(()),
+        _ => Err(Error::OutputStuck { path: directory.into() }),
+    }
+}
+
+#[cfg(not(unix))]
+fn check_not_mounted(_directory: &Path) -> Result<(), Error> {
+    Ok(())
 }
 
 /// A directory written beside its place and renamed when complete. Dropped before that, it is
@@ -44,9 +89,11 @@ fn foreign_entry(place: &Path) -> Option<String> {
 #[derive(Debug)]
 pub struct Staging {
     partial: PathBuf,
+    /// Where what is replaced goes meanwhile.
+    old: PathBuf,
     place: PathBuf,
     replaces: bool,
-    committed: bool,
+    keep: bool,
 }
 
 impl Staging {
@@ -56,13 +103,14 @@ impl Staging {
     /// Those of [`check_output`], and [`Error::Io`].
     pub fn new(place: &Path, source: Option<&Path>, force: bool) -> Result<Self, Error> {
         check_output(place, source, force)?;
-        let replaces = place.exists();
-        let partial = beside(place, "partial");
-        if let Some(parent) = partial.parent() {
+        let found = resolve(place)?;
+        let replaces = found.is_some();
+        let place = found.unwrap_or_else(|| place.into());
+        if let Some(parent) = place.parent() {
             fs::create_dir_all(parent).map_err(Error::io(parent, "cannot be made"))?;
         }
-        fs::create_dir(&partial).map_err(Error::io(&partial, "cannot be made"))?;
-        Ok(Self { partial, place: place.into(), replaces, committed: false })
+        let (partial, old) = make_beside(&place)?;
+        Ok(Self { partial, old, place, replaces, keep: false })
     }
 
     /// The directory to write into.
@@ -73,40 +121,154 @@ impl Staging {
     /// Puts the directory in its place.
     ///
     /// # Errors
-    /// [`Error::Io`]; what was in the place before is then still there.
+    /// [`Error::OutputNotPlaced`]; the result is then where that says, and what was in the place before is still
+    /// there. [`Error::Io`] where it cannot be removed.
     pub fn commit(mut self) -> Result<(), Error> {
-        let old = beside(&self.place, "replaced");
+        self.keep = true;
+        self.swap().map_err(|source| Error::OutputNotPlaced {
+            path: self.place.clone(),
+            partial: self.partial.clone(),
+            source,
+        })?;
         if self.replaces {
-            fs::rename(&self.place, &old).map_err(Error::io(&self.place, "cannot be replaced"))?;
-        }
-        if let Err(source) = fs::rename(&self.partial, &self.place) {
-            if self.replaces {
-                let _ = fs::rename(&old, &self.place);
-            }
-            return Err(Error::io(&self.place, "cannot be put in its place")(source));
-        }
-        self.committed = true;
-        if self.replaces {
-            remove(&old).map_err(Error::io(&old, "the replaced output cannot be removed"))?;
+            fs::remove_dir_all(&self.old)
+                .map_err(Error::io(&self.old, "the replaced output cannot be removed"))?;
         }
         Ok(())
+    }
+
+    fn swap(&self) -> std::io::Result<()> {
+        if self.replaces {
+            fs::rename(&self.place, &self.old)?;
+        }
+        let moved = fs::rename(&self.partial, &self.place);
+        if moved.is_err() && self.replaces {
+            fs::rename(&self.old, &self.place)?;
+        }
+        moved
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if !self.committed {
+        if !self.keep {
             let _ = fs::remove_dir_all(&self.partial);
         }
     }
 }
 
-/// A hidden name beside `place` that no other process uses.
-fn beside(place: &Path, what: &str) -> PathBuf {
+/// Makes a hidden directory beside `place` that no other process uses, and a name that goes with it.
+fn make_beside(place: &Path) -> Result<(PathBuf, PathBuf), Error> {
     let name = place.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    place.with_file_name(format!(".{name}.{what}-{}", std::process::id()))
+    let mut number = std::process::id();
+    loop {
+        let beside = |what: &str| place.with_file_name(format!(".{name}.{what}-{number}"));
+        let (partial, old) = (beside("partial"), beside("replaced"));
+        match fs::create_dir(&partial) {
+            Ok(()) if !old.exists() => return Ok((partial, old)),
+            Ok(()) => fs::remove_dir(&partial).map_err(Error::io(&partial, "cannot be removed"))?,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::io(&partial, "cannot be made")(error)),
+        }
+        number = number.wrapping_add(1);
+    }
 }
 
-fn remove(path: &Path) -> std::io::Result<()> {
-    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkpoint(at: &Path) {
+        fs::create_dir(at).unwrap();
+        fs::write(at.join("config.json"), "old").unwrap();
+    }
+
+    #[test]
+    fn a_file_is_never_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("model.gguf");
+        fs::write(&file, "weights").unwrap();
+        for force in [false, true] {
+            let message = check_output(&file, None, force).unwrap_err().to_string();
+            assert!(message.contains("model.gguf") && message.contains("is a file"), "{message}");
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), "weights");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_is_followed_and_one_that_leads_nowhere_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let (link, real) = (directory.path().join("link"), directory.path().join("real"));
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let message = check_output(&link, None, true).unwrap_err().to_string();
+        assert!(message.contains("link") && message.contains("leads nowhere"), "{message}");
+        checkpoint(&real);
+        let staging = Staging::new(&link, None, true).unwrap();
+        fs::write(staging.path().join("config.json"), "new").unwrap();
+        staging.commit().unwrap();
+        assert_eq!(fs::read_to_string(real.join("config.json")).unwrap(), "new");
+        assert!(link.is_symlink());
+    }
+
+    #[test]
+    fn the_directory_of_the_process_is_an_error_at_once() {
+        let message = check_empty(&std::env::current_dir().unwrap()).unwrap_err().to_string();
+        assert!(message.contains("cannot be replaced"), "{message}");
+    }
+
+    #[test]
+    fn a_parent_that_takes_no_entries_is_an_error_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("file"), "").unwrap();
+        assert!(check_output(&directory.path().join("file/out"), None, false).is_err());
+        check_output(&directory.path().join("new/er/out"), None, false).unwrap();
+        assert_eq!(entries(directory.path()).unwrap(), ["file"]);
+    }
+
+    #[test]
+    fn stale_partial_results_are_in_nobodys_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("out");
+        let (stale, _) = make_beside(&place).unwrap();
+        let staging = Staging::new(&place, None, false).unwrap();
+        assert_ne!(staging.path(), stale);
+        staging.commit().unwrap();
+        assert!(place.is_dir() && stale.is_dir());
+    }
+
+    #[test]
+    fn a_result_that_cannot_be_placed_is_kept_and_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("out");
+        let staging = Staging::new(&place, None, false).unwrap();
+        fs::write(staging.path().join("config.json"), "new").unwrap();
+        // Meanwhile another program puts something there.
+        checkpoint(&place);
+        let partial = staging.path().to_path_buf();
+        let message = staging.commit().unwrap_err().to_string();
+        assert!(message.contains(&partial.display().to_string()), "{message}");
+        assert_eq!(fs::read_to_string(partial.join("config.json")).unwrap(), "new");
+        assert_eq!(fs::read_to_string(place.join("config.json")).unwrap(), "old");
+    }
+
+    #[test]
+    fn a_checkpoint_is_replaced_and_other_things_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("out");
+        checkpoint(&place);
+        fs::write(place.join("recover.json"), "{}").unwrap();
+        assert!(matches!(check_output(&place, None, false), Err(Error::OutputExists { .. })));
+        assert!(matches!(check_output(&place, Some(&place), true), Err(Error::OutputIsSource { .. })));
+        check_output(&place, None, true).unwrap();
+        fs::write(place.join("notes.txt"), "").unwrap();
+        assert!(matches!(check_output(&place, None, true), Err(Error::OutputForeign { .. })));
+    }
+
+    #[test]
+    fn what_is_dropped_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(Staging::new(&directory.path().join("out"), None, false).unwrap());
+        assert!(entries(directory.path()).unwrap().is_empty());
+    }
 }

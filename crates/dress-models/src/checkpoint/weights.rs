@@ -4,7 +4,9 @@ use super::pytorch_files::PytorchFiles;
 use super::{FloatType, SafetensorsDirectory};
 use crate::Error;
 use crate::gguf::GgufCheckpoint;
+use dress_core::FingerprintBuilder;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Every tensor of a checkpoint by its Hugging Face name.
@@ -18,13 +20,28 @@ pub enum Weights {
 }
 
 /// One tensor as its file has it, dequantized where it has to be.
-pub(crate) struct RawTensor<'a> {
+#[derive(Debug)]
+pub struct RawTensor<'a> {
+    /// Where it is from.
     pub file: PathBuf,
     /// The type of the bytes, where it is one that is read.
     pub element: Option<FloatType>,
+    /// What the file calls its type.
     pub element_name: String,
+    /// Extents, outermost first.
     pub shape: Vec<usize>,
+    /// The numbers, little-endian.
     pub bytes: Cow<'a, [u8]>,
+}
+
+impl RawTensor<'_> {
+    /// The bytes of the rows that a fingerprint looks at.
+    fn sampled_rows(&self) -> Vec<Range<usize>> {
+        let sampled = FingerprintBuilder::sampled_rows(&self.shape);
+        let rows = if self.shape.len() < 2 { 1 } else { self.shape[0].max(1) };
+        let width = self.bytes.len() / rows;
+        sampled.into_iter().map(|row| row * width..(row + 1) * width).collect()
+    }
 }
 
 impl Weights {
@@ -73,7 +90,7 @@ impl Weights {
         }
     }
 
-    /// The float type of the tensors, where they all have the same and are not quantized.
+    /// The float type that most of the bytes have; none where most are quantized.
     pub fn float_type(&self) -> Option<FloatType> {
         match self {
             Weights::Safetensors(files) => files.float_type(),
@@ -89,6 +106,20 @@ impl Weights {
             Weights::Pytorch(files) => files.shard_bytes(),
             Weights::Gguf(_) => None,
         }
+    }
+
+    /// The rows of one tensor that a fingerprint looks at, one after the other; the shape is the whole's.
+    ///
+    /// # Errors
+    /// Those of [`Weights::get`].
+    pub(crate) fn sampled(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
+        if let Weights::Safetensors(files) = self {
+            return files.read_ranges(name, |tensor| tensor.sampled_rows());
+        }
+        Ok(self.get(name)?.map(|whole| {
+            let rows = whole.sampled_rows().into_iter().flat_map(|range| whole.bytes[range].to_vec());
+            RawTensor { bytes: rows.collect(), ..whole }
+        }))
     }
 
     /// As [`Weights::get`], leaving nothing mapped where the format can.

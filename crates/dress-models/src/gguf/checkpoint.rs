@@ -1,7 +1,7 @@
 //! A GGUF file as the Hugging Face checkpoint it was made from.
 
 use super::config::{Family, config_json};
-use super::{GgufHeader, TensorInfo, TensorType, tokenizer};
+use super::{GgufHeader, GgufHeaderError, TensorInfo, TensorType, tokenizer};
 use crate::Error;
 use crate::checkpoint::{FloatType, RawTensor};
 use memmap2::Mmap;
@@ -78,16 +78,17 @@ impl GgufCheckpoint {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// The float type of the matrices, where none is quantized and all have the same; llama.cpp keeps
-    /// norms in f32 whatever the rest is.
+    /// The float type that most of the bytes have; none where most are quantized.
     pub fn float_type(&self) -> Option<FloatType> {
-        let matrices = self.tensors.values().filter(|part| part.info.shape.len() > 1);
-        let mut types = matrices.map(|part| part.info.kind);
-        let first = types.next()?;
-        types.all(|kind| kind == first).then(|| float_type(first)).flatten()
+        let parts = self.tensors.values();
+        FloatType::of_most_bytes(parts.map(|part| (float_type(part.info.kind), part.info.len as u64)))
     }
 
-    pub(crate) fn get(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
+    /// One tensor, dequantized where it has to be, if there is one of that name.
+    ///
+    /// # Errors
+    /// None so far: what a tensor needs has been checked on opening.
+    pub fn get(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
         let Some(part) = self.tensors.get(name) else { return Ok(None) };
         let TensorInfo { kind, start, len, .. } = part.info;
         let (shape, whole) = (part.shape(), &self.map[start..start + len]);
@@ -139,7 +140,11 @@ impl Part {
 }
 
 fn parse<'a>(map: &'a Mmap, path: &Path) -> Result<GgufHeader<'a>, Error> {
-    GgufHeader::parse(map).map_err(|reason| Error::Gguf { path: path.into(), reason })
+    let path = || path.into();
+    GgufHeader::parse(map).map_err(|error| match error {
+        GgufHeaderError::Damaged { reason } => Error::Gguf { path: path(), reason },
+        unread => Error::GgufUnsupported { path: path(), what: unread.to_string() },
+    })
 }
 
 fn float_type(kind: TensorType) -> Option<FloatType> {

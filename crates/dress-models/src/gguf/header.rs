@@ -7,6 +7,40 @@ const MAGIC: &[u8; 4] = b"GGUF";
 const DEFAULT_ALIGNMENT: u64 = 32;
 const MAX_DIMENSIONS: u32 = 4;
 
+/// Why a header is not read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GgufHeaderError {
+    /// It does not hold.
+    #[error("{reason}")]
+    Damaged {
+        /// What is wrong.
+        reason: String,
+    },
+    /// It may hold, and has a kind of tensor that ggml has had or will have.
+    #[error(
+        "tensor `{tensor}` is of ggml's type {id}, which is not read; use the Hugging Face checkpoint, or a GGUF file in F16, BF16, Q8_0, Q4_0, Q4_1, Q4_K or Q6_K"
+    )]
+    TypeNotRead {
+        /// The tensor.
+        tensor: String,
+        /// The number of its type.
+        id: u32,
+    },
+}
+
+impl From<String> for GgufHeaderError {
+    fn from(reason: String) -> Self {
+        Self::Damaged { reason }
+    }
+}
+
+impl From<&str> for GgufHeaderError {
+    fn from(reason: &str) -> Self {
+        reason.to_string().into()
+    }
+}
+
 /// A parsed header, borrowed from the file's bytes.
 #[derive(Debug)]
 pub struct GgufHeader<'a> {
@@ -58,15 +92,16 @@ impl<'a> GgufHeader<'a> {
     /// Reads the header of a whole file.
     ///
     /// # Errors
-    /// What is wrong, in words, where the bytes are not a GGUF file of version 2 or 3.
-    pub fn parse(file: &'a [u8]) -> Result<Self, String> {
+    /// [`GgufHeaderError::Damaged`] where the bytes are not a GGUF file of version 2 or 3, and
+    /// [`GgufHeaderError::TypeNotRead`].
+    pub fn parse(file: &'a [u8]) -> Result<Self, GgufHeaderError> {
         let mut cursor = Cursor { bytes: file, at: 0 };
         if cursor.take(4)? != MAGIC {
             return Err("it does not start with GGUF".into());
         }
         let version = cursor.u32()?;
         if !(2..=3).contains(&version) {
-            return Err(format!("version {version} is not read, only 2 and 3"));
+            return Err(format!("version {version} is not read, only 2 and 3").into());
         }
         let (tensors, entries) = (cursor.u64()?, cursor.u64()?);
         let mut metadata = BTreeMap::new();
@@ -86,10 +121,12 @@ impl<'a> GgufHeader<'a> {
         let data = (cursor.at as u64).checked_next_multiple_of(alignment).ok_or("a bad alignment")?;
         let mut tensors = BTreeMap::new();
         for (name, raw) in infos {
+            let kind = TensorType::from_id(raw.kind)
+                .ok_or_else(|| GgufHeaderError::TypeNotRead { tensor: name.into(), id: raw.kind })?;
             let info =
-                raw.place(data, file.len() as u64).map_err(|what| format!("tensor `{name}` {what}"))?;
+                raw.place(kind, data, file.len() as u64).map_err(|what| format!("tensor `{name}` {what}"))?;
             if tensors.insert(name, info).is_some() {
-                return Err(format!("tensor `{name}` is there twice"));
+                return Err(format!("tensor `{name}` is there twice").into());
             }
         }
         Ok(Self { metadata, tensors })
@@ -149,8 +186,10 @@ struct RawInfo {
 }
 
 impl RawInfo {
-    fn place(self, data: u64, file: u64) -> Result<TensorInfo, String> {
-        let kind = TensorType::from_id(self.kind).ok_or(format!("has the unknown type {}", self.kind))?;
+    fn place(self, kind: TensorType, data: u64, file: u64) -> Result<TensorInfo, String> {
+        if self.shape.len() < 2 && kind.block() > 1 {
+            return Err("is a vector in blocks, as no program writes them".into());
+        }
         let row = *self.shape.last().unwrap_or(&1);
         if !row.is_multiple_of(kind.block()) {
             return Err(format!("has rows of {row}, which are no whole blocks of {}", kind.block()));
@@ -248,6 +287,9 @@ impl<'a> Cursor<'a> {
         let (mut shape, mut elements) = (Vec::new(), 1u64);
         for _ in 0..dimensions {
             let size = self.u64()?;
+            if size == 0 {
+                return Err("a tensor without numbers is in its header".into());
+            }
             elements = elements.checked_mul(size).ok_or("a tensor in its header is too large")?;
             shape.insert(0, usize::try_from(size).map_err(|_| "a tensor in its header is too large")?);
         }
@@ -293,7 +335,27 @@ mod tests {
         let mut bytes = file();
         let at = bytes.windows(8).rposition(|w| w == 3u64.to_le_bytes()).unwrap();
         bytes[at..at + 8].copy_from_slice(&(1u64 << 60).to_le_bytes());
-        let message = GgufHeader::parse(&bytes).unwrap_err();
+        let message = GgufHeader::parse(&bytes).unwrap_err().to_string();
         assert!(message.contains("beyond the file") || message.contains("too large"), "{message}");
+    }
+
+    #[test]
+    fn a_tensor_of_0_rows_of_2_to_the_60_is_an_error() {
+        let mut bytes = file();
+        let at = bytes.windows(16).rposition(|w| w == [3u64, 2].map(u64::to_le_bytes).concat()).unwrap();
+        bytes[at..at + 16].copy_from_slice(&[1u64 << 60, 0].map(u64::to_le_bytes).concat());
+        let message = GgufHeader::parse(&bytes).unwrap_err().to_string();
+        assert!(message.contains("without numbers"), "{message}");
+    }
+
+    #[test]
+    fn a_type_that_ggml_may_have_is_not_called_damage() {
+        let mut bytes = file();
+        let shape = [3u64, 2].map(u64::to_le_bytes).concat();
+        let at = bytes.windows(16).rposition(|w| w == shape).unwrap() + 16;
+        bytes[at] = 77;
+        let error = GgufHeader::parse(&bytes).unwrap_err();
+        assert_eq!(error, GgufHeaderError::TypeNotRead { tensor: "t".into(), id: 77 });
+        assert!(error.to_string().contains("use the Hugging Face checkpoint"));
     }
 }

@@ -11,5 +11,5 @@ mod quantization;
 mod tokenizer;
 
 pub use checkpoint::GgufCheckpoint;
-pub use header::{GgufHeader, MetadataArray, MetadataValue, TensorInfo};
+pub use header::{GgufHeader, GgufHeaderError, MetadataArray, MetadataValue, TensorInfo};
 pub use quantization::TensorType;

@@ -46,6 +46,21 @@ impl TensorType {
             13 => other(256, 176),
             14 => Some(TensorType::Q6K),
             15 => other(256, 292),
+            // The IQ types: 2 and 3 bits, 1 bit, and 4 bits of a table.
+            16 => other(256, 66),
+            17 => other(256, 74),
+            18 => other(256, 98),
+            19 => other(256, 50),
+            20 => other(32, 18),
+            21 => other(256, 110),
+            22 => other(256, 82),
+            23 => other(256, 136),
+            29 => other(256, 56),
+            // Ternary ones.
+            34 => other(256, 54),
+            35 => other(256, 66),
+            // MXFP4.
+            39 => other(32, 17),
             24 => other(1, 1),
             25 => other(1, 2),
             26 => other(1, 4),

@@ -136,15 +136,17 @@ impl<'a> Vocabulary<'a> {
             |from: &str, to: &str| json!({ "type": "Replace", "pattern": { "String": from }, "content": to });
         let prefix = self.key("add_space_prefix").and_then(|value| value.bool()).unwrap_or(true);
         let mut normalizers = vec![space(" ", "\u{2581}")];
+        let mut decoders =
+            vec![space("\u{2581}", " "), json!({ "type": "ByteFallback" }), json!({ "type": "Fuse" })];
         if prefix {
             normalizers.insert(0, json!({ "type": "Prepend", "prepend": "\u{2581}" }));
+            decoders.push(json!({ "type": "Strip", "content": " ", "start": 1, "stop": 0 }));
         }
         Ok(parts(json!({
             "normalizer": { "type": "Sequence", "normalizers": normalizers },
             "pre_tokenizer": null,
             "post_processor": self.post_processor(true),
-            "decoder": { "type": "Sequence", "decoders": [space("\u{2581}", " "), { "type": "ByteFallback" },
-                { "type": "Fuse" }, { "type": "Strip", "content": " ", "start": 1, "stop": 0 }] },
+            "decoder": { "type": "Sequence", "decoders": decoders },
             "model": model,
         })))
     }
@@ -167,4 +169,43 @@ impl<'a> Vocabulary<'a> {
 
 fn parts(value: Value) -> Map<String, Value> {
     if let Value::Object(parts) = value { parts } else { Map::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header with a vocabulary of three pieces.
+    fn file(add_space_prefix: bool) -> Vec<u8> {
+        let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+        let key = |name: &str, kind: u32, value: Vec<u8>| {
+            [text(&format!("tokenizer.ggml.{name}")), kind.to_le_bytes().to_vec(), value].concat()
+        };
+        let array = |kind: u32, elements: [Vec<u8>; 3]| {
+            [kind.to_le_bytes().to_vec(), 3u64.to_le_bytes().to_vec(), elements.concat()].concat()
+        };
+        let scores = [0f32, -1.0, -2.0].map(|score| score.to_le_bytes().to_vec());
+        let numbers =
+            [b"GGUF".to_vec(), 3u32.to_le_bytes().to_vec(), [0u64, 4].map(u64::to_le_bytes).concat()];
+        let keys = [
+            key("model", 8, text("llama")),
+            key("tokens", 9, array(8, ["<unk>", "\u{2581}", "a"].map(text))),
+            key("scores", 9, array(6, scores)),
+            key("add_space_prefix", 7, vec![u8::from(add_space_prefix)]),
+        ];
+        [numbers.concat(), keys.concat()].concat()
+    }
+
+    #[test]
+    fn a_space_is_stripped_only_where_one_was_added() {
+        for added in [true, false] {
+            let bytes = file(added);
+            let made = tokenizer_json(&GgufHeader::parse(&bytes).unwrap()).unwrap();
+            let made: Value = serde_json::from_str(&made).unwrap();
+            let has =
+                |part: &Value, kind: &str| part.as_array().unwrap().iter().any(|one| one["type"] == kind);
+            assert_eq!(has(&made["normalizer"]["normalizers"], "Prepend"), added);
+            assert_eq!(has(&made["decoder"]["decoders"], "Strip"), added);
+        }
+    }
 }

@@ -1,7 +1,10 @@
 //! `config.json` of a LLaMA checkpoint.
 
 use crate::blocks::RopeScaling;
-use crate::config_json::{ConfigJson, RawRope, Unsupported, check_sizes, key_value_heads};
+use crate::config_json::{
+    ConfigJson, RawRope, Unsupported, check_not_negative, check_sizes, default_positions, key_value_heads,
+    rope,
+};
 use crate::{Error, LayerWidths};
 use dress_core::StockTarget;
 use serde::Deserialize;
@@ -78,9 +81,6 @@ struct RawConfig {
     hidden_act: String,
 }
 
-fn default_positions() -> usize {
-    2048
-}
 fn default_eps() -> f64 {
     1e-6
 }
@@ -98,12 +98,7 @@ impl LlamaConfig {
     /// [`Error::ConfigUnreadable`] where a key is missing or malformed, and
     /// [`Error::ConfigUnsupported`] where it asks for something this family does not have.
     pub fn from_json(text: &str, path: &Path) -> Result<Self, Error> {
-        let (raw, read) = ConfigJson::read::<RawConfig>(text, path)?;
-        Self::check(read, raw).map_err(|(key, reason)| Error::ConfigUnsupported {
-            path: path.into(),
-            key,
-            reason,
-        })
+        ConfigJson::read(text, path, Self::check)
     }
 
     fn check(read: RawConfig, raw: ConfigJson) -> Result<Self, Unsupported> {
@@ -117,14 +112,19 @@ impl LlamaConfig {
             ("hidden_size", read.hidden_size),
             ("intermediate_size", read.intermediate_size),
             ("num_attention_heads", heads),
+            ("max_position_embeddings", read.max_position_embeddings),
         ];
         check_sizes(read.num_hidden_layers, &sizes)?;
+        check_not_negative(&[
+            ("rms_norm_eps", read.rms_norm_eps),
+            ("initializer_range", read.initializer_range),
+        ])?;
         let head_dim = read.head_dim.unwrap_or(read.hidden_size / heads);
         if head_dim == 0 || !head_dim.is_multiple_of(2) || head_dim > 1 << 12 {
             return Err(("head_dim", format!("{head_dim} is not an even number between 2 and 4096")));
         }
-        let rope = read.rope_parameters.as_ref().or(read.rope_scaling.as_ref());
-        let theta = rope.and_then(|r| r.rope_theta).or(read.rope_theta).unwrap_or(10_000.0);
+        let nested = read.rope_parameters.as_ref().or(read.rope_scaling.as_ref());
+        let (rope_theta, rope_scaling) = rope(nested, read.rope_theta)?;
         let widths = LayerWidths::read(&raw, read.num_hidden_layers, read.intermediate_size, kv_heads)?;
         Ok(Self {
             vocab_size: read.vocab_size,
@@ -136,8 +136,8 @@ impl LlamaConfig {
             head_dim,
             max_position_embeddings: read.max_position_embeddings,
             rms_norm_eps: read.rms_norm_eps,
-            rope_theta: theta,
-            rope_scaling: rope.map(RawRope::scaling).transpose()?.flatten(),
+            rope_theta,
+            rope_scaling,
             tie_word_embeddings: read.tie_word_embeddings,
             attention_bias: read.attention_bias,
             mlp_bias: read.mlp_bias,
@@ -214,6 +214,34 @@ mod tests {
             .replace(r#""rope_scaling":{"#, r#""rope_parameters":{"rope_theta":500000.0,"#);
         let v5 = read(&moved).unwrap();
         assert_eq!((v5.rope_theta, v5.rope_scaling), (published.rope_theta, published.rope_scaling));
+    }
+
+    #[test]
+    fn rope_scaling_may_have_both_names_of_its_type() {
+        let both = LLAMA3.replace(r#""rope_type":"llama3""#, r#""type":"llama3","rope_type":"llama3""#);
+        let former = LLAMA3.replace("rope_type", "type");
+        let expected = read(LLAMA3).unwrap().rope_scaling;
+        assert_eq!([&both, &former].map(|text| read(text).unwrap().rope_scaling), [expected, expected]);
+    }
+
+    #[test]
+    fn numbers_that_make_no_number_of_the_logits_are_errors() {
+        for (good, bad, key) in [
+            (r#""rope_theta":500000.0"#, r#""rope_theta":0.0"#, "rope_theta"),
+            (r#""factor":8.0"#, r#""factor":0.0"#, "factor"),
+            (r#""low_freq_factor":1.0"#, r#""low_freq_factor":4.0"#, "low_freq_factor"),
+            (r#""rms_norm_eps":1e-5"#, r#""rms_norm_eps":-1e-5"#, "rms_norm_eps"),
+            (
+                r#""max_position_embeddings":131072"#,
+                r#""max_position_embeddings":0"#,
+                "max_position_embeddings",
+            ),
+        ] {
+            let text = LLAMA3.replacen(good, bad, 1);
+            assert_ne!(text, LLAMA3);
+            let message = read(&text).unwrap_err().to_string();
+            assert!(message.contains(key), "{message}");
+        }
     }
 
     #[test]

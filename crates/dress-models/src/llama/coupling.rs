@@ -2,6 +2,7 @@
 
 use super::LlamaConfig;
 use crate::shape::depth;
+use crate::slots::{GroupedHeads, linear};
 use dress_core::{Axis, AxisSlots, Component, CouplingMap, MultipleOf, Normalization, Role, Site, Slot};
 
 use Component::{Attention, Ffn, Rest};
@@ -40,46 +41,33 @@ fn residual_of_block(config: &LlamaConfig, layer: usize, slots: &mut Vec<Slot>) 
         let weight = name(&format!("self_attn.{projection}.weight"));
         slots.push(Slot::new(weight, 1, Reads, Attention).site(Site::AttentionInput { layer }));
     }
-    slots.push(Slot::new(name("self_attn.o_proj.weight"), 0, Writes, Attention));
-    if config.attention_bias {
-        slots.push(Slot::new(name("self_attn.o_proj.bias"), 0, Writes, Attention));
-    }
+    slots.extend(linear(&name("self_attn.o_proj"), config.attention_bias, 1, Attention));
     slots.push(norm("post_attention_layernorm.weight", Site::FfnInput { layer }));
     for projection in ["gate_proj", "up_proj"] {
         let weight = name(&format!("mlp.{projection}.weight"));
         slots.push(Slot::new(weight, 1, Reads, Ffn).site(Site::FfnInput { layer }));
     }
-    slots.push(Slot::new(name("mlp.down_proj.weight"), 0, Writes, Ffn));
-    if config.mlp_bias {
-        slots.push(Slot::new(name("mlp.down_proj.bias"), 0, Writes, Ffn));
-    }
+    slots.extend(linear(&name("mlp.down_proj"), config.mlp_bias, 1, Ffn));
 }
 
 fn ffn(config: &LlamaConfig, layer: usize) -> AxisSlots {
     let name = |rest: &str| format!("model.layers.{layer}.mlp.{rest}");
-    let mut slots = Vec::new();
-    for projection in ["gate_proj", "up_proj"] {
-        slots.push(Slot::new(name(&format!("{projection}.weight")), 0, Writes, Ffn));
-        if config.mlp_bias {
-            slots.push(Slot::new(name(&format!("{projection}.bias")), 0, Writes, Ffn));
-        }
-    }
+    let written =
+        ["gate_proj", "up_proj"].map(|projection| linear(&name(projection), config.mlp_bias, 1, Ffn));
+    let mut slots = written.concat();
     slots.push(Slot::new(name("down_proj.weight"), 1, Reads, Ffn).site(Site::Ffn { layer }));
     AxisSlots { len: config.widths.ffn(layer), multiple_of: MultipleOf::ONE, normalization: None, slots }
 }
 
-/// One structure is a key/value head with the query heads that share it.
 fn heads(config: &LlamaConfig, layer: usize) -> AxisSlots {
-    let name = |rest: &str| format!("model.layers.{layer}.self_attn.{rest}");
-    let (keys, queries) = (config.head_dim, config.head_dim * config.heads_per_group());
-    let mut slots = Vec::new();
-    for (projection, block) in [("q_proj", queries), ("k_proj", keys), ("v_proj", keys)] {
-        slots.push(Slot::new(name(&format!("{projection}.weight")), 0, Writes, Attention).block(block));
-        if config.attention_bias {
-            slots.push(Slot::new(name(&format!("{projection}.bias")), 0, Writes, Attention).block(block));
-        }
-    }
-    let output = Slot::new(name("o_proj.weight"), 1, Reads, Attention).block(queries);
-    slots.push(output.site(Site::Heads { layer }));
-    AxisSlots { len: config.widths.heads(layer), multiple_of: MultipleOf::ONE, normalization: None, slots }
+    let heads = GroupedHeads {
+        attention: format!("model.layers.{layer}.self_attn"),
+        output: "o_proj",
+        bias: config.attention_bias,
+        head_dim: config.head_dim,
+        heads_per_group: config.heads_per_group(),
+        len: config.widths.heads(layer),
+        layer,
+    };
+    heads.slots()
 }

@@ -3,7 +3,6 @@
 mod config;
 mod coupling;
 mod model;
-mod zero_bias;
 
 pub use config::LlamaConfig;
 pub use model::{LlamaDecoderLayer, LlamaForCausalLm, LlamaModel};

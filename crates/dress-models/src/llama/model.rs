@@ -1,12 +1,12 @@
 //! The LLaMA decoder, composed of the shared blocks.
 
-use super::zero_bias::with_zero_bias;
 use super::{LlamaConfig, coupling};
 use crate::blocks::{
     Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary, head_loss, tied_head, untied_head,
+    with_zero_bias,
 };
 use crate::parts::is_in_part;
-use crate::shape::kept_blocks;
+use crate::shape::resize;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
@@ -195,12 +195,10 @@ impl CausalLm for LlamaForCausalLm {
             self.config.hidden_size = kept;
             self.set_epsilon(epsilon);
         }
-        let heads_per_group = self.config.heads_per_group();
-        self.config.widths = self.config.widths.resized(selection);
-        (self.config.intermediate_size, self.config.num_key_value_heads) = self.config.widths.largest();
-        self.config.num_attention_heads = self.config.num_key_value_heads * heads_per_group;
-        self.model.layers = kept_blocks(std::mem::take(&mut self.model.layers), selection);
-        self.config.num_hidden_layers = self.model.layers.len();
+        let (heads_per_group, config) = (self.config.heads_per_group(), &mut self.config);
+        [config.intermediate_size, config.num_key_value_heads, config.num_hidden_layers] =
+            resize(&mut config.widths, &mut self.model.layers, selection);
+        config.num_attention_heads = config.num_key_value_heads * heads_per_group;
         Ok(self)
     }
 }

@@ -1,7 +1,9 @@
 //! `config.json` of an OPT checkpoint.
 
 use crate::blocks::Activation;
-use crate::config_json::{ConfigJson, Unsupported, check_sizes, key_value_heads};
+use crate::config_json::{
+    ConfigJson, Unsupported, check_not_negative, check_sizes, default_positions, key_value_heads,
+};
 use crate::shape::check_width_is_heads;
 use crate::{Error, LayerWidths};
 use dress_core::StockTarget;
@@ -73,9 +75,6 @@ struct RawConfig {
     init_std: f64,
 }
 
-fn default_positions() -> usize {
-    2048
-}
 fn default_activation() -> String {
     "relu".into()
 }
@@ -96,12 +95,7 @@ impl OptConfig {
     /// [`Error::ConfigUnreadable`] where a key is missing or malformed, and
     /// [`Error::ConfigUnsupported`] where it asks for something this family does not have.
     pub fn from_json(text: &str, path: &Path) -> Result<Self, Error> {
-        let (raw, read) = ConfigJson::read::<RawConfig>(text, path)?;
-        Self::check(read, raw).map_err(|(key, reason)| Error::ConfigUnsupported {
-            path: path.into(),
-            key,
-            reason,
-        })
+        ConfigJson::read(text, path, Self::check)
     }
 
     fn check(read: RawConfig, raw: ConfigJson) -> Result<Self, Unsupported> {
@@ -120,8 +114,10 @@ impl OptConfig {
             ("word_embed_proj_dim", word_embed_proj_dim),
             ("ffn_dim", read.ffn_dim),
             ("max_position_embeddings", read.max_position_embeddings),
+            ("num_attention_heads", heads),
         ];
         check_sizes(read.num_hidden_layers, &sizes)?;
+        check_not_negative(&[("init_std", read.init_std)])?;
         if read.head_dim.is_none() && !read.hidden_size.is_multiple_of(heads) {
             let reason = format!("{heads} heads do not share {} channels evenly", read.hidden_size);
             return Err(("num_attention_heads", reason));
@@ -160,6 +156,9 @@ impl OptConfig {
             ("num_attention_heads", json!(self.num_attention_heads)),
             ("tie_word_embeddings", json!(self.tie_word_embeddings)),
         ];
+        if self.enable_bias != self.raw.get("enable_bias").and_then(|has| has.as_bool()).unwrap_or(true) {
+            values.push(("enable_bias", json!(self.enable_bias)));
+        }
         if self.hidden_size != self.num_attention_heads * self.head_dim {
             values.push(("head_dim", json!(self.head_dim)));
         }
@@ -213,6 +212,13 @@ mod tests {
         assert!(message.contains("576 with 9 heads and 640 with 10"), "{message}");
         assert!(message.contains("768 for 12 heads"), "{message}");
         assert!(config.check_stock(StockTarget::Dress).is_ok());
+    }
+
+    #[test]
+    fn more_heads_than_anyone_has_are_an_error() {
+        let heads = format!("\"head_dim\":64,\"num_attention_heads\":{}", 1u64 << 60);
+        let message = read(&OPT_125M.replace("\"num_attention_heads\":12", &heads)).unwrap_err().to_string();
+        assert!(message.contains("num_attention_heads"), "{message}");
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use super::OptConfig;
 use crate::shape::depth;
+use crate::slots::{GroupedHeads, linear, norm};
 use dress_core::{Axis, AxisSlots, Component, CouplingMap, MultipleOf, Normalization, Role, Site, Slot};
 
 use Component::{Attention, Ffn, Rest};
-use Role::{Reads, Scales, Shifts, Writes};
+use Role::{Reads, Writes};
 
 /// The coupling map of a checkpoint of this configuration.
 pub(super) fn coupling(config: &OptConfig) -> CouplingMap {
@@ -48,46 +49,75 @@ fn residual(config: &OptConfig) -> AxisSlots {
 
 fn residual_of_block(config: &OptConfig, layer: usize, slots: &mut Vec<Slot>) {
     let name = |rest: &str| format!("model.decoder.layers.{layer}.{rest}");
-    slots.extend(norm(&name("self_attn_layer_norm"), Site::AttentionInput { layer }));
+    let (first, second) = sites_of_norms(config, layer);
+    slots.extend(norm(&name("self_attn_layer_norm"), first));
     for projection in ["q_proj", "k_proj", "v_proj"] {
         let weight = name(&format!("self_attn.{projection}.weight"));
         slots.push(Slot::new(weight, 1, Reads, Attention).site(Site::AttentionInput { layer }));
     }
-    slots.extend(linear(config, &name("self_attn.out_proj"), 1, Attention));
-    slots.extend(norm(&name("final_layer_norm"), Site::FfnInput { layer }));
+    slots.extend(linear(&name("self_attn.out_proj"), config.enable_bias, 1, Attention));
+    slots.extend(norm(&name("final_layer_norm"), second));
     slots.push(Slot::new(name("fc1.weight"), 1, Reads, Ffn).site(Site::FfnInput { layer }));
-    slots.extend(linear(config, &name("fc2"), 1, Ffn));
+    slots.extend(linear(&name("fc2"), config.enable_bias, 1, Ffn));
 }
 
-/// A norm whose output passes `site`.
-fn norm(name: &str, site: Site) -> [Slot; 2] {
-    [("weight", Scales), ("bias", Shifts)]
-        .map(|(part, role)| Slot::new(format!("{name}.{part}"), 0, role, Rest).site(site))
-}
-
-/// The rows of a projection that write an axis, with their biases.
-fn linear(config: &OptConfig, name: &str, block: usize, component: Component) -> Vec<Slot> {
-    let mut slots = vec![Slot::new(format!("{name}.weight"), 0, Writes, component).block(block)];
-    if config.enable_bias {
-        slots.push(Slot::new(format!("{name}.bias"), 0, Writes, component).block(block));
+/// Where the outputs of a block's norms pass next: norms before attention and network feed these, norms behind them
+/// what comes after.
+fn sites_of_norms(config: &OptConfig, layer: usize) -> (Site, Site) {
+    let next = layer + 1;
+    match config.do_layer_norm_before {
+        true => (Site::AttentionInput { layer }, Site::FfnInput { layer }),
+        false if next == config.num_hidden_layers => (Site::FfnInput { layer }, Site::HeadInput),
+        false => (Site::FfnInput { layer }, Site::AttentionInput { layer: next }),
     }
-    slots
 }
 
 fn ffn(config: &OptConfig, layer: usize) -> AxisSlots {
     let name = |rest: &str| format!("model.decoder.layers.{layer}.{rest}");
-    let mut slots = linear(config, &name("fc1"), 1, Ffn);
+    let mut slots = linear(&name("fc1"), config.enable_bias, 1, Ffn);
     slots.push(Slot::new(name("fc2.weight"), 1, Reads, Ffn).site(Site::Ffn { layer }));
     AxisSlots { len: config.widths.ffn(layer), multiple_of: MultipleOf::ONE, normalization: None, slots }
 }
 
 fn heads(config: &OptConfig, layer: usize) -> AxisSlots {
-    let name = |rest: &str| format!("model.decoder.layers.{layer}.self_attn.{rest}");
-    let mut slots = Vec::new();
-    for projection in ["q_proj", "k_proj", "v_proj"] {
-        slots.extend(linear(config, &name(projection), config.head_dim, Attention));
+    let heads = GroupedHeads {
+        attention: format!("model.decoder.layers.{layer}.self_attn"),
+        output: "out_proj",
+        bias: config.enable_bias,
+        head_dim: config.head_dim,
+        heads_per_group: 1,
+        len: config.widths.heads(layer),
+        layer,
+    };
+    heads.slots()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn site_of(parameter: &str, norm_before: bool) -> Option<Site> {
+        let text = format!(
+            r#"{{"vocab_size":9,"hidden_size":8,"ffn_dim":8,"num_hidden_layers":2,"num_attention_heads":2,
+                "do_layer_norm_before":{norm_before}}}"#
+        );
+        let config = OptConfig::from_json(&text, Path::new("config.json")).unwrap();
+        let map = coupling(&config);
+        let slots = &map.axis(Axis::Residual).unwrap().slots;
+        slots.iter().find(|slot| slot.parameter == parameter).unwrap().site
     }
-    let output = Slot::new(name("out_proj.weight"), 1, Reads, Attention).block(config.head_dim);
-    slots.push(output.site(Site::Heads { layer }));
-    AxisSlots { len: config.widths.heads(layer), multiple_of: MultipleOf::ONE, normalization: None, slots }
+
+    #[test]
+    fn a_norm_behind_passes_the_site_of_what_reads_it() {
+        for (norm, before, behind) in [
+            ("0.self_attn_layer_norm", Site::AttentionInput { layer: 0 }, Site::FfnInput { layer: 0 }),
+            ("0.final_layer_norm", Site::FfnInput { layer: 0 }, Site::AttentionInput { layer: 1 }),
+            ("1.final_layer_norm", Site::FfnInput { layer: 1 }, Site::HeadInput),
+        ] {
+            let parameter = format!("model.decoder.layers.{norm}.weight");
+            assert_eq!(site_of(&parameter, true), Some(before));
+            assert_eq!(site_of(&parameter, false), Some(behind));
+        }
+    }
 }

@@ -1,9 +1,11 @@
 //! The OPT decoder, composed of the shared blocks.
 
 use super::{OptConfig, coupling};
-use crate::blocks::{Activation, Heads, LayerNorm, feed_forward, head_loss, tied_head, untied_head};
+use crate::blocks::{
+    Activation, Heads, LayerNorm, feed_forward, head_loss, tied_head, untied_head, with_zero_bias,
+};
 use crate::parts::is_in_part;
-use crate::shape::kept_blocks;
+use crate::shape::resize;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
@@ -247,6 +249,15 @@ impl CausalLm for OptForCausalLm {
         self
     }
 
+    fn biased(mut self) -> Self {
+        self.config.enable_bias = true;
+        for OptDecoderLayer { self_attn, fc1, fc2, .. } in &mut self.model.decoder.layers {
+            let OptAttention { k_proj, v_proj, q_proj, out_proj, .. } = self_attn;
+            [k_proj, v_proj, q_proj, out_proj, fc1, fc2].into_iter().for_each(with_zero_bias);
+        }
+        self
+    }
+
     fn is_in_part(&self, parameter: &str, part: Part) -> bool {
         is_in_part(parameter, part, self.config.tie_word_embeddings)
     }
@@ -297,10 +308,36 @@ impl CausalLm for OptForCausalLm {
             }
             self.config.hidden_size = residual.kept_len();
         }
-        self.config.widths = self.config.widths.resized(selection);
-        (self.config.ffn_dim, self.config.num_attention_heads) = self.config.widths.largest();
-        self.model.decoder.layers = kept_blocks(std::mem::take(&mut self.model.decoder.layers), selection);
-        self.config.num_hidden_layers = self.model.decoder.layers.len();
+        let config = &mut self.config;
+        [config.ffn_dim, config.num_attention_heads, config.num_hidden_layers] =
+            resize(&mut config.widths, &mut self.model.decoder.layers, selection);
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dress_core::{Calibration, NoTap};
+    use std::path::Path;
+
+    #[test]
+    fn biases_of_zero_change_no_logit_and_are_in_the_config() {
+        let text = r#"{"vocab_size":9,"hidden_size":8,"ffn_dim":12,"num_hidden_layers":2,"num_attention_heads":2,
+            "enable_bias":false}"#;
+        let read = |text: &str| OptConfig::from_json(text, Path::new("config.json")).unwrap();
+        let model = OptForCausalLm::new(read(text), &Device::flex());
+        let biased = model.clone().biased();
+        let tokens = || Calibration::tensor(&[vec![1, 2, 3]], &Device::flex());
+        let logits =
+            |model: &OptForCausalLm| model.forward(tokens(), &mut Forward::new(&mut NoTap)).into_data();
+        logits(&biased).assert_eq(&logits(&model), true);
+        let again = OptForCausalLm::new(read(&biased.config.to_json("float32")), &Device::flex());
+        let shapes = |model: &OptForCausalLm| -> Vec<_> {
+            let all = dress_core::parameters::list(model).into_iter();
+            all.map(|parameter| (parameter.name, parameter.shape)).collect()
+        };
+        assert_eq!(shapes(&again), shapes(&biased));
+        assert_eq!(shapes(&biased).len(), shapes(&model).len() + 2 * 6);
     }
 }

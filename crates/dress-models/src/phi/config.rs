@@ -1,7 +1,10 @@
 //! `config.json` of a Phi checkpoint.
 
 use crate::blocks::{Activation, RopeScaling};
-use crate::config_json::{ConfigJson, RawRope, Unsupported, check_sizes, key_value_heads};
+use crate::config_json::{
+    ConfigJson, RawRope, Unsupported, check_not_negative, check_sizes, default_positions, key_value_heads,
+    rope,
+};
 use crate::shape::check_width_is_heads;
 use crate::{Error, LayerWidths};
 use dress_core::StockTarget;
@@ -73,9 +76,6 @@ struct RawConfig {
     initializer_range: f64,
 }
 
-fn default_positions() -> usize {
-    2048
-}
 fn default_eps() -> f64 {
     1e-5
 }
@@ -93,12 +93,7 @@ impl PhiConfig {
     /// [`Error::ConfigUnreadable`] where a key is missing or malformed, and
     /// [`Error::ConfigUnsupported`] where it asks for something this family does not have.
     pub fn from_json(text: &str, path: &Path) -> Result<Self, Error> {
-        let (raw, read) = ConfigJson::read::<RawConfig>(text, path)?;
-        Self::check(read, raw).map_err(|(key, reason)| Error::ConfigUnsupported {
-            path: path.into(),
-            key,
-            reason,
-        })
+        ConfigJson::read(text, path, Self::check)
     }
 
     fn check(read: RawConfig, raw: ConfigJson) -> Result<Self, Unsupported> {
@@ -120,12 +115,20 @@ impl PhiConfig {
             ("hidden_size", read.hidden_size),
             ("intermediate_size", read.intermediate_size),
             ("head_dim", head_dim),
+            ("num_attention_heads", heads),
+            ("max_position_embeddings", read.max_position_embeddings),
         ];
         check_sizes(read.num_hidden_layers, &sizes)?;
-        let rope = read.rope_parameters.as_ref().or(read.rope_scaling.as_ref());
-        let partial = rope.and_then(|r| r.partial_rotary_factor).or(read.partial_rotary_factor);
+        check_not_negative(&[
+            ("layer_norm_eps", read.layer_norm_eps),
+            ("initializer_range", read.initializer_range),
+        ])?;
+        let nested = read.rope_parameters.as_ref().or(read.rope_scaling.as_ref());
+        let (rope_theta, rope_scaling) = rope(nested, read.rope_theta)?;
+        let partial = nested.and_then(|r| r.partial_rotary_factor).or(read.partial_rotary_factor);
         let rotary_dims = (head_dim as f64 * partial.unwrap_or(0.5)) as usize;
-        if head_dim > 1 << 12 || rotary_dims > head_dim || !rotary_dims.is_multiple_of(2) {
+        if head_dim > 1 << 12 || rotary_dims > head_dim || rotary_dims == 0 || !rotary_dims.is_multiple_of(2)
+        {
             let reason = format!("{rotary_dims} of {head_dim} dimensions cannot be rotated in pairs");
             return Err(("partial_rotary_factor", reason));
         }
@@ -141,8 +144,8 @@ impl PhiConfig {
             rotary_dims,
             max_position_embeddings: read.max_position_embeddings,
             layer_norm_eps: read.layer_norm_eps,
-            rope_theta: rope.and_then(|r| r.rope_theta).or(read.rope_theta).unwrap_or(10_000.0),
-            rope_scaling: rope.map(RawRope::scaling).transpose()?.flatten(),
+            rope_theta,
+            rope_scaling,
             activation,
             initializer_range: read.initializer_range,
             widths,
@@ -222,6 +225,14 @@ mod tests {
         assert_eq!(written["head_dim"], 80);
         config.num_attention_heads = 24;
         assert!(config.check_stock(StockTarget::Any).is_ok());
+    }
+
+    #[test]
+    fn more_heads_than_anyone_has_are_an_error() {
+        let heads = format!("\"head_dim\":80,\"num_attention_heads\":{}", 1u64 << 60);
+        let text = PHI_2.replace("\"num_attention_heads\":32", &heads);
+        let message = read(&text.replace("\"num_key_value_heads\":32,", "")).unwrap_err().to_string();
+        assert!(message.contains("num_attention_heads"), "{message}");
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use super::PhiConfig;
 use crate::shape::depth;
+use crate::slots::{GroupedHeads, linear, norm};
 use dress_core::{Axis, AxisSlots, Component, CouplingMap, MultipleOf, Normalization, Role, Site, Slot};
 
 use Component::{Attention, Ffn, Rest};
-use Role::{Reads, Scales, Shifts, Writes};
+use Role::{Reads, Writes};
 
 /// The coupling map of a checkpoint of this configuration.
 pub(super) fn coupling(config: &PhiConfig) -> CouplingMap {
@@ -39,38 +40,27 @@ fn residual_of_block(layer: usize, slots: &mut Vec<Slot>) {
         let weight = name(&format!("self_attn.{projection}.weight"));
         slots.push(Slot::new(weight, 1, Reads, Attention).site(input));
     }
-    slots.extend(linear(&name("self_attn.dense"), 1, Attention));
+    slots.extend(linear(&name("self_attn.dense"), true, 1, Attention));
     slots.push(Slot::new(name("mlp.fc1.weight"), 1, Reads, Ffn).site(input));
-    slots.extend(linear(&name("mlp.fc2"), 1, Ffn));
-}
-
-/// A norm whose output passes `site`.
-fn norm(name: &str, site: Site) -> [Slot; 2] {
-    [("weight", Scales), ("bias", Shifts)]
-        .map(|(part, role)| Slot::new(format!("{name}.{part}"), 0, role, Rest).site(site))
-}
-
-/// The rows of a projection that write an axis, with their biases.
-fn linear(name: &str, block: usize, component: Component) -> [Slot; 2] {
-    ["weight", "bias"].map(|part| Slot::new(format!("{name}.{part}"), 0, Writes, component).block(block))
+    slots.extend(linear(&name("mlp.fc2"), true, 1, Ffn));
 }
 
 fn ffn(config: &PhiConfig, layer: usize) -> AxisSlots {
     let name = |rest: &str| format!("model.layers.{layer}.mlp.{rest}");
-    let mut slots = linear(&name("fc1"), 1, Ffn).to_vec();
+    let mut slots = linear(&name("fc1"), true, 1, Ffn);
     slots.push(Slot::new(name("fc2.weight"), 1, Reads, Ffn).site(Site::Ffn { layer }));
     AxisSlots { len: config.widths.ffn(layer), multiple_of: MultipleOf::ONE, normalization: None, slots }
 }
 
-/// One structure is a key/value head with the query heads that share it.
 fn heads(config: &PhiConfig, layer: usize) -> AxisSlots {
-    let name = |rest: &str| format!("model.layers.{layer}.self_attn.{rest}");
-    let (keys, queries) = (config.head_dim, config.head_dim * config.heads_per_group());
-    let mut slots = Vec::new();
-    for (projection, block) in [("q_proj", queries), ("k_proj", keys), ("v_proj", keys)] {
-        slots.extend(linear(&name(projection), block, Attention));
-    }
-    let output = Slot::new(name("dense.weight"), 1, Reads, Attention).block(queries);
-    slots.push(output.site(Site::Heads { layer }));
-    AxisSlots { len: config.widths.heads(layer), multiple_of: MultipleOf::ONE, normalization: None, slots }
+    let heads = GroupedHeads {
+        attention: format!("model.layers.{layer}.self_attn"),
+        output: "dense",
+        bias: true,
+        head_dim: config.head_dim,
+        heads_per_group: config.heads_per_group(),
+        len: config.widths.heads(layer),
+        layer,
+    };
+    heads.slots()
 }

@@ -1,6 +1,8 @@
 //! The KV cache changes the speed, not the text.
 
 use crate::reference::{FIXTURES, Reference, fixture, load};
+use dress_core::burn::tensor::Tensor;
+use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap};
 use dress_models::generation::{GenerationConfig, Sampling, generate};
 
@@ -59,6 +61,20 @@ fn sampling_repeats_for_a_seed_and_stops_where_told() {
 }
 
 #[test]
+fn logits_that_are_no_numbers_are_an_error() {
+    struct NoNumbers;
+    impl ParameterMapper for NoNumbers {
+        fn map<const D: usize>(&mut self, _: &str, _: Layout, value: Tensor<D>) -> Tensor<D> {
+            value * f32::NAN
+        }
+    }
+    let model = parameters::map(load(&fixture("llama2_mha_untied")), &mut NoNumbers);
+    let config = GenerationConfig { max_new_tokens: 3, sampling: Sampling::Greedy, stop: vec![] };
+    let message = generate(&model, &[1, 2], &config, |_| ()).unwrap_err().to_string();
+    assert!(message.contains("after 2 tokens") && message.contains("not finite"), "{message}");
+}
+
+#[test]
 fn a_prompt_without_room_is_an_error() {
     let model = load(&fixture("llama2_mha_untied"));
     let config =
@@ -67,7 +83,10 @@ fn a_prompt_without_room_is_an_error() {
         generate(&model, prompt, config, |_| ()).unwrap_err().to_string()
     };
     assert!(refused(&[1; 100], &config(29)).contains("128 positions"));
+    assert!(refused(&[1; 100], &config(usize::MAX)).contains("128 positions"));
     assert!(refused(&[], &config(4)).contains("prompt is empty"));
+    let unknown = model.vocab_size() as u32;
+    assert!(refused(&[1, unknown], &config(4)).contains(&format!("token {unknown}")));
     let sampling = |top_p, temperature| Sampling::TopP { top_p, temperature, seed: 1 };
     for (sampling, setting) in [(sampling(1.5, 1.0), "top-p"), (sampling(0.5, -1.0), "temperature")] {
         assert!(refused(&[1], &GenerationConfig { sampling, ..config(4) }).contains(setting));

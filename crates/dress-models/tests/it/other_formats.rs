@@ -1,11 +1,12 @@
 //! Checkpoints that are not safetensors: `torch.save`'s, GGUF, and the hub's cache.
 
 use crate::parity::assert_parity;
-use crate::reference::{Reference, copy_of, fixture, load};
+use crate::reference::{Reference, copy_of, fixture, load, skipped};
 use dress_core::burn::tensor::Device;
 use dress_models::checkpoint::save;
 use dress_models::gguf::{GgufCheckpoint, GgufHeader};
 use dress_models::{AnyModel, LoadConfig, SaveConfig};
+use proptest::prelude::*;
 use safetensors::SafeTensors;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -124,13 +125,38 @@ fn a_damaged_or_foreign_gguf_file_is_an_error() {
     assert_says(&message(&path), &["model.gguf", "`mamba`", "llama and phi2"]);
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// What `fuzz/fuzz_targets/gguf.rs` looks for with more patience.
+    #[test]
+    fn a_gguf_file_with_wrong_bytes_is_read_or_refused(
+        wrong in proptest::collection::vec((0usize..1200, any::<u8>()), 1..4),
+    ) {
+        let mut bytes = fs::read(fixture("llama2.gguf")).unwrap();
+        wrong.into_iter().for_each(|(at, byte)| bytes[at] = byte);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("model.gguf");
+        fs::write(&path, bytes).unwrap();
+        if let Ok(checkpoint) = GgufCheckpoint::open(&path) {
+            for name in checkpoint.names() {
+                let tensor = checkpoint.get(name).unwrap().unwrap();
+                if let Some(element) = tensor.element {
+                    prop_assert_eq!(tensor.bytes.len(), tensor.shape.iter().product::<usize>() * element.size());
+                }
+            }
+            let _ = (checkpoint.tokenizer_json(), checkpoint.config_json());
+            let _ = AnyModel::load(&path, &LoadConfig::default(), &Device::flex());
+        }
+    }
+}
+
 /// `DRESS_GGUF` is a file of the same weights as the directory in `DRESS_MODEL`.
 #[test]
 fn a_real_gguf_file_equals_its_directory() {
     let variable = |name| std::env::var_os(name).map(PathBuf::from);
     let (Some(gguf), Some(directory)) = (variable("DRESS_GGUF"), variable("DRESS_MODEL")) else {
-        eprintln!("SKIPPED: set DRESS_GGUF and DRESS_MODEL to compare a real GGUF file with its directory");
-        return;
+        return skipped("set DRESS_GGUF and DRESS_MODEL to compare a real GGUF file with its directory");
     };
     let ids = [(0..48).map(|i| i * 37 % 4096).collect::<Vec<u32>>()];
     let found = crate::parity::logits(&load(&gguf), &ids);
@@ -144,6 +170,8 @@ fn a_real_gguf_file_equals_its_directory() {
 mod hub {
     use super::*;
     use dress_models::hub::HubConfig;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn config(cache: &Path) -> HubConfig {
         HubConfig {
@@ -171,9 +199,24 @@ mod hub {
         fs::copy(directory.join("model.safetensors"), snapshot.join("model.safetensors")).unwrap();
         let found = hub.locate(Path::new("owner/name")).unwrap();
         assert!(AnyModel::load(&found, &LoadConfig::default(), &Device::flex()).is_ok());
+        assert!(asks_the_hub(&hub, &found));
+        fs::write(snapshot.join("tokenizer.json"), "{}").unwrap();
+        assert!(!asks_the_hub(&hub, &found), "complete");
         assert_eq!(hub.locate(&directory).unwrap(), directory);
         let elsewhere = Path::new("./no/such/place");
         assert_eq!(hub.locate(elsewhere).unwrap(), elsewhere);
+    }
+
+    /// Whether the hub, which here hangs up on everybody, is asked for a model that is at `found` nevertheless.
+    fn asks_the_hub(hub: &HubConfig, found: &Path) -> bool {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicBool::new(false));
+        let heard = asked.clone();
+        std::thread::spawn(move || listener.incoming().for_each(|_| heard.store(true, Ordering::SeqCst)));
+        let online = HubConfig { offline: false, endpoint, ..hub.clone() };
+        assert_eq!(online.locate(Path::new("owner/name")).unwrap(), found);
+        asked.load(Ordering::SeqCst)
     }
 
     #[test]

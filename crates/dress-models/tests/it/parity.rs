@@ -1,6 +1,6 @@
 //! Logits and greedy text equal those of stock `transformers`.
 
-use crate::reference::{FIXTURES, Reference, fixture, load};
+use crate::reference::{FIXTURES, Reference, fixture, load, skipped};
 use dress_core::burn::tensor::Device;
 use dress_core::{Calibration, CausalLm, Forward, NoTap};
 use dress_models::generation::{GenerationConfig, Sampling, generate};
@@ -65,6 +65,6 @@ fn a_real_checkpoint_equals_transformers() {
     let variable = |name| std::env::var_os(name).map(PathBuf::from);
     match (variable("DRESS_MODEL"), variable("DRESS_REFERENCE")) {
         (Some(model), Some(reference)) => assert_parity(&model, &Reference::read(&reference)),
-        _ => eprintln!("SKIPPED: set DRESS_MODEL and DRESS_REFERENCE to compare a real checkpoint"),
+        _ => skipped("set DRESS_MODEL and DRESS_REFERENCE to compare a real checkpoint"),
     }
 }

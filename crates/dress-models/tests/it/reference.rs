@@ -3,6 +3,7 @@
 use dress_core::burn::tensor::Device;
 use dress_models::{AnyModel, LoadConfig};
 use safetensors::SafeTensors;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub const FIXTURES: [&str; 8] = [
@@ -32,6 +33,11 @@ pub fn copy_of(name: &str) -> tempfile::TempDir {
         std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
     }
     copy
+}
+
+/// Says that a test did nothing, past what the harness captures.
+pub fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
 
 /// Inputs and outputs that a script of `tests/parity` wrote.

@@ -4,7 +4,8 @@ use crate::reference::{FIXTURES, copy_of, fixture, load};
 use dress_core::StockTarget;
 use dress_models::checkpoint::{SafetensorsDirectory, save};
 use dress_models::{AnyModel, FloatType, LoadConfig, SaveConfig};
-use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -59,6 +60,38 @@ fn every_type_and_sharding_keeps_its_bits_over_a_second_round() {
             assert_eq!(tensors(&first.path().join("out")), tensors(&second.path().join("out")));
         }
     }
+}
+
+#[test]
+fn one_tensor_of_another_type_does_not_change_the_type_of_the_result() {
+    let half = SaveConfig { dtype: Some(FloatType::Bf16), ..SaveConfig::default() };
+    let parent = saved(&load(&fixture("llama2_mha_untied")), half);
+    let source = parent.path().join("out");
+    let file = source.join("model.safetensors");
+    let mut held = tensors(&source);
+    let (_, shape, bytes) = held.remove("model.norm.weight").unwrap();
+    let wide: Vec<u8> = bytes.chunks_exact(2).flat_map(|half| [0, 0, half[0], half[1]]).collect();
+    let buffer = vec![0u8; 4 * 4];
+    let views = held
+        .iter()
+        .map(|(name, (_, shape, bytes))| (name.as_str(), Dtype::BF16, shape.clone(), bytes.as_slice()));
+    let views = views.chain([
+        ("model.norm.weight", Dtype::F32, shape.clone(), wide.as_slice()),
+        ("model.layers.0.self_attn.rotary_emb.inv_freq", Dtype::F32, vec![4], buffer.as_slice()),
+    ]);
+    let views =
+        views.map(|(name, dtype, shape, bytes)| (name, TensorView::new(dtype, shape, bytes).unwrap()));
+    safetensors::serialize_to_file(views, None, &file).unwrap();
+
+    let config = SaveConfig { source: Some(source.clone()), ..SaveConfig::default() };
+    let again = saved(&load(&source), config);
+    let written = tensors(&again.path().join("out"));
+    assert!(written.values().all(|(dtype, _, _)| dtype == "BF16"));
+    let text = std::fs::read_to_string(again.path().join("out/config.json")).unwrap();
+    assert!(
+        text.contains(r#""torch_dtype": "bfloat16""#) || text.contains(r#""dtype": "bfloat16""#),
+        "{text}"
+    );
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn every_familys_plan_fits_its_own_model_and_no_other() {
 fn a_file_that_is_no_plan_or_of_another_format_is_an_error() {
     let read = |text: &str| SlicePlan::from_json(text, Path::new("plan.json")).unwrap_err().to_string();
     assert!(read("{").contains("plan.json: not a slice plan"));
-    assert!(read(r#"{"format": 99}"#).contains("plan format 99, this version reads 1"));
+    assert!(read(r#"{"format": 99}"#).contains("plan format 99, this version reads 2"));
 }
 
 #[test]

@@ -136,6 +136,47 @@ fn files_have_the_fingerprint_of_the_model_they_hold() {
 }
 
 #[test]
+fn files_of_every_type_have_the_fingerprint_of_what_is_loaded_of_them() {
+    use FloatType::{Bf16, F16, F32};
+    for (filed, loaded) in [(F32, vec![F32, Bf16]), (Bf16, vec![F32, Bf16]), (F16, vec![F32, Bf16, F16])] {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("dense");
+        saved(&Shape::example().model(), &place, filed, None);
+        let of_files = fingerprint(&declared(&place), &place).unwrap();
+        for dtype in loaded {
+            let model = AnyModel::load(&place, &LoadConfig { dtype }, &Device::flex()).unwrap();
+            assert_eq!(Fingerprint::of(&model), of_files, "{filed} loaded as {dtype}");
+        }
+    }
+}
+
+#[test]
+fn models_that_lost_different_structures_have_different_fingerprints() {
+    for family in FAMILIES {
+        let model = Shape { family, groups: 3, ..Shape::example() }.model();
+        for kind in KINDS {
+            // The last structure or the last but one, so that all that comes first stays as it was.
+            let without = |back: usize| {
+                let selection = selection(&model, &[kind], |len| vec![len - back]);
+                Fingerprint::of(&slice(model.clone(), &selection).unwrap())
+            };
+            assert_ne!(without(1), without(2), "{family:?} {kind}");
+        }
+    }
+}
+
+#[test]
+fn a_type_that_config_json_says_stays_though_a_tensor_has_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let (dense, out) = (directory.path().join("dense"), directory.path().join("out"));
+    saved(&Shape::example().model(), &dense, FloatType::Bf16, None);
+    let text = std::fs::read_to_string(dense.join("config.json")).unwrap();
+    std::fs::write(dense.join("config.json"), text.replace("bfloat16", "float16")).unwrap();
+    streamed(&dense, &out, &[AxisKind::Ffn]).unwrap();
+    assert!(std::fs::read_to_string(out.join("config.json")).unwrap().contains("\"float16\""));
+}
+
+#[test]
 fn a_file_with_nan_in_it_is_refused_and_nothing_is_left() {
     let directory = tempfile::tempdir().unwrap();
     let (dense, out) = (directory.path().join("dense"), directory.path().join("out"));

@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::{DType, Tensor};
 
 /// Gives a projection a bias of zero in its weight's type, unless it has one. The weight need not be there yet.
-pub(super) fn with_zero_bias(linear: &mut Linear) {
+pub(crate) fn with_zero_bias(linear: &mut Linear) {
     if linear.bias.is_some() {
         return;
     }
