@@ -37,7 +37,7 @@ fn columns(ablation: &Ablation) -> Vec<Column> {
             of: |ablation, row| marked(ablation, row, figure(row, |of| Some(of.seen), hundredths)),
         },
         Column { name: "perplexity, unseen", of: |_, row| figure(row, |of| of.unseen, hundredths) },
-        Column { name: "to base", of: |_, row| to_base(row) },
+        Column { name: "to base", of: |_, row| figure(row, |of| of.to_base, |ratio| format!("{ratio:.3}")) },
         Column {
             name: "slicing error",
             of: |_, row| figure(row, |of| of.slicing_error, |error| format!("{error:.1e}")),
@@ -68,11 +68,6 @@ fn pruned(row: &Row, of: fn(&Summary) -> Option<Spread>, write: fn(f64) -> Strin
     if row.is_dense() { String::new() } else { figure(row, of, write) }
 }
 
-fn to_base(row: &Row) -> String {
-    let ratio = row.summary.as_ref().and_then(|of| of.to_base);
-    ratio.map_or(String::new(), |ratio| format!("{ratio:.3}"))
-}
-
 fn whole(value: f64) -> String {
     grouped(value.round() as u64)
 }
@@ -91,7 +86,9 @@ fn below(ablation: &Ablation) -> Option<String> {
     };
     let many = match ablation.seeds.as_slice() {
         [_] => "",
-        _ => " Figures are means over seeds, with the least and the greatest where they differ.",
+        _ => {
+            " Figures are means over seeds, with the least and the greatest where they differ; what is to the base is to that of the same seed."
+        }
     };
     Some(format!(
         "The base is `{}`{varied}; rows are in the order asked for.{many}{} {}",
@@ -101,14 +98,12 @@ fn below(ablation: &Ablation) -> Option<String> {
     ))
 }
 
-/// Whether the best row is more than the spread over seeds away from the base.
+/// Whether the best row is better than the base whatever the seed.
 fn verdict(ablation: &Ablation) -> Option<String> {
     let best = ablation.row(ablation.best.as_ref()?)?;
-    let base = ablation.row(Ablation::BASE)?;
-    if best.name == base.name || best.cells.len() < 2 || base.cells.len() < 2 {
+    if best.name == Ablation::BASE || best.cells.len() < 2 {
         return None;
     }
-    let (best, base) = (best.summary.as_ref()?.seen, base.summary.as_ref()?.seen);
-    let apart = if best.overlaps(&base) { "overlap" } else { "do not overlap" };
-    Some(format!(" The ranges of the best row and of the base {apart}."))
+    let with = if best.summary.as_ref()?.to_base?.greatest < 1.0 { "every seed" } else { "some seeds alone" };
+    Some(format!(" The best row is better than the base with {with}."))
 }

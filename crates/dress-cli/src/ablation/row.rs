@@ -1,6 +1,6 @@
 //! The rows of an ablation's table, and all of them together.
 
-use super::{ABLATION_SCHEMA, AblationCell, Resolved, Spread};
+use super::{ABLATION_SCHEMA, AblationCell, Spread};
 use crate::cells::Measured;
 use dress_core::Fingerprint;
 use serde::{Deserialize, Serialize};
@@ -25,8 +25,8 @@ pub struct Summary {
     pub seen: Spread,
     /// Perplexity on another text.
     pub unseen: Option<Spread>,
-    /// The mean of [`Summary::seen`] over the base's.
-    pub to_base: Option<f64>,
+    /// Perplexity on the seen text over the base's with the same seed, so that what the seeds have in common does not count.
+    pub to_base: Option<Spread>,
     /// How far slicing moved the logits.
     pub slicing_error: Option<Spread>,
     /// Minutes of loading, scoring, training and slicing.
@@ -73,7 +73,14 @@ impl Row {
         self.name == Ablation::DENSE
     }
 
-    fn summarize(&self, base: Option<f64>) -> Option<Summary> {
+    fn perplexities(&self) -> Vec<(Option<u64>, f64)> {
+        self.cells.iter().map(|cell| (cell.seed, cell.measured.seen.perplexity)).collect()
+    }
+
+    fn summarize(&self, base: &[(Option<u64>, f64)]) -> Option<Summary> {
+        let of_seed = |seed: Option<u64>| base.iter().filter(move |of| seed.is_none() || of.0 == seed);
+        let to_base = self.perplexities();
+        let to_base = to_base.iter().flat_map(|(seed, own)| of_seed(*seed).map(move |(_, base)| own / base));
         let all = || self.cells.iter().map(|cell| &cell.measured);
         let some = |of: fn(&Measured) -> Option<f64>| Spread::of(all().filter_map(of));
         let seen = Spread::of(all().map(|of| of.seen.perplexity))?;
@@ -81,7 +88,7 @@ impl Row {
             parameters: Spread::of(all().map(|of| of.parameters as f64))?,
             seen,
             unseen: some(|of| Some(of.unseen.as_ref()?.perplexity)),
-            to_base: base.map(|base| seen.mean / base),
+            to_base: Spread::of(to_base),
             slicing_error: some(|of| of.slicing_error),
             minutes: Spread::of(all().map(|of| of.seconds / 60.0))?,
             peak_mib: some(|of| Some(of.peak_bytes? as f64 / f64::from(1 << 20))),
@@ -99,9 +106,9 @@ impl Ablation {
     /// Brings the figures up to what is finished.
     pub fn summarize(&mut self) {
         self.schema = ABLATION_SCHEMA;
-        let base = self.row(Self::BASE).and_then(|row| row.summarize(None)).map(|base| base.seen.mean);
+        let base = self.row(Self::BASE).map(Row::perplexities).unwrap_or_default();
         for row in &mut self.rows {
-            row.summary = row.summarize(base);
+            row.summary = row.summarize(&base);
         }
         let seen = |row: &Row| Some((row.name.clone(), row.summary.as_ref()?.seen.mean));
         let pruned = self.rows.iter().filter(|row| !row.is_dense()).filter_map(seen);
@@ -112,10 +119,5 @@ impl Ablation {
     /// The row of that name.
     pub fn row(&self, name: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.name == name)
-    }
-
-    /// The settings of the base, once a cell of it is finished.
-    pub fn base_settings(&self) -> Option<&Resolved> {
-        self.row(Self::BASE)?.cells.first()?.settings.as_ref()
     }
 }

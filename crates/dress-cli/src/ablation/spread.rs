@@ -30,11 +30,6 @@ impl Spread {
         let [mean, least, greatest] = [self.mean, self.least, self.greatest].map(write);
         if least == greatest { mean } else { format!("{mean} ({least} to {greatest})") }
     }
-
-    /// Whether the ranges have a value in common.
-    pub fn overlaps(&self, other: &Self) -> bool {
-        self.least <= other.greatest && other.least <= self.greatest
-    }
 }
 
 #[cfg(test)]
@@ -48,7 +43,5 @@ mod tests {
         assert_eq!(spread.text(two), "3.0 (1.0 to 6.0)");
         assert_eq!(Spread::of([2.0, 2.01]).unwrap().text(two), "2.0");
         assert_eq!(Spread::of([]), None);
-        assert!(spread.overlaps(&Spread::of([6.0, 9.0]).unwrap()));
-        assert!(!spread.overlaps(&Spread::of([7.0]).unwrap()));
     }
 }

@@ -79,7 +79,12 @@ fn one_setting_is_varied_at_a_time_and_the_controls_are_there() {
         assert_eq!(seen["mean"].as_f64().unwrap(), (one + two) / 2.0);
         assert_eq!((&seen["least"], &seen["greatest"]), (&one.min(two).into(), &one.max(two).into()));
     }
-    assert_eq!(row(&ablation, "base")["summary"]["to_base"], 1.0);
+    assert_eq!(row(&ablation, "base")["summary"]["to_base"]["greatest"], 1.0);
+    let perplexity =
+        |name: &str, seed: usize| row(&ablation, name)["cells"][seed]["seen"]["perplexity"].as_f64().unwrap();
+    let ratios = [0, 1].map(|seed| perplexity("lambda=2", seed) / perplexity("base", seed));
+    let to_base = &row(&ablation, "lambda=2")["summary"]["to_base"];
+    assert_eq!(to_base["greatest"], ratios[0].max(ratios[1]), "what is of one seed is compared");
     let setting = |name: &str, option: &str| row(&ablation, name)["cells"][0]["settings"][option].clone();
     assert_eq!(setting("lambda=2", "lambda"), "2");
     assert_eq!(setting("penalty=l1 axis=residual+ffn", "axis"), "residual,ffn");
