@@ -1,5 +1,6 @@
 //! The `dress` command, as a library: what it shares with the examples.
 
+mod check_place;
 pub mod commands;
 pub mod comparison;
 mod error;
@@ -11,6 +12,7 @@ mod table;
 mod terminal_progress;
 mod write_beside;
 
+pub use check_place::{check_file_place, check_place};
 pub use error::Error;
 pub use located::{declared, locate, max_positions, prefix_token, tokenizer};
 pub use output::Output;

@@ -172,7 +172,8 @@ pub(crate) fn regularize<M: CausalLm>(
         None => &LanguageModelling,
     };
     let config = &settings.train;
-    let about = serde_json::to_string(&(settings, selection)).expect("settings are numbers and names");
+    let mut about = serde_json::to_value(settings).expect("settings are numbers and names");
+    about["selection"] = serde_json::to_string(selection).expect("a selection is numbers and names").into();
     let training =
         Training { data: calibration, config, objective, regularization: &regularization, settings: &about };
     Ok(training.run(model, progress)?)

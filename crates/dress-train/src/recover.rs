@@ -62,8 +62,8 @@ pub fn recover<M: CausalLm>(
         Trainable::All => LoraDropout(0.0),
     };
     let regularization: &dyn Regularization<M> = if dropout.0 > 0.0 { &dropout } else { &NoRegularization };
-    let settings = serde_json::to_string(config).expect("settings are numbers and names");
-    let settings = format!("recover{settings}{}", teacher.is_some());
+    let mut settings = serde_json::to_value(config).expect("settings are numbers and names");
+    settings["distills"] = teacher.is_some().into();
     Training { data, config: &config.train, objective, regularization, settings: &settings }
         .run(model, progress)
 }

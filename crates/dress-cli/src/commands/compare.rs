@@ -6,7 +6,7 @@ mod measure;
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, at_least_one};
 use super::regularize_args::RegularizeArgs;
-use crate::comparison::{COMPARISON_SCHEMA, Cell, CellId, Comparison, markdown, picture};
+use crate::comparison::{COMPARISON_SCHEMA, Cell, CellId, CellKey, Comparison, markdown, picture};
 use crate::{Error, locate, write_beside};
 use bench::Bench;
 use clap::{Args, ValueEnum};
@@ -109,7 +109,9 @@ impl CompareArgs {
         let mut reused = 0;
         let ids = self.ids();
         // What cannot be is refused before any work.
-        let keys = ids.iter().map(|id| Ok(bench.key(*id)?.hash())).collect::<Result<Vec<_>, Error>>()?;
+        let keys = ids.iter().map(|id| bench.key(*id)).collect::<Result<Vec<_>, Error>>()?;
+        warn_of_seen_text(&keys);
+        let keys: Vec<String> = keys.iter().map(CellKey::hash).collect();
         for (id, key) in ids.iter().zip(&keys) {
             let found = bench.store.get(id, key);
             reused += usize::from(found.is_some());
@@ -168,5 +170,19 @@ impl CompareArgs {
             return Ok(());
         }
         write_beside(&self.out.join("compare.svg"), picture(comparison)?.as_bytes())
+    }
+}
+
+/// Says where a text to evaluate on is the one that was calibrated on.
+fn warn_of_seen_text(keys: &[CellKey]) {
+    let Some((key, calibration)) = keys.iter().find_map(|key| Some((key, key.calibration.as_ref()?))) else {
+        return;
+    };
+    for (option, text) in [("--data", &key.seen), ("--unseen", &key.unseen)] {
+        if text.sha256 == calibration.sha256 {
+            tracing::warn!(
+                "{option} is the text of --calibration: its perplexity says nothing of other texts"
+            );
+        }
     }
 }

@@ -3,10 +3,12 @@
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs, at_least_one};
 use super::regularize_args::{REGULARIZE_OPTIONS, RegularizeArgs};
+use super::run_directory::RunDirectory;
 use super::training_args::TRAINING_OPTIONS;
-use crate::{Error, ResultFile, TerminalProgress, locate};
+use crate::{Error, ResultFile, TerminalProgress, check_place, locate};
 use clap::Args;
 use dress_core::{AxisKind, Basis, CausalLm, Selection, parameters};
+use dress_importance::Criteria;
 use dress_models::checkpoint::{check_output, save};
 use dress_models::{AnyModel, SaveConfig};
 use dress_prune::{Compensation, PruneConfig, Pruned, best_basis, prune_in_rounds};
@@ -56,18 +58,21 @@ impl PruneArgs {
         self.model = locate(&self.model)?;
         let began = Instant::now();
         check_output(&self.out, Some(&self.model), self.force)?;
+        check_place(&self.out)?;
         let config = self.config()?;
-        let scorer = self.select.criteria(&config.targets, self.common.seed);
+        let scorer = self.select.criteria(&config.targets, config.basis, self.common.seed)?;
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
-        if calibration.blocks.is_empty() && (scorer.needs_calibration() || config.regularize.is_some()) {
-            let who = if scorer.needs_calibration() { scorer.name() } else { "regularization" };
-            return Err(dress_core::Error::CalibrationEmpty { who: who.into() }.into());
+        let needed_by = needs_calibration(&config, &scorer);
+        if let Some(who) = needed_by.as_ref().filter(|_| calibration.blocks.is_empty()) {
+            return Err(dress_core::Error::CalibrationEmpty { who: who.clone() }.into());
+        }
+        if config.regularize.is_some() {
+            self.run_directory().explain_interrupt();
         }
         let model = self.common.load(&self.model)?;
         let parameters_before = parameters::count(&model);
         let progress = TerminalProgress::default();
         let pruned = prune_in_rounds(model, &scorer, &calibration, &config, self.rounds, &progress)?;
-        let used = config.regularize.is_some() || scorer.needs_calibration();
         let result = ResultFile {
             dress_version: env!("CARGO_PKG_VERSION").into(),
             burn_version: ResultFile::BURN_VERSION.into(),
@@ -77,7 +82,7 @@ impl PruneArgs {
             parameters: parameters::count(&pruned.model),
             plan: pruned.plan.clone(),
             regularize: config.regularize,
-            calibration: used.then(|| calibration.provenance.clone()),
+            calibration: needed_by.map(|_| calibration.provenance.clone()),
             report: pruned.report.clone(),
         };
         self.save(&pruned, &result)?;
@@ -87,12 +92,27 @@ impl PruneArgs {
 
     fn config(&self) -> Result<PruneConfig, Error> {
         let seed = self.common.seed;
-        let regularize =
-            (!self.no_regularize).then(|| self.regularize.config(seed, super::run_dir(&self.out)));
+        let settings = || self.regularize.config(&self.common, self.run_directory());
+        let regularize = (!self.no_regularize).then(settings).transpose()?;
         let (basis, compensation) = (self.basis()?, self.compensate);
+        let made_up_for = [AxisKind::Ffn, AxisKind::Heads];
+        if compensation != Compensation::None
+            && !made_up_for.iter().any(|kind| self.select.axis.contains(kind))
+        {
+            return Err(Error::OptionUnused {
+                option: format!("--compensate {compensation}"),
+                why: "without neurons or heads that go".into(),
+                remedy: "give --axis ffn or heads, or leave it out",
+            });
+        }
         let (targets, stock) = (self.select.targets(&self.model, basis, compensation)?, self.select.target);
-        let allocation = self.select.allocation(&self.model, &self.select.criteria(&targets, seed))?;
+        let allocation =
+            self.select.allocation(&self.model, &self.select.criteria(&targets, basis, seed)?)?;
         Ok(PruneConfig { targets, basis, regularize, compensation, stock, seed, allocation })
+    }
+
+    fn run_directory(&self) -> RunDirectory {
+        RunDirectory::of(&self.out, self.force)
     }
 
     fn basis(&self) -> Result<Basis, Error> {
@@ -114,7 +134,7 @@ impl PruneArgs {
         save(&pruned.model, &self.out, &config)?;
         // The curve is in dress.json now.
         if !self.no_regularize {
-            let _ = std::fs::remove_dir_all(super::run_dir(&self.out));
+            self.run_directory().remove();
         }
         Ok(())
     }
@@ -152,6 +172,19 @@ impl PruneArgs {
                 kept_text(&result.plan.selection),
             )
         });
+    }
+}
+
+/// What looks at the calibration data, if anything does.
+fn needs_calibration(config: &PruneConfig, scorer: &Criteria) -> Option<String> {
+    match config {
+        PruneConfig { basis, .. } if *basis != Basis::Identity => Some(format!("--basis {basis}")),
+        _ if scorer.needs_calibration() => Some(scorer.name().into()),
+        PruneConfig { regularize: Some(_), .. } => Some("regularization".into()),
+        PruneConfig { compensation, .. } if *compensation != Compensation::None => {
+            Some(format!("--compensate {compensation}"))
+        }
+        _ => None,
     }
 }
 

@@ -2,13 +2,14 @@
 
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, at_least_one};
+use super::run_directory::RunDirectory;
 use super::training_args::TrainingArgs;
-use crate::{Error, TerminalProgress, locate};
+use crate::{Error, ResultFile, TerminalProgress, check_place, declared, locate};
 use clap::Args;
-use dress_core::parameters;
+use dress_core::{CausalLm, Fingerprint, Selection, StockTarget, parameters};
 use dress_models::SaveConfig;
 use dress_models::checkpoint::{check_output, save};
-use dress_train::{CurvePoint, DistillationConfig, LoraConfig, RecoverConfig, Trainable, recover};
+use dress_train::{CurvePoint, DistillationConfig, LoraConfig, LossEnds, RecoverConfig, Trainable, recover};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -51,6 +52,9 @@ pub struct RecoverArgs {
     /// Compute the dense model's outputs once, to a file, instead of in every step.
     #[arg(long, requires = "distill_from")]
     distill_cache: bool,
+    /// Whose rules the shape of the checkpoint keeps: any, transformers or dress.
+    #[arg(long, default_value_t = StockTarget::Any)]
+    target: StockTarget,
     /// Replace the checkpoint at --out.
     #[arg(long)]
     force: bool,
@@ -65,6 +69,8 @@ impl RecoverArgs {
         self.model = locate(&self.model)?;
         let began = Instant::now();
         check_output(&self.out, Some(&self.model), self.force)?;
+        check_place(&self.out)?;
+        declared(&self.model)?.check_stock(&Selection::new(), self.target)?;
         let config = self.config();
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
         if calibration.blocks.is_empty() {
@@ -72,33 +78,53 @@ impl RecoverArgs {
         }
         let model = self.common.load(&self.model)?;
         let dense = self.distill_from.as_ref().map(|dense| self.common.load(&locate(dense)?)).transpose()?;
+        let [fingerprint, dense_fingerprint] = [Some(&model), dense.as_ref()].map(|m| m.map(Fingerprint::of));
+        self.run_directory().explain_interrupt();
         let progress = TerminalProgress::default();
         let trained =
             recover(model, dense, &calibration, &config, &progress).map_err(dress_prune::Error::from)?;
         let about = json!({
             "dress_version": env!("CARGO_PKG_VERSION"),
+            "burn_version": ResultFile::BURN_VERSION,
+            "device": self.common.device_name(),
+            "dtype": self.common.dtype.to_string(),
             "model": self.model.display().to_string(),
+            "fingerprint": fingerprint,
             "distilled_from": self.distill_from.as_ref().map(|dense| dense.display().to_string()),
+            "distilled_from_fingerprint": dense_fingerprint,
             "calibration": calibration.provenance,
             "recover": config,
             "curve": trained.curve,
         });
         let text = serde_json::to_string_pretty(&about).expect("a result is numbers, texts and lists");
+        let mut extra_files = vec![("recover.json".into(), text)];
+        extra_files.extend(self.how_it_was_pruned());
         let saving = SaveConfig {
             source: Some(self.model.clone()),
-            extra_files: vec![("recover.json".into(), text)],
+            extra_files,
+            target: self.target,
             force: self.force,
             ..SaveConfig::default()
         };
         save(&trained.model, &self.out, &saving)?;
         // The curve is in recover.json now.
-        let _ = std::fs::remove_dir_all(super::run_dir(&self.out));
+        self.run_directory().remove();
         self.print(parameters::count(&trained.model), &trained.curve, began.elapsed().as_secs_f64());
         Ok(())
     }
 
+    fn run_directory(&self) -> RunDirectory {
+        RunDirectory::of(&self.out, self.force)
+    }
+
+    /// What says of the sliced checkpoint how it came to be, which is true of the fine-tuned one as well.
+    fn how_it_was_pruned(&self) -> impl Iterator<Item = (String, String)> {
+        let read = |name: &str| Some((name.into(), std::fs::read_to_string(self.model.join(name)).ok()?));
+        ["dress.json", "plan.json"].into_iter().filter_map(read)
+    }
+
     fn config(&self) -> RecoverConfig {
-        let mut train = self.training.config(self.common.seed, super::run_dir(&self.out));
+        let mut train = self.training.config(&self.common, self.run_directory());
         if !self.full {
             train.trainable = Trainable::Lora(LoraConfig {
                 rank: self.lora_rank,
@@ -116,7 +142,8 @@ impl RecoverArgs {
     }
 
     fn print(&self, parameters: u64, curve: &[CurvePoint], seconds: f64) {
-        let (first, last) = (curve.first().map(|p| p.loss), curve.last().map(|p| p.loss));
+        let ends = LossEnds::of(curve);
+        let (first, last) = (ends.map(|ends| ends.first), ends.map(|ends| ends.last));
         let report = json!({
             "parameters": parameters,
             "steps": curve.len(),
@@ -127,10 +154,11 @@ impl RecoverArgs {
         });
         self.common.output().print(&report, || {
             format!(
-                "{} steps in {seconds:.0} s, the loss of a batch from {:.3} to {:.3}, written to {}",
+                "{} steps in {seconds:.0} s, the loss from {:.3} to {:.3} (means over {} steps), written to {}",
                 curve.len(),
                 first.unwrap_or_default(),
                 last.unwrap_or_default(),
+                ends.map_or(0, |ends| ends.steps),
                 self.out.display()
             )
         });

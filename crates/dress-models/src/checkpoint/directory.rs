@@ -21,7 +21,7 @@ const COMPANIONS: &[&str] = &[
 
 /// Whether a file of this name is one that a checkpoint's directory holds.
 pub(super) fn is_part_of_a_checkpoint(name: &str) -> bool {
-    let written = ["config.json", "plan.json", "dress.json", "model.safetensors.index.json"];
+    let written = ["config.json", "plan.json", "dress.json", "recover.json", "model.safetensors.index.json"];
     let weights = name.starts_with("model") && name.ends_with(".safetensors");
     weights || written.contains(&name) || COMPANIONS.contains(&name)
 }

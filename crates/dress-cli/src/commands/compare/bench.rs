@@ -2,6 +2,7 @@
 
 use super::{By, CompareArgs};
 use crate::commands::common_args::{CalibrationArgs, seqlen_or};
+use crate::commands::run_directory::RunDirectory;
 use crate::comparison::{COMPARISON_SCHEMA, CellId, CellKey, CellStore, DataKey};
 use crate::{Error, declared, tokenizer};
 use dress_core::{CausalLm, Fingerprint, Ratio};
@@ -84,7 +85,7 @@ impl<'a> Bench<'a> {
     /// A preset's settings, those of the regularization only where it trains.
     ///
     /// # Errors
-    /// Those of [`Ratio::new`].
+    /// Those of [`Ratio::new`], and [`Error::OptionUnused`].
     pub fn settings(&self, preset: Preset, ratio: f64) -> Result<PresetSettings, Error> {
         let args = self.args;
         let ratio = Ratio::new(ratio)?;
@@ -95,12 +96,17 @@ impl<'a> Bench<'a> {
         let mut settings = PresetSettings::new(amount);
         (settings.stock, settings.tile, settings.seed) = (args.target, args.tile, args.common.seed);
         if preset.trains() {
-            let run_dir = args.out.join(format!("{}.run", CellId::Pruned { preset, ratio: ratio.get() }));
-            settings.regularize = args.regularize.config(args.common.seed, run_dir);
+            let run = self.run_directory(CellId::Pruned { preset, ratio: ratio.get() });
+            settings.regularize = args.regularize.config(&args.common, run)?;
             settings.dress_axes.clone_from(&args.dress_axis);
             settings.dress_criterion = args.dress_criterion;
         }
         Ok(settings)
+    }
+
+    /// Where a cell's run goes on. What one with other settings left there is of no use to this one.
+    pub fn run_directory(&self, id: CellId) -> RunDirectory {
+        RunDirectory::of(&self.args.out.join(id.to_string()), true)
     }
 
     /// The blocks that a preset sees.

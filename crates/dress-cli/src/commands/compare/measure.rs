@@ -74,9 +74,7 @@ impl Bench<'_> {
         let Pruned { model, plan, report } =
             preset.of(&model, &settings)?.prune(model, &calibration, &TerminalProgress::default())?;
         let seconds = began.elapsed().as_secs_f64();
-        if let Some(directory) = &settings.regularize.train.run_dir {
-            let _ = std::fs::remove_dir_all(directory);
-        }
+        self.run_directory(CellId::Pruned { preset, ratio }).remove();
         Ok(Made {
             model,
             kept: KeptOfKind::of(&plan.selection, &axes),
