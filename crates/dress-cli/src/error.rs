@@ -48,6 +48,47 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// An option that the others leave without effect.
+    #[error("{option} has no effect {why}; {remedy}")]
+    OptionUnused {
+        /// The option as given.
+        option: String,
+        /// Why.
+        why: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A result that is to go where nothing can be.
+    #[error("{path}: there is no directory of that name to put the result in; make it, or choose another place", path = .path.display())]
+    NoDirectory {
+        /// What should be a directory.
+        path: PathBuf,
+    },
+    /// A file that is to be replaced and is something else.
+    #[error("{path}: not a {what}, so it is not replaced; choose another place", path = .path.display())]
+    NotReplaced {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        what: &'static str,
+    },
+    /// A report that is to go into a checkpoint.
+    #[error("{path}: a checkpoint, and no place for a report; choose another directory", path = .path.display())]
+    ReportInCheckpoint {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A report of something else.
+    #[error("{path}: the report of {of}; choose another place, or give --force to replace it", path = .path.display())]
+    OtherReport {
+        /// The file.
+        path: PathBuf,
+        /// What it is of.
+        of: String,
+    },
+    /// An evaluation of nothing.
+    #[error("there is nothing to measure; give a text with --data, tasks with --tasks, or --speed")]
+    NothingToMeasure,
     /// A file that is there already.
     #[error("{path}: already exists; choose another place, or give --force to replace it", path = .path.display())]
     Exists {

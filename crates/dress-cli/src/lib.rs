@@ -2,6 +2,7 @@
 
 pub mod ablation;
 pub mod cells;
+mod check_place;
 pub mod commands;
 pub mod comparison;
 mod error;
@@ -13,6 +14,7 @@ mod table;
 mod terminal_progress;
 mod write_beside;
 
+pub use check_place::{check_file_place, check_place};
 pub use error::Error;
 pub use located::{declared, fingerprint, locate, max_positions, prefix_token, tokenizer};
 pub use output::Output;

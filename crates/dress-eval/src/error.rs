@@ -1,6 +1,6 @@
 //! What can go wrong while evaluating.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Errors of evaluation.
 #[derive(Debug, thiserror::Error)]
@@ -182,6 +182,26 @@ pub enum Error {
         /// What is wrong.
         source: Box<Error>,
     },
+    /// An error with the file that led to it.
+    #[error("{path}: {source}", path = .path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<Error>,
+    },
+    /// More tokens to time than the model has positions.
+    #[error(
+        "{tokens} tokens to measure the speed of, and this model has {positions} positions; lower {options}"
+    )]
+    SpeedTooLong {
+        /// The tokens.
+        tokens: usize,
+        /// Positions of the model.
+        positions: usize,
+        /// The options that say how many.
+        options: &'static str,
+    },
     /// Two models that do not share their tokens.
     #[error(
         "vocabularies of {found} and {expected} tokens cannot be compared; give the model that it was made from"
@@ -221,4 +241,16 @@ pub enum Error {
     /// An error of the shared vocabulary.
     #[error(transparent)]
     Core(#[from] dress_core::Error),
+}
+
+impl Error {
+    /// The same with the file that led to it, where it does not name one.
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        match self {
+            Error::Template { .. } | Error::Label { .. } => {
+                Error::InFile { path: path.into(), source: Box::new(self) }
+            }
+            error => error,
+        }
+    }
 }

@@ -104,7 +104,7 @@ pub fn window_perplexity<M: CausalLm>(
     }
     let reused = results.iter().flatten().count();
     if reused > 0 {
-        tracing::info!("{reused} of {} windows are reused", results.len());
+        tracing::info!("{reused} of {} blocks are reused", results.len());
         progress.advance(reused as u64, "reused");
     }
     let missing: Vec<usize> = (0..results.len()).filter(|&index| results[index].is_none()).collect();

@@ -31,6 +31,26 @@ impl Default for SpeedConfig {
     }
 }
 
+impl SpeedConfig {
+    /// Checks that there is something to measure, and that a model of that many positions can be.
+    ///
+    /// # Errors
+    /// [`Error::NoRounds`] and [`Error::SpeedTooLong`].
+    pub fn check(&self, positions: usize) -> Result<(), Error> {
+        if self.repeats == 0 || self.new_tokens < 2 || self.prompt_tokens == 0 || self.prefill_tokens == 0 {
+            return Err(Error::NoRounds);
+        }
+        let lengths = [
+            (self.prefill_tokens, "--prefill-tokens"),
+            (self.prompt_tokens + self.new_tokens, "--prompt-tokens or --new-tokens"),
+        ];
+        match lengths.into_iter().find(|(tokens, _)| *tokens > positions) {
+            Some((tokens, options)) => Err(Error::SpeedTooLong { tokens, positions, options }),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The middle of some measurements and their spread.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
@@ -73,23 +93,13 @@ pub struct Throughput {
 /// Measures `models` in turn, one round of each after the other, so that a drift of the machine is in all of them alike.
 ///
 /// # Errors
-/// [`Error::NoRounds`], and [`dress_core::Error::TooLong`] where a model has too few positions.
+/// Those of [`SpeedConfig::check`].
 pub fn speed<M: CausalLm>(
     models: &[&M],
     config: &SpeedConfig,
     progress: &dyn Progress,
 ) -> Result<Vec<SpeedReport>, Error> {
-    if config.repeats == 0 || config.new_tokens < 2 || config.prompt_tokens == 0 || config.prefill_tokens == 0
-    {
-        return Err(Error::NoRounds);
-    }
-    let seqlen = config.prefill_tokens.max(config.prompt_tokens + config.new_tokens);
-    for model in models {
-        let positions = model.max_positions();
-        if seqlen > positions {
-            return Err(dress_core::Error::TooLong { seqlen, positions }.into());
-        }
-    }
+    models.iter().try_for_each(|model| config.check(model.max_positions()))?;
     let mut measured: Vec<Measured> = models.iter().map(|_| Measured::new(config)).collect();
     let slow = config.repeats.div_ceil(10);
     let rounds = config.warmup + config.repeats;

@@ -32,6 +32,31 @@ impl Criteria {
         Self { width, depth, used, name, seed, depth_ratio: None }
     }
 
+    /// Checks that each of `chosen` scores something of `kinds`.
+    ///
+    /// # Errors
+    /// [`CriterionUnused`](crate::Error::CriterionUnused) where one does not.
+    pub fn check(chosen: &[Criterion], kinds: &[AxisKind]) -> Result<(), crate::Error> {
+        let used = Self::new(chosen, kinds, 0).used;
+        let Some(criterion) = chosen.iter().find(|criterion| !used.contains(criterion)) else {
+            return Ok(());
+        };
+        let (widths, depth) =
+            (kinds.iter().any(|kind| *kind != AxisKind::Depth), kinds.contains(&AxisKind::Depth));
+        let fits = |of: &Criterion| (widths && of.scores_widths()) || (depth && of.scores_depth());
+        let first =
+            fits(criterion).then(|| used.iter().find(|used| fits(used) && chosen.contains(used))).flatten();
+        Err(crate::Error::CriterionUnused {
+            criterion: criterion.name().into(),
+            first: first.map(|first| first.name().into()),
+            use_instead: match (widths, depth) {
+                (true, true) => "one for widths and one for depth",
+                (false, true) => "one of block-influence, sleb and random",
+                _ => "one that scores widths, such as activation-norm",
+            },
+        })
+    }
+
     /// How much of the depth will go, so that a search need not look further.
     #[must_use]
     pub fn with_depth_ratio(mut self, ratio: Option<Ratio>) -> Self {
@@ -108,5 +133,33 @@ impl<M: CausalLm> Scorer<M> for Criteria {
         self.split(axes, |criterion, axes| {
             criterion.scorer_of_at_most(self.seed, most).score(model, calibration, axes, progress)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use AxisKind::{Depth, Ffn, Residual};
+
+    #[test]
+    fn a_criterion_that_would_be_ignored_is_an_error_that_names_it() {
+        let refused = |chosen: &[Criterion], kinds: &[AxisKind]| {
+            Criteria::check(chosen, kinds).unwrap_err().to_string()
+        };
+        assert!(
+            refused(&[Criterion::Sleb], &[Ffn])
+                .contains("`sleb` scores none of the axes given; give one that")
+        );
+        assert!(refused(&[Criterion::Wanda], &[Depth]).contains("sleb and random"));
+        let second = refused(&[Criterion::Wanda, Criterion::Fisher], &[Ffn, Residual]);
+        assert!(second.contains("`fisher`") && second.contains("`wanda` was given before it"), "{second}");
+        for (chosen, kinds) in [
+            (vec![], vec![Ffn]),
+            (vec![Criterion::Wanda], vec![Ffn, Residual]),
+            (vec![Criterion::Wanda, Criterion::Sleb], vec![Depth, Ffn]),
+            (vec![Criterion::Random], vec![Depth]),
+        ] {
+            assert!(Criteria::check(&chosen, &kinds).is_ok(), "{chosen:?}");
+        }
     }
 }

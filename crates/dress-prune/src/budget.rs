@@ -235,8 +235,7 @@ impl<'a, M: CausalLm> Search<'a, M> {
         targets
             .map(|(kind, &kept)| {
                 let ratio = Ratio::new(1.0 - kept as f64 / kind.len as f64)?;
-                let tile = if kind.kind == AxisKind::Depth { 1 } else { self.shape.tile };
-                Ok(AxisTarget { kind: kind.kind, ratio, tile })
+                Ok(AxisTarget::new(kind.kind, ratio, self.shape.tile))
             })
             .collect()
     }

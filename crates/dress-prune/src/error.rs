@@ -24,7 +24,10 @@ pub enum Error {
     },
     /// A ratio so small that nothing goes.
     #[error(
-        "ratio {ratio} of axis `{axis}` removes nothing: it has {len} structures and keeps a multiple of {step}; raise the ratio to at least {least:.4} or lower the tile"
+        "ratio {ratio} of axis `{axis}` removes nothing: it has {len} structures and keeps a multiple of {step}; {}",
+        .least.map_or("no ratio does; lower the tile, or choose another axis".into(), |least| {
+            format!("raise the ratio to at least {least:.4} or lower the tile")
+        })
     )]
     RemovesNothing {
         /// The kind of axis.
@@ -35,8 +38,8 @@ pub enum Error {
         len: usize,
         /// What the kept count has to be a multiple of.
         step: usize,
-        /// The least ratio that removes something.
-        least: f64,
+        /// The least ratio that removes something, if any does.
+        least: Option<f64>,
     },
     /// Only blocks are selected, which cannot be regularized.
     #[error(

@@ -9,7 +9,7 @@ use dress_core::{
     Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Progress, Scorer, Scores, Selection,
     SlicePlan, StockTarget,
 };
-use dress_train::{CurvePoint, Cut, PenaltyForm, logits_moved};
+use dress_train::{CurvePoint, Cut, LossEnds, PenaltyForm, logits_moved};
 use serde::{Deserialize, Serialize};
 
 /// What goes, and how it is prepared.
@@ -279,11 +279,27 @@ fn warn_of_a_poor_run(curve: &[CurvePoint], config: &PruneConfig) {
             last.selected_norm
         );
     }
-    if last.loss > 1.5 * first.loss {
+    if let Some(LossEnds { first, last, steps }) = LossEnds::of(curve).filter(has_risen) {
         tracing::warn!(
-            "the loss went from {:.3} to {:.3}; lower the learning rate, or give more samples",
-            first.loss,
-            last.loss
+            "the loss went from {first:.3} to {last:.3} (means over {steps} steps); lower the learning rate, or give \
+             more samples"
         );
+    }
+}
+
+/// Whether a run ended far above where it began. Fewer steps than these say nothing, whatever they were on.
+fn has_risen(ends: &LossEnds) -> bool {
+    ends.steps >= 4 && ends.last > 1.5 * ends.first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hard_text_at_the_end_is_no_risen_loss() {
+        let ends = |first, last, steps| LossEnds { first, last, steps };
+        assert!(has_risen(&ends(2.0, 3.5, 8)));
+        assert!(!has_risen(&ends(2.0, 2.5, 8)) && !has_risen(&ends(2.0, 9.0, 1)));
     }
 }

@@ -190,10 +190,7 @@ impl Preset {
         let (stock, tile, seed) = (settings.stock, settings.tile, settings.seed);
         let basis = self.basis(model, &kinds);
         allocation.check(stock)?;
-        let target = |kind, ratio| {
-            let tile = if kind == AxisKind::Depth { 1 } else { tile };
-            AxisTarget { kind, ratio, tile }
-        };
+        let target = |kind, ratio| AxisTarget::new(kind, ratio, tile);
         let targets = match (settings.amount, &mut allocation) {
             (Amount::Width(ratio), _) => kinds.iter().map(|&kind| target(kind, ratio)).collect(),
             (Amount::Parameters(ratio), Allocation::PerLayer(per_layer)) => {

@@ -187,9 +187,10 @@ pub(crate) fn regularize<M: CausalLm>(
         None => &LanguageModelling,
     };
     let config = &settings.train;
-    let taught_by = teacher.as_ref().map(Teacher::fingerprint);
-    let about = (settings, selection, taught_by);
-    let about = serde_json::to_string(&about).expect("settings are numbers and names");
+    let mut about = serde_json::to_value(settings).expect("settings are numbers and names");
+    about["selection"] = serde_json::to_string(selection).expect("a selection is numbers and names").into();
+    about["taught_by"] =
+        serde_json::to_value(teacher.as_ref().map(Teacher::fingerprint)).expect("a hash is text");
     let training =
         Training { data: calibration, config, objective, regularization: &regularization, settings: &about };
     Ok(training.run(model, progress)?)

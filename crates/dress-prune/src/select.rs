@@ -18,6 +18,13 @@ pub struct AxisTarget {
     pub tile: usize,
 }
 
+impl AxisTarget {
+    /// What goes of a kind of axis; whole blocks are not rounded to a tile.
+    pub fn new(kind: AxisKind, ratio: Ratio, tile: usize) -> Self {
+        Self { kind, ratio, tile: if kind == AxisKind::Depth { 1 } else { tile } }
+    }
+}
+
 /// Removes the least of every axis of each target's kind. The kept count is the multiple of both
 /// the axis's own step and the tile that is nearest to the ratio; of equal scores, the later
 /// structure goes.
@@ -45,12 +52,28 @@ pub(crate) fn select_sparing(
     let is_spared = |axis: Axis| axis.layer().is_some_and(|layer| spared.contains(&layer));
     let mut selection = Selection::new();
     for target in targets {
+        let mut gone = None;
         for axis in map.of_kind(target.kind)?.into_iter().filter(|&axis| !is_spared(axis)) {
             let chosen = select_axis(scores, axis, map.axis(axis)?, target, stock)?;
+            gone.get_or_insert((chosen.removed().len(), chosen.len()));
             selection = selection.with(axis, chosen);
+        }
+        if let Some((removed, len)) = gone.filter(|gone| is_far_off(*gone, target.ratio)) {
+            tracing::warn!(
+                "{}: {} was asked for, and {removed} of {len} go, which is {:.2}: the nearest that the config and the tile \
+                 allow",
+                target.kind,
+                target.ratio,
+                removed as f64 / len as f64
+            );
         }
     }
     Ok(selection)
+}
+
+/// Whether what goes is more than a twentieth of the axis from what was asked for.
+fn is_far_off((removed, len): (usize, usize), ratio: Ratio) -> bool {
+    (removed as f64 / len as f64 - ratio.get()).abs() > 0.05
 }
 
 /// The scores of an axis of `expected` structures.
@@ -81,15 +104,22 @@ fn select_axis(
 }
 
 fn removes_nothing(axis: Axis, len: usize, step: usize, target: &AxisTarget) -> Error {
-    let largest = (len - 1) / step * step;
-    let midpoint = (largest as f64 + (largest + step) as f64) / 2.0;
-    Error::RemovesNothing {
-        axis: axis.kind().to_string(),
-        ratio: target.ratio.get(),
-        len,
-        step,
-        least: (1.0 - midpoint.min(len as f64) / len as f64).max(f64::EPSILON),
+    let (axis, ratio) = (axis.kind().to_string(), target.ratio.get());
+    Error::RemovesNothing { axis, ratio, len, step, least: least_ratio(len, step) }
+}
+
+/// The least ratio, in ten-thousandths, that removes something of `len` structures of which a multiple of `step` stays.
+fn least_ratio(len: usize, step: usize) -> Option<f64> {
+    const PARTS: usize = 10_000;
+    let removes =
+        |part: usize| Ratio::new(part as f64 / PARTS as f64).is_ok_and(|ratio| ratio.kept(len, step) < len);
+    // What a larger ratio keeps is never more.
+    let (mut low, mut high) = (1, PARTS);
+    while low < high {
+        let middle = low.midpoint(high);
+        if removes(middle) { high = middle } else { low = middle + 1 }
     }
+    (low < PARTS).then_some(low as f64 / PARTS as f64)
 }
 
 pub(crate) fn least_common_multiple(a: usize, b: usize) -> usize {
@@ -151,8 +181,34 @@ mod tests {
     fn a_ratio_that_rounds_to_nothing_says_what_would_do() {
         let scores = scored((0..576).map(f64::from).collect());
         let error = select(&scores, &residual(576, 9), &[target(0.005, 16)], ANY).unwrap_err();
-        let Error::RemovesNothing { least, .. } = error else { panic!("{error}") };
-        assert!(select(&scores, &residual(576, 9), &[target(least + 1e-6, 16)], ANY).is_ok());
+        let Error::RemovesNothing { least: Some(least), .. } = error else { panic!("{error}") };
+        assert!(select(&scores, &residual(576, 9), &[target(least, 16)], ANY).is_ok());
+        assert!(select(&scores, &residual(576, 9), &[target(least - 1e-4, 16)], ANY).is_err());
+    }
+
+    #[test]
+    fn the_least_ratio_is_one_that_works_or_none() {
+        assert_eq!(
+            (least_ratio(2, 1), least_ratio(192, 64), least_ratio(11_008, 1)),
+            (Some(0.2501), Some(0.1667), Some(0.0001))
+        );
+        assert_eq!((least_ratio(192, 1000), least_ratio(64, 64), least_ratio(1, 1)), (None, None, None));
+        let scores = scored((0..192).map(f64::from).collect());
+        let refused = select(&scores, &residual(192, 1), &[target(0.5, 1000)], ANY).unwrap_err().to_string();
+        assert!(refused.contains("no ratio does") && refused.contains("lower the tile"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_far_from_what_was_asked_for_is_said() {
+        let ratio = |ratio| Ratio::new(ratio).unwrap();
+        assert!(is_far_off((2, 3), ratio(0.8)) && !is_far_off((49, 192), ratio(0.25)));
+    }
+
+    #[test]
+    fn whole_blocks_have_no_tile() {
+        let ratio = Ratio::new(0.2).unwrap();
+        assert_eq!(AxisTarget::new(AxisKind::Depth, ratio, 64).tile, 1);
+        assert_eq!(AxisTarget::new(AxisKind::Ffn, ratio, 64).tile, 64);
     }
 
     #[test]

@@ -1,23 +1,32 @@
 //! Where a run can go on from after it was killed.
 
 use crate::curve::CurveFile;
-use crate::{CurvePoint, Cut, Error};
+use crate::settings_difference::differences;
+use crate::{CheckpointEvery, CurvePoint, Cut, Error};
 use dress_core::burn::module::{Module, Param};
 use dress_core::burn::optim::ModuleOptimizer;
 use dress_core::burn::tensor::Tensor;
 use dress_core::parameters::{self, Layout, ParameterVisitor};
 use dress_core::{Calibration, CausalLm};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
-/// What makes a run the same run: SHA-256 of each.
+/// With [`CheckpointEvery::Spaced`], no more than this goes by without a checkpoint.
+const LONG: Duration = Duration::from_secs(120);
+
+/// With [`CheckpointEvery::Spaced`], how often as long as the latest took to write the next is away at least.
+const WORTH: u32 = 20;
+
+/// What makes a run the same run: its settings, and SHA-256 of the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RunKey {
-    settings: String,
+    settings: Value,
     data: String,
     model: String,
 }
@@ -41,8 +50,16 @@ pub(crate) struct Position {
 /// The checkpoints of one run, in directories `checkpoint-STEPS` that are complete or not there.
 pub(crate) struct Checkpoints {
     directory: PathBuf,
-    every: usize,
+    every: CheckpointEvery,
     key: RunKey,
+    latest: Latest,
+}
+
+/// After how many steps the latest was written, when, and how long that took.
+struct Latest {
+    steps: usize,
+    at: Instant,
+    took: Duration,
 }
 
 /// What a checkpoint consists of.
@@ -54,8 +71,8 @@ pub(crate) struct Snapshot<'a, M> {
 }
 
 impl RunKey {
-    /// The key of a run with these settings, as text, on this data, from this model.
-    pub fn new<M: CausalLm>(settings: &str, data: &Calibration, model: &M) -> Self {
+    /// The key of a run with these settings, on this data, from this model.
+    pub fn new<M: CausalLm>(settings: Value, data: &Calibration, model: &M) -> Self {
         struct Weights(Sha256);
         impl ParameterVisitor for Weights {
             fn visit<const D: usize>(&mut self, name: &str, _layout: Layout, parameter: &Param<Tensor<D>>) {
@@ -71,38 +88,51 @@ impl RunKey {
             block.iter().for_each(|token| tokens.update(token.to_le_bytes()));
             tokens.update([0xff; 4]);
         }
-        let mut text = Sha256::new();
-        text.update(settings);
-        let [settings, data, model] = [text, tokens, weights.0].map(|hash| {
+        let [data, model] = [tokens, weights.0].map(|hash| {
             let digits: Vec<String> = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
             digits.concat()
         });
         Self { settings, data, model }
     }
 
-    /// What another run differs in, if in anything.
-    fn differs(&self, other: &Self) -> Option<&'static str> {
-        let pairs = [
-            ("other settings", &self.settings, &other.settings),
-            ("other data", &self.data, &other.data),
-            ("another model", &self.model, &other.model),
-        ];
-        pairs.into_iter().find(|(_, a, b)| a != b).map(|(what, ..)| what)
+    /// What the run that left `other` differs in, if in anything.
+    fn differs(&self, other: &Self) -> Option<String> {
+        if self.settings != other.settings {
+            return Some(format!(
+                "other settings ({})",
+                differences(&other.settings, &self.settings).join(", ")
+            ));
+        }
+        let pairs = [("other data", &self.data, &other.data), ("another model", &self.model, &other.model)];
+        pairs.into_iter().find(|(_, a, b)| a != b).map(|(what, ..)| what.into())
     }
 }
 
 impl Checkpoints {
-    pub fn new(directory: &Path, every: usize, key: RunKey) -> Self {
-        Self { directory: directory.into(), every, key }
+    pub fn new(directory: &Path, every: CheckpointEvery, key: RunKey) -> Self {
+        let latest = Latest { steps: 0, at: Instant::now(), took: Duration::ZERO };
+        Self { directory: directory.into(), every, key, latest }
     }
 
     /// Whether there is to be one after `steps` of `total` steps.
     pub fn is_due(&self, steps: usize, total: usize) -> bool {
-        steps.is_multiple_of(self.every) && steps < total
+        let due = match self.every {
+            CheckpointEvery::Steps(every) => steps.is_multiple_of(every),
+            CheckpointEvery::Spaced => {
+                let (done, since) = (steps.saturating_sub(self.latest.steps), self.latest.at.elapsed());
+                (done >= total.div_ceil(10) || since >= LONG) && since >= self.latest.took * WORTH
+            }
+        };
+        due && steps < total
     }
 
     /// Writes one, and then removes those before it.
-    pub fn write<M: CausalLm>(&self, snapshot: Snapshot<'_, M>, mut position: Position) -> Result<(), Error> {
+    pub fn write<M: CausalLm>(
+        &mut self,
+        snapshot: Snapshot<'_, M>,
+        mut position: Position,
+    ) -> Result<(), Error> {
+        let began = Instant::now();
         position.key = self.key.clone();
         let partial = self.directory.join("checkpoint.partial");
         let io = |source| Error::Io { path: partial.clone(), source };
@@ -133,6 +163,23 @@ impl Checkpoints {
         fs::rename(&partial, &place).map_err(io)?;
         for (_, old) in before.into_iter().filter(|(steps, _)| *steps != position.steps) {
             fs::remove_dir_all(&old).map_err(|source| Error::Io { path: old, source })?;
+        }
+        self.latest = Latest { steps: position.steps, at: Instant::now(), took: began.elapsed() };
+        Ok(())
+    }
+
+    /// Goes on from the latest that was read: the next is that much later.
+    pub fn goes_on_from(&mut self, steps: usize) {
+        self.latest.steps = steps;
+    }
+
+    /// Removes all that there are.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn discard(&self) -> Result<(), Error> {
+        for (_, path) in self.all()? {
+            fs::remove_dir_all(&path).map_err(|source| Error::Io { path, source })?;
         }
         Ok(())
     }
@@ -179,8 +226,7 @@ impl Checkpoints {
 impl Position {
     /// A position without a key, which [`Checkpoints::write`] adds.
     pub fn new(steps: usize, tokens: u64, cut: Option<Cut>, looks: Option<(usize, f64)>) -> Self {
-        let none = String::new();
-        let key = RunKey { settings: none.clone(), data: none.clone(), model: none };
+        let key = RunKey { settings: Value::Null, data: String::new(), model: String::new() };
         Self { format: FORMAT, key, steps, tokens, cut, looks }
     }
 }

@@ -36,6 +36,31 @@ pub struct CurvePoint {
     pub seconds: f64,
 }
 
+/// The loss at both ends of a run. One batch says little of it, as the next has another text: it is the mean over the first
+/// and the last eighth of the steps, of at least four where there are eight.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LossEnds {
+    /// The mean at the start.
+    pub first: f64,
+    /// The mean at the end.
+    pub last: f64,
+    /// Over how many steps each.
+    pub steps: usize,
+}
+
+impl LossEnds {
+    /// Of a curve; absent where it has no point.
+    pub fn of(curve: &[CurvePoint]) -> Option<Self> {
+        let steps = (curve.len() / 8).max(4).min(curve.len().div_ceil(2));
+        let mean = |points: &[CurvePoint]| points.iter().map(|p| p.loss).sum::<f64>() / points.len() as f64;
+        (steps > 0).then(|| Self {
+            first: mean(&curve[..steps]),
+            last: mean(&curve[curve.len() - steps..]),
+            steps,
+        })
+    }
+}
+
 fn open() -> f64 {
     1.0
 }
@@ -70,5 +95,27 @@ impl CurveFile {
         let line = serde_json::to_string(point).expect("a point is numbers");
         let written = writeln!(self.file, "{line}").and_then(|()| self.file.flush());
         written.map_err(|source| Error::Io { path: self.path.clone(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(losses: impl IntoIterator<Item = f64>) -> Vec<CurvePoint> {
+        let text = r#"{"step":0,"tokens":0,"loss":0,"penalty":0,"selected_norm":0,"gradient_norm":0,"learning_rate":0,"seconds":0}"#;
+        let point: CurvePoint = serde_json::from_str(text).unwrap();
+        losses.into_iter().map(|loss| CurvePoint { loss, ..point }).collect()
+    }
+
+    #[test]
+    fn the_ends_of_a_run_are_means_over_an_eighth_of_it() {
+        let ends = |losses: Vec<f64>| LossEnds::of(&curve(losses));
+        assert_eq!(ends(Vec::new()), None);
+        assert_eq!(ends(vec![2.0]), Some(LossEnds { first: 2.0, last: 2.0, steps: 1 }));
+        let eight = ends((0..8).map(f64::from).collect()).unwrap();
+        assert_eq!((eight.first, eight.last, eight.steps), (1.5, 5.5, 4));
+        let long = ends((0..80).map(f64::from).collect()).unwrap();
+        assert_eq!((long.first, long.last, long.steps), (4.5, 74.5, 10));
     }
 }

@@ -37,7 +37,7 @@ pub enum Error {
         expected: &'static str,
     },
     /// A name that is none of a few.
-    #[error("`{name}` is not a {what}; use {known}")]
+    #[error("`{name}` is no {what}; use {known}")]
     Name {
         /// What was to be named.
         what: &'static str,
@@ -89,12 +89,12 @@ pub enum Error {
         reason: String,
     },
     /// A checkpoint of another run.
-    #[error("{path}: a run with {what} was interrupted there; repeat its command to go on with it, or remove the directory to start anew", path = .path.display())]
+    #[error("{path}: a run with {what} was interrupted there; repeat its command to go on with it, or give --force (or remove the directory) to start anew", path = .path.display())]
     AnotherRun {
         /// The run's directory.
         path: PathBuf,
         /// What the runs differ in.
-        what: &'static str,
+        what: String,
     },
     /// What the optimizer keeps could not be read, written or cut.
     #[error("the optimizer's state cannot be kept: {reason}; train again from the start, and report this")]

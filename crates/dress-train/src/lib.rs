@@ -25,12 +25,13 @@ mod recover;
 mod regularization;
 mod run;
 mod selected_penalty;
+mod settings_difference;
 mod teacher;
 mod teacher_cache;
 mod trainable;
 
-pub use config::{EarlyStopping, TrainConfig};
-pub use curve::CurvePoint;
+pub use config::{CheckpointEvery, EarlyStopping, TrainConfig};
+pub use curve::{CurvePoint, LossEnds};
 pub use cut::{Cut, Slicer, logits_moved};
 pub use distillation::{Distillation, DistillationConfig};
 pub use error::{Error, Saved};

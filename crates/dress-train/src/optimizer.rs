@@ -1,6 +1,6 @@
 //! Burn's optimizers behind one choice.
 
-use crate::precision::{MasterWeights, StochasticRounding};
+use crate::precision::{MasterWeights, Nearest, StochasticRounding};
 use crate::{Error, Precision};
 use dress_core::burn::module::{Module, ParamGroup};
 use dress_core::burn::optim::decay::WeightDecayConfig;
@@ -165,7 +165,7 @@ fn hidden_matrices<M: Module>(model: &M) -> ParamGroup {
 
 fn whole<O: Optimizer>(optimizer: O, precision: Precision) -> ModuleOptimizer {
     match precision {
-        Precision::AsIs => optimizer.into(),
+        Precision::AsIs => Nearest(optimizer).into(),
         Precision::MasterWeights => MasterWeights(optimizer).into(),
         Precision::StochasticRounding => StochasticRounding(optimizer).into(),
     }
@@ -178,7 +178,7 @@ fn on_group<O: Optimizer>(
     precision: Precision,
 ) -> ModuleOptimizer {
     match precision {
-        Precision::AsIs => whole.with_group(group, optimizer, None),
+        Precision::AsIs => whole.with_group(group, Nearest(optimizer), None),
         Precision::MasterWeights => whole.with_group(group, MasterWeights(optimizer), None),
         Precision::StochasticRounding => whole.with_group(group, StochasticRounding(optimizer), None),
     }

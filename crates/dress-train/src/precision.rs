@@ -12,7 +12,7 @@ use std::{fmt, str::FromStr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
-    /// Nothing: state and steps in the type of the weights. Right for f32.
+    /// Nothing: steps are computed in f32 and rounded to the nearest number of the weights' type. Right for f32.
     #[default]
     AsIs,
     /// The optimizer keeps every weight in f32 beside the model's: exact, four bytes a weight more.
@@ -20,6 +20,41 @@ pub enum Precision {
     /// Steps are computed in f32 and rounded up or down at random, each as likely as it is near, so that they are right
     /// on average (Gupta et al. 2015, arXiv 1502.02551): no memory beside the optimizer's state.
     StochasticRounding,
+}
+
+impl Precision {
+    /// What is right for weights of that type: [`Precision::MasterWeights`] for half precision.
+    pub fn of_weights(dtype: DType) -> Self {
+        match dtype {
+            DType::F16 | DType::BF16 => Precision::MasterWeights,
+            _ => Precision::AsIs,
+        }
+    }
+}
+
+/// An optimizer whose steps are rounded to the nearest number. Its state is in f32 whatever the weights are, since Burn reads
+/// a record as the device's own type: state of another type would not be what it was after a checkpoint or a cut.
+#[derive(Clone)]
+pub(crate) struct Nearest<O>(pub O);
+
+impl<O: Optimizer> Optimizer for Nearest<O> {
+    type State<const D: usize> = O::State<D>;
+
+    fn step<const D: usize>(
+        &self,
+        lr: f64,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
+        let dtype = tensor.dtype();
+        let (stepped, state) = self.0.step(lr, tensor.cast(DType::F32), grad.cast(DType::F32), state);
+        (stepped.cast(dtype), state)
+    }
+
+    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
+        O::to_device(state, device)
+    }
 }
 
 /// An optimizer that keeps the weights in f32.

@@ -70,9 +70,8 @@ pub fn recover<M: CausalLm>(
         Trainable::All => LoraDropout(0.0),
     };
     let regularization: &dyn Regularization<M> = if dropout.0 > 0.0 { &dropout } else { &NoRegularization };
-    let settings = serde_json::to_string(config).expect("settings are numbers and names");
-    let taught_by = teacher.as_ref().map_or("", |teacher| teacher.fingerprint().as_str());
-    let settings = format!("recover{settings}{taught_by}");
+    let mut settings = serde_json::to_value(config).expect("settings are numbers and names");
+    settings["taught_by"] = teacher.as_ref().map(|teacher| teacher.fingerprint().as_str()).into();
     Training { data, config: &config.train, objective, regularization, settings: &settings }
         .run(model, progress)
 }

@@ -16,7 +16,8 @@ use dress_core::burn::optim::ModuleOptimizer;
 use dress_core::burn::tensor::{GradientCheckpointingStrategy, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
 use dress_core::{Calibration, CausalLm, Progress, Tap};
-use std::path::Path;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// What training leaves: the model, off the autodiff graph, and the curve.
@@ -40,9 +41,9 @@ pub struct Training<'a, M: CausalLm> {
     pub objective: &'a dyn Objective<M>,
     /// What is done about the weights.
     pub regularization: &'a dyn Regularization<M>,
-    /// Whatever decides the run beside its data, its model and [`Training::config`], as text: a checkpoint of a run with
-    /// another text is refused.
-    pub settings: &'a str,
+    /// Whatever decides the run beside its data, its model and [`Training::config`], by name: a checkpoint of a run with
+    /// others is refused.
+    pub settings: &'a Value,
 }
 
 /// Minimises the next-token loss plus what `regularization` adds, over the blocks of `data`.
@@ -57,7 +58,7 @@ pub fn train<M: CausalLm>(
     progress: &dyn Progress,
 ) -> Result<Trained<M>, Error> {
     let objective = &LanguageModelling;
-    Training { data, config, objective, regularization, settings: "" }.run(model, progress)
+    Training { data, config, objective, regularization, settings: &Value::Null }.run(model, progress)
 }
 
 impl<M: CausalLm> Training<'_, M> {
@@ -85,20 +86,40 @@ impl<M: CausalLm> Training<'_, M> {
         let checkpoints = self.checkpoints(&model);
         let model = self.config.trainable.attach(on_graph(model, self.config), self.config.seed)?;
         let mut run = Run::new(self, trained, &model, watch);
-        let resumed = checkpoints.as_ref().map(Checkpoints::latest).transpose()?.flatten();
+        let resumed = checkpoints.as_ref().map(|all| self.resumed(all)).transpose()?.flatten();
         let (model, start) = match resumed {
             Some((path, position)) => run.resume(model, &path, &position)?,
             None => (model, 0),
         };
         run.checkpoints = checkpoints;
+        if let Some(checkpoints) = &mut run.checkpoints {
+            checkpoints.goes_on_from(start);
+        }
         run.all_steps(model, start, progress)
+    }
+
+    /// The checkpoint to go on from, if there is one.
+    fn resumed(&self, checkpoints: &Checkpoints) -> Result<Option<(PathBuf, Position)>, Error> {
+        match checkpoints.latest() {
+            Err(Error::AnotherRun { .. } | Error::Checkpoint { .. }) if self.config.replace_other_run => {
+                checkpoints.discard()?;
+                Ok(None)
+            }
+            latest => latest,
+        }
     }
 
     /// Where this run leaves its checkpoints, if it does.
     fn checkpoints(&self, model: &M) -> Option<Checkpoints> {
         let (directory, every) = self.config.run_dir.as_ref().zip(self.config.checkpoint_every)?;
-        let config = serde_json::to_string(self.config).expect("settings are numbers and names");
-        let key = RunKey::new(&format!("{config}\n{}", self.settings), self.data, model);
+        let config = serde_json::to_value(self.config).expect("settings are numbers and names");
+        let mut settings = match self.settings {
+            Value::Object(settings) => settings.clone(),
+            Value::Null => Default::default(),
+            other => [("settings".into(), other.clone())].into_iter().collect(),
+        };
+        settings.insert("train".into(), config);
+        let key = RunKey::new(settings.into(), self.data, model);
         Some(Checkpoints::new(directory, every, key))
     }
 }
@@ -184,7 +205,13 @@ impl<'a, M: CausalLm> Run<'a, M> {
             watch.restore(looks, checkpoint::load(model.clone(), &path.join("best.bpk"))?);
         }
         (0..position.steps).for_each(|_| drop(self.batches.next_step()));
-        tracing::info!("goes on after step {} of {}, from {}", position.steps, self.total, path.display());
+        tracing::info!(
+            target: "dress::resume",
+            "goes on after step {} of {}, from {}",
+            position.steps,
+            self.total,
+            path.display()
+        );
         Ok((model, position.steps))
     }
 
@@ -256,7 +283,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
             penalty,
             distillation,
             selected_norm: self.regularization().selected_norm(&model, info),
-            gate: if self.cut.is_some() { 0.0 } else { self.regularization.gate(info) },
+            gate: self.regularization.gate(info),
             held_out: None,
             gradient_norm: norm,
             learning_rate: info.learning_rate,
@@ -307,10 +334,10 @@ impl<'a, M: CausalLm> Run<'a, M> {
         }
     }
 
-    fn checkpoint(&self, model: &M, steps: usize) -> Result<(), Error> {
+    fn checkpoint(&mut self, model: &M, steps: usize) -> Result<(), Error> {
         // One that holds a NaN would take the place of one that can be gone on with.
-        let due = |checkpoints: &&Checkpoints| checkpoints.is_due(steps, self.total) && is_finite(model);
-        let Some(checkpoints) = self.checkpoints.as_ref().filter(due) else { return Ok(()) };
+        let due = |checkpoints: &&mut Checkpoints| checkpoints.is_due(steps, self.total) && is_finite(model);
+        let Some(checkpoints) = self.checkpoints.as_mut().filter(due) else { return Ok(()) };
         let watch = self.watch.as_ref();
         let position = Position::new(steps, self.tokens, self.cut, watch.and_then(Watch::looks));
         let best = watch.and_then(Watch::best);
@@ -340,5 +367,7 @@ fn note(point: &CurvePoint) -> String {
     let held_out = point.held_out.map_or(String::new(), |loss| format!(", held out {loss:.3}"));
     let distance = point.distillation.map_or(String::new(), |distance| format!(", teacher {distance:.3}"));
     let gate = if point.gate < 1.0 { format!(", gate {:.3}", point.gate) } else { String::new() };
-    format!("loss {:.3}{distance}, selected norm {:.2}{gate}{held_out}", point.loss, point.selected_norm)
+    let norm = point.selected_norm;
+    let selected = if norm > 0.0 { format!(", selected norm {norm:.2}") } else { String::new() };
+    format!("loss {:.3}{distance}{selected}{gate}{held_out}", point.loss)
 }

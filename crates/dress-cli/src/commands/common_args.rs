@@ -83,7 +83,7 @@ pub struct SelectArgs {
     /// Instead of --ratio: the share of the weights' bytes that stays.
     #[arg(long, value_parser = share, conflicts_with = "ratio")]
     pub bytes: Option<f64>,
-    /// Round what stays to a multiple of this, beside what the checkpoint's config wants.
+    /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole blocks.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     pub tile: usize,
     /// Whose rules the shape of the result keeps: any (transformers, vLLM, llama.cpp), transformers, or
@@ -102,10 +102,25 @@ pub struct SelectArgs {
 }
 
 impl SelectArgs {
-    /// What scores `targets`.
-    pub fn criteria(&self, targets: &[AxisTarget], seed: u64) -> Criteria {
+    /// What scores `targets`; in another basis than the checkpoint's, all but the width.
+    ///
+    /// # Errors
+    /// [`Error::OptionUnused`] and those of [`Criteria::check`] where a criterion was given that scores nothing.
+    pub fn criteria(&self, targets: &[AxisTarget], basis: Basis, seed: u64) -> Result<Criteria, Error> {
+        let by_energy = |kind: &AxisKind| basis != Basis::Identity && *kind == AxisKind::Residual;
+        let kinds: Vec<AxisKind> = self.axis.iter().copied().filter(|kind| !by_energy(kind)).collect();
+        let scores_a_width = kinds.iter().any(|kind| *kind != AxisKind::Depth);
+        let unused = self.criterion.iter().find(|criterion| !scores_a_width && !criterion.scores_depth());
+        if let Some(criterion) = unused.filter(|_| self.axis.iter().any(by_energy)) {
+            return Err(Error::OptionUnused {
+                option: format!("--criterion {criterion}"),
+                why: format!("with --basis {basis}, in which the width is selected by its energy"),
+                remedy: "leave it out, or give --basis identity",
+            });
+        }
+        Criteria::check(&self.criterion, &kinds)?;
         let depth = targets.iter().find(|target| target.kind == AxisKind::Depth).map(|target| target.ratio);
-        Criteria::new(&self.criterion, &self.axis, seed).with_depth_ratio(depth)
+        Ok(Criteria::new(&self.criterion, &kinds, seed).with_depth_ratio(depth))
     }
 
     /// The budget as given: what is counted, and the share that stays.
@@ -137,7 +152,7 @@ impl SelectArgs {
     /// make up for what goes it has them.
     ///
     /// # Errors
-    /// [`Error::AxesAndRatios`] and [`Error::AxisTwice`]; with a budget, those of [`Budget::targets_within`] and of
+    /// [`Error::AxesAndRatios`], [`Error::AxisTwice`] and [`dress_prune::Error::NothingSelected`]; with a budget, those of [`Budget::targets_within`] and of
     /// reading the configuration.
     pub fn targets(
         &self,
@@ -156,7 +171,7 @@ impl SelectArgs {
         if let Some((measure, share)) = self.budget() {
             if self.per_layer {
                 // The scores say how much of each.
-                let target = |&kind| Ok(AxisTarget { kind, ratio: Ratio::new(0.0)?, tile: self.tile });
+                let target = |&kind| Ok(AxisTarget::new(kind, Ratio::new(0.0)?, self.tile));
                 return self.axis.iter().map(target).collect();
             }
             let dense = crate::declared(model)?;
@@ -168,8 +183,11 @@ impl SelectArgs {
         if ratios != 1 && ratios != axes {
             return Err(Error::AxesAndRatios { axes, ratios });
         }
+        if self.ratio.iter().all(|ratio| ratio.get() == 0.0) {
+            return Err(dress_prune::Error::NothingSelected.into());
+        }
         let ratio = |index: usize| self.ratio[if ratios == 1 { 0 } else { index }];
-        let target = |(index, &kind)| AxisTarget { kind, ratio: ratio(index), tile: self.tile };
+        let target = |(index, &kind)| AxisTarget::new(kind, ratio(index), self.tile);
         Ok(self.axis.iter().enumerate().map(target).collect())
     }
 }

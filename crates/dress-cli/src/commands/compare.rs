@@ -7,7 +7,7 @@ use super::CommonArgs;
 use super::bench::{Bench, Texts};
 use super::common_args::{CalibrationArgs, at_least_one};
 use super::regularize_args::RegularizeArgs;
-use crate::cells::{CellStore, Wanted, each_cell};
+use crate::cells::{CellKey, CellStore, Wanted, each_cell};
 use crate::comparison::{COMPARISON_SCHEMA, CellId, Comparison, markdown, picture};
 use crate::{Error, locate, write_beside};
 use clap::{Args, ValueEnum};
@@ -115,8 +115,10 @@ impl CompareArgs {
             failed: Vec::new(),
         };
         // What cannot be is refused before any work.
-        let wanted =
-            self.ids().into_iter().map(|id| wanted(methods, id)).collect::<Result<Vec<_>, Error>>()?;
+        let ids = self.ids();
+        let keys = ids.iter().map(|id| methods.key(*id)).collect::<Result<Vec<_>, Error>>()?;
+        warn_of_seen_text(&keys);
+        let wanted: Vec<Wanted> = ids.iter().zip(&keys).map(|(id, key)| wanted(*id, key)).collect();
         let reused = each_cell(&wanted, store, |wanted, cell| {
             match cell {
                 Some(cell) => comparison.cells.push(cell),
@@ -156,7 +158,20 @@ impl CompareArgs {
     }
 }
 
-fn wanted(methods: &Methods<'_>, id: CellId) -> Result<Wanted, Error> {
-    let key = methods.key(id)?.hash();
-    Ok(Wanted { name: id.to_string(), file: id.file(), key, cell: id.to_string() })
+fn wanted<S: serde::Serialize>(id: CellId, key: &CellKey<S>) -> Wanted {
+    Wanted { name: id.to_string(), file: id.file(), key: key.hash(), cell: id.to_string() }
+}
+
+/// Says where a text to evaluate on is the one that was calibrated on.
+fn warn_of_seen_text<S>(keys: &[CellKey<S>]) {
+    let Some((key, calibration)) = keys.iter().find_map(|key| Some((key, key.calibration.as_ref()?))) else {
+        return;
+    };
+    for (option, text) in [("--data", Some(&key.seen)), ("--unseen", key.unseen.as_ref())] {
+        if text.is_some_and(|text| text.sha256 == calibration.sha256) {
+            tracing::warn!(
+                "{option} is the text of --calibration: its perplexity says nothing of other texts"
+            );
+        }
+    }
 }

@@ -5,6 +5,7 @@ use crate::{Error, Table, fingerprint, locate};
 use clap::Args;
 use dress_core::{AxisKind, CausalLm, Fingerprint, StockTarget, parameters};
 use serde::Serialize;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// Options of `dress inspect`.
@@ -61,7 +62,7 @@ impl InspectArgs {
 
 fn axes<M: CausalLm>(model: &M) -> Result<Vec<AxisShape>, Error> {
     let map = model.coupling();
-    let sizes: std::collections::HashMap<String, Vec<usize>> =
+    let sizes: HashMap<String, Vec<usize>> =
         parameters::list(model).into_iter().map(|p| (p.name, p.shape)).collect();
     let mut shapes = Vec::new();
     for kind in map.kinds() {
@@ -73,21 +74,37 @@ fn axes<M: CausalLm>(model: &M) -> Result<Vec<AxisShape>, Error> {
             let shape = &sizes[&slot.parameter];
             (shape.iter().product::<usize>() / shape[slot.dim] * slot.block) as u64
         };
+        let parameters_a_structure = match kind {
+            AxisKind::Depth => largest_block(&sizes),
+            _ => slots.slots.iter().map(owned).sum(),
+        };
         shapes.push(AxisShape {
             kind,
             axes: axes.len(),
             structures,
             structures_of_each: lengths.iter().any(|len| *len != structures).then_some(lengths),
             kept_multiple_of: slots.multiple_of.of(StockTarget::Any),
-            parameters_a_structure: slots.slots.iter().map(owned).sum(),
+            parameters_a_structure,
         });
     }
     Ok(shapes)
 }
 
+/// The parameters of the largest block.
+fn largest_block(sizes: &HashMap<String, Vec<usize>>) -> u64 {
+    let mut blocks: HashMap<usize, u64> = HashMap::new();
+    for (name, shape) in sizes {
+        if let Some(block) = parameters::block_of(name) {
+            *blocks.entry(block).or_default() += shape.iter().product::<usize>() as u64;
+        }
+    }
+    blocks.into_values().max().unwrap_or(0)
+}
+
 impl Inspection {
     fn text(&self) -> String {
-        let mut table = Table::new(&["axis", "times", "structures", "kept multiple of", "parameters each"]);
+        let mut table =
+            Table::new(&["axis", "how many", "structures", "kept multiple of", "parameters each"]);
         for axis in &self.axes {
             let least = axis.structures_of_each.iter().flatten().min();
             let structures = match least {
@@ -104,6 +121,7 @@ impl Inspection {
         }
         format!(
             "{}, {} parameters, {} blocks, vocabulary of {}, {} positions\nfingerprint {}\n\n{table}\n\
+             There is one axis of `ffn` and of `heads` a block; structures and parameters are those of one axis.\n\
              A structure of `heads` is a key/value head with its query heads. docs/formats.md says which shapes\n\
              stock software takes: OPT and Phi lose residual and heads together.",
             self.architecture,

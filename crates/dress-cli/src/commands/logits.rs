@@ -1,7 +1,7 @@
 //! `dress logits`.
 
 use super::CommonArgs;
-use crate::{Error, locate, tokenizer, write_beside};
+use crate::{Error, check_file_place, locate, tokenizer, write_beside};
 use clap::Args;
 use dress_core::burn::tensor::DType;
 use dress_core::{Calibration, CausalLm, Forward, NoTap};
@@ -42,9 +42,7 @@ pub struct LogitsArgs {
 impl LogitsArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
-        if self.out.exists() && !self.force {
-            return Err(Error::Exists { path: self.out });
-        }
+        check_file_place(&self.out, self.force)?;
         let tokenizer = tokenizer(&self.model)?;
         let corpus = Corpus::read(&self.data, CorpusFormat::Auto)?;
         let cut = BlockConfig::new(self.tokens).max_blocks(Some(1));

@@ -14,6 +14,7 @@ mod recover;
 mod regularize_args;
 mod report;
 mod rotate;
+mod run_directory;
 mod score;
 mod slice;
 mod training_args;
@@ -100,10 +101,4 @@ impl Cli {
             Command::Plot(args) => args.run(),
         }
     }
-}
-
-/// Where the curve and the checkpoints of a run are while it goes on, and the last good weights if it fails.
-fn run_dir(out: &std::path::Path) -> std::path::PathBuf {
-    let name = out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    out.with_file_name(format!("{name}.run"))
 }

@@ -1,6 +1,6 @@
 //! `dress plot`.
 
-use crate::{Error, Output, ResultFile, write_beside};
+use crate::{Error, Output, ResultFile, check_file_place, write_beside};
 use clap::Args;
 use dress_eval::plot::{Panel, Series, svg};
 use dress_train::CurvePoint;
@@ -25,9 +25,7 @@ pub struct PlotArgs {
 
 impl PlotArgs {
     pub(super) fn run(self) -> Result<(), Error> {
-        if self.out.exists() && !self.force {
-            return Err(Error::Exists { path: self.out });
-        }
+        check_file_place(&self.out, self.force)?;
         if self.out.extension().is_none_or(|extension| extension != "svg") {
             return Err(Error::NotSvg { path: self.out });
         }

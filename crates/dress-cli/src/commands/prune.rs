@@ -4,6 +4,7 @@ mod check;
 
 use super::common_args::{SelectArgs, at_least_one};
 use super::regularize_args::{REGULARIZE_OPTIONS, RegularizeArgs};
+use super::run_directory::RunDirectory;
 use super::training_args::TRAINING_OPTIONS;
 use super::transform_args::TransformArgs;
 use crate::{Error, PruneResult, ResultFile, TerminalProgress, fingerprint};
@@ -62,12 +63,15 @@ impl PruneArgs {
     /// The smaller model, and how it came to be; nothing is saved.
     pub(super) fn prune(&self) -> Result<(Pruned<AnyModel>, PruneResult), Error> {
         let mut config = self.check()?;
-        let scorer = self.select.criteria(&config.targets, self.checkpoint.common.seed);
+        let scorer = self.select.criteria(&config.targets, config.basis, self.checkpoint.common.seed)?;
         let calibration = self.checkpoint.blocks()?;
-        if let (true, Some(who)) = (calibration.blocks.is_empty(), self.looks_at_data(&config)) {
+        if let (true, Some(who)) = (calibration.blocks.is_empty(), self.looks_at_data(&config)?) {
             return Err(dress_core::Error::CalibrationEmpty { who }.into());
         }
         let plan = self.plan_made_before()?;
+        if config.regularize.is_some() {
+            self.run_directory().explain_interrupt();
+        }
         let model = self.checkpoint.load()?;
         let parameters_before = parameters::count(&model);
         let progress = TerminalProgress::default();
@@ -97,14 +101,28 @@ impl PruneArgs {
 
     fn config(&self) -> Result<PruneConfig, Error> {
         let seed = self.checkpoint.common.seed;
-        let regularize =
-            (!self.no_regularize).then(|| self.regularize.config(seed, super::run_dir(&self.checkpoint.out)));
+        let settings = || self.regularize.config(&self.checkpoint.common, self.run_directory());
+        let regularize = (!self.no_regularize).then(settings).transpose()?;
         let (basis, compensation) = (self.basis()?, self.compensate);
+        let made_up_for = [AxisKind::Ffn, AxisKind::Heads];
+        if compensation != Compensation::None
+            && !made_up_for.iter().any(|kind| self.select.axis.contains(kind))
+        {
+            return Err(Error::OptionUnused {
+                option: format!("--compensate {compensation}"),
+                why: "without neurons or heads that go".into(),
+                remedy: "give --axis ffn or heads, or leave it out",
+            });
+        }
         let (targets, stock) =
             (self.select.targets(&self.checkpoint.model, basis, compensation)?, self.select.target);
         let allocation =
-            self.select.allocation(&self.checkpoint.model, &self.select.criteria(&targets, seed))?;
+            self.select.allocation(&self.checkpoint.model, &self.select.criteria(&targets, basis, seed)?)?;
         Ok(PruneConfig { targets, basis, regularize, compensation, stock, seed, allocation })
+    }
+
+    pub(in crate::commands) fn run_directory(&self) -> RunDirectory {
+        RunDirectory::of(&self.checkpoint.out, self.checkpoint.force)
     }
 
     fn basis(&self) -> Result<Basis, Error> {
@@ -124,7 +142,7 @@ impl PruneArgs {
         save(&pruned.model, &self.checkpoint.out, &config)?;
         // The curve is in dress.json now.
         if !self.no_regularize {
-            let _ = std::fs::remove_dir_all(super::run_dir(&self.checkpoint.out));
+            self.run_directory().remove();
         }
         Ok(())
     }

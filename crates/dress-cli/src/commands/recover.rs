@@ -1,14 +1,15 @@
 //! `dress recover`.
 
 use super::common_args::at_least_one;
+use super::run_directory::RunDirectory;
 use super::training_args::TrainingArgs;
 use super::transform_args::TransformArgs;
-use crate::{Error, TerminalProgress, locate};
+use crate::{Error, ResultFile, TerminalProgress, declared, fingerprint, locate};
 use clap::Args;
-use dress_core::parameters;
+use dress_core::{CausalLm, Selection, StockTarget, parameters};
 use dress_models::SaveConfig;
 use dress_models::checkpoint::save;
-use dress_train::{CurvePoint, DistillationConfig, LoraConfig, RecoverConfig, Trainable, recover};
+use dress_train::{CurvePoint, DistillationConfig, LoraConfig, LossEnds, RecoverConfig, Trainable, recover};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -45,6 +46,9 @@ pub struct RecoverArgs {
     /// Compute the dense model's outputs once, to a file, instead of in every step.
     #[arg(long, requires = "distill_from")]
     distill_cache: bool,
+    /// Whose rules the shape of the checkpoint keeps: any, transformers or dress.
+    #[arg(long, default_value_t = StockTarget::Any)]
+    target: StockTarget,
     #[command(flatten)]
     training: TrainingArgs,
 }
@@ -53,6 +57,7 @@ impl RecoverArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         let began = Instant::now();
         self.checkpoint.open()?;
+        declared(&self.checkpoint.model)?.check_stock(&Selection::new(), self.target)?;
         let config = self.config();
         self.distill_from = self.distill_from.as_deref().map(locate).transpose()?;
         self.check_teacher()?;
@@ -60,23 +65,30 @@ impl RecoverArgs {
         let model = self.checkpoint.load()?;
         let common = &self.checkpoint.common;
         let dense = self.distill_from.as_ref().map(|dense| common.load(dense)).transpose()?;
+        self.run_directory().explain_interrupt();
         let progress = TerminalProgress::default();
         let trained =
             recover(model, dense, &calibration, &config, &progress).map_err(dress_prune::Error::from)?;
         let about = json!({
             "dress_version": env!("CARGO_PKG_VERSION"),
+            "burn_version": ResultFile::BURN_VERSION,
+            "device": common.device_name(),
+            "dtype": common.dtype.to_string(),
             "model": self.checkpoint.model.display().to_string(),
+            "fingerprint": fingerprint(&self.checkpoint.model)?,
             "distilled_from": self.distill_from.as_ref().map(|dense| dense.display().to_string()),
+            "distilled_from_fingerprint": self.distill_from.as_deref().map(fingerprint).transpose()?,
             "calibration": calibration.provenance,
             "recover": config,
             "curve": trained.curve,
         });
         let text = serde_json::to_string_pretty(&about).expect("a result is numbers, texts and lists");
-        let saving =
-            SaveConfig { extra_files: vec![("recover.json".into(), text)], ..self.checkpoint.saving() };
+        let mut extra_files = vec![("recover.json".into(), text)];
+        extra_files.extend(self.how_it_was_pruned());
+        let saving = SaveConfig { extra_files, target: self.target, ..self.checkpoint.saving() };
         save(&trained.model, &self.checkpoint.out, &saving)?;
         // The curve is in recover.json now.
-        let _ = std::fs::remove_dir_all(super::run_dir(&self.checkpoint.out));
+        self.run_directory().remove();
         self.print(parameters::count(&trained.model), &trained.curve, began.elapsed().as_secs_f64());
         Ok(())
     }
@@ -90,9 +102,19 @@ impl RecoverArgs {
         Err(Error::OtherTokenizer { model: self.checkpoint.model.clone(), against: against.clone() })
     }
 
+    fn run_directory(&self) -> RunDirectory {
+        RunDirectory::of(&self.checkpoint.out, self.checkpoint.force)
+    }
+
+    /// What says of the sliced checkpoint how it came to be, which is true of the fine-tuned one as well.
+    fn how_it_was_pruned(&self) -> impl Iterator<Item = (String, String)> {
+        let read =
+            |name: &str| Some((name.into(), std::fs::read_to_string(self.checkpoint.model.join(name)).ok()?));
+        ["dress.json", "plan.json"].into_iter().filter_map(read)
+    }
+
     fn config(&self) -> RecoverConfig {
-        let mut train =
-            self.training.config(self.checkpoint.common.seed, super::run_dir(&self.checkpoint.out));
+        let mut train = self.training.config(&self.checkpoint.common, self.run_directory());
         if !self.full {
             train.trainable = Trainable::Lora(LoraConfig {
                 rank: self.lora_rank,
@@ -110,7 +132,8 @@ impl RecoverArgs {
     }
 
     fn print(&self, parameters: u64, curve: &[CurvePoint], seconds: f64) {
-        let (first, last) = (curve.first().map(|p| p.loss), curve.last().map(|p| p.loss));
+        let ends = LossEnds::of(curve);
+        let (first, last) = (ends.map(|ends| ends.first), ends.map(|ends| ends.last));
         let report = json!({
             "parameters": parameters,
             "steps": curve.len(),
@@ -121,10 +144,11 @@ impl RecoverArgs {
         });
         self.checkpoint.common.output().print(&report, || {
             format!(
-                "{} steps in {seconds:.0} s, the loss of a batch from {:.3} to {:.3}, written to {}",
+                "{} steps in {seconds:.0} s, the loss from {:.3} to {:.3} (means over {} steps), written to {}",
                 curve.len(),
                 first.unwrap_or_default(),
                 last.unwrap_or_default(),
+                ends.map_or(0, |ends| ends.steps),
                 self.checkpoint.out.display()
             )
         });

@@ -1,11 +1,13 @@
 //! The options of the regularization.
 
+use super::CommonArgs;
+use super::run_directory::RunDirectory;
 use super::training_args::{DistillArgs, TrainingArgs};
+use crate::Error;
 use clap::Args;
 use dress_prune::RegularizeConfig;
 use dress_regularize::{ComponentWeights, GateNorms, PenaltyKind, Schedule, SlotChoice};
 use dress_train::PenaltyForm;
-use std::path::PathBuf;
 
 /// The options of [`RegularizeArgs`] that mean nothing without a regularization.
 pub(super) const REGULARIZE_OPTIONS: [&str; 15] = [
@@ -30,21 +32,22 @@ pub(super) const REGULARIZE_OPTIONS: [&str; 15] = [
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Regularization")]
 pub(super) struct RegularizeArgs {
-    /// The penalty: l1, l2 or group.
-    #[arg(long, default_value_t = RegularizeConfig::default().penalty)]
-    penalty: PenaltyKind,
+    /// The penalty: l1, l2 or group, the default.
+    #[arg(long)]
+    penalty: Option<PenaltyKind>,
     /// Add the penalty to the loss, the paper's form, instead of proximal steps.
     #[arg(long, conflicts_with = "no_penalty")]
     penalty_in_loss: bool,
     /// Penalise no weights: with a gate or a penalty on activations, or to fine-tune before slicing.
     #[arg(long)]
     no_penalty: bool,
-    /// The penalty's strength. Proximal: structures are zero after 1/lambda of the steps.
-    #[arg(long, default_value_t = RegularizeConfig::default().lambda)]
-    lambda: f64,
-    /// How the strength changes: constant, linear, cosine or growing; linear:0.2 for a ramp over a fifth of the steps.
-    #[arg(long, default_value_t = RegularizeConfig::default().schedule)]
-    schedule: Schedule,
+    /// The penalty's strength, 5 by default. Proximal: structures are zero after 1/lambda of the steps.
+    #[arg(long)]
+    lambda: Option<f64>,
+    /// How the strength changes: constant (the default), linear, cosine or growing; linear:0.2 for a ramp over a fifth
+    /// of the steps.
+    #[arg(long)]
+    schedule: Option<Schedule>,
     /// Divide a penalty in the loss by what it is at the start, so that one lambda does for every model.
     #[arg(long)]
     normalize_penalty: bool,
@@ -67,15 +70,15 @@ pub(super) struct RegularizeArgs {
     /// Act only on what writes the selected structures, not on what reads them too.
     #[arg(long)]
     writers_only: bool,
-    /// Weight of the attention's parameters in the penalty.
-    #[arg(long, default_value_t = 1.0)]
-    attention_weight: f64,
-    /// Weight of the feed-forward networks' parameters in the penalty.
-    #[arg(long, default_value_t = 1.0)]
-    ffn_weight: f64,
-    /// Weight of all other parameters in the penalty.
-    #[arg(long, default_value_t = 1.0)]
-    rest_weight: f64,
+    /// Weight of the attention's parameters in the penalty, 1 by default.
+    #[arg(long)]
+    attention_weight: Option<f64>,
+    /// Weight of the feed-forward networks' parameters in the penalty, 1 by default.
+    #[arg(long)]
+    ffn_weight: Option<f64>,
+    /// Weight of all other parameters in the penalty, 1 by default.
+    #[arg(long)]
+    rest_weight: Option<f64>,
     #[command(flatten)]
     distill: DistillArgs,
     #[command(flatten)]
@@ -83,21 +86,22 @@ pub(super) struct RegularizeArgs {
 }
 
 impl RegularizeArgs {
-    pub(super) fn config(&self, seed: u64, run_dir: PathBuf) -> RegularizeConfig {
-        let form = match (self.penalty_in_loss, self.no_penalty || self.gate.is_some()) {
-            (true, _) => PenaltyForm::Loss,
-            (false, true) => PenaltyForm::Off,
-            (false, false) => PenaltyForm::Proximal,
-        };
-        RegularizeConfig {
-            penalty: self.penalty,
-            form,
-            lambda: self.lambda,
-            schedule: self.schedule,
+    /// The settings.
+    ///
+    /// # Errors
+    /// [`Error::OptionUnused`] where an option was given that the others leave without effect.
+    pub(super) fn config(&self, common: &CommonArgs, run: RunDirectory) -> Result<RegularizeConfig, Error> {
+        self.check_used()?;
+        let usual = RegularizeConfig::default();
+        Ok(RegularizeConfig {
+            penalty: self.penalty.unwrap_or(usual.penalty),
+            form: self.form(),
+            lambda: self.lambda.unwrap_or(usual.lambda),
+            schedule: self.schedule.unwrap_or(usual.schedule),
             weights: ComponentWeights {
-                attention: self.attention_weight,
-                ffn: self.ffn_weight,
-                rest: self.rest_weight,
+                attention: self.attention_weight.unwrap_or(usual.weights.attention),
+                ffn: self.ffn_weight.unwrap_or(usual.weights.ffn),
+                rest: self.rest_weight.unwrap_or(usual.weights.rest),
             },
             slots: if self.writers_only { SlotChoice::Writers } else { SlotChoice::All },
             normalize: self.normalize_penalty,
@@ -107,7 +111,49 @@ impl RegularizeArgs {
             slice_early: !self.no_slice_early,
             kept_only: self.kept_only,
             distill: self.distill.config(),
-            train: self.training.config(seed, run_dir),
+            train: self.training.config(common, run),
+        })
+    }
+
+    fn form(&self) -> PenaltyForm {
+        match (self.penalty_in_loss, self.no_penalty || self.gate.is_some()) {
+            (true, _) => PenaltyForm::Loss,
+            (false, true) => PenaltyForm::Off,
+            (false, false) => PenaltyForm::Proximal,
+        }
+    }
+
+    /// Refuses what would be ignored.
+    fn check_used(&self) -> Result<(), Error> {
+        let (form, activations) = (self.form(), self.activations > 0.0);
+        if self.normalize_penalty && form != PenaltyForm::Loss && !activations {
+            return Err(Error::OptionUnused {
+                option: "--normalize-penalty".into(),
+                why: "without a penalty in the loss".into(),
+                remedy: "give --penalty-in-loss or --activations too, or leave it out",
+            });
+        }
+        if form != PenaltyForm::Off {
+            return Ok(());
+        }
+        let (why, remedy) = match self.gate {
+            Some(_) => {
+                ("with --gate, which penalises no weights", "give --penalty-in-loss too, or leave it out")
+            }
+            None => ("with --no-penalty", "leave out one of the two"),
+        };
+        let ignored = [
+            ("--lambda", self.lambda.is_some()),
+            ("--attention-weight", self.attention_weight.is_some()),
+            ("--ffn-weight", self.ffn_weight.is_some()),
+            ("--rest-weight", self.rest_weight.is_some()),
+            ("--penalty", self.penalty.is_some() && !activations),
+            ("--schedule", self.schedule.is_some() && !activations),
+            ("--writers-only", self.writers_only && !self.kept_only),
+        ];
+        match ignored.into_iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(Error::OptionUnused { option: option.into(), why: why.into(), remedy }),
+            None => Ok(()),
         }
     }
 }

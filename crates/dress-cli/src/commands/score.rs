@@ -2,14 +2,14 @@
 
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs};
-use crate::{Error, TerminalProgress, fingerprint, locate, write_beside};
+use crate::{Error, TerminalProgress, check_file_place, fingerprint, locate, write_beside};
 use clap::Args;
 use dress_core::{Basis, Calibration, Parts, Progress, SlicePlan};
 use dress_importance::Criteria;
 use dress_models::{CheckpointParts, LoadConfig};
 use dress_prune::{Compensation, PruneConfig, axes, plan, plan_of_scores};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Options of `dress score`.
 #[derive(Debug, Args)]
@@ -38,12 +38,14 @@ pub struct ScoreArgs {
 impl ScoreArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
-        if self.out.exists() && !self.force {
-            return Err(Error::Exists { path: self.out });
+        check_file_place(&self.out, self.force)?;
+        // Whatever the command reads is no plan, so that it is never replaced.
+        if self.out.exists() && !is_plan(&self.out) {
+            return Err(Error::NotReplaced { path: self.out, what: "plan" });
         }
         let (stock, seed) = (self.select.target, self.common.seed);
         let targets = self.select.targets(&self.model, Basis::Identity, Compensation::None)?;
-        let scorer = self.select.criteria(&targets, seed);
+        let scorer = self.select.criteria(&targets, Basis::Identity, seed)?;
         let allocation = self.select.allocation(&self.model, &scorer)?;
         let config = PruneConfig { stock, seed, allocation, ..PruneConfig::new(targets) };
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
@@ -82,4 +84,8 @@ impl ScoreArgs {
         let fingerprint = parts.fingerprint()?;
         Ok(plan_of_scores(parts.declared(), fingerprint, criteria.name(), data, &scores, config)?)
     }
+}
+
+fn is_plan(path: &Path) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|text| SlicePlan::from_json(&text, path).is_ok())
 }

@@ -1,13 +1,13 @@
 //! `dress slice`.
 
 use super::CommonArgs;
-use crate::{Error, ResultFile, TerminalProgress, locate};
+use crate::{Error, Output, ResultFile, TerminalProgress, check_place, locate};
 use clap::Args;
 use dress_core::{Basis, CausalLm, SlicePlan, StockTarget, TensorEdit, parameters};
 use dress_models::checkpoint::{
     RewriteConfig, SaveReport, Weights, check_output, fingerprint, read_config, rewrite, save,
 };
-use dress_models::{AnyModel, SaveConfig};
+use dress_models::{AnyModel, FloatType, SaveConfig};
 use dress_prune::PruneReport;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -30,8 +30,12 @@ pub struct SliceArgs {
     /// Replace what is there.
     #[arg(long)]
     force: bool,
-    #[command(flatten)]
-    common: CommonArgs,
+    /// Where to load what cannot be read in parts, such as GGUF: auto, cpu, cuda, rocm, vulkan, metal or cubecl-cpu.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Print one JSON object on standard output; everything else goes to standard error.
+    #[arg(long)]
+    json: bool,
 }
 
 impl SliceArgs {
@@ -39,11 +43,12 @@ impl SliceArgs {
         self.input = locate(&self.input)?;
         let began = Instant::now();
         check_output(&self.output, Some(&self.input), self.force)?;
+        check_place(&self.output)?;
         let text = std::fs::read_to_string(&self.plan)
             .map_err(|source| Error::Io { path: self.plan.clone(), source })?;
         let plan = SlicePlan::from_json(&text, &self.plan)?;
         let (text, path) = read_config(&self.input)?;
-        let declared = AnyModel::from_config(&text, &path, &self.common.device()?)?;
+        let declared = AnyModel::from_config(&text, &path, &self.loading().device()?)?;
         if plan.basis != Basis::Identity {
             return Err(dress_prune::Error::BasisOfPlan { basis: plan.basis }.into());
         }
@@ -54,11 +59,13 @@ impl SliceArgs {
             .into_iter()
             .map(|p| edits.get(&p.name).unwrap_or(&TensorEdit::default()).count(&p.shape))
             .sum();
+        let weights = Weights::open(&self.input)?;
         let result = ResultFile {
             dress_version: env!("CARGO_PKG_VERSION").into(),
             burn_version: ResultFile::BURN_VERSION.into(),
-            device: self.common.device_name(),
-            dtype: self.common.dtype.to_string(),
+            device: self.loading().device_name(),
+            // Every tensor keeps the type it has in its file.
+            dtype: weights.float_type().unwrap_or_default().to_string(),
             parameters_before,
             parameters,
             calibration: plan.calibration.clone(),
@@ -66,7 +73,7 @@ impl SliceArgs {
             report: PruneReport::default(),
             plan,
         };
-        let saved = match Weights::open(&self.input)? {
+        let saved = match weights {
             Weights::Safetensors(_) => self.stream(&declared, &edits, &result)?,
             _ => self.load_and_save(&result)?,
         };
@@ -77,10 +84,15 @@ impl SliceArgs {
             "seconds": began.elapsed().as_secs_f64(),
             "out": self.output.display().to_string(),
         });
-        self.common.output().print(&report, || {
+        Output::new(self.json).print(&report, || {
             format!("{parameters_before} -> {} parameters in {}", report["parameters"], self.output.display())
         });
         Ok(())
+    }
+
+    /// How what cannot be streamed is loaded.
+    fn loading(&self) -> CommonArgs {
+        CommonArgs { device: self.device.clone(), dtype: FloatType::F32, seed: 0, json: self.json }
     }
 
     /// From file to file, with no model in memory.
@@ -98,7 +110,7 @@ impl SliceArgs {
 
     /// Through memory, from files that cannot be streamed.
     fn load_and_save(&self, result: &ResultFile) -> Result<SaveReport, Error> {
-        let model = dress_prune::apply(self.common.load(&self.input)?, &result.plan)?;
+        let model = dress_prune::apply(self.loading().load(&self.input)?, &result.plan)?;
         let config = SaveConfig {
             source: Some(self.input.clone()),
             extra_files: result.files(),

@@ -1,12 +1,13 @@
 //! The options of training, whatever it is for.
 
+use super::CommonArgs;
 use super::common_args::at_least_one;
+use super::run_directory::RunDirectory;
 use clap::Args;
 use dress_train::{
-    Decay, DistillationConfig, EarlyStopping, LearningRate, OptimizerConfig, Precision, TrainConfig,
-    Trainable,
+    CheckpointEvery, Decay, DistillationConfig, EarlyStopping, LearningRate, OptimizerConfig, Precision,
+    TrainConfig, Trainable,
 };
-use std::path::PathBuf;
 
 /// The options of [`TrainingArgs`], for subcommands in which they can mean nothing.
 pub(super) const TRAINING_OPTIONS: [&str; 19] = [
@@ -54,8 +55,9 @@ pub struct TrainingArgs {
     #[arg(long, default_value_t = 0.0)]
     weight_decay: f64,
     /// How steps are taken that half-precision weights cannot express: as-is, master-weights or stochastic-rounding.
-    #[arg(long, default_value_t = Precision::AsIs)]
-    precision: Precision,
+    /// By default as-is for f32, and master-weights for bf16 and f16.
+    #[arg(long)]
+    precision: Option<Precision>,
     /// Scale gradients down to this norm; 0 for no limit.
     #[arg(long, default_value_t = TrainConfig::default().clip_norm.unwrap_or_default())]
     clip_norm: f64,
@@ -74,9 +76,11 @@ pub struct TrainingArgs {
     /// Threads that share out each batch.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     workers: usize,
-    /// Steps between two checkpoints, from which the same command goes on after it was interrupted; 0 for none.
-    #[arg(long, default_value_t = 50)]
-    checkpoint_every: usize,
+    /// Steps between two checkpoints, from which the same command goes on after it was interrupted; 0 for none. By
+    /// default a tenth of all steps or two minutes, whichever is sooner, but never so often that writing them takes
+    /// more than a twentieth of the time.
+    #[arg(long)]
+    checkpoint_every: Option<usize>,
     /// Hold out this share of the calibration blocks, and stop when their loss gets no better.
     #[arg(long, value_name = "SHARE")]
     early_stopping: Option<f64>,
@@ -107,7 +111,7 @@ pub struct DistillArgs {
 }
 
 impl TrainingArgs {
-    pub(super) fn config(&self, seed: u64, run_dir: PathBuf) -> TrainConfig {
+    pub(super) fn config(&self, common: &CommonArgs, run: RunDirectory) -> TrainConfig {
         TrainConfig {
             epochs: self.epochs,
             batch_size: self.batch_size,
@@ -120,7 +124,7 @@ impl TrainingArgs {
                 decay: self.learning_rate_decay,
             },
             optimizer: self.optimizer.with_weight_decay(self.weight_decay),
-            precision: self.precision,
+            precision: self.precision.unwrap_or_else(|| Precision::of_weights(common.dtype.dtype())),
             clip_norm: (self.clip_norm > 0.0).then_some(self.clip_norm),
             gradient_checkpointing: self.gradient_checkpointing,
             early_stopping: self.early_stopping.map(|holdout| EarlyStopping {
@@ -128,9 +132,14 @@ impl TrainingArgs {
                 every: self.early_stopping_every,
                 patience: self.early_stopping_patience,
             }),
-            seed,
-            run_dir: Some(run_dir),
-            checkpoint_every: (self.checkpoint_every > 0).then_some(self.checkpoint_every),
+            seed: common.seed,
+            run_dir: Some(run.path),
+            checkpoint_every: match self.checkpoint_every {
+                None => Some(CheckpointEvery::Spaced),
+                Some(0) => None,
+                Some(steps) => Some(CheckpointEvery::Steps(steps)),
+            },
+            replace_other_run: run.replace,
             trainable: Trainable::All,
         }
     }

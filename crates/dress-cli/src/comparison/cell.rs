@@ -59,6 +59,14 @@ pub struct Comparison {
 }
 
 impl Cell {
+    /// Which cell this is.
+    pub fn id(&self) -> CellId {
+        match self.preset {
+            Some(preset) => CellId::Pruned { preset, ratio: self.ratio },
+            None => CellId::Dense,
+        }
+    }
+
     /// The method's name, or `dense`.
     pub fn name(&self) -> &'static str {
         self.preset.map_or("dense", Preset::name)

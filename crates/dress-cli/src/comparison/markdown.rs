@@ -19,7 +19,24 @@ pub fn markdown(comparison: &Comparison) -> String {
     if let Some(first) = comparison.cells.first() {
         let _ = writeln!(text, "\n{}", footnote(comparison, first));
     }
+    for [first, second] in alike(&comparison.cells) {
+        let _ = writeln!(
+            text,
+            "\n`{}` and `{}` are one shape: it has none between them.",
+            first.id(),
+            second.id()
+        );
+    }
     text
+}
+
+/// Neighbouring ratios of one method that leave the same of every axis.
+fn alike(cells: &[Cell]) -> impl Iterator<Item = [&Cell; 2]> {
+    let same = |first: &Cell, second: &Cell| {
+        first.preset.is_some()
+            && (first.preset, &first.measured.kept) == (second.preset, &second.measured.kept)
+    };
+    cells.windows(2).filter(move |pair| same(&pair[0], &pair[1])).map(|pair| [&pair[0], &pair[1]])
 }
 
 fn row(cell: &Cell) -> String {

@@ -28,6 +28,8 @@ pub struct EvaluatedCheckpoint {
     pub plan: Option<SlicePlan>,
     /// How it came to be, as far as is known.
     pub origin: Option<Origin>,
+    /// SHA-256 of the texts that it was calibrated or fine-tuned on, as far as is known.
+    pub calibrated_on: Vec<String>,
 }
 
 impl EvaluatedCheckpoint {
@@ -44,7 +46,8 @@ impl EvaluatedCheckpoint {
         let name = name.map(String::from).or(own).unwrap_or_else(|| path.display().to_string());
         let prefix = prefix_token(&path, &tokenizer)?;
         let (model, fingerprint) = (common.load(&path)?, fingerprint(&path)?);
-        Ok(Self { name, path, model, fingerprint, tokenizer, prefix, plan, origin })
+        let calibrated_on = calibrated_on(&path);
+        Ok(Self { name, path, model, fingerprint, tokenizer, prefix, plan, origin, calibrated_on })
     }
 
     /// How texts become requests.
@@ -72,6 +75,19 @@ impl EvaluatedCheckpoint {
             speed: None,
         }
     }
+}
+
+/// What the files beside the weights say of the texts that they were made with.
+fn calibrated_on(directory: &Path) -> Vec<String> {
+    let places = [("dress.json", "/calibration/sha256"), ("dress.json", "/plan/calibration/sha256")];
+    let places =
+        places.into_iter().chain(["plan.json", "recover.json"].map(|name| (name, "/calibration/sha256")));
+    let hash = |(name, place): (&str, &str)| {
+        let text = std::fs::read_to_string(directory.join(name)).ok()?;
+        let value: serde_json::Value = serde_json::from_str(&text).ok()?;
+        value.pointer(place)?.as_str().map(String::from)
+    };
+    places.filter_map(hash).collect()
 }
 
 /// What `dress.json` beside the weights says, else `plan.json`. Neither is needed to evaluate.

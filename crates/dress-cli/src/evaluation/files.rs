@@ -1,13 +1,13 @@
 //! What an evaluation leaves on disk.
 
-use crate::{Error, write_beside};
+use crate::{Error, check_place, write_beside};
 use dress_eval::report::{Report, html, markdown};
 use dress_eval::tasks::{RowResult, Task, TaskConfig};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// One request and what the model said to it, for comparing with other software.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RequestRecord {
     /// The task.
     pub task: String,
@@ -66,11 +66,30 @@ pub fn write_requests(path: &Path, records: &[RequestRecord]) -> Result<(), Erro
     write_beside(path, records.iter().map(line).collect::<String>().as_bytes())
 }
 
+/// Whether a file is one that [`write_requests`] wrote.
+pub fn is_requests(path: &Path) -> bool {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().all(|line| serde_json::from_str::<RequestRecord>(line).is_ok())
+}
+
+/// Checks that a report may be put into a directory.
+///
+/// # Errors
+/// [`Error::NoDirectory`], and [`Error::ReportInCheckpoint`] where the directory is a checkpoint.
+pub fn check_report_place(directory: &Path) -> Result<(), Error> {
+    check_place(&directory.join("report.json"))?;
+    match directory.join("config.json").exists() {
+        true => Err(Error::ReportInCheckpoint { path: directory.into() }),
+        false => Ok(()),
+    }
+}
+
 /// Writes `report.json`, `report.md` and `report.html` into a directory, which is made if need be; says which files.
 ///
 /// # Errors
-/// [`Error::Io`].
+/// Those of [`check_report_place`], and [`Error::Io`].
 pub fn write_report(directory: &Path, report: &Report, title: &str) -> Result<Vec<PathBuf>, Error> {
+    check_report_place(directory)?;
     std::fs::create_dir_all(directory).map_err(|source| Error::Io { path: directory.into(), source })?;
     let texts = [report.to_json(), markdown(report), html(report, title)];
     let paths = ["report.json", "report.md", "report.html"].map(|name| directory.join(name));

@@ -5,5 +5,5 @@ mod files;
 mod plan;
 
 pub use checkpoint::EvaluatedCheckpoint;
-pub use files::{RequestRecord, read_report, write_report, write_requests};
+pub use files::{RequestRecord, check_report_place, is_requests, read_report, write_report, write_requests};
 pub use plan::EvaluationPlan;

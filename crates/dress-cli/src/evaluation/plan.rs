@@ -1,14 +1,18 @@
 //! What is measured of a checkpoint.
 
 use super::{EvaluatedCheckpoint, RequestRecord};
-use crate::Error;
 use crate::commands::CommonArgs;
+use crate::{Error, declared};
 use dress_core::Progress;
 use dress_data::{Corpus, WindowConfig, Windows};
 use dress_eval::journal::ResultCache;
-use dress_eval::report::ModelReport;
-use dress_eval::tasks::{Task, TaskConfig, run_task};
-use dress_eval::{Alignment, PerplexityConfig, SpeedConfig, departure, speed, window_perplexity};
+use dress_eval::report::{ModelReport, Report};
+use dress_eval::tasks::{Task, TaskConfig, TaskResult, run_task};
+use dress_eval::{
+    Alignment, PerplexityConfig, PerplexityReport, SpeedConfig, departure, speed, window_perplexity,
+};
+use dress_models::checkpoint::fingerprint;
+use std::path::{Path, PathBuf};
 
 /// What is measured, of one checkpoint or of several alike.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +44,13 @@ impl EvaluationPlan {
     ) -> Result<(ModelReport, Vec<RequestRecord>), Error> {
         let mut report = checkpoint.report(common);
         if let Some(windows) = self.windows(checkpoint)? {
+            if checkpoint.calibrated_on.contains(&windows.provenance.sha256) {
+                tracing::warn!(
+                    "{} was calibrated on {}, so that its perplexity there says nothing of other texts",
+                    checkpoint.name,
+                    windows.provenance.path
+                );
+            }
             let cache = self.cache.as_ref();
             report.perplexity =
                 vec![window_perplexity(&checkpoint.model, &windows, &self.perplexity, cache, progress)?];
@@ -101,6 +112,55 @@ impl EvaluationPlan {
             report.speed = Some(speed);
         }
         Ok(())
+    }
+
+    /// Checks that a report may be replaced by one of this plan for `models`: that it is of the same models and that all
+    /// it has is measured again.
+    ///
+    /// # Errors
+    /// [`Error::OtherReport`], and those of reading the models' fingerprints.
+    pub fn check_replaces(
+        &self,
+        report: &Report,
+        directory: &Path,
+        models: &[PathBuf],
+        common: &CommonArgs,
+    ) -> Result<(), Error> {
+        let other = |of: String| Err(Error::OtherReport { path: directory.join("report.json"), of });
+        // The model that something was made from comes first.
+        let Some(known) = report.models.last() else { return Ok(()) };
+        if known.fingerprint != fingerprint(&declared(&models[0])?, &models[0])? {
+            return other(format!("another model, {}", known.name));
+        }
+        match report.models.len() == models.len() && self.covers(known, common) {
+            true => Ok(()),
+            false => other(format!("{} with other settings", known.name)),
+        }
+    }
+
+    /// Whether all that `known` has is measured again.
+    fn covers(&self, known: &ModelReport, common: &CommonArgs) -> bool {
+        let text = |found: &PerplexityReport| {
+            self.text.as_ref().is_some_and(|(corpus, config)| {
+                (found.data.sha256.as_str(), found.data.seqlen) == (corpus.sha256(), config.seqlen)
+                    && (found.stride, found.protocol, found.bos)
+                        == (config.stride, config.protocol, config.bos)
+                    && config.max_windows.is_none_or(|most| found.data.blocks <= most)
+            })
+        };
+        let task = |found: &TaskResult| {
+            let TaskConfig { fewshot, fewshot_seed, limit, .. } = self.task_config;
+            (found.fewshot, found.fewshot_seed) == (fewshot, fewshot_seed)
+                && limit.is_none_or(|most| found.rows <= most)
+                && self
+                    .tasks
+                    .iter()
+                    .any(|task| (&task.file.name, &task.rows.sha256) == (&found.task, &found.data_sha256))
+        };
+        known.runs.last().is_some_and(|run| run.dtype == common.dtype.to_string())
+            && known.perplexity.iter().all(text)
+            && known.tasks.iter().all(task)
+            && known.speed.as_ref().is_none_or(|found| self.speed.as_ref() == Some(&found.config))
     }
 
     fn windows(&self, checkpoint: &EvaluatedCheckpoint) -> Result<Option<Windows>, Error> {

@@ -125,6 +125,11 @@ fn what_cannot_be_compared_is_refused_before_any_work() {
     assert!(refused(&with(&whole, "--eval-seqlen", "2048")).contains("1024 positions"));
     assert!(refused(&with(&whole, "--seqlen", "2048")).contains("1024 positions"));
     assert!(refused(&with(&whole, "--unseen", "/nowhere.txt")).contains("/nowhere.txt: cannot be read"));
+    let ignored: Vec<String> = arguments(&paths, "dress")
+        .into_iter()
+        .chain(["--no-penalty", "--lambda", "3"].map(String::from))
+        .collect();
+    assert!(refused(&ignored).contains("--lambda has no effect with --no-penalty"));
     let at = whole.iter().position(|argument| argument == "--calibration").unwrap();
     let without: Vec<String> = whole[..at].iter().chain(&whole[at + 2..]).cloned().collect();
     assert!(refused(&without).contains("--calibration"));
@@ -165,4 +170,22 @@ fn blocks_that_differ_go_through_every_command() {
     let depth =
         ["score", "--model", &model, "--axis", "depth", "--ratio", "0.2", "--per-layer", "--out", "x"];
     assert!(refusal(&depth).contains("--axis depth in a run of its own"));
+}
+
+#[test]
+fn two_ratios_of_one_shape_and_a_text_that_was_calibrated_on_are_said() {
+    let paths = Paths::new();
+    let whole = with(
+        &with(&arguments(&paths, "shortgpt"), "--ratios", "0.2,0.21"),
+        "--unseen",
+        &text("calibration.txt"),
+    );
+    let output = dress(&whole.iter().map(String::as_str).collect::<Vec<_>>());
+    let (said, warned) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(said.contains("`shortgpt@0.2` and `shortgpt@0.21` are one shape"), "{said}");
+    assert!(
+        warned.contains("--unseen is the text of --calibration") && !warned.contains("--data"),
+        "{warned}"
+    );
 }

@@ -22,6 +22,8 @@ fn a_run_leaves_reports_goes_on_where_it_was_and_joins_with_others() {
     let first = json(&dress(&args));
     assert_eq!((&first["reused"], &first["tasks"][0]["reused"]), (&0.into(), &0.into()));
     assert_eq!(fs::read_to_string(&requests).unwrap().lines().count(), 2 * 6 + 2 * 5);
+    assert!(refusal(&args).contains("requests.jsonl: already exists"));
+    args.push("--force");
     let second = json(&dress(&args));
     assert_eq!((&second["reused"], &second["tasks"][0]["reused"]), (&2.into(), &6.into()));
     assert_eq!(second["tasks"][1]["metrics"], first["tasks"][1]["metrics"]);
@@ -61,4 +63,110 @@ fn what_a_task_refuses_is_one_line() {
     assert!(eval(&["--tasks", "piqa", "--task-data", "/nowhere"]).contains("piqa_val.jsonl"));
     assert!(eval(&["--tasks", "piqa=/nowhere.jsonl"]).contains("/nowhere.jsonl"));
     assert!(refusal(&["report", "/nowhere"]).contains("/nowhere"));
+}
+
+#[test]
+fn a_report_replaces_only_its_own() {
+    let (paths, model, data) = (Paths::new(), model().display().to_string(), text("heldout.txt"));
+    let (small, out) = (model.replace("llama3-kjv", "llama2-kjv"), paths.path("run"));
+    let args = |model: &str, blocks: &str| -> Vec<String> {
+        let args = [
+            "eval",
+            "--model",
+            model,
+            "--data",
+            &data,
+            "--seqlen",
+            "64",
+            "--max-blocks",
+            blocks,
+            "--out",
+            &out,
+        ];
+        args.map(String::from).to_vec()
+    };
+    let run = |args: Vec<String>, more: &[&str]| {
+        let all: Vec<&str> = args.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        json(&dress(&[&all[..], &["--json"]].concat()))
+    };
+    let refused = |args: Vec<String>, more: &[&str]| {
+        let all: Vec<&str> = args.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        refusal(&all)
+    };
+    run(args(&model, "1"), &[]);
+    run(args(&model, "2"), &[]);
+    assert!(
+        refused(args(&model, "1"), &[]).contains("llama3-kjv with other settings"),
+        "it would lose a block"
+    );
+    assert!(refused(args(&model, "2"), &["--against", &small]).contains("--force"));
+    assert!(refused(args(&small, "2"), &[]).contains("another model, llama3-kjv"));
+    assert_eq!(run(args(&small, "1"), &["--force"])["data"]["blocks"], 1);
+
+    let into = |out: &str, more: &[&str]| {
+        refusal(&[&["eval", "--model", &model, "--data", &data, "--out", out], more].concat())
+    };
+    assert!(into(&model, &["--force"]).contains("a checkpoint, and no place for a report"));
+    let tasks = format!("piqa={}", rows("piqa_val.jsonl"));
+    let requests = rows("piqa_val.jsonl");
+    let says = refusal(&["eval", "--model", &model, "--tasks", &tasks, "--requests", &requests, "--force"]);
+    assert!(says.contains("not a file of requests"), "{says}");
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused_before_the_models_are_loaded() {
+    let (paths, model, data) = (Paths::new(), model().display().to_string(), text("heldout.txt"));
+    let eval = |arguments: &[&str]| refusal(&[&["eval", "--model", &model], arguments].concat());
+    assert!(eval(&[]).contains("--data") && eval(&[]).contains("--tasks") && eval(&[]).contains("--speed"));
+    let says = eval(&["--speed", "--prefill-tokens", "4000"]);
+    assert!(says.contains("1024 positions; lower --prefill-tokens"), "{says}");
+    let says = eval(&["--speed", "--prompt-tokens", "1000"]);
+    assert!(says.contains("--prompt-tokens or --new-tokens"), "{says}");
+    let other = paths.path("other");
+    fs::create_dir(&other).unwrap();
+    for entry in fs::read_dir(&model).unwrap().flatten() {
+        fs::copy(entry.path(), Path::new(&other).join(entry.file_name())).unwrap();
+    }
+    // The weights are not looked at: they are not even there.
+    fs::write(paths.path("other/model.safetensors"), "none").unwrap();
+    let tokenizer = fs::read_to_string(paths.path("other/tokenizer.json")).unwrap();
+    fs::write(paths.path("other/tokenizer.json"), tokenizer + "\n").unwrap();
+    assert!(eval(&["--data", &data, "--against", &other]).contains("different tokenizers"));
+}
+
+#[test]
+fn both_models_are_in_one_table_and_a_text_that_was_calibrated_on_is_said() {
+    let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
+    let out = paths.path("out");
+    let prune =
+        ["prune", "--model", &model, "--calibration", &calibration, "--samples", "4", "--seqlen", "32"];
+    let what = ["--axis", "ffn", "--ratio", "0.25", "--no-regularize", "--out", &out, "--json"];
+    json(&dress(&[&prune[..], &what].concat()));
+    let tasks = format!("piqa={}", rows("piqa_val.jsonl"));
+    let eval = [
+        "eval",
+        "--model",
+        &out,
+        "--against",
+        &model,
+        "--data",
+        &calibration,
+        "--seqlen",
+        "32",
+        "--max-blocks",
+        "2",
+    ];
+    let output = dress(&[&eval[..], &["--tasks", &tasks, "--limit", "2"]].concat());
+    let (said, warned) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(warned.contains("out was calibrated on") && warned.lines().count() == 1, "{warned}");
+    let row = |name: &str| {
+        said.lines().find(|line| line.starts_with(name)).map(|line| line.split_whitespace().count())
+    };
+    assert!(said.lines().any(|line| line.split_whitespace().eq(["llama3-kjv", "this"])), "{said}");
+    assert_eq!(
+        (row("parameters"), row("perplexity  "), row("piqa acc ")),
+        (Some(3), Some(3), Some(4)),
+        "{said}"
+    );
 }

@@ -3,6 +3,7 @@
 mod ablate;
 mod compare;
 mod evaluation;
+mod options;
 mod rotation;
 mod training;
 
@@ -184,6 +185,10 @@ fn inspect_and_generate_print_one_object() {
     let shape = json(&dress(&["inspect", "--model", &model, "--json"]));
     assert_eq!(shape["architecture"], "LlamaForCausalLM");
     assert_eq!(shape["axes"][0]["structures"], 192);
+    let depth = shape["axes"].as_array().unwrap().iter().find(|axis| axis["kind"] == "depth").unwrap();
+    let (blocks, each) =
+        (depth["structures"].as_u64().unwrap(), depth["parameters_a_structure"].as_u64().unwrap());
+    assert!(each > 100_000 && blocks * each < shape["parameters"].as_u64().unwrap(), "{depth}");
     let args = ["generate", "--model", &model, "--prompt", "And the LORD", "--max-new-tokens", "8", "--json"];
     let (first, again) = (json(&dress(&args)), json(&dress(&args)));
     assert_eq!(first["tokens"].as_array().unwrap().len(), 8);
@@ -226,7 +231,7 @@ fn bad_input_is_refused_in_one_line_that_says_what_to_do() {
     fs::copy(Path::new(&model).join("config.json"), paths.path("config.json")).unwrap();
     absent("", "tokenizer.json: no such file");
     assert!(prune("residual,residual", "0.1,0.2", &data).contains("given twice"));
-    assert!(prune("residual", "0", &data).contains("every ratio is 0"));
+    assert!(prune("residual", "0", "/nowhere.txt").contains("every ratio is 0"), "before anything is read");
     let long = |arguments: &[&str]| {
         let args = ["--model", &model, "--axis", "ffn", "--ratio", "0.25", "--calibration", &data];
         let refused =

@@ -102,3 +102,100 @@ fn settings_that_contradict_each_other_are_refused_in_one_line() {
     args.extend(data);
     assert!(refusal(&args).contains("no projection `query`"));
 }
+
+fn prune<'a>(model: &'a str, calibration: &'a str, out: &'a str) -> Vec<&'a str> {
+    let args = ["prune", "--model", model, "--calibration", calibration, "--out", out, "--axis", "ffn"];
+    [&args[..], &["--ratio", "0.25", "--samples", "12", "--seqlen", "32"]].concat()
+}
+
+#[test]
+fn half_precision_is_trained_with_masters_and_as_it_is() {
+    let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
+    let out = paths.path("out");
+    let mut args = prune(&model, &calibration, &out);
+    args.extend(["--dtype", "bf16", "--json", "--force"]);
+    assert_eq!(json(&dress(&args))["steps"], 12);
+    let precision = || result(&out, "dress.json")["regularize"]["train"]["precision"].clone();
+    assert_eq!(precision(), "master-weights");
+    for optimizer in ["adamw", "sgd", "muon", "adafactor"] {
+        let as_is = [&args[..], &["--precision", "as-is", "--optimizer", optimizer]].concat();
+        // The slice in the middle takes the optimizer's state along.
+        assert!(json(&dress(&as_is))["sliced_after_step"].as_u64().unwrap() < 12);
+        assert_eq!(precision(), "as-is");
+    }
+}
+
+/// Stands in for an interrupted run: one that goes on for long enough to be stopped.
+#[test]
+#[cfg(unix)]
+fn an_interrupted_run_says_what_is_kept_and_goes_on_or_begins_anew() {
+    use std::process::{Command, Stdio};
+    let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
+    let out = paths.path("out");
+    let mut args = prune(&model, &calibration, &out);
+    args.extend(["--epochs", "40", "--checkpoint-every", "4"]);
+    let interrupted = |args: &[&str], after: usize| {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_dress"));
+        let child = run.args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let reached = || {
+            (after..480).any(|n| Path::new(&out).with_file_name(format!("out.run/checkpoint-{n}")).exists())
+        };
+        let began = std::time::Instant::now();
+        while !reached() {
+            assert!(began.elapsed().as_secs() < 300, "it never came to step {after}");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let first = interrupted(&args, 4);
+    assert!(first.contains("interrupted; repeat the command to go on after step"), "{first}");
+    let second = interrupted(&args, 8);
+    assert!(second.contains("goes on after step"), "it is said without -v: {second}");
+    let other = [&args[..], &["--learning-rate", "3e-4"]].concat();
+    let said = refusal(&other);
+    assert!(said.contains("train.learning_rate.peak 0.0001 there and 0.0003 here"), "{said}");
+    assert!(said.contains("--force"), "{said}");
+    let anew = [&other[..], &["--epochs", "1", "--force", "--json"]].concat();
+    let at = anew.iter().position(|arg| *arg == "40").unwrap();
+    let anew = [&anew[..at - 1], &anew[at + 1..]].concat();
+    assert_eq!(json(&dress(&anew))["steps"], 12);
+    assert_eq!(paths.names(), ["out"]);
+}
+
+#[test]
+fn what_is_recovered_keeps_how_it_was_pruned() {
+    let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
+    let (out, better, picture) = (paths.path("out"), paths.path("better"), paths.path("run.svg"));
+    let mut args = prune(&model, &calibration, &out);
+    args.push("--json");
+    json(&dress(&args));
+    // What is not the run's own stays.
+    fs::create_dir(paths.path("better.run")).unwrap();
+    fs::write(paths.path("better.run/thesis.txt"), "precious").unwrap();
+    let data = ["--calibration", &calibration, "--samples", "4", "--seqlen", "32"];
+    let recover = ["recover", "--model", &out, "--out", &better, "--distill-from", &model];
+    let recover = [&recover[..], &data].concat();
+    json(&dress(&[&recover[..], &["--json"]].concat()));
+    assert_eq!(fs::read_to_string(paths.path("better.run/thesis.txt")).unwrap(), "precious");
+    assert!(!Path::new(&paths.path("better.run/curve.jsonl")).exists());
+    assert_eq!(result(&better, "plan.json"), result(&out, "plan.json"));
+    assert!(dress(&["plot", &better, "--out", &picture]).status.success());
+    let about = result(&better, "recover.json");
+    assert_eq!(about["burn_version"], result(&out, "dress.json")["burn_version"]);
+    assert_eq!(about["distilled_from_fingerprint"], result(&out, "plan.json")["fingerprint"]);
+    assert_eq!((about["fingerprint"].as_str().unwrap().len(), about["dtype"].as_str()), (64, Some("f32")));
+    json(&dress(&[&recover[..], &["--force", "--json"]].concat()));
+
+    let per_layer =
+        ["--axis", "ffn", "--ratio", "0.25", "--per-layer", "--target", "dress", "--no-regularize"];
+    let uneven = paths.path("uneven");
+    let pruned = ["prune", "--model", &model, "--out", &uneven, "--json"];
+    json(&dress(&[&pruned[..], &per_layer, &data].concat()));
+    let recover = ["recover", "--model", &uneven, "--out", &paths.path("even"), "--lora-rank", "2"];
+    let said = refusal(&[&recover[..], &data].concat());
+    assert!(said.contains("--target dress"), "{said}");
+    json(&dress(&[&recover[..], &data, &["--target", "dress", "--json"]].concat()));
+}

@@ -88,7 +88,7 @@ fn perplexity(models: &[ModelReport]) -> Option<ReportTable> {
         ]
     };
     let rows = models.iter().flat_map(|model| model.perplexity.iter().map(move |found| row(model, found)));
-    let note = "exp of the mean negative log-likelihood a counted token, with its standard error over windows. Only \
+    let note = "exp of the mean negative log-likelihood a counted token, with its standard error over blocks. Only \
                 numbers of the same text, cut and tokenizer can be compared; bits a byte can be across tokenizers.";
     let header = ["model", "text", "perplexity", "bits a byte", "counted tokens", "tokens/s"];
     Some(table("perplexity", "Perplexity", note, &header, rows.collect()))

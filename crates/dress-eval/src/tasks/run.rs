@@ -66,8 +66,9 @@ impl Task {
         let mut examples = Examples::new(&self.file, &templates, pool, &self.rows, count, seed)?;
         let rows = self.rows.rows.iter().take(config.limit.unwrap_or(usize::MAX)).enumerate();
         rows.map(|(index, row)| {
-            let before = examples.before(row)?;
-            Ok(Question::new(&self.file, &templates, row, index + 1)?.after(&before))
+            let before = examples.before(row).map_err(|error| error.in_file(&pool.path))?;
+            let question = Question::new(&self.file, &templates, row, index + 1);
+            Ok(question.map_err(|error| error.in_file(&self.rows.path))?.after(&before))
         })
         .collect()
     }

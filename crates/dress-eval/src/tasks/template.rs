@@ -6,6 +6,7 @@ use minijinja::value::{Kwargs, Serde, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use regex::Regex;
 use serde_json::{Map, Value as Json};
+use std::collections::HashSet;
 
 /// One row of a data set, by its fields' names.
 pub type Row = Map<String, Json>;
@@ -56,7 +57,11 @@ impl Templates {
         number: usize,
     ) -> Result<String, Error> {
         let rendered = self.environment.render_str(template, Value::from(Serde(row)));
-        rendered.map_err(|error| failed(field, number, &error))
+        rendered.map_err(|error| {
+            let names =
+                || Some(self.environment.template_from_str(template).ok()?.undeclared_variables(false));
+            absent(names(), field, row, number).unwrap_or_else(|| failed(field, number, &error))
+        })
     }
 
     /// The value of an expression for one row.
@@ -74,7 +79,9 @@ impl Templates {
             .environment
             .compile_expression(expression)
             .and_then(|expression| expression.eval(Value::from(Serde(row))))
-            .map_err(|error| failed(field, number, &error))?;
+            .map_err(|error| {
+                self.absent(field, expression, row, number).unwrap_or_else(|| failed(field, number, &error))
+            })?;
         if value.kind() == ValueKind::Undefined {
             let reason = format!("`{expression}` is not in the row");
             return Err(Error::Template { field, row: number, reason });
@@ -104,8 +111,15 @@ impl Templates {
         };
         texts.ok_or_else(|| {
             let reason = format!("expected a list of texts, found {value}");
-            Error::Template { field, row: number, reason }
+            let other = Error::Template { field, row: number, reason };
+            self.absent(field, expression, row, number).unwrap_or(other)
         })
+    }
+
+    /// The error of an expression that asks for what is not in the row, if it does.
+    fn absent(&self, field: &'static str, expression: &str, row: &Row, number: usize) -> Option<Error> {
+        let compiled = self.environment.compile_expression(expression).ok();
+        absent(compiled.map(|compiled| compiled.undeclared_variables(false)), field, row, number)
     }
 }
 
@@ -113,6 +127,15 @@ impl Default for Templates {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The error where a row lacks some of `names`.
+fn absent(names: Option<HashSet<String>>, field: &'static str, row: &Row, number: usize) -> Option<Error> {
+    let mut lacking: Vec<String> =
+        names?.into_iter().filter(|name| !row.contains_key(name)).map(|name| format!("`{name}`")).collect();
+    lacking.sort();
+    let reason = format!("the row has no {}", lacking.join(" and no "));
+    (!lacking.is_empty()).then_some(Error::Template { field, row: number, reason })
 }
 
 fn failed(field: &'static str, row: usize, error: &minijinja::Error) -> Error {

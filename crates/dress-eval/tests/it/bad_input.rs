@@ -27,6 +27,10 @@ fn malformed_row_names_its_line() {
 fn missing_field_names_the_row_and_the_template() {
     let says = refusal("piqa", &format!("{GOOD}\n{{\"goal\":\"g\",\"label\":0}}\n"));
     assert!(says.contains("row 2") && says.contains("choices"), "{says}");
+    let says = refusal("piqa", &format!("{GOOD}\n{{\"goal\":\"g\",\"sol1\":\"a\",\"label\":0}}\n"));
+    assert!(says.contains("rows.jsonl: row 2") && says.contains("the row has no `sol2`"), "{says}");
+    let says = refusal("piqa", "{\"sol1\":\"a\",\"sol2\":\"b\",\"label\":0}\n");
+    assert!(says.contains("rows.jsonl: row 1") && says.contains("the row has no `goal`"), "{says}");
 }
 
 #[test]

@@ -261,7 +261,7 @@ fn a_run_interrupted_before_and_after_the_slice_ends_as_one_that_was_not() {
     let config = |name: &str| {
         let mut config = gated("cosine:0.5", GateNorms::Count);
         config.train.run_dir = Some(place.path().join(name));
-        config.train.checkpoint_every = Some(3);
+        config.train.checkpoint_every = Some(dress_train::CheckpointEvery::Steps(3));
         config
     };
     let pruned = |name: &str, progress: &dyn Progress| -> Pruned<AnyModel> {

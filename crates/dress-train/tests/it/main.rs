@@ -12,8 +12,8 @@ use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{Calibration, CausalLm, NoProgress, Tap};
 use dress_models::AnyModel;
 use dress_train::{
-    AdamW, Batch, CurvePoint, EarlyStopping, Error, LanguageModelling, NoRegularization, Objective,
-    ObjectiveLoss, OptimizerConfig, Regularization, Saved, StepInfo, TrainConfig, Training, train,
+    AdamW, Batch, CheckpointEvery, CurvePoint, EarlyStopping, Error, LanguageModelling, NoRegularization,
+    Objective, ObjectiveLoss, OptimizerConfig, Regularization, Saved, StepInfo, TrainConfig, Training, train,
 };
 use small::{config, data, model, weights, worst};
 use std::sync::Mutex;
@@ -96,11 +96,14 @@ fn nan_stops_with_the_step() {
     };
     // The weights are not numbers themselves by then: those after ten steps are the last that were.
     let path = place.path().join("every five").join("checkpoint-10");
-    assert_eq!(run(Some("every five"), Some(5)), Saved::Checkpoint { path: path.clone(), steps: 10 });
+    assert_eq!(
+        run(Some("every five"), Some(CheckpointEvery::Steps(5))),
+        Saved::Checkpoint { path: path.clone(), steps: 10 }
+    );
     assert!(path.join("model.bpk").exists());
     // A checkpoint right after the step that broke them does not take that one's place.
     let path = place.path().join("every thirteen");
-    assert_eq!(run(Some("every thirteen"), Some(13)), Saved::NoCheckpoint);
+    assert_eq!(run(Some("every thirteen"), Some(CheckpointEvery::Steps(13))), Saved::NoCheckpoint);
     assert!(!path.join("last-good.bpk").exists() && !path.join("checkpoint-13").exists());
     assert_eq!(run(Some("none"), None), Saved::NoCheckpoint);
     assert_eq!(run(None, None), Saved::NoDirectory);
@@ -171,7 +174,8 @@ fn recomputed_activations_give_the_same_weights() {
     let run = |gradient_checkpointing| {
         let config = &TrainConfig { gradient_checkpointing, epochs: 2, ..config() };
         let (objective, regularization) = (&Watched::default(), &NoRegularization);
-        let training = Training { data: &data, config, objective, regularization, settings: "" };
+        let training =
+            Training { data: &data, config, objective, regularization, settings: &serde_json::Value::Null };
         let end = weights(&training.run(start.clone(), &NoProgress).unwrap().model);
         (end, objective.0.lock().unwrap().clone())
     };

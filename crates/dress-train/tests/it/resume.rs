@@ -5,7 +5,7 @@ use dress_core::burn::tensor::Device;
 use dress_core::parameters;
 use dress_core::{NoProgress, Progress};
 use dress_models::AnyModel;
-use dress_train::{EarlyStopping, NoRegularization, Precision, TrainConfig, train};
+use dress_train::{CheckpointEvery, EarlyStopping, NoRegularization, Precision, TrainConfig, train};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -43,7 +43,7 @@ fn settings(directory: &Path) -> TrainConfig {
     TrainConfig {
         epochs: 40,
         run_dir: Some(directory.into()),
-        checkpoint_every: Some(1),
+        checkpoint_every: Some(CheckpointEvery::Steps(1)),
         precision: Precision::MasterWeights,
         early_stopping,
         ..config()
@@ -122,7 +122,8 @@ fn another_run_in_the_same_directory_is_refused() {
     assert!(catch_unwind(AssertUnwindSafe(|| run(place.path(), &interrupt))).is_err());
     let other = TrainConfig { batch_size: 2, ..settings(place.path()) };
     let error = train(model(), &data(), &other, &NoRegularization, &NoProgress).unwrap_err().to_string();
-    assert!(error.contains("other settings") && error.contains("remove the directory"), "{error}");
+    assert!(error.contains("other settings (train.batch_size 4 there and 2 here)"), "{error}");
+    assert!(error.contains("--force") && error.contains("remove the directory"), "{error}");
     let mut fewer = data();
     fewer.blocks.pop();
     let settings = settings(place.path());
@@ -130,6 +131,37 @@ fn another_run_in_the_same_directory_is_refused() {
     assert!(error.contains("other data"), "{error}");
     let error = train(crate::small::model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err();
     assert!(error.to_string().contains("another model"), "{error}");
+    let anew = TrainConfig { replace_other_run: true, ..other };
+    let trained = train(model(), &data(), &anew, &NoRegularization, &NoProgress).unwrap();
+    assert_eq!(trained.curve[0].tokens, 2 * 12, "it began anew, with the smaller batches");
+}
+
+#[test]
+fn spaced_checkpoints_are_a_tenth_of_the_steps_apart_where_writing_them_costs_little() {
+    let place = tempfile::tempdir().unwrap();
+    let slow = Slow(Interrupt(0.into(), 30));
+    let settings = TrainConfig {
+        checkpoint_every: Some(CheckpointEvery::Spaced),
+        early_stopping: None,
+        epochs: 20,
+        ..settings(place.path())
+    };
+    let run = || train(model(), &data(), &settings, &NoRegularization, &slow);
+    assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+    assert_eq!(settings.steps(data().blocks.len()), 80);
+    assert!((8..30).contains(&steps_done(place.path())), "{}", steps_done(place.path()));
+}
+
+/// Steps that take their time, as those of larger models do.
+struct Slow(Interrupt);
+
+impl Progress for Slow {
+    fn start(&self, _phase: &str, _total: u64) {}
+    fn advance(&self, steps: u64, note: &str) {
+        std::thread::sleep(Duration::from_millis(20));
+        self.0.advance(steps, note);
+    }
+    fn finish(&self) {}
 }
 
 #[test]

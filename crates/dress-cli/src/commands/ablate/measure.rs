@@ -31,7 +31,7 @@ impl AblateArgs {
 }
 
 fn prune(bench: &Bench, args: &PruneArgs) -> Result<Made, Error> {
-    let forget = || drop(std::fs::remove_dir_all(args.run_dir()));
+    let forget = || args.run_directory().remove();
     // A run that was interrupted begins anew, or its minutes would be those of a part.
     forget();
     let began = Instant::now();

@@ -39,9 +39,7 @@ impl Methods<'_> {
         let Pruned { model, plan, report } =
             preset.of(&model, &settings)?.prune(model, &calibration, &TerminalProgress::default())?;
         let seconds = began.elapsed().as_secs_f64();
-        if let Some(directory) = &settings.regularize.train.run_dir {
-            let _ = std::fs::remove_dir_all(directory);
-        }
+        self.run_directory(CellId::Pruned { preset, ratio }).remove();
         let made = Made {
             kept: self.bench.kept(&plan.selection),
             criterion: plan.criterion,

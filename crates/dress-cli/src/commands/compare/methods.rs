@@ -5,6 +5,7 @@ use crate::Error;
 use crate::cells::{CellKey, DataKey};
 use crate::commands::bench::Bench;
 use crate::commands::common_args::CalibrationArgs;
+use crate::commands::run_directory::RunDirectory;
 use crate::comparison::{COMPARISON_SCHEMA, CellId};
 use dress_core::Ratio;
 use dress_prune::{Amount, Preset, PresetSettings};
@@ -46,12 +47,17 @@ impl Methods<'_> {
         let mut settings = PresetSettings::new(amount);
         (settings.stock, settings.tile, settings.seed) = (args.target, args.tile, args.common.seed);
         if preset.trains() {
-            let run_dir = args.out.join(format!("{}.run", CellId::Pruned { preset, ratio: ratio.get() }));
-            settings.regularize = args.regularize.config(args.common.seed, run_dir);
+            let run = self.run_directory(CellId::Pruned { preset, ratio: ratio.get() });
+            settings.regularize = args.regularize.config(&args.common, run)?;
             settings.dress_axes.clone_from(&args.dress_axis);
             settings.dress_criterion = args.dress_criterion;
         }
         Ok(settings)
+    }
+
+    /// Where a cell's run goes on. What one with other settings left there is of no use to this one.
+    pub fn run_directory(&self, id: CellId) -> RunDirectory {
+        RunDirectory::of(&self.args.out.join(id.to_string()), true)
     }
 
     /// The blocks that a preset sees.

@@ -3,7 +3,6 @@
 use crate::Error;
 use crate::commands::common_args::{at_least_one, seqlen_or};
 use clap::Args;
-use dress_core::CausalLm;
 use dress_data::{Bos, Corpus, CorpusFormat, Protocol, WindowConfig};
 use dress_eval::SpeedConfig;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use std::path::{Path, PathBuf};
 #[command(next_help_heading = "Perplexity")]
 pub struct TextArgs {
     /// The corpus: text, JSONL or Alpaca-style JSON.
-    #[arg(long, required_unless_present_any = ["tasks", "speed"])]
+    #[arg(long)]
     data: Option<PathBuf>,
     /// How the papers prepare this corpus: wikitext2, ptb or c4.
     #[arg(long, requires = "data", conflicts_with = "join")]
@@ -83,13 +82,15 @@ pub struct SpeedArgs {
 }
 
 impl SpeedArgs {
-    /// The settings, where speed is measured.
-    pub(super) fn config(&self, model: &Path) -> Result<Option<SpeedConfig>, Error> {
+    /// The settings, where speed is measured, checked for `models`.
+    pub(super) fn config(&self, models: &[PathBuf]) -> Result<Option<SpeedConfig>, Error> {
         if !self.speed {
             return Ok(None);
         }
-        let positions = crate::declared(model)?.max_positions();
-        Ok(Some(SpeedConfig {
+        let positions =
+            models.iter().map(|model| crate::max_positions(model)).collect::<Result<Vec<_>, _>>()?;
+        let positions = positions.into_iter().min().unwrap_or(usize::MAX);
+        let config = SpeedConfig {
             prefill_tokens: self
                 .prefill_tokens
                 .unwrap_or(SpeedConfig::default().prefill_tokens.min(positions)),
@@ -98,6 +99,8 @@ impl SpeedArgs {
             batches: self.batches.clone(),
             repeats: self.rounds,
             warmup: self.warmup,
-        }))
+        };
+        config.check(positions)?;
+        Ok(Some(config))
     }
 }

@@ -4,8 +4,11 @@ mod measurements;
 mod task_args;
 
 use super::CommonArgs;
-use crate::evaluation::{EvaluatedCheckpoint, EvaluationPlan, write_report, write_requests};
-use crate::{Error, Evaluation, Table, TerminalProgress};
+use crate::evaluation::{
+    EvaluatedCheckpoint, EvaluationPlan, check_report_place, is_requests, read_report, write_report,
+    write_requests,
+};
+use crate::{Error, Evaluation, Table, TerminalProgress, check_file_place, locate, tokenizer};
 use clap::Args;
 use dress_eval::journal::ResultCache;
 use dress_eval::report::{ModelReport, Report};
@@ -42,13 +45,19 @@ pub struct EvalArgs {
     /// A JSONL file for every request of every task with its log-likelihood.
     #[arg(long, requires = "tasks")]
     requests: Option<PathBuf>,
+    /// Replace the report of another model or of other settings at --out, and the requests.
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     common: CommonArgs,
 }
 
 impl EvalArgs {
     pub(super) fn run(self) -> Result<(), Error> {
-        let plan = self.plan()?;
+        let against = self.against.as_deref().map(locate).transpose()?;
+        let models: Vec<PathBuf> = std::iter::once(locate(&self.model)?).chain(against).collect();
+        let plan = self.plan(&models)?;
+        self.check(&plan, &models)?;
         let progress = TerminalProgress::default();
         let checkpoint = EvaluatedCheckpoint::load(&self.model, self.name.as_deref(), &self.common)?;
         let (report, records) = plan.evaluate(&checkpoint, &self.common, &progress)?;
@@ -76,11 +85,13 @@ impl EvalArgs {
         Ok(())
     }
 
-    fn plan(&self) -> Result<EvaluationPlan, Error> {
+    fn plan(&self, models: &[PathBuf]) -> Result<EvaluationPlan, Error> {
         let cache = self.cache.clone().or_else(|| self.out.as_ref().map(|out| out.join("cache")));
-        let model = crate::locate(&self.model)?;
         let (text, tasks, speed) =
-            (self.text.windows(&model)?, self.tasks.tasks()?, self.speed.config(&model)?);
+            (self.text.windows(&models[0])?, self.tasks.tasks()?, self.speed.config(models)?);
+        if text.is_none() && tasks.is_empty() && speed.is_none() {
+            return Err(Error::NothingToMeasure);
+        }
         Ok(EvaluationPlan {
             text,
             perplexity: PerplexityConfig { batch_size: self.text.batch_size },
@@ -89,6 +100,27 @@ impl EvalArgs {
             speed,
             cache: cache.map(|directory| ResultCache::new(&directory)),
         })
+    }
+
+    /// Refuses before the work what would be refused after it.
+    fn check(&self, plan: &EvaluationPlan, models: &[PathBuf]) -> Result<(), Error> {
+        if let Some(path) = &self.requests {
+            check_file_place(path, self.force)?;
+            if path.exists() && !is_requests(path) {
+                return Err(Error::NotReplaced { path: path.clone(), what: "file of requests" });
+            }
+        }
+        if let Some(out) = &self.out {
+            check_report_place(out)?;
+            if !self.force && out.join("report.json").exists() {
+                plan.check_replaces(&read_report(out)?, out, models, &self.common)?;
+            }
+        }
+        let [model, against] = models else { return Ok(()) };
+        if plan.text.is_some() && tokenizer(model)?.sha256() != tokenizer(against)?.sha256() {
+            return Err(Error::OtherTokenizer { model: model.clone(), against: against.clone() });
+        }
+        Ok(())
     }
 
     fn evaluation(&self, reports: Vec<ModelReport>) -> Evaluation {
@@ -125,7 +157,10 @@ fn text(evaluation: &Evaluation, out: Option<&std::path::Path>) -> String {
             found.positions
         ));
     }
-    if !evaluation.tasks.is_empty() {
+    if let Some(against) = &evaluation.against {
+        lines.push(String::new());
+        lines.push(both_text(evaluation, against));
+    } else if !evaluation.tasks.is_empty() {
         lines.push(String::new());
         lines.push(task_text(evaluation));
     }
@@ -158,6 +193,28 @@ fn perplexity_text(report: &PerplexityReport, parameters: u64) -> String {
         "perplexity {:.4}{error} over {} blocks of {} tokens{bits}; {:.1} tokens/s; {parameters} parameters{reused}",
         report.perplexity, report.data.blocks, report.data.seqlen, report.tokens_per_second
     )
+}
+
+/// What was measured of both models, side by side.
+fn both_text(evaluation: &Evaluation, against: &ModelReport) -> String {
+    let mut table = Table::new(&["", &against.name, "this"]);
+    let mut row =
+        |name: &str, values: [String; 2]| table.row(&[name.into(), values[0].clone(), values[1].clone()]);
+    row("parameters", [against.size.parameters, evaluation.parameters].map(|count| count.to_string()));
+    if let (Some(other), Some(this)) = (against.perplexity.first(), &evaluation.report) {
+        row("perplexity", [other, this].map(|found| format!("{:.4}", found.perplexity)));
+    }
+    for (other, this) in against.tasks.iter().zip(&evaluation.tasks) {
+        for (other, metric) in other.metrics.iter().zip(&this.metrics) {
+            let name = format!("{} {}", this.task, metric.metric.name());
+            row(&name, [other, metric].map(|found| format!("{:.4}", found.value)));
+        }
+    }
+    let means = [&against.tasks, &evaluation.tasks].map(|tasks| dress_eval::tasks::paper_average(tasks));
+    if let [Some(other), Some(this)] = means {
+        row("mean of the papers' five", [other, this].map(|mean| format!("{mean:.4}")));
+    }
+    table.to_string()
 }
 
 fn task_text(evaluation: &Evaluation) -> String {

@@ -4,11 +4,11 @@ use super::PruneArgs;
 use crate::Error;
 use crate::commands::CommonArgs;
 use crate::commands::common_args::CalibrationArgs;
-use dress_core::{CausalLm, Scores, Selection, SlicePlan};
+use dress_core::{Basis, CausalLm, Scores, Selection, SlicePlan};
 use dress_models::AnyModel;
 use dress_models::checkpoint::fingerprint;
-use dress_prune::{Allocation, PruneConfig, axes, select};
-use std::path::{Path, PathBuf};
+use dress_prune::{Allocation, Compensation, PruneConfig, axes, select};
+use std::path::Path;
 
 impl PruneArgs {
     /// The settings, once all of them are checked that can be without the weights.
@@ -17,7 +17,7 @@ impl PruneArgs {
         if let Some(settings) = &config.regularize {
             settings.check()?;
         }
-        if let (None, Some(who)) = (&self.checkpoint.calibration.calibration, self.looks_at_data(&config)) {
+        if let (None, Some(who)) = (&self.checkpoint.calibration.calibration, self.looks_at_data(&config)?) {
             return Err(dress_core::Error::CalibrationEmpty { who }.into());
         }
         let declared = crate::declared(&self.checkpoint.model)?;
@@ -39,11 +39,17 @@ impl PruneArgs {
     }
 
     /// What looks at calibration data, where anything does.
-    pub(super) fn looks_at_data(&self, config: &PruneConfig) -> Option<String> {
-        let scorer = self.select.criteria(&config.targets, self.checkpoint.common.seed);
-        let scores = self.plan.is_none() && scorer.needs_calibration();
-        let who = if scores { scorer.name() } else { "regularization" };
-        (scores || config.regularize.is_some()).then(|| who.into())
+    pub(super) fn looks_at_data(&self, config: &PruneConfig) -> Result<Option<String>, Error> {
+        let scorer = self.select.criteria(&config.targets, config.basis, self.checkpoint.common.seed)?;
+        Ok(match config {
+            PruneConfig { basis, .. } if *basis != Basis::Identity => Some(format!("--basis {basis}")),
+            _ if self.plan.is_none() && scorer.needs_calibration() => Some(scorer.name().into()),
+            PruneConfig { regularize: Some(_), .. } => Some("regularization".into()),
+            PruneConfig { compensation, .. } if *compensation != Compensation::None => {
+                Some(format!("--compensate {compensation}"))
+            }
+            _ => None,
+        })
     }
 
     pub(super) fn plan_made_before(&self) -> Result<Option<SlicePlan>, Error> {
@@ -99,10 +105,5 @@ impl PruneArgs {
 
     pub(in crate::commands) fn common(&self) -> &CommonArgs {
         &self.checkpoint.common
-    }
-
-    /// Where the training keeps its curve and checkpoints.
-    pub(in crate::commands) fn run_dir(&self) -> PathBuf {
-        crate::commands::run_dir(&self.checkpoint.out)
     }
 }

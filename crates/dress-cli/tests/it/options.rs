@@ -1,0 +1,121 @@
+//! Options that the others leave without effect, and places where no result can be put.
+
+use crate::{Paths, dress, json, model, refusal, text};
+use serde_json::Value;
+use std::fs;
+
+/// What `dress prune` of the neurons says to more options that it refuses.
+fn refused(more: &[&str]) -> String {
+    let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
+    let out = paths.path("out");
+    let args = ["prune", "--model", &model, "--calibration", &calibration, "--out", &out];
+    let said = refusal(&[&args[..], more].concat());
+    assert_eq!(paths.names(), [""; 0], "it is refused before anything is written");
+    said
+}
+
+#[test]
+fn an_option_that_would_be_ignored_is_refused_by_name() {
+    let ffn = |more: &[&str]| refused(&[&["--axis", "ffn", "--ratio", "0.25"], more].concat());
+    for option in
+        [&["--lambda", "3"][..], &["--writers-only"], &["--ffn-weight", "2"], &["--schedule", "linear"]]
+    {
+        for off in [&["--gate", "cosine:0.2"][..], &["--no-penalty"]] {
+            let said = ffn(&[off, option].concat());
+            assert!(
+                said.contains(option[0]) && said.contains(off[0]) && said.contains("has no effect"),
+                "{said}"
+            );
+        }
+    }
+    assert!(ffn(&["--normalize-penalty"]).contains("--normalize-penalty has no effect"));
+    assert!(ffn(&["--criterion", "sleb"]).contains("`sleb` scores none of the axes given"));
+    assert!(ffn(&["--criterion", "wanda,taylor"]).contains("`wanda` was given before it"));
+    let width = |more: &[&str]| refused(&[&["--axis", "residual", "--ratio", "0.25"], more].concat());
+    assert!(width(&["--compensate", "ridge"]).contains("--compensate ridge has no effect"));
+    let said = width(&["--basis", "pca", "--criterion", "wanda"]);
+    assert!(said.contains("--criterion wanda has no effect with --basis pca"), "{said}");
+    let slice = dress(&["slice", "--plan", "p", "in", "out", "--dtype", "bf16"]);
+    assert!(String::from_utf8_lossy(&slice.stderr).contains("unexpected argument '--dtype'"));
+}
+
+#[test]
+fn without_calibration_it_is_said_what_needs_it() {
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let out = paths.path("out");
+    let prune = |axis: &str, more: &[&str]| {
+        let args = ["prune", "--model", &model, "--axis", axis, "--ratio", "0.25", "--out", &out];
+        refusal(&[&args[..], more].concat())
+    };
+    assert!(prune("residual", &[]).contains("`--basis pca-tied` needs calibration data"));
+    assert!(prune("ffn", &["--no-regularize"]).contains("`activation-norm` needs calibration data"));
+    assert!(
+        prune("ffn", &["--criterion", "magnitude-l2"]).contains("`regularization` needs calibration data")
+    );
+}
+
+#[test]
+fn a_place_where_no_result_can_be_is_refused_before_the_work() {
+    let (paths, model, data) = (Paths::new(), model().display().to_string(), text("heldout.txt"));
+    let file = paths.path("run.svg");
+    fs::write(&file, "").unwrap();
+    let inside = paths.path("run.svg/x");
+    let score =
+        ["score", "--model", &model, "--axis", "ffn", "--ratio", "0.25", "--criterion", "magnitude-l2"];
+    let prune = [&["prune", "--no-regularize"][..], &score[1..]].concat();
+    for args in [&score[..], &prune, &["logits", "--model", &model, "--data", &data]] {
+        let said = refusal(&[args, &["--out", &inside]].concat());
+        assert!(said.contains("run.svg: there is no directory of that name"), "{said}");
+    }
+    assert!(
+        refusal(&[&score[..], &["--out", &paths.path("nowhere/plan.json")]].concat())
+            .contains("no directory")
+    );
+    let said = refusal(&[&score[..], &["--out", &file, "--force"]].concat());
+    assert!(said.contains("run.svg: not a plan"), "{said}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "");
+    let plan = paths.path("plan.json");
+    json(&dress(&[&score[..], &["--out", &plan, "--json"]].concat()));
+    json(&dress(&[&score[..], &["--out", &plan, "--force", "--json"]].concat()));
+}
+
+#[test]
+fn what_goes_far_beside_what_was_asked_for_is_said() {
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let plan = paths.path("plan.json");
+    let score =
+        ["score", "--model", &model, "--axis", "heads", "--ratio", "0.3", "--criterion", "magnitude-l2"];
+    let output = dress(&[&score[..], &["--out", &plan]].concat());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.contains("heads: 0.3 was asked for, and 1 of 2 go"), "{said}");
+    let tiled = [
+        "score",
+        "--model",
+        &model,
+        "--axis",
+        "depth",
+        "--ratio",
+        "0.2",
+        "--criterion",
+        "random",
+        "--tile",
+        "64",
+    ];
+    let depth = json(&dress(&[&tiled[..], &["--out", &paths.path("depth.json"), "--json"]].concat()));
+    assert_eq!(depth["criterion"], "random");
+}
+
+#[test]
+fn a_slice_records_the_type_of_the_files() {
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let (plan, out) = (paths.path("plan.json"), paths.path("out"));
+    let score =
+        ["score", "--model", &model, "--axis", "ffn", "--ratio", "0.25", "--criterion", "magnitude-l2"];
+    json(&dress(&[&score[..], &["--out", &plan, "--json"]].concat()));
+    json(&dress(&["slice", "--plan", &plan, &model, &out, "--json"]));
+    let read = |name: &str| -> Value {
+        serde_json::from_str(&fs::read_to_string(paths.path(&format!("out/{name}"))).unwrap()).unwrap()
+    };
+    assert_eq!(read("dress.json")["dtype"], "bf16");
+    assert_eq!(read("config.json")["torch_dtype"], "bfloat16");
+}
