@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of the files' format that this crate writes and reads.
-pub const ABLATION_SCHEMA: u32 = 1;
+pub const ABLATION_SCHEMA: u32 = 2;
 
 /// Every option of `dress prune` that has a value, defaults included, by its name.
 pub type Resolved = BTreeMap<String, String>;

@@ -1,8 +1,9 @@
 //! What is measured of a cell, whatever it is a cell of.
 
 use super::KeptOfKind;
-use dress_core::CorpusProvenance;
-use dress_eval::PerplexityReport;
+use dress_core::{CorpusProvenance, Fingerprint};
+use dress_eval::report::{ModelReport, Origin, RunInfo};
+use dress_eval::{PerplexityReport, Size};
 use serde::{Deserialize, Serialize};
 
 /// A model after pruning, or as it is, with all that was measured.
@@ -36,15 +37,41 @@ pub struct Measured {
     pub peak_bytes: Option<u64>,
     /// The same, evaluation included.
     pub peak_bytes_with_evaluation: Option<u64>,
-    /// The version of this crate.
-    pub dress_version: String,
-    /// The device.
-    pub device: String,
-    /// The type of the weights.
-    pub dtype: String,
+    /// The fingerprint of the smaller model.
+    pub fingerprint: Fingerprint,
+    /// The architecture.
+    pub architecture: String,
+    /// SHA-256 of the tokenizer's file.
+    pub tokenizer_sha256: String,
+    /// How large it is.
+    pub size: Size,
+    /// How it came to be, where it was pruned.
+    pub origin: Option<Origin>,
+    /// When, where and with what.
+    pub run: RunInfo,
 }
 
 impl Measured {
+    /// What a report shows of it under this name, on the curve of this name; `path` is the checkpoint that it was made from.
+    pub fn report(&self, name: String, series: Option<String>, path: &str) -> ModelReport {
+        let perplexity = std::iter::once(&self.seen).chain(&self.unseen);
+        ModelReport {
+            name,
+            series,
+            path: path.into(),
+            fingerprint: self.fingerprint.clone(),
+            architecture: self.architecture.clone(),
+            tokenizer_sha256: self.tokenizer_sha256.clone(),
+            runs: vec![self.run.clone()],
+            size: self.size.clone(),
+            origin: self.origin.clone(),
+            perplexity: perplexity.cloned().collect(),
+            tasks: Vec::new(),
+            departure: None,
+            speed: None,
+        }
+    }
+
     /// Tokens a second of training, where there was any.
     pub fn tokens_per_second(&self) -> Option<f64> {
         let trained = self.training_tokens > 0 && self.training_seconds > 0.0;

@@ -15,8 +15,8 @@ pub fn measured_on(of: &Measured, calibration: Option<&CorpusProvenance>) -> Str
         "{}. {} on {}, dress {}. Minutes and peak memory are those of the method, each in a process of its own, loading \
          included in the memory; evaluation is in neither.",
         texts.join("; "),
-        of.dtype,
-        of.device,
-        of.dress_version
+        of.run.dtype,
+        of.run.device,
+        of.run.dress_version
     )
 }

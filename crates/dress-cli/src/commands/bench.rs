@@ -2,11 +2,15 @@
 
 use super::common_args::{CalibrationArgs, CommonArgs, seqlen_or};
 use crate::cells::{CellKey, DataKey, KeptOfKind, Measured};
+use crate::evaluation::origin_of;
 use crate::{Error, TerminalProgress, declared, tokenizer};
 use dress_core::memory;
-use dress_core::{AxisKind, Calibration, CausalLm, CorpusProvenance, Fingerprint, Selection, parameters};
+use dress_core::{
+    AxisKind, Calibration, CausalLm, CorpusProvenance, Fingerprint, Selection, SlicePlan, parameters,
+};
 use dress_data::{BlockConfig, Corpus, CorpusFormat, SampleConfig, Tokenizer, evaluation_blocks};
-use dress_eval::{PerplexityConfig, PerplexityReport, perplexity};
+use dress_eval::report::Origin;
+use dress_eval::{PerplexityConfig, PerplexityReport, Size, perplexity};
 use dress_models::AnyModel;
 use dress_models::checkpoint::{fingerprint, read_config};
 use dress_prune::PruneReport;
@@ -43,6 +47,7 @@ pub(super) struct Made {
     pub training_tokens: u64,
     pub training_seconds: f64,
     pub slicing_error: Option<f64>,
+    pub origin: Option<Origin>,
     pub seconds: f64,
 }
 
@@ -143,9 +148,12 @@ impl Bench {
             seconds: made.seconds,
             peak_bytes,
             peak_bytes_with_evaluation: memory::peak(),
-            dress_version: env!("CARGO_PKG_VERSION").into(),
-            device: common.device_name(),
-            dtype: common.dtype.to_string(),
+            fingerprint: Fingerprint::of(&made.model),
+            architecture: made.model.architecture().into(),
+            tokenizer_sha256: self.tokenizer.sha256().into(),
+            size: Size::of(&made.model),
+            origin: made.origin,
+            run: common.run_info(),
         })
     }
 
@@ -176,18 +184,20 @@ impl Made {
             training_tokens: 0,
             training_seconds: 0.0,
             slicing_error: None,
+            origin: None,
             seconds: 0.0,
         }
     }
 
-    /// With what a run's report says.
+    /// With what a run's plan and report say.
     #[must_use]
-    pub fn reported(self, report: &PruneReport) -> Self {
+    pub fn reported(self, plan: &SlicePlan, report: &PruneReport, parameters_before: u64) -> Self {
         let last = report.curve.last();
         Self {
             training_tokens: last.map_or(0, |point| point.tokens),
             training_seconds: last.map_or(0.0, |point| point.seconds),
             slicing_error: report.slicing_error,
+            origin: Some(origin_of(plan, report, parameters_before)),
             ..self
         }
     }

@@ -1,10 +1,11 @@
 //! The options that every subcommand has, and those that several share.
 
-use crate::{Error, Output};
+use crate::{Error, Output, ResultFile};
 use clap::Args;
 use dress_core::burn::tensor::Device;
 use dress_core::{AxisKind, Basis, Calibration, CausalLm, Draw, Ratio, StockTarget};
 use dress_data::{Corpus, CorpusFormat, SampleConfig, calibration_blocks};
+use dress_eval::report::RunInfo;
 use dress_importance::{Criteria, Criterion};
 use dress_models::{AnyModel, FloatType, LoadConfig};
 use dress_prune::{Allocation, AxisTarget, Budget, Compensation, Measure, PerLayer, TOLERANCE};
@@ -55,6 +56,11 @@ impl CommonArgs {
     /// The device that the work is done on, for results to say.
     pub fn device_name(&self) -> String {
         self.device().map_or_else(|_| self.device.clone(), |device| format!("{device:?}"))
+    }
+
+    /// A run here and now.
+    pub fn run_info(&self) -> RunInfo {
+        RunInfo::here(ResultFile::BURN_VERSION, self.device_name(), self.dtype.to_string(), self.seed)
     }
 
     /// Where the result goes.

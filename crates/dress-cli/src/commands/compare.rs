@@ -9,6 +9,7 @@ use super::common_args::{CalibrationArgs, at_least_one};
 use super::regularize_args::RegularizeArgs;
 use crate::cells::{CellKey, CellStore, Wanted, each_cell};
 use crate::comparison::{COMPARISON_SCHEMA, CellId, Comparison, markdown, picture};
+use crate::evaluation::write_report;
 use crate::{Error, locate, write_beside};
 use clap::{Args, ValueEnum};
 use dress_core::{AxisKind, Ratio, StockTarget};
@@ -74,7 +75,7 @@ pub struct CompareArgs {
     /// Round what stays of every axis to a multiple of this.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     tile: usize,
-    /// Where the results go: compare.json, compare.md, compare.svg, and a file a cell, which is used again by the
+    /// Where the results go: compare.json, compare.md, compare.svg, report.json, report.md, report.html, and a file a cell, which is used again by the
     /// next run with the same settings.
     #[arg(long)]
     out: PathBuf,
@@ -154,7 +155,9 @@ impl CompareArgs {
         if comparison.cells.is_empty() {
             return Ok(());
         }
-        write_beside(&self.out.join("compare.svg"), picture(comparison)?.as_bytes())
+        write_beside(&self.out.join("compare.svg"), picture(comparison)?.as_bytes())?;
+        write_report(&self.out, &comparison.report(), "Methods side by side")?;
+        Ok(())
     }
 }
 

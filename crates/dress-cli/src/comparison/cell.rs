@@ -3,13 +3,14 @@
 use crate::Error;
 use crate::cells::{Finished, Measured};
 use dress_core::Fingerprint;
+use dress_eval::report::Report;
 use dress_prune::Preset;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// The version of the files' format that this crate writes and reads.
-pub const COMPARISON_SCHEMA: u32 = 1;
+pub const COMPARISON_SCHEMA: u32 = 2;
 
 /// Which cell of the table.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,6 +71,17 @@ impl Cell {
     /// The method's name, or `dense`.
     pub fn name(&self) -> &'static str {
         self.preset.map_or("dense", Preset::name)
+    }
+}
+
+impl Comparison {
+    /// What a report shows: a model a cell, a curve a method.
+    pub fn report(&self) -> Report {
+        let model = |cell: &Cell| {
+            let series = cell.preset.map(|preset| preset.to_string());
+            cell.measured.report(cell.id().to_string(), series, &self.model)
+        };
+        Report::new(self.cells.iter().map(model).collect())
     }
 }
 

@@ -5,9 +5,10 @@ use crate::{Error, ResultFile, fingerprint, locate, prefix_token, tokenizer};
 use dress_core::{CausalLm, Fingerprint, SlicePlan};
 use dress_data::Tokenizer;
 use dress_eval::Size;
-use dress_eval::report::{CurveSample, ModelReport, Origin, RunInfo};
+use dress_eval::report::{CurveSample, ModelReport, Origin};
 use dress_eval::scoring::{PrefixToken, RequestEncoder};
 use dress_models::AnyModel;
+use dress_prune::PruneReport;
 use std::path::{Path, PathBuf};
 
 /// A loaded checkpoint, its tokenizer and how it came to be.
@@ -57,8 +58,6 @@ impl EvaluatedCheckpoint {
 
     /// A report that has no measurement yet.
     pub fn report(&self, common: &CommonArgs) -> ModelReport {
-        let burn = ResultFile::BURN_VERSION;
-        let run = RunInfo::here(burn, common.device_name(), common.dtype.to_string(), common.seed);
         ModelReport {
             name: self.name.clone(),
             series: None,
@@ -66,7 +65,7 @@ impl EvaluatedCheckpoint {
             fingerprint: self.fingerprint.clone(),
             architecture: self.model.architecture().into(),
             tokenizer_sha256: self.tokenizer.sha256().into(),
-            runs: vec![run],
+            runs: vec![common.run_info()],
             size: Size::of(&self.model),
             origin: self.origin.clone(),
             perplexity: Vec::new(),
@@ -90,22 +89,27 @@ fn calibrated_on(directory: &Path) -> Vec<String> {
     places.filter_map(hash).collect()
 }
 
+/// How a model came to be that was pruned so.
+pub fn origin_of(plan: &SlicePlan, report: &PruneReport, parameters_before: u64) -> Origin {
+    let curve = report.curve.iter().map(|point| CurveSample {
+        tokens: point.tokens,
+        loss: point.loss,
+        selected_norm: point.selected_norm,
+    });
+    Origin {
+        parameters_before: Some(parameters_before),
+        slicing_error: report.slicing_error,
+        curve: curve.collect(),
+        ..Origin::of(plan)
+    }
+}
+
 /// What `dress.json` beside the weights says, else `plan.json`. Neither is needed to evaluate.
 fn origin(directory: &Path) -> Option<(SlicePlan, Origin)> {
     if let Ok(text) = std::fs::read_to_string(directory.join("dress.json")) {
         match serde_json::from_str::<ResultFile>(&text) {
             Ok(result) => {
-                let curve = result.report.curve.iter().map(|point| CurveSample {
-                    tokens: point.tokens,
-                    loss: point.loss,
-                    selected_norm: point.selected_norm,
-                });
-                let origin = Origin {
-                    parameters_before: Some(result.parameters_before),
-                    slicing_error: result.report.slicing_error,
-                    curve: curve.collect(),
-                    ..Origin::of(&result.plan)
-                };
+                let origin = origin_of(&result.plan, &result.report, result.parameters_before);
                 return Some((result.plan, origin));
             }
             Err(error) => tracing::warn!("{}: dress.json is not read: {error}", directory.display()),

@@ -45,7 +45,7 @@ fn methods_are_compared_at_equal_parameters_and_finished_cells_are_used_again() 
     let paths = Paths::new();
     let arguments = arguments(&paths, "magnitude,flap,dress");
     let first = run(&arguments, &[]);
-    assert_eq!((first["schema"].as_u64(), first["cells"].as_array().unwrap().len()), (Some(1), 4));
+    assert_eq!((first["schema"].as_u64(), first["cells"].as_array().unwrap().len()), (Some(2), 4));
     let dense = cell(&first, "dense")["parameters"].as_f64().unwrap();
     for preset in ["magnitude", "flap", "dress"] {
         let cell = cell(&first, preset);
@@ -68,7 +68,13 @@ fn methods_are_compared_at_equal_parameters_and_finished_cells_are_used_again() 
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
     left.sort();
-    assert_eq!(left, ["cells", "compare.json", "compare.md", "compare.svg"]);
+    let reports = ["report.html", "report.json", "report.md"];
+    assert_eq!(left, [&["cells", "compare.json", "compare.md", "compare.svg"], &reports[..]].concat());
+    let page = fs::read_to_string(paths.path("out/report.html")).unwrap();
+    assert!(page.contains("dress@0.2") && page.contains("plot-perplexity") && page.contains("<svg"), "{page}");
+    let joined = json(&dress(&["report", &paths.path("out"), "--json"]));
+    assert_eq!(joined["models"].as_array().unwrap().len(), 4);
+    assert_eq!(joined["models"][3]["series"], "dress");
 
     // Seconds and all: nothing ran again.
     assert_eq!(run(&arguments, &[]), first);

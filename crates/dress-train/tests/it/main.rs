@@ -172,7 +172,11 @@ impl Objective<AnyModel> for Watched {
 fn recomputed_activations_give_the_same_weights() {
     let (start, data) = (model(), data());
     let run = |gradient_checkpointing| {
-        let config = &TrainConfig { gradient_checkpointing, epochs: 2, ..config() };
+        // Adam's first steps turn rounding into whole steps, and threads round as they come.
+        let optimizer = OptimizerConfig::Sgd { momentum: 0.9, weight_decay: 0.0 };
+        let mut config = TrainConfig { gradient_checkpointing, epochs: 2, optimizer, ..config() };
+        config.learning_rate.peak = 0.1;
+        let config = &config;
         let (objective, regularization) = (&Watched::default(), &NoRegularization);
         let training =
             Training { data: &data, config, objective, regularization, settings: &serde_json::Value::Null };
@@ -180,7 +184,7 @@ fn recomputed_activations_give_the_same_weights() {
         (end, objective.0.lock().unwrap().clone())
     };
     let ((kept, plain), (recomputed, balanced)) = (run(false), run(true));
-    assert!(worst(&kept, &recomputed) < 1e-5);
+    assert!(worst(&kept, &recomputed) < 1e-5 && worst(&kept, &weights(&start)) > 1e-2);
     assert_eq!(balanced, [Some(GradientCheckpointingStrategy::Balanced); 8]);
     assert!(plain.len() == 8 && !plain.contains(&Some(GradientCheckpointingStrategy::Balanced)), "{plain:?}");
 }

@@ -40,10 +40,10 @@ fn prune(bench: &Bench, args: &PruneArgs) -> Result<Made, Error> {
     forget();
     let made = Made {
         kept: bench.kept(&result.plan.selection),
-        criterion: result.plan.criterion,
+        criterion: result.plan.criterion.clone(),
         calibration: result.calibration,
         seconds,
         ..Made::dense(pruned.model)
     };
-    Ok(made.reported(&result.report))
+    Ok(made.reported(&result.plan, &result.report, result.parameters_before))
 }

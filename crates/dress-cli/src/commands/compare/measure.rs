@@ -4,7 +4,7 @@ use super::methods::Methods;
 use crate::commands::bench::Made;
 use crate::comparison::{COMPARISON_SCHEMA, Cell, CellId};
 use crate::{Error, TerminalProgress};
-use dress_core::Calibration;
+use dress_core::{Calibration, parameters};
 use dress_prune::{Preset, Pruned};
 use std::time::Instant;
 
@@ -42,11 +42,11 @@ impl Methods<'_> {
         self.run_directory(CellId::Pruned { preset, ratio }).remove();
         let made = Made {
             kept: self.bench.kept(&plan.selection),
-            criterion: plan.criterion,
+            criterion: plan.criterion.clone(),
             calibration: preset.needs_calibration().then_some(calibration.provenance),
             seconds,
             ..Made::dense(model)
         };
-        Ok(made.reported(&report))
+        Ok(made.reported(&plan, &report, parameters::count(&self.bench.declared)))
     }
 }
