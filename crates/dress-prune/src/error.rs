@@ -26,7 +26,8 @@ pub enum Error {
     #[error(
         "ratio {ratio} of axis `{axis}` removes nothing: it has {len} structures and keeps a multiple of {step}; {}",
         .least.map_or("no ratio does; lower the tile, or choose another axis".into(), |least| {
-            format!("raise the ratio to at least {least:.4} or lower the tile")
+            let or_tile = if .step > &1 { " or lower the tile" } else { "" };
+            format!("raise the ratio to at least {least:.4}{or_tile}")
         })
     )]
     RemovesNothing {

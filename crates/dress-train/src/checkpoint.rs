@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const FORMAT: u32 = 2;
 
 /// With [`CheckpointEvery::Spaced`], no more than this goes by without a checkpoint.
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_secs(30);
 
 /// With [`CheckpointEvery::Spaced`], how often as long as the latest took to write the next is away at least.
 const WORTH: u32 = 20;

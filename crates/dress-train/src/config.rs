@@ -27,7 +27,7 @@ impl Default for EarlyStopping {
 pub enum CheckpointEvery {
     /// After so many steps.
     Steps(usize),
-    /// After a tenth of the steps or two minutes, whichever is sooner, but never so often that writing takes more than a
+    /// After a tenth of the steps or half a minute, whichever is sooner, but never so often that writing takes more than a
     /// twentieth of the time: small models lose little, and large ones do not spend their time on files.
     Spaced,
 }

@@ -77,7 +77,7 @@ pub struct TrainingArgs {
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     workers: usize,
     /// Steps between two checkpoints, from which the same command goes on after it was interrupted; 0 for none. By
-    /// default a tenth of all steps or two minutes, whichever is sooner, but never so often that writing them takes
+    /// default a tenth of all steps or half a minute, whichever is sooner, but never so often that writing them takes
     /// more than a twentieth of the time.
     #[arg(long)]
     checkpoint_every: Option<usize>,
