@@ -189,7 +189,7 @@ impl SelectArgs {
         if ratios != 1 && ratios != axes {
             return Err(Error::AxesAndRatios { axes, ratios });
         }
-        if self.ratio.iter().all(|ratio| ratio.get() == 0.0) {
+        if !self.ratio.is_empty() && self.ratio.iter().all(|ratio| ratio.get() == 0.0) {
             return Err(dress_prune::Error::NothingSelected.into());
         }
         let ratio = |index: usize| self.ratio[if ratios == 1 { 0 } else { index }];

@@ -28,6 +28,23 @@ pub(super) const REGULARIZE_OPTIONS: [&str; 15] = [
     "rest_weight",
 ];
 
+/// Options of the penalty, which mean nothing where no weights are penalised.
+pub(super) const PENALTY_OPTIONS: [&str; 7] =
+    ["lambda", "attention_weight", "ffn_weight", "rest_weight", "penalty", "schedule", "writers_only"];
+
+/// What options are that have no default on the command line, since giving them is more than their value.
+pub(super) fn usual_values() -> [(&'static str, String); 6] {
+    let RegularizeConfig { lambda, weights, penalty, schedule, .. } = RegularizeConfig::default();
+    [
+        ("lambda", lambda.to_string()),
+        ("attention-weight", weights.attention.to_string()),
+        ("ffn-weight", weights.ffn.to_string()),
+        ("rest-weight", weights.rest.to_string()),
+        ("penalty", penalty.to_string()),
+        ("schedule", schedule.to_string()),
+    ]
+}
+
 /// The regularization's options; the defaults are those of [`RegularizeConfig`].
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Regularization")]

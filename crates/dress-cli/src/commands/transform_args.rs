@@ -2,7 +2,7 @@
 
 use super::CommonArgs;
 use super::common_args::CalibrationArgs;
-use crate::{Error, locate};
+use crate::{Error, check_place, locate};
 use clap::Args;
 use dress_core::Calibration;
 use dress_models::checkpoint::check_output;
@@ -31,9 +31,10 @@ impl TransformArgs {
     /// Finds the checkpoint and sees that the result can be put in its place, before any work is done.
     ///
     /// # Errors
-    /// Those of [`locate`] and of [`check_output`].
+    /// Those of [`locate`], of [`check_place`] and of [`check_output`].
     pub fn open(&mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
+        check_place(&self.out)?;
         Ok(check_output(&self.out, Some(&self.model), self.force)?)
     }
 

@@ -71,7 +71,10 @@ fn methods_are_compared_at_equal_parameters_and_finished_cells_are_used_again() 
     let reports = ["report.html", "report.json", "report.md"];
     assert_eq!(left, [&["cells", "compare.json", "compare.md", "compare.svg"], &reports[..]].concat());
     let page = fs::read_to_string(paths.path("out/report.html")).unwrap();
-    assert!(page.contains("dress@0.2") && page.contains("plot-perplexity") && page.contains("<svg"), "{page}");
+    assert!(
+        page.contains("dress@0.2") && page.contains("plot-perplexity") && page.contains("<svg"),
+        "{page}"
+    );
     let joined = json(&dress(&["report", &paths.path("out"), "--json"]));
     assert_eq!(joined["models"].as_array().unwrap().len(), 4);
     assert_eq!(joined["models"][3]["series"], "dress");

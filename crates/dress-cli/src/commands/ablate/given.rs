@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::ablation::{Resolved, Setting};
 use crate::commands::PruneArgs;
+use crate::commands::regularize_args::{PENALTY_OPTIONS, usual_values};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use std::collections::BTreeMap;
@@ -90,7 +91,11 @@ impl Given {
             }
         };
         let conflicting = command.get_arguments().filter(|other| conflict(&command, arg, other));
-        let conflicting: Vec<&str> = conflicting.map(|other| other.get_id().as_str()).collect();
+        let mut conflicting: Vec<&str> = conflicting.map(|other| other.get_id().as_str()).collect();
+        // Without a penalty on weights its options would be refused.
+        if ["gate", "no_penalty"].contains(&arg.get_id().as_str()) && !self.has("penalty-in-loss") {
+            conflicting.extend(PENALTY_OPTIONS);
+        }
         let kept =
             given.without(&conflicting).0.into_iter().chain(given.0.remove_entry(arg.get_id().as_str()));
         Ok(Self(kept.collect()))
@@ -157,7 +162,8 @@ fn resolved(matches: &ArgMatches) -> Resolved {
         let numbers: Vec<String> = value.split(',').map(one_way).collect();
         Some((arg.get_long()?.to_string(), numbers.join(",")))
     };
-    command.get_arguments().filter(of_result).filter_map(value).collect()
+    let written = command.get_arguments().filter(of_result).filter_map(value);
+    usual_values().map(|(name, value)| (name.into(), value)).into_iter().chain(written).collect()
 }
 
 /// `1e-4` as `0.0001`, and what is no number as it is.
