@@ -1,6 +1,6 @@
 //! Burn's optimizers behind one choice.
 
-use crate::precision::{MasterWeights, Nearest, StochasticRounding};
+use crate::precision::{MasterWeights, Rounded};
 use crate::{Error, Precision};
 use dress_core::burn::module::{Module, ParamGroup};
 use dress_core::burn::optim::decay::WeightDecayConfig;
@@ -165,9 +165,9 @@ fn hidden_matrices<M: Module>(model: &M) -> ParamGroup {
 
 fn whole<O: Optimizer>(optimizer: O, precision: Precision) -> ModuleOptimizer {
     match precision {
-        Precision::AsIs => Nearest(optimizer).into(),
+        Precision::AsIs => Rounded { optimizer, at_random: false }.into(),
         Precision::MasterWeights => MasterWeights(optimizer).into(),
-        Precision::StochasticRounding => StochasticRounding(optimizer).into(),
+        Precision::StochasticRounding => Rounded { optimizer, at_random: true }.into(),
     }
 }
 
@@ -178,9 +178,11 @@ fn on_group<O: Optimizer>(
     precision: Precision,
 ) -> ModuleOptimizer {
     match precision {
-        Precision::AsIs => whole.with_group(group, Nearest(optimizer), None),
+        Precision::AsIs => whole.with_group(group, Rounded { optimizer, at_random: false }, None),
         Precision::MasterWeights => whole.with_group(group, MasterWeights(optimizer), None),
-        Precision::StochasticRounding => whole.with_group(group, StochasticRounding(optimizer), None),
+        Precision::StochasticRounding => {
+            whole.with_group(group, Rounded { optimizer, at_random: true }, None)
+        }
     }
 }
 

@@ -32,12 +32,15 @@ impl Precision {
     }
 }
 
-/// An optimizer whose steps are rounded to the nearest number. Its state is in f32 whatever the weights are, since Burn reads
+/// An optimizer whose steps are taken in f32 and rounded, to the nearest number or at random. Its state is in f32 whatever the weights are, since Burn reads
 /// a record as the device's own type: state of another type would not be what it was after a checkpoint or a cut.
 #[derive(Clone)]
-pub(crate) struct Nearest<O>(pub O);
+pub(crate) struct Rounded<O> {
+    pub optimizer: O,
+    pub at_random: bool,
+}
 
-impl<O: Optimizer> Optimizer for Nearest<O> {
+impl<O: Optimizer> Optimizer for Rounded<O> {
     type State<const D: usize> = O::State<D>;
 
     fn step<const D: usize>(
@@ -48,8 +51,10 @@ impl<O: Optimizer> Optimizer for Nearest<O> {
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
         let dtype = tensor.dtype();
-        let (stepped, state) = self.0.step(lr, tensor.cast(DType::F32), grad.cast(DType::F32), state);
-        (stepped.cast(dtype), state)
+        let (tensor, grad) = (tensor.cast(DType::F32), grad.cast(DType::F32));
+        let (stepped, state) = self.optimizer.step(lr, tensor, grad, state);
+        let rounded = if self.at_random { round_at_random(stepped, dtype) } else { stepped.cast(dtype) };
+        (rounded, state)
     }
 
     fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
@@ -112,30 +117,6 @@ impl<O: Optimizer> Optimizer for MasterWeights<O> {
 fn reconcile<const D: usize>(master: Tensor<D>, tensor: &Tensor<D>) -> Tensor<D> {
     let set = master.clone().cast(tensor.dtype()).not_equal(tensor.clone());
     master.mask_where(set, tensor.clone().cast(DType::F32))
-}
-
-/// An optimizer whose steps are rounded at random.
-#[derive(Clone)]
-pub(crate) struct StochasticRounding<O>(pub O);
-
-impl<O: Optimizer> Optimizer for StochasticRounding<O> {
-    type State<const D: usize> = O::State<D>;
-
-    fn step<const D: usize>(
-        &self,
-        lr: f64,
-        tensor: Tensor<D>,
-        grad: Tensor<D>,
-        state: Option<Self::State<D>>,
-    ) -> (Tensor<D>, Option<Self::State<D>>) {
-        let dtype = tensor.dtype();
-        let (stepped, state) = self.0.step(lr, tensor.cast(DType::F32), grad.cast(DType::F32), state);
-        (round_at_random(stepped, dtype), state)
-    }
-
-    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
-        O::to_device(state, device)
-    }
 }
 
 impl fmt::Display for Precision {
