@@ -1,74 +1,71 @@
-//! Prefill and decode at SmolLM2-135M's shape, dense and at 25% and 50% of the width removed, beside a plain
-//! Burn matrix product of the model's own sizes, which is this machine's ceiling.
+//! Prefill and decode, dense and with 25% and 50% of the width removed.
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use dress_benches::{narrower, smollm2, tokens};
-use dress_core::burn::tensor::{Device, Distribution, Tensor};
-use dress_core::{CausalLm, Forward, KvCache, NoTap};
+use criterion::{Criterion, Throughput};
+use dress_benches::{Beside, Ceiling, Shape, narrower, tokens};
+use dress_core::burn::tensor::Device;
+use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap};
+use dress_eval::Size;
 use dress_models::AnyModel;
-use std::hint::black_box;
 
 const SEQ: usize = 512;
 
 /// Tokens before the one that is decoded.
 const PROMPT: usize = 64;
 
-fn models(device: &Device) -> Vec<(&'static str, AnyModel)> {
-    let dense = smollm2(device);
-    let cut =
-        |removed| dress_prune::slice(dense.clone(), &narrower(&dense, removed)).expect("the shape is legal");
-    vec![("dense", dense.clone()), ("width-432", cut(144)), ("width-288", cut(288))]
+fn device() -> Device {
+    dress_core::device::parse("auto").expect("there is always a device")
 }
 
-fn prefill(criterion: &mut Criterion) {
-    let device = dress_core::device::parse("auto").expect("there is always a device");
-    let mut group = criterion.benchmark_group("prefill");
-    group.sample_size(10).throughput(Throughput::Elements(SEQ as u64));
-    for (name, model) in models(&device) {
-        let ids = tokens(SEQ, model.vocab_size());
-        group.bench_with_input(BenchmarkId::from_parameter(name), &model, |bencher, model| {
-            bencher.iter(|| {
-                let input = dress_core::Calibration::tensor(&ids.blocks, &device);
-                black_box(model.forward(input, &mut Forward::new(&mut NoTap)).into_data())
+/// A model as it is and narrower.
+fn sizes(shape: Shape, device: &Device) -> Vec<(String, AnyModel)> {
+    let dense = shape.model(device);
+    let cut = |percent| {
+        let model =
+            dress_prune::slice(dense.clone(), &narrower(&dense, percent)).expect("the shape is legal");
+        (format!("{}/width-{percent}%", shape.name()), model)
+    };
+    vec![(format!("{}/dense", shape.name()), dense.clone()), cut(25), cut(50)]
+}
+
+/// All logits of one text.
+pub fn prefill(criterion: &mut Criterion) {
+    let device = device();
+    let mut group = Beside::new(criterion, "prefill");
+    for shape in Shape::ALL {
+        let [width, neurons] = shape.widths();
+        let ceiling = Ceiling::product(&device, [SEQ, width, neurons]);
+        for (name, model) in sizes(shape, &device) {
+            let ids = tokens(1, SEQ, model.vocab_size());
+            let work = SEQ as u64 * Size::of(&model).macs_at(SEQ / 2);
+            let amount = (Throughput::Elements(SEQ as u64), work as f64);
+            let input = || Calibration::tensor(&ids.blocks, &device);
+            group.measure(&name, amount, &ceiling, input, |input| {
+                model.forward(input, &mut Forward::new(&mut NoTap)).into_data()
             });
-        });
+        }
     }
 }
 
-fn decode(criterion: &mut Criterion) {
-    let device = dress_core::device::parse("auto").expect("there is always a device");
-    let mut group = criterion.benchmark_group("decode");
-    group.sample_size(10).throughput(Throughput::Elements(1));
-    for (name, model) in models(&device) {
-        let step = |ids: &[Vec<u32>], cache: &mut KvCache| {
-            let (input, mut tap) = (dress_core::Calibration::tensor(ids, &device), NoTap);
-            model.forward_last(input, &mut Forward::new(&mut tap).with_cache(cache)).into_data()
-        };
-        let mut prompt = KvCache::new(model.num_blocks(), PROMPT);
-        step(&tokens(PROMPT, model.vocab_size()).blocks, &mut prompt);
-        group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
+/// One more token behind a prompt: every weight is read once.
+pub fn decode(criterion: &mut Criterion) {
+    let device = device();
+    let ceiling = Ceiling::copy();
+    let mut group = Beside::new(criterion, "decode");
+    for shape in Shape::ALL {
+        for (name, model) in sizes(shape, &device) {
+            let step = |ids: &[Vec<u32>], cache: &mut KvCache| {
+                let (input, mut tap) = (Calibration::tensor(ids, &device), NoTap);
+                model.forward_last(input, &mut Forward::new(&mut tap).with_cache(cache)).into_data()
+            };
+            let mut prompt = KvCache::new(model.num_blocks(), PROMPT);
+            step(&tokens(1, PROMPT, model.vocab_size()).blocks, &mut prompt);
+            let read = (size_of::<f32>() as u64 * Size::of(&model).macs_per_token) as f64;
             // Buffers of its own for every step, so that all of them come after the same prompt and none copies what it
             // shares with another.
-            bencher.iter_batched_ref(
-                || prompt.select_rows(&[0], PROMPT + 1),
-                |cache| black_box(step(&[vec![11]], cache)),
-                BatchSize::PerIteration,
-            );
-        });
+            let cache = || prompt.select_rows(&[0], PROMPT + 1);
+            group.measure(&name, (Throughput::Elements(1), read), &ceiling, cache, |mut cache| {
+                step(&[vec![11]], &mut cache)
+            });
+        }
     }
 }
-
-fn ceiling(criterion: &mut Criterion) {
-    let device = dress_core::device::parse("auto").expect("there is always a device");
-    let mut group = criterion.benchmark_group("ceiling");
-    let random = |rows, columns| Tensor::<2>::random([rows, columns], Distribution::Default, &device);
-    let (left, right) = (random(SEQ, 576), random(576, 1536));
-    // Counted as multiply-adds, two operations each.
-    group.throughput(Throughput::Elements(2 * (SEQ * 576 * 1536) as u64));
-    group.bench_function("matmul-512x576x1536", |bencher| {
-        bencher.iter(|| black_box(left.clone().matmul(right.clone()).into_data()));
-    });
-}
-
-criterion_group!(benches, prefill, decode, ceiling);
-criterion_main!(benches);

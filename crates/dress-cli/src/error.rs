@@ -64,6 +64,14 @@ pub enum Error {
         /// What should be a directory.
         path: PathBuf,
     },
+    /// Costs that cannot be used.
+    #[error("{path}: {reason}; measure the checkpoint with `dress costs`", path = .path.display())]
+    Costs {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// A file that is to be replaced and is something else.
     #[error("{path}: not a {what}, so it is not replaced; choose another place", path = .path.display())]
     NotReplaced {

@@ -5,6 +5,7 @@ pub mod cells;
 mod check_place;
 pub mod commands;
 pub mod comparison;
+mod costs_file;
 mod error;
 pub mod evaluation;
 mod located;
@@ -15,6 +16,7 @@ mod terminal_progress;
 mod write_beside;
 
 pub use check_place::{check_file_place, check_place};
+pub use costs_file::{CostsFile, Pass, TimedShape};
 pub use error::Error;
 pub use located::{declared, fingerprint, locate, max_positions, prefix_token, tokenizer};
 pub use output::Output;

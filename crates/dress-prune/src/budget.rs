@@ -1,7 +1,7 @@
 //! How much of each axis has to go for the whole to fit a budget.
 
 use crate::costs::{Costs, Gone};
-use crate::{AxisTarget, Error};
+use crate::{AxisTarget, Error, Latency};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, Ratio, Selection, StockTarget};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ pub const TOLERANCE: f64 = 0.005;
 const STEPS: usize = 400;
 
 /// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Measure {
     /// Parameters, a tied head once.
@@ -23,6 +23,8 @@ pub enum Measure {
     /// Multiplications a token makes with weights: every matrix but those that are only looked up in, a tied
     /// head included. What attention multiplies depends on the text's length and is left out.
     Macs,
+    /// Seconds of a forward pass, as they were measured on some machine.
+    Latency(Latency),
 }
 
 /// What a plan should leave.
@@ -190,7 +192,10 @@ impl<'a, M: CausalLm> Search<'a, M> {
                 kept
             };
             let (at, less) = (self.left(&base), self.left(&with(base[index].saturating_sub(*step).max(1))));
-            let a_step = (at - less).max(1.0);
+            let a_step = at - less;
+            if a_step <= 0.0 {
+                continue;
+            }
             let steps = ((self.budget.left - at) / a_step).round() as i64;
             let count = base[index] as i64 + steps * *step as i64;
             let near = (len / 50).max(*step) as i64 * 3;

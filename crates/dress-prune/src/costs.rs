@@ -11,6 +11,8 @@ pub(crate) type Gone = BTreeMap<Axis, usize>;
 /// What of a model counts.
 pub(crate) struct Costs {
     parameters: Vec<Counted>,
+    /// What a block counts, whatever its width.
+    of_a_block: f64,
     /// How many blocks there are.
     blocks: usize,
 }
@@ -39,12 +41,17 @@ impl Costs {
                 places.insert((&slot.parameter, slot.dim), (axis, slot.block));
             }
         }
+        let multiplied =
+            |info: &ParameterInfo| info.shape.len() >= 2 && !looked_up.contains(info.name.as_str());
         let element = |info: &ParameterInfo| match measure {
             Measure::Parameters => 1.0,
             Measure::Bytes => info.dtype.size() as f64,
-            Measure::Macs if info.shape.len() < 2 || looked_up.contains(info.name.as_str()) => 0.0,
+            Measure::Macs | Measure::Latency(_) if !multiplied(info) => 0.0,
             Measure::Macs => 1.0,
+            Measure::Latency(costs) if parameters::block_of(&info.name).is_some() => costs.in_blocks,
+            Measure::Latency(costs) => costs.outside,
         };
+        let of_a_block = if let Measure::Latency(costs) = measure { costs.per_block } else { 0.0 };
         let counted = |info: ParameterInfo| Counted {
             element: element(&info),
             in_block: parameters::block_of(&info.name).is_some(),
@@ -53,19 +60,20 @@ impl Costs {
                 .collect(),
         };
         let parameters = parameters::list(model).into_iter().map(counted).collect();
-        Self { parameters, blocks: model.num_blocks() }
+        Self { parameters, of_a_block, blocks: model.num_blocks() }
     }
 
     /// What is left where that many structures are gone. Of whole blocks, each counts as the mean one.
     pub fn left(&self, gone: &Gone) -> f64 {
         let of_axis = |axis| gone.get(&axis).copied().unwrap_or(0);
-        let blocks = (self.blocks - of_axis(Axis::Depth)) as f64 / self.blocks as f64;
+        let left = (self.blocks - of_axis(Axis::Depth)) as f64;
+        let blocks = left / self.blocks as f64;
         let of = |parameter: &Counted| {
             let lengths = (parameter.dims.iter())
                 .map(|dim| dim.len - dim.on.map_or(0, |(axis, block)| of_axis(axis) * block));
             let elements = lengths.product::<usize>() as f64 * parameter.element;
             if parameter.in_block { elements * blocks } else { elements }
         };
-        self.parameters.iter().map(of).sum()
+        self.parameters.iter().map(of).sum::<f64>() + self.of_a_block * left
     }
 }

@@ -97,6 +97,14 @@ pub enum Error {
         /// What the solver says.
         reason: String,
     },
+    /// Times that say nothing.
+    #[error(
+        "{shapes} measured shapes do not tell the costs of a model apart; measure again with `dress costs`, on a machine that does nothing else"
+    )]
+    Measurements {
+        /// Shapes that were measured.
+        shapes: usize,
+    },
     /// A budget that no shape meets.
     #[error(
         "no shape that the target takes leaves {share:.4} of the model within half a percent{}; choose another budget, more axes, or --target dress",

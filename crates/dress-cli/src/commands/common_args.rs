@@ -1,6 +1,6 @@
 //! The options that every subcommand has, and those that several share.
 
-use crate::{Error, Output, ResultFile};
+use crate::{CostsFile, Error, Output, Pass, ResultFile};
 use clap::Args;
 use dress_core::burn::tensor::Device;
 use dress_core::{AxisKind, Basis, Calibration, CausalLm, Draw, Ratio, StockTarget};
@@ -8,7 +8,7 @@ use dress_data::{Corpus, CorpusFormat, SampleConfig, calibration_blocks};
 use dress_eval::report::RunInfo;
 use dress_importance::{Criteria, Criterion};
 use dress_models::{AnyModel, FloatType, LoadConfig};
-use dress_prune::{Allocation, AxisTarget, Budget, Compensation, Measure, PerLayer, TOLERANCE};
+use dress_prune::{Allocation, AxisTarget, Budget, Compensation, Load, Measure, PerLayer, TOLERANCE};
 use std::path::{Path, PathBuf};
 
 /// The options of every subcommand.
@@ -81,14 +81,23 @@ pub struct SelectArgs {
     pub ratio: Vec<Ratio>,
     /// Instead of --ratio: the share of the parameters that stays, shared out over the axes to within half a
     /// percent.
-    #[arg(long, value_parser = share, conflicts_with_all = ["ratio", "flops", "bytes"])]
+    #[arg(long, value_parser = share, conflicts_with_all = ["ratio", "flops", "bytes", "latency"])]
     pub params: Option<f64>,
     /// Instead of --ratio: the share of the multiplications a token makes with weights that stays.
-    #[arg(long, value_parser = share, conflicts_with_all = ["ratio", "bytes"])]
+    #[arg(long, value_parser = share, conflicts_with_all = ["ratio", "bytes", "latency"])]
     pub flops: Option<f64>,
     /// Instead of --ratio: the share of the weights' bytes that stays.
-    #[arg(long, value_parser = share, conflicts_with = "ratio")]
+    #[arg(long, value_parser = share, conflicts_with_all = ["ratio", "latency"])]
     pub bytes: Option<f64>,
+    /// Instead of --ratio: the share of a forward pass's time that stays, by the costs in --costs.
+    #[arg(long, value_parser = share, requires = "costs", conflicts_with = "ratio")]
+    pub latency: Option<f64>,
+    /// The costs that dress costs measured of the checkpoint, on whatever machine the result is for.
+    #[arg(long, value_name = "FILE", requires = "latency")]
+    pub costs: Option<PathBuf>,
+    /// Which pass --latency is of.
+    #[arg(long, value_enum, default_value_t, requires = "latency")]
+    pub latency_of: Pass,
     /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole blocks.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     pub tile: usize,
@@ -129,11 +138,27 @@ impl SelectArgs {
         Ok(Criteria::new(&self.criterion, &kinds, seed).with_depth_ratio(depth))
     }
 
-    /// The budget as given: what is counted, and the share that stays.
-    fn budget(&self) -> Option<(Measure, f64)> {
-        let measures = [Measure::Parameters, Measure::Macs, Measure::Bytes];
-        let shares = [self.params, self.flops, self.bytes];
-        measures.into_iter().zip(shares).find_map(|(measure, share)| Some((measure, share?)))
+    /// The shape of the checkpoint at `model` and the budget as given, if one is.
+    ///
+    /// # Errors
+    /// Those of [`CostsFile::read`] and of reading the configuration.
+    fn budget(&self, model: &Path) -> Result<Option<(AnyModel, Budget)>, Error> {
+        let measures =
+            [(Measure::Parameters, self.params), (Measure::Macs, self.flops), (Measure::Bytes, self.bytes)];
+        let counted = measures.into_iter().find_map(|(measure, share)| Some((measure, share?)));
+        if counted.is_none() && self.latency.is_none() {
+            return Ok(None);
+        }
+        let dense = crate::declared(model)?;
+        let timed = match (self.latency, &self.costs) {
+            (Some(share), Some(path)) => {
+                let costs = CostsFile::read(path, Load::of(&dense))?.of(self.latency_of);
+                Some((Measure::Latency(costs), share))
+            }
+            _ => None,
+        };
+        let budget = counted.or(timed).map(|(measure, share)| Budget::share(&dense, measure, share));
+        Ok(budget.map(|budget| (dense, budget)))
     }
 
     /// How what goes of the checkpoint at `model` is shared out over its blocks.
@@ -144,10 +169,7 @@ impl SelectArgs {
         if !self.per_layer {
             return Ok(Allocation::Uniform);
         }
-        let budget = match self.budget() {
-            Some((measure, share)) => Some(Budget::share(&crate::declared(model)?, measure, share)),
-            None => None,
-        };
+        let budget = self.budget(model)?.map(|(_, budget)| budget);
         let comparable = criteria.is_comparable();
         let allocation = Allocation::PerLayer(PerLayer { budget, tolerance: TOLERANCE, comparable });
         allocation.check(self.target)?;
@@ -174,14 +196,12 @@ impl SelectArgs {
         if self.per_layer && self.axis.contains(&AxisKind::Depth) {
             return Err(dress_prune::Error::DepthPerLayer.into());
         }
-        if let Some((measure, share)) = self.budget() {
+        if let Some((dense, budget)) = self.budget(model)? {
             if self.per_layer {
                 // The scores say how much of each.
                 let target = |&kind| Ok(AxisTarget::new(kind, Ratio::new(0.0)?, self.tile));
                 return self.axis.iter().map(target).collect();
             }
-            let dense = crate::declared(model)?;
-            let budget = Budget::share(&dense, measure, share);
             let sliced = if basis == Basis::Pca { dense.untied() } else { dense };
             let sliced = if compensation == Compensation::Bias { sliced.biased() } else { sliced };
             return Ok(budget.targets_within(&sliced, &self.axis, self.target, self.tile)?.targets);

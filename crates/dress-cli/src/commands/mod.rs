@@ -4,6 +4,7 @@ mod ablate;
 mod bench;
 mod common_args;
 mod compare;
+mod costs;
 mod eval;
 mod generate;
 mod inspect;
@@ -23,6 +24,7 @@ mod transform_args;
 pub use ablate::AblateArgs;
 pub use common_args::CommonArgs;
 pub use compare::CompareArgs;
+pub use costs::CostsArgs;
 pub use eval::EvalArgs;
 pub use generate::GenerateArgs;
 pub use inspect::InspectArgs;
@@ -71,6 +73,8 @@ enum Command {
     Eval(Box<EvalArgs>),
     /// Join evaluations into one table, one file and one page.
     Report(ReportArgs),
+    /// Measure what a checkpoint's forward pass costs on this machine, for --latency.
+    Costs(CostsArgs),
     /// Write logits and greedy text to compare with other software.
     Logits(LogitsArgs),
     /// Continue a text.
@@ -96,6 +100,7 @@ impl Cli {
             Command::Ablate(args) => args.run(),
             Command::Eval(args) => args.run(),
             Command::Report(args) => args.run(),
+            Command::Costs(args) => args.run(),
             Command::Logits(args) => args.run(),
             Command::Generate(args) => args.run(),
             Command::Plot(args) => args.run(),

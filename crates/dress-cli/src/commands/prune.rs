@@ -19,8 +19,19 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 /// The options that a plan made before has the answers to.
-const SAID_BY_A_PLAN: [&str; 10] =
-    ["axis", "ratio", "params", "flops", "bytes", "tile", "criterion", "per_layer", "basis", "rounds"];
+const SAID_BY_A_PLAN: [&str; 11] = [
+    "axis",
+    "ratio",
+    "params",
+    "flops",
+    "bytes",
+    "latency",
+    "tile",
+    "criterion",
+    "per_layer",
+    "basis",
+    "rounds",
+];
 
 /// Options of `dress prune`.
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod ablate;
 mod compare;
 mod evaluation;
+mod latency;
 mod options;
 mod rotation;
 mod training;

@@ -57,7 +57,8 @@ fn every_criterion_equals_its_reference() {
                 // gradients, 1.3e-4 was seen; the product itself does not.
                 assert!(distance(found, &expected) < 2e-4, "{name} {axis}");
                 let greatest = expected.iter().copied().fold(f64::MIN, f64::max);
-                let products = |logs: &[f64]| logs.iter().map(|log| (log - greatest).exp()).collect::<Vec<_>>();
+                let products =
+                    |logs: &[f64]| logs.iter().map(|log| (log - greatest).exp()).collect::<Vec<_>>();
                 distance(&products(found), &products(&expected))
             } else {
                 distance(found, &expected)

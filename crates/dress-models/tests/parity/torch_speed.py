@@ -1,6 +1,6 @@
 """How fast stock transformers runs a checkpoint on this machine's CPU: medians, as one JSON line.
 
-usage: python torch_speed.py DIR [--seqlen 1024] [--repeats 5] [--train-seqlen 512] [--threads 2] [--only-train]
+usage: python torch_speed.py DIR [--seqlen 1024] [--repeats 5] [--train-seqlen 512] [--threads 2] [--only-train | --no-train]
 """
 import argparse
 import json
@@ -19,6 +19,7 @@ parser.add_argument("--repeats", type=int, default=5)
 parser.add_argument("--train-seqlen", type=int, default=512)
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--only-train", action="store_true", help="the training step alone, with its memory")
+parser.add_argument("--no-train", action="store_true", help="inference alone")
 args = parser.parse_args()
 torch.set_num_threads(args.threads)
 torch.manual_seed(0)
@@ -52,9 +53,6 @@ if not args.only_train:
         found["prefill_tokens_per_second"] = args.seqlen / median(lambda: model(tokens))
         decode = (median(lambda: generate(33)) - median(lambda: generate(1))) / 32
         found["decode_tokens_per_second"] = 1 / decode
-model.train()
-optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
-batch = ids(args.train_seqlen)
 
 
 def step():
@@ -64,9 +62,13 @@ def step():
     optimizer.step()
 
 
-began, step_median = time.process_time(), median(step)
-found["train_tokens_per_second"] = args.train_seqlen / step_median
-found["train_cpu_s"] = (time.process_time() - began) / (args.repeats + 1)
+if not args.no_train:
+    model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
+    batch = ids(args.train_seqlen)
+    began, step_median = time.process_time(), median(step)
+    found["train_tokens_per_second"] = args.train_seqlen / step_median
+    found["train_cpu_s"] = (time.process_time() - began) / (args.repeats + 1)
 found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 print(json.dumps({**found, "threads": args.threads, "torch": torch.__version__,
                   "transformers": transformers.__version__}))

@@ -5,7 +5,7 @@ use dress_core::burn::tensor::Device;
 use dress_core::{AxisKind, CausalLm, NoProgress, Scorer, StockTarget, parameters};
 use dress_importance::Criterion;
 use dress_models::AnyModel;
-use dress_prune::{Budget, Measure, TOLERANCE, edits, select, slice};
+use dress_prune::{Budget, Latency, Load, Measure, TOLERANCE, edits, select, slice};
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -33,6 +33,9 @@ fn count(model: &AnyModel, looked_up: bool) -> u64 {
     }
 }
 
+/// A machine on which blocks cost something whatever their width, and the head more than its share.
+const COSTS: Latency = Latency { per_block: 5e-5, in_blocks: 1e-10, outside: 3e-10 };
+
 #[test]
 fn budgets_are_met_within_half_a_percent() {
     use AxisKind::{Depth, Ffn, Heads, Residual};
@@ -44,6 +47,7 @@ fn budgets_are_met_within_half_a_percent() {
                 (Measure::Parameters, 0.75),
                 (Measure::Macs, 0.7),
                 (Measure::Bytes, 0.8),
+                (Measure::Latency(COSTS), 0.75),
             ] {
                 let budget = Budget::share(&model, measure, share);
                 let fit = budget.targets_within(&model, kinds, StockTarget::Any, 1).unwrap();
@@ -54,7 +58,12 @@ fn budgets_are_met_within_half_a_percent() {
                 model.check_stock(&selection, StockTarget::Any).unwrap();
                 let sliced = model.clone().resized(&selection).unwrap();
                 let counted = |model| count(model, measure != Measure::Macs);
-                let found = counted(&sliced) as f64 / counted(&model) as f64;
+                let found = match measure {
+                    Measure::Latency(costs) => {
+                        costs.seconds(Load::of(&sliced)) / costs.seconds(Load::of(&model))
+                    }
+                    _ => counted(&sliced) as f64 / counted(&model) as f64,
+                };
                 assert!((found / share - 1.0).abs() <= TOLERANCE, "{kinds:?} {measure:?} {share}: {found}");
                 if measure == Measure::Parameters {
                     let edits = edits(&model, &selection).unwrap();

@@ -1,0 +1,106 @@
+//! Models of real shapes.
+
+use dress_core::burn::tensor::Device;
+use dress_core::{Axis, AxisSelection, Calibration, CausalLm, Selection};
+use dress_models::AnyModel;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// A published model's shape, or that of one block of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// SmolLM2-135M, whole.
+    SmolLm2,
+    /// OPT-125M, whole.
+    Opt125M,
+    /// One block of Phi-2, with a small vocabulary.
+    Phi2Block,
+    /// One block of LLaMA-2-7B, with a small vocabulary.
+    Llama2Block,
+    /// One block of LLaMA-3-8B, with a small vocabulary.
+    Llama3Block,
+}
+
+/// So few tokens that a block is measured and not its embeddings.
+const SMALL_VOCABULARY: usize = 2048;
+
+impl Shape {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::SmolLm2, Self::Opt125M, Self::Phi2Block, Self::Llama2Block, Self::Llama3Block];
+
+    /// For the names of benchmarks.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SmolLm2 => "smollm2-135m",
+            Self::Opt125M => "opt-125m",
+            Self::Phi2Block => "phi-2-block",
+            Self::Llama2Block => "llama-2-7b-block",
+            Self::Llama3Block => "llama-3-8b-block",
+        }
+    }
+
+    /// Width of the residual stream and of the feed-forward network: the sizes of its greatest products.
+    pub fn widths(self) -> [usize; 2] {
+        match self {
+            Self::SmolLm2 => [576, 1536],
+            Self::Opt125M => [768, 3072],
+            Self::Phi2Block => [2560, 10240],
+            Self::Llama2Block => [4096, 11008],
+            Self::Llama3Block => [4096, 14336],
+        }
+    }
+
+    /// The model with random weights.
+    pub fn model(self, device: &Device) -> AnyModel {
+        AnyModel::from_config(&self.config().to_string(), Path::new("config.json"), device)
+            .expect("the config is valid")
+    }
+
+    fn config(self) -> Value {
+        match self {
+            Self::SmolLm2 => json!({
+                "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536,
+                "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 64,
+                "rope_theta": 100000.0, "rms_norm_eps": 1e-5, "tie_word_embeddings": true,
+                "max_position_embeddings": 8192,
+            }),
+            Self::Opt125M => json!({
+                "model_type": "opt", "vocab_size": 50272, "hidden_size": 768, "ffn_dim": 3072, "num_hidden_layers": 12,
+                "num_attention_heads": 12, "word_embed_proj_dim": 768, "max_position_embeddings": 2048,
+            }),
+            Self::Phi2Block => json!({
+                "model_type": "phi", "vocab_size": SMALL_VOCABULARY, "hidden_size": 2560, "intermediate_size": 10240,
+                "num_hidden_layers": 1, "num_attention_heads": 32, "partial_rotary_factor": 0.4,
+                "max_position_embeddings": 2048,
+            }),
+            Self::Llama2Block => json!({
+                "model_type": "llama", "vocab_size": SMALL_VOCABULARY, "hidden_size": 4096, "intermediate_size": 11008,
+                "num_hidden_layers": 1, "num_attention_heads": 32, "num_key_value_heads": 32, "head_dim": 128,
+                "rms_norm_eps": 1e-5, "tie_word_embeddings": true, "max_position_embeddings": 4096,
+            }),
+            Self::Llama3Block => json!({
+                "model_type": "llama", "vocab_size": SMALL_VOCABULARY, "hidden_size": 4096, "intermediate_size": 14336,
+                "num_hidden_layers": 1, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128,
+                "rope_theta": 500000.0, "rms_norm_eps": 1e-5, "tie_word_embeddings": true,
+                "max_position_embeddings": 8192,
+            }),
+        }
+    }
+}
+
+/// The last `percent` of the residual width go.
+pub fn narrower<M: CausalLm>(model: &M, percent: usize) -> Selection {
+    let len = model.coupling().axis(Axis::Residual).expect("every model here has it").len;
+    let kept = len - len * percent / 100;
+    let selection = AxisSelection::new(len, (kept..len).collect()).expect("the indices are in range");
+    Selection::new().with(Axis::Residual, selection)
+}
+
+/// Token ids below `vocab_size`, spread out.
+pub fn tokens(blocks: usize, len: usize, vocab_size: usize) -> Calibration {
+    let token = |i: usize| (i * 7919 % vocab_size) as u32;
+    Calibration::from_blocks(
+        (0..blocks).map(|block| (block * len..(block + 1) * len).map(token).collect()).collect(),
+    )
+}

@@ -1,0 +1,81 @@
+//! A step of training, and what regularizing adds to it.
+
+use criterion::{Criterion, Throughput};
+use dress_benches::{Beside, Ceiling, Shape, narrower, tokens};
+use dress_core::burn::module::Module;
+use dress_core::burn::optim::GradientsParams;
+use dress_core::burn::tensor::Device;
+use dress_core::{Calibration, CausalLm, Forward, NoTap};
+use dress_eval::Size;
+use dress_kernels::FusedAdamW;
+use dress_models::AnyModel;
+use dress_regularize::{ComponentWeights, PenaltyKind, Regularizer, SlotChoice, Thresholds};
+
+const SEQ: usize = 512;
+
+/// What is done about the structures that will go.
+#[derive(Clone, Copy, PartialEq)]
+enum Regularized {
+    Not,
+    ByLoss,
+    ByProximalStep,
+}
+
+/// Forward, backward and AdamW, with the penalty in the loss or as a proximal step, or without.
+pub fn step(criterion: &mut Criterion) {
+    // Gradients of the fused operations are of the CPU's.
+    let device = Device::flex();
+    let mut group = Beside::new(criterion, "step");
+    for (shape, batch) in [(Shape::SmolLm2, 1), (Shape::Llama3Block, 1)] {
+        let [width, neurons] = shape.widths();
+        let ceiling = Ceiling::product(&device, [batch * SEQ, width, neurons]);
+        let model = shape.model(&device);
+        let ids = tokens(batch, SEQ, model.vocab_size());
+        let count = (batch * SEQ) as u64;
+        // Backward costs twice forward.
+        let amount = (Throughput::Elements(count), (3 * count * Size::of(&model).macs_at(SEQ / 2)) as f64);
+        let selection = narrower(&model, 25);
+        let (weights, slots) = (ComponentWeights::default(), SlotChoice::default());
+        let regularizer = Regularizer::new(&model, &selection, PenaltyKind::Group, weights, slots)
+            .expect("the last channels go");
+        let kinds = [
+            ("plain", Regularized::Not),
+            ("penalty", Regularized::ByLoss),
+            ("proximal", Regularized::ByProximalStep),
+        ];
+        for (name, how) in kinds {
+            let mut optimizer = FusedAdamW::new([0.9, 0.95], 1e-8, 0.0).init();
+            let mut trained = Some(model.clone().train());
+            group.measure(
+                &format!("{}/{name}", shape.name()),
+                amount,
+                &ceiling,
+                || (),
+                |()| {
+                    let model = trained.take().expect("every step puts it back");
+                    let gradients = gradients(&model, &ids, &regularizer, how);
+                    let model = optimizer.step(1e-6, model, gradients);
+                    trained = Some(if how == Regularized::ByProximalStep {
+                        regularizer.shrink(model, Thresholds::OfInitial { share: 1e-3, least: 0.0 })
+                    } else {
+                        model
+                    });
+                },
+            );
+        }
+    }
+}
+
+fn gradients(
+    model: &AnyModel,
+    ids: &Calibration,
+    regularizer: &Regularizer,
+    how: Regularized,
+) -> GradientsParams {
+    let tokens = Calibration::tensor(&ids.blocks, &model.device());
+    let mut loss = model.next_token_loss(tokens, &mut Forward::new(&mut NoTap));
+    if how == Regularized::ByLoss {
+        loss = loss + regularizer.penalty(model).total() * 1e-3;
+    }
+    GradientsParams::from_grads(loss.backward(), model)
+}

@@ -1,0 +1,71 @@
+//! Costs that are measured, and a plan by them.
+
+use crate::{Paths, dress, json as json_of, model, refusal};
+use dress_core::{CausalLm, SlicePlan};
+use dress_prune::Load;
+use serde_json::json;
+use std::fs;
+
+#[test]
+fn a_share_of_the_measured_time_becomes_a_plan_and_another_shape_is_refused() {
+    let (paths, model) = (Paths::new(), model());
+    let model = model.to_str().unwrap();
+    let (costs, plan) = (paths.path("costs.json"), paths.path("plan.json"));
+    let few = ["--prefill-tokens", "32", "--prompt-tokens", "4", "--new-tokens", "4", "--rounds", "3"];
+    let measured =
+        json(&dress(&[&["costs", "--model", model, "--out", &costs, "--json"][..], &few].concat()));
+    let shapes = measured["shapes"].as_array().unwrap();
+    let gone: Vec<&str> = shapes[1..].iter().map(|shape| shape["gone"][0].as_str().unwrap()).collect();
+    assert_eq!(gone, ["residual", "ffn", "heads", "depth"]);
+    // Of a model this small, what a test's few rounds measure is mostly noise: plans are made by costs that are known.
+    let mut known = measured;
+    known["decode"] = json!({ "per_block": 1e-5, "in_blocks": 1e-10, "outside": 3e-10 });
+    known["prefill"] = json!({ "per_block": 1e-4, "in_blocks": 1e-9, "outside": 1e-9 });
+    fs::write(&costs, known.to_string()).unwrap();
+
+    for pass in ["decode", "prefill"] {
+        let score = ["score", "--model", model, "--axis", "residual,ffn", "--criterion", "magnitude-l2"];
+        let by = [
+            "--latency",
+            "0.7",
+            "--costs",
+            &costs,
+            "--latency-of",
+            pass,
+            "--out",
+            &plan,
+            "--force",
+            "--json",
+        ];
+        json_of(&dress(&[&score[..], &by].concat()));
+        let plan = SlicePlan::from_json(&fs::read_to_string(&plan).unwrap(), plan.as_ref()).unwrap();
+        let dense = dress_cli::declared(model.as_ref()).unwrap();
+        let file = dress_cli::CostsFile::read(costs.as_ref(), Load::of(&dense)).unwrap();
+        let costs =
+            file.of(if pass == "decode" { dress_cli::Pass::Decode } else { dress_cli::Pass::Prefill });
+        let left = Load::of(&dense.clone().resized(&plan.selection).unwrap());
+        let share = costs.seconds(left) / costs.seconds(Load::of(&dense));
+        assert!((share / 0.7 - 1.0).abs() < 0.005, "{pass}: {share}");
+    }
+
+    let other = paths.path("other");
+    json_of(&dress(&[
+        "prune",
+        "--model",
+        model,
+        "--axis",
+        "ffn",
+        "--ratio",
+        "0.25",
+        "--criterion",
+        "magnitude-l2",
+        "--no-regularize",
+        "--out",
+        &other,
+        "--json",
+    ]));
+    let score = ["score", "--model", &other, "--axis", "ffn", "--criterion", "magnitude-l2", "--out"];
+    let says =
+        refusal(&[&score[..], &[&paths.path("p.json"), "--latency", "0.7", "--costs", &costs]].concat());
+    assert!(says.contains("costs.json") && says.contains("dress costs"), "{says}");
+}
