@@ -6,6 +6,15 @@ use criterion::{BenchmarkGroup, Criterion, Throughput};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+/// What one run handles, for its throughput.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    /// Tokens, or requests.
+    Elements(u64),
+    /// Bytes.
+    Bytes(u64),
+}
+
 /// A group of benchmarks, each of which prints what share of a ceiling it reaches.
 pub struct Beside<'a> {
     group: BenchmarkGroup<'a, WallTime>,
@@ -24,18 +33,22 @@ impl<'a> Beside<'a> {
     }
 
     /// Measures `body` on what `setup` makes, which is not timed, and neither is the end of what `body` returns. `work` is
-    /// what `body` does in the ceiling's units; its fastest time counts, as the ceiling's does.
+    /// what `body` does in the ceiling's units. The ceiling is tried before and after; the fastest time of each counts.
     pub fn measure<S, R>(
         &mut self,
         id: &str,
-        (throughput, work): (Throughput, f64),
-        ceiling: &Ceiling,
+        (amount, work): (Amount, f64),
+        ceiling: &mut Ceiling<'_>,
         mut setup: impl FnMut() -> S,
         mut body: impl FnMut(S) -> R,
     ) {
         let mut least = f64::INFINITY;
-        self.group.throughput(throughput);
+        self.group.throughput(match amount {
+            Amount::Elements(count) => Throughput::Elements(count),
+            Amount::Bytes(count) => Throughput::Bytes(count),
+        });
         self.group.bench_function(id, |bencher| {
+            ceiling.ensure();
             bencher.iter_custom(|times| {
                 let mut total = Duration::ZERO;
                 for _ in 0..times {
@@ -52,8 +65,8 @@ impl<'a> Beside<'a> {
         });
         // Nothing ran where the command line's filter left it out.
         if least.is_finite() {
-            let share = 100.0 * work / least / ceiling.rate;
-            println!("{}/{id}: {share:.0}% of {}", self.name, ceiling.name);
+            let share = 100.0 * work / least / ceiling.rate();
+            println!("{}/{id}: {share:.0}% of {}", self.name, ceiling.name());
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Perplexity and a task.
 
-use criterion::{Criterion, Throughput};
-use dress_benches::{Beside, Ceiling, Shape, tokens};
+use criterion::Criterion;
+use dress_benches::{Amount, Beside, Ceiling, Shape, tokens};
 use dress_core::burn::tensor::Device;
-use dress_core::{CausalLm, NoProgress};
+use dress_core::{Calibration, CausalLm, Forward, NoProgress, NoTap};
 use dress_data::Tokenizer;
 use dress_eval::scoring::{PrefixToken, RequestEncoder};
 use dress_eval::tasks::{Rows, Task, TaskConfig, TaskFile, run_task};
@@ -18,22 +18,14 @@ pub fn evaluation(criterion: &mut Criterion) {
     let device = Device::flex();
     let model = Shape::SmolLm2.model(&device);
     let [width, neurons] = Shape::SmolLm2.widths();
-    let ceiling = Ceiling::product(&device, [SEQ, width, neurons]);
-    let size = Size::of(&model);
+    let mut ceiling = Ceiling::product(&device, [SEQ, width, neurons]);
     let mut group = Beside::new(criterion, "evaluate");
     let ids = tokens(BLOCKS, SEQ, model.vocab_size());
-    let work = (BLOCKS * SEQ) as u64 * size.macs_at(SEQ / 2);
-    let amount = (Throughput::Elements((BLOCKS * SEQ) as u64), work as f64);
-    group.measure(
-        "perplexity",
-        amount,
-        &ceiling,
-        || (),
-        |()| {
-            perplexity(&model, &ids, &PerplexityConfig::default(), &NoProgress)
-                .expect("the blocks fit the model")
-        },
-    );
+    let work = (BLOCKS * SEQ) as u64 * Size::of(&model).macs_at(SEQ / 2);
+    let amount = (Amount::Elements((BLOCKS * SEQ) as u64), work as f64);
+    let config = PerplexityConfig::default();
+    let evaluate = |()| perplexity(&model, &ids, &config, &NoProgress).expect("the blocks fit the model");
+    group.measure("perplexity", amount, &mut ceiling, || (), evaluate);
 
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let directory = here.join("../examples/models/llama3-kjv");
@@ -44,20 +36,20 @@ pub fn evaluation(criterion: &mut Criterion) {
     let data =
         file.find_data(&here.join("../crates/dress-eval/tests/tasks")).expect("it is in the repository");
     let task = Task { rows: Rows::read(&data).expect("its rows are good"), file, fewshot_rows: None };
-    let run = || {
-        run_task(&model, &encoder, &task, &TaskConfig::default(), &NoProgress)
-            .expect("the rows fit the model")
-            .0
-    };
-    // As if every request went through the model alone, all of its logits asked for.
-    let questions = task.questions(&TaskConfig::default()).expect("its rows are good");
+    let config = TaskConfig::default();
+    let questions = task.questions(&config).expect("its rows are good");
     let requests = questions.iter().flat_map(|question| &question.requests);
     let encoded = requests.map(|(context, continuation)| {
-        let text = format!("{context}{continuation}");
-        tokenizer.encode(&text, false).expect("the text can be tokenized").len()
+        tokenizer.encode(&format!("{context}{continuation}"), false).expect("the text can be tokenized")
     });
-    let lengths: Vec<usize> = encoded.collect();
-    let work: u64 = lengths.iter().map(|&len| len as u64 * size.macs_at(len / 2)).sum();
-    let amount = (Throughput::Elements(lengths.len() as u64), work as f64);
-    group.measure("hellaswag", amount, &ceiling, || (), |()| run());
+    let encoded: Vec<Vec<u32>> = encoded.collect();
+    let count = encoded.len() as u64;
+    let mut one_by_one = Ceiling::of("the requests' forward passes one by one", count as f64, || {
+        for ids in &encoded {
+            let input = Calibration::tensor(std::slice::from_ref(ids), &device);
+            drop(model.forward(input, &mut Forward::new(&mut NoTap)).into_data());
+        }
+    });
+    let run = |()| run_task(&model, &encoder, &task, &config, &NoProgress).expect("the rows fit the model").0;
+    group.measure("hellaswag", (Amount::Elements(count), count as f64), &mut one_by_one, || (), run);
 }

@@ -1,11 +1,12 @@
 //! Prefill and decode, dense and with 25% and 50% of the width removed.
 
-use criterion::{Criterion, Throughput};
-use dress_benches::{Beside, Ceiling, Shape, narrower, tokens};
+use criterion::Criterion;
+use dress_benches::{Amount, Beside, Ceiling, Shape, narrower, tokens};
 use dress_core::burn::tensor::Device;
 use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap};
 use dress_eval::Size;
 use dress_models::AnyModel;
+use std::cell::LazyCell;
 
 const SEQ: usize = 512;
 
@@ -16,12 +17,11 @@ fn device() -> Device {
     dress_core::device::parse("auto").expect("there is always a device")
 }
 
-/// A model as it is and narrower.
+/// A model as it is and narrower. No weights are made before they are used.
 fn sizes(shape: Shape, device: &Device) -> Vec<(String, AnyModel)> {
     let dense = shape.model(device);
     let cut = |percent| {
-        let model =
-            dress_prune::slice(dense.clone(), &narrower(&dense, percent)).expect("the shape is legal");
+        let model = dense.clone().resized(&narrower(&dense, percent)).expect("the shape is legal");
         (format!("{}/width-{percent}%", shape.name()), model)
     };
     vec![(format!("{}/dense", shape.name()), dense.clone()), cut(25), cut(50)]
@@ -33,13 +33,13 @@ pub fn prefill(criterion: &mut Criterion) {
     let mut group = Beside::new(criterion, "prefill");
     for shape in Shape::ALL {
         let [width, neurons] = shape.widths();
-        let ceiling = Ceiling::product(&device, [SEQ, width, neurons]);
+        let mut ceiling = Ceiling::product(&device, [SEQ, width, neurons]);
         for (name, model) in sizes(shape, &device) {
             let ids = tokens(1, SEQ, model.vocab_size());
             let work = SEQ as u64 * Size::of(&model).macs_at(SEQ / 2);
-            let amount = (Throughput::Elements(SEQ as u64), work as f64);
+            let amount = (Amount::Elements(SEQ as u64), work as f64);
             let input = || Calibration::tensor(&ids.blocks, &device);
-            group.measure(&name, amount, &ceiling, input, |input| {
+            group.measure(&name, amount, &mut ceiling, input, |input| {
                 model.forward(input, &mut Forward::new(&mut NoTap)).into_data()
             });
         }
@@ -49,7 +49,7 @@ pub fn prefill(criterion: &mut Criterion) {
 /// One more token behind a prompt: every weight is read once.
 pub fn decode(criterion: &mut Criterion) {
     let device = device();
-    let ceiling = Ceiling::copy();
+    let mut ceiling = Ceiling::read(&device);
     let mut group = Beside::new(criterion, "decode");
     for shape in Shape::ALL {
         for (name, model) in sizes(shape, &device) {
@@ -57,13 +57,16 @@ pub fn decode(criterion: &mut Criterion) {
                 let (input, mut tap) = (Calibration::tensor(ids, &device), NoTap);
                 model.forward_last(input, &mut Forward::new(&mut tap).with_cache(cache)).into_data()
             };
-            let mut prompt = KvCache::new(model.num_blocks(), PROMPT);
-            step(&tokens(1, PROMPT, model.vocab_size()).blocks, &mut prompt);
+            let prompt = LazyCell::new(|| {
+                let mut prompt = KvCache::new(model.num_blocks(), PROMPT);
+                step(&tokens(1, PROMPT, model.vocab_size()).blocks, &mut prompt);
+                prompt
+            });
             let read = (size_of::<f32>() as u64 * Size::of(&model).macs_per_token) as f64;
             // Buffers of its own for every step, so that all of them come after the same prompt and none copies what it
             // shares with another.
             let cache = || prompt.select_rows(&[0], PROMPT + 1);
-            group.measure(&name, (Throughput::Elements(1), read), &ceiling, cache, |mut cache| {
+            group.measure(&name, (Amount::Elements(1), read), &mut ceiling, cache, |mut cache| {
                 step(&[vec![11]], &mut cache)
             });
         }

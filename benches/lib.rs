@@ -4,6 +4,6 @@ mod beside;
 mod ceiling;
 mod shapes;
 
-pub use beside::Beside;
+pub use beside::{Amount, Beside};
 pub use ceiling::Ceiling;
-pub use shapes::{Shape, narrower, tokens};
+pub use shapes::{Shape, narrower, scattered, tokens};

@@ -1,7 +1,7 @@
 //! What each criterion costs.
 
-use criterion::{Criterion, Throughput};
-use dress_benches::{Beside, Ceiling, Shape, tokens};
+use criterion::Criterion;
+use dress_benches::{Amount, Beside, Ceiling, Shape, tokens};
 use dress_core::burn::tensor::Device;
 use dress_core::{Axis, CausalLm, NoProgress};
 use dress_eval::Size;
@@ -15,16 +15,16 @@ pub fn criteria(criterion: &mut Criterion) {
     let device = Device::flex();
     let model = Shape::SmolLm2.model(&device);
     let [width, neurons] = Shape::SmolLm2.widths();
-    let ceiling = Ceiling::product(&device, [SEQ, width, neurons]);
+    let mut ceiling = Ceiling::product(&device, [SEQ, width, neurons]);
     let ids = tokens(BLOCKS, SEQ, model.vocab_size());
     let forward = (BLOCKS * SEQ) as u64 * Size::of(&model).macs_at(SEQ / 2);
     let mut group = Beside::new(criterion, "score");
     let neurons: Vec<Axis> = (0..model.num_blocks()).map(|layer| Axis::Ffn { layer }).collect();
+    // Backward costs twice forward.
     let passes = [
         ("activation-norm", 1, &neurons[..]),
         ("wanda", 1, &neurons[..]),
         ("flap", 1, &neurons[..]),
-        ("pca", 1, &[Axis::Residual]),
         ("block-influence", 1, &[Axis::Depth]),
         ("taylor", 3, &neurons[..]),
         ("fisher", 3, &neurons[..]),
@@ -32,13 +32,8 @@ pub fn criteria(criterion: &mut Criterion) {
     for (name, passes, axes) in passes {
         let score: Score = name.parse().expect("the criterion exists");
         let scorer = score.scorer(0);
-        let amount = (Throughput::Elements((BLOCKS * SEQ) as u64), (passes * forward) as f64);
-        group.measure(
-            name,
-            amount,
-            &ceiling,
-            || (),
-            |()| scorer.score(&model, &ids, axes, &NoProgress).expect("the criterion scores these axes"),
-        );
+        let amount = (Amount::Elements((BLOCKS * SEQ) as u64), (passes * forward) as f64);
+        let scored = |()| scorer.score(&model, &ids, axes, &NoProgress).expect("it scores these axes");
+        group.measure(name, amount, &mut ceiling, || (), scored);
     }
 }

@@ -89,18 +89,33 @@ impl Shape {
     }
 }
 
-/// The last `percent` of the residual width go.
+/// The last `percent` of the residual width go, as after a permutation.
 pub fn narrower<M: CausalLm>(model: &M, percent: usize) -> Selection {
-    let len = model.coupling().axis(Axis::Residual).expect("every model here has it").len;
-    let kept = len - len * percent / 100;
-    let selection = AxisSelection::new(len, (kept..len).collect()).expect("the indices are in range");
+    let len = width(model);
+    residual(len, (len - len * percent / 100..len).collect())
+}
+
+/// `percent` of the residual width go, from everywhere.
+pub fn scattered<M: CausalLm>(model: &M, percent: usize) -> Selection {
+    let len = width(model);
+    let mut spread: Vec<usize> = (0..len).collect();
+    spread.sort_by_key(|index| index * 2_654_435_761 % 4_294_967_291);
+    residual(len, spread[..len * percent / 100].to_vec())
+}
+
+fn width<M: CausalLm>(model: &M) -> usize {
+    model.coupling().axis(Axis::Residual).expect("every model here has it").len
+}
+
+fn residual(len: usize, mut removed: Vec<usize>) -> Selection {
+    removed.sort_unstable();
+    let selection = AxisSelection::new(len, removed).expect("the indices are in range");
     Selection::new().with(Axis::Residual, selection)
 }
 
 /// Token ids below `vocab_size`, spread out.
 pub fn tokens(blocks: usize, len: usize, vocab_size: usize) -> Calibration {
     let token = |i: usize| (i * 7919 % vocab_size) as u32;
-    Calibration::from_blocks(
-        (0..blocks).map(|block| (block * len..(block + 1) * len).map(token).collect()).collect(),
-    )
+    let block = |block: usize| (block * len..(block + 1) * len).map(token).collect();
+    Calibration::from_blocks((0..blocks).map(block).collect())
 }

@@ -1,7 +1,7 @@
 //! A step of training, and what regularizing adds to it.
 
-use criterion::{Criterion, Throughput};
-use dress_benches::{Beside, Ceiling, Shape, narrower, tokens};
+use criterion::Criterion;
+use dress_benches::{Amount, Beside, Ceiling, Shape, narrower, tokens};
 use dress_core::burn::module::Module;
 use dress_core::burn::optim::GradientsParams;
 use dress_core::burn::tensor::Device;
@@ -10,6 +10,7 @@ use dress_eval::Size;
 use dress_kernels::FusedAdamW;
 use dress_models::AnyModel;
 use dress_regularize::{ComponentWeights, PenaltyKind, Regularizer, SlotChoice, Thresholds};
+use std::cell::LazyCell;
 
 const SEQ: usize = 512;
 
@@ -26,18 +27,20 @@ pub fn step(criterion: &mut Criterion) {
     // Gradients of the fused operations are of the CPU's.
     let device = Device::flex();
     let mut group = Beside::new(criterion, "step");
-    for (shape, batch) in [(Shape::SmolLm2, 1), (Shape::Llama3Block, 1)] {
+    for shape in [Shape::SmolLm2, Shape::Llama3Block] {
         let [width, neurons] = shape.widths();
-        let ceiling = Ceiling::product(&device, [batch * SEQ, width, neurons]);
-        let model = shape.model(&device);
-        let ids = tokens(batch, SEQ, model.vocab_size());
-        let count = (batch * SEQ) as u64;
+        let mut ceiling = Ceiling::product(&device, [SEQ, width, neurons]);
+        let dense = shape.model(&device);
+        let ids = tokens(1, SEQ, dense.vocab_size());
         // Backward costs twice forward.
-        let amount = (Throughput::Elements(count), (3 * count * Size::of(&model).macs_at(SEQ / 2)) as f64);
-        let selection = narrower(&model, 25);
-        let (weights, slots) = (ComponentWeights::default(), SlotChoice::default());
-        let regularizer = Regularizer::new(&model, &selection, PenaltyKind::Group, weights, slots)
-            .expect("the last channels go");
+        let work = 3 * SEQ as u64 * Size::of(&dense).macs_at(SEQ / 2);
+        let amount = (Amount::Elements(SEQ as u64), work as f64);
+        let selection = narrower(&dense, 25);
+        let regularizer = LazyCell::new(|| {
+            let (weights, slots) = (ComponentWeights::default(), SlotChoice::default());
+            let regularizer = Regularizer::new(&dense, &selection, PenaltyKind::Group, weights, slots);
+            regularizer.expect("the last channels go")
+        });
         let kinds = [
             ("plain", Regularized::Not),
             ("penalty", Regularized::ByLoss),
@@ -45,14 +48,14 @@ pub fn step(criterion: &mut Criterion) {
         ];
         for (name, how) in kinds {
             let mut optimizer = FusedAdamW::new([0.9, 0.95], 1e-8, 0.0).init();
-            let mut trained = Some(model.clone().train());
+            let mut trained = None;
             group.measure(
                 &format!("{}/{name}", shape.name()),
                 amount,
-                &ceiling,
+                &mut ceiling,
                 || (),
                 |()| {
-                    let model = trained.take().expect("every step puts it back");
+                    let model = trained.take().unwrap_or_else(|| dense.clone().train());
                     let gradients = gradients(&model, &ids, &regularizer, how);
                     let model = optimizer.step(1e-6, model, gradients);
                     trained = Some(if how == Regularized::ByProximalStep {

@@ -7,12 +7,11 @@ use dress_prune::{Latency, Load};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// The format that is written, and the only one that is read.
-const FORMAT: u32 = 1;
+/// The format of [`CostsFile`] that is written, and the only one that is read.
+pub const COSTS_FORMAT: u32 = 1;
 
 /// Which forward pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Pass {
     /// One more token behind a prompt, with its KV cache.
     #[default]
@@ -37,7 +36,7 @@ pub struct TimedShape {
 /// What was measured, and the costs that follow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CostsFile {
-    /// [`FORMAT`].
+    /// [`COSTS_FORMAT`].
     pub format: u32,
     /// The checkpoint as given.
     pub model: PathBuf,
@@ -71,7 +70,7 @@ impl CostsFile {
         };
         let decode = fit(|shape| shape.decode_ms.median)?;
         let prefill = fit(|shape| shape.prefill_ms.median)?;
-        Ok(Self { format: FORMAT, model: model.into(), run, config, shapes, decode, prefill })
+        Ok(Self { format: COSTS_FORMAT, model: model.into(), run, config, shapes, decode, prefill })
     }
 
     /// Reads what [`CostsFile::to_json`] wrote, for a checkpoint whose dense shape has `load`.
@@ -82,13 +81,21 @@ impl CostsFile {
         let refused = |reason: String| Error::Costs { path: path.into(), reason };
         let text = std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.into(), source })?;
         let file: Self = serde_json::from_str(&text).map_err(|error| refused(error.to_string()))?;
-        if file.format != FORMAT {
-            return Err(refused(format!("its format is {}, and this version reads {FORMAT}", file.format)));
+        if file.format != COSTS_FORMAT {
+            return Err(refused(format!(
+                "its format is {}, and this version reads {COSTS_FORMAT}",
+                file.format
+            )));
         }
         if file.shapes.first().is_none_or(|dense| dense.load != load) {
             return Err(refused(format!("measured on {}, which has another shape", file.model.display())));
         }
         Ok(file)
+    }
+
+    /// Whether there is such a file at `path`.
+    pub fn is_at(path: &Path) -> bool {
+        std::fs::read(path).is_ok_and(|text| serde_json::from_slice::<Self>(&text).is_ok())
     }
 
     /// The costs of one pass.

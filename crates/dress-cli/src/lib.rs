@@ -16,7 +16,7 @@ mod terminal_progress;
 mod write_beside;
 
 pub use check_place::{check_file_place, check_place};
-pub use costs_file::{CostsFile, Pass, TimedShape};
+pub use costs_file::{COSTS_FORMAT, CostsFile, Pass, TimedShape};
 pub use error::Error;
 pub use located::{declared, fingerprint, locate, max_positions, prefix_token, tokenizer};
 pub use output::Output;

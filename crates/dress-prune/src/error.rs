@@ -97,13 +97,13 @@ pub enum Error {
         /// What the solver says.
         reason: String,
     },
-    /// Times that say nothing.
+    /// A time from which no costs follow.
     #[error(
-        "{shapes} measured shapes do not tell the costs of a model apart; measure again with `dress costs`, on a machine that does nothing else"
+        "a forward pass that takes {seconds} s says nothing of its costs; measure again with `dress costs`"
     )]
-    Measurements {
-        /// Shapes that were measured.
-        shapes: usize,
+    NoTime {
+        /// The time.
+        seconds: f64,
     },
     /// A budget that no shape meets.
     #[error(

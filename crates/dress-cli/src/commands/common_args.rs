@@ -11,6 +11,9 @@ use dress_models::{AnyModel, FloatType, LoadConfig};
 use dress_prune::{Allocation, AxisTarget, Budget, Compensation, Load, Measure, PerLayer, TOLERANCE};
 use std::path::{Path, PathBuf};
 
+/// How far measured costs may be from the measurements without a word.
+const DOUBTFUL: f64 = 0.05;
+
 /// The options of every subcommand.
 #[derive(Debug, Clone, Args)]
 pub struct CommonArgs {
@@ -95,9 +98,9 @@ pub struct SelectArgs {
     /// The costs that dress costs measured of the checkpoint, on whatever machine the result is for.
     #[arg(long, value_name = "FILE", requires = "latency")]
     pub costs: Option<PathBuf>,
-    /// Which pass --latency is of.
-    #[arg(long, value_enum, default_value_t, requires = "latency")]
-    pub latency_of: Pass,
+    /// Which pass --latency is of; by default decode.
+    #[arg(long, value_enum, requires = "latency")]
+    pub latency_of: Option<Pass>,
     /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole blocks.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     pub tile: usize,
@@ -152,8 +155,16 @@ impl SelectArgs {
         let dense = crate::declared(model)?;
         let timed = match (self.latency, &self.costs) {
             (Some(share), Some(path)) => {
-                let costs = CostsFile::read(path, Load::of(&dense))?.of(self.latency_of);
-                Some((Measure::Latency(costs), share))
+                let (file, pass) =
+                    (CostsFile::read(path, Load::of(&dense))?, self.latency_of.unwrap_or_default());
+                let worst = file.worst(pass);
+                if worst > DOUBTFUL {
+                    let (path, percent) = (path.display(), 100.0 * worst);
+                    tracing::warn!(
+                        "{path}: the costs are {percent:.0}% off at one of the shapes that were measured"
+                    );
+                }
+                Some((Measure::Latency(file.of(pass)), share))
             }
             _ => None,
         };

@@ -1,6 +1,7 @@
 //! `dress costs`.
 
 use super::CommonArgs;
+use super::common_args::at_least_one;
 use crate::costs_file::{CostsFile, Pass, TimedShape};
 use crate::{Error, TerminalProgress, check_file_place, locate, write_beside};
 use clap::Args;
@@ -10,10 +11,14 @@ use dress_models::AnyModel;
 use dress_prune::{Load, shapes_to_time};
 use std::path::PathBuf;
 
+/// Tokens of the prefill where the model has positions for them.
+const PREFILL: usize = 512;
+
 /// Options of `dress costs`.
 #[derive(Debug, Args)]
 pub struct CostsArgs {
-    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
+    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub. It and halves of it, three to
+    /// four times its size, are in memory together.
     #[arg(long)]
     model: PathBuf,
     /// The file to write, for --costs of score and prune.
@@ -22,17 +27,17 @@ pub struct CostsArgs {
     /// Replace the file that is there.
     #[arg(long)]
     force: bool,
-    /// Tokens of the prefill.
-    #[arg(long, default_value_t = 512)]
-    prefill_tokens: usize,
+    /// Tokens of the prefill; by default 512, or what the model has positions for.
+    #[arg(long, value_parser = at_least_one)]
+    prefill_tokens: Option<usize>,
     /// Tokens of the prompt that decoding starts from.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = at_least_one)]
     prompt_tokens: usize,
     /// Tokens that are decoded.
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, value_parser = at_least_one)]
     new_tokens: usize,
     /// Measured rounds of every shape.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 7, value_parser = at_least_one)]
     rounds: usize,
     /// Rounds before, which are not counted.
     #[arg(long, default_value_t = 1)]
@@ -45,15 +50,20 @@ impl CostsArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
         check_file_place(&self.out, self.force)?;
+        // Whatever the command reads is no file of costs, so that it is never replaced.
+        if self.out.exists() && !CostsFile::is_at(&self.out) {
+            return Err(Error::NotReplaced { path: self.out, what: "file of costs" });
+        }
+        let positions = crate::max_positions(&self.model)?;
         let config = SpeedConfig {
-            prefill_tokens: self.prefill_tokens,
+            prefill_tokens: self.prefill_tokens.unwrap_or(PREFILL.min(positions)),
             prompt_tokens: self.prompt_tokens,
             new_tokens: self.new_tokens,
             batches: Vec::new(),
             repeats: self.rounds,
             warmup: self.warmup,
         };
-        config.check(dress_core::CausalLm::max_positions(&crate::declared(&self.model)?))?;
+        config.check(positions)?;
         let dense = self.common.load(&self.model)?;
         let mut shapes = vec![(Vec::new(), dense.clone())];
         for selection in shapes_to_time(&dense) {

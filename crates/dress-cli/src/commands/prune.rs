@@ -19,13 +19,15 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 /// The options that a plan made before has the answers to.
-const SAID_BY_A_PLAN: [&str; 11] = [
+const SAID_BY_A_PLAN: [&str; 13] = [
     "axis",
     "ratio",
     "params",
     "flops",
     "bytes",
     "latency",
+    "costs",
+    "latency_of",
     "tile",
     "criterion",
     "per_layer",

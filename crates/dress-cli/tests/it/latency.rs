@@ -6,6 +6,11 @@ use dress_prune::Load;
 use serde_json::json;
 use std::fs;
 
+/// How much of what costs time a checkpoint has.
+fn load(model: &str) -> Load {
+    Load::of(&dress_cli::declared(model.as_ref()).unwrap())
+}
+
 #[test]
 fn a_share_of_the_measured_time_becomes_a_plan_and_another_shape_is_refused() {
     let (paths, model) = (Paths::new(), model());
@@ -13,10 +18,19 @@ fn a_share_of_the_measured_time_becomes_a_plan_and_another_shape_is_refused() {
     let (costs, plan) = (paths.path("costs.json"), paths.path("plan.json"));
     let few = ["--prefill-tokens", "32", "--prompt-tokens", "4", "--new-tokens", "4", "--rounds", "3"];
     let measured =
-        json(&dress(&[&["costs", "--model", model, "--out", &costs, "--json"][..], &few].concat()));
+        json_of(&dress(&[&["costs", "--model", model, "--out", &costs, "--json"][..], &few].concat()));
     let shapes = measured["shapes"].as_array().unwrap();
     let gone: Vec<&str> = shapes[1..].iter().map(|shape| shape["gone"][0].as_str().unwrap()).collect();
     assert_eq!(gone, ["residual", "ffn", "heads", "depth"]);
+    let file = dress_cli::CostsFile::read(costs.as_ref(), load(model)).unwrap();
+    let seconds = |milliseconds: fn(&dress_cli::TimedShape) -> f64| {
+        let timed: Vec<_> =
+            file.shapes.iter().map(|shape| (shape.load, milliseconds(shape) / 1000.0)).collect();
+        dress_prune::Latency::fit(&timed).unwrap()
+    };
+    assert_eq!(file.decode, seconds(|shape| shape.decode_ms.median));
+    assert_eq!(file.prefill, seconds(|shape| shape.prefill_ms.median));
+
     // Of a model this small, what a test's few rounds measure is mostly noise: plans are made by costs that are known.
     let mut known = measured;
     known["decode"] = json!({ "per_block": 1e-5, "in_blocks": 1e-10, "outside": 3e-10 });
@@ -40,7 +54,7 @@ fn a_share_of_the_measured_time_becomes_a_plan_and_another_shape_is_refused() {
         json_of(&dress(&[&score[..], &by].concat()));
         let plan = SlicePlan::from_json(&fs::read_to_string(&plan).unwrap(), plan.as_ref()).unwrap();
         let dense = dress_cli::declared(model.as_ref()).unwrap();
-        let file = dress_cli::CostsFile::read(costs.as_ref(), Load::of(&dense)).unwrap();
+        let file = dress_cli::CostsFile::read(costs.as_ref(), load(model)).unwrap();
         let costs =
             file.of(if pass == "decode" { dress_cli::Pass::Decode } else { dress_cli::Pass::Prefill });
         let left = Load::of(&dense.clone().resized(&plan.selection).unwrap());

@@ -129,6 +129,10 @@ fn the_checkpoint_that_is_read_is_never_replaced() {
     let mut args = vec!["prune", "--model", &copy, "--axis", "ffn", "--ratio", "0.5", "--no-regularize"];
     args.extend(["--criterion", "magnitude-l2", "--out", &copy, "--force"]);
     assert!(refusal(&args).contains("is the checkpoint that is read"));
+    let config = Path::new(&copy).join("config.json").display().to_string();
+    assert!(
+        refusal(&["costs", "--model", &copy, "--out", &config, "--force"]).contains("not a file of costs")
+    );
     assert_eq!(evaluate(&copy)["parameters"], evaluate(&model().display().to_string())["parameters"]);
 }
 

@@ -37,6 +37,20 @@ fn count(model: &AnyModel, looked_up: bool) -> u64 {
 const COSTS: Latency = Latency { per_block: 5e-5, in_blocks: 1e-10, outside: 3e-10 };
 
 #[test]
+fn what_is_timed_is_half_of_every_axis_of_every_family() {
+    for family in FAMILIES {
+        let model = Shape { family, heads_per_group: 1, ..Shape::example() }.model();
+        let dense = Load::of(&model);
+        let selections = dress_prune::shapes_to_time(&model);
+        assert_eq!(selections.len(), 4, "{family:?}");
+        for selection in selections {
+            let half = Load::of(&slice(model.clone(), &selection).unwrap());
+            assert!(half.in_blocks < dense.in_blocks, "{family:?} {half:?}");
+        }
+    }
+}
+
+#[test]
 fn budgets_are_met_within_half_a_percent() {
     use AxisKind::{Depth, Ffn, Heads, Residual};
     for config in [SMOLLM2, LLAMA3_8B] {

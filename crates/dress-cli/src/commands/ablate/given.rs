@@ -14,9 +14,10 @@ use std::path::Path;
 /// Options that are the same in every cell, or that a cell's key has in another form.
 const NOT_VARIED: [&str; 6] = ["model", "out", "force", "json", "seed", "help"];
 /// Options whose files a cell's key has the hashes of.
-const IN_THE_KEY: [&str; 3] = ["calibration", "plan", "device"];
+const IN_THE_KEY: [&str; 4] = ["calibration", "plan", "costs", "device"];
 /// Options that mean nothing without another.
-const DEPENDENTS: [(&str, &[&str]); 3] = [
+const DEPENDENTS: [(&str, &[&str]); 4] = [
+    ("latency", &["costs", "latency_of"]),
     ("gate", &["gate_norms"]),
     ("distill", &["distill_temperature", "distill_hidden", "distill_cache"]),
     ("early_stopping", &["early_stopping_every", "early_stopping_patience"]),
@@ -223,6 +224,11 @@ mod tests {
         assert_eq!(text("kept-only=off"), "--axis=ffn,heads --lambda=3 --ratio=0.25");
         assert_eq!(text("no-regularize=on"), "--axis=ffn,heads --no-regularize --ratio=0.25");
         assert_eq!(text("plan=p.json"), "--kept-only --lambda=3 --plan=p.json");
+        let timed =
+            given(&["--axis", "ffn", "--latency", "0.7", "--costs", "c.json", "--latency-of", "prefill"]);
+        let text = |setting: &str| with(&timed, setting).unwrap().to_string();
+        assert_eq!(text("params=0.7"), "--axis=ffn --params=0.7");
+        assert_eq!(text("latency=0.6"), "--axis=ffn --costs=c.json --latency-of=prefill --latency=0.6");
     }
 
     #[test]

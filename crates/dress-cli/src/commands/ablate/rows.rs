@@ -34,6 +34,9 @@ struct RunKey<'a> {
     seed: u64,
     /// SHA-256 of the plan, where one was made before.
     plan: Option<String>,
+    /// SHA-256 of the measured costs, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    costs: Option<String>,
 }
 
 impl AblateArgs {
@@ -76,8 +79,9 @@ impl AblateArgs {
         let refused = |error: Error| Error::SettingOfRow { row: row.into(), reason: error.to_string() };
         args.check().map_err(refused)?;
         let plan = args.plan().map(sha256).transpose()?;
+        let costs = args.costs().map(sha256).transpose()?;
         let calibration = bench.calibration_key(args.calibration(), seed)?;
-        let run_key = RunKey { settings: &settings, seed, plan };
+        let run_key = RunKey { settings: &settings, seed, plan, costs };
         let key = bench.key(ABLATION_SCHEMA, Some(run_key), calibration, args.common()).hash();
         // Where its training keeps what it needs while it goes on.
         let (args, settings) = parse(&self.cells().join(&key[..12]))?;

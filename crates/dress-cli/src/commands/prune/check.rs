@@ -99,6 +99,10 @@ impl PruneArgs {
         self.plan.as_deref()
     }
 
+    pub(in crate::commands) fn costs(&self) -> Option<&Path> {
+        self.select.costs.as_deref()
+    }
+
     pub(in crate::commands) fn calibration(&self) -> &CalibrationArgs {
         &self.checkpoint.calibration
     }
