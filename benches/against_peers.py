@@ -3,9 +3,9 @@ same threads, as ratios.
 
 Needs `pip install torch transformers` and the release build of `dress`; for candle `cargo build --release
 --manifest-path benches/candle/Cargo.toml` and its binary; for llama.cpp `pip install xllamacpp gguf`. All run 1 x SEQLEN
-tokens of float32 and greedy decoding after a prompt. PyTorch and `dress` make all logits of the prefill, candle and
-llama.cpp the last ones alone. Each side is a process of its own and the median of its rounds counts, so that drift of
-the machine falls on all.
+tokens of float32, PyTorch and `dress` once with all logits and once with the last ones alone, as candle and llama.cpp have
+it, and decode 32 tokens greedily after a prompt of 64. Each side is a process of its own and the median of its
+rounds counts, so that drift of the machine falls on all.
 
 usage: python against_peers.py DIR --data TEXT [--dress target/release/dress] [--candle BINARY] [--llama-cpp]
                                [--seqlen 1024] [--rounds 3]
@@ -40,19 +40,14 @@ def run(*command):
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def generate(new):
-    done = run(args.dress, "generate", "--model", args.directory, "--prompt", "The", "--max-new-tokens", new, "--json")
-    return done["seconds"], len(done["tokens"])
-
-
 def here():
     evaluated = run(args.dress, "eval", "--model", args.directory, "--data", args.data, "--seqlen", args.seqlen,
-                    "--max-blocks", 4, "--json")
-    (short, few), (long, many) = generate(2), generate(50)
-    if many <= few:
-        sys.exit("the model ends its text too soon to time its decoding")
+                    "--max-blocks", 4, "--speed", "--prefill-tokens", args.seqlen, "--prompt-tokens", 64, "--new-tokens", 32,
+                    "--batches", 1, "--rounds", 3, "--warmup", 1, "--json")
+    speed = evaluated["speed"]
     return {"prefill_tokens_per_second": evaluated["tokens_per_second"],
-            "decode_tokens_per_second": (many - few) / (long - short)}
+            "last_tokens_per_second": 1000 * args.seqlen / speed["prefill_ms"]["median"],
+            "decode_tokens_per_second": 1000 / speed["decode_ms"]["median"]}
 
 
 sides = {"here": here,
@@ -67,14 +62,18 @@ rounds = {side: [] for side in sides}
 for _ in range(args.rounds):
     for side, measure in sides.items():
         rounds[side].append(measure())
-print(f"{threads} threads, 1 x {args.seqlen} tokens, medians of {args.rounds} rounds (least to greatest)")
-print(f"{'':10} {'prefill, tokens/s':>28} {'here / it':>10} {'decode, tokens/s':>28} {'here / it':>10}")
+print(f"{threads} threads, 1 x {args.seqlen} tokens a second, medians of {args.rounds} rounds (least to greatest)")
+KINDS = {"prefill": "prefill, all logits", "last": "prefill, the last", "decode": "decode"}
+print(" " * 10 + "".join(f"{title:>28}{'here / it':>11}" for title in KINDS.values()))
 medians = {}
 for side, found in rounds.items():
-    columns = []
-    for what in ("prefill", "decode"):
-        values = [one[f"{what}_tokens_per_second"] for one in found]
-        medians[side, what] = statistics.median(values)
-        spread = f"{medians[side, what]:.1f} ({min(values):.1f} to {max(values):.1f})"
-        columns += [f"{spread:>28}", f"{medians['here', what] / medians[side, what]:>10.2f}"]
-    print(f"{side:10} {' '.join(columns)}", flush=True)
+    line = f"{side:10}"
+    for kind in KINDS:
+        values = [one[f"{kind}_tokens_per_second"] for one in found if f"{kind}_tokens_per_second" in one]
+        if not values:
+            line += " " * 39
+            continue
+        medians[side, kind] = statistics.median(values)
+        spread = f"{medians[side, kind]:.1f} ({min(values):.1f} to {max(values):.1f})"
+        line += f"{spread:>28}{medians['here', kind] / medians[side, kind]:>11.2f}"
+    print(line, flush=True)

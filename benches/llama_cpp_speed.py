@@ -1,4 +1,5 @@
-"""How fast llama.cpp runs a LLaMA or Phi checkpoint on this machine's CPU, in f32: medians, as one JSON line.
+"""How fast llama.cpp runs a LLaMA or Phi checkpoint on this machine's CPU, weights and KV cache in f32: medians, as one
+JSON line.
 
 The file is written as `crates/dress-models/tests/parity/check_llama_cpp.py` writes it; the times are llama.cpp's own.
 
@@ -34,6 +35,7 @@ with tempfile.TemporaryDirectory() as work:
     params.n_ctx = args.seqlen + NEW
     params.n_batch = params.n_ubatch = args.seqlen
     params.n_parallel = 1
+    params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = args.threads
     server = xllamacpp.Server(params)
 
@@ -47,6 +49,6 @@ with tempfile.TemporaryDirectory() as work:
     timings(PROMPT, 4)
     prefill = [timings(args.seqlen, 1)["prompt_per_second"] for _ in range(args.repeats)]
     decode = [timings(PROMPT, NEW)["predicted_per_second"] for _ in range(args.repeats)]
-print(json.dumps({"prefill_tokens_per_second": statistics.median(prefill),
+print(json.dumps({"last_tokens_per_second": statistics.median(prefill),
                   "decode_tokens_per_second": statistics.median(decode),
                   "xllamacpp": importlib.metadata.version("xllamacpp")}))

@@ -25,7 +25,9 @@ import torch
 import transformers
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks._yaml_loader import load_yaml
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM
+
+from stock_tokenizer import tokenizer_of
 
 # lm_eval's yaml, the split it evaluates, and the names of the local files for that split and for examples.
 TASKS = {
@@ -81,18 +83,6 @@ def config(task, folder, copies, fewshot, limit):
     loaded.update(task=f"local_{task}", dataset_path="json", dataset_name=None, dataset_kwargs={"data_files": files})
     loaded.pop("tag", None)
     return loaded
-
-
-def tokenizer_of(directory):
-    """The tokenizer.json itself where nothing says more of it: the class that transformers guesses may rewrite it."""
-    if (directory / "tokenizer_config.json").is_file():
-        return AutoTokenizer.from_pretrained(directory)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(directory / "tokenizer.json"))
-    ids = json.loads((directory / "config.json").read_text())
-    for name in ("bos_token", "eos_token"):
-        if ids.get(f"{name}_id") is not None:
-            setattr(tokenizer, name, tokenizer.convert_ids_to_tokens(ids[f"{name}_id"]))
-    return tokenizer
 
 
 def run_lm_eval(args, names, folder, copies):

@@ -51,6 +51,7 @@ if not args.only_train:
     with torch.no_grad():
         tokens = ids(args.seqlen)
         found["prefill_tokens_per_second"] = args.seqlen / median(lambda: model(tokens))
+        found["last_tokens_per_second"] = args.seqlen / median(lambda: model(tokens, logits_to_keep=1))
         decode = (median(lambda: generate(33)) - median(lambda: generate(1))) / 32
         found["decode_tokens_per_second"] = 1 / decode
 
