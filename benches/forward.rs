@@ -1,7 +1,7 @@
 //! Prefill and decode, dense and with 25% and 50% of the width removed.
 
 use criterion::Criterion;
-use dress_benches::{Amount, Beside, Ceiling, Shape, narrower, tokens};
+use dress_benches::{Amount, Beside, Ceiling, Shape, narrower, resized, tokens};
 use dress_core::burn::tensor::Device;
 use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap};
 use dress_eval::Size;
@@ -21,7 +21,7 @@ fn device() -> Device {
 fn sizes(shape: Shape, device: &Device) -> Vec<(String, AnyModel)> {
     let dense = shape.model(device);
     let cut = |percent| {
-        let model = dense.clone().resized(&narrower(&dense, percent)).expect("the shape is legal");
+        let model = resized(&dense, &narrower(&dense, percent));
         (format!("{}/width-{percent}%", shape.name()), model)
     };
     vec![(format!("{}/dense", shape.name()), dense.clone()), cut(25), cut(50)]

@@ -6,4 +6,4 @@ mod shapes;
 
 pub use beside::{Amount, Beside};
 pub use ceiling::Ceiling;
-pub use shapes::{Shape, narrower, scattered, tokens};
+pub use shapes::{Shape, narrower, resized, scattered, tokens};

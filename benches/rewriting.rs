@@ -1,7 +1,7 @@
 //! A change of basis, and slicing in memory and from file to file.
 
 use criterion::Criterion;
-use dress_benches::{Amount, Beside, Ceiling, Shape, scattered, tokens};
+use dress_benches::{Amount, Beside, Ceiling, Shape, resized, scattered, tokens};
 use dress_core::burn::tensor::Device;
 use dress_core::{Axis, Calibration, CausalLm, NoProgress, parameters};
 use dress_eval::Size;
@@ -48,7 +48,7 @@ pub fn weights(criterion: &mut Criterion) {
         let model = shape.model(&device);
         let selection = scattered(&model, 25);
         let all = bytes(&model);
-        let kept = bytes(&model.clone().resized(&selection).expect("the shape is legal"));
+        let kept = bytes(&resized(&model, &selection));
         let id = |what: &str| format!("{}/{what}", shape.name());
         let dense = || model.clone();
         // What stays is read and written.
@@ -75,7 +75,7 @@ pub fn streaming(criterion: &mut Criterion) {
     let model = Shape::SmolLm2.model(&device);
     let selection = scattered(&model, 25);
     let edits = dress_prune::edits(&model, &selection).expect("the axes exist");
-    let resized = model.clone().resized(&selection).expect("the shape is legal");
+    let resized = resized(&model, &selection);
     let place = tempfile::tempdir().expect("there is a place for temporary files");
     let [source, smaller, original, copy] =
         ["source", "smaller", "original", "copy"].map(|name| place.path().join(name));

@@ -95,6 +95,12 @@ pub fn narrower<M: CausalLm>(model: &M, percent: usize) -> Selection {
     residual(len, (len - len * percent / 100..len).collect())
 }
 
+/// A model of the shape that `selection` leaves, with random weights.
+pub fn resized(model: &AnyModel, selection: &Selection) -> AnyModel {
+    let config = model.clone().resized(selection).expect("the shape is legal").config_json("float32");
+    AnyModel::from_config(&config, Path::new("config.json"), &model.device()).expect("the config is valid")
+}
+
 /// `percent` of the residual width go, from everywhere.
 pub fn scattered<M: CausalLm>(model: &M, percent: usize) -> Selection {
     let len = width(model);

@@ -74,6 +74,7 @@ fn budgets_are_met_within_half_a_percent() {
                 let counted = |model| count(model, measure != Measure::Macs);
                 let found = match measure {
                     Measure::Latency(costs) => {
+                        let sliced = declared(&sliced.config_json("float32"));
                         costs.seconds(Load::of(&sliced)) / costs.seconds(Load::of(&model))
                     }
                     _ => counted(&sliced) as f64 / counted(&model) as f64,

@@ -75,9 +75,9 @@ impl Given {
     pub fn with(&self, setting: &Setting) -> Result<Self, Error> {
         let command = command();
         let arg = option(&command, &setting.option)?;
-        let mut given = self.without(&[arg.get_id().as_str()]);
+        let mut given = self.clone();
         match (setting.value.as_str(), is_flag(arg)) {
-            ("none" | "off", _) => return Ok(given),
+            ("none" | "off", _) => return Ok(self.without(&[arg.get_id().as_str()])),
             ("on", true) => given.0.insert(arg.get_id().to_string(), None),
             (_, true) => {
                 let reason = "this option takes no value; write on or off".into();
@@ -228,7 +228,7 @@ mod tests {
             given(&["--axis", "ffn", "--latency", "0.7", "--costs", "c.json", "--latency-of", "prefill"]);
         let text = |setting: &str| with(&timed, setting).unwrap().to_string();
         assert_eq!(text("params=0.7"), "--axis=ffn --params=0.7");
-        assert_eq!(text("latency=0.6"), "--axis=ffn --costs=c.json --latency-of=prefill --latency=0.6");
+        assert_eq!(text("latency=0.6"), "--axis=ffn --costs=c.json --latency=0.6 --latency-of=prefill");
     }
 
     #[test]
