@@ -34,10 +34,12 @@ pub fn heat_maps(report: &Report) -> Vec<HeatMap> {
 }
 
 fn heat_map(index: usize, model: &ModelReport) -> Option<HeatMap> {
-    let scores = &model.origin.as_ref()?.scores;
-    let last = scores.iter().map(|score| score.layer.unwrap_or(0)).max()?;
+    // The width, and whole blocks, have one score for all of the model: no map.
+    let scores = model.origin.as_ref()?.scores.iter().filter_map(|score| Some((score.layer?, score)));
+    let scores: Vec<_> = scores.collect();
+    let last = scores.iter().map(|(layer, _)| *layer).max()?;
     let mut kinds: Vec<AxisKind> = Vec::new();
-    for score in scores {
+    for (_, score) in &scores {
         if !kinds.contains(&score.axis) {
             kinds.push(score.axis);
         }
@@ -46,8 +48,8 @@ fn heat_map(index: usize, model: &ModelReport) -> Option<HeatMap> {
     for kind in kinds {
         let mut row = |what: &str, value: &dyn Fn(&super::LayerScore) -> Option<f64>| {
             let mut cells = vec![None; last + 1];
-            for score in scores.iter().filter(|score| score.axis == kind) {
-                cells[score.layer.unwrap_or(0)] = value(score);
+            for (layer, score) in scores.iter().filter(|(_, score)| score.axis == kind) {
+                cells[*layer] = value(score);
             }
             rows.push(HeatRow { name: format!("{kind}, {what}"), cells });
         };

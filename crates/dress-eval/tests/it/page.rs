@@ -121,6 +121,16 @@ fn markdown_has_every_table() {
 }
 
 #[test]
+fn scores_that_no_block_has_are_no_map() {
+    let mut report = report();
+    let maps = heat_maps(&report).len();
+    for score in &mut report.models[1].origin.as_mut().unwrap().scores {
+        score.layer = None;
+    }
+    assert_eq!(heat_maps(&report).len(), maps - 1);
+}
+
+#[test]
 fn the_page_needs_no_network_and_no_script() {
     let page = html(&report(), "Evaluation");
     for outside in ["http://", "https://", "<script", "@import", "url("] {
