@@ -3,7 +3,7 @@ request's log-likelihood, and of every metric. Nothing is downloaded: lm_eval's 
 replaced by the local file.
 
 usage: python lm_eval_parity.py DIR --dress target/release/dress --task-data FOLDER [--tasks piqa,...] [--limit 20]
-                                [--fewshot 0] [--batch-size 16] [--verbose]
+                                [--fewshot 0] [--batch-size 16] [--dtype float64] [--verbose]
 
 needs: pip install torch transformers "lm_eval[hf]"
 """
@@ -86,7 +86,7 @@ def config(task, folder, copies, fewshot, limit):
 
 
 def run_lm_eval(args, names, folder, copies):
-    model = AutoModelForCausalLM.from_pretrained(args.directory, dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_pretrained(args.directory, dtype=getattr(torch, args.dtype)).eval()
     lm = HFLM(pretrained=model, tokenizer=tokenizer_of(args.directory), batch_size=args.batch_size, device="cpu")
     for name in names:
         loaded = config(name, folder, copies, args.fewshot, args.limit)
@@ -167,6 +167,7 @@ def main():
     parser.add_argument("--fewshot", type=int, default=0)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--batch-tokens", type=int)
+    parser.add_argument("--dtype", default="float32", help="lm_eval's: float64 shows whose rounding a difference is")
     parser.add_argument("--tolerance", type=float, default=1e-3)
     parser.add_argument("--verbose", action="store_true", help="print every request")
     args = parser.parse_args()
