@@ -9,6 +9,7 @@ use dress_regularize::{
     ActivationPenalty, ComponentWeights, Gate, GateNorms, PenaltyKind, Regularizer, Schedule, SlotChoice,
 };
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 const LLAMA: &str = r#"{"model_type":"llama","vocab_size":11,"hidden_size":8,"intermediate_size":12,
     "num_hidden_layers":1,"num_attention_heads":2,"num_key_value_heads":2,"head_dim":4,
@@ -17,7 +18,10 @@ const PHI: &str = r#"{"model_type":"phi","vocab_size":11,"hidden_size":8,"interm
     "num_hidden_layers":1,"num_attention_heads":2,"num_key_value_heads":2,"head_dim":4,
     "partial_rotary_factor":1.0,"initializer_range":0.3,"layer_norm_eps":1e-3}"#;
 
+/// A random model, the same each time: Burn has one generator for the whole process, so no two tests draw at once.
 fn model(config: &str) -> AnyModel {
+    static DRAWING: Mutex<()> = Mutex::new(());
+    let _drawing = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
     let device = Device::flex();
     device.seed(5);
     let model = AnyModel::from_config(config, Path::new("config.json"), &device).unwrap();
