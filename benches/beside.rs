@@ -6,15 +6,6 @@ use criterion::{BenchmarkGroup, Criterion, Throughput};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// What one run handles, for its throughput.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Amount {
-    /// Tokens, or requests.
-    Elements(u64),
-    /// Bytes.
-    Bytes(u64),
-}
-
 /// A group of benchmarks, each of which prints what share of a ceiling it reaches.
 pub struct Beside<'a> {
     group: BenchmarkGroup<'a, WallTime>,
@@ -37,16 +28,13 @@ impl<'a> Beside<'a> {
     pub fn measure<S, R>(
         &mut self,
         id: &str,
-        (amount, work): (Amount, f64),
+        (throughput, work): (Throughput, f64),
         ceiling: &mut Ceiling<'_>,
         mut setup: impl FnMut() -> S,
         mut body: impl FnMut(S) -> R,
     ) {
         let mut least = f64::INFINITY;
-        self.group.throughput(match amount {
-            Amount::Elements(count) => Throughput::Elements(count),
-            Amount::Bytes(count) => Throughput::Bytes(count),
-        });
+        self.group.throughput(throughput);
         self.group.bench_function(id, |bencher| {
             ceiling.ensure();
             bencher.iter_custom(|times| {

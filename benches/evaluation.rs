@@ -1,13 +1,13 @@
 //! Perplexity and a task.
 
-use criterion::Criterion;
-use dress_benches::{Amount, Beside, Ceiling, Shape, tokens};
+use criterion::{Criterion, Throughput};
+use dress_benches::{Beside, Ceiling, Shape, forward_macs, tokens};
 use dress_core::burn::tensor::Device;
 use dress_core::{Calibration, CausalLm, Forward, NoProgress, NoTap};
 use dress_data::Tokenizer;
 use dress_eval::scoring::{PrefixToken, RequestEncoder};
 use dress_eval::tasks::{Rows, Task, TaskConfig, TaskFile, run_task};
-use dress_eval::{PerplexityConfig, Size, perplexity};
+use dress_eval::{PerplexityConfig, perplexity};
 use std::path::Path;
 
 const SEQ: usize = 512;
@@ -17,12 +17,11 @@ const BLOCKS: usize = 2;
 pub fn evaluation(criterion: &mut Criterion) {
     let device = Device::flex();
     let model = Shape::SmolLm2.model(&device);
-    let [width, neurons] = Shape::SmolLm2.widths();
-    let mut ceiling = Ceiling::product(&device, [SEQ, width, neurons]);
+    let mut ceiling = Shape::SmolLm2.product(&device, SEQ);
     let mut group = Beside::new(criterion, "evaluate");
     let ids = tokens(BLOCKS, SEQ, model.vocab_size());
-    let work = (BLOCKS * SEQ) as u64 * Size::of(&model).macs_at(SEQ / 2);
-    let amount = (Amount::Elements((BLOCKS * SEQ) as u64), work as f64);
+    let work = forward_macs(&model, BLOCKS, SEQ);
+    let amount = (Throughput::Elements((BLOCKS * SEQ) as u64), work as f64);
     let config = PerplexityConfig::default();
     let evaluate = |()| perplexity(&model, &ids, &config, &NoProgress).expect("the blocks fit the model");
     group.measure("perplexity", amount, &mut ceiling, || (), evaluate);
@@ -51,5 +50,5 @@ pub fn evaluation(criterion: &mut Criterion) {
         }
     });
     let run = |()| run_task(&model, &encoder, &task, &config, &NoProgress).expect("the rows fit the model").0;
-    group.measure("hellaswag", (Amount::Elements(count), count as f64), &mut one_by_one, || (), run);
+    group.measure("hellaswag", (Throughput::Elements(count), count as f64), &mut one_by_one, || (), run);
 }

@@ -1,7 +1,7 @@
 //! Loading, saving and tokenizing.
 
-use criterion::Criterion;
-use dress_benches::{Amount, Beside, Ceiling, Shape};
+use criterion::{Criterion, Throughput};
+use dress_benches::{Beside, Ceiling, Shape};
 use dress_core::burn::tensor::Device;
 use dress_core::parameters;
 use dress_data::Tokenizer;
@@ -23,11 +23,11 @@ pub fn checkpoint(criterion: &mut Criterion) {
         directory.join("model.safetensors")
     });
     let bytes = size_of::<f32>() as u64 * parameters::count(&model);
-    let amount = (Amount::Bytes(bytes), bytes as f64);
+    let amount = (Throughput::Bytes(bytes), bytes as f64);
     let mut group = Beside::new(criterion, "checkpoint");
     let mut read = Ceiling::of("reading the file", bytes as f64, || fs::read(&*saved).expect("it was saved"));
     let load = |_| AnyModel::load(&directory, &LoadConfig::default(), &device).expect("it was saved");
-    group.measure("load", amount, &mut read, || LazyCell::force(&saved), load);
+    group.measure("load", amount.clone(), &mut read, || LazyCell::force(&saved), load);
     let content = LazyCell::new(|| fs::read(&*saved).expect("it was saved"));
     let mut write = Ceiling::of("writing the file", bytes as f64, || {
         drop(fs::remove_file(&plain));
@@ -62,5 +62,5 @@ pub fn tokenization(criterion: &mut Criterion) {
     });
     let mut group = Beside::new(criterion, "tokenize");
     let encode = |()| tokenizer.encode(&text, true).expect("the text can be tokenized");
-    group.measure("kjv", (Amount::Bytes(bytes), bytes as f64), &mut ceiling, || (), encode);
+    group.measure("kjv", (Throughput::Bytes(bytes), bytes as f64), &mut ceiling, || (), encode);
 }

@@ -1,7 +1,7 @@
 //! Prefill and decode, dense and with 25% and 50% of the width removed.
 
-use criterion::Criterion;
-use dress_benches::{Amount, Beside, Ceiling, Shape, narrower, resized, tokens};
+use criterion::{Criterion, Throughput};
+use dress_benches::{Beside, Ceiling, Shape, forward_macs, narrower, resized, tokens};
 use dress_core::burn::tensor::Device;
 use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap};
 use dress_eval::Size;
@@ -32,12 +32,11 @@ pub fn prefill(criterion: &mut Criterion) {
     let device = device();
     let mut group = Beside::new(criterion, "prefill");
     for shape in Shape::ALL {
-        let [width, neurons] = shape.widths();
-        let mut ceiling = Ceiling::product(&device, [SEQ, width, neurons]);
+        let mut ceiling = shape.product(&device, SEQ);
         for (name, model) in sizes(shape, &device) {
             let ids = tokens(1, SEQ, model.vocab_size());
-            let work = SEQ as u64 * Size::of(&model).macs_at(SEQ / 2);
-            let amount = (Amount::Elements(SEQ as u64), work as f64);
+            let work = forward_macs(&model, 1, SEQ);
+            let amount = (Throughput::Elements(SEQ as u64), work as f64);
             let input = || Calibration::tensor(&ids.blocks, &device);
             group.measure(&name, amount, &mut ceiling, input, |input| {
                 model.forward(input, &mut Forward::new(&mut NoTap)).into_data()
@@ -66,7 +65,7 @@ pub fn decode(criterion: &mut Criterion) {
             // Buffers of its own for every step, so that all of them come after the same prompt and none copies what it
             // shares with another.
             let cache = || prompt.select_rows(&[0], PROMPT + 1);
-            group.measure(&name, (Amount::Elements(1), read), &mut ceiling, cache, |mut cache| {
+            group.measure(&name, (Throughput::Elements(1), read), &mut ceiling, cache, |mut cache| {
                 step(&[vec![11]], &mut cache)
             });
         }

@@ -4,6 +4,6 @@ mod beside;
 mod ceiling;
 mod shapes;
 
-pub use beside::{Amount, Beside};
+pub use beside::Beside;
 pub use ceiling::Ceiling;
-pub use shapes::{Shape, narrower, resized, scattered, tokens};
+pub use shapes::{Shape, forward_macs, narrower, resized, scattered, tokens};

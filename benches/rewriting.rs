@@ -1,10 +1,9 @@
 //! A change of basis, and slicing in memory and from file to file.
 
-use criterion::Criterion;
-use dress_benches::{Amount, Beside, Ceiling, Shape, resized, scattered, tokens};
+use criterion::{Criterion, Throughput};
+use dress_benches::{Beside, Ceiling, Shape, forward_macs, resized, scattered, tokens};
 use dress_core::burn::tensor::Device;
 use dress_core::{Axis, Calibration, CausalLm, NoProgress, parameters};
-use dress_eval::Size;
 use dress_importance::Criterion as Score;
 use dress_models::checkpoint::{RewriteConfig, rewrite, save};
 use dress_models::{AnyModel, SaveConfig};
@@ -21,13 +20,13 @@ const BLOCKS: usize = 2;
 pub fn basis(criterion: &mut Criterion) {
     let device = Device::flex();
     let model = Shape::SmolLm2.model(&device);
-    let [width, neurons] = Shape::SmolLm2.widths();
-    let mut ceiling = Ceiling::product(&device, [SEQ, width, neurons]);
+    let mut ceiling = Shape::SmolLm2.product(&device, SEQ);
     let ids = tokens(BLOCKS, SEQ, model.vocab_size());
-    let forward = (BLOCKS * SEQ) as u64 * Size::of(&model).macs_at(SEQ / 2);
+    let forward = forward_macs(&model, BLOCKS, SEQ);
+    let width = model.coupling().axis(Axis::Residual).expect("every model here has it").len as u64;
     let amount = |turned: &AnyModel| {
-        let work = forward + parameters::count(turned) * width as u64;
-        (Amount::Elements((BLOCKS * SEQ) as u64), work as f64)
+        let work = forward + parameters::count(turned) * width;
+        (Throughput::Elements((BLOCKS * SEQ) as u64), work as f64)
     };
     let mut group = Beside::new(criterion, "basis");
     let dense = || model.clone();
@@ -52,17 +51,17 @@ pub fn weights(criterion: &mut Criterion) {
         let id = |what: &str| format!("{}/{what}", shape.name());
         let dense = || model.clone();
         // What stays is read and written.
-        let sliced = (Amount::Bytes(all), 2.0 * kept as f64);
+        let sliced = (Throughput::Bytes(all), 2.0 * kept as f64);
         group.measure(&id("slice-25%"), sliced, &mut copy, dense, |model| {
             dress_prune::slice(model, &selection).expect("the shape is legal")
         });
-        let permuted = (Amount::Bytes(all), 2.0 * all as f64);
+        let permuted = (Throughput::Bytes(all), 2.0 * all as f64);
         group.measure(&id("permute"), permuted, &mut copy, dense, |model| {
             dress_prune::permute(model, &selection).expect("the axes exist")
         });
         let scorer = Score::MagnitudeL2.scorer(0);
         let none = Calibration::default();
-        let scored = (Amount::Bytes(all), all as f64);
+        let scored = (Throughput::Bytes(all), all as f64);
         let score =
             |()| scorer.score(&model, &none, &[Axis::Residual], &NoProgress).expect("the axis exists");
         group.measure(&id("magnitude-l2"), scored, &mut read, || (), score);
@@ -96,7 +95,7 @@ pub fn streaming(criterion: &mut Criterion) {
         drop(fs::remove_dir_all(&smaller));
         *saved
     };
-    group.measure("slice-25%", (Amount::Bytes(kept), kept as f64), &mut ceiling, cleared, |source| {
+    group.measure("slice-25%", (Throughput::Bytes(kept), kept as f64), &mut ceiling, cleared, |source| {
         let places = [source, smaller.as_path()];
         rewrite(&model, &resized, &edits, places, &RewriteConfig::default(), &NoProgress)
             .expect("there is room for a smaller checkpoint")

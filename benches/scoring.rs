@@ -1,10 +1,9 @@
 //! What each criterion costs.
 
-use criterion::Criterion;
-use dress_benches::{Amount, Beside, Ceiling, Shape, tokens};
+use criterion::{Criterion, Throughput};
+use dress_benches::{Beside, Shape, forward_macs, tokens};
 use dress_core::burn::tensor::Device;
 use dress_core::{Axis, CausalLm, NoProgress};
-use dress_eval::Size;
 use dress_importance::Criterion as Score;
 
 const SEQ: usize = 512;
@@ -14,10 +13,9 @@ const BLOCKS: usize = 2;
 pub fn criteria(criterion: &mut Criterion) {
     let device = Device::flex();
     let model = Shape::SmolLm2.model(&device);
-    let [width, neurons] = Shape::SmolLm2.widths();
-    let mut ceiling = Ceiling::product(&device, [SEQ, width, neurons]);
+    let mut ceiling = Shape::SmolLm2.product(&device, SEQ);
     let ids = tokens(BLOCKS, SEQ, model.vocab_size());
-    let forward = (BLOCKS * SEQ) as u64 * Size::of(&model).macs_at(SEQ / 2);
+    let forward = forward_macs(&model, BLOCKS, SEQ);
     let mut group = Beside::new(criterion, "score");
     let neurons: Vec<Axis> = (0..model.num_blocks()).map(|layer| Axis::Ffn { layer }).collect();
     // Backward costs twice forward.
@@ -32,7 +30,7 @@ pub fn criteria(criterion: &mut Criterion) {
     for (name, passes, axes) in passes {
         let score: Score = name.parse().expect("the criterion exists");
         let scorer = score.scorer(0);
-        let amount = (Amount::Elements((BLOCKS * SEQ) as u64), (passes * forward) as f64);
+        let amount = (Throughput::Elements((BLOCKS * SEQ) as u64), (passes * forward) as f64);
         let scored = |()| scorer.score(&model, &ids, axes, &NoProgress).expect("it scores these axes");
         group.measure(name, amount, &mut ceiling, || (), scored);
     }

@@ -1,7 +1,9 @@
 //! Models of real shapes.
 
+use crate::Ceiling;
 use dress_core::burn::tensor::Device;
 use dress_core::{Axis, AxisSelection, Calibration, CausalLm, Selection};
+use dress_eval::Size;
 use dress_models::AnyModel;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -40,8 +42,14 @@ impl Shape {
         }
     }
 
-    /// Width of the residual stream and of the feed-forward network: the sizes of its greatest products.
-    pub fn widths(self) -> [usize; 2] {
+    /// Multiply-adds of a plain product of its greatest sizes, for `tokens` tokens.
+    pub fn product(self, device: &Device, tokens: usize) -> Ceiling<'static> {
+        let [width, neurons] = self.widths();
+        Ceiling::product(device, [tokens, width, neurons])
+    }
+
+    /// Width of the residual stream and of the feed-forward network.
+    fn widths(self) -> [usize; 2] {
         match self {
             Self::SmolLm2 => [576, 1536],
             Self::Opt125M => [768, 3072],
@@ -87,6 +95,11 @@ impl Shape {
             }),
         }
     }
+}
+
+/// Multiply-adds of a forward pass over `blocks` texts of `len` tokens, all logits made.
+pub fn forward_macs(model: &AnyModel, blocks: usize, len: usize) -> u64 {
+    (blocks * len) as u64 * Size::of(model).macs_at(len / 2)
 }
 
 /// The last `percent` of the residual width go, as after a permutation.

@@ -1,12 +1,11 @@
 //! A step of training, and what regularizing adds to it.
 
-use criterion::Criterion;
-use dress_benches::{Amount, Beside, Ceiling, Shape, narrower, tokens};
+use criterion::{Criterion, Throughput};
+use dress_benches::{Beside, Shape, forward_macs, narrower, tokens};
 use dress_core::burn::module::Module;
 use dress_core::burn::optim::GradientsParams;
 use dress_core::burn::tensor::Device;
 use dress_core::{Calibration, CausalLm, Forward, NoTap};
-use dress_eval::Size;
 use dress_kernels::FusedAdamW;
 use dress_models::AnyModel;
 use dress_regularize::{ComponentWeights, PenaltyKind, Regularizer, SlotChoice, Thresholds};
@@ -28,13 +27,12 @@ pub fn step(criterion: &mut Criterion) {
     let device = Device::flex();
     let mut group = Beside::new(criterion, "step");
     for shape in [Shape::SmolLm2, Shape::Llama3Block] {
-        let [width, neurons] = shape.widths();
-        let mut ceiling = Ceiling::product(&device, [SEQ, width, neurons]);
+        let mut ceiling = shape.product(&device, SEQ);
         let dense = shape.model(&device);
         let ids = tokens(1, SEQ, dense.vocab_size());
         // Backward costs twice forward.
-        let work = 3 * SEQ as u64 * Size::of(&dense).macs_at(SEQ / 2);
-        let amount = (Amount::Elements(SEQ as u64), work as f64);
+        let work = 3 * forward_macs(&dense, 1, SEQ);
+        let amount = (Throughput::Elements(SEQ as u64), work as f64);
         let selection = narrower(&dense, 25);
         let regularizer = LazyCell::new(|| {
             let (weights, slots) = (ComponentWeights::default(), SlotChoice::default());
@@ -51,7 +49,7 @@ pub fn step(criterion: &mut Criterion) {
             let mut trained = None;
             group.measure(
                 &format!("{}/{name}", shape.name()),
-                amount,
+                amount.clone(),
                 &mut ceiling,
                 || (),
                 |()| {

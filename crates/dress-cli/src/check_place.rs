@@ -30,6 +30,24 @@ pub fn check_file_place(out: &Path, replace: bool) -> Result<(), Error> {
     Ok(())
 }
 
+/// As [`check_file_place`], where a file that is there may only be replaced if it is one of its own kind, `what`: so what a
+/// command reads is never replaced by what it writes.
+///
+/// # Errors
+/// Those of [`check_file_place`], and [`Error::NotReplaced`].
+pub fn check_own_file_place(
+    out: &Path,
+    replace: bool,
+    what: &'static str,
+    is_one: impl Fn(&Path) -> bool,
+) -> Result<(), Error> {
+    check_file_place(out, replace)?;
+    if out.exists() && !is_one(out) {
+        return Err(Error::NotReplaced { path: out.into(), what });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ mod table;
 mod terminal_progress;
 mod write_beside;
 
-pub use check_place::{check_file_place, check_place};
+pub use check_place::{check_file_place, check_own_file_place, check_place};
 pub use costs_file::{COSTS_FORMAT, CostsFile, Pass, TimedShape};
 pub use error::Error;
 pub use located::{declared, fingerprint, locate, max_positions, prefix_token, tokenizer};

@@ -1,5 +1,6 @@
 //! What has to be sliced together.
 
+use crate::parameters::ParameterInfo;
 use crate::{Axis, AxisKind, Error, MultipleOf, Role, Slot};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,12 +87,16 @@ impl CouplingMap {
         Ok(axes)
     }
 
-    /// The matrices of which a token takes a row instead of being multiplied with them: embeddings of tokens and positions, but
-    /// not one that is the head as well. An embedding that a projection brings to the stream's width is not among them.
-    pub fn looked_up(&self) -> BTreeSet<&str> {
+    /// Those of a model's `parameters` that every token is multiplied with: all matrices but those of which it takes a row,
+    /// embeddings of tokens and positions, unless one is the head as well. An embedding that a projection brings to the
+    /// stream's width is counted.
+    pub fn multiplied<'a>(&self, parameters: &'a [ParameterInfo]) -> Vec<&'a ParameterInfo> {
         let slots = self.axes.values().flat_map(|axis| &axis.slots);
         let looked_up = slots.filter(|slot| slot.role == Role::Writes && slot.dim == 1 && !slot.tied);
-        looked_up.map(|slot| slot.parameter.as_str()).collect()
+        let looked_up: BTreeSet<&str> = looked_up.map(|slot| slot.parameter.as_str()).collect();
+        let multiplied =
+            |info: &&ParameterInfo| info.shape.len() > 1 && !looked_up.contains(info.name.as_str());
+        parameters.iter().filter(multiplied).collect()
     }
 
     /// The kinds of axis this model has.

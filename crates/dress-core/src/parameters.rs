@@ -54,6 +54,13 @@ pub struct ParameterInfo {
     pub layout: Layout,
 }
 
+impl ParameterInfo {
+    /// How many numbers it has.
+    pub fn elements(&self) -> u64 {
+        self.shape.iter().product::<usize>() as u64
+    }
+}
+
 /// Sees every float parameter under its Hugging Face name.
 pub trait ParameterVisitor {
     /// Called once a parameter.

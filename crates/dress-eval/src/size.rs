@@ -1,7 +1,7 @@
 //! How large a model is, and what a token costs.
 
 use dress_core::parameters::{self, ParameterInfo};
-use dress_core::{Axis, AxisKind, CausalLm, CouplingMap, Role};
+use dress_core::{Axis, AxisKind, CausalLm, Role};
 use serde::{Deserialize, Serialize};
 
 /// Widths that hardware multiplies at full speed are multiples of this.
@@ -62,8 +62,8 @@ impl Size {
         }
         Self {
             parameters: parameters::count(model),
-            bytes: list.iter().map(|p| (p.shape.iter().product::<usize>() * p.dtype.size()) as u64).sum(),
-            macs_per_token: macs(&list, &map),
+            bytes: list.iter().map(|p| p.elements() * p.dtype.size() as u64).sum(),
+            macs_per_token: map.multiplied(&list).into_iter().map(ParameterInfo::elements).sum(),
             attention_macs_per_context_token: attention_macs(model),
             blocks: model.num_blocks(),
             axes,
@@ -75,12 +75,6 @@ impl Size {
     pub fn macs_at(&self, context: usize) -> u64 {
         self.macs_per_token + self.attention_macs_per_context_token * (context as u64 + 1)
     }
-}
-
-fn macs(list: &[ParameterInfo], map: &CouplingMap) -> u64 {
-    let looked_up = map.looked_up();
-    let multiplied = list.iter().filter(|p| p.shape.len() > 1 && !looked_up.contains(p.name.as_str()));
-    multiplied.map(|p| p.shape.iter().product::<usize>() as u64).sum()
 }
 
 /// Scores and the weighted sum, both once a channel of every query head: what the projection behind the heads reads.

@@ -3,7 +3,7 @@
 use crate::Measure;
 use dress_core::parameters::{self, ParameterInfo};
 use dress_core::{Axis, CausalLm};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many structures of each axis are gone; those that are not named are whole.
 pub(crate) type Gone = BTreeMap<Axis, usize>;
@@ -35,31 +35,31 @@ impl Costs {
     pub fn new<M: CausalLm>(model: &M, measure: Measure) -> Self {
         let map = model.coupling();
         let mut places: BTreeMap<(&str, usize), (Axis, usize)> = BTreeMap::new();
-        let looked_up = map.looked_up();
+        let list = parameters::list(model);
+        let multiplied: BTreeSet<&str> =
+            map.multiplied(&list).into_iter().map(|matrix| matrix.name.as_str()).collect();
         for (axis, slots) in map.iter() {
             for slot in &slots.slots {
                 places.insert((&slot.parameter, slot.dim), (axis, slot.block));
             }
         }
-        let multiplied =
-            |info: &ParameterInfo| info.shape.len() >= 2 && !looked_up.contains(info.name.as_str());
         let element = |info: &ParameterInfo| match measure {
             Measure::Parameters => 1.0,
             Measure::Bytes => info.dtype.size() as f64,
-            Measure::Macs | Measure::Latency(_) if !multiplied(info) => 0.0,
+            Measure::Macs | Measure::Latency(_) if !multiplied.contains(info.name.as_str()) => 0.0,
             Measure::Macs => 1.0,
             Measure::Latency(costs) if parameters::block_of(&info.name).is_some() => costs.in_blocks,
             Measure::Latency(costs) => costs.outside,
         };
         let of_a_block = if let Measure::Latency(costs) = measure { costs.per_block } else { 0.0 };
-        let counted = |info: ParameterInfo| Counted {
-            element: element(&info),
+        let counted = |info: &ParameterInfo| Counted {
+            element: element(info),
             in_block: parameters::block_of(&info.name).is_some(),
             dims: (info.shape.iter().enumerate())
                 .map(|(dim, &len)| Dim { len, on: places.get(&(info.name.as_str(), dim)).copied() })
                 .collect(),
         };
-        let parameters = parameters::list(model).into_iter().map(counted).collect();
+        let parameters = list.iter().map(counted).collect();
         Self { parameters, of_a_block, blocks: model.num_blocks() }
     }
 

@@ -31,18 +31,11 @@ pub struct Load {
 impl Load {
     /// What `model`, which need not have its weights, has.
     pub fn of<M: CausalLm>(model: &M) -> Self {
-        let map = model.coupling();
-        let looked_up = map.looked_up();
+        let list = parameters::list(model);
         let (mut in_blocks, mut outside) = (0, 0);
-        for info in parameters::list(model) {
-            if info.shape.len() < 2 || looked_up.contains(info.name.as_str()) {
-                continue;
-            }
-            let elements = info.shape.iter().product::<usize>() as u64;
-            match parameters::block_of(&info.name) {
-                Some(_) => in_blocks += elements,
-                None => outside += elements,
-            }
+        for matrix in model.coupling().multiplied(&list) {
+            let of = if parameters::block_of(&matrix.name).is_some() { &mut in_blocks } else { &mut outside };
+            *of += matrix.elements();
         }
         Self { blocks: model.num_blocks(), in_blocks, outside }
     }

@@ -146,30 +146,34 @@ impl SelectArgs {
     /// # Errors
     /// Those of [`CostsFile::read`] and of reading the configuration.
     fn budget(&self, model: &Path) -> Result<Option<(AnyModel, Budget)>, Error> {
-        let measures =
-            [(Measure::Parameters, self.params), (Measure::Macs, self.flops), (Measure::Bytes, self.bytes)];
-        let counted = measures.into_iter().find_map(|(measure, share)| Some((measure, share?)));
-        if counted.is_none() && self.latency.is_none() {
+        if !self.has_budget() {
             return Ok(None);
         }
         let dense = crate::declared(model)?;
-        let timed = match (self.latency, &self.costs) {
-            (Some(share), Some(path)) => {
-                let (file, pass) =
-                    (CostsFile::read(path, Load::of(&dense))?, self.latency_of.unwrap_or_default());
-                let worst = file.worst(pass);
-                if worst > DOUBTFUL {
-                    let (path, percent) = (path.display(), 100.0 * worst);
-                    tracing::warn!(
-                        "{path}: the costs are {percent:.0}% off at one of the shapes that were measured"
-                    );
-                }
-                Some((Measure::Latency(file.of(pass)), share))
-            }
-            _ => None,
+        let measures =
+            [(Measure::Parameters, self.params), (Measure::Macs, self.flops), (Measure::Bytes, self.bytes)];
+        let given = match self.latency.zip(self.costs.as_deref()) {
+            Some((share, path)) => Some((self.measured(path, &dense)?, share)),
+            None => measures.into_iter().find_map(|(measure, share)| Some((measure, share?))),
         };
-        let budget = counted.or(timed).map(|(measure, share)| Budget::share(&dense, measure, share));
+        let budget = given.map(|(measure, share)| Budget::share(&dense, measure, share));
         Ok(budget.map(|budget| (dense, budget)))
+    }
+
+    /// The costs at `path`, with a warning where they are far from what they were fitted to.
+    fn measured(&self, path: &Path, dense: &AnyModel) -> Result<Measure, Error> {
+        let (file, pass) = (CostsFile::read(path, Load::of(dense))?, self.latency_of.unwrap_or_default());
+        let worst = file.worst(pass);
+        if worst > DOUBTFUL {
+            let (path, percent) = (path.display(), 100.0 * worst);
+            tracing::warn!("{path}: the costs are {percent:.0}% off at one of the shapes that were measured");
+        }
+        Ok(Measure::Latency(file.of(pass)))
+    }
+
+    /// Whether what stays is given as a share of something that is counted.
+    fn has_budget(&self) -> bool {
+        [self.params, self.flops, self.bytes, self.latency].iter().any(Option::is_some)
     }
 
     /// How what goes of the checkpoint at `model` is shared out over its blocks.
@@ -207,12 +211,12 @@ impl SelectArgs {
         if self.per_layer && self.axis.contains(&AxisKind::Depth) {
             return Err(dress_prune::Error::DepthPerLayer.into());
         }
+        if self.has_budget() && self.per_layer {
+            // The scores say how much of each.
+            let target = |&kind| Ok(AxisTarget::new(kind, Ratio::new(0.0)?, self.tile));
+            return self.axis.iter().map(target).collect();
+        }
         if let Some((dense, budget)) = self.budget(model)? {
-            if self.per_layer {
-                // The scores say how much of each.
-                let target = |&kind| Ok(AxisTarget::new(kind, Ratio::new(0.0)?, self.tile));
-                return self.axis.iter().map(target).collect();
-            }
             let sliced = if basis == Basis::Pca { dense.untied() } else { dense };
             let sliced = if compensation == Compensation::Bias { sliced.biased() } else { sliced };
             return Ok(budget.targets_within(&sliced, &self.axis, self.target, self.tile)?.targets);

@@ -3,7 +3,7 @@
 use super::CommonArgs;
 use super::common_args::at_least_one;
 use crate::costs_file::{CostsFile, Pass, TimedShape};
-use crate::{Error, TerminalProgress, check_file_place, locate, write_beside};
+use crate::{Error, TerminalProgress, check_own_file_place, locate, write_beside};
 use clap::Args;
 use dress_core::Selection;
 use dress_eval::{SpeedConfig, speed};
@@ -49,11 +49,7 @@ pub struct CostsArgs {
 impl CostsArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
-        check_file_place(&self.out, self.force)?;
-        // Whatever the command reads is no file of costs, so that it is never replaced.
-        if self.out.exists() && !CostsFile::is_at(&self.out) {
-            return Err(Error::NotReplaced { path: self.out, what: "file of costs" });
-        }
+        check_own_file_place(&self.out, self.force, "file of costs", CostsFile::is_at)?;
         let positions = crate::max_positions(&self.model)?;
         let config = SpeedConfig {
             prefill_tokens: self.prefill_tokens.unwrap_or(PREFILL.min(positions)),

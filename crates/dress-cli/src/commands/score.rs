@@ -2,7 +2,7 @@
 
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs};
-use crate::{Error, TerminalProgress, check_file_place, fingerprint, locate, write_beside};
+use crate::{Error, TerminalProgress, check_own_file_place, fingerprint, locate, write_beside};
 use clap::Args;
 use dress_core::{Basis, Calibration, Parts, Progress, SlicePlan};
 use dress_importance::Criteria;
@@ -38,11 +38,7 @@ pub struct ScoreArgs {
 impl ScoreArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
-        check_file_place(&self.out, self.force)?;
-        // Whatever the command reads is no plan, so that it is never replaced.
-        if self.out.exists() && !is_plan(&self.out) {
-            return Err(Error::NotReplaced { path: self.out, what: "plan" });
-        }
+        check_own_file_place(&self.out, self.force, "plan", is_plan)?;
         let (stock, seed) = (self.select.target, self.common.seed);
         let targets = self.select.targets(&self.model, Basis::Identity, Compensation::None)?;
         let scorer = self.select.criteria(&targets, Basis::Identity, seed)?;

@@ -8,7 +8,7 @@ use crate::evaluation::{
     EvaluatedCheckpoint, EvaluationPlan, check_report_place, is_requests, read_report, write_report,
     write_requests,
 };
-use crate::{Error, Evaluation, Table, TerminalProgress, check_file_place, locate, tokenizer};
+use crate::{Error, Evaluation, Table, TerminalProgress, check_own_file_place, locate, tokenizer};
 use clap::Args;
 use dress_eval::journal::ResultCache;
 use dress_eval::report::{ModelReport, Report};
@@ -105,10 +105,7 @@ impl EvalArgs {
     /// Refuses before the work what would be refused after it.
     fn check(&self, plan: &EvaluationPlan, models: &[PathBuf]) -> Result<(), Error> {
         if let Some(path) = &self.requests {
-            check_file_place(path, self.force)?;
-            if path.exists() && !is_requests(path) {
-                return Err(Error::NotReplaced { path: path.clone(), what: "file of requests" });
-            }
+            check_own_file_place(path, self.force, "file of requests", is_requests)?;
         }
         if let Some(out) = &self.out {
             check_report_place(out)?;
