@@ -3,6 +3,7 @@
 use dress_core::burn::tensor::activation::log_softmax;
 use dress_core::burn::tensor::{DType, Int, Tensor, TensorData};
 use dress_core::{CausalLm, Forward, NoTap};
+use dress_kernels::{TokenLikelihood, token_likelihoods};
 
 /// Positions whose logits are in memory at the same time.
 const CHUNK: usize = 256;
@@ -39,11 +40,19 @@ pub(crate) fn score_targets<M: CausalLm>(
         let targets = ids(targets.iter().map(|&target| target as i32).collect());
         let stream = flat.clone().select(0, places).unsqueeze::<3>();
         let logits = model.head(stream, &mut Forward::new(&mut NoTap)).cast(DType::F32).squeeze_dim::<2>(0);
-        let targets = targets.unsqueeze_dim::<2>(1);
-        let likeliest = logits.clone().argmax(1).equal(targets.clone());
-        let likelihood = log_softmax(logits, 1).gather(1, targets);
-        scores.log_likelihood.extend(likelihood.into_data().iter::<f64>());
-        scores.is_likeliest.extend(likeliest.into_data().iter::<bool>());
+        for score in token_likelihoods(&logits, &targets).unwrap_or_else(|| by_operations(logits, targets)) {
+            scores.log_likelihood.push(score.log_likelihood);
+            scores.is_likeliest.push(score.is_likeliest);
+        }
     }
     scores
+}
+
+/// The same where the fused pass does not apply.
+fn by_operations(logits: Tensor<2>, targets: Tensor<1, Int>) -> Vec<TokenLikelihood> {
+    let targets = targets.unsqueeze_dim::<2>(1);
+    let likeliest = logits.clone().argmax(1).equal(targets.clone()).into_data();
+    let log_likelihoods = log_softmax(logits, 1).gather(1, targets).into_data();
+    let pairs = log_likelihoods.iter::<f64>().zip(likeliest.iter::<bool>());
+    pairs.map(|(log_likelihood, is_likeliest)| TokenLikelihood { log_likelihood, is_likeliest }).collect()
 }

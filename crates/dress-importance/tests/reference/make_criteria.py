@@ -6,6 +6,7 @@ and SLEB's greedy search.
 
 usage: python make_criteria.py FIXTURE > criteria.json
 """
+import itertools
 import json
 import sys
 
@@ -15,8 +16,8 @@ from transformers import AutoModelForCausalLM
 model = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float64)
 config = model.config
 layers = model.model.layers
-blocks = [[(i * i + 5 * n + 3) % config.vocab_size for i in range(17)] for n in range(4)]
 HEAD = config.head_dim
+AXES = ("residual", "ffn.1", "heads.0")
 GROUP = config.num_attention_heads // config.num_key_value_heads
 
 
@@ -46,21 +47,54 @@ def rows(value, dim, block):
     return value.reshape(value.shape[0] // block, -1)
 
 
+def gradients_of(blocks):
+    found = []
+    for block in blocks:
+        model.zero_grad()
+        ids = torch.tensor([block])
+        model(ids, labels=ids).loss.backward()
+        found.append({p: p.grad.clone() for p in model.parameters()})
+    return found
+
+
+def mean_of(gradients):
+    return {p: sum(g[p] for g in gradients) / len(gradients) for p in model.parameters()}
+
+
+def places(axis, vector):
+    """What each structure has in each slot, and whether the slot reads; of vectors, how far one cancels at most."""
+    found, worst = [], 1.0
+    for w, d, b, m in slots(axis):
+        product = w * mean_gradient[w]
+        vectors = rows(product, d, 1)
+        elements, sums = (rows(of_each[:, None], 0, b).sum(1) for of_each in (vectors.abs().sum(1), vectors.sum(1).abs()))
+        worst = max(worst, (elements / sums).max().item())
+        found.append((sums if vector else elements, m is not None))
+    return found, worst
+
+
+# The logarithm of a sum that all but cancels shows the rounding of f32 gradients and not the formula: the first blocks
+# for which it is far below what the tests allow.
+for start in itertools.count():
+    blocks = [[(i * i + 5 * n + start) % config.vocab_size for i in range(17)] for n in range(4)]
+    mean_gradient = mean_of(gradients_of(blocks))
+    magnified = []
+    for axis in AXES:
+        found, worst = places(axis, True)
+        magnified.append(worst / torch.stack([p.log() for p, _ in found]).sum(0).abs().max().item())
+    if max(magnified) < 30:
+        break
+print(f"blocks from {start}: cancellation to greatest logarithm {max(magnified):.1f}", file=sys.stderr)
+
 inputs, streams = {}, []
 hooks = [m.register_forward_pre_hook(lambda m, args: inputs.setdefault(m, []).append(args[0].detach().flatten(0, 1)))
          for m in model.modules() if isinstance(m, torch.nn.Linear)]
 for layer in layers:
     layer.register_forward_hook(lambda m, args, out, layer=layer: streams.append((layer, args[0], out)))
-gradients = []
-for block in blocks:
-    model.zero_grad()
-    ids = torch.tensor([block])
-    model(ids, labels=ids).loss.backward()
-    gradients.append({p: p.grad.clone() for p in model.parameters()})
+gradients = gradients_of(blocks)
 for hook in hooks:
     hook.remove()
 inputs = {m: torch.cat(x) for m, x in inputs.items()}
-mean_gradient = {p: sum(g[p] for g in gradients) / len(gradients) for p in model.parameters()}
 stream_sites = [torch.cat([before.flatten(0, 1) for layer, before, _ in streams if layer is layers[0]])]
 for which in layers:
     stream_sites.append(torch.cat([after.flatten(0, 1) for layer, _, after in streams if layer is which]))
@@ -106,21 +140,14 @@ def score(name, axis):
         return sum(sum(rows(w * g[w], d, b).sum(1) for w, d, b, _ in found) ** 2 for g in gradients) / len(gradients)
     vector, _, aggregate = name.removeprefix("taylor").removeprefix("-").partition("-") if "vector" in name else \
         ("", "", name.removeprefix("taylor").removeprefix("-"))
-    places = []
-    for w, d, b, m in found:
-        product = w * mean_gradient[w]
-        if vector:
-            each = rows(rows(product, d, 1).sum(1).abs()[:, None], 0, b).sum(1)
-        else:
-            each = rows(product.abs(), d, b).sum(1)
-        places.append((each, m is not None))
+    found, _ = places(axis, bool(vector))
     if aggregate == "max":
-        return torch.stack([p for p, _ in places]).amax(0)
+        return torch.stack([p for p, _ in found]).amax(0)
     if aggregate == "prod":
-        return torch.stack([p.log() for p, _ in places]).sum(0)
+        return torch.stack([p.log() for p, _ in found]).sum(0)
     if aggregate == "last":
-        return sum(p for p, reads in places if reads)
-    return sum(p for p, _ in places)
+        return sum(p for p, reads in found if reads)
+    return sum(p for p, _ in found)
 
 
 def influence():
@@ -144,6 +171,6 @@ def sleb():
 
 WIDTHS = ["magnitude-l1", "magnitude-l2", "activation-norm", "wanda", "flap-ifv", "flap-wifv", "flap-wifn", "flap", "minitron", "fisher"]
 WIDTHS += [f"taylor{vector}{aggregate}" for vector in ("", "-vector") for aggregate in ("", "-max", "-prod", "-last")]
-scores = {name: {axis: score(name, axis).tolist() for axis in ("residual", "ffn.1", "heads.0")} for name in WIDTHS}
+scores = {name: {axis: score(name, axis).tolist() for axis in AXES} for name in WIDTHS}
 scores |= {"block-influence": {"depth": influence().tolist()}, "sleb": {"depth": sleb().tolist()}}
 print(json.dumps({"blocks": blocks, "scores": scores}))

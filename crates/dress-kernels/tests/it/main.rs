@@ -3,9 +3,11 @@
 mod optimizer;
 mod reference;
 
-use burn::tensor::activation::silu;
-use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData, Tolerance};
-use dress_kernels::{Unembedding, causal_attention, cross_entropy, gated_silu, rms_norm, rotate_half};
+use burn::tensor::activation::{log_softmax, silu};
+use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData, Tolerance, s};
+use dress_kernels::{
+    Unembedding, causal_attention, cross_entropy, gated_silu, rms_norm, rotate_half, token_likelihoods,
+};
 
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex())
@@ -117,6 +119,37 @@ fn cross_entropy_equals_its_definition_for_both_layouts() {
             same([&hidden], |[h]| found(h, fixed_rows.clone()), |[h]| expected(h, fixed_rows.clone()));
             same([&rows], |[r]| found(fixed_hidden.clone(), r), |[r]| expected(fixed_hidden.clone(), r));
         }
+    }
+}
+
+#[test]
+fn likelihoods_equal_their_definition_and_ties_go_to_the_first() {
+    let device = Device::flex();
+    // Every other row is read, so that the logits are no contiguous tensor.
+    let logits = (random([80, 1001]) * 5.0).slice(s![0..80;2, ..]);
+    let likeliest: Vec<i64> = logits.clone().argmax(1).into_data().iter::<i64>().collect();
+    let ids = likeliest.iter().enumerate().map(|(row, &best)| if row % 3 == 0 { best } else { row as i64 });
+    let targets = Tensor::<1, Int>::from_data(TensorData::new(ids.collect::<Vec<_>>(), [40]), &device);
+    let found = token_likelihoods(&logits, &targets).unwrap();
+    let expected = log_softmax(logits, 1).gather(1, targets.clone().unsqueeze_dim(1)).into_data();
+    for (row, (found, expected)) in found.iter().zip(expected.iter::<f64>()).enumerate() {
+        assert!((found.log_likelihood - expected).abs() < 2e-5, "row {row}: {found:?} for {expected}");
+        let is_likeliest = row % 3 == 0 || likeliest[row] == row as i64;
+        assert_eq!(found.is_likeliest, is_likeliest, "row {row}");
+    }
+    let tie = Tensor::<2>::from_floats([[0.0, 1.0, 1.0], [0.0, 1.0, 1.0]], &device);
+    let targets = Tensor::<1, Int>::from_ints([1, 2], &device);
+    let tie = token_likelihoods(&tie, &targets).unwrap();
+    assert_eq!([tie[0].is_likeliest, tie[1].is_likeliest], [true, false]);
+}
+
+#[test]
+fn the_likelihood_under_a_logit_that_is_no_number_is_none() {
+    let device = Device::flex();
+    for logit in [f32::NAN, f32::INFINITY] {
+        let logits = Tensor::<2>::from_floats([[0.0, logit]], &device);
+        let found = token_likelihoods(&logits, &Tensor::zeros([1], &device)).unwrap();
+        assert!(!found[0].log_likelihood.is_finite(), "{logit}: {found:?}");
     }
 }
 
