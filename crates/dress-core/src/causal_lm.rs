@@ -92,16 +92,31 @@ pub trait CausalLm: Module + Sync {
     /// - `tokens`: `[batch, seq]`; returns `[batch, seq, hidden_size]`
     fn hidden(&self, tokens: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<3> {
         let [_, seq] = tokens.dims();
-        let embedded = self.embed(tokens, pass);
-        let mut hidden = pass.pass(Site::Embedding, embedded);
+        let mut hidden = self.embed_tapped(tokens, pass);
         for layer in 0..self.num_blocks() {
-            let before = hidden.clone();
-            hidden = self.block(layer, hidden, pass);
-            pass.after_block(layer, &before, &hidden);
-            hidden = pass.pass(Site::Residual { layer }, hidden);
+            hidden = self.block_tapped(layer, hidden, pass);
         }
         pass.advance(seq);
         hidden
+    }
+
+    /// [`CausalLm::embed`], the stream passing the tap at [`Site::Embedding`].
+    ///
+    /// # Shapes
+    /// - `tokens`: `[batch, seq]`; returns `[batch, seq, hidden_size]`
+    fn embed_tapped(&self, tokens: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<3> {
+        let embedded = self.embed(tokens, pass);
+        pass.pass(Site::Embedding, embedded)
+    }
+
+    /// [`CausalLm::block`], the stream passing the tap at [`Site::Residual`].
+    ///
+    /// # Shapes
+    /// - `hidden`: `[batch, seq, hidden_size]`, returned likewise
+    fn block_tapped(&self, layer: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+        let after = self.block(layer, hidden.clone(), pass);
+        pass.after_block(layer, &hidden, &after);
+        pass.pass(Site::Residual { layer }, after)
     }
 
     /// The logits of every position.

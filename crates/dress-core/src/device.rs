@@ -1,6 +1,8 @@
 //! From a name to a device: the one place in the workspace that does it.
 
 use crate::Error;
+#[cfg(feature = "cuda")]
+use crate::cuda_needs;
 use burn::tensor::Device;
 
 /// The names [`parse`] takes, for help texts.
@@ -10,11 +12,13 @@ pub const NAMES: &str = "auto, cpu, cuda[:n], rocm[:n], vulkan[:n], metal[:n], c
 ///
 /// `cpu` is the pure-Rust `flex` backend, which is always there. `cuda`, `rocm`, `vulkan` and `metal`
 /// need the feature of the same name, `cubecl-cpu` the feature `cpu`. `auto` is the first of CUDA,
-/// ROCm and Metal that is built in, else `cpu`; it does not look for hardware.
+/// ROCm and Metal that is built in, else `cpu`; what is built in and cannot be used is an error, since a user who
+/// built it wants it.
 ///
 /// # Errors
 /// [`Error::DeviceName`] for a name that is none, [`Error::DeviceIndex`] for an index that is not
-/// a number or of a device that has none, and [`Error::DeviceNotBuilt`] where the feature is not built in.
+/// a number or of a device that has none, [`Error::DeviceNotBuilt`] where the feature is not built in, and
+/// [`Error::DeviceUnusable`] where CUDA lacks something on this machine.
 pub fn parse(name: &str) -> Result<Device, Error> {
     let (kind, index) = match name.split_once(':') {
         Some((kind, index)) => {
@@ -25,7 +29,7 @@ pub fn parse(name: &str) -> Result<Device, Error> {
     };
     match kind {
         "auto" | "cpu" | "cubecl-cpu" if kind != name => Err(Error::DeviceIndex { name: name.into() }),
-        "auto" => Ok(auto()),
+        "auto" => auto(),
         "cpu" => Ok(Device::flex()),
         "cuda" => cuda(index),
         "rocm" => rocm(index),
@@ -36,8 +40,9 @@ pub fn parse(name: &str) -> Result<Device, Error> {
     }
 }
 
-fn auto() -> Device {
-    [cuda(0), rocm(0), metal(0)].into_iter().find_map(Result::ok).unwrap_or_else(Device::flex)
+fn auto() -> Result<Device, Error> {
+    let built_in = |found: &Result<Device, Error>| !matches!(found, Err(Error::DeviceNotBuilt { .. }));
+    [cuda(0), rocm(0), metal(0)].into_iter().find(built_in).unwrap_or_else(|| Ok(Device::flex()))
 }
 
 /// Defines one device's constructor, an error where its feature is not built in.
@@ -45,7 +50,7 @@ macro_rules! optional_device {
     ($function:ident, $feature:literal, ($($index:ident: usize)?), $make:expr) => {
         #[cfg(feature = $feature)]
         fn $function($($index: usize)?) -> Result<Device, Error> {
-            Ok($make)
+            $make
         }
 
         #[cfg(not(feature = $feature))]
@@ -56,11 +61,11 @@ macro_rules! optional_device {
     };
 }
 
-optional_device!(cuda, "cuda", (index: usize), Device::cuda(index));
-optional_device!(rocm, "rocm", (index: usize), Device::rocm(index));
-optional_device!(vulkan, "vulkan", (index: usize), Device::vulkan(burn::tensor::DeviceKind::DiscreteGpu(index)));
-optional_device!(metal, "metal", (index: usize), Device::metal(burn::tensor::DeviceKind::IntegratedGpu(index)));
-optional_device!(cubecl_cpu, "cpu", (), Device::cpu());
+optional_device!(cuda, "cuda", (index: usize), cuda_needs::check(index).map(|()| Device::cuda(index)));
+optional_device!(rocm, "rocm", (index: usize), Ok(Device::rocm(index)));
+optional_device!(vulkan, "vulkan", (index: usize), Ok(Device::vulkan(burn::tensor::DeviceKind::DiscreteGpu(index))));
+optional_device!(metal, "metal", (index: usize), Ok(Device::metal(burn::tensor::DeviceKind::IntegratedGpu(index))));
+optional_device!(cubecl_cpu, "cpu", (), Ok(Device::cpu()));
 
 #[cfg(test)]
 mod tests {
@@ -69,7 +74,19 @@ mod tests {
     #[test]
     fn cpu_is_always_there() {
         assert!(parse("cpu").is_ok());
-        assert!(parse("auto").is_ok());
+        if cfg!(not(any(feature = "cuda", feature = "rocm", feature = "metal"))) {
+            assert!(parse("auto").is_ok());
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "cuda")]
+    fn a_card_that_is_not_there_is_said_before_anything_starts() {
+        let message = parse("cuda:99").unwrap_err().to_string();
+        assert!(
+            message.contains("`cuda:99` cannot be used") && message.contains("--device cpu"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -212,6 +212,14 @@ pub enum Error {
         /// The Cargo feature.
         feature: &'static str,
     },
+    /// A device whose backend is built in, but that cannot be used on this machine.
+    #[error("`{device}` cannot be used: {reason}, or compute with --device cpu")]
+    DeviceUnusable {
+        /// The device.
+        device: String,
+        /// What is missing, and what to do about it.
+        reason: String,
+    },
     /// A shape the family cannot have.
     #[error("{architecture} cannot have this shape: {reason}")]
     Shape {

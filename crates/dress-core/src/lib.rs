@@ -28,6 +28,8 @@ mod basis;
 mod calibration;
 mod causal_lm;
 mod coupling;
+#[cfg(feature = "cuda")]
+mod cuda_needs;
 pub mod device;
 mod draw;
 mod edit;

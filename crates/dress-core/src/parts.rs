@@ -1,6 +1,6 @@
 //! Models that are in memory one part at a time.
 
-use crate::{Calibration, CausalLm, Error, Forward, Progress, Site, Tap};
+use crate::{Calibration, CausalLm, Error, Forward, Progress, Tap};
 use burn::tensor::Tensor;
 
 /// A part of a model that works without the others.
@@ -93,19 +93,14 @@ fn run_by_parts<P: Parts>(
     let model = parts.part(Part::Embedding)?;
     for block in &calibration.blocks {
         let tokens = Calibration::tensor(std::slice::from_ref(block), &model.device());
-        let mut pass = Forward::new(tap);
-        let embedded = model.embed(tokens, &mut pass);
-        streams.push(pass.pass(Site::Embedding, embedded));
+        streams.push(model.embed_tapped(tokens, &mut Forward::new(tap)));
     }
     drop(model);
     progress.advance(1, "");
     for layer in 0..layers {
         let model = parts.part(Part::Block(layer))?;
         for stream in &mut streams {
-            let mut pass = Forward::new(tap);
-            let after = model.block(layer, stream.clone(), &mut pass);
-            pass.after_block(layer, stream, &after);
-            *stream = pass.pass(Site::Residual { layer }, after);
+            *stream = model.block_tapped(layer, stream.clone(), &mut Forward::new(tap));
         }
         progress.advance(1, "");
     }

@@ -1,6 +1,6 @@
 //! The settings of a training run.
 
-use crate::{Error, LearningRate, OptimizerConfig, Precision, Trainable};
+use crate::{Error, GradientCheckpointing, LearningRate, OptimizerConfig, Precision, Trainable};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -55,8 +55,8 @@ pub struct TrainConfig {
     pub precision: Precision,
     /// The greatest norm of all gradients together; longer ones are scaled down to it.
     pub clip_norm: Option<f64>,
-    /// Compute cheap activations again in the backward pass instead of keeping them.
-    pub gradient_checkpointing: bool,
+    /// What is computed again in the backward pass instead of being kept.
+    pub gradient_checkpointing: GradientCheckpointing,
     /// When to stop before the steps are over.
     pub early_stopping: Option<EarlyStopping>,
     /// Seed of the order of the blocks, and of everything else that is drawn.
@@ -84,7 +84,7 @@ impl Default for TrainConfig {
             trainable: Trainable::All,
             precision: Precision::AsIs,
             clip_norm: Some(1.0),
-            gradient_checkpointing: false,
+            gradient_checkpointing: GradientCheckpointing::None,
             early_stopping: None,
             seed: 42,
             run_dir: None,

@@ -61,31 +61,61 @@ pub struct Distillation<'a, M> {
 
 impl<M: CausalLm> Objective<M> for Distillation<'_, M> {
     fn loss(&self, model: &M, batch: &Batch<'_>, tap: &mut dyn Tap) -> Result<ObjectiveLoss, Error> {
-        let DistillationConfig { alpha, temperature, hidden } = self.config;
-        let taught = self.teacher.outputs(batch)?;
+        let hidden = self.config.hidden;
         let mut capture = Capture::new(tap, hidden > 0.0);
-        let [rows, seq] = batch.tokens.dims();
         let stream = model.hidden(batch.tokens.clone(), &mut Forward::new(&mut capture));
-        let logits = model.head(stream.narrow(1, 0, seq - 1), &mut Forward::new(&mut capture));
+        let taught = self.teacher.outputs(batch)?;
+        let apart = (hidden > 0.0)
+            .then(|| streams_apart(&capture.streams, &taught.streams, taught.stream_factor) * hidden);
+        Ok(self.of_head(model, batch, stream, taught.logits, &mut capture, apart))
+    }
+
+    fn loss_of_stream(
+        &self,
+        model: &M,
+        batch: &Batch<'_>,
+        stream: Tensor<3>,
+        tap: &mut dyn Tap,
+    ) -> Result<ObjectiveLoss, Error> {
+        if self.config.hidden > 0.0 {
+            return Err(Error::NotByBlocks("the distance to the teacher's residual stream"));
+        }
+        let taught = self.teacher.outputs(batch)?;
+        Ok(self.of_head(model, batch, stream, taught.logits, tap, None))
+    }
+}
+
+impl<M: CausalLm> Distillation<'_, M> {
+    /// The loss of a stream behind the last block, with how far the streams are apart where that counts.
+    fn of_head(
+        &self,
+        model: &M,
+        batch: &Batch<'_>,
+        stream: Tensor<3>,
+        taught: Tensor<3>,
+        tap: &mut dyn Tap,
+        apart: Option<Tensor<1>>,
+    ) -> ObjectiveLoss {
+        let DistillationConfig { alpha, temperature, .. } = self.config;
+        let [rows, seq] = batch.tokens.dims();
+        let logits = model.head(stream.narrow(1, 0, seq - 1), &mut Forward::new(tap));
         let logits = logits.cast(DType::F32);
 
         let log_q = log_softmax(logits.clone(), 2);
         let targets = batch.tokens.clone().narrow(1, 1, seq - 1).unsqueeze_dim::<3>(2);
         let language = log_q.clone().gather(2, targets).reshape([rows * (seq - 1)]).mean().neg();
-        let taught_logits = taught.logits.cast(DType::F32);
         let log_q = if temperature == 1.0 { log_q } else { log_softmax(logits / temperature, 2) };
-        let log_p = log_softmax(taught_logits / temperature, 2);
+        let log_p = log_softmax(taught.cast(DType::F32) / temperature, 2);
         let divergence = (log_p.clone().exp() * (log_p - log_q)).sum_dim(2).mean();
         let mut distance = divergence * (alpha * temperature * temperature);
-        if hidden > 0.0 {
-            distance =
-                distance + streams_apart(&capture.streams, &taught.streams, taught.stream_factor) * hidden;
+        if let Some(apart) = apart {
+            distance = distance + apart;
         }
-        Ok(ObjectiveLoss {
+        ObjectiveLoss {
             language_modelling: language.clone().detach(),
             distillation: Some(distance.clone().detach()),
             total: if alpha < 1.0 { language * (1.0 - alpha) + distance } else { distance },
-        })
+        }
     }
 }
 

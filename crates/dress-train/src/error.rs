@@ -118,6 +118,11 @@ pub enum Error {
         /// What Burn says.
         reason: String,
     },
+    /// What computing blocks again leaves no way to have.
+    #[error(
+        "{0} needs the activations of all blocks at once; gradient checkpointing can be `operations` or `none` then, not `blocks`"
+    )]
+    NotByBlocks(&'static str),
     /// An error of the shared vocabulary.
     #[error(transparent)]
     Core(#[from] dress_core::Error),

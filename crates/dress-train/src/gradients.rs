@@ -1,7 +1,10 @@
 //! The gradients of one step.
 
 use crate::batches::blocks_at;
-use crate::{Batch, Error, Objective, Regularization, StepInfo};
+use crate::by_blocks::ByBlocks;
+use crate::{
+    Batch, Error, GradientCheckpointing, Objective, ObjectiveLoss, Regularization, StepInfo, TrainConfig,
+};
 use dress_core::burn::optim::{GradientsAccumulator, GradientsParams};
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{Calibration, CausalLm};
@@ -21,8 +24,9 @@ pub(crate) struct StepObjective<'a, M: CausalLm> {
     pub data: &'a Calibration,
     pub objective: &'a dyn Objective<M>,
     pub regularization: &'a dyn Regularization<M>,
-    pub batch_size: usize,
-    pub workers: usize,
+    pub config: &'a TrainConfig,
+    /// Seed of what the step draws.
+    pub seed: u64,
 }
 
 /// The part of a step that one worker does.
@@ -39,9 +43,9 @@ impl<M: CausalLm> StepObjective<'_, M> {
     pub fn gradients(&self, model: &M, chosen: &[usize], info: &StepInfo) -> Result<StepGradients, Error> {
         let mut accumulator = GradientsAccumulator::new();
         let mut sum = StepGradients::none();
-        for (batch, indices) in chosen.chunks(self.batch_size).enumerate() {
+        for (batch, indices) in chosen.chunks(self.config.batch_size).enumerate() {
             let mut shares = Vec::new();
-            for indices in indices.chunks(indices.len().div_ceil(self.workers)) {
+            for indices in indices.chunks(indices.len().div_ceil(self.config.workers)) {
                 let weight = indices.len() as f64 / chosen.len() as f64;
                 shares.push(Share { indices, weight, penalised: batch == 0 && shares.is_empty() });
             }
@@ -82,27 +86,49 @@ impl<M: CausalLm> StepObjective<'_, M> {
         let (blocks, tokens) = blocks_at(self.data, share.indices);
         let tensor = Calibration::tensor(&blocks, &model.device());
         let batch = Batch { indices: share.indices, tokens: tensor };
-        let viewed = self.regularization.view(model, info);
-        let mut tap = self.regularization.tap(info);
-        let found = self.objective.loss(viewed.as_ref().unwrap_or(model), &batch, tap.as_mut())?;
-        let mut total = found.total * weight;
-        let mut penalty = 0.0;
-        if let Some(term) = tap.penalty() {
-            penalty += weight * number(&term);
-            total = total + term.cast(DType::F32) * weight;
-        }
-        let term = share.penalised.then(|| self.regularization.penalty(model, info)).flatten();
-        if let Some(term) = term {
-            penalty += number(&term);
-            total = total + term.cast(DType::F32);
-        }
+        let on_weights = share.penalised.then(|| self.regularization.penalty(model, info)).flatten();
+        let on_weights = on_weights.map(|term| term.cast(DType::F32));
+        let mut penalty = on_weights.as_ref().map_or(0.0, number);
+        let (found, gradients) = if self.config.gradient_checkpointing == GradientCheckpointing::Blocks {
+            self.by_blocks(model, &batch, weight, on_weights, info)?
+        } else {
+            let viewed = self.regularization.view(model, info);
+            let mut tap = self.regularization.tap(info);
+            let found = self.objective.loss(viewed.as_ref().unwrap_or(model), &batch, tap.as_mut())?;
+            let mut total = found.total.clone() * weight;
+            if let Some(term) = tap.penalty() {
+                penalty += weight * number(&term);
+                total = total + term.cast(DType::F32) * weight;
+            }
+            let total = on_weights.into_iter().fold(total, |total, term| total + term);
+            (found, GradientsParams::from_grads(total.backward(), model))
+        };
         Ok(StepGradients {
             loss: weight * number(&found.language_modelling),
             distillation: found.distillation.as_ref().map(|distance| weight * number(distance)),
             penalty,
             tokens,
-            gradients: GradientsParams::from_grads(total.backward(), model),
+            gradients,
         })
+    }
+
+    /// The loss of a batch and the gradients of it and of the penalty on the weights.
+    fn by_blocks(
+        &self,
+        model: &M,
+        batch: &Batch<'_>,
+        weight: f64,
+        on_weights: Option<Tensor<1>>,
+        info: &StepInfo,
+    ) -> Result<(ObjectiveLoss, GradientsParams), Error> {
+        let Self { objective, regularization, seed, .. } = *self;
+        let pass = ByBlocks { model, objective, regularization, info, weight, seed };
+        let (loss, gradients) = pass.gradients(batch)?;
+        let Some(term) = on_weights else { return Ok((loss, gradients)) };
+        let mut accumulator = GradientsAccumulator::new();
+        accumulator.accumulate(model, gradients);
+        accumulator.accumulate(model, GradientsParams::from_grads(term.backward(), model));
+        Ok((loss, accumulator.grads()))
     }
 }
 

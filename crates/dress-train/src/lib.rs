@@ -8,6 +8,7 @@
 //! killed goes on where it was, and ends with the same bits.
 
 mod batches;
+mod by_blocks;
 mod checkpoint;
 mod clip;
 mod config;
@@ -16,6 +17,7 @@ mod cut;
 mod distillation;
 mod early_stopping;
 mod error;
+mod gradient_checkpointing;
 mod gradients;
 mod learning_rate;
 mod objective;
@@ -35,6 +37,7 @@ pub use curve::{CurvePoint, LossEnds};
 pub use cut::{Cut, Slicer, logits_moved};
 pub use distillation::{Distillation, DistillationConfig};
 pub use error::{Error, Saved};
+pub use gradient_checkpointing::GradientCheckpointing;
 pub use learning_rate::{Decay, LearningRate};
 pub use objective::{Batch, LanguageModelling, Objective, ObjectiveLoss};
 pub use optimizer::{AdamW, OptimizerConfig};

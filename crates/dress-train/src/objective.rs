@@ -31,6 +31,25 @@ pub trait Objective<M: CausalLm>: Sync {
     /// # Errors
     /// Where a teacher's outputs cannot be had.
     fn loss(&self, model: &M, batch: &Batch<'_>, tap: &mut dyn Tap) -> Result<ObjectiveLoss, Error>;
+
+    /// The same of a stream that has been through the blocks already, where that is all that counts:
+    /// [`GradientCheckpointing::Blocks`](crate::GradientCheckpointing::Blocks) needs it.
+    ///
+    /// # Shapes
+    /// - `stream`: `[batch, seq, hidden_size]`
+    ///
+    /// # Errors
+    /// Those of [`Objective::loss`], and [`Error::NotByBlocks`] by default.
+    fn loss_of_stream(
+        &self,
+        model: &M,
+        batch: &Batch<'_>,
+        stream: Tensor<3>,
+        tap: &mut dyn Tap,
+    ) -> Result<ObjectiveLoss, Error> {
+        let _ = (model, batch, stream, tap);
+        Err(Error::NotByBlocks("this objective"))
+    }
 }
 
 /// The next-token loss alone.
@@ -39,7 +58,18 @@ pub struct LanguageModelling;
 
 impl<M: CausalLm> Objective<M> for LanguageModelling {
     fn loss(&self, model: &M, batch: &Batch<'_>, tap: &mut dyn Tap) -> Result<ObjectiveLoss, Error> {
-        let total = model.next_token_loss(batch.tokens.clone(), &mut Forward::new(tap));
+        let stream = model.hidden(batch.tokens.clone(), &mut Forward::new(tap));
+        self.loss_of_stream(model, batch, stream, tap)
+    }
+
+    fn loss_of_stream(
+        &self,
+        model: &M,
+        batch: &Batch<'_>,
+        stream: Tensor<3>,
+        tap: &mut dyn Tap,
+    ) -> Result<ObjectiveLoss, Error> {
+        let total = model.loss_of_hidden(stream, batch.tokens.clone(), &mut Forward::new(tap));
         Ok(ObjectiveLoss { language_modelling: total.clone().detach(), total, distillation: None })
     }
 }

@@ -8,8 +8,8 @@ use crate::cut::{Cut, logits_moved, sliced_state};
 use crate::early_stopping::Watch;
 use crate::gradients::{StepGradients, StepObjective};
 use crate::{
-    CurvePoint, Error, LanguageModelling, NoRegularization, Objective, Regularization, Saved, Slicer,
-    StepInfo, TrainConfig,
+    CurvePoint, Error, GradientCheckpointing, LanguageModelling, NoRegularization, Objective, Regularization,
+    Saved, Slicer, StepInfo, TrainConfig,
 };
 use dress_core::burn::module::Param;
 use dress_core::burn::optim::ModuleOptimizer;
@@ -133,7 +133,11 @@ fn on_graph<M: CausalLm>(model: M, config: &TrainConfig) -> M {
         }
     }
     let model = model.train();
-    if config.gradient_checkpointing { parameters::map(model, &mut Recompute) } else { model }
+    if config.gradient_checkpointing == GradientCheckpointing::Operations {
+        parameters::map(model, &mut Recompute)
+    } else {
+        model
+    }
 }
 
 /// Whether every weight is a number.
@@ -252,14 +256,15 @@ impl<'a, M: CausalLm> Run<'a, M> {
 
     fn step(&mut self, model: M, step: usize, info: &StepInfo) -> Result<(M, CurvePoint), Error> {
         // Whatever is drawn in a step follows from the seed and the step.
-        model.device().seed(self.config.seed.wrapping_add(step as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let seed = self.config.seed.wrapping_add(step as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        model.device().seed(seed);
         let chosen = self.batches.next_step();
         let objective = StepObjective {
             data: self.data,
             objective: self.objective,
             regularization: self.regularization(),
-            batch_size: self.config.batch_size,
-            workers: self.config.workers,
+            config: self.config,
+            seed,
         };
         let found = objective.gradients(&model, &chosen, info)?;
         let StepGradients { gradients, loss, penalty, distillation, tokens } = found;

@@ -5,8 +5,8 @@ use super::common_args::at_least_one;
 use super::run_directory::RunDirectory;
 use clap::Args;
 use dress_train::{
-    CheckpointEvery, Decay, DistillationConfig, EarlyStopping, LearningRate, OptimizerConfig, Precision,
-    TrainConfig, Trainable,
+    CheckpointEvery, Decay, DistillationConfig, EarlyStopping, GradientCheckpointing, LearningRate,
+    OptimizerConfig, Precision, TrainConfig, Trainable,
 };
 
 /// The options of [`TrainingArgs`], for subcommands in which they can mean nothing.
@@ -61,9 +61,10 @@ pub struct TrainingArgs {
     /// Scale gradients down to this norm; 0 for no limit.
     #[arg(long, default_value_t = TrainConfig::default().clip_norm.unwrap_or_default())]
     clip_norm: f64,
-    /// Compute cheap activations again instead of keeping them, which takes less memory.
-    #[arg(long)]
-    gradient_checkpointing: bool,
+    /// What is computed again in the backward pass instead of being kept: none, operations (the cheap ones), or blocks (all
+    /// of one block at a time, which takes the least memory and one more forward pass).
+    #[arg(long, default_value_t = GradientCheckpointing::None)]
+    gradient_checkpointing: GradientCheckpointing,
     /// How often each calibration block is seen.
     #[arg(long, default_value_t = TrainConfig::default().epochs, value_parser = at_least_one)]
     epochs: usize,

@@ -1,5 +1,6 @@
 //! The training loop on small models.
 
+mod by_blocks;
 mod distillation;
 mod optimizers;
 mod recover;
@@ -12,8 +13,9 @@ use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{Calibration, CausalLm, NoProgress, Tap};
 use dress_models::AnyModel;
 use dress_train::{
-    AdamW, Batch, CheckpointEvery, CurvePoint, EarlyStopping, Error, LanguageModelling, NoRegularization,
-    Objective, ObjectiveLoss, OptimizerConfig, Regularization, Saved, StepInfo, TrainConfig, Training, train,
+    AdamW, Batch, CheckpointEvery, CurvePoint, EarlyStopping, Error, GradientCheckpointing,
+    LanguageModelling, NoRegularization, Objective, ObjectiveLoss, OptimizerConfig, Regularization, Saved,
+    StepInfo, TrainConfig, Training, train,
 };
 use small::{config, data, model, weights, worst};
 use std::sync::Mutex;
@@ -183,7 +185,8 @@ fn recomputed_activations_give_the_same_weights() {
         let end = weights(&training.run(start.clone(), &NoProgress).unwrap().model);
         (end, objective.0.lock().unwrap().clone())
     };
-    let ((kept, plain), (recomputed, balanced)) = (run(false), run(true));
+    let (kept, plain) = run(GradientCheckpointing::None);
+    let (recomputed, balanced) = run(GradientCheckpointing::Operations);
     assert!(worst(&kept, &recomputed) < 1e-5 && worst(&kept, &weights(&start)) > 1e-2);
     assert_eq!(balanced, [Some(GradientCheckpointingStrategy::Balanced); 8]);
     assert!(plain.len() == 8 && !plain.contains(&Some(GradientCheckpointingStrategy::Balanced)), "{plain:?}");
