@@ -123,7 +123,7 @@ mod tests {
         let random2 = |shape| Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), &inner);
         let input = random2([batch * seq, width]).reshape([batch, seq, width]);
         let (rows, offsets) = (random2([vocab_size, width]), random2([1, vocab_size]).squeeze_dim::<1>(0));
-        let ids: Vec<i32> = (0..(batch * seq) as i32).map(|i| (i * 37) % vocab_size as i32).collect();
+        let ids: Vec<i32> = (0..(batch * seq)).map(|i| (i * 37) % vocab_size).collect();
         for (layout, with_bias) in [(Unembedding::Rows, false), (Unembedding::Columns, true)] {
             let weight = if layout == Unembedding::Rows { rows.clone() } else { rows.clone().transpose() };
             let run = |chunked: bool| {
