@@ -106,6 +106,8 @@ for blocks in (args.blocks // 2, args.blocks):
     maker = multiprocessing.Process(target=make, args=(dense, blocks))
     maker.start()
     maker.join()
+    if maker.exitcode:
+        sys.exit("the checkpoint could not be made")
     total = sum(file.stat().st_size for file in dense.glob("*.safetensors"))
     scoring, score_peak, _ = run(args.dress, "score", "--model", dense, "--criterion", "magnitude-l2", "--axis", "residual",
                                  "--ratio", 0.25, "--stream", "--dtype", "bf16", "--out", plan, "--json")

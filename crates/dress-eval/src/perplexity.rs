@@ -171,7 +171,8 @@ fn evaluate<M: CausalLm>(model: &M, batch: &[usize], windows: &[Window]) -> Resu
     let seconds = began.elapsed().as_secs_f64() / batch.len() as f64;
     let mut taken = 0;
     let results = batch.iter().zip(counted).map(|(&window, range)| {
-        let nats: f64 = -scores.log_likelihood[taken..taken + range.len()].iter().sum::<f64>();
+        let counted = &scores[taken..taken + range.len()];
+        let nats = -counted.iter().map(|score| score.log_likelihood).sum::<f64>();
         taken += range.len();
         if !nats.is_finite() {
             return Err(Error::NotFinite { block: window, value: nats / range.len() as f64 });

@@ -2,7 +2,7 @@
 
 use crate::fused::{Fused, Inputs, apply, dims, integers, numbers, tensor};
 use crate::product::{Cores, Matrix, product};
-use crate::vector::{TASK, exp, max, sum, vectorized};
+use crate::vector::{TASK, exp, max_and_exp_sum, vectorized};
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{Int, Tensor};
 use rayon::prelude::*;
@@ -110,12 +110,7 @@ fn row_loss(logits: &mut [f32], target: usize, share: f32, slopes: bool) -> f32 
     let log_sum = vectorized(
         #[inline(always)]
         || {
-            let highest = max(logits);
-            let total = sum(
-                logits.len(),
-                #[inline(always)]
-                |i| exp(logits[i] - highest),
-            );
+            let (highest, total) = max_and_exp_sum(logits);
             if slopes {
                 let factor = share / total;
                 for logit in logits.iter_mut() {

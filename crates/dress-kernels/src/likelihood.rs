@@ -1,7 +1,7 @@
 //! The log-likelihood of one token a position, from logits that are there already.
 
 use crate::fused::{Inputs, dims, integers, numbers};
-use crate::vector::{exp, max, sum, vectorized};
+use crate::vector::{max_and_exp_sum, vectorized};
 use burn::tensor::{Int, Tensor};
 use rayon::prelude::*;
 
@@ -35,15 +35,7 @@ fn token_likelihood(logits: &[f32], target: usize) -> TokenLikelihood {
     let at_target = logits[target];
     let (highest, total) = vectorized(
         #[inline(always)]
-        || {
-            let highest = max(logits);
-            let total = sum(
-                logits.len(),
-                #[inline(always)]
-                |i| exp(logits[i] - highest),
-            );
-            (highest, total)
-        },
+        || max_and_exp_sum(logits),
     );
     TokenLikelihood {
         log_likelihood: f64::from(at_target - highest) - f64::from(total).ln(),

@@ -100,6 +100,18 @@ pub(crate) fn max(values: &[f32]) -> f32 {
     lanes.iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
+/// The greatest of `values`, and the sum of `e^(value - greatest)` over all of them: what a softmax is made of.
+#[inline(always)]
+pub(crate) fn max_and_exp_sum(values: &[f32]) -> (f32, f32) {
+    let highest = max(values);
+    let total = sum(
+        values.len(),
+        #[inline(always)]
+        |i| exp(values[i] - highest),
+    );
+    (highest, total)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! A pass that keeps one stream a block and computes each block again on the way back.
 
-use crate::{Batch, Error, Objective, ObjectiveLoss, Regularization, StepInfo};
+use crate::gradients::StepObjective;
+use crate::{Batch, Error, ObjectiveLoss, StepInfo};
 use dress_core::burn::optim::{GradientsAccumulator, GradientsParams};
 use dress_core::burn::tensor::{Gradients, Tensor};
 use dress_core::{CausalLm, Forward, Part, Tap};
@@ -8,22 +9,23 @@ use dress_core::{CausalLm, Forward, Part, Tap};
 /// A pass of one batch. Each part is a graph of its own, so that the model is seen, and what it draws is drawn, anew and
 /// alike every time.
 pub(crate) struct ByBlocks<'a, M: CausalLm> {
+    pub step: &'a StepObjective<'a, M>,
     pub model: &'a M,
-    pub objective: &'a dyn Objective<M>,
-    pub regularization: &'a dyn Regularization<M>,
     pub info: &'a StepInfo,
     /// How much of the step's objective it is.
     pub weight: f64,
-    /// Seed of what the step draws.
-    pub seed: u64,
 }
 
 impl<M: CausalLm> ByBlocks<'_, M> {
-    /// The loss of a batch, off the graph, and `weight` times its gradients.
+    /// The loss of a batch, off the graph, and `weight` times its gradients with those of a penalty on the weights.
     ///
     /// # Errors
     /// [`Error::NotByBlocks`] where activations count that are not the last stream's.
-    pub fn gradients(&self, batch: &Batch<'_>) -> Result<(ObjectiveLoss, GradientsParams), Error> {
+    pub fn gradients(
+        &self,
+        batch: &Batch<'_>,
+        on_weights: Option<Tensor<1>>,
+    ) -> Result<(ObjectiveLoss, GradientsParams), Error> {
         let blocks = self.model.num_blocks();
         let embed =
             |model: &M, tap: &mut dyn Tap| model.embed_tapped(batch.tokens.clone(), &mut Forward::new(tap));
@@ -43,7 +45,7 @@ impl<M: CausalLm> ByBlocks<'_, M> {
         let mut take = || streams.pop().unwrap_or_else(|| unreachable!("one stream a part")).require_grad();
         let stream = take();
         let loss = self.part(Part::Head, |model, tap| {
-            self.objective.loss_of_stream(model, batch, stream.clone(), tap)
+            self.step.objective.loss_of_stream(model, batch, stream.clone(), tap)
         })??;
         let mut gradients = (loss.total.clone() * self.weight).backward();
         let mut slope = slope_of(&stream, &mut gradients);
@@ -59,6 +61,9 @@ impl<M: CausalLm> ByBlocks<'_, M> {
         if embedded.is_tracked() {
             keep((embedded * slope).sum().backward());
         }
+        if let Some(term) = on_weights {
+            keep(term.backward());
+        }
         let loss = ObjectiveLoss { total: loss.total.detach(), ..loss };
         Ok((loss, accumulator.grads()))
     }
@@ -70,14 +75,11 @@ impl<M: CausalLm> ByBlocks<'_, M> {
             Part::Block(layer) => layer as u64 + 1,
             Part::Head => self.model.num_blocks() as u64 + 1,
         };
-        self.model.device().seed(self.seed.wrapping_add(number));
-        let viewed = self.regularization.view(self.model, self.info);
-        let mut tap = self.regularization.tap(self.info);
-        let result = run(viewed.as_ref().unwrap_or(self.model), tap.as_mut());
-        if tap.penalty().is_some() {
-            return Err(Error::NotByBlocks("a penalty on activations"));
+        self.model.device().seed(self.step.seed.wrapping_add(number));
+        match self.step.seen(self.model, self.info, run) {
+            (result, None) => Ok(result),
+            (_, Some(_)) => Err(Error::NotByBlocks("a penalty on activations")),
         }
-        Ok(result)
     }
 }
 

@@ -62,9 +62,10 @@ pub struct Distillation<'a, M> {
 impl<M: CausalLm> Objective<M> for Distillation<'_, M> {
     fn loss(&self, model: &M, batch: &Batch<'_>, tap: &mut dyn Tap) -> Result<ObjectiveLoss, Error> {
         let hidden = self.config.hidden;
+        // First, so that its activations are gone before the student's graph is there.
+        let taught = self.teacher.outputs(batch)?;
         let mut capture = Capture::new(tap, hidden > 0.0);
         let stream = model.hidden(batch.tokens.clone(), &mut Forward::new(&mut capture));
-        let taught = self.teacher.outputs(batch)?;
         let apart = (hidden > 0.0)
             .then(|| streams_apart(&capture.streams, &taught.streams, taught.stream_factor) * hidden);
         Ok(self.of_head(model, batch, stream, taught.logits, &mut capture, apart))

@@ -2,12 +2,10 @@
 
 use crate::batches::blocks_at;
 use crate::by_blocks::ByBlocks;
-use crate::{
-    Batch, Error, GradientCheckpointing, Objective, ObjectiveLoss, Regularization, StepInfo, TrainConfig,
-};
+use crate::{Batch, Error, GradientCheckpointing, Objective, Regularization, StepInfo, TrainConfig};
 use dress_core::burn::optim::{GradientsAccumulator, GradientsParams};
 use dress_core::burn::tensor::{DType, Tensor};
-use dress_core::{Calibration, CausalLm};
+use dress_core::{Calibration, CausalLm, Tap};
 
 /// What a step is taken by.
 pub(crate) struct StepGradients {
@@ -90,13 +88,13 @@ impl<M: CausalLm> StepObjective<'_, M> {
         let on_weights = on_weights.map(|term| term.cast(DType::F32));
         let mut penalty = on_weights.as_ref().map_or(0.0, number);
         let (found, gradients) = if self.config.gradient_checkpointing == GradientCheckpointing::Blocks {
-            self.by_blocks(model, &batch, weight, on_weights, info)?
+            ByBlocks { step: self, model, info, weight }.gradients(&batch, on_weights)?
         } else {
-            let viewed = self.regularization.view(model, info);
-            let mut tap = self.regularization.tap(info);
-            let found = self.objective.loss(viewed.as_ref().unwrap_or(model), &batch, tap.as_mut())?;
+            let (found, on_activations) =
+                self.seen(model, info, |model, tap| self.objective.loss(model, &batch, tap));
+            let found = found?;
             let mut total = found.total.clone() * weight;
-            if let Some(term) = tap.penalty() {
+            if let Some(term) = on_activations {
                 penalty += weight * number(&term);
                 total = total + term.cast(DType::F32) * weight;
             }
@@ -112,23 +110,17 @@ impl<M: CausalLm> StepObjective<'_, M> {
         })
     }
 
-    /// The loss of a batch and the gradients of it and of the penalty on the weights.
-    fn by_blocks(
+    /// What `run` makes of the model as the regularization shows it, and what the activations that passed its tap cost.
+    pub fn seen<R>(
         &self,
         model: &M,
-        batch: &Batch<'_>,
-        weight: f64,
-        on_weights: Option<Tensor<1>>,
         info: &StepInfo,
-    ) -> Result<(ObjectiveLoss, GradientsParams), Error> {
-        let Self { objective, regularization, seed, .. } = *self;
-        let pass = ByBlocks { model, objective, regularization, info, weight, seed };
-        let (loss, gradients) = pass.gradients(batch)?;
-        let Some(term) = on_weights else { return Ok((loss, gradients)) };
-        let mut accumulator = GradientsAccumulator::new();
-        accumulator.accumulate(model, gradients);
-        accumulator.accumulate(model, GradientsParams::from_grads(term.backward(), model));
-        Ok((loss, accumulator.grads()))
+        run: impl FnOnce(&M, &mut dyn Tap) -> R,
+    ) -> (R, Option<Tensor<1>>) {
+        let viewed = self.regularization.view(model, info);
+        let mut tap = self.regularization.tap(info);
+        let result = run(viewed.as_ref().unwrap_or(model), tap.as_mut());
+        (result, tap.penalty())
     }
 }
 

@@ -26,11 +26,15 @@ pub struct ObjectiveLoss {
 
 /// What a step minimises, of the data alone; what the weights are to be is a [`Regularization`](crate::Regularization)'s.
 pub trait Objective<M: CausalLm>: Sync {
-    /// The loss of `batch`; every [`Site`](dress_core::Site) passes `tap`, which may be a gate.
+    /// The loss of `batch`; every [`Site`](dress_core::Site) passes `tap`, which may be a gate. By default
+    /// [`Objective::loss_of_stream`] behind the last block.
     ///
     /// # Errors
     /// Where a teacher's outputs cannot be had.
-    fn loss(&self, model: &M, batch: &Batch<'_>, tap: &mut dyn Tap) -> Result<ObjectiveLoss, Error>;
+    fn loss(&self, model: &M, batch: &Batch<'_>, tap: &mut dyn Tap) -> Result<ObjectiveLoss, Error> {
+        let stream = model.hidden(batch.tokens.clone(), &mut Forward::new(tap));
+        self.loss_of_stream(model, batch, stream, tap)
+    }
 
     /// The same of a stream that has been through the blocks already, where that is all that counts:
     /// [`GradientCheckpointing::Blocks`](crate::GradientCheckpointing::Blocks) needs it.
@@ -57,11 +61,6 @@ pub trait Objective<M: CausalLm>: Sync {
 pub struct LanguageModelling;
 
 impl<M: CausalLm> Objective<M> for LanguageModelling {
-    fn loss(&self, model: &M, batch: &Batch<'_>, tap: &mut dyn Tap) -> Result<ObjectiveLoss, Error> {
-        let stream = model.hidden(batch.tokens.clone(), &mut Forward::new(tap));
-        self.loss_of_stream(model, batch, stream, tap)
-    }
-
     fn loss_of_stream(
         &self,
         model: &M,

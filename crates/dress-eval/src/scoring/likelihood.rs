@@ -89,10 +89,10 @@ fn score_batch<M: CausalLm>(model: &M, batch: &Batch) -> Vec<Vec<Likelihood>> {
     let scores = score_targets(model, hidden, &places, &targets);
     let mut taken = 0;
     let mut answers = asked.iter().map(|(_, asked)| {
-        let range = taken..taken + asked.targets.len();
-        taken = range.end;
-        let log_likelihood = scores.log_likelihood[range.clone()].iter().sum();
-        let is_greedy = scores.is_likeliest[range].iter().all(|&likeliest| likeliest);
+        let scores = &scores[taken..taken + asked.targets.len()];
+        taken += scores.len();
+        let log_likelihood = scores.iter().map(|score| score.log_likelihood).sum();
+        let is_greedy = scores.iter().all(|score| score.is_likeliest);
         (asked.request, Likelihood { log_likelihood, is_greedy })
     });
     let in_order = |group: &Group| {

@@ -8,16 +8,7 @@ use dress_kernels::{TokenLikelihood, token_likelihoods};
 /// Positions whose logits are in memory at the same time.
 const CHUNK: usize = 256;
 
-/// What the model says of some tokens.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct TargetScores {
-    /// The log-likelihood of each, in nats.
-    pub log_likelihood: Vec<f64>,
-    /// Whether each is the likeliest token.
-    pub is_likeliest: Vec<bool>,
-}
-
-/// The log-likelihood of `targets[i]` at the place `places[i]` of the stream, counted over rows and positions. The head
+/// What the model says of `targets[i]` at the place `places[i]` of the stream, counted over rows and positions. The head
 /// sees these places alone; the softmax is in f32.
 ///
 /// # Shapes
@@ -27,23 +18,21 @@ pub(crate) fn score_targets<M: CausalLm>(
     hidden: Tensor<3>,
     places: &[usize],
     targets: &[u32],
-) -> TargetScores {
+) -> Vec<TokenLikelihood> {
     let [rows, seq, width] = hidden.dims();
     let (flat, device) = (hidden.reshape([rows * seq, width]), model.device());
     let ids = |numbers: Vec<i32>| {
         let len = numbers.len();
         Tensor::<1, Int>::from_data(TensorData::new(numbers, [len]), &device)
     };
-    let mut scores = TargetScores::default();
+    let mut scores = Vec::with_capacity(targets.len());
     for (places, targets) in places.chunks(CHUNK).zip(targets.chunks(CHUNK)) {
         let places = ids(places.iter().map(|&place| place as i32).collect());
         let targets = ids(targets.iter().map(|&target| target as i32).collect());
         let stream = flat.clone().select(0, places).unsqueeze::<3>();
         let logits = model.head(stream, &mut Forward::new(&mut NoTap)).cast(DType::F32).squeeze_dim::<2>(0);
-        for score in token_likelihoods(&logits, &targets).unwrap_or_else(|| by_operations(logits, targets)) {
-            scores.log_likelihood.push(score.log_likelihood);
-            scores.is_likeliest.push(score.is_likeliest);
-        }
+        let fused = token_likelihoods(&logits, &targets);
+        scores.extend(fused.unwrap_or_else(|| by_operations(logits, targets)));
     }
     scores
 }

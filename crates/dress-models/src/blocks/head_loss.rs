@@ -57,21 +57,20 @@ fn chunked_loss(
         });
         return losses.reduce(|sum, loss| sum + loss).unwrap_or_else(|| unreachable!("no positions"));
     }
-    let (mut of_input, mut of_weight, mut of_bias) = (Vec::new(), Sum::default(), Sum::default());
-    let mut total: Option<Tensor<1>> = None;
+    let (mut total, mut of_weight, mut of_bias) = (Sum::default(), Sum::default(), Sum::default());
+    let mut of_input = Vec::new();
     for (start, rows) in chunks {
         let states = leaf(&input.clone().narrow(0, start, rows), true);
         let weight = leaf(&weight, weight.is_tracked());
         let bias = bias.as_ref().map(|bias| leaf(bias, bias.is_tracked()));
         let loss = chunk_loss(states.clone(), weight.clone(), bias.clone(), start);
         let gradients = loss.backward();
-        let loss = loss.detach();
-        total = Some(total.map_or(loss.clone(), |total| total + loss));
+        total.add(Some(loss.detach()));
         of_input.extend(states.grad(&gradients));
         of_weight.add(weight.grad(&gradients));
         of_bias.add(bias.and_then(|bias| bias.grad(&gradients)));
     }
-    let total = total.unwrap_or_else(|| unreachable!("no positions"));
+    let total = total.0.unwrap_or_else(|| unreachable!("no positions"));
     let carriers = [
         carrying(&input, Some(Tensor::cat(of_input, 0))),
         carrying(&weight, of_weight.0),
@@ -87,7 +86,7 @@ fn leaf<const D: usize>(tensor: &Tensor<D>, tracked: bool) -> Tensor<D> {
     if tracked { fixed.require_grad() } else { fixed }
 }
 
-/// A sum in f32 of gradients, whatever their type.
+/// A sum in f32, whatever the type of what is added.
 #[derive(Default)]
 struct Sum<const D: usize>(Option<Tensor<D>>);
 
