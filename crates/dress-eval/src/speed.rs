@@ -3,6 +3,7 @@
 use crate::Error;
 use dress_core::burn::tensor::{Int, Tensor};
 use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap, Progress, memory, parameters};
+use dress_kernels::on_a_worker;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -216,12 +217,14 @@ fn next(logits: Tensor<3>) -> Tensor<2, Int> {
 /// Milliseconds of the first token, and of each one behind it.
 fn generate<M: CausalLm>(model: &M, batch: usize, config: &SpeedConfig) -> (f64, Vec<f64>) {
     let mut cache = KvCache::new(model.num_blocks(), config.prompt_tokens + config.new_tokens);
-    let mut tokens = prompt(model, batch, config.prompt_tokens);
+    let (mut tokens, device) = (prompt(model, batch, config.prompt_tokens), model.device());
     let mut step = |tokens: &mut Tensor<2, Int>| {
         milliseconds(|| {
-            let pass = &mut NoTap;
-            let mut pass = Forward::new(pass).with_cache(&mut cache);
-            *tokens = next(model.forward_last(tokens.clone(), &mut pass));
+            on_a_worker(&device, || {
+                let pass = &mut NoTap;
+                let mut pass = Forward::new(pass).with_cache(&mut cache);
+                *tokens = next(model.forward_last(tokens.clone(), &mut pass));
+            });
         })
     };
     let first = step(&mut tokens);

@@ -81,7 +81,37 @@ pub(crate) fn sum(len: usize, term: impl Fn(usize) -> f32) -> f32 {
     for index in whole..len {
         lanes[index - whole] += term(index);
     }
-    lanes.iter().sum()
+    total(lanes)
+}
+
+/// The sum of the products of two slices of one length, like [`sum`].
+#[inline(always)]
+pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let (lefts, rights) = (left.chunks_exact(LANES), right.chunks_exact(LANES));
+    let rest = lefts.remainder().iter().zip(rights.remainder());
+    for (left, right) in lefts.zip(rights) {
+        for i in 0..LANES {
+            lanes[i] += left[i] * right[i];
+        }
+    }
+    for (lane, (left, right)) in lanes.iter_mut().zip(rest) {
+        *lane += left * right;
+    }
+    total(lanes)
+}
+
+/// The sum of the lanes, halves onto halves.
+#[inline(always)]
+fn total(mut lanes: [f32; LANES]) -> f32 {
+    let mut count = LANES;
+    while count > 1 {
+        count /= 2;
+        for lane in 0..count {
+            lanes[lane] += lanes[lane + count];
+        }
+    }
+    lanes[0]
 }
 
 /// The greatest of `values`, passing over what is not a number; minus infinity where nothing is one.
@@ -128,6 +158,13 @@ mod tests {
             assert!((0.0..1e-37).contains(&exp(x)), "{x}");
         }
         assert!(exp(f32::INFINITY) > 1e38);
+    }
+
+    #[test]
+    fn products_count_the_remainder() {
+        let values: Vec<f32> = (0..77).map(|i| i as f32).collect();
+        let expected: f32 = (0..77).map(|i| (i * i) as f32).sum();
+        assert_eq!(dot(&values, &values), expected);
     }
 
     #[test]

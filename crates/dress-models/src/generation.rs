@@ -3,6 +3,7 @@
 use crate::Error;
 use burn::tensor::DType;
 use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap};
+use dress_kernels::on_a_worker;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -78,9 +79,11 @@ pub fn generate<M: CausalLm>(
     let mut input = prompt.to_vec();
     while new.len() < config.max_new_tokens {
         let tokens = Calibration::tensor(&[std::mem::take(&mut input)], &device);
-        let mut tap = NoTap;
-        let logits = model.forward_last(tokens, &mut Forward::new(&mut tap).with_cache(&mut cache));
-        let logits: Vec<f32> = logits.cast(DType::F32).into_data().iter().collect();
+        let logits: Vec<f32> = on_a_worker(&device, || {
+            let mut tap = NoTap;
+            let logits = model.forward_last(tokens, &mut Forward::new(&mut tap).with_cache(&mut cache));
+            logits.cast(DType::F32).into_data().iter().collect()
+        });
         if !logits.iter().all(|logit| logit.is_finite()) {
             return Err(Error::LogitsNotFinite { position: prompt.len() + new.len() });
         }

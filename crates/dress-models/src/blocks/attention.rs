@@ -1,5 +1,6 @@
 //! Causal self-attention with grouped key/value heads and rotary positions.
 
+use super::linear::{linear, linears};
 use super::rotary::{Rotary, rotate};
 use burn::module::Module;
 use burn::nn::{Initializer, Linear, LinearConfig};
@@ -81,7 +82,7 @@ impl Attention {
             head_dim: self.head_dim,
             rotary: Some(&self.rotary),
         };
-        self.o_proj.forward(heads.mix(input, layer, pass))
+        linear(&self.o_proj, heads.mix(input, layer, pass))
     }
 }
 
@@ -107,14 +108,14 @@ impl Heads<'_> {
     /// - `input`: `[batch, seq, hidden_size]`; returns `[batch, seq, heads * head_dim]`
     pub fn mix(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
         let [batch, seq, _] = input.dims();
-        let mut query = self.heads(self.query, input.clone());
-        let mut key = self.heads(self.key, input.clone());
+        let device = input.device();
+        let states = linears([self.query, self.key, self.value], input);
+        let [mut query, mut key, value] = states.map(|states| self.heads(states));
         if let Some(rotary) = self.rotary {
-            let (offset, device) = (pass.offset(), input.device());
+            let offset = pass.offset();
             let tables = pass.rotary(|| rotary.tables(offset, seq, &device));
             (query, key) = (rotate(query, tables.clone()), rotate(key, tables));
         }
-        let value = self.heads(self.value, input);
         let [key, value] = pass.cached(layer, key, value);
         let mixed = causal_attention(query, key, value);
         let width = mixed.dims()[1] * self.head_dim;
@@ -122,12 +123,10 @@ impl Heads<'_> {
         pass.pass(Site::Heads { layer }, mixed)
     }
 
-    /// `[batch, seq, hidden_size]` projected to `[batch, heads, seq, head_dim]`.
-    fn heads(&self, projection: &Linear, input: Tensor<3>) -> Tensor<4> {
-        let [batch, seq, _] = input.dims();
-        let states = projection.forward(input);
-        let heads = states.dims()[2] / self.head_dim;
-        states.reshape([batch, seq, heads, self.head_dim]).swap_dims(1, 2)
+    /// `[batch, seq, heads * head_dim]` as `[batch, heads, seq, head_dim]`.
+    fn heads(&self, states: Tensor<3>) -> Tensor<4> {
+        let [batch, seq, width] = states.dims();
+        states.reshape([batch, seq, width / self.head_dim, self.head_dim]).swap_dims(1, 2)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The feed-forward network of LLaMA.
 
+use super::linear::{linear, linears};
 use burn::module::Module;
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, activation::silu};
@@ -51,8 +52,8 @@ impl GatedMlp {
     /// # Shapes
     /// - `input`: `[batch, seq, hidden_size]`, returned likewise
     pub fn forward(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
-        let (gate, up) = (self.gate_proj.forward(input.clone()), self.up_proj.forward(input));
+        let [gate, up] = linears([&self.gate_proj, &self.up_proj], input);
         let gated = gated_silu(&gate, &up).unwrap_or_else(|| silu(gate) * up);
-        self.down_proj.forward(pass.pass(Site::Ffn { layer }, gated))
+        linear(&self.down_proj, pass.pass(Site::Ffn { layer }, gated))
     }
 }

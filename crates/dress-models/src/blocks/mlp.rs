@@ -1,5 +1,6 @@
 //! The feed-forward network of OPT and Phi.
 
+use super::linear::linear;
 use burn::module::Module;
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
@@ -90,5 +91,5 @@ pub fn feed_forward(
     layer: usize,
     pass: &mut Forward<'_>,
 ) -> Tensor<3> {
-    second.forward(pass.pass(Site::Ffn { layer }, activation.forward(first.forward(input))))
+    linear(second, pass.pass(Site::Ffn { layer }, activation.forward(linear(first, input))))
 }

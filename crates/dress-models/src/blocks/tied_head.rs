@@ -3,6 +3,7 @@
 use burn::module::{Param, ParamId};
 use burn::nn::{Embedding, Linear};
 use burn::tensor::{Device, Shape, Tensor};
+use dress_kernels::unembed_few_rows;
 
 /// The logits of a head that is the embedding. As one product of two matrices, in which backends
 /// read the embedding transposed without a copy.
@@ -10,6 +11,9 @@ use burn::tensor::{Device, Shape, Tensor};
 /// # Shapes
 /// - `hidden`: `[batch, seq, width]`, `embedding`: `[vocab_size, width]`; returns `[batch, seq, vocab_size]`
 pub fn tied_head(hidden: Tensor<3>, embedding: Tensor<2>) -> Tensor<3> {
+    if let Some(logits) = unembed_few_rows(&hidden, &embedding) {
+        return logits;
+    }
     let [batch, seq, width] = hidden.dims();
     let vocab_size = embedding.dims()[0];
     let logits = hidden.reshape([batch * seq, width]).matmul(embedding.transpose());

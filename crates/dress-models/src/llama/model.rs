@@ -2,8 +2,8 @@
 
 use super::{LlamaConfig, coupling};
 use crate::blocks::{
-    Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary, head_loss, tied_head, untied_head,
-    with_zero_bias,
+    Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary, head_loss, linear, tied_head,
+    untied_head, with_zero_bias,
 };
 use crate::parts::is_in_part;
 use crate::shape::resize;
@@ -150,7 +150,7 @@ impl CausalLm for LlamaForCausalLm {
     fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
         let hidden = pass.pass(Site::HeadInput, self.model.norm.forward(hidden));
         match &self.lm_head {
-            Some(head) => head.forward(hidden),
+            Some(head) => linear(head, hidden),
             None => tied_head(hidden, self.model.embed_tokens.weight.val()),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{OptConfig, coupling};
 use crate::blocks::{
-    Activation, Heads, LayerNorm, feed_forward, head_loss, tied_head, untied_head, with_zero_bias,
+    Activation, Heads, LayerNorm, feed_forward, head_loss, linear, tied_head, untied_head, with_zero_bias,
 };
 use crate::parts::is_in_part;
 use crate::shape::resize;
@@ -171,7 +171,7 @@ impl OptForCausalLm {
         let normal = decoder.final_layer_norm.as_ref().map(|norm| norm.forward(hidden.clone()));
         let hidden = pass.pass(Site::HeadInput, normal.unwrap_or(hidden));
         match &decoder.project_out {
-            Some(project_out) => project_out.forward(hidden),
+            Some(project_out) => linear(project_out, hidden),
             None => hidden,
         }
     }
@@ -186,7 +186,7 @@ impl OptAttention {
             head_dim: self.head_dim,
             rotary: None,
         };
-        self.out_proj.forward(heads.mix(input, layer, pass))
+        linear(&self.out_proj, heads.mix(input, layer, pass))
     }
 }
 
@@ -217,7 +217,7 @@ impl CausalLm for OptForCausalLm {
         let positions = decoder.embed_positions.weight.val().narrow(0, start, tokens.dims()[1]);
         let embedded = decoder.embed_tokens.forward(tokens);
         let embedded = match &decoder.project_in {
-            Some(project_in) => project_in.forward(embedded),
+            Some(project_in) => linear(project_in, embedded),
             None => embedded,
         };
         embedded + positions.unsqueeze()
@@ -230,7 +230,7 @@ impl CausalLm for OptForCausalLm {
     fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
         let hidden = self.head_input(hidden, pass);
         match &self.lm_head {
-            Some(head) => head.forward(hidden),
+            Some(head) => linear(head, hidden),
             None => tied_head(hidden, self.model.decoder.embed_tokens.weight.val()),
         }
     }

@@ -1,7 +1,7 @@
 //! The Phi decoder, composed of the shared blocks.
 
 use super::{PhiConfig, coupling};
-use crate::blocks::{Heads, LayerNorm, Mlp, Rotary};
+use crate::blocks::{Heads, LayerNorm, Mlp, Rotary, linear};
 use crate::parts::is_in_part;
 use crate::shape::resize;
 use burn::module::Module;
@@ -128,7 +128,7 @@ impl PhiAttention {
             head_dim: self.head_dim,
             rotary: Some(&self.rotary),
         };
-        self.dense.forward(heads.mix(input, layer, pass))
+        linear(&self.dense, heads.mix(input, layer, pass))
     }
 }
 
@@ -163,7 +163,7 @@ impl CausalLm for PhiForCausalLm {
 
     fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
         let hidden = self.model.final_layernorm.forward(hidden);
-        self.lm_head.forward(pass.pass(Site::HeadInput, hidden))
+        linear(&self.lm_head, pass.pass(Site::HeadInput, hidden))
     }
 
     fn is_in_part(&self, parameter: &str, part: Part) -> bool {
