@@ -81,10 +81,10 @@ pub(crate) fn sum(len: usize, term: impl Fn(usize) -> f32) -> f32 {
     for index in whole..len {
         lanes[index - whole] += term(index);
     }
-    total(lanes)
+    lanes.iter().sum()
 }
 
-/// The sum of the products of two slices of one length, like [`sum`].
+/// The sum of the products of two slices of one length, in an order that does not depend on the machine either.
 #[inline(always)]
 pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
     let mut lanes = [0.0f32; LANES];
@@ -98,12 +98,7 @@ pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
     for (lane, (left, right)) in lanes.iter_mut().zip(rest) {
         *lane += left * right;
     }
-    total(lanes)
-}
-
-/// The sum of the lanes, halves onto halves.
-#[inline(always)]
-fn total(mut lanes: [f32; LANES]) -> f32 {
+    // Halves onto halves: one number after the other would take as long as the products.
     let mut count = LANES;
     while count > 1 {
         count /= 2;
