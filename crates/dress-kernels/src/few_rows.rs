@@ -5,6 +5,7 @@
 
 use crate::fused::{Inputs, dims, numbers, tensor};
 use crate::vector::{dot, vectorized};
+use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -40,18 +41,11 @@ pub fn linears_of_few_rows<const N: usize>(
     input: &Tensor<3>,
     layers: [&Linear; N],
 ) -> Option<[Tensor<3>; N]> {
-    let [batch, seq, width] = input.dims();
-    if batch * seq > MAX_ROWS {
+    if !is_few(input) {
         return None;
     }
     let layers: Vec<Layer> = layers.into_iter().map(Layer::new).collect::<Option<_>>()?;
-    let input = plain(input.clone())?.to_contiguous();
-    let outputs = multiply(numbers(&input), width, &layers)?;
-    let outputs = outputs.into_iter().zip(&layers).map(|(mut out, layer)| {
-        layer.add_bias(&mut out);
-        Tensor::from_primitive::<burn::backend::Flex>(tensor(out, [batch, seq, layer.outputs]))
-    });
-    outputs.collect::<Vec<_>>().try_into().ok()
+    products(input, &layers)?.try_into().ok()
 }
 
 /// `input * embedding^T`, under the conditions of [`linears_of_few_rows`].
@@ -62,14 +56,27 @@ pub fn linears_of_few_rows<const N: usize>(
 /// # Panics
 /// Where the embedding does not have `width` columns.
 pub fn unembed_few_rows(input: &Tensor<3>, embedding: &Tensor<2>) -> Option<Tensor<3>> {
-    let [batch, seq, width] = input.dims();
-    if batch * seq > MAX_ROWS {
+    if !is_few(input) {
         return None;
     }
-    let layer = Layer::of(embedding.clone().transpose(), None)?;
+    products(input, &[Layer::of(embedding.clone().transpose(), None)?])?.pop()
+}
+
+fn is_few(input: &Tensor<3>) -> bool {
+    let [batch, seq, _] = input.dims();
+    (1..=MAX_ROWS).contains(&(batch * seq))
+}
+
+/// `input * weight + bias` of every layer.
+fn products(input: &Tensor<3>, layers: &[Layer]) -> Option<Vec<Tensor<3>>> {
+    let [batch, seq, width] = input.dims();
     let input = plain(input.clone())?.to_contiguous();
-    let out = multiply(numbers(&input), width, std::slice::from_ref(&layer))?.pop()?;
-    Some(Tensor::from_primitive::<burn::backend::Flex>(tensor(out, [batch, seq, layer.outputs])))
+    let outputs = multiply(numbers(&input), width, layers)?.into_iter().zip(layers);
+    let outputs = outputs.map(|(mut out, layer)| {
+        layer.add_bias(&mut out);
+        Tensor::from_primitive::<Flex>(tensor(out, [batch, seq, layer.outputs]))
+    });
+    Some(outputs.collect())
 }
 
 fn plain<const D: usize>(tensor: Tensor<D>) -> Option<FlexTensor> {
@@ -107,6 +114,9 @@ impl Layer {
             None => None,
         };
         let [inputs, outputs] = dims(&weight);
+        if inputs == 0 || outputs == 0 {
+            return None;
+        }
         let order = match *weight.layout().strides() {
             [row, 1] if row == outputs as isize => Order::OfInput,
             [1, column] if column == inputs as isize => Order::OfOutput,
@@ -308,6 +318,7 @@ mod tests {
     fn what_is_not_meant_for_it_is_left_to_burn() {
         let layer = linear(8, 8);
         assert!(linears_of_few_rows(&random([1, MAX_ROWS + 1, 8]), [&layer]).is_none());
+        assert!(linears_of_few_rows(&random([1, 0, 8]), [&layer]).is_none());
         assert!(linears_of_few_rows(&random([1, 1, 8]).cast(DType::BF16), [&layer]).is_none());
         let other = Linear { weight: Param::from_tensor(random([8, 8]).transpose()), bias: None };
         assert!(linears_of_few_rows(&random([1, 1, 8]), [&layer, &other]).is_none());
