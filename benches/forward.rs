@@ -1,9 +1,9 @@
-//! Prefill and decode, dense and with 25% and 50% of the width removed.
+//! Prefill and decode, dense and sliced.
 
 use criterion::{Criterion, Throughput};
-use dress_benches::{Beside, Ceiling, Shape, forward_macs, narrower, resized, tokens};
+use dress_benches::{Beside, Ceiling, Shape, forward_macs, resized, tokens, without};
 use dress_core::burn::tensor::Device;
-use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap};
+use dress_core::{AxisKind, Calibration, CausalLm, Forward, KvCache, NoTap};
 use dress_eval::Size;
 use dress_models::AnyModel;
 use std::cell::LazyCell;
@@ -17,14 +17,22 @@ fn device() -> Device {
     dress_core::device::parse("auto").expect("there is always a device")
 }
 
-/// A model as it is and narrower. No weights are made before they are used.
+/// A model as it is, narrower and, of the two that a table of ratios is for, with fewer neurons and heads. No weights are
+/// made before they are used.
 fn sizes(shape: Shape, device: &Device) -> Vec<(String, AnyModel)> {
     let dense = shape.model(device);
-    let cut = |percent| {
-        let model = resized(&dense, &narrower(&dense, percent));
-        (format!("{}/width-{percent}%", shape.name()), model)
+    let cut = |kind: AxisKind, percent: usize| {
+        let model = resized(&dense, &without(&dense, kind, percent));
+        (format!("{}/{kind}-{percent}%", shape.name()), model)
     };
-    vec![(format!("{}/dense", shape.name()), dense.clone()), cut(25), cut(50)]
+    let mut sizes = vec![(format!("{}/dense", shape.name()), dense.clone())];
+    sizes.extend([25, 50].map(|percent| cut(AxisKind::Residual, percent)));
+    if matches!(shape, Shape::SmolLm2 | Shape::Llama3Block) {
+        // A third is what SmolLM2's three key/value heads allow.
+        sizes.extend([25, 50].map(|percent| cut(AxisKind::Ffn, percent)));
+        sizes.extend([33, 67].map(|percent| cut(AxisKind::Heads, percent)));
+    }
+    sizes
 }
 
 /// All logits of one text.

@@ -6,4 +6,4 @@ mod shapes;
 
 pub use beside::Beside;
 pub use ceiling::Ceiling;
-pub use shapes::{Shape, forward_macs, narrower, resized, scattered, tokens};
+pub use shapes::{Shape, forward_macs, llama3_8b, narrower, resized, scattered, tokens, without};

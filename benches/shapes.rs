@@ -2,7 +2,7 @@
 
 use crate::Ceiling;
 use dress_core::burn::tensor::Device;
-use dress_core::{Axis, AxisSelection, Calibration, CausalLm, Selection};
+use dress_core::{Axis, AxisKind, AxisSelection, Calibration, CausalLm, Selection};
 use dress_eval::Size;
 use dress_models::AnyModel;
 use serde_json::{Value, json};
@@ -61,8 +61,7 @@ impl Shape {
 
     /// The model with random weights.
     pub fn model(self, device: &Device) -> AnyModel {
-        AnyModel::from_config(&self.config().to_string(), Path::new("config.json"), device)
-            .expect("the config is valid")
+        of_config(&self.config(), device)
     }
 
     fn config(self) -> Value {
@@ -97,6 +96,19 @@ impl Shape {
     }
 }
 
+/// The first `blocks` blocks of LLaMA-3-8B between its whole embedding and head, with random weights.
+pub fn llama3_8b(blocks: usize, device: &Device) -> AnyModel {
+    let mut config = Shape::Llama3Block.config();
+    config["vocab_size"] = 128_256.into();
+    config["num_hidden_layers"] = blocks.into();
+    config["tie_word_embeddings"] = false.into();
+    of_config(&config, device)
+}
+
+fn of_config(config: &Value, device: &Device) -> AnyModel {
+    AnyModel::from_config(&config.to_string(), Path::new("config.json"), device).expect("the config is valid")
+}
+
 /// Multiply-adds of a forward pass over `blocks` texts of `len` tokens, all logits made.
 pub fn forward_macs(model: &AnyModel, blocks: usize, len: usize) -> u64 {
     (blocks * len) as u64 * Size::of(model).macs_at(len / 2)
@@ -104,8 +116,18 @@ pub fn forward_macs(model: &AnyModel, blocks: usize, len: usize) -> u64 {
 
 /// The last `percent` of the residual width go, as after a permutation.
 pub fn narrower<M: CausalLm>(model: &M, percent: usize) -> Selection {
-    let len = width(model);
-    residual(len, (len - len * percent / 100..len).collect())
+    without(model, AxisKind::Residual, percent)
+}
+
+/// The last `percent` of every axis of that kind go, rounded to whole structures.
+pub fn without<M: CausalLm>(model: &M, kind: AxisKind, percent: usize) -> Selection {
+    let map = model.coupling();
+    let axes = map.of_kind(kind).expect("every model here has it");
+    axes.into_iter().fold(Selection::new(), |selection, axis| {
+        let len = map.axis(axis).expect("the map named it").len;
+        let gone = (len * percent + 50) / 100;
+        selection.with(axis, AxisSelection::new(len, (len - gone..len).collect()).expect("it is in range"))
+    })
 }
 
 /// A model of the shape that `selection` leaves, with random weights.
@@ -119,17 +141,13 @@ pub fn scattered<M: CausalLm>(model: &M, percent: usize) -> Selection {
     let len = width(model);
     let mut spread: Vec<usize> = (0..len).collect();
     spread.sort_by_key(|index| index * 2_654_435_761 % 4_294_967_291);
-    residual(len, spread[..len * percent / 100].to_vec())
+    let mut removed = spread[..len * percent / 100].to_vec();
+    removed.sort_unstable();
+    Selection::new().with(Axis::Residual, AxisSelection::new(len, removed).expect("the indices are in range"))
 }
 
 fn width<M: CausalLm>(model: &M) -> usize {
     model.coupling().axis(Axis::Residual).expect("every model here has it").len
-}
-
-fn residual(len: usize, mut removed: Vec<usize>) -> Selection {
-    removed.sort_unstable();
-    let selection = AxisSelection::new(len, removed).expect("the indices are in range");
-    Selection::new().with(Axis::Residual, selection)
 }
 
 /// Token ids below `vocab_size`, spread out.

@@ -74,9 +74,10 @@ fn gradients(
     how: Regularized,
 ) -> GradientsParams {
     let tokens = Calibration::tensor(&ids.blocks, &model.device());
-    let mut loss = model.next_token_loss(tokens, &mut Forward::new(&mut NoTap));
-    if how == Regularized::ByLoss {
-        loss = loss + regularizer.penalty(model).total() * 1e-3;
+    let loss = model.next_token_loss(tokens, &mut Forward::new(&mut NoTap));
+    let gradients = GradientsParams::from_grads(loss.backward(), model);
+    match how {
+        Regularized::ByLoss => regularizer.penalize(model, gradients, 1e-3).0,
+        Regularized::Not | Regularized::ByProximalStep => gradients,
     }
-    GradientsParams::from_grads(loss.backward(), model)
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    dress_core::memory::keep_freed();
     let cli = Cli::parse();
     let level = ["warn,dress::resume=info", "info", "debug"][usize::from(cli.verbose.min(2))];
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));

@@ -50,6 +50,7 @@ macro_rules! optional_device {
     ($function:ident, $feature:literal, ($($index:ident: usize)?), $make:expr) => {
         #[cfg(feature = $feature)]
         fn $function($($index: usize)?) -> Result<Device, Error> {
+            keep_kernels();
             $make
         }
 
@@ -59,6 +60,20 @@ macro_rules! optional_device {
             Err(Error::DeviceNotBuilt { feature: $feature })
         }
     };
+}
+
+/// Has kernels that were compiled or chosen by trying them kept from one run to the next, in the user's cache unless a
+/// `cubecl.toml` names another place.
+#[cfg(feature = "gpu")]
+fn keep_kernels() {
+    use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig, cache::CacheConfig};
+    let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
+    config.compilation.cache = true;
+    if matches!(config.environment.path, CacheConfig::Target) {
+        config.environment.path = CacheConfig::Global;
+    }
+    // What a program has set before stays.
+    CubeClRuntimeConfig::try_set(config);
 }
 
 optional_device!(cuda, "cuda", (index: usize), cuda_needs::check(index).map(|()| Device::cuda(index)));

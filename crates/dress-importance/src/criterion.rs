@@ -3,7 +3,7 @@
 use crate::activations::{InputMetric, InputScore, activation_norms, not_passed};
 use crate::depth::{block_influence, sleb};
 use crate::fluctuation::standardized;
-use crate::gradients::{fisher, taylor};
+use crate::gradients::{FirstOrder, first_order};
 use crate::minitron::minitron;
 use crate::per_structure::{SlotScore, over_parts, over_slots};
 use crate::random::random;
@@ -179,6 +179,14 @@ impl Criterion {
         Ok(())
     }
 
+    fn first_order(self) -> Option<FirstOrder> {
+        match self {
+            Criterion::Taylor(form) => Some(FirstOrder::Taylor(form)),
+            Criterion::Fisher => Some(FirstOrder::Fisher),
+            _ => None,
+        }
+    }
+
     fn magnitude(self) -> Option<Magnitude> {
         match self {
             Criterion::MagnitudeL1 => Some(Magnitude::L1),
@@ -260,27 +268,69 @@ impl<M: CausalLm> Scorer<M> for CriterionScorer {
         axes: &[Axis],
         progress: &dyn Progress,
     ) -> Result<Scores, dress_core::Error> {
-        let map = model.coupling();
-        self.criterion.check(&map, axes)?;
-        if let Some(mut magnitude) = self.criterion.magnitude() {
+        if self.criterion == Criterion::Sleb {
+            self.criterion.check(&model.coupling(), axes)?;
+            calibration.require(model, self.criterion.name())?;
+            return sleb(model, calibration, self.most, progress);
+        }
+        let mut scores = score_all(&[self.criterion], model, calibration, axes, self.seed, progress)?;
+        Ok(scores.remove(0))
+    }
+}
+
+/// The scores of several criteria, in their order, from as few passes over the calibration set as they need: one forward for
+/// all that look at activations, and one forward and backward for all that look at gradients.
+///
+/// # Errors
+/// Those of [`Scorer::score`] of each.
+pub fn score_all<M: CausalLm>(
+    criteria: &[Criterion],
+    model: &M,
+    calibration: &Calibration,
+    axes: &[Axis],
+    seed: u64,
+    progress: &dyn Progress,
+) -> Result<Vec<Scores>, dress_core::Error> {
+    let map = model.coupling();
+    for criterion in criteria {
+        criterion.check(&map, axes)?;
+        if criterion.needs_calibration() {
+            calibration.require(model, criterion.name())?;
+        }
+    }
+    let with_gradients: Vec<FirstOrder> = criteria.iter().filter_map(|c| c.first_order()).collect();
+    let mut of_gradients = match with_gradients.as_slice() {
+        [] => Vec::new(),
+        some => first_order(model, calibration, axes, some, progress)?,
+    }
+    .into_iter();
+    let mut statistics = None;
+    let mut score = |criterion: Criterion| {
+        if let Some(mut magnitude) = criterion.magnitude() {
             let finish = move |sum| magnitude.finish(sum);
             return over_slots(model, axes, Aggregate::Sum, &mut magnitude, finish);
         }
-        if self.criterion == Criterion::Random {
-            return random(&map, axes, self.seed);
-        }
-        let name = self.criterion.name();
-        calibration.require(model, name)?;
-        match self.criterion {
-            Criterion::Taylor(form) => taylor(model, calibration, axes, form, progress),
-            Criterion::Fisher => fisher(model, calibration, axes, progress),
-            Criterion::Sleb => sleb(model, calibration, self.most, progress),
-            criterion => {
-                let statistics = ActivationStatistics::collect(model, calibration, name, progress)?;
-                criterion.of_statistics(&Resident(model), &statistics, axes)
+        match criterion {
+            Criterion::Random => random(&map, axes, seed),
+            Criterion::Sleb => sleb(model, calibration, usize::MAX, progress),
+            Criterion::Taylor(_) | Criterion::Fisher => {
+                Ok(of_gradients.next().unwrap_or_else(|| unreachable!("one of each criterion of gradients")))
+            }
+            _ => {
+                let statistics = match &mut statistics {
+                    Some(statistics) => statistics,
+                    none => none.insert(ActivationStatistics::collect(
+                        model,
+                        calibration,
+                        criterion.name(),
+                        progress,
+                    )?),
+                };
+                criterion.of_statistics(&Resident(model), statistics, axes)
             }
         }
-    }
+    };
+    criteria.iter().map(|criterion| score(*criterion)).collect()
 }
 
 /// The scores of a model of which one part at a time is in memory: those of [`Criterion::scorer`].

@@ -17,13 +17,23 @@ pub struct Taylor {
     pub aggregate: Aggregate,
 }
 
-/// The gradients of the mean loss, with the form of the estimate.
-struct TaylorSlots {
-    gradients: GradientsParams,
+/// A criterion of weights and gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FirstOrder {
+    Taylor(Taylor),
+    /// The empirical Fisher information of a gate on each structure: the square of `sum w * dL_n/dw`, mean over
+    /// calibration blocks `n` (Molchanov et al. 2019, arXiv 1906.10771, equation 8).
+    Fisher,
+}
+
+/// The sum of every block's gradients, with what makes it their mean and the form of the estimate.
+struct TaylorSlots<'a> {
+    gradients: &'a GradientsParams,
+    share: f64,
     vector: bool,
 }
 
-impl SlotScore for TaylorSlots {
+impl SlotScore for TaylorSlots<'_> {
     fn of_slot<const D: usize>(
         &mut self,
         slot: &Slot,
@@ -31,7 +41,7 @@ impl SlotScore for TaylorSlots {
         parameter: &Param<Tensor<D>>,
     ) -> Option<Tensor<2>> {
         let gradient = self.gradients.get::<D>(parameter.id)?.cast(DType::F32);
-        let product = plain(parameter) * gradient;
+        let product = plain(parameter) * (gradient * self.share);
         if !self.vector {
             return Some(sum_per_structure(product.abs(), dim, slot.block));
         }
@@ -40,27 +50,10 @@ impl SlotScore for TaylorSlots {
     }
 }
 
-pub(crate) fn taylor<M: CausalLm>(
-    model: &M,
-    calibration: &Calibration,
-    axes: &[Axis],
-    form: Taylor,
-    progress: &dyn Progress,
-) -> Result<Scores, Error> {
-    let mut accumulator = GradientsAccumulator::new();
-    let share = 1.0 / calibration.blocks.len() as f64;
-    each_gradient(model, calibration, share, progress, |model, gradients| {
-        accumulator.accumulate(model, gradients);
-        Ok(())
-    })?;
-    let mut slots = TaylorSlots { gradients: accumulator.grads(), vector: form.vector };
-    over_slots(model, axes, form.aggregate, &mut slots, |sum| sum)
-}
-
 /// `w * dL/dw` summed over all that a structure owns.
-struct SignedSlots(GradientsParams);
+struct SignedSlots<'a>(&'a GradientsParams);
 
-impl SlotScore for SignedSlots {
+impl SlotScore for SignedSlots<'_> {
     fn of_slot<const D: usize>(
         &mut self,
         slot: &Slot,
@@ -72,49 +65,55 @@ impl SlotScore for SignedSlots {
     }
 }
 
-/// The empirical Fisher information of a gate on each structure: the square of `sum w * dL_n/dw`, mean over
-/// calibration blocks `n` (Molchanov et al. 2019, arXiv 1906.10771, equation 8).
-pub(crate) fn fisher<M: CausalLm>(
+/// The scores of each of `criteria`, from one forward and backward pass over the blocks.
+pub(crate) fn first_order<M: CausalLm>(
     model: &M,
     calibration: &Calibration,
     axes: &[Axis],
+    criteria: &[FirstOrder],
     progress: &dyn Progress,
-) -> Result<Scores, Error> {
-    let mut sums: Vec<Vec<f64>> = Vec::new();
-    each_gradient(model, calibration, 1.0, progress, |_, gradients| {
-        let signed = over_slots(model, axes, Aggregate::Sum, &mut SignedSlots(gradients), |sum| sum)?;
-        sums.resize(axes.len(), Vec::new());
-        for (sums, axis) in sums.iter_mut().zip(axes) {
-            let signed = signed.get(*axis).unwrap_or(&[]);
-            sums.resize(signed.len(), 0.0);
-            sums.iter_mut().zip(signed).for_each(|(sum, signed)| *sum += signed * signed);
-        }
-        Ok(())
-    })?;
-    let mut scores = Scores::new();
-    for (axis, sums) in axes.iter().zip(sums) {
-        let mean = sums.into_iter().map(|sum| sum / calibration.blocks.len() as f64);
-        scores.insert(*axis, mean.collect())?;
-    }
-    Ok(scores)
-}
-
-/// Hands the gradients of `share` times each block's loss to `each`.
-fn each_gradient<M: CausalLm>(
-    model: &M,
-    calibration: &Calibration,
-    share: f64,
-    progress: &dyn Progress,
-    mut each: impl FnMut(&M, GradientsParams) -> Result<(), Error>,
-) -> Result<(), Error> {
+) -> Result<Vec<Scores>, Error> {
+    let mut sum = GradientsAccumulator::new();
+    let mut squares = vec![Vec::new(); axes.len()];
+    let with_fisher = criteria.contains(&FirstOrder::Fisher);
+    let with_taylor = criteria.iter().any(|criterion| *criterion != FirstOrder::Fisher);
+    let share = 1.0 / calibration.blocks.len() as f64;
     let model = model.clone().train();
     progress.start("gradients", calibration.blocks.len() as u64);
     for block in &calibration.blocks {
         let tokens = Calibration::tensor(std::slice::from_ref(block), &model.device());
-        let loss = model.next_token_loss(tokens, &mut Forward::new(&mut NoTap)) * share;
-        each(&model, GradientsParams::from_grads(loss.backward(), &model))?;
+        let loss = model.next_token_loss(tokens, &mut Forward::new(&mut NoTap));
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        if with_fisher {
+            let signed = over_slots(&model, axes, Aggregate::Sum, &mut SignedSlots(&gradients), |sum| sum)?;
+            for (squares, axis) in squares.iter_mut().zip(axes) {
+                add_squares(squares, signed.get(*axis).unwrap_or(&[]));
+            }
+        }
+        if with_taylor {
+            sum.accumulate(&model, gradients);
+        }
         progress.advance(1, "");
     }
     progress.finish();
-    Ok(())
+    let gradients = sum.grads();
+    let score = |criterion: &FirstOrder| match criterion {
+        FirstOrder::Taylor(Taylor { vector, aggregate }) => {
+            let mut slots = TaylorSlots { gradients: &gradients, share, vector: *vector };
+            over_slots(&model, axes, *aggregate, &mut slots, |sum| sum)
+        }
+        FirstOrder::Fisher => {
+            let mut scores = Scores::new();
+            for (axis, squares) in axes.iter().zip(&squares) {
+                scores.insert(*axis, squares.iter().map(|sum| sum * share).collect())?;
+            }
+            Ok(scores)
+        }
+    };
+    criteria.iter().map(score).collect()
+}
+
+fn add_squares(sums: &mut Vec<f64>, numbers: &[f64]) {
+    sums.resize(numbers.len(), 0.0);
+    sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number * number);
 }

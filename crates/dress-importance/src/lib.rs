@@ -36,7 +36,7 @@ mod statistics;
 mod weights;
 
 pub use criteria::Criteria;
-pub use criterion::{Criterion, score_by_parts};
+pub use criterion::{Criterion, score_all, score_by_parts};
 pub use error::Error;
 pub use gradients::Taylor;
 pub use per_structure::Aggregate;

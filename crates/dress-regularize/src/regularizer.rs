@@ -2,6 +2,7 @@
 
 use crate::{ComponentWeights, Error, PenaltyKind, Recentring};
 use dress_core::burn::module::Param;
+use dress_core::burn::optim::GradientsParams;
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
 use dress_core::{CausalLm, Component, Penalty, Role, Selection, round_at_random};
@@ -159,14 +160,25 @@ impl Regularizer {
         sum.terms
     }
 
+    /// `gradients` with those of `factor` times the penalty of `model`, and what that is. Cheaper than
+    /// [`Regularizer::penalty`] in a loss: what is not selected is not touched, and of weights without a gradient there is none
+    /// after it either.
+    pub fn penalize<M: CausalLm>(
+        &self,
+        model: &M,
+        gradients: GradientsParams,
+        factor: f64,
+    ) -> (GradientsParams, f64) {
+        let mut penalized = Penalized { regularizer: self, gradients, factor, terms: Vec::new() };
+        parameters::visit(model, &mut penalized);
+        (penalized.gradients, sum(penalized.terms))
+    }
+
     /// The L2 norm of everything selected; what two axes share counts twice.
     pub fn selected_norm<M: CausalLm>(&self, model: &M) -> f64 {
         let mut squares = Squares { regularizer: self, sums: Vec::new() };
         parameters::visit(model, &mut squares);
-        if squares.sums.is_empty() {
-            return 0.0;
-        }
-        Tensor::cat(squares.sums, 0).into_data().iter::<f64>().sum::<f64>().sqrt()
+        sum(squares.sums).sqrt()
     }
 
     /// `model` after a proximal step on everything selected. Unchanged where the penalty has none. Half-precision weights
@@ -286,6 +298,43 @@ impl ParameterVisitor for Sum<'_> {
             *sum = sum.clone() + term;
         }
     }
+}
+
+/// The gradients of a penalty beside others, each part on a graph of its own.
+struct Penalized<'a> {
+    regularizer: &'a Regularizer,
+    gradients: GradientsParams,
+    factor: f64,
+    terms: Vec<Tensor<1>>,
+}
+
+impl ParameterVisitor for Penalized<'_> {
+    fn visit<const D: usize>(&mut self, name: &str, layout: Layout, parameter: &Param<Tensor<D>>) {
+        let parts = self.regularizer.parts(name);
+        let mut gradient = if parts.is_empty() { None } else { self.gradients.remove::<D>(parameter.id) };
+        for part in parts {
+            let weight = self.factor * self.regularizer.weights.of(part.component) * part.unit;
+            let groups = part.groups(layout, &parameter.val().without_autodiff()).autodiff().require_grad();
+            let term = self.regularizer.penalty.value(groups.clone()) * weight;
+            let slopes = groups.grad(&term.backward());
+            self.terms.push(term.without_autodiff());
+            gradient = gradient.zip(slopes).map(|(gradient, slopes)| {
+                let together = part.groups(layout, &gradient) + slopes;
+                part.put(layout, gradient, together)
+            });
+        }
+        if let Some(gradient) = gradient {
+            self.gradients.register(parameter.id, gradient);
+        }
+    }
+}
+
+/// The sum of numbers that a device may still be working on.
+fn sum(numbers: Vec<Tensor<1>>) -> f64 {
+    if numbers.is_empty() {
+        return 0.0;
+    }
+    Tensor::cat(numbers, 0).into_data().iter::<f64>().sum()
 }
 
 struct Squares<'a> {

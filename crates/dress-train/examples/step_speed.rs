@@ -13,6 +13,7 @@ use std::error::Error;
 use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    memory::keep_freed();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [directory, what, seqlen, repeats] = arguments.as_slice() else {
         return Err("usage: step_speed DIR train|prefill SEQLEN REPEATS".into());

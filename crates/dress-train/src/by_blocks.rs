@@ -17,15 +17,11 @@ pub(crate) struct ByBlocks<'a, M: CausalLm> {
 }
 
 impl<M: CausalLm> ByBlocks<'_, M> {
-    /// The loss of a batch, off the graph, and `weight` times its gradients with those of a penalty on the weights.
+    /// The loss of a batch, off the graph, and `weight` times its gradients.
     ///
     /// # Errors
     /// [`Error::NotByBlocks`] where activations count that are not the last stream's.
-    pub fn gradients(
-        &self,
-        batch: &Batch<'_>,
-        on_weights: Option<Tensor<1>>,
-    ) -> Result<(ObjectiveLoss, GradientsParams), Error> {
+    pub fn gradients(&self, batch: &Batch<'_>) -> Result<(ObjectiveLoss, GradientsParams), Error> {
         let blocks = self.model.num_blocks();
         let embed =
             |model: &M, tap: &mut dyn Tap| model.embed_tapped(batch.tokens.clone(), &mut Forward::new(tap));
@@ -60,9 +56,6 @@ impl<M: CausalLm> ByBlocks<'_, M> {
         let embedded = self.part(Part::Embedding, embed)?;
         if embedded.is_tracked() {
             keep((embedded * slope).sum().backward());
-        }
-        if let Some(term) = on_weights {
-            keep(term.backward());
         }
         let loss = ObjectiveLoss { total: loss.total.detach(), ..loss };
         Ok((loss, accumulator.grads()))

@@ -32,8 +32,6 @@ struct Share<'a> {
     indices: &'a [usize],
     /// How much of the step's objective it is.
     weight: f64,
-    /// Whether the penalty on the weights is added to it: once a step, as it does not depend on the data.
-    penalised: bool,
 }
 
 impl<M: CausalLm> StepObjective<'_, M> {
@@ -41,18 +39,20 @@ impl<M: CausalLm> StepObjective<'_, M> {
     pub fn gradients(&self, model: &M, chosen: &[usize], info: &StepInfo) -> Result<StepGradients, Error> {
         let mut accumulator = GradientsAccumulator::new();
         let mut sum = StepGradients::none();
-        for (batch, indices) in chosen.chunks(self.config.batch_size).enumerate() {
+        for indices in chosen.chunks(self.config.batch_size) {
             let mut shares = Vec::new();
             for indices in indices.chunks(indices.len().div_ceil(self.config.workers)) {
                 let weight = indices.len() as f64 / chosen.len() as f64;
-                shares.push(Share { indices, weight, penalised: batch == 0 && shares.is_empty() });
+                shares.push(Share { indices, weight });
             }
             for found in self.in_parallel(model, &shares, info)? {
                 sum.add(&found);
                 accumulator.accumulate(model, found.gradients);
             }
         }
-        sum.gradients = self.regularization.gradients(model, accumulator.grads());
+        let (gradients, on_weights) = self.regularization.penalize(model, accumulator.grads(), info);
+        sum.penalty += on_weights;
+        sum.gradients = self.regularization.gradients(model, gradients);
         Ok(sum)
     }
 
@@ -84,11 +84,9 @@ impl<M: CausalLm> StepObjective<'_, M> {
         let (blocks, tokens) = blocks_at(self.data, share.indices);
         let tensor = Calibration::tensor(&blocks, &model.device());
         let batch = Batch { indices: share.indices, tokens: tensor };
-        let on_weights = share.penalised.then(|| self.regularization.penalty(model, info)).flatten();
-        let on_weights = on_weights.map(|term| term.cast(DType::F32));
-        let mut penalty = on_weights.as_ref().map_or(0.0, number);
+        let mut penalty = 0.0;
         let (found, gradients) = if self.config.gradient_checkpointing == GradientCheckpointing::Blocks {
-            ByBlocks { step: self, model, info, weight }.gradients(&batch, on_weights)?
+            ByBlocks { step: self, model, info, weight }.gradients(&batch)?
         } else {
             let (found, on_activations) =
                 self.seen(model, info, |model, tap| self.objective.loss(model, &batch, tap));
@@ -98,7 +96,6 @@ impl<M: CausalLm> StepObjective<'_, M> {
                 penalty += weight * number(&term);
                 total = total + term.cast(DType::F32) * weight;
             }
-            let total = on_weights.into_iter().fold(total, |total, term| total + term);
             (found, GradientsParams::from_grads(total.backward(), model))
         };
         Ok(StepGradients {

@@ -1,8 +1,8 @@
 //! What training adds to the loss, how the model is seen meanwhile, and what follows each step.
 
 use crate::Slicer;
-use dress_core::burn::optim::GradientsParams;
-use dress_core::burn::tensor::Tensor;
+use dress_core::burn::optim::{GradientsAccumulator, GradientsParams};
+use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{CausalLm, NoTap, Tap};
 
 /// Where a run is.
@@ -42,6 +42,21 @@ pub trait Regularization<M: CausalLm>: Sync {
     fn penalty(&self, model: &M, step: &StepInfo) -> Option<Tensor<1>> {
         let _ = (model, step);
         None
+    }
+
+    /// `gradients` with those of the weighted penalty on the weights, and what that is: once a step, whatever its batches. By
+    /// default those of [`Regularization::penalty`], which cost a pass over all weights.
+    fn penalize(&self, model: &M, gradients: GradientsParams, step: &StepInfo) -> (GradientsParams, f64) {
+        let Some(term) = self.penalty(model, step) else { return (gradients, 0.0) };
+        let term = term.cast(DType::F32);
+        let value = term.clone().detach().into_scalar::<f32>();
+        if !term.is_tracked() {
+            return (gradients, value.into());
+        }
+        let mut accumulator = GradientsAccumulator::new();
+        accumulator.accumulate(model, gradients);
+        accumulator.accumulate(model, GradientsParams::from_grads(term.backward(), model));
+        (accumulator.grads(), value.into())
     }
 
     /// The model as the forward pass is to see it, on the autodiff graph of `model`, where that is another.

@@ -60,9 +60,14 @@ impl<M: CausalLm> SelectedPenalty<'_, M> {
 }
 
 impl<M: CausalLm> Regularization<M> for SelectedPenalty<'_, M> {
-    fn penalty(&self, model: &M, step: &StepInfo) -> Option<Tensor<1>> {
-        let weight = self.lambda * self.schedule.at(step.share);
-        (self.form == PenaltyForm::Loss).then(|| self.regularizer.penalty(model).total() * weight)
+    fn penalize(&self, model: &M, gradients: GradientsParams, step: &StepInfo) -> (GradientsParams, f64) {
+        match self.form {
+            PenaltyForm::Loss => {
+                let weight = self.lambda * self.schedule.at(step.share);
+                self.regularizer.penalize(model, gradients, weight)
+            }
+            PenaltyForm::Proximal | PenaltyForm::Off => (gradients, 0.0),
+        }
     }
 
     fn view(&self, model: &M, step: &StepInfo) -> Option<M> {

@@ -3,7 +3,7 @@
 
 use dress_core::burn::tensor::Device;
 use dress_core::{Axis, Calibration, NoProgress};
-use dress_importance::{Criterion, score_by_parts};
+use dress_importance::{Criterion, score_all, score_by_parts};
 use dress_models::{AnyModel, CheckpointParts, LoadConfig};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -53,6 +53,20 @@ fn every_criterion_equals_its_reference() {
             let worst = distance(found.get(axis.parse().unwrap()).unwrap(), &expected);
             assert!(worst < 1e-5, "{name} {axis}: {worst}");
         }
+    }
+}
+
+#[test]
+fn together_the_scores_are_those_of_each_alone() {
+    let calibration = Calibration::from_blocks(reference().blocks);
+    let model = AnyModel::load(&checkpoint(), &LoadConfig::default(), &Device::flex()).unwrap();
+    let criteria: Vec<Criterion> = Criterion::all().filter(|criterion| criterion.scores_widths()).collect();
+    let axes = [Axis::Residual, Axis::Ffn { layer: 1 }];
+    let together = score_all(&criteria, &model, &calibration, &axes, 7, &NoProgress).unwrap();
+    assert_eq!(together.len(), criteria.len());
+    for (criterion, together) in criteria.into_iter().zip(together) {
+        let alone = criterion.scorer(7).score(&model, &calibration, &axes, &NoProgress).unwrap();
+        assert_eq!(together, alone, "{criterion}");
     }
 }
 

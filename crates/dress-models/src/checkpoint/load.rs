@@ -162,6 +162,8 @@ impl ParameterSource<Error> for Source<'_> {
             let value = dtype.read(&raw.bytes[index * dtype.size()..]);
             return Err(Error::NotFinite { file, tensor, index, value });
         }
+        drop(raw);
+        self.files.release(filed);
         let data = TensorData::from_bytes(bytes, shape, self.dtype.dtype());
         Ok(Tensor::from_data(data, (self.device, self.dtype.dtype())))
     }

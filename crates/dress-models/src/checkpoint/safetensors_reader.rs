@@ -6,6 +6,8 @@ use super::weights::RawTensor;
 use super::{FloatType, ShardIndex};
 use crate::Error;
 use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 use safetensors::SafeTensors;
 use safetensors::tensor::Metadata;
 use std::borrow::Cow;
@@ -139,6 +141,20 @@ impl SafetensorsDirectory {
         Ok(Some(RawTensor { bytes: Cow::Owned(bytes), ..mapped }))
     }
 
+    /// Takes the mapped pages of one tensor off the process, so that a model that was made of them is in memory once. They
+    /// come back when they are read again.
+    pub(super) fn release(&self, name: &str) {
+        let Some((shard, info)) = self
+            .tensors
+            .get(name)
+            .and_then(|&shard| Some((&self.shards[shard], self.shards[shard].header.info(name)?)))
+        else {
+            return;
+        };
+        let (start, end) = info.data_offsets;
+        shard.release(shard.data + start, end - start);
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<RawTensor<'_>> {
         let shard = &self.shards[*self.tensors.get(name)?];
         let info = shard.header.info(name)?;
@@ -164,4 +180,16 @@ impl Shard {
         // `read_metadata` has checked that the tensors cover the rest of the file exactly.
         Ok(Self { data: header_len + size_of::<u64>(), path, file, map, header })
     }
+
+    #[cfg(unix)]
+    fn release(&self, start: usize, len: usize) {
+        // SAFETY: nothing was ever written to the map, so that its pages are read from the file again.
+        #[allow(unsafe_code)]
+        let released = unsafe { self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, start, len) };
+        // Where the system does not take the advice, memory alone is lost.
+        released.ok();
+    }
+
+    #[cfg(not(unix))]
+    fn release(&self, _start: usize, _len: usize) {}
 }

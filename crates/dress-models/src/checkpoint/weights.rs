@@ -122,6 +122,13 @@ impl Weights {
         }))
     }
 
+    /// Takes what was mapped of a tensor off the process, once nothing is made of it any more.
+    pub(crate) fn release(&self, name: &str) {
+        if let Weights::Safetensors(files) = self {
+            files.release(name);
+        }
+    }
+
     /// As [`Weights::get`], leaving nothing mapped where the format can.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! Gradients through whole small models against finite differences.
 
 use dress_core::burn::module::{Module, Param};
-use dress_core::burn::tensor::{Device, Tensor, TensorData};
+use dress_core::burn::optim::GradientsParams;
+use dress_core::burn::tensor::{Device, Tensor, TensorData, Tolerance};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
 use dress_core::{Axis, AxisSelection, Calibration, CausalLm, Forward, Selection, Site, Tap};
 use dress_models::AnyModel;
@@ -136,6 +137,33 @@ fn the_gradient_of_a_normalised_penalty_is_that_of_its_value_which_starts_at_one
             let loss = model.next_token_loss(tokens, &mut Forward::new(&mut dress_core::NoTap));
             regularizer.penalty(model).total() + loss * 0.1
         });
+    }
+}
+
+#[test]
+fn a_penalty_beside_the_loss_has_the_value_and_the_gradients_of_one_in_it() {
+    for (config, penalty) in [(LLAMA, PenaltyKind::Group), (PHI, PenaltyKind::L1), (LLAMA, PenaltyKind::L2)] {
+        let model = model(config).train();
+        let weights = ComponentWeights { attention: 0.5, ..ComponentWeights::default() };
+        let regularizer = Regularizer::new(&model, &selection(), penalty, weights, SlotChoice::All).unwrap();
+        let loss = || {
+            let tokens = Calibration::tensor(&tokens(), &model.device());
+            model.next_token_loss(tokens, &mut Forward::new(&mut dress_core::NoTap))
+        };
+        let term = regularizer.penalty(&model).total() * 0.3;
+        let value = f64::from(term.clone().into_scalar::<f32>());
+        let within = GradientsParams::from_grads((loss() + term).backward(), &model);
+        let plain = GradientsParams::from_grads(loss().backward(), &model);
+        let (beside, found) = regularizer.penalize(&model, plain, 0.3);
+        assert!((found - value).abs() < 1e-5 * value, "{penalty}: {found} and {value}");
+        struct Compare<'a>([&'a GradientsParams; 2]);
+        impl ParameterVisitor for Compare<'_> {
+            fn visit<const D: usize>(&mut self, name: &str, _layout: Layout, parameter: &Param<Tensor<D>>) {
+                let [within, beside] = self.0.map(|all| all.get::<D>(parameter.id).expect(name).into_data());
+                beside.assert_approx_eq::<f32>(&within, Tolerance::absolute(1e-6));
+            }
+        }
+        parameters::visit(&model, &mut Compare([&within, &beside]));
     }
 }
 
