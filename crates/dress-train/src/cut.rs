@@ -1,8 +1,9 @@
 //! Slicing a model that is being trained, with what the optimizer knows of it.
 
 use crate::Error;
+use crate::placed::reading_to;
 use burn_pack::{Reader, Tensor as PackedTensor, Writer};
-use dress_core::burn::module::{Module, ParamId};
+use dress_core::burn::module::ParamId;
 use dress_core::burn::optim::ModuleOptimizer;
 use dress_core::burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use dress_core::parameters::{self, Layout};
@@ -48,7 +49,7 @@ pub fn logits_moved<M: CausalLm>(before: &M, after: &M, block: &[u32]) -> f64 {
 /// The state of `optimizer`, which has moved `model`, for the model that `edits` make of it, in `fresh`, an optimizer
 /// without state. What an optimizer keeps of a parameter in the parameter's own shape, or summed over one of its
 /// dimensions, is cut like the parameter; that a norm's gains are rescaled besides is left out of it.
-pub(crate) fn sliced_state<M: Module>(
+pub(crate) fn sliced_state<M: CausalLm>(
     optimizer: &ModuleOptimizer,
     fresh: ModuleOptimizer,
     model: &M,
@@ -79,7 +80,7 @@ pub(crate) fn sliced_state<M: Module>(
         writer = writer.with_metadata(key, value);
     }
     let bytes = writer.into_bytes().map_err(|e| state(&e))?;
-    fresh.from_bytes(bytes).map_err(|e| state(&e))
+    reading_to(&model.device(), || fresh.from_bytes(bytes)).map_err(|e| state(&e))
 }
 
 /// The indices that stay, of every dimension of `data` that is as long as the parameter's.

@@ -22,6 +22,7 @@ mod gradients;
 mod learning_rate;
 mod objective;
 mod optimizer;
+mod placed;
 mod precision;
 mod recover;
 mod regularization;

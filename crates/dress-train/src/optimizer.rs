@@ -1,5 +1,6 @@
 //! Burn's optimizers behind one choice.
 
+use crate::placed::Placed;
 use crate::precision::{MasterWeights, Rounded};
 use crate::{Error, Precision};
 use dress_core::burn::module::{Module, ParamGroup};
@@ -165,9 +166,9 @@ fn hidden_matrices<M: Module>(model: &M) -> ParamGroup {
 
 fn whole<O: Optimizer>(optimizer: O, precision: Precision) -> ModuleOptimizer {
     match precision {
-        Precision::AsIs => Rounded { optimizer, at_random: false }.into(),
-        Precision::MasterWeights => MasterWeights(optimizer).into(),
-        Precision::StochasticRounding => Rounded { optimizer, at_random: true }.into(),
+        Precision::AsIs => Placed(Rounded { optimizer, at_random: false }).into(),
+        Precision::MasterWeights => Placed(MasterWeights(optimizer)).into(),
+        Precision::StochasticRounding => Placed(Rounded { optimizer, at_random: true }).into(),
     }
 }
 
@@ -178,10 +179,10 @@ fn on_group<O: Optimizer>(
     precision: Precision,
 ) -> ModuleOptimizer {
     match precision {
-        Precision::AsIs => whole.with_group(group, Rounded { optimizer, at_random: false }, None),
-        Precision::MasterWeights => whole.with_group(group, MasterWeights(optimizer), None),
+        Precision::AsIs => whole.with_group(group, Placed(Rounded { optimizer, at_random: false }), None),
+        Precision::MasterWeights => whole.with_group(group, Placed(MasterWeights(optimizer)), None),
         Precision::StochasticRounding => {
-            whole.with_group(group, Rounded { optimizer, at_random: true }, None)
+            whole.with_group(group, Placed(Rounded { optimizer, at_random: true }), None)
         }
     }
 }

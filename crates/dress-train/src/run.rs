@@ -7,6 +7,7 @@ use crate::curve::CurveFile;
 use crate::cut::{Cut, logits_moved, sliced_state};
 use crate::early_stopping::Watch;
 use crate::gradients::{StepGradients, StepObjective};
+use crate::placed::reading_to;
 use crate::{
     CurvePoint, Error, GradientCheckpointing, LanguageModelling, NoRegularization, Objective, Regularization,
     Saved, Slicer, StepInfo, TrainConfig,
@@ -201,7 +202,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
         let model = checkpoint::load(model, &path.join("model.bpk"))?;
         let optimizer = self.config.optimizer.init(&model, self.config.precision);
         let unreadable = |reason: String| Error::Checkpoint { path: path.into(), reason };
-        let loaded = optimizer.load(path.join("optimizer.bpk"));
+        let loaded = reading_to(&model.device(), || optimizer.load(path.join("optimizer.bpk")));
         self.optimizer = loaded.map_err(|error| unreadable(error.to_string()))?;
         (self.cut, self.tokens) = (position.cut, position.tokens);
         self.curve = CurveFile::read(path)?;
