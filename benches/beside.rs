@@ -15,7 +15,6 @@ pub struct Beside<'a> {
 impl<'a> Beside<'a> {
     /// A group of that name.
     pub fn new(criterion: &'a mut Criterion, name: &str) -> Self {
-        dress_core::memory::keep_freed();
         let mut group = criterion.benchmark_group(name);
         group
             .sample_size(10)

@@ -7,7 +7,8 @@ mod rewriting;
 mod scoring;
 mod training;
 
-use criterion::{criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
+use dress_core::memory;
 
 criterion_group!(
     benches,
@@ -22,4 +23,9 @@ criterion_group!(
     files::tokenization,
     evaluation::evaluation
 );
-criterion_main!(benches);
+fn main() {
+    memory::use_huge_pages();
+    memory::keep_freed();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -2,12 +2,14 @@
 
 use clap::Parser;
 use dress_cli::commands::Cli;
+use dress_core::memory;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    dress_core::memory::keep_freed();
+    memory::use_huge_pages();
+    memory::keep_freed();
     let cli = Cli::parse();
     let level = ["warn,dress::resume=info", "info", "debug"][usize::from(cli.verbose.min(2))];
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));

@@ -4,6 +4,7 @@ use crate::attention_gradient::gradients;
 use crate::fused::{Fused, Inputs, apply};
 use crate::heads::{Heads, interleaved};
 use crate::product::{Cores, product};
+use crate::single_query::attend;
 use crate::vector::{exp, max, sum, vectorized};
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
@@ -114,6 +115,10 @@ impl Fused<3> for CausalAttention {
         let (block, row) = (problem.block(), heads * width);
         let mut out = vec![0.0; batch * seq * row];
         let mut log_sums = vec![0.0; batch * seq * heads];
+        if seq == 1 {
+            attend(&problem, &mut out, &mut log_sums);
+            return output_and_state(problem, out, log_sums);
+        }
         let batches = out.par_chunks_mut(seq * row).zip(log_sums.par_chunks_mut(seq * heads)).enumerate();
         batches.for_each(|(batch, (out, log_sums))| {
             let blocks = out.par_chunks_mut(block * row).zip(log_sums.par_chunks_mut(block * heads));
@@ -125,13 +130,17 @@ impl Fused<3> for CausalAttention {
                 }
             });
         });
-        let output = interleaved(out, [batch, heads, seq, width]);
-        (output.clone(), State { problem, output: Heads::new(output), log_sums })
+        output_and_state(problem, out, log_sums)
     }
 
     fn gradients(&self, state: State, output: FlexTensor, _wanted: [bool; 3]) -> [Option<FlexTensor>; 3] {
         gradients(&state, &Heads::new(output)).map(Some)
     }
+}
+
+fn output_and_state(problem: Problem, out: Vec<f32>, log_sums: Vec<f32>) -> (FlexTensor, State) {
+    let output = interleaved(out, problem.query.dims());
+    (output.clone(), State { problem, output: Heads::new(output), log_sums })
 }
 
 #[derive(Default)]
@@ -176,7 +185,7 @@ impl Scratch {
 
 /// Turns the first `visible` scores into exponentials relative to the highest, and the others into zeros;
 /// the highest, and the sum.
-fn exponentials(scores: &mut [f32], visible: usize) -> (f32, f32) {
+pub(crate) fn exponentials(scores: &mut [f32], visible: usize) -> (f32, f32) {
     let (seen, hidden) = scores.split_at_mut(visible);
     hidden.fill(0.0);
     vectorized(

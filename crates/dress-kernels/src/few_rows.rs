@@ -4,7 +4,7 @@
 //! other. Here every core reads its own share, of all layers that have the same input at once.
 
 use crate::fused::{Inputs, dims, numbers, tensor};
-use crate::vector::{dot, vectorized};
+use crate::vector::{add_scaled, dot, vectorized};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::nn::Linear;
@@ -217,13 +217,6 @@ fn add_share(sums: &mut [f32], rows: &[f32], width: usize, layer: &Layer, range:
             }
         },
     );
-}
-
-#[inline(always)]
-fn add_scaled(sums: &mut [f32], weights: &[f32], factor: f32) {
-    for (sum, weight) in sums.iter_mut().zip(weights) {
-        *sum += factor * weight;
-    }
 }
 
 #[inline(always)]

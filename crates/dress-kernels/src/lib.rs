@@ -26,6 +26,7 @@ mod likelihood;
 mod product;
 mod rms_norm;
 mod rotary;
+mod single_query;
 mod vector;
 mod worker;
 

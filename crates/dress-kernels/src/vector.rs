@@ -2,7 +2,8 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Independent partial sums: enough to fill two of the widest vectors.
+/// Independent partial sums: enough to fill two of the widest vectors. What is left over is summed apart from them, since an
+/// index that is not known to the compiler would keep them out of the registers.
 const LANES: usize = 32;
 
 /// Numbers that one task of an elementwise pass handles.
@@ -73,32 +74,21 @@ pub(crate) fn sum(len: usize, term: impl Fn(usize) -> f32) -> f32 {
     let whole = len - len % LANES;
     let mut start = 0;
     while start < whole {
-        for (lane, partial) in lanes.iter_mut().enumerate() {
-            *partial += term(start + lane);
+        for lane in 0..LANES {
+            lanes[lane] += term(start + lane);
         }
         start += LANES;
     }
+    let mut rest = 0.0;
     for index in whole..len {
-        lanes[index - whole] += term(index);
+        rest += term(index);
     }
-    lanes.iter().sum()
+    folded(lanes) + rest
 }
 
-/// The sum of the products of two slices of one length, in an order that does not depend on the machine either.
+/// The sum of all lanes, halves onto halves: one number after the other would take as long as the products.
 #[inline(always)]
-pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    let (lefts, rights) = (left.chunks_exact(LANES), right.chunks_exact(LANES));
-    let rest = lefts.remainder().iter().zip(rights.remainder());
-    for (left, right) in lefts.zip(rights) {
-        for i in 0..LANES {
-            lanes[i] += left[i] * right[i];
-        }
-    }
-    for (lane, (left, right)) in lanes.iter_mut().zip(rest) {
-        *lane += left * right;
-    }
-    // Halves onto halves: one number after the other would take as long as the products.
+fn folded(mut lanes: [f32; LANES]) -> f32 {
     let mut count = LANES;
     while count > 1 {
         count /= 2;
@@ -107,6 +97,31 @@ pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
         }
     }
     lanes[0]
+}
+
+/// The sum of the products of two slices of one length, in an order that does not depend on the machine either.
+#[inline(always)]
+pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let (lefts, rights) = (left.chunks_exact(LANES), right.chunks_exact(LANES));
+    let mut rest = 0.0;
+    for (left, right) in lefts.remainder().iter().zip(rights.remainder()) {
+        rest += left * right;
+    }
+    for (left, right) in lefts.zip(rights) {
+        for i in 0..LANES {
+            lanes[i] += left[i] * right[i];
+        }
+    }
+    folded(lanes) + rest
+}
+
+/// Adds `factor` times `terms` to `sums`.
+#[inline(always)]
+pub(crate) fn add_scaled(sums: &mut [f32], terms: &[f32], factor: f32) {
+    for (sum, term) in sums.iter_mut().zip(terms) {
+        *sum += factor * term;
+    }
 }
 
 /// The greatest of `values`, passing over what is not a number; minus infinity where nothing is one.

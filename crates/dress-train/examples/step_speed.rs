@@ -13,6 +13,7 @@ use std::error::Error;
 use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    memory::use_huge_pages();
     memory::keep_freed();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [directory, what, seqlen, repeats] = arguments.as_slice() else {

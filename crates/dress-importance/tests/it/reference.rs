@@ -51,7 +51,9 @@ fn every_criterion_equals_its_reference() {
         let found = scorer.score(&model, &calibration, &axes(&expected), &NoProgress).unwrap();
         for (axis, expected) in expected {
             let worst = distance(found.get(axis.parse().unwrap()).unwrap(), &expected);
-            assert!(worst < 1e-5, "{name} {axis}: {worst}");
+            // A product over three matrices has the relative errors of all three.
+            let factors = if name.ends_with("-prod") { 3.0 } else { 1.0 };
+            assert!(worst < 1e-5 * factors, "{name} {axis}: {worst}");
         }
     }
 }

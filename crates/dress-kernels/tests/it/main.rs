@@ -80,7 +80,7 @@ fn rotation_equals_its_definition_on_any_layout_and_in_part() {
 #[test]
 fn attention_equals_its_definition() {
     for (heads, kv_heads, seq, keys) in
-        [(4, 4, 5, 5), (6, 2, 200, 200), (3, 1, 7, 50), (4, 2, 1, 33), (2, 2, 300, 300)]
+        [(4, 4, 5, 5), (6, 2, 200, 200), (3, 1, 7, 50), (4, 2, 1, 33), (6, 3, 1, 700), (2, 2, 300, 300)]
     {
         let query = random([2, seq, heads, 16]);
         let (key, value) = (random([2, kv_heads, keys, 16]), random([2, kv_heads, keys, 16]));
