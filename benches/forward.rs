@@ -5,6 +5,7 @@ use dress_benches::{Beside, Ceiling, Shape, forward_macs, resized, tokens, witho
 use dress_core::burn::tensor::Device;
 use dress_core::{AxisKind, Calibration, CausalLm, Forward, KvCache, NoTap};
 use dress_eval::Size;
+use dress_kernels::on_a_worker;
 use dress_models::AnyModel;
 use std::cell::LazyCell;
 
@@ -74,7 +75,7 @@ pub fn decode(criterion: &mut Criterion) {
             // shares with another.
             let cache = || prompt.select_rows(&[0], PROMPT + 1);
             group.measure(&name, (Throughput::Elements(1), read), &mut ceiling, cache, |mut cache| {
-                step(&[vec![11]], &mut cache)
+                on_a_worker(&device, || step(&[vec![11]], &mut cache))
             });
         }
     }

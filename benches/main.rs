@@ -23,8 +23,10 @@ criterion_group!(
     files::tokenization,
     evaluation::evaluation
 );
+#[global_allocator]
+static ALLOCATOR: dress_core::HugePages = dress_core::HugePages;
+
 fn main() {
-    memory::use_huge_pages();
     memory::keep_freed();
     benches();
     Criterion::default().configure_from_args().final_summary();

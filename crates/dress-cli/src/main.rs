@@ -7,8 +7,10 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
+#[global_allocator]
+static ALLOCATOR: dress_core::HugePages = dress_core::HugePages;
+
 fn main() -> ExitCode {
-    memory::use_huge_pages();
     memory::keep_freed();
     let cli = Cli::parse();
     let level = ["warn,dress::resume=info", "info", "debug"][usize::from(cli.verbose.min(2))];

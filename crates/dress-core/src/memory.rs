@@ -21,41 +21,22 @@ pub fn reset_peak() -> bool {
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const REUSED: libc::c_int = 32 << 20;
 
+/// What the allocator asks the system for at a time.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const PIECE: libc::c_int = 64 << 20;
+
 /// Has the allocator keep freed memory for the next buffer of its size, instead of handing it back to the system, which
-/// fills it with zeros page by page when it is asked for again: activations are freed and made anew in every block. For a
-/// program to call at its start, as it is the whole process' setting; glibc alone has it.
+/// fills it with zeros page by page when it is asked for again: activations are freed and made anew in every block. All threads
+/// share what is kept. For a program to call at its start, as it is the whole process' setting; glibc alone has it.
 pub fn keep_freed() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: both are settings of the allocator, which takes its lock to change them.
+    // SAFETY: all are settings of the allocator, which takes its lock to change them.
     #[allow(unsafe_code)]
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, REUSED);
         libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
-    }
-}
-
-/// Starts the program anew, once, with glibc's setting `glibc.malloc.hugetlb=1`: large buffers are then in huge pages (2 MiB on most
-/// machines, in place of 4 KiB), and reading all weights for every token looks up five hundred times fewer addresses. For a
-/// program to call first of all, since nothing can set it later. Where it is set already, the kernel has no such pages
-/// (`/sys/kernel/mm/transparent_hugepage/enabled`) or gives them unasked, or starting anew fails, this returns.
-pub fn use_huge_pages() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        use std::os::unix::process::CommandExt;
-        const NAME: &str = "GLIBC_TUNABLES";
-        const SETTING: &str = "glibc.malloc.hugetlb";
-        let on_request = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled")
-            .is_ok_and(|modes| modes.contains("[madvise]"));
-        let others = std::env::var(NAME).unwrap_or_default();
-        if !on_request || others.contains(SETTING) {
-            return;
-        }
-        let separator = if others.is_empty() { "" } else { ":" };
-        let mut arguments = std::env::args_os();
-        let (Ok(program), Some(name)) = (std::env::current_exe(), arguments.next()) else { return };
-        let mut anew = std::process::Command::new(program);
-        anew.arg0(name).args(arguments).env(NAME, format!("{others}{separator}{SETTING}=1"));
-        let _failed: std::io::Error = anew.exec();
+        libc::mallopt(libc::M_TOP_PAD, PIECE);
+        libc::mallopt(libc::M_ARENA_MAX, 1);
     }
 }
 

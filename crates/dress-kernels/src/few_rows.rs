@@ -3,8 +3,9 @@
 //! Burn's `flex` reads the weights of such a product with one core (the `gemm` crate's `gemv`), one layer after the
 //! other. Here every core reads its own share, of all layers that have the same input at once.
 
+use crate::dots::dots;
 use crate::fused::{Inputs, dims, numbers, tensor};
-use crate::vector::{add_scaled, dot, vectorized};
+use crate::vector::{add_scaled, vectorized};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::nn::Linear;
@@ -26,6 +27,9 @@ const COLUMNS: usize = 4096;
 
 /// Rows of a weight that are read side by side, where they are long.
 const TOGETHER: usize = 8;
+
+/// Outputs whose weights stay in the nearest cache for all rows.
+const BLOCK: usize = 16;
 
 /// Columns below which one row after the other is read faster.
 const SHORT: usize = 1024;
@@ -240,16 +244,12 @@ fn by_outputs(rows: &[f32], width: usize, layer: &Layer) -> Vec<f32> {
     let mut by_output = vec![0.0; outputs * count];
     let shares = by_output.par_chunks_mut(share * count).zip(weights.par_chunks(share * width));
     shares.with_max_len(1).for_each(|(out, weights)| {
-        vectorized(
-            #[inline(always)]
-            || {
-                for (out, weights) in out.chunks_exact_mut(count).zip(weights.chunks_exact(width)) {
-                    for (out, row) in out.iter_mut().zip(rows.chunks_exact(width)) {
-                        *out = dot(row, weights);
-                    }
-                }
-            },
-        );
+        let blocks = out.chunks_mut(BLOCK * count).zip(weights.chunks(BLOCK * width));
+        for (out, weights) in blocks {
+            for (at, row) in rows.chunks_exact(width).enumerate() {
+                dots((row, 1.0), (weights, width), (&mut out[at..], count));
+            }
+        }
     });
     if count == 1 {
         return by_output;

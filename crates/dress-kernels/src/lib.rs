@@ -17,6 +17,7 @@ mod adamw;
 mod attention;
 mod attention_gradient;
 mod cross_entropy;
+mod dots;
 mod few_rows;
 mod fused;
 mod gated_silu;

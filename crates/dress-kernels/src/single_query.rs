@@ -1,7 +1,8 @@
 //! Attention of one query a sequence, as in decoding: keys and values are read once, where they are.
 
 use crate::attention::{Problem, exponentials};
-use crate::vector::{add_scaled, dot, vectorized};
+use crate::dots::dots;
+use crate::vector::{add_scaled, vectorized};
 use rayon::prelude::*;
 
 /// Numbers of keys below which one core is done before another has begun.
@@ -30,22 +31,13 @@ fn mix(
 ) {
     let (groups, width, keys, scale) =
         (problem.groups(), problem.query.width, problem.key.seq, problem.scale());
-    let queries: Vec<&[f32]> =
-        (0..groups).map(|group| problem.query.row(batch, kv_head * groups + group, 0)).collect();
+    let queries = (0..groups).map(|group| problem.query.row(batch, kv_head * groups + group, 0));
     let key = problem.key.matrix(batch, kv_head, keys);
     let value = problem.value.matrix(batch, kv_head, keys);
     scores.resize(groups * keys, 0.0);
-    vectorized(
-        #[inline(always)]
-        || {
-            for at in 0..keys {
-                let key = &key.data[at * key.row_stride..][..width];
-                for (query, scores) in queries.iter().zip(scores.chunks_exact_mut(keys)) {
-                    scores[at] = scale * dot(query, key);
-                }
-            }
-        },
-    );
+    for (query, scores) in queries.zip(scores.chunks_exact_mut(keys)) {
+        dots((query, scale), (key.data, key.row_stride), (scores, 1));
+    }
     let sums = scores.chunks_exact_mut(keys).zip(log_sums).map(|(scores, log_sum)| {
         let (highest, sum) = exponentials(scores, keys);
         *log_sum = highest + sum.ln();

@@ -4,7 +4,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 /// Independent partial sums: enough to fill two of the widest vectors. What is left over is summed apart from them, since an
 /// index that is not known to the compiler would keep them out of the registers.
-const LANES: usize = 32;
+pub(crate) const LANES: usize = 32;
 
 /// Numbers that one task of an elementwise pass handles.
 pub(crate) const TASK: usize = 1 << 15;
@@ -83,12 +83,14 @@ pub(crate) fn sum(len: usize, term: impl Fn(usize) -> f32) -> f32 {
     for index in whole..len {
         rest += term(index);
     }
-    folded(lanes) + rest
+    folded(&lanes) + rest
 }
 
-/// The sum of all lanes, halves onto halves: one number after the other would take as long as the products.
-#[inline(always)]
-fn folded(mut lanes: [f32; LANES]) -> f32 {
+/// The sum of all lanes, halves onto halves: one number after the other would take as long as the products. It is never
+/// inlined, since the compiler would keep the lanes as the last steps want them, two by two.
+#[inline(never)]
+fn folded(lanes: &[f32; LANES]) -> f32 {
+    let mut lanes = *lanes;
     let mut count = LANES;
     while count > 1 {
         count /= 2;
@@ -97,23 +99,6 @@ fn folded(mut lanes: [f32; LANES]) -> f32 {
         }
     }
     lanes[0]
-}
-
-/// The sum of the products of two slices of one length, in an order that does not depend on the machine either.
-#[inline(always)]
-pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    let (lefts, rights) = (left.chunks_exact(LANES), right.chunks_exact(LANES));
-    let mut rest = 0.0;
-    for (left, right) in lefts.remainder().iter().zip(rights.remainder()) {
-        rest += left * right;
-    }
-    for (left, right) in lefts.zip(rights) {
-        for i in 0..LANES {
-            lanes[i] += left[i] * right[i];
-        }
-    }
-    folded(lanes) + rest
 }
 
 /// Adds `factor` times `terms` to `sums`.
@@ -168,13 +153,6 @@ mod tests {
             assert!((0.0..1e-37).contains(&exp(x)), "{x}");
         }
         assert!(exp(f32::INFINITY) > 1e38);
-    }
-
-    #[test]
-    fn products_count_the_remainder() {
-        let values: Vec<f32> = (0..77).map(|i| i as f32).collect();
-        let expected: f32 = (0..77).map(|i| (i * i) as f32).sum();
-        assert_eq!(dot(&values, &values), expected);
     }
 
     #[test]

@@ -12,8 +12,10 @@ use dress_models::{AnyModel, LoadConfig};
 use std::error::Error;
 use std::time::Instant;
 
+#[global_allocator]
+static ALLOCATOR: dress_core::HugePages = dress_core::HugePages;
+
 fn main() -> Result<(), Box<dyn Error>> {
-    memory::use_huge_pages();
     memory::keep_freed();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [directory, what, seqlen, repeats] = arguments.as_slice() else {
