@@ -23,6 +23,7 @@ criterion_group!(
     files::tokenization,
     evaluation::evaluation
 );
+
 #[global_allocator]
 static ALLOCATOR: dress_core::HugePages = dress_core::HugePages;
 

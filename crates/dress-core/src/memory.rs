@@ -21,7 +21,7 @@ pub fn reset_peak() -> bool {
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const REUSED: libc::c_int = 32 << 20;
 
-/// What the allocator asks the system for at a time.
+/// What the allocator asks the system for beyond what it needs.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const PIECE: libc::c_int = 64 << 20;
 

@@ -1,6 +1,6 @@
 //! The products of one vector with many, whose sums are what the compiler does not keep in registers by itself.
 
-use crate::vector::LANES;
+use crate::vector::{LANES, folded};
 use pulp::{Arch, Simd, WithSimd, bytemuck};
 
 /// `out[i] = factor * sum(left * right_i)`, the vectors `right_i` lying `stride` apart in `rights`, the results `step` apart in
@@ -13,28 +13,28 @@ pub(crate) fn dots(
     (rights, stride): (&[f32], usize),
     (out, step): (&mut [f32], usize),
 ) {
-    struct Dots<'a> {
-        left: &'a [f32],
-        factor: f32,
-        rights: &'a [f32],
-        stride: usize,
-        out: &'a mut [f32],
-        step: usize,
-    }
+    Arch::new().dispatch(Dots { left, factor, rights, stride, out, step });
+}
 
-    impl WithSimd for Dots<'_> {
-        type Output = ();
+struct Dots<'a> {
+    left: &'a [f32],
+    factor: f32,
+    rights: &'a [f32],
+    stride: usize,
+    out: &'a mut [f32],
+    step: usize,
+}
 
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, simd: S) {
-            for (index, out) in self.out.iter_mut().step_by(self.step).enumerate() {
-                let right = &self.rights[index * self.stride..][..self.left.len()];
-                *out = self.factor * dot(simd, self.left, right);
-            }
+impl WithSimd for Dots<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (index, out) in self.out.iter_mut().step_by(self.step).enumerate() {
+            let right = &self.rights[index * self.stride..][..self.left.len()];
+            *out = self.factor * dot(simd, self.left, right);
         }
     }
-
-    Arch::new().dispatch(Dots { left, factor, rights, stride, out, step });
 }
 
 #[inline(always)]
@@ -66,14 +66,7 @@ fn dot<S: Simd>(simd: S, left: &[f32], right: &[f32]) -> f32 {
     for (lane, (left, right)) in lanes[start..].iter_mut().zip(left_rest.iter().zip(right_rest)) {
         *lane += left * right;
     }
-    let mut count = LANES;
-    while count > 1 {
-        count /= 2;
-        for lane in 0..count {
-            lanes[lane] += lanes[lane + count];
-        }
-    }
-    lanes[0]
+    folded(lanes)
 }
 
 #[cfg(test)]
@@ -93,6 +86,23 @@ mod tests {
                 assert_eq!(found, 2.0 * expected, "{len} {row}");
             }
             assert_eq!((out[1], out[3]), (9.0, 9.0));
+        }
+    }
+
+    #[test]
+    fn sums_have_the_same_bits_whatever_the_machine() {
+        for len in [1, 16, 31, 45, 80, 432, 1001] {
+            let numbers = |seed: u32| -> Vec<f32> {
+                (0..len).map(|i: u32| ((i * 7_919 + seed) as f32 * 0.618).sin()).collect()
+            };
+            let (left, right) = (numbers(1), numbers(2));
+            let mut found = [0.0];
+            dots((&left, 1.0), (&right, len as usize), (&mut found, 1));
+            let mut one_by_one = [0.0];
+            let dots =
+                Dots { left: &left, factor: 1.0, rights: &right, stride: 0, out: &mut one_by_one, step: 1 };
+            dots.with_simd(pulp::Scalar);
+            assert_eq!(found, one_by_one, "{len}");
         }
     }
 }

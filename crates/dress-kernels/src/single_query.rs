@@ -1,4 +1,5 @@
-//! Attention of one query a sequence, as in decoding: keys and values are read once, where they are.
+//! Attention of one query a sequence, as in decoding: keys are read once for each query head, values once for all that share them,
+//! where they are.
 
 use crate::attention::{Problem, exponentials};
 use crate::dots::dots;

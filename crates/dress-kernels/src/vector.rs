@@ -2,15 +2,14 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Independent partial sums: enough to fill two of the widest vectors. What is left over is summed apart from them, since an
-/// index that is not known to the compiler would keep them out of the registers.
+/// Independent partial sums: enough to fill two of the widest vectors.
 pub(crate) const LANES: usize = 32;
 
 /// Numbers that one task of an elementwise pass handles.
 pub(crate) const TASK: usize = 1 << 15;
 
 /// Runs `body` compiled for the widest vectors of this machine. The closure and all that it calls have to be
-/// `#[inline(always)]`.
+/// `#[inline(always)]`, or be compiled for any machine.
 #[inline(always)]
 pub(crate) fn vectorized<R>(body: impl FnOnce() -> R) -> R {
     struct Body<F>(F);
@@ -67,7 +66,8 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// The sum of `term(i)` for `i` below `len`, in partial sums whose order does not depend on the machine.
+/// The sum of `term(i)` for `i` below `len`, in partial sums whose order does not depend on the machine. What is left over is summed
+/// apart from them, since an index that is not known to the compiler would keep them out of the registers.
 #[inline(always)]
 pub(crate) fn sum(len: usize, term: impl Fn(usize) -> f32) -> f32 {
     let mut lanes = [0.0f32; LANES];
@@ -83,14 +83,19 @@ pub(crate) fn sum(len: usize, term: impl Fn(usize) -> f32) -> f32 {
     for index in whole..len {
         rest += term(index);
     }
-    folded(&lanes) + rest
+    folded_apart(&lanes) + rest
 }
 
-/// The sum of all lanes, halves onto halves: one number after the other would take as long as the products. It is never
-/// inlined, since the compiler would keep the lanes as the last steps want them, two by two.
+/// [`folded`], never inlined: where the compiler chooses the vectors, it would keep the lanes as the last steps want them, two by
+/// two.
 #[inline(never)]
-fn folded(lanes: &[f32; LANES]) -> f32 {
-    let mut lanes = *lanes;
+fn folded_apart(lanes: &[f32; LANES]) -> f32 {
+    folded(*lanes)
+}
+
+/// The sum of all lanes, halves onto halves: one number after the other would take as long as the products.
+#[inline(always)]
+pub(crate) fn folded(mut lanes: [f32; LANES]) -> f32 {
     let mut count = LANES;
     while count > 1 {
         count /= 2;

@@ -7,6 +7,7 @@ use burn::tensor::activation::{log_softmax, silu};
 use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData, Tolerance, s};
 use dress_kernels::{
     Unembedding, causal_attention, cross_entropy, gated_silu, rms_norm, rotate_half, token_likelihoods,
+    unembed_few_rows,
 };
 
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
@@ -79,11 +80,18 @@ fn rotation_equals_its_definition_on_any_layout_and_in_part() {
 
 #[test]
 fn attention_equals_its_definition() {
-    for (heads, kv_heads, seq, keys) in
-        [(4, 4, 5, 5), (6, 2, 200, 200), (3, 1, 7, 50), (4, 2, 1, 33), (6, 3, 1, 700), (2, 2, 300, 300)]
-    {
-        let query = random([2, seq, heads, 16]);
-        let (key, value) = (random([2, kv_heads, keys, 16]), random([2, kv_heads, keys, 16]));
+    for (heads, kv_heads, seq, keys, width) in [
+        (4, 4, 5, 5, 16),
+        (6, 2, 200, 200, 16),
+        (3, 1, 7, 50, 16),
+        (4, 2, 1, 33, 16),
+        (6, 3, 1, 700, 16),
+        (2, 2, 300, 300, 16),
+        (3, 1, 1, 50, 80),
+        (2, 2, 1, 40, 45),
+    ] {
+        let query = random([2, seq, heads, width]);
+        let (key, value) = (random([2, kv_heads, keys, width]), random([2, kv_heads, keys, width]));
         same(
             [&query, &key, &value],
             |[query, key, value]| causal_attention(&query.swap_dims(1, 2), &key, &value),
@@ -94,10 +102,13 @@ fn attention_equals_its_definition() {
 
 #[test]
 fn attention_reads_the_start_of_a_longer_buffer() {
-    let (query, buffer) = (random([1, 4, 3, 8]), random([1, 2, 20, 8]));
-    let seen = buffer.narrow(2, 0, 11);
-    let expected = reference::causal_attention(query.clone(), seen.clone(), seen.clone() * 2.0);
-    close(causal_attention(&query, &seen, &(seen.clone() * 2.0)).unwrap(), expected);
+    for seq in [1, 3] {
+        let (query, buffer) = (random([1, 4, seq, 8]), random([1, 2, 20, 8]));
+        let keys = buffer.clone().narrow(2, 0, 11);
+        let values = (buffer * 2.0).narrow(2, 0, 11);
+        let expected = reference::causal_attention(query.clone(), keys.clone(), values.clone());
+        close(causal_attention(&query, &keys, &values).unwrap(), expected);
+    }
 }
 
 #[test]
@@ -190,6 +201,22 @@ fn results_do_not_depend_on_the_number_of_threads() {
             let [query, key] = leaves;
             let gradients = causal_attention(&query, &key, &key).unwrap().square().sum().backward();
             (query.grad(&gradients).unwrap().into_data(), key.grad(&gradients).unwrap().into_data())
+        })
+    };
+    let (one, four) = (run(1), run(4));
+    one.0.assert_eq(&four.0, true);
+    one.1.assert_eq(&four.1, true);
+}
+
+#[test]
+fn what_decoding_computes_does_not_depend_on_the_number_of_threads() {
+    let (query, key) = (random([1, 6, 1, 16]), random([1, 2, 333, 16]));
+    let (input, embedding) = (random([1, 1, 200]), random([300, 200]));
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mixed = causal_attention(&query, &key, &key).unwrap().into_data();
+            (mixed, unembed_few_rows(&input, &embedding).unwrap().into_data())
         })
     };
     let (one, four) = (run(1), run(4));
