@@ -146,8 +146,13 @@ impl<F: ParameterMapper> ModuleMapper for Mapping<'_, F> {
         if self.attached {
             return Param::from_mapped_value(id, self.mapper.map(&name, layout, value), param_mapper);
         }
-        let tracked = value.is_require_grad();
-        let value = self.mapper.map(&name, layout, value.detach()).detach();
+        let (tracked, strategy) = (value.is_require_grad(), value.gradient_checkpointing_strategy());
+        // Burn keeps operands of untracked operations too until the next backward pass, on the graph.
+        let value = self.mapper.map(&name, layout, value.without_autodiff()).without_autodiff();
+        let value = match strategy {
+            Some(strategy) => value.autodiff().with_gradient_checkpointing_strategy(strategy),
+            None => value,
+        };
         let value = if tracked { value.require_grad() } else { value };
         Param::from_mapped_value(id, value, param_mapper)
     }
@@ -159,7 +164,8 @@ pub fn visit<M: Module>(module: &M, visitor: &mut impl ParameterVisitor) {
 }
 
 /// Replaces every float parameter of `module` by what `mapper` makes of it. Ids stay, and so
-/// does whether a parameter is trained; the new values are leaves of the autodiff graph.
+/// does whether a parameter is trained; the new values are leaves of the autodiff graph. The mapper gets values, and makes values, that
+/// are on none.
 pub fn map<M: Module>(module: M, mapper: &mut impl ParameterMapper) -> M {
     module.map(&mut Mapping { path: NamePath::default(), mapper, attached: false, initialized: false })
 }
@@ -274,6 +280,31 @@ mod tests {
         }
         let vector = counting([6]);
         ungroup(groups(vector.clone(), 0, 3), [6], 0).into_data().assert_eq(&vector.into_data(), true);
+    }
+
+    #[test]
+    fn what_is_mapped_on_a_graph_leaves_nothing_of_the_old_values_there() {
+        use burn::nn::LinearConfig;
+
+        /// Doubles values, and knows whether the last was on a graph.
+        struct Twice(Option<bool>);
+        impl ParameterMapper for Twice {
+            fn map<const D: usize>(&mut self, _: &str, _: Layout, value: Tensor<D>) -> Tensor<D> {
+                self.0 = Some(value.is_autodiff());
+                value * 2.0
+            }
+        }
+        let device = Device::flex().autodiff().gradient_checkpointing();
+        let linear = LinearConfig::new(2, 3).with_bias(false).init(&device);
+        let (before, strategy) = (linear.weight.val(), linear.weight.val().gradient_checkpointing_strategy());
+        let mut twice = Twice(None);
+        let after = map(linear, &mut twice).weight.val();
+        assert_eq!(twice.0, Some(false));
+        assert!(strategy.is_some() && after.gradient_checkpointing_strategy() == strategy);
+        assert!(after.is_require_grad() && before.is_require_grad());
+        let gradients = (after.clone() * after.clone()).sum().backward();
+        let slopes = after.grad(&gradients).unwrap().into_data();
+        slopes.assert_eq(&(before.without_autodiff() * 4.0).into_data(), true);
     }
 
     #[test]

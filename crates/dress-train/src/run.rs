@@ -135,7 +135,7 @@ fn on_graph<M: CausalLm>(model: M, config: &TrainConfig) -> M {
     }
     let model = model.train();
     if config.gradient_checkpointing == GradientCheckpointing::Operations {
-        parameters::map(model, &mut Recompute)
+        parameters::derive(&model, &mut Recompute)
     } else {
         model
     }
