@@ -1,6 +1,6 @@
 //! `costs.json`: what a forward pass of a checkpoint costs on some machine.
 
-use crate::Error;
+use crate::{Error, read_text};
 use dress_eval::report::RunInfo;
 use dress_eval::{SpeedConfig, Spread};
 use dress_prune::{Latency, Load};
@@ -76,10 +76,10 @@ impl CostsFile {
     /// Reads what [`CostsFile::to_json`] wrote, for a checkpoint whose dense shape has `load`.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Costs`] for what is no such file, and for one of another shape.
+    /// [`Error::Unreadable`], [`Error::Costs`] for what is no such file, and for one of another shape.
     pub fn read(path: &Path, load: Load) -> Result<Self, Error> {
         let refused = |reason: String| Error::Costs { path: path.into(), reason };
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.into(), source })?;
+        let text = read_text(path, "a file that dress costs wrote")?;
         let file: Self = serde_json::from_str(&text).map_err(|error| refused(error.to_string()))?;
         if file.format != COSTS_FORMAT {
             return Err(refused(format!(

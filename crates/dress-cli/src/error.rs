@@ -40,6 +40,16 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// A file that another command writes, and that cannot be read.
+    #[error("{path} cannot be read: {source}; give {wanted}", path = .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What would do.
+        wanted: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// A file that cannot be read or written.
     #[error("{path}: {source}", path = .path.display())]
     Io {

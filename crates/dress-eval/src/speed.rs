@@ -108,6 +108,10 @@ pub fn speed<M: CausalLm>(
     for round in 0..rounds {
         for (model, measured) in models.iter().zip(&mut measured) {
             let counts = round >= config.warmup;
+            if round == 0 {
+                // What was used before is no part of what this model takes.
+                memory::hand_back();
+            }
             measured.round(*model, config, counts);
             if counts && round - config.warmup < slow {
                 measured.throughput(*model, config);
@@ -142,9 +146,10 @@ impl Measured {
             next(logits);
         });
         let growth = before.and_then(|before| Some(memory::peak()?.saturating_sub(before)));
+        // The allocator keeps what the first round took for the next ones.
+        self.growth = self.growth.max(growth);
         let (first, decode) = generate(model, 1, config);
         if counts {
-            self.growth = self.growth.max(growth);
             self.prefill.push(prefill);
             self.first.push(first);
             self.decode.extend(decode);

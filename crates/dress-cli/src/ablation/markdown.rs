@@ -85,9 +85,13 @@ fn below(ablation: &Ablation) -> Option<String> {
         varied => format!(", with {}", varied.join(", ")),
     };
     let many = match ablation.seeds.as_slice() {
-        [_] => "",
-        _ => {
-            " Figures are means over seeds, with the least and the greatest where they differ; what is to the base is to that of the same seed."
+        [seed] => format!(" Seed {seed}."),
+        seeds => {
+            let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+            format!(
+                " Figures are means over the seeds {}, with the least and the greatest where they differ; what is to the base is to that of the same seed.",
+                seeds.join(", ")
+            )
         }
     };
     Some(format!(

@@ -1,7 +1,7 @@
 //! The options that every subcommand has, and those that several share.
 
 use crate::{CostsFile, Error, Output, Pass, ResultFile};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use dress_core::burn::tensor::Device;
 use dress_core::{AxisKind, Basis, Calibration, CausalLm, Draw, Ratio, StockTarget};
 use dress_data::{Corpus, CorpusFormat, SampleConfig, calibration_blocks};
@@ -72,28 +72,32 @@ impl CommonArgs {
     }
 }
 
+/// The options of which one says how much goes.
+pub(super) const HOW_MUCH: &str = "how_much";
+
 /// What goes, and by which criterion.
 #[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new(HOW_MUCH).required(true).multiple(true))]
 pub struct SelectArgs {
     /// What to remove: residual, ffn, heads, depth, or several with commas (OPT and Phi: residual,heads together).
     #[arg(long, value_delimiter = ',', required = true)]
     pub axis: Vec<AxisKind>,
     /// The share to remove, in [0, 1): one for all axes, or one for each with commas. What stays is the nearest
     /// number that the checkpoint's config can say.
-    #[arg(long, value_delimiter = ',', required = true, allow_negative_numbers = true)]
+    #[arg(long, value_delimiter = ',', group = HOW_MUCH, allow_negative_numbers = true)]
     pub ratio: Vec<Ratio>,
     /// Instead of --ratio: the share of the parameters that stays, shared out over the axes to within half a
     /// percent.
-    #[arg(long, value_parser = share, conflicts_with_all = ["ratio", "flops", "bytes", "latency"])]
+    #[arg(long, value_parser = share, group = HOW_MUCH, conflicts_with_all = ["ratio", "flops", "bytes", "latency"])]
     pub params: Option<f64>,
     /// Instead of --ratio: the share of the multiplications a token makes with weights that stays.
-    #[arg(long, value_parser = share, conflicts_with_all = ["ratio", "bytes", "latency"])]
+    #[arg(long, value_parser = share, group = HOW_MUCH, conflicts_with_all = ["ratio", "bytes", "latency"])]
     pub flops: Option<f64>,
     /// Instead of --ratio: the share of the weights' bytes that stays.
-    #[arg(long, value_parser = share, conflicts_with_all = ["ratio", "latency"])]
+    #[arg(long, value_parser = share, group = HOW_MUCH, conflicts_with_all = ["ratio", "latency"])]
     pub bytes: Option<f64>,
     /// Instead of --ratio: the share of a forward pass's time that stays, by the costs in --costs.
-    #[arg(long, value_parser = share, requires = "costs", conflicts_with = "ratio")]
+    #[arg(long, value_parser = share, group = HOW_MUCH, requires = "costs", conflicts_with = "ratio")]
     pub latency: Option<f64>,
     /// The costs that dress costs measured of the checkpoint, on whatever machine the result is for.
     #[arg(long, value_name = "FILE", requires = "latency")]

@@ -24,7 +24,7 @@ pub struct GenerateArgs {
     #[arg(long)]
     top_p: Option<f64>,
     /// Draw, the logits divided by this; greedy without --top-p and --temperature.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     temperature: Option<f64>,
     /// A token that ends the text, such as `<|im_end|>`; may be given several times.
     #[arg(long)]

@@ -1,6 +1,6 @@
 //! `dress plot`.
 
-use crate::{Error, Output, ResultFile, check_file_place, write_beside};
+use crate::{Error, Output, ResultFile, check_file_place, read_text, write_beside};
 use clap::Args;
 use dress_eval::plot::{Panel, Series, svg};
 use dress_train::CurvePoint;
@@ -30,8 +30,7 @@ impl PlotArgs {
             return Err(Error::NotSvg { path: self.out });
         }
         let path = if self.run.is_file() { self.run.clone() } else { self.run.join("dress.json") };
-        let text =
-            std::fs::read_to_string(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        let text = read_text(&path, "a directory that dress prune wrote, or its dress.json")?;
         let result: ResultFile =
             serde_json::from_str(&text).map_err(|source| Error::ResultFile { path: path.clone(), source })?;
         let curve = &result.report.curve;

@@ -2,7 +2,7 @@
 
 mod check;
 
-use super::common_args::{SelectArgs, at_least_one};
+use super::common_args::{HOW_MUCH, SelectArgs, at_least_one};
 use super::regularize_args::{REGULARIZE_OPTIONS, RegularizeArgs};
 use super::run_directory::RunDirectory;
 use super::training_args::TRAINING_OPTIONS;
@@ -43,7 +43,7 @@ pub struct PruneArgs {
     #[command(flatten)]
     select: SelectArgs,
     /// A plan made before on the same checkpoint, by score or prune: what it selected goes, and nothing is scored.
-    #[arg(long, value_name = "FILE", conflicts_with_all = SAID_BY_A_PLAN)]
+    #[arg(long, value_name = "FILE", group = HOW_MUCH, conflicts_with_all = SAID_BY_A_PLAN)]
     plan: Option<PathBuf>,
     /// The coordinates in which the width is sliced: identity; pca for the principal components of what the
     /// blocks read, which a tied head is untied for; or pca-tied, which leaves it tied. By default principal

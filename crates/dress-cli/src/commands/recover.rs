@@ -144,7 +144,7 @@ impl RecoverArgs {
         });
         self.checkpoint.common.output().print(&report, || {
             format!(
-                "{} steps in {seconds:.0} s, the loss from {:.3} to {:.3} (means over {} steps), written to {}",
+                "{} steps in {seconds:.0} s, the loss from {:.3} to {:.3} (means over the first and the last {} steps, of different blocks), written to {}",
                 curve.len(),
                 first.unwrap_or_default(),
                 last.unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! What an evaluation leaves on disk.
 
-use crate::{Error, check_place, write_beside};
+use crate::{Error, check_place, read_text, write_beside};
 use dress_eval::report::{Report, html, markdown};
 use dress_eval::tasks::{RowResult, Task, TaskConfig};
 use serde::{Deserialize, Serialize};
@@ -102,9 +102,10 @@ pub fn write_report(directory: &Path, report: &Report, title: &str) -> Result<Ve
 /// Reads the report of a run, given as its directory or as the file.
 ///
 /// # Errors
-/// [`Error::Io`], and those of [`Report::from_json`].
+/// [`Error::Unreadable`], and those of [`Report::from_json`].
 pub fn read_report(run: &Path) -> Result<Report, Error> {
     let path = if run.is_dir() { run.join("report.json") } else { run.into() };
-    let text = std::fs::read_to_string(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+    let text =
+        read_text(&path, "a directory that dress eval --out, compare or ablate wrote, or its report.json")?;
     Ok(Report::from_json(&text, &path)?)
 }

@@ -41,8 +41,14 @@ fn a_run_leaves_reports_goes_on_where_it_was_and_joins_with_others() {
         "--new-tokens",
         "2",
     ]);
-    args.extend(["--batches", "1,2", "--rounds", "1", "--warmup", "0", "--out", &other, "--json"]);
+    args.extend(["--batches", "1,2", "--rounds", "1", "--warmup", "1", "--out", &other, "--json"]);
     let against = json(&dress(&args));
+    #[cfg(target_os = "linux")]
+    {
+        let speed = &against["against"]["speed"];
+        let weights = against["against"]["size"]["bytes"].as_u64().unwrap();
+        assert!(speed["peak_memory"].as_u64().unwrap() > weights, "{speed}");
+    }
     assert!(against["departure"]["kl"].as_f64().unwrap() > 0.0);
     assert!(against["against"]["speed"]["prefill_ms"]["median"].as_f64().unwrap() > 0.0);
     assert_eq!(against["against"]["perplexity"][0]["perplexity"], first["perplexity"]);
@@ -62,7 +68,8 @@ fn what_a_task_refuses_is_one_line() {
     assert!(eval(&["--tasks", "mmlu"]).contains("there is no task `mmlu`"));
     assert!(eval(&["--tasks", "piqa", "--task-data", "/nowhere"]).contains("piqa_val.jsonl"));
     assert!(eval(&["--tasks", "piqa=/nowhere.jsonl"]).contains("/nowhere.jsonl"));
-    assert!(refusal(&["report", "/nowhere"]).contains("/nowhere"));
+    let report = refusal(&["report", "/nowhere"]);
+    assert!(report.contains("/nowhere") && report.contains("dress eval --out"), "{report}");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What can be told of a run before it begins.
 
 use super::PruneArgs;
-use crate::Error;
 use crate::commands::CommonArgs;
 use crate::commands::common_args::CalibrationArgs;
+use crate::{Error, read_text};
 use dress_core::{Basis, CausalLm, Scores, Selection, SlicePlan};
 use dress_models::AnyModel;
 use dress_models::checkpoint::fingerprint;
@@ -54,8 +54,7 @@ impl PruneArgs {
 
     pub(super) fn plan_made_before(&self) -> Result<Option<SlicePlan>, Error> {
         let Some(path) = &self.plan else { return Ok(None) };
-        let text =
-            std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        let text = read_text(path, "a plan that dress score or prune wrote")?;
         Ok(Some(SlicePlan::from_json(&text, path)?))
     }
 }
