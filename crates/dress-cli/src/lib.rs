@@ -21,7 +21,7 @@ pub use costs_file::{COSTS_FORMAT, CostsFile, Pass, TimedShape};
 pub use error::Error;
 pub use located::{declared, fingerprint, locate, max_positions, prefix_token, tokenizer};
 pub use output::Output;
-pub use read_text::read_text;
+pub use read_text::{read_plan, read_text};
 pub use result_file::{Evaluation, PruneResult, ResultFile};
 pub use table::Table;
 pub use terminal_progress::TerminalProgress;

@@ -1,6 +1,7 @@
 //! Files that other commands wrote.
 
 use crate::Error;
+use dress_core::SlicePlan;
 use std::path::Path;
 
 /// Reads a text file; `wanted` is what the user should give where that cannot be done.
@@ -9,4 +10,13 @@ use std::path::Path;
 /// [`Error::Unreadable`].
 pub fn read_text(path: &Path, wanted: &'static str) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(|source| Error::Unreadable { path: path.into(), wanted, source })
+}
+
+/// Reads a plan that was made before.
+///
+/// # Errors
+/// [`Error::Unreadable`], and those of [`SlicePlan::from_json`].
+pub fn read_plan(path: &Path) -> Result<SlicePlan, Error> {
+    let text = read_text(path, "a plan that dress score or prune wrote")?;
+    Ok(SlicePlan::from_json(&text, path)?)
 }

@@ -65,14 +65,15 @@ fn advised(start: *mut u8, size: usize) -> *mut u8 {
     } else {
         address..address + size
     };
+    if range.is_empty() {
+        return start;
+    }
     // SAFETY: it reads a constant of the system.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.max(1) as usize;
     let first = range.start / page * page;
-    if first < range.end {
-        // SAFETY: advice on huge pages leaves every byte as it is, and on pages that are gone by now does nothing. What the call
-        // returns is left alone, since nothing depends on it.
-        unsafe { libc::madvise(first as *mut libc::c_void, range.end - first, libc::MADV_HUGEPAGE) };
-    }
+    // SAFETY: advice on huge pages leaves every byte as it is, and on pages that are gone by now does nothing. What the call
+    // returns is left alone, since nothing depends on it.
+    unsafe { libc::madvise(first as *mut libc::c_void, range.end - first, libc::MADV_HUGEPAGE) };
     start
 }
 
@@ -85,7 +86,7 @@ fn advised(start: *mut u8, _size: usize) -> *mut u8 {
 mod tests {
     use super::*;
 
-    /// The first bytes of a buffer, then its last.
+    /// The first byte of a buffer and its last.
     fn marked(start: *mut u8, size: usize) -> [u8; 2] {
         // SAFETY: the buffers of the tests are longer than two bytes, and written there.
         unsafe { [*start, *start.add(size - 1)] }

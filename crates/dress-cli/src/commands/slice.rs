@@ -1,9 +1,9 @@
 //! `dress slice`.
 
 use super::CommonArgs;
-use crate::{Error, Output, ResultFile, TerminalProgress, check_place, locate, read_text};
+use crate::{Error, Output, ResultFile, TerminalProgress, check_place, locate, read_plan};
 use clap::Args;
-use dress_core::{Basis, CausalLm, SlicePlan, StockTarget, TensorEdit, parameters};
+use dress_core::{Basis, CausalLm, StockTarget, TensorEdit, parameters};
 use dress_models::checkpoint::{
     RewriteConfig, SaveReport, Weights, check_output, fingerprint, read_config, rewrite, save,
 };
@@ -44,8 +44,7 @@ impl SliceArgs {
         let began = Instant::now();
         check_output(&self.output, Some(&self.input), self.force)?;
         check_place(&self.output)?;
-        let text = read_text(&self.plan, "a plan that dress score or prune wrote")?;
-        let plan = SlicePlan::from_json(&text, &self.plan)?;
+        let plan = read_plan(&self.plan)?;
         let (text, path) = read_config(&self.input)?;
         let declared = AnyModel::from_config(&text, &path, &self.loading().device()?)?;
         if plan.basis != Basis::Identity {

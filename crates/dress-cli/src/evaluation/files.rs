@@ -106,6 +106,6 @@ pub fn write_report(directory: &Path, report: &Report, title: &str) -> Result<Ve
 pub fn read_report(run: &Path) -> Result<Report, Error> {
     let path = if run.is_dir() { run.join("report.json") } else { run.into() };
     let text =
-        read_text(&path, "a directory that dress eval --out, compare or ablate wrote, or its report.json")?;
+        read_text(&path, "a directory that dress eval --out, compare or report wrote, or its report.json")?;
     Ok(Report::from_json(&text, &path)?)
 }

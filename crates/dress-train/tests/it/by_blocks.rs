@@ -1,6 +1,6 @@
 //! Blocks computed again in the backward pass: the same gradients.
 
-use crate::small::{config, data, model, weights, worst};
+use crate::small::{alone, config, data, model, weights, worst};
 use dress_core::{Axis, AxisSelection, CausalLm, Forward, NoProgress, NoTap, Selection};
 use dress_models::AnyModel;
 use dress_regularize::{
@@ -10,7 +10,6 @@ use dress_train::{
     GradientCheckpointing, LoraConfig, NoRegularization, OptimizerConfig, PenaltyForm, Regularization,
     SelectedPenalty, TrainConfig, Trainable, WeightedActivations, train,
 };
-use std::process::Command;
 
 fn selection() -> Selection {
     let last = |len: usize| AxisSelection::new(len, (3 * len / 4..len).collect()).unwrap();
@@ -69,8 +68,7 @@ fn is_alone(test: &str) -> bool {
     if std::env::var_os(ALONE).is_some() {
         return true;
     }
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    let output = child.args([test, "--exact"]).env(ALONE, "1").output().unwrap();
+    let output = alone(test).env(ALONE, "1").output().unwrap();
     let says = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && says.contains("1 passed"), "{says}");
     false

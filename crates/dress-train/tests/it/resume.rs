@@ -1,6 +1,6 @@
 //! A run that was killed ends with the bits of one that was not.
 
-use crate::small::{CONFIG, config, data, weights};
+use crate::small::{CONFIG, alone, config, data, weights};
 use dress_core::burn::tensor::Device;
 use dress_core::parameters;
 use dress_core::{NoProgress, Progress};
@@ -8,7 +8,7 @@ use dress_models::AnyModel;
 use dress_train::{CheckpointEvery, EarlyStopping, NoRegularization, Precision, TrainConfig, train};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 const PLACE: &str = "DRESS_TEST_RUN_DIR";
@@ -65,12 +65,7 @@ fn child() {
 }
 
 fn start(directory: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["resume::child", "--exact"])
-        .env(PLACE, directory)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+    alone("resume::child").env(PLACE, directory).stdout(Stdio::null()).spawn().unwrap()
 }
 
 /// The steps of the latest checkpoint in a directory.

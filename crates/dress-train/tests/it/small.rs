@@ -6,10 +6,18 @@ use dress_core::{Calibration, CausalLm};
 use dress_models::AnyModel;
 use dress_train::{LearningRate, TrainConfig};
 use std::path::Path;
+use std::process::Command;
 
 pub const CONFIG: &str = r#"{"model_type":"llama","vocab_size":19,"hidden_size":16,"intermediate_size":32,
     "num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,"head_dim":4,
     "tie_word_embeddings":true,"initializer_range":0.2}"#;
+
+/// This program with one of its tests and no other, in a process of its own.
+pub fn alone(test: &str) -> Command {
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    program.args([test, "--exact"]);
+    program
+}
 
 pub fn model() -> AnyModel {
     AnyModel::from_config(CONFIG, Path::new("config.json"), &Device::flex()).unwrap()

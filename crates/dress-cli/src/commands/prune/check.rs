@@ -3,7 +3,7 @@
 use super::PruneArgs;
 use crate::commands::CommonArgs;
 use crate::commands::common_args::CalibrationArgs;
-use crate::{Error, read_text};
+use crate::{Error, read_plan};
 use dress_core::{Basis, CausalLm, Scores, Selection, SlicePlan};
 use dress_models::AnyModel;
 use dress_models::checkpoint::fingerprint;
@@ -53,9 +53,7 @@ impl PruneArgs {
     }
 
     pub(super) fn plan_made_before(&self) -> Result<Option<SlicePlan>, Error> {
-        let Some(path) = &self.plan else { return Ok(None) };
-        let text = read_text(path, "a plan that dress score or prune wrote")?;
-        Ok(Some(SlicePlan::from_json(&text, path)?))
+        self.plan.as_deref().map(read_plan).transpose()
     }
 }
 
