@@ -17,6 +17,14 @@ pub(crate) fn disjoint_blocks(
     if ids.len() < seqlen {
         return Err(Error::ShorterThanOneBlock { path: corpus.path().into(), found: ids.len(), seqlen });
     }
+    let whole = ids.len() / seqlen;
+    if whole < config.samples {
+        tracing::warn!(
+            "{} holds {whole} blocks of {seqlen} tokens and {} are drawn: some tokens are seen more than once",
+            corpus.path().display(),
+            config.samples
+        );
+    }
     let (mut blocks, mut offset) = (Vec::with_capacity(config.samples), 0);
     while blocks.len() < config.samples {
         let mut pass: Vec<&[u32]> = ids[offset..].chunks_exact(seqlen).collect();
