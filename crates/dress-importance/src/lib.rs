@@ -32,12 +32,15 @@ mod gradients;
 mod minitron;
 mod per_structure;
 mod random;
+mod score;
 mod statistics;
 mod weights;
+mod weights_and_statistics;
 
 pub use criteria::Criteria;
-pub use criterion::{Criterion, score_all, score_by_parts};
+pub use criterion::Criterion;
 pub use error::Error;
 pub use gradients::Taylor;
 pub use per_structure::Aggregate;
+pub use score::{score_all, score_by_parts};
 pub use statistics::ActivationStatistics;
