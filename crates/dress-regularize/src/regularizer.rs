@@ -363,8 +363,10 @@ impl ParameterMapper for Shrink<'_> {
             let groups = part.groups(layout, &value);
             let thresholds = match (self.thresholds, &part.initial) {
                 (Thresholds::OfInitial { share, least }, Some(initial)) => {
-                    let unit = self.regularizer.penalty.thresholds_to_zero(groups.ones_like());
-                    let unit = unit.unwrap_or_else(|| initial.zeros_like());
+                    // What takes a structure of ones to zero is the same for all of them.
+                    let ones = groups.clone().narrow(0, 0, 1).ones_like();
+                    let unit = self.regularizer.penalty.thresholds_to_zero(ones);
+                    let unit = unit.map_or_else(|| initial.zeros_like(), |unit| unit.expand(initial.dims()));
                     (initial.clone() * share).max_pair(unit * least) * weight
                 }
                 (Thresholds::Absolute(size), Some(initial)) => initial.ones_like() * (size * weight),
