@@ -6,7 +6,7 @@ use burn_pack::{Reader, Tensor as PackedTensor, Writer};
 use dress_core::burn::module::ParamId;
 use dress_core::burn::optim::ModuleOptimizer;
 use dress_core::burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use dress_core::parameters::{self, Layout};
+use dress_core::parameters::{Layout, ParameterInfo};
 use dress_core::{Calibration, CausalLm, Forward, NoTap, TensorEdit};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -35,30 +35,48 @@ pub struct Cut {
     pub slicing_error: f64,
 }
 
+/// Positions whose logits are in memory at a time.
+const POSITIONS: usize = 256;
+
 /// `|after - before| / |before|` over the logits of one block of tokens.
 pub fn logits_moved<M: CausalLm>(before: &M, after: &M, block: &[u32]) -> f64 {
-    let logits = |model: &M| {
+    let stream = |model: &M| {
         let tokens = Calibration::tensor(&[block.to_vec()], &model.device());
-        model.forward(tokens, &mut Forward::new(&mut NoTap)).cast(DType::F32)
+        model.hidden(tokens, &mut Forward::new(&mut NoTap))
     };
-    let (reference, after) = (logits(before), logits(after));
-    let norm = |t: Tensor<3>| -> f64 { f64::from((t.clone() * t).sum().into_scalar::<f32>()).sqrt() };
-    norm(after - reference.clone()) / norm(reference)
+    let squares = |t: Tensor<3>| -> f64 { f64::from((t.clone() * t).sum().into_scalar::<f32>()) };
+    let (stream_before, stream_after) = (stream(before), stream(after));
+    let (mut apart, mut size) = (0.0, 0.0);
+    for start in (0..block.len()).step_by(POSITIONS) {
+        let positions = POSITIONS.min(block.len() - start);
+        let logits = |model: &M, stream: &Tensor<3>| {
+            let stream = stream.clone().narrow(1, start, positions);
+            model.head(stream, &mut Forward::new(&mut NoTap)).cast(DType::F32)
+        };
+        let reference = logits(before, &stream_before);
+        apart += squares(logits(after, &stream_after) - reference.clone());
+        size += squares(reference);
+    }
+    (apart / size).sqrt()
 }
 
-/// The state of `optimizer`, which has moved `model`, for the model that `edits` make of it, in `fresh`, an optimizer
-/// without state. What an optimizer keeps of a parameter in the parameter's own shape, or summed over one of its
+/// The state of `optimizer`, which has moved a model of `parameters`, for the model that `edits` make of it, in `fresh`, an
+/// optimizer without state. What an optimizer keeps of a parameter in the parameter's own shape, or summed over one of its
 /// dimensions, is cut like the parameter; that a norm's gains are rescaled besides is left out of it.
-pub(crate) fn sliced_state<M: CausalLm>(
-    optimizer: &ModuleOptimizer,
+pub(crate) fn sliced_state(
+    optimizer: ModuleOptimizer,
     fresh: ModuleOptimizer,
-    model: &M,
+    parameters: Vec<ParameterInfo>,
     edits: &BTreeMap<String, TensorEdit>,
+    device: &Device,
 ) -> Result<ModuleOptimizer, Error> {
     let state = |source: &dyn std::fmt::Display| Error::OptimizerState { reason: source.to_string() };
-    let reader = Reader::from_bytes(optimizer.into_bytes().map_err(|e| state(&e))?).map_err(|e| state(&e))?;
+    let record = optimizer.to_record();
+    // The state is larger than the model, and is in memory twice at most.
+    drop(optimizer);
+    let reader = Reader::from_bytes(record.into_bytes().map_err(|e| state(&e))?).map_err(|e| state(&e))?;
     let (scalars, metadata) = (reader.scalars().clone(), reader.metadata().clone());
-    let known: HashMap<ParamId, _> = parameters::list(model).into_iter().map(|p| (p.id, p)).collect();
+    let known: HashMap<ParamId, _> = parameters.into_iter().map(|p| (p.id, p)).collect();
     let mut tensors = Vec::new();
     for tensor in reader.into_tensors().map_err(|e| state(&e))? {
         let (name, dtype, shape, id, bytes) = tensor.into_parts().map_err(|e| state(&e))?;
@@ -80,7 +98,7 @@ pub(crate) fn sliced_state<M: CausalLm>(
         writer = writer.with_metadata(key, value);
     }
     let bytes = writer.into_bytes().map_err(|e| state(&e))?;
-    reading_to(&model.device(), || fresh.from_bytes(bytes)).map_err(|e| state(&e))
+    reading_to(device, || fresh.from_bytes(bytes)).map_err(|e| state(&e))
 }
 
 /// The indices that stay, of every dimension of `data` that is as long as the parameter's.

@@ -303,11 +303,13 @@ impl<'a, M: CausalLm> Run<'a, M> {
         let Some(slicer) = self.regularization.slicer() else { return Ok(model) };
         let (before, after) = self.sliced(model, slicer)?;
         let slicing_error = logits_moved(&before.valid(), &after.valid(), &self.data.blocks[0]);
-        let fresh = self.config.optimizer.init(&after, self.config.precision);
-        self.optimizer = match self.config.trainable.keeps_state() {
-            true => sliced_state(&self.optimizer, fresh, &before, &slicer.edits(&before)?)?,
-            false => fresh,
-        };
+        let (parameters, edits) = (parameters::list(&before), slicer.edits(&before)?);
+        drop(before);
+        let fresh = || self.config.optimizer.init(&after, self.config.precision);
+        let moved = std::mem::replace(&mut self.optimizer, fresh());
+        if self.config.trainable.keeps_state() {
+            self.optimizer = sliced_state(moved, fresh(), parameters, &edits, &after.device())?;
+        }
         tracing::info!("sliced after step {}, which moved the logits by {slicing_error:.1e}", step + 1);
         self.cut = Some(Cut { step, slicing_error });
         Ok(after)
