@@ -10,6 +10,8 @@ use dress_core::parameters::{Layout, ParameterInfo};
 use dress_core::{Calibration, CausalLm, Forward, NoTap, TensorEdit};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::Path;
 
 /// Takes what is selected out of a model. The slicing of `dress-prune` is one.
 pub trait Slicer<M: CausalLm>: Sync {
@@ -62,19 +64,25 @@ pub fn logits_moved<M: CausalLm>(before: &M, after: &M, block: &[u32]) -> f64 {
 
 /// The state of `optimizer`, which has moved a model of `parameters`, for the model that `edits` make of it, in `fresh`, an
 /// optimizer without state. What an optimizer keeps of a parameter in the parameter's own shape, or summed over one of its
-/// dimensions, is cut like the parameter; that a norm's gains are rescaled besides is left out of it.
+/// dimensions, is cut like the parameter; that a norm's gains are rescaled besides is left out of it. The state is larger than
+/// the model: it waits in a file in `scratch` while the optimizer goes.
 pub(crate) fn sliced_state(
     optimizer: ModuleOptimizer,
     fresh: ModuleOptimizer,
     parameters: Vec<ParameterInfo>,
     edits: &BTreeMap<String, TensorEdit>,
     device: &Device,
+    scratch: &Path,
 ) -> Result<ModuleOptimizer, Error> {
     let state = |source: &dyn std::fmt::Display| Error::OptimizerState { reason: source.to_string() };
+    let io = |source| Error::Io { path: scratch.into(), source };
+    fs::create_dir_all(scratch).map_err(io)?;
+    let directory = tempfile::Builder::new().prefix("slice-").tempdir_in(scratch).map_err(io)?;
+    let file = directory.path().join("optimizer.bpk");
     let record = optimizer.to_record();
-    // The state is larger than the model, and is in memory twice at most.
     drop(optimizer);
-    let reader = Reader::from_bytes(record.into_bytes().map_err(|e| state(&e))?).map_err(|e| state(&e))?;
+    record.save(&file).map_err(|e| Error::Save { path: file.clone(), reason: e.to_string() })?;
+    let reader = Reader::from_file(&file).map_err(|e| state(&e))?;
     let (scalars, metadata) = (reader.scalars().clone(), reader.metadata().clone());
     let known: HashMap<ParamId, _> = parameters.into_iter().map(|p| (p.id, p)).collect();
     let mut tensors = Vec::new();

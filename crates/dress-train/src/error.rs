@@ -110,8 +110,8 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
-    /// The last good weights could not be saved.
-    #[error("{path}: the weights could not be saved: {reason}", path = .path.display())]
+    /// Weights, or what the optimizer keeps, could not be saved.
+    #[error("{path} could not be saved: {reason}; free some space or choose another place", path = .path.display())]
     Save {
         /// The file.
         path: PathBuf,

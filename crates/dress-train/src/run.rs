@@ -308,7 +308,8 @@ impl<'a, M: CausalLm> Run<'a, M> {
         let fresh = || self.config.optimizer.init(&after, self.config.precision);
         let moved = std::mem::replace(&mut self.optimizer, fresh());
         if self.config.trainable.keeps_state() {
-            self.optimizer = sliced_state(moved, fresh(), parameters, &edits, &after.device())?;
+            let scratch = self.config.run_dir.clone().unwrap_or_else(std::env::temp_dir);
+            self.optimizer = sliced_state(moved, fresh(), parameters, &edits, &after.device(), &scratch)?;
         }
         tracing::info!("sliced after step {}, which moved the logits by {slicing_error:.1e}", step + 1);
         self.cut = Some(Cut { step, slicing_error });
