@@ -41,7 +41,7 @@ pub use per_layer::PerLayer;
 pub use pipeline::{PruneConfig, PruneReport, Pruned, axes, plan, plan_of_scores, prune};
 pub use planned::prune_as_planned;
 pub use preset::{Amount, Preset, PresetRun, PresetSettings};
-pub use regularize::{Distill, RegularizeConfig};
+pub use regularize::{Distill, RegularizeConfig, usual_learning_rate};
 pub use reindex::{edits, permute};
 pub use rotate_by_parts::{RotatedByParts, rotate_by_parts};
 pub use rounds::{Round, prune_in_rounds};

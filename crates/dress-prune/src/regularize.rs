@@ -3,7 +3,9 @@
 use crate::pipeline::centre_for;
 use crate::reindex::Reindex;
 use crate::{Error, permute};
-use dress_core::{Axis, Calibration, CausalLm, Progress, Role, Selection, SlicePlan, TensorEdit, parameters};
+use dress_core::{
+    Axis, Basis, Calibration, CausalLm, Progress, Role, Selection, SlicePlan, TensorEdit, parameters,
+};
 use dress_regularize::{
     ActivationPenalty, ComponentWeights, Gate, GateNorms, PenaltyKind, Regularizer, Schedule, SlotChoice,
 };
@@ -88,6 +90,15 @@ impl Default for RegularizeConfig {
             distill: None,
             train: TrainConfig::default(),
         }
+    }
+}
+
+/// The highest learning rate that did best while structures go, of 1e-4 and 3e-4: principal components are a start that higher ones
+/// undo, and channels, neurons and heads of the checkpoint's own take longer to make up for. `docs/regularize.md` has the tables.
+pub fn usual_learning_rate(basis: Basis) -> f64 {
+    match basis {
+        Basis::Identity => 3e-4,
+        Basis::Pca | Basis::PcaTied => 1e-4,
     }
 }
 

@@ -6,12 +6,13 @@ use burn_pack::{Reader, Tensor as PackedTensor, Writer};
 use dress_core::burn::module::ParamId;
 use dress_core::burn::optim::ModuleOptimizer;
 use dress_core::burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use dress_core::parameters::{Layout, ParameterInfo};
+use dress_core::parameters::ParameterInfo;
 use dress_core::{Calibration, CausalLm, Forward, NoTap, TensorEdit};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Takes what is selected out of a model. The slicing of `dress-prune` is one.
 pub trait Slicer<M: CausalLm>: Sync {
@@ -85,19 +86,14 @@ pub(crate) fn sliced_state(
     let reader = Reader::from_file(&file).map_err(|e| state(&e))?;
     let (scalars, metadata) = (reader.scalars().clone(), reader.metadata().clone());
     let known: HashMap<ParamId, _> = parameters.into_iter().map(|p| (p.id, p)).collect();
-    let mut tensors = Vec::new();
-    for tensor in reader.into_tensors().map_err(|e| state(&e))? {
-        let (name, dtype, shape, id, bytes) = tensor.into_parts().map_err(|e| state(&e))?;
-        let data = TensorData::from_bytes(bytes, shape, dtype);
-        let parameter = id.and_then(|id| known.get(&ParamId::from(id)));
-        let edit = parameter.and_then(|parameter| Some((parameter, edits.get(&parameter.name)?)));
-        let data = match edit {
-            Some((parameter, edit)) => take(data, parameter.layout, edit, &parameter.shape),
-            None => data,
-        };
-        let (bytes, shape, dtype) = data.into_parts();
-        tensors.push(PackedTensor::new(name, dtype, shape, id, bytes));
-    }
+    let cut = |tensor: PackedTensor| {
+        let parameter = tensor.param_id.and_then(|id| known.get(&ParamId::from(id)));
+        match parameter.and_then(|parameter| Some((parameter, edits.get(&parameter.name)?))) {
+            Some((parameter, edit)) => what_stays(tensor, parameter, edit),
+            None => tensor,
+        }
+    };
+    let tensors = reader.into_tensors().map_err(|e| state(&e))?.into_iter().map(cut).collect();
     let mut writer = Writer::new(tensors);
     for (key, value) in &scalars {
         writer = writer.with_scalar(key, *value);
@@ -109,31 +105,45 @@ pub(crate) fn sliced_state(
     reading_to(device, || fresh.from_bytes(bytes)).map_err(|e| state(&e))
 }
 
-/// The indices that stay, of every dimension of `data` that is as long as the parameter's.
-fn take(data: TensorData, layout: Layout, edit: &TensorEdit, shape: &[usize]) -> TensorData {
-    fn of_rank<const D: usize>(
-        data: TensorData,
-        layout: Layout,
-        edit: &TensorEdit,
-        shape: &[usize],
-    ) -> TensorData {
+/// What stays of `tensor` where `edit` cuts the parameter: the kept indices of every dimension that is as long as the
+/// parameter's. Nothing is read before it is written.
+fn what_stays(tensor: PackedTensor, parameter: &ParameterInfo, edit: &TensorEdit) -> PackedTensor {
+    let mut shape = tensor.shape.to_vec();
+    let mut takes = Vec::new();
+    for (dim, kept) in &edit.takes {
+        let at = parameter.layout.dim(*dim);
+        if shape.get(at) == Some(&parameter.shape[*dim]) {
+            shape[at] = kept.len();
+            takes.push((at, kept.clone()));
+        }
+    }
+    if takes.is_empty() {
+        return tensor;
+    }
+    let bytes = shape.iter().product::<usize>() * tensor.dtype.size();
+    let (name, dtype, id) = (tensor.name.clone(), tensor.dtype, tensor.param_id);
+    PackedTensor::deferred(name, dtype, shape, id, bytes, move || {
+        let data = TensorData::from_bytes(tensor.to_bytes()?, tensor.shape.clone(), tensor.dtype);
+        Ok(take(data, &takes).into_parts().0)
+    })
+}
+
+/// The indices of each dimension.
+fn take(data: TensorData, takes: &[(usize, Arc<[usize]>)]) -> TensorData {
+    fn of_rank<const D: usize>(data: TensorData, takes: &[(usize, Arc<[usize]>)]) -> TensorData {
         let device = Device::flex();
         let dtype = data.dtype();
         let value = Tensor::<D>::from_data(data, (&device, dtype));
-        let taken = edit.takes.iter().fold(value, |value, (dim, kept)| {
-            let at = layout.dim(*dim);
-            if value.dims()[at] != shape[*dim] {
-                return value;
-            }
+        let taken = takes.iter().fold(value, |value, (dim, kept)| {
             let indices: Vec<i32> = kept.iter().map(|&i| i as i32).collect();
             let count = [indices.len()];
-            value.select(at, Tensor::<1, Int>::from_data(TensorData::new(indices, count), &device))
+            value.select(*dim, Tensor::<1, Int>::from_data(TensorData::new(indices, count), &device))
         });
         taken.into_data()
     }
     match data.rank() {
-        1 => of_rank::<1>(data, layout, edit, shape),
-        2 => of_rank::<2>(data, layout, edit, shape),
-        _ => data,
+        1 => of_rank::<1>(data, takes),
+        2 => of_rank::<2>(data, takes),
+        rank => unreachable!("a parameter that is cut is a vector or a matrix, and this is of rank {rank}"),
     }
 }

@@ -114,9 +114,9 @@ impl PruneArgs {
 
     fn config(&self) -> Result<PruneConfig, Error> {
         let seed = self.checkpoint.common.seed;
-        let settings = || self.regularize.config(&self.checkpoint.common, self.run_directory());
-        let regularize = (!self.no_regularize).then(settings).transpose()?;
         let (basis, compensation) = (self.basis()?, self.compensate);
+        let settings = || self.regularize.config(&self.checkpoint.common, self.run_directory(), basis);
+        let regularize = (!self.no_regularize).then(settings).transpose()?;
         let made_up_for = [AxisKind::Ffn, AxisKind::Heads];
         if compensation != Compensation::None
             && !made_up_for.iter().any(|kind| self.select.axis.contains(kind))
@@ -138,7 +138,7 @@ impl PruneArgs {
         RunDirectory::of(&self.checkpoint.out, self.checkpoint.force)
     }
 
-    fn basis(&self) -> Result<Basis, Error> {
+    pub(in crate::commands) fn basis(&self) -> Result<Basis, Error> {
         match self.basis {
             Some(basis) => Ok(basis),
             None if !self.select.criterion.is_empty() => Ok(Basis::Identity),

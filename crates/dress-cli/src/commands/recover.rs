@@ -114,7 +114,8 @@ impl RecoverArgs {
     }
 
     fn config(&self) -> RecoverConfig {
-        let mut train = self.training.config(&self.checkpoint.common, self.run_directory());
+        let usual_rate = RecoverConfig::default().train.learning_rate.peak;
+        let mut train = self.training.config(&self.checkpoint.common, self.run_directory(), usual_rate);
         if !self.full {
             train.trainable = Trainable::Lora(LoraConfig {
                 rank: self.lora_rank,

@@ -5,7 +5,8 @@ use super::run_directory::RunDirectory;
 use super::training_args::{DistillArgs, TrainingArgs};
 use crate::Error;
 use clap::Args;
-use dress_prune::RegularizeConfig;
+use dress_core::Basis;
+use dress_prune::{RegularizeConfig, usual_learning_rate};
 use dress_regularize::{ComponentWeights, GateNorms, PenaltyKind, Schedule, SlotChoice};
 use dress_train::PenaltyForm;
 
@@ -103,11 +104,16 @@ pub(super) struct RegularizeArgs {
 }
 
 impl RegularizeArgs {
-    /// The settings.
+    /// The settings, for a model in `basis`.
     ///
     /// # Errors
     /// [`Error::OptionUnused`] where an option was given that the others leave without effect.
-    pub(super) fn config(&self, common: &CommonArgs, run: RunDirectory) -> Result<RegularizeConfig, Error> {
+    pub(super) fn config(
+        &self,
+        common: &CommonArgs,
+        run: RunDirectory,
+        basis: Basis,
+    ) -> Result<RegularizeConfig, Error> {
         self.check_used()?;
         let usual = RegularizeConfig::default();
         Ok(RegularizeConfig {
@@ -128,7 +134,7 @@ impl RegularizeArgs {
             slice_early: !self.no_slice_early,
             kept_only: self.kept_only,
             distill: self.distill.config(),
-            train: self.training.config(common, run),
+            train: self.training.config(common, run, usual_learning_rate(basis)),
         })
     }
 

@@ -88,6 +88,7 @@ fn one_setting_is_varied_at_a_time_and_the_controls_are_there() {
     let setting = |name: &str, option: &str| row(&ablation, name)["cells"][0]["settings"][option].clone();
     assert_eq!(setting("lambda=2", "lambda"), "2");
     assert_eq!(setting("penalty=l1 axis=residual+ffn", "axis"), "residual,ffn");
+    assert_eq!(setting("penalty=l1 axis=residual+ffn", "learning-rate"), "0.0001", "a default is named too");
     assert_eq!(setting("base", "lambda"), "5");
     let best = ablation["best"].as_str().unwrap();
     let mean = |name: &str| row(&ablation, name)["summary"]["seen"]["mean"].as_f64().unwrap();

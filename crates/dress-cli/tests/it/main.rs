@@ -106,6 +106,7 @@ fn prune_then_eval_keeps_the_contract() {
     assert_eq!(written["calibration"]["sha256"].as_str().unwrap().len(), 64);
     assert_eq!(written["report"]["curve"].as_array().unwrap().len(), 12);
     assert_eq!(written["plan"], plan);
+    assert_eq!(written["regularize"]["train"]["learning_rate"]["peak"], 1e-4, "the width is in components");
     assert_eq!(paths.names(), ["out"], "nothing else is left");
 
     let refused = refusal(&args);

@@ -21,6 +21,7 @@ fn a_gated_distilled_run_in_two_rounds_is_recorded_and_recovered() {
     assert_eq!(report["steps"], 16);
     assert!(report["slicing_error"].as_f64().unwrap() < 1e-4, "{report}");
     let about = result(&out, "dress.json");
+    assert_eq!(about["regularize"]["train"]["learning_rate"]["peak"], 3e-4, "neurons are in their own basis");
     assert_eq!((&about["rounds"], &about["settings"]["targets"][0]["ratio"]), (&2.into(), &0.5.into()));
     assert_eq!(about["model"].as_str(), Some(model.as_str()));
     assert!(about["regularize"]["gate"].is_object() && about["settings"]["regularize"].is_null(), "{about}");
@@ -34,7 +35,11 @@ fn a_gated_distilled_run_in_two_rounds_is_recorded_and_recovered() {
     let report = json(&dress(&args));
     assert_eq!(report["steps"], 8);
     let about = result(&better, "recover.json");
-    assert_eq!(about["recover"]["train"]["trainable"]["lora"]["rank"], 2);
+    let train = &about["recover"]["train"];
+    assert_eq!(
+        (&train["trainable"]["lora"]["rank"], &train["learning_rate"]["peak"]),
+        (&2.into(), &1e-4.into())
+    );
     let shape = |place: &str| result(place, "config.json")["intermediate_size"].clone();
     assert_eq!(shape(&out), shape(&better));
     assert!(paths.names().iter().all(|name| !name.ends_with(".run")), "{:?}", paths.names());
@@ -172,9 +177,9 @@ fn an_interrupted_run_says_what_is_kept_and_goes_on_or_begins_anew() {
     assert!(first.contains("interrupted; repeat the command to go on after step"), "{first}");
     let second = interrupted(&args, 8);
     assert!(second.contains("goes on after step"), "it is said without -v: {second}");
-    let other = [&args[..], &["--learning-rate", "3e-4"]].concat();
+    let other = [&args[..], &["--learning-rate", "2e-4"]].concat();
     let said = refusal(&other);
-    assert!(said.contains("train.learning_rate.peak 0.0001 there and 0.0003 here"), "{said}");
+    assert!(said.contains("train.learning_rate.peak 0.0003 there and 0.0002 here"), "{said}");
     assert!(said.contains("--force"), "{said}");
     let anew = [&other[..], &["--epochs", "1", "--force", "--json"]].concat();
     let at = anew.iter().position(|arg| *arg == "40").unwrap();

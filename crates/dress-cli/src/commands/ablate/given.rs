@@ -6,6 +6,7 @@ use crate::commands::PruneArgs;
 use crate::commands::regularize_args::{PENALTY_OPTIONS, usual_values};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use dress_prune::usual_learning_rate;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -133,7 +134,13 @@ impl Given {
             |error: clap::Error| Error::SettingOfRow { row: row.into(), reason: first_lines(&error) };
         let matches = command.try_get_matches_from(words).map_err(refused)?;
         let args = PruneArgs::from_arg_matches(&matches).map_err(refused)?;
-        Ok((args, resolved(&matches)))
+        let mut resolved = resolved(&matches);
+        // A checkpoint that cannot be read is named where rows are checked.
+        if let Ok(basis) = args.basis() {
+            let rate = || usual_learning_rate(basis).to_string();
+            resolved.entry("learning-rate".into()).or_insert_with(rate);
+        }
+        Ok((args, resolved))
     }
 
     /// What stands on the command line for these options.

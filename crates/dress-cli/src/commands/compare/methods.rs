@@ -7,8 +7,9 @@ use crate::commands::bench::Bench;
 use crate::commands::common_args::CalibrationArgs;
 use crate::commands::run_directory::RunDirectory;
 use crate::comparison::{COMPARISON_SCHEMA, CellId};
+use dress_core::CausalLm;
 use dress_core::Ratio;
-use dress_prune::{Amount, Preset, PresetSettings};
+use dress_prune::{Amount, Preset, PresetSettings, best_basis};
 
 /// The methods that are compared.
 pub(super) struct Methods<'a> {
@@ -48,7 +49,8 @@ impl Methods<'_> {
         (settings.stock, settings.tile, settings.seed) = (args.target, args.tile, args.common.seed);
         if preset.trains() {
             let run = self.run_directory(CellId::Pruned { preset, ratio: ratio.get() });
-            settings.regularize = args.regularize.config(&args.common, run)?;
+            let basis = best_basis(&self.bench.declared.coupling(), &args.dress_axis);
+            settings.regularize = args.regularize.config(&args.common, run, basis)?;
             settings.dress_axes.clone_from(&args.dress_axis);
             settings.dress_criterion = args.dress_criterion;
         }
