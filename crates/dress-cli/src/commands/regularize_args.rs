@@ -1,6 +1,7 @@
 //! The options of the regularization.
 
 use super::CommonArgs;
+use super::common_args::at_least_one;
 use super::run_directory::RunDirectory;
 use super::training_args::{DistillArgs, TrainingArgs};
 use crate::Error;
@@ -8,10 +9,10 @@ use clap::Args;
 use dress_core::Basis;
 use dress_prune::{RegularizeConfig, usual_learning_rate};
 use dress_regularize::{ComponentWeights, GateNorms, PenaltyKind, Schedule, SlotChoice};
-use dress_train::PenaltyForm;
+use dress_train::{LoraConfig, PenaltyForm, TrainConfig, Trainable};
 
 /// The options of [`RegularizeArgs`] that mean nothing without a regularization.
-pub(super) const REGULARIZE_OPTIONS: [&str; 15] = [
+pub(super) const REGULARIZE_OPTIONS: [&str; 18] = [
     "penalty",
     "penalty_in_loss",
     "no_penalty",
@@ -23,6 +24,9 @@ pub(super) const REGULARIZE_OPTIONS: [&str; 15] = [
     "gate_norms",
     "no_slice_early",
     "kept_only",
+    "lora_rank",
+    "lora_alpha",
+    "lora_targets",
     "writers_only",
     "attention_weight",
     "ffn_weight",
@@ -85,6 +89,15 @@ pub(super) struct RegularizeArgs {
     /// Train only the weights that stay.
     #[arg(long)]
     kept_only: bool,
+    /// With a gate, train low-rank factors of this rank beside the matrices inside the blocks, and no other weights.
+    #[arg(long, requires = "gate", conflicts_with = "kept_only", value_parser = at_least_one)]
+    lora_rank: Option<usize>,
+    /// What the factors' product is multiplied by, times the rank; by default twice the rank.
+    #[arg(long, requires = "lora_rank")]
+    lora_alpha: Option<f64>,
+    /// The projections that get factors, with commas, as q_proj,v_proj; by default all inside the blocks.
+    #[arg(long, requires = "lora_rank", value_delimiter = ',')]
+    lora_targets: Vec<String>,
     /// Act only on what writes the selected structures, not on what reads them too.
     #[arg(long)]
     writers_only: bool,
@@ -134,8 +147,21 @@ impl RegularizeArgs {
             slice_early: !self.no_slice_early,
             kept_only: self.kept_only,
             distill: self.distill.config(),
-            train: self.training.config(common, run, usual_learning_rate(basis)),
+            train: TrainConfig {
+                trainable: self.trainable(),
+                ..self.training.config(common, run, usual_learning_rate(basis))
+            },
         })
+    }
+
+    fn trainable(&self) -> Trainable {
+        let factors = |rank| LoraConfig {
+            rank,
+            alpha: self.lora_alpha.unwrap_or(2.0 * rank as f64),
+            targets: self.lora_targets.clone(),
+            ..LoraConfig::default()
+        };
+        self.lora_rank.map_or(Trainable::All, |rank| Trainable::Lora(factors(rank)))
     }
 
     fn form(&self) -> PenaltyForm {

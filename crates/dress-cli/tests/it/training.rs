@@ -46,6 +46,26 @@ fn a_gated_distilled_run_in_two_rounds_is_recorded_and_recovered() {
 }
 
 #[test]
+fn a_gated_run_of_low_rank_factors_is_recorded_and_slices_exactly() {
+    let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
+    let out = paths.path("out");
+    let mut args = prune(&model, &calibration, &out);
+    args.extend(["--lora-rank", "2", "--lora-targets", "q_proj,down_proj"]);
+    assert!(
+        String::from_utf8(dress(&args).stderr).unwrap().contains("--gate"),
+        "a penalty has nothing to act on"
+    );
+    args.extend(["--gate", "cosine:0.5", "--json"]);
+    let report = json(&dress(&args));
+    assert!(report["slicing_error"].as_f64().unwrap() < 1e-4, "{report}");
+    let lora = &result(&out, "dress.json")["regularize"]["train"]["trainable"]["lora"];
+    assert_eq!(
+        (&lora["rank"], &lora["alpha"], &lora["targets"][1]),
+        (&2.into(), &4.0.into(), &"down_proj".into())
+    );
+}
+
+#[test]
 fn what_reads_the_calibration_data_is_recorded_with_it() {
     let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
     let data = ["--calibration", &calibration, "--samples", "4", "--seqlen", "32", "--json"];

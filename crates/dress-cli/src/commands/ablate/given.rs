@@ -17,9 +17,10 @@ const NOT_VARIED: [&str; 6] = ["model", "out", "force", "json", "seed", "help"];
 /// Options whose files a cell's key has the hashes of.
 const IN_THE_KEY: [&str; 4] = ["calibration", "plan", "costs", "device"];
 /// Options that mean nothing without another.
-const DEPENDENTS: [(&str, &[&str]); 4] = [
+const DEPENDENTS: [(&str, &[&str]); 5] = [
     ("latency", &["costs", "latency_of"]),
-    ("gate", &["gate_norms"]),
+    ("gate", &["gate_norms", "lora_rank", "lora_alpha", "lora_targets"]),
+    ("lora_rank", &["lora_alpha", "lora_targets"]),
     ("distill", &["distill_temperature", "distill_hidden", "distill_cache"]),
     ("early_stopping", &["early_stopping_every", "early_stopping_patience"]),
 ];
