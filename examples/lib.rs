@@ -10,8 +10,7 @@ use dress_data::{BlockConfig, Corpus, CorpusFormat, SampleConfig, calibration_bl
 use dress_eval::{PerplexityConfig, perplexity};
 use dress_importance::Criterion;
 use dress_models::{AnyModel, LoadConfig};
-use dress_prune::{AxisTarget, PruneConfig, RegularizeConfig, best_basis, prune};
-use dress_train::LearningRate;
+use dress_prune::{AxisTarget, PruneConfig, RegularizeConfig, best_basis, prune, usual_learning_rate};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -48,9 +47,9 @@ struct Args {
     /// Tokens a block.
     #[arg(long, default_value_t = 256)]
     seqlen: usize,
-    /// AdamW's highest learning rate.
-    #[arg(long, default_value_t = LearningRate::default().peak)]
-    learning_rate: f64,
+    /// AdamW's highest learning rate; by default what did best in the basis that is sliced in.
+    #[arg(long)]
+    learning_rate: Option<f64>,
     /// The most blocks to evaluate on.
     #[arg(long, default_value_t = 64)]
     max_blocks: usize,
@@ -87,7 +86,8 @@ pub fn run(family: Family) -> Result<(), Box<dyn Error>> {
     let direct = PruneConfig { stock: family.stock, ..PruneConfig::new(targets) };
     let in_basis = PruneConfig { basis: best_basis(&dense.coupling(), family.axes), ..direct.clone() };
     let mut regularize = RegularizeConfig::default();
-    regularize.train.learning_rate.peak = args.learning_rate;
+    let usual = || usual_learning_rate(in_basis.basis);
+    regularize.train.learning_rate.peak = args.learning_rate.unwrap_or_else(usual);
     let dress = PruneConfig { regularize: Some(regularize), ..in_basis.clone() };
     let mut ways = vec![("pruned directly".to_string(), direct)];
     if in_basis.basis != Basis::Identity {
