@@ -72,7 +72,8 @@ impl Distill {
 }
 
 impl Default for RegularizeConfig {
-    /// What did best of what was tried on SmolLM2-135M at 25% width; `docs/regularize.md` has the table.
+    /// What did best of what was tried on SmolLM2-135M at 25% width, in principal components; `docs/regularize.md` has the table, and
+    /// [`usual_learning_rate`] the rate for another basis.
     fn default() -> Self {
         Self {
             penalty: PenaltyKind::Group,

@@ -66,7 +66,7 @@ pub fn logits_moved<M: CausalLm>(before: &M, after: &M, block: &[u32]) -> f64 {
 /// The state of `optimizer`, which has moved a model of `parameters`, for the model that `edits` make of it, in `fresh`, an
 /// optimizer without state. What an optimizer keeps of a parameter in the parameter's own shape, or summed over one of its
 /// dimensions, is cut like the parameter; that a norm's gains are rescaled besides is left out of it. The state is larger than
-/// the model: it waits in a file in `scratch` while the optimizer goes.
+/// the model: it waits in a file in `scratch`, which is removed, while the optimizer goes.
 pub(crate) fn sliced_state(
     optimizer: ModuleOptimizer,
     fresh: ModuleOptimizer,
@@ -78,8 +78,7 @@ pub(crate) fn sliced_state(
     let state = |source: &dyn std::fmt::Display| Error::OptimizerState { reason: source.to_string() };
     let io = |source| Error::Io { path: scratch.into(), source };
     fs::create_dir_all(scratch).map_err(io)?;
-    let directory = tempfile::Builder::new().prefix("slice-").tempdir_in(scratch).map_err(io)?;
-    let file = directory.path().join("optimizer.bpk");
+    let file = scratch.join("optimizer.bpk");
     let record = optimizer.to_record();
     drop(optimizer);
     record.save(&file).map_err(|e| Error::Save { path: file.clone(), reason: e.to_string() })?;
@@ -102,6 +101,7 @@ pub(crate) fn sliced_state(
         writer = writer.with_metadata(key, value);
     }
     let bytes = writer.into_bytes().map_err(|e| state(&e))?;
+    fs::remove_dir_all(scratch).map_err(io)?;
     reading_to(device, || fresh.from_bytes(bytes)).map_err(|e| state(&e))
 }
 

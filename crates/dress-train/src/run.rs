@@ -308,7 +308,10 @@ impl<'a, M: CausalLm> Run<'a, M> {
         let fresh = || self.config.optimizer.init(&after, self.config.precision);
         let moved = std::mem::replace(&mut self.optimizer, fresh());
         if self.config.trainable.keeps_state() {
-            let scratch = self.config.run_dir.clone().unwrap_or_else(std::env::temp_dir);
+            let io = |source| Error::Io { path: std::env::temp_dir(), source };
+            let elsewhere = self.config.run_dir.is_none().then(tempfile::tempdir).transpose().map_err(io)?;
+            let place = elsewhere.as_ref().map(|place| place.path()).or(self.config.run_dir.as_deref());
+            let scratch = place.unwrap_or_else(|| unreachable!("one of the two")).join("slice.partial");
             self.optimizer = sliced_state(moved, fresh(), parameters, &edits, &after.device(), &scratch)?;
         }
         tracing::info!("sliced after step {}, which moved the logits by {slicing_error:.1e}", step + 1);

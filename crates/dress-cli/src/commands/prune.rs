@@ -138,7 +138,11 @@ impl PruneArgs {
         RunDirectory::of(&self.checkpoint.out, self.checkpoint.force)
     }
 
+    /// The basis in which the width is sliced.
     pub(in crate::commands) fn basis(&self) -> Result<Basis, Error> {
+        if let Some(plan) = self.plan_made_before()? {
+            return Ok(plan.basis);
+        }
         match self.basis {
             Some(basis) => Ok(basis),
             None if !self.select.criterion.is_empty() => Ok(Basis::Identity),

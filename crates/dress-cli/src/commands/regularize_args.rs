@@ -50,7 +50,7 @@ pub(super) fn usual_values() -> [(&'static str, String); 6] {
     ]
 }
 
-/// The regularization's options; the defaults are those of [`RegularizeConfig`].
+/// The regularization's options; the defaults are those of [`RegularizeConfig`], with [`usual_learning_rate`].
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Regularization")]
 pub(super) struct RegularizeArgs {
@@ -89,7 +89,8 @@ pub(super) struct RegularizeArgs {
     /// Train only the weights that stay.
     #[arg(long)]
     kept_only: bool,
-    /// With a gate, train low-rank factors of this rank beside the matrices inside the blocks, and no other weights.
+    /// With a gate, train low-rank factors of this rank beside the matrices inside the blocks, and no other weights;
+    /// they need a higher --learning-rate, such as 3e-3 in the checkpoint's own basis.
     #[arg(long, requires = "gate", conflicts_with = "kept_only", value_parser = at_least_one)]
     lora_rank: Option<usize>,
     /// What the factors' product is multiplied by, times the rank; by default twice the rank.

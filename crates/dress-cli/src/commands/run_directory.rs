@@ -54,9 +54,9 @@ fn remove(directory: &Path) {
     let _ = fs::remove_dir(directory);
 }
 
-/// Whether a directory of this name is a checkpoint or a round of a run.
+/// Whether a directory of this name is a checkpoint, a round or a slice of a run.
 fn is_run(name: &str) -> bool {
-    name == "checkpoint.partial"
+    ["checkpoint.partial", "slice.partial"].contains(&name)
         || number_behind(name, "checkpoint-").or(number_behind(name, "round-")).is_some()
 }
 
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn only_what_a_run_writes_is_removed() {
         let written =
-            ["curve.jsonl", "checkpoint-8/model.bpk", "checkpoint-8/position.json", "round-2/curve.jsonl"];
+            ["curve.jsonl", "checkpoint-8/model.bpk", "slice.partial/optimizer.bpk", "round-2/curve.jsonl"];
         let (_place, run) = with_files(&written);
         run.remove();
         assert!(!run.path.exists());

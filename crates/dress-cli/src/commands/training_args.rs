@@ -32,11 +32,11 @@ pub(super) const TRAINING_OPTIONS: [&str; 19] = [
     "distill_hidden",
 ];
 
-/// The training's options; the defaults are those of [`TrainConfig`].
+/// The training's options; the defaults are those of [`TrainConfig`], but for the learning rate of a regularization.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Training")]
 pub struct TrainingArgs {
-    /// The highest learning rate. By default 1e-4, but 3e-4 for prune in the checkpoint's own basis.
+    /// The highest learning rate. By default 1e-4, but 3e-4 where regularizing is in the checkpoint's own basis.
     #[arg(long)]
     learning_rate: Option<f64>,
     /// How it falls: constant, linear, cosine or geometric.

@@ -191,6 +191,16 @@ fn a_plan_made_before_is_one_of_the_settings() {
     let written: Value =
         serde_json::from_str(&fs::read_to_string(paths.path("pruned/plan.json")).unwrap()).unwrap();
     assert_eq!(written, planned);
+    let (first, again) = (paths.path("first"), paths.path("again"));
+    let data = ["--calibration", &calibration, "--samples", "4", "--seqlen", "32", "--json"];
+    let turned = ["prune", "--model", &model, "--axis", "residual", "--ratio", "0.25", "--no-regularize"];
+    json(&dress(&[&turned[..], &data, &["--out", &first]].concat()));
+    let as_planned = ["prune", "--model", &model, "--plan", &format!("{first}/plan.json"), "--out", &again];
+    json(&dress(&[&as_planned[..], &data].concat()));
+    let about = fs::read_to_string(paths.path("again/dress.json")).unwrap();
+    let about: Value = serde_json::from_str(&about).unwrap();
+    assert_eq!(about["settings"]["basis"], "pca-tied", "the plan's");
+    assert_eq!(about["regularize"]["train"]["learning_rate"]["peak"], 1e-4);
     let both = dress(&[&prune[..], &["--force", "--criterion", "wanda"]].concat());
     assert!(String::from_utf8(both.stderr).unwrap().contains("cannot be used with"));
     let other = model.replace("llama3-kjv", "llama2-kjv");

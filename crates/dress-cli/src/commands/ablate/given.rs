@@ -141,6 +141,9 @@ impl Given {
             let rate = || usual_learning_rate(basis).to_string();
             resolved.entry("learning-rate".into()).or_insert_with(rate);
         }
+        if let Some(rank) = resolved.get("lora-rank").and_then(|rank| rank.parse::<f64>().ok()) {
+            resolved.entry("lora-alpha".into()).or_insert_with(|| (2.0 * rank).to_string());
+        }
         Ok((args, resolved))
     }
 
@@ -241,17 +244,22 @@ mod tests {
 
     #[test]
     fn what_means_nothing_alone_goes_with_what_it_belongs_to() {
-        let base = given(&["--axis", "ffn", "--ratio", "0.5", "--gate", "constant", "--gate-norms", "count"]);
+        let factors = ["--lora-rank", "8", "--lora-alpha", "4"];
+        let gate = ["--axis", "ffn", "--ratio", "0.5", "--gate", "constant", "--gate-norms", "count"];
+        let base = given(&[&gate[..], &factors].concat());
         assert_eq!(with(&base, "gate=none").unwrap().to_string(), "--axis=ffn --ratio=0.5");
+        let without_factors = "--axis=ffn --gate=constant --gate-norms=count --ratio=0.5";
+        assert_eq!(with(&base, "lora-rank=none").unwrap().to_string(), without_factors);
     }
 
     #[test]
     fn equal_settings_resolve_alike_however_they_are_written() {
-        let base = given(&["--axis", "ffn", "--ratio", "0.5"]);
+        let base = given(&["--axis", "ffn", "--ratio", "0.5", "--basis", "identity"]);
         let resolved = |given: &Given| given.parse("row", Path::new("m"), Path::new("o"), 1).unwrap().1;
         let default = resolved(&base);
         assert_eq!(resolved(&with(&base, "lambda=5.0").unwrap()), default);
         assert_eq!(resolved(&with(&base, "gate=none").unwrap()), default);
+        assert_eq!(resolved(&with(&base, "learning-rate=3e-4").unwrap()), default);
         assert_eq!((default["lambda"].as_str(), default["ratio"].as_str()), ("5", "0.5"));
         assert_ne!(resolved(&with(&base, "lambda=6").unwrap()), default);
     }
