@@ -140,8 +140,8 @@ impl Preset {
         self != Preset::Magnitude
     }
 
-    /// The coordinates in which it slices the width.
-    fn basis<M: CausalLm>(self, model: &M, kinds: &[AxisKind]) -> Basis {
+    /// The coordinates in which it slices the width, where it prunes `kinds` of `model`.
+    pub fn basis<M: CausalLm>(self, model: &M, kinds: &[AxisKind]) -> Basis {
         match self {
             Preset::SlicegptGlobal => Basis::Pca,
             Preset::Dress => best_basis(&model.coupling(), kinds),

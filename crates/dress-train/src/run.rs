@@ -303,15 +303,22 @@ impl<'a, M: CausalLm> Run<'a, M> {
         let Some(slicer) = self.regularization.slicer() else { return Ok(model) };
         let (before, after) = self.sliced(model, slicer)?;
         let slicing_error = logits_moved(&before.valid(), &after.valid(), &self.data.blocks[0]);
-        let (parameters, edits) = (parameters::list(&before), slicer.edits(&before)?);
+        let keeps_state = self.config.trainable.keeps_state();
+        let known = keeps_state.then(|| Ok::<_, Error>((parameters::list(&before), slicer.edits(&before)?)));
+        let known = known.transpose()?;
         drop(before);
         let fresh = || self.config.optimizer.init(&after, self.config.precision);
         let moved = std::mem::replace(&mut self.optimizer, fresh());
-        if self.config.trainable.keeps_state() {
-            let io = |source| Error::Io { path: std::env::temp_dir(), source };
-            let elsewhere = self.config.run_dir.is_none().then(tempfile::tempdir).transpose().map_err(io)?;
-            let place = elsewhere.as_ref().map(|place| place.path()).or(self.config.run_dir.as_deref());
-            let scratch = place.unwrap_or_else(|| unreachable!("one of the two")).join("slice.partial");
+        if let Some((parameters, edits)) = known {
+            let elsewhere;
+            let scratch = match &self.config.run_dir {
+                Some(directory) => directory.join("slice.partial"),
+                None => {
+                    let io = |source| Error::Io { path: std::env::temp_dir(), source };
+                    elsewhere = tempfile::tempdir().map_err(io)?;
+                    elsewhere.path().into()
+                }
+            };
             self.optimizer = sliced_state(moved, fresh(), parameters, &edits, &after.device(), &scratch)?;
         }
         tracing::info!("sliced after step {}, which moved the logits by {slicing_error:.1e}", step + 1);

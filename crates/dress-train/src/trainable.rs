@@ -25,7 +25,7 @@ pub struct LoraConfig {
 
 impl Default for LoraConfig {
     fn default() -> Self {
-        Self { rank: 16, alpha: 32.0, dropout: 0.0, targets: Vec::new() }
+        Self::of_rank(16)
     }
 }
 
@@ -41,6 +41,11 @@ pub enum Trainable {
 }
 
 impl LoraConfig {
+    /// Factors of that rank beside all matrices inside the blocks, multiplied by two, without dropout.
+    pub fn of_rank(rank: usize) -> Self {
+        Self { rank, alpha: 2.0 * rank as f64, dropout: 0.0, targets: Vec::new() }
+    }
+
     /// Checks that the settings make sense.
     ///
     /// # Errors

@@ -139,7 +139,7 @@ impl PruneArgs {
     }
 
     /// The basis in which the width is sliced.
-    pub(in crate::commands) fn basis(&self) -> Result<Basis, Error> {
+    fn basis(&self) -> Result<Basis, Error> {
         if let Some(plan) = self.plan_made_before()? {
             return Ok(plan.basis);
         }

@@ -117,9 +117,10 @@ impl RecoverArgs {
         let usual_rate = RecoverConfig::default().train.learning_rate.peak;
         let mut train = self.training.config(&self.checkpoint.common, self.run_directory(), usual_rate);
         if !self.full {
+            let usual = LoraConfig::of_rank(self.lora_rank);
             train.trainable = Trainable::Lora(LoraConfig {
-                rank: self.lora_rank,
-                alpha: self.lora_alpha.unwrap_or(2.0 * self.lora_rank as f64),
+                rank: usual.rank,
+                alpha: self.lora_alpha.unwrap_or(usual.alpha),
                 dropout: self.lora_dropout,
                 targets: self.lora_targets.clone(),
             });

@@ -37,19 +37,6 @@ pub(super) const REGULARIZE_OPTIONS: [&str; 18] = [
 pub(super) const PENALTY_OPTIONS: [&str; 7] =
     ["lambda", "attention_weight", "ffn_weight", "rest_weight", "penalty", "schedule", "writers_only"];
 
-/// What options are that have no default on the command line, since giving them is more than their value.
-pub(super) fn usual_values() -> [(&'static str, String); 6] {
-    let RegularizeConfig { lambda, weights, penalty, schedule, .. } = RegularizeConfig::default();
-    [
-        ("lambda", lambda.to_string()),
-        ("attention-weight", weights.attention.to_string()),
-        ("ffn-weight", weights.ffn.to_string()),
-        ("rest-weight", weights.rest.to_string()),
-        ("penalty", penalty.to_string()),
-        ("schedule", schedule.to_string()),
-    ]
-}
-
 /// The regularization's options; the defaults are those of [`RegularizeConfig`], with [`usual_learning_rate`].
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Regularization")]
@@ -118,6 +105,23 @@ pub(super) struct RegularizeArgs {
 }
 
 impl RegularizeArgs {
+    /// What options are that have no default on the command line, since giving them is more than their value, or their default
+    /// follows from others. In a basis that is not known the learning rate is not either.
+    pub(super) fn usual_values(&self, basis: Option<Basis>) -> Vec<(&'static str, String)> {
+        let RegularizeConfig { lambda, weights, penalty, schedule, .. } = RegularizeConfig::default();
+        let mut usual = vec![
+            ("lambda", lambda.to_string()),
+            ("attention-weight", weights.attention.to_string()),
+            ("ffn-weight", weights.ffn.to_string()),
+            ("rest-weight", weights.rest.to_string()),
+            ("penalty", penalty.to_string()),
+            ("schedule", schedule.to_string()),
+        ];
+        usual.extend(basis.map(|basis| ("learning-rate", usual_learning_rate(basis).to_string())));
+        usual.extend(self.lora_rank.map(|rank| ("lora-alpha", LoraConfig::of_rank(rank).alpha.to_string())));
+        usual
+    }
+
     /// The settings, for a model in `basis`.
     ///
     /// # Errors
@@ -156,13 +160,11 @@ impl RegularizeArgs {
     }
 
     fn trainable(&self) -> Trainable {
-        let factors = |rank| LoraConfig {
-            rank,
-            alpha: self.lora_alpha.unwrap_or(2.0 * rank as f64),
-            targets: self.lora_targets.clone(),
-            ..LoraConfig::default()
-        };
-        self.lora_rank.map_or(Trainable::All, |rank| Trainable::Lora(factors(rank)))
+        self.lora_rank.map_or(Trainable::All, |rank| {
+            let usual = LoraConfig::of_rank(rank);
+            let alpha = self.lora_alpha.unwrap_or(usual.alpha);
+            Trainable::Lora(LoraConfig { alpha, targets: self.lora_targets.clone(), ..usual })
+        })
     }
 
     fn form(&self) -> PenaltyForm {

@@ -3,10 +3,9 @@
 use crate::Error;
 use crate::ablation::{Resolved, Setting};
 use crate::commands::PruneArgs;
-use crate::commands::regularize_args::{PENALTY_OPTIONS, usual_values};
+use crate::commands::regularize_args::PENALTY_OPTIONS;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
-use dress_prune::usual_learning_rate;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -135,15 +134,7 @@ impl Given {
             |error: clap::Error| Error::SettingOfRow { row: row.into(), reason: first_lines(&error) };
         let matches = command.try_get_matches_from(words).map_err(refused)?;
         let args = PruneArgs::from_arg_matches(&matches).map_err(refused)?;
-        let mut resolved = resolved(&matches);
-        // A checkpoint that cannot be read is named where rows are checked.
-        if let Ok(basis) = args.basis() {
-            let rate = || usual_learning_rate(basis).to_string();
-            resolved.entry("learning-rate".into()).or_insert_with(rate);
-        }
-        if let Some(rank) = resolved.get("lora-rank").and_then(|rank| rank.parse::<f64>().ok()) {
-            resolved.entry("lora-alpha".into()).or_insert_with(|| (2.0 * rank).to_string());
-        }
+        let resolved = resolved(&matches, &args);
         Ok((args, resolved))
     }
 
@@ -166,7 +157,7 @@ impl fmt::Display for Given {
 }
 
 /// Every option with a value that a result may depend on; numbers are written one way.
-fn resolved(matches: &ArgMatches) -> Resolved {
+fn resolved(matches: &ArgMatches, args: &PruneArgs) -> Resolved {
     let of_result = |arg: &&Arg| is_varied(arg) && !IN_THE_KEY.contains(&arg.get_id().as_str());
     let command = command();
     let value = |arg: &Arg| {
@@ -175,7 +166,7 @@ fn resolved(matches: &ArgMatches) -> Resolved {
         Some((arg.get_long()?.to_string(), numbers.join(",")))
     };
     let written = command.get_arguments().filter(of_result).filter_map(value);
-    usual_values().map(|(name, value)| (name.into(), value)).into_iter().chain(written).collect()
+    args.usual_values().into_iter().map(|(name, value)| (name.into(), value)).chain(written).collect()
 }
 
 /// `1e-4` as `0.0001`, and what is no number as it is.

@@ -7,9 +7,8 @@ use crate::commands::bench::Bench;
 use crate::commands::common_args::CalibrationArgs;
 use crate::commands::run_directory::RunDirectory;
 use crate::comparison::{COMPARISON_SCHEMA, CellId};
-use dress_core::CausalLm;
 use dress_core::Ratio;
-use dress_prune::{Amount, Preset, PresetSettings, best_basis};
+use dress_prune::{Amount, Preset, PresetSettings};
 
 /// The methods that are compared.
 pub(super) struct Methods<'a> {
@@ -49,7 +48,7 @@ impl Methods<'_> {
         (settings.stock, settings.tile, settings.seed) = (args.target, args.tile, args.common.seed);
         if preset.trains() {
             let run = self.run_directory(CellId::Pruned { preset, ratio: ratio.get() });
-            let basis = best_basis(&self.bench.declared.coupling(), &args.dress_axis);
+            let basis = preset.basis(&self.bench.declared, &args.dress_axis);
             settings.regularize = args.regularize.config(&args.common, run, basis)?;
             settings.dress_axes.clone_from(&args.dress_axis);
             settings.dress_criterion = args.dress_criterion;

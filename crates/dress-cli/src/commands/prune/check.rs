@@ -84,6 +84,12 @@ impl PruneArgs {
         &self.checkpoint.model
     }
 
+    /// What options are that were not given and have no default of their own.
+    pub(in crate::commands) fn usual_values(&self) -> Vec<(&'static str, String)> {
+        // A checkpoint that cannot be read is named where the run is checked.
+        self.regularize.usual_values(self.basis().ok())
+    }
+
     pub(in crate::commands) fn out(&self) -> &Path {
         &self.checkpoint.out
     }
