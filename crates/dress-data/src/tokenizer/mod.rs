@@ -96,6 +96,14 @@ impl Tokenizer {
         self.inner.decode(ids, true).map_err(|error| Error::Tokenize { reason: error.to_string() })
     }
 
+    /// The text of some ids, special tokens included.
+    ///
+    /// # Errors
+    /// [`Error::Tokenize`].
+    pub fn decode_all(&self, ids: &[u32]) -> Result<String, Error> {
+        self.inner.decode(ids, false).map_err(|error| Error::Tokenize { reason: error.to_string() })
+    }
+
     /// The id of a token, such as `<|im_end|>`.
     pub fn token_id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
