@@ -90,10 +90,58 @@ pub enum Error {
     )]
     NoBosToken,
     /// A directory without tokenizer.
-    #[error("{path}: no such file; copy the tokenizer.json of the published checkpoint there", path = .path.display())]
+    #[error("{path}: no such file, nor vocab.json with merges.txt, nor tokenizer.model; copy the tokenizer.json of the published checkpoint there", path = .path.display())]
     TokenizerMissing {
         /// Where it was expected.
         path: PathBuf,
+    },
+    /// A checkpoint without chat template.
+    #[error(
+        "{directory}: there is no chat template: no chat_template.jinja, and none in tokenizer_config.json; is this a base model? copy the template of the published chat model there",
+        directory = .directory.display()
+    )]
+    NoChatTemplate {
+        /// The checkpoint.
+        directory: PathBuf,
+    },
+    /// Several chat templates, none of them the default one.
+    #[error(
+        "{directory}: there are the chat templates {names} and none is the default; call one of them default in tokenizer_config.json",
+        directory = .directory.display()
+    )]
+    NoDefaultChatTemplate {
+        /// The checkpoint.
+        directory: PathBuf,
+        /// What they are called.
+        names: String,
+    },
+    /// A chat template that refuses the messages.
+    #[error("the chat template: {reason}")]
+    ChatTemplate {
+        /// What the template, or its language, says.
+        reason: String,
+    },
+    /// A file beside the tokenizer that cannot be read.
+    #[error("{path}: {reason}; copy the file of the published checkpoint there, or delete it if that has none", path = .path.display())]
+    TokenizerFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A tokenizer in a form that is not read here.
+    #[error(
+        "{file}: this vocabulary is not read with tokenizer_class {class} and without tokenizer.json; convert it: python -c \
+         \"from transformers import AutoTokenizer; AutoTokenizer.from_pretrained('{directory}').save_pretrained('{directory}')\"",
+        file = .file.display(), directory = .directory.display()
+    )]
+    TokenizerNotConverted {
+        /// The vocabulary.
+        file: PathBuf,
+        /// Where it is.
+        directory: PathBuf,
+        /// What `tokenizer_config.json` calls its class.
+        class: String,
     },
     /// A tokenizer that cannot be read.
     #[error("{path}: not a tokenizer: {reason}; copy the tokenizer.json of the published checkpoint there", path = .path.display())]

@@ -7,6 +7,7 @@
 //! of the tokenizer.
 
 mod blocks;
+mod chat_template;
 mod corpus;
 mod disjoint;
 mod error;
@@ -18,6 +19,7 @@ mod tokenizer;
 mod windows;
 
 pub use blocks::{BlockConfig, evaluation_blocks, training_blocks};
+pub use chat_template::{ChatMessage, ChatTemplate};
 pub use corpus::{Corpus, CorpusFormat};
 pub use error::Error;
 pub use protocol::Protocol;

@@ -20,11 +20,14 @@ mod any_model;
 pub mod blocks;
 pub mod checkpoint;
 mod config_json;
+mod end_tokens;
 mod error;
 pub mod generation;
 pub mod gguf;
 #[cfg(feature = "hub")]
 pub mod hub;
+#[cfg(feature = "hub")]
+mod hub_cache;
 mod layer_widths;
 pub mod llama;
 pub mod opt;
@@ -33,6 +36,7 @@ pub mod phi;
 mod shape;
 mod slots;
 
+pub use end_tokens::end_tokens;
 pub use any_model::AnyModel;
 pub use checkpoint::{FloatType, LoadConfig, SaveConfig, SaveReport};
 pub use error::Error;
