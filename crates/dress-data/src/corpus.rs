@@ -1,16 +1,19 @@
 //! A file of text.
 
+use crate::format::{Found, decompressed, told};
+use crate::tables::{csv_rows, parquet_rows};
 use crate::{Error, rows, sha256};
 use serde::Deserializer;
 use serde::de::{SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// How a file holds its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CorpusFormat {
-    /// By the file's ending: `.jsonl` and `.json` as such, everything else as text.
+    /// By its first bytes: gzip, zstd, Parquet, CSV, JSON lines, an array of JSON objects, or text.
     #[default]
     Auto,
     /// Plain text, a row a line.
@@ -38,23 +41,21 @@ enum Content {
 }
 
 impl Corpus {
-    /// Reads a file. A byte-order mark is dropped; line ends stay as they are.
+    /// Reads a file, or standard input where the path is `-`. A byte-order mark is dropped; line ends stay as they are.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::NotUtf8`], [`Error::Empty`], and for JSON [`Error::MalformedRow`] and
-    /// [`Error::UnknownRow`].
+    /// [`Error::Io`], [`Error::NotUtf8`], [`Error::Empty`], [`Error::NoCorpus`], [`Error::Compressed`], [`Error::Table`], and of
+    /// rows [`Error::MalformedRow`], [`Error::UnknownRow`], [`Error::NullText`] and [`Error::ChatRow`].
     pub fn read(path: &Path, format: CorpusFormat) -> Result<Self, Error> {
-        let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
+        let bytes = read_bytes(path)?;
         let sha256 = sha256::hex(&bytes);
-        let text = String::from_utf8(bytes).map_err(|error| Error::NotUtf8 {
-            path: path.into(),
-            offset: error.utf8_error().valid_up_to(),
-        })?;
-        let text = text.strip_prefix('\u{feff}').map(String::from).unwrap_or(text);
-        let content = match resolve(format, path) {
-            CorpusFormat::Jsonl => Content::Rows(read_lines(&text, path)?),
-            CorpusFormat::Json => Content::Rows(read_array(&text, path)?),
-            CorpusFormat::Text | CorpusFormat::Auto => Content::Text(text),
+        let bytes = decompressed(bytes, path)?;
+        let content = match told(&bytes, path, format)? {
+            Found::Parquet => Content::Rows(texts(&parquet_rows(bytes, path)?, path)?),
+            Found::Csv(between) => Content::Rows(texts(&csv_rows(&bytes, between, path)?, path)?),
+            Found::Lines => Content::Rows(read_lines(&utf8(bytes, path)?, path)?),
+            Found::Array => Content::Rows(read_array(&utf8(bytes, path)?, path)?),
+            Found::Text => Content::Text(utf8(bytes, path)?),
         };
         let corpus = Self { path: path.into(), sha256, content };
         if corpus.rows().all(|row| row.trim().is_empty()) {
@@ -122,13 +123,30 @@ impl Corpus {
     }
 }
 
-fn resolve(format: CorpusFormat, path: &Path) -> CorpusFormat {
-    match (format, path.extension().and_then(|ending| ending.to_str())) {
-        (CorpusFormat::Auto, Some("jsonl")) => CorpusFormat::Jsonl,
-        (CorpusFormat::Auto, Some("json")) => CorpusFormat::Json,
-        (CorpusFormat::Auto, _) => CorpusFormat::Text,
-        (given, _) => given,
+/// The bytes of a file, or of standard input where it is `-`.
+fn read_bytes(path: &Path) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let read = match path.as_os_str() == "-" {
+        true => std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes),
+        false => std::fs::read(path),
+    };
+    read.map_err(|source| Error::Io { path: path.into(), source })
+}
+
+/// The text of some bytes, without a byte-order mark.
+fn utf8(bytes: Vec<u8>, path: &Path) -> Result<String, Error> {
+    let mut text = String::from_utf8(bytes).map_err(|error| Error::NotUtf8 {
+        path: path.into(),
+        offset: error.utf8_error().valid_up_to(),
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
     }
+    Ok(text)
+}
+
+fn texts(rows: &[Map<String, Value>], path: &Path) -> Result<Vec<String>, Error> {
+    rows.iter().enumerate().map(|(index, row)| row_text(row, index + 1, path)).collect()
 }
 
 fn read_lines(text: &str, path: &Path) -> Result<Vec<String>, Error> {
@@ -145,7 +163,7 @@ fn read_array(text: &str, path: &Path) -> Result<Vec<String>, Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let read = json.deserialize_seq(JsonRows(&mut rows)).and_then(|()| json.end());
     read.map_err(|source| Error::MalformedRow { path: path.into(), row: rows.len() + 1, source })?;
-    rows.iter().enumerate().map(|(index, row)| row_text(row, index + 1, path)).collect()
+    texts(&rows, path)
 }
 
 /// Takes the rows of an array one by one, so that it is known how many there are before one that is malformed.
@@ -168,6 +186,13 @@ impl<'de> Visitor<'de> for JsonRows<'_> {
 
 fn row_text(row: &Map<String, Value>, number: usize, path: &Path) -> Result<String, Error> {
     rows::text(row).ok_or_else(|| {
+        let is_null = |key: &&str| row.get(*key).is_some_and(Value::is_null);
+        if let Some(field) = ["text", "sentence", "instruction", "output"].into_iter().find(is_null) {
+            return Error::NullText { path: path.into(), row: number, field };
+        }
+        if row.contains_key("messages") {
+            return Error::ChatRow { path: path.into(), row: number };
+        }
         let keys: Vec<String> = row.keys().map(|key| format!("`{key}`")).collect();
         let found = if keys.is_empty() { "none".into() } else { keys.join(", ") };
         Error::UnknownRow { path: path.into(), row: number, found }
@@ -239,7 +264,7 @@ pub(crate) mod tests {
         for (array, row) in [
             (&b"[{\"text\":\"one\"},{\"text\":\"two\"},{\"text\":]"[..], "row 3"),
             (b"[{\"text\":\"one\"},7]", "row 2"),
-            (b"{\"text\":\"one\"}", "row 1"),
+            (b"{\n\"text\":\"one\"}", "row 1"),
         ] {
             let message = message("a.json", array);
             assert!(message.contains("a.json") && message.contains(row), "{message}");
@@ -250,6 +275,60 @@ pub(crate) mod tests {
     fn a_row_without_text_names_the_keys_it_has() {
         let message = message("a.jsonl", b"{\"body\":\"one\"}");
         assert!(message.contains("`body`") && message.contains("expected `text`"), "{message}");
+    }
+
+    const ROWS: &str = "{\"text\":\"one\"}\n{\"text\":\"two\"}\n";
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, bytes).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    #[test]
+    fn the_first_bytes_say_what_a_file_is() {
+        let zstd = zstd::encode_all(ROWS.as_bytes(), 1).unwrap();
+        let members = [gzip(&ROWS.as_bytes()[..15]), gzip(&ROWS.as_bytes()[15..])].concat();
+        for (name, content) in [
+            ("a.json", ROWS.as_bytes()),
+            ("a.json.gz", &gzip(ROWS.as_bytes())),
+            ("a", &members),
+            ("a.txt", &zstd),
+            ("a.jsonl", b"[{\"text\":\"one\"},{\"text\":\"two\"}]"),
+            ("a.csv", b"id,text\n0,one\n1,\"two\"\n"),
+            ("a.tsv", b"text\tid\none\t1\ntwo\t2"),
+            ("a.txt", b"id;text\n0;one\n1;two"),
+        ] {
+            let corpus = read(name, content).unwrap();
+            assert_eq!(corpus.rows().collect::<Vec<_>>(), ["one", "two"], "{name}");
+            assert_eq!(corpus.sha256(), sha256::hex(content), "{name}");
+        }
+        assert!(read("a.txt", b"text, he said, is\nall").unwrap().is_text());
+    }
+
+    #[test]
+    fn what_is_no_corpus_is_named_with_the_cure() {
+        for (content, says) in [
+            (&b"BZh9"[..], "bunzip2"),
+            (b"PK\x03\x04", "zip"),
+            (b"\xff\xff\xff\xff\x10", "to_parquet"),
+            (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+            (b"\x1f\x8b\x08\0no", "gzip"),
+            (b"PAR1no", "Parquet"),
+        ] {
+            let message = message("a.jsonl", content);
+            assert!(message.contains("a.jsonl") && message.contains(says), "{message}");
+        }
+        assert!(message("a.csv", b"id,body\n1,one\n").contains("`body`"));
+        assert!(message("a.csv", b"id,text\n1,one,two\n").contains("CSV"));
+    }
+
+    #[test]
+    fn a_text_that_is_null_is_said_to_be_that() {
+        let message = message("a.jsonl", b"{\"text\":\"one\"}\n{\"text\":null}");
+        assert!(message.contains("row 2") && message.contains("`text` is null"), "{message}");
+        let chat = self::message("a.jsonl", b"{\"messages\":[]}");
+        assert!(chat.contains("chat"), "{chat}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From files to blocks of tokens.
 //!
 //! [`Windows`] are what perplexity is measured over, by a [`Protocol`] or by options.
-//! [`Corpus`] reads plain text, JSONL and Alpaca-style JSON; [`Tokenizer`] is the checkpoint's own;
+//! [`Corpus`] reads plain text, JSON, CSV and Parquet, told from the first bytes; [`Tokenizer`] is the checkpoint's own;
 //! [`evaluation_blocks`], [`calibration_blocks`] and [`training_blocks`] cut the text as perplexity,
 //! calibration and training from nothing want it. Every result carries the SHA-256 of the corpus and
 //! of the tokenizer.
@@ -10,10 +10,12 @@ mod blocks;
 mod corpus;
 mod disjoint;
 mod error;
+mod format;
 mod protocol;
 mod rows;
 mod sampling;
 mod sha256;
+mod tables;
 mod tokenizer;
 mod windows;
 
