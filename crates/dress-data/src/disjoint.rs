@@ -13,7 +13,7 @@ pub(crate) fn disjoint_blocks(
     rng: &mut impl Rng,
 ) -> Result<Vec<Vec<u32>>, Error> {
     let seqlen = config.seqlen;
-    let ids = tokenizer.encode(&corpus.text(&config.join), true)?;
+    let ids = tokenizer.first_ids(&corpus.text(&config.join), true, usize::MAX)?.ids;
     if ids.len() < seqlen {
         return Err(Error::ShorterThanOneBlock { path: corpus.path().into(), found: ids.len(), seqlen });
     }

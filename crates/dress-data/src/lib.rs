@@ -11,6 +11,7 @@ mod corpus;
 mod disjoint;
 mod error;
 mod format;
+mod pieces;
 mod protocol;
 mod rows;
 mod sampling;
