@@ -1,5 +1,6 @@
 //! A file of text.
 
+use crate::files::files;
 use crate::format::{Found, decompressed, told};
 use crate::tables::{csv_rows, parquet_rows};
 use crate::{Error, rows, sha256};
@@ -47,21 +48,61 @@ impl Corpus {
     /// [`Error::Io`], [`Error::NotUtf8`], [`Error::Empty`], [`Error::NoCorpus`], [`Error::Compressed`], [`Error::Table`], and of
     /// rows [`Error::MalformedRow`], [`Error::UnknownRow`], [`Error::NullText`] and [`Error::ChatRow`].
     pub fn read(path: &Path, format: CorpusFormat) -> Result<Self, Error> {
-        let bytes = read_bytes(path)?;
-        let sha256 = sha256::hex(&bytes);
-        let bytes = decompressed(bytes, path)?;
-        let content = match told(&bytes, path, format)? {
-            Found::Parquet => Content::Rows(texts(&parquet_rows(bytes, path)?, path)?),
-            Found::Csv(between) => Content::Rows(texts(&csv_rows(&bytes, between, path)?, path)?),
-            Found::Lines => Content::Rows(read_lines(&utf8(bytes, path)?, path)?),
-            Found::Array => Content::Rows(read_array(&utf8(bytes, path)?, path)?),
-            Found::Text => Content::Text(utf8(bytes, path)?),
+        Self::read_field(path, format, None)
+    }
+
+    /// As [`Corpus::read`], where the text of a row is that of `field`. The files of a folder, or of a list with commas, are
+    /// one corpus.
+    ///
+    /// # Errors
+    /// Those of [`Corpus::read`], and [`Error::NoField`], [`Error::TextAndRows`] and [`Error::Splits`].
+    pub fn read_field(path: &Path, format: CorpusFormat, field: Option<&str>) -> Result<Self, Error> {
+        let corpus = match files(path)? {
+            Some(files) => {
+                let parts = files.iter().map(|file| Self::read_file(file, format, field));
+                Self::joined(path, parts.collect::<Result<_, _>>()?)?
+            }
+            None => Self::read_file(path, format, field)?,
         };
-        let corpus = Self { path: path.into(), sha256, content };
         if corpus.rows().all(|row| row.trim().is_empty()) {
             return Err(Error::Empty { path: path.into() });
         }
         Ok(corpus)
+    }
+
+    /// Texts one after the other, each ending its line, or the rows of all.
+    fn joined(path: &Path, parts: Vec<Self>) -> Result<Self, Error> {
+        let hashes: String = parts.iter().map(|part| format!("{}\n", part.sha256)).collect();
+        let all_text = parts.iter().all(Self::is_text);
+        let (mut text, mut rows) = (String::new(), Vec::new());
+        for part in parts {
+            match part.content {
+                Content::Text(more) if all_text => {
+                    let ends_line = text.is_empty() || text.ends_with('\n');
+                    text += if ends_line { "" } else { "\n" };
+                    text += &more;
+                }
+                Content::Text(_) => return Err(Error::TextAndRows { path: path.into() }),
+                Content::Rows(more) => rows.extend(more),
+            }
+        }
+        let content = if all_text { Content::Text(text) } else { Content::Rows(rows) };
+        Ok(Self { path: path.into(), sha256: sha256::hex(hashes.as_bytes()), content })
+    }
+
+    fn read_file(path: &Path, format: CorpusFormat, field: Option<&str>) -> Result<Self, Error> {
+        let source = Source { path, field };
+        let bytes = read_bytes(path)?;
+        let sha256 = sha256::hex(&bytes);
+        let bytes = decompressed(bytes, path)?;
+        let content = match told(&bytes, path, format)? {
+            Found::Parquet => Content::Rows(texts(&parquet_rows(bytes, path)?, source)?),
+            Found::Csv(between) => Content::Rows(texts(&csv_rows(&bytes, between, path)?, source)?),
+            Found::Lines => Content::Rows(read_lines(&utf8(bytes, path)?, source)?),
+            Found::Array => Content::Rows(read_array(&utf8(bytes, path)?, source)?),
+            Found::Text => Content::Text(utf8(bytes, path)?),
+        };
+        Ok(Self { path: path.into(), sha256, content })
     }
 
     /// The file.
@@ -123,6 +164,13 @@ impl Corpus {
     }
 }
 
+/// A file of rows, and the field that holds their text where one was given.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    path: &'a Path,
+    field: Option<&'a str>,
+}
+
 /// The bytes of a file, or of standard input where it is `-`.
 fn read_bytes(path: &Path) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
@@ -145,25 +193,26 @@ fn utf8(bytes: Vec<u8>, path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-fn texts(rows: &[Map<String, Value>], path: &Path) -> Result<Vec<String>, Error> {
-    rows.iter().enumerate().map(|(index, row)| row_text(row, index + 1, path)).collect()
+fn texts(rows: &[Map<String, Value>], source: Source<'_>) -> Result<Vec<String>, Error> {
+    rows.iter().enumerate().map(|(index, row)| row_text(row, index + 1, source)).collect()
 }
 
-fn read_lines(text: &str, path: &Path) -> Result<Vec<String>, Error> {
+fn read_lines(text: &str, source: Source<'_>) -> Result<Vec<String>, Error> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let parse = |(line, text): (usize, &str)| {
-        let malformed = |source| Error::MalformedRow { path: path.into(), row: line + 1, source };
-        row_text(&serde_json::from_str(text).map_err(malformed)?, line + 1, path)
+        let malformed = |error| Error::MalformedRow { path: source.path.into(), row: line + 1, source: error };
+        row_text(&serde_json::from_str(text).map_err(malformed)?, line + 1, source)
     };
     lines.map(parse).collect()
 }
 
-fn read_array(text: &str, path: &Path) -> Result<Vec<String>, Error> {
+fn read_array(text: &str, source: Source<'_>) -> Result<Vec<String>, Error> {
     let mut rows = Vec::new();
     let mut json = serde_json::Deserializer::from_str(text);
     let read = json.deserialize_seq(JsonRows(&mut rows)).and_then(|()| json.end());
-    read.map_err(|source| Error::MalformedRow { path: path.into(), row: rows.len() + 1, source })?;
-    texts(&rows, path)
+    let (path, row) = (source.path.into(), rows.len() + 1);
+    read.map_err(|source| Error::MalformedRow { path, row, source })?;
+    texts(&rows, source)
 }
 
 /// Takes the rows of an array one by one, so that it is known how many there are before one that is malformed.
@@ -184,19 +233,46 @@ impl<'de> Visitor<'de> for JsonRows<'_> {
     }
 }
 
-fn row_text(row: &Map<String, Value>, number: usize, path: &Path) -> Result<String, Error> {
-    rows::text(row).ok_or_else(|| {
-        let is_null = |key: &&str| row.get(*key).is_some_and(Value::is_null);
-        if let Some(field) = ["text", "sentence", "instruction", "output"].into_iter().find(is_null) {
-            return Error::NullText { path: path.into(), row: number, field };
+fn row_text(row: &Map<String, Value>, number: usize, source: Source<'_>) -> Result<String, Error> {
+    let found = match source.field {
+        Some(field) => row.get(field).and_then(Value::as_str).map(String::from),
+        None => rows::text(row),
+    };
+    found.ok_or_else(|| no_text(row, number, source))
+}
+
+/// Why a row has no text.
+fn no_text(row: &Map<String, Value>, number: usize, source: Source<'_>) -> Error {
+    let (path, row_number) = (source.path.into(), number);
+    let keys: Vec<String> = row.keys().take(10).map(|key| format!("`{key}`")).collect();
+    let keys = if keys.is_empty() { "none".into() } else { keys.join(", ") };
+    if let Some(field) = source.field {
+        let found = kind(row.get(field));
+        return Error::NoField { path, row: row_number, field: field.into(), found, keys };
+    }
+    for field in ["text", "sentence", "instruction", "output"] {
+        match row.get(field) {
+            Some(Value::Null) => return Error::NullText { path, row: row_number, field },
+            Some(Value::String(_)) | None => {}
+            found => return Error::NoField { path, row: row_number, field: field.into(), found: kind(found), keys },
         }
-        if row.contains_key("messages") {
-            return Error::ChatRow { path: path.into(), row: number };
-        }
-        let keys: Vec<String> = row.keys().map(|key| format!("`{key}`")).collect();
-        let found = if keys.is_empty() { "none".into() } else { keys.join(", ") };
-        Error::UnknownRow { path: path.into(), row: number, found }
-    })
+    }
+    match row.contains_key("messages") {
+        true => Error::ChatRow { path, row: row_number },
+        false => Error::UnknownRow { path, row: row_number, found: keys },
+    }
+}
+
+fn kind(value: Option<&Value>) -> &'static str {
+    match value {
+        None => "missing",
+        Some(Value::Null) => "null",
+        Some(Value::Bool(_)) => "true or false",
+        Some(Value::Number(_)) => "a number",
+        Some(Value::String(_)) => "a text",
+        Some(Value::Array(_)) => "a list",
+        Some(Value::Object(_)) => "an object",
+    }
 }
 
 #[cfg(test)]

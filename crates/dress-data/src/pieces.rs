@@ -145,3 +145,64 @@ impl Cuts<'_> {
         Ok(both.starts_with(&before))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    const TOKENIZERS: [(&str, &[u8]); 4] = [
+        ("llama2", include_bytes!("../../../examples/models/llama2-kjv/tokenizer.json")),
+        ("llama3", include_bytes!("../../../examples/models/llama3-kjv/tokenizer.json")),
+        ("opt", include_bytes!("../../../examples/models/opt-kjv/tokenizer.json")),
+        ("phi2", include_bytes!("../../../examples/models/phi2-kjv/tokenizer.json")),
+    ];
+    const WORDS: [&str; 18] = [
+        "the", "Lord's", "42", "über", "e\u{301}tude", "漢字かな。", "<s>", "</s>", "<|endoftext|>", "  ", "\n\n", "\t",
+        "x=y;", "...\n", "👩‍👩‍👧", "antidisestablishmentarianism", "don't", "\u{a0}",
+    ];
+
+    fn mixed(seed: u64, length: usize) -> String {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut text = String::new();
+        while text.len() < length {
+            text += WORDS[rng.random_range(0..WORDS.len())];
+            text += if rng.random_range(0..5) == 0 { "" } else { " " };
+        }
+        text
+    }
+
+    #[test]
+    fn pieces_give_the_ids_and_ends_of_the_whole_on_every_kind_of_tokenizer() {
+        for (name, json) in TOKENIZERS {
+            let tokenizer = Tokenizer::from_bytes(json).unwrap();
+            assert!(keeps_words_apart(&tokenizer), "{name}: nothing is cut");
+            for (seed, special) in [(1, true), (2, false), (3, true)] {
+                let text = mixed(seed, 150_000);
+                let whole = Ids::of(&tokenizer.encode(text.as_str(), special).unwrap());
+                let pieces = first_ids(&tokenizer, &text, special, usize::MAX).unwrap();
+                assert!(pieces == whole, "{name}, text {seed}");
+                let first = first_ids(&tokenizer, &text, special, 100).unwrap();
+                assert!((100..whole.ids.len() / 4).contains(&first.ids.len()), "{name}: {}", first.ids.len());
+                assert!(whole.ids.starts_with(&first.ids) && whole.ends.starts_with(&first.ends), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_without_a_place_to_cut_is_tokenized_whole() {
+        let tokenizer = Tokenizer::from_bytes(TOKENIZERS[1].1).unwrap();
+        let text = "漢字。".repeat(10_000);
+        let whole = Ids::of(&tokenizer.encode(text.as_str(), true).unwrap());
+        assert!(first_ids(&tokenizer, &text, true, 10).unwrap() == whole);
+    }
+
+    #[test]
+    fn a_vocabulary_with_tokens_over_two_words_is_not_cut() {
+        let json = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
+          "pre_tokenizer":null,"post_processor":null,"decoder":null,
+          "model":{"type":"WordLevel","vocab":{"of▁the":0,"<unk>":1},"unk_token":"<unk>"}}"#;
+        assert!(!keeps_words_apart(&Tokenizer::from_bytes(json).unwrap()));
+    }
+}
