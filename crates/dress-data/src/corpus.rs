@@ -183,10 +183,8 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, Error> {
 
 /// The text of some bytes, without a byte-order mark.
 fn utf8(bytes: Vec<u8>, path: &Path) -> Result<String, Error> {
-    let mut text = String::from_utf8(bytes).map_err(|error| Error::NotUtf8 {
-        path: path.into(),
-        offset: error.utf8_error().valid_up_to(),
-    })?;
+    let mut text = String::from_utf8(bytes)
+        .map_err(|error| Error::NotUtf8 { path: path.into(), offset: error.utf8_error().valid_up_to() })?;
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
     }
@@ -200,10 +198,24 @@ fn texts(rows: &[Map<String, Value>], source: Source<'_>) -> Result<Vec<String>,
 fn read_lines(text: &str, source: Source<'_>) -> Result<Vec<String>, Error> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let parse = |(line, text): (usize, &str)| {
-        let malformed = |error| Error::MalformedRow { path: source.path.into(), row: line + 1, source: error };
+        if let Some(text) = only_text(text).filter(|_| source.field.is_none()) {
+            return Ok(text);
+        }
+        let malformed =
+            |error| Error::MalformedRow { path: source.path.into(), row: line + 1, source: error };
         row_text(&serde_json::from_str(text).map_err(malformed)?, line + 1, source)
     };
     lines.map(parse).collect()
+}
+
+/// The `text` of a JSON row without the values of its other keys, which large corpora have many of.
+fn only_text(line: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Row {
+        text: String,
+    }
+    let is_object = line.trim_start().starts_with('{');
+    is_object.then(|| serde_json::from_str::<Row>(line).ok()).flatten().map(|row| row.text)
 }
 
 fn read_array(text: &str, source: Source<'_>) -> Result<Vec<String>, Error> {
@@ -254,7 +266,15 @@ fn no_text(row: &Map<String, Value>, number: usize, source: Source<'_>) -> Error
         match row.get(field) {
             Some(Value::Null) => return Error::NullText { path, row: row_number, field },
             Some(Value::String(_)) | None => {}
-            found => return Error::NoField { path, row: row_number, field: field.into(), found: kind(found), keys },
+            found => {
+                return Error::NoField {
+                    path,
+                    row: row_number,
+                    field: field.into(),
+                    found: kind(found),
+                    keys,
+                };
+            }
         }
     }
     match row.contains_key("messages") {
@@ -351,6 +371,13 @@ pub(crate) mod tests {
     fn a_row_without_text_names_the_keys_it_has() {
         let message = message("a.jsonl", b"{\"body\":\"one\"}");
         assert!(message.contains("`body`") && message.contains("expected `text`"), "{message}");
+    }
+
+    #[test]
+    fn a_row_that_is_an_array_or_names_its_text_twice_is_read_as_json_says() {
+        assert!(message("a.jsonl", b"{\"text\":\"one\"}\n[\"two\"]").contains("row 2"));
+        let twice = read("a.jsonl", b"{\"text\":\"one\",\"text\":\"two\"}").unwrap();
+        assert_eq!(twice.rows().next(), Some("two"));
     }
 
     const ROWS: &str = "{\"text\":\"one\"}\n{\"text\":\"two\"}\n";

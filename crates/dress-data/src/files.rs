@@ -25,7 +25,9 @@ fn add_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
     for path in paths {
         let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
         let is_about = [".md", ".py", ".lock", ".sha256"].iter().any(|ending| name.ends_with(ending))
-            || ["readme", "license", "dataset_info", "state.json", "checksum"].iter().any(|word| name.starts_with(word));
+            || ["readme", "license", "dataset_info", "state.json", "checksum"]
+                .iter()
+                .any(|word| name.starts_with(word));
         if name.starts_with('.') || is_about {
             continue;
         }

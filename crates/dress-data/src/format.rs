@@ -24,16 +24,16 @@ const REFUSED: [(&[u8], &str); 13] = [
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive; extract it and give the file inside"),
     (b"PK\x03\x04", "a zip archive; extract it and give the file inside"),
     (b"ARROW1", "an Arrow file; save it with datasets' to_parquet or to_json"),
-    (b"\xff\xff\xff\xff", "an Arrow stream, as datasets caches them; save it with datasets' to_parquet or to_json"),
+    (
+        b"\xff\xff\xff\xff",
+        "an Arrow stream, as datasets caches them; save it with datasets' to_parquet or to_json",
+    ),
     (b"Obj\x01", "an Avro file; convert it to Parquet or JSON lines"),
     (b"ORC", "an ORC file; convert it to Parquet or JSON lines"),
     (b"SQLite format 3", "an SQLite database; write its texts as JSON lines"),
     (b"%PDF", "a PDF; extract its text first"),
     (b"GGUF", "a GGUF model, not a text; give a corpus"),
-    (
-        b"version https://git-lfs",
-        "a pointer of Git LFS, not the file; fetch it with `git lfs pull`",
-    ),
+    (b"version https://git-lfs", "a pointer of Git LFS, not the file; fetch it with `git lfs pull`"),
 ];
 
 /// The bytes of a file, decompressed where they are gzip or zstd, twice at most.
@@ -41,7 +41,9 @@ pub(crate) fn decompressed(mut bytes: Vec<u8>, path: &Path) -> Result<Vec<u8>, E
     for _ in 0..2 {
         let mut plain = Vec::new();
         let (kind, read) = match bytes.as_slice() {
-            [0x1f, 0x8b, ..] => ("gzip", flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain)),
+            [0x1f, 0x8b, ..] => {
+                ("gzip", flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain))
+            }
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
                 ("zstd", zstd::Decoder::new(&bytes[..]).and_then(|mut zstd| zstd.read_to_end(&mut plain)))
             }
@@ -65,7 +67,10 @@ pub(crate) fn told(bytes: &[u8], path: &Path, format: CorpusFormat) -> Result<Fo
         return Err(Error::NoCorpus { path: path.into(), what });
     }
     if bytes.get(257..262) == Some(b"ustar") {
-        return Err(Error::NoCorpus { path: path.into(), what: "a tar archive; extract it and give the files" });
+        return Err(Error::NoCorpus {
+            path: path.into(),
+            what: "a tar archive; extract it and give the files",
+        });
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
@@ -102,7 +107,9 @@ fn is_object(line: &[u8]) -> bool {
 /// Whether a line is a row of JSON as corpora hold them, whatever the file is called.
 fn has_text(line: &[u8]) -> bool {
     let row = serde_json::from_slice::<Map<String, Value>>(line);
-    row.is_ok_and(|row| ["text", "sentence", "instruction", "messages"].iter().any(|key| row.contains_key(*key)))
+    row.is_ok_and(|row| {
+        ["text", "sentence", "instruction", "messages"].iter().any(|key| row.contains_key(*key))
+    })
 }
 
 /// What separates the names of columns, one of which is `text`, where a line is such names.

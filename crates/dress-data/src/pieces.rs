@@ -159,8 +159,24 @@ mod tests {
         ("phi2", include_bytes!("../../../examples/models/phi2-kjv/tokenizer.json")),
     ];
     const WORDS: [&str; 18] = [
-        "the", "Lord's", "42", "über", "e\u{301}tude", "漢字かな。", "<s>", "</s>", "<|endoftext|>", "  ", "\n\n", "\t",
-        "x=y;", "...\n", "👩‍👩‍👧", "antidisestablishmentarianism", "don't", "\u{a0}",
+        "the",
+        "Lord's",
+        "42",
+        "über",
+        "e\u{301}tude",
+        "漢字かな。",
+        "<s>",
+        "</s>",
+        "<|endoftext|>",
+        "  ",
+        "\n\n",
+        "\t",
+        "x=y;",
+        "...\n",
+        "👩‍👩‍👧",
+        "antidisestablishmentarianism",
+        "don't",
+        "\u{a0}",
     ];
 
     fn mixed(seed: u64, length: usize) -> String {

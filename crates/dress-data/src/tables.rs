@@ -9,7 +9,8 @@ use std::path::Path;
 /// The rows of a CSV file with a line of names.
 pub(crate) fn csv_rows(bytes: &[u8], between: u8, path: &Path) -> Result<Vec<Map<String, Value>>, Error> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let failed = |error: csv::Error| Error::Table { path: path.into(), kind: "CSV", reason: error.to_string() };
+    let failed =
+        |error: csv::Error| Error::Table { path: path.into(), kind: "CSV", reason: error.to_string() };
     let mut reader = csv::ReaderBuilder::new().delimiter(between).from_reader(bytes);
     let names = reader.headers().map_err(failed)?.clone();
     let row = |record: csv::StringRecord| {
