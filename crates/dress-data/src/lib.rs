@@ -12,6 +12,7 @@ mod disjoint;
 mod error;
 mod files;
 mod format;
+mod json_rows;
 mod mixture;
 mod pieces;
 mod protocol;
