@@ -18,6 +18,7 @@ SHA-256 of the files and of the binary, so that a run that was broken off or a n
 usage: python differential.py [--dress target/release/dress] [--only WORDS] [--part I/N] [--results FILE] [--rotate] [--keep DIR] [--markdown FILE]
 """
 import argparse
+import base64
 import collections
 import functools
 import hashlib
@@ -42,6 +43,11 @@ import oddities
 
 TOKENS, SEQLEN, BLOCKS, LIMIT, ROTATED_LIMIT = 64, 32, 4, 1e-4, 1e-3
 CLASSES = ("equal", "both refuse", "we refuse with a cause", "we alone read it", "different")
+
+
+def packed(logits):
+    """Every fourth position's logits as text: each depends on all before it, and the kept results stay small."""
+    return base64.b64encode(logits[3::4].float().numpy().tobytes()).decode()
 
 
 def perplexity(model, ids):
@@ -72,7 +78,7 @@ def stock(directory):
         model.eval()
         with torch.no_grad():
             logits = model(torch.tensor([ids[:TOKENS]]), return_dict=True).logits.float()[0]
-            found = {"ids": ids[:TOKENS], "logits": logits.tolist(), "perplexity": perplexity(model, ids)}
+            found = {"ids": ids[:TOKENS], "logits": packed(logits), "perplexity": perplexity(model, ids)}
         return found if torch.isfinite(logits).all() else {"refused": "gives logits that are not numbers"}
     except Exception as error:
         return {"refused": f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]}
@@ -93,7 +99,7 @@ def ours(dress, directory, scratch):
     if code:
         return {"refused": " ".join(said.split())[-1500:], "code": code}
     tensors = load_file(out)
-    found = {"ids": tensors["input_ids"][0].tolist(), "logits": tensors["logits"].float().reshape(len(tensors["input_ids"][0]), -1).tolist(),
+    found = {"ids": tensors["input_ids"][0].tolist(), "logits": packed(tensors["logits"].reshape(len(tensors["input_ids"][0]), -1)),
              "said": " ".join(said.split())[-600:]}
     code, printed, said = call(dress, "eval", "--model", directory, "--data", text, "--seqlen", SEQLEN, "--max-blocks", BLOCKS,
                                "--device", "cpu", "--json")
@@ -111,7 +117,7 @@ def rotated(dress, directory, scratch):
 
 
 def distance(expected, found):
-    expected, found = torch.tensor(expected, dtype=torch.float64), torch.tensor(found, dtype=torch.float64)
+    expected, found = (torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.float32).double() for text in (expected, found))
     if expected.shape != found.shape:
         return math.inf
     return ((found - expected).norm() / (expected.norm().item() or 1.0)).item()

@@ -172,7 +172,7 @@ add("architecture", ALL, "classifier",
     lambda c: c.config.update(architectures=[c.config["architectures"][0].replace("CausalLM", "SequenceClassification")]))
 add("architecture", ALL, "unknown", config(architectures=["AcmeForCausalLM"]))
 add("architecture", "llama", "mistral", config(model_type="mistral", architectures=["MistralForCausalLM"]), says="mistral")
-add("architecture", ALL, "upper-case", lambda c: c.config.update(model_type=c.config["model_type"].upper()))
+add("architecture", ALL, "upper-case", lambda c: (c.draw(), c.config.update(model_type=c.family.upper())))
 add("architecture", "llama", "says-opt", config(model_type="opt"))
 
 

@@ -183,7 +183,7 @@ def piece_model(kind, **options):
         made = io.BytesIO()
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(TEXT.splitlines() * 3), model_writer=made, model_type=kind, vocab_size=316, byte_fallback=True,
-            character_coverage=0.9, hard_vocab_limit=False, minloglevel=2, num_threads=1, **options)
+            character_coverage=0.98, hard_vocab_limit=False, minloglevel=2, num_threads=1, **options)
         checkpoint.draw()
         checkpoint.files |= {"tokenizer.model": made.getvalue(), "tokenizer.json": None}
     return act

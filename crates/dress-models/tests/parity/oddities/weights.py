@@ -11,6 +11,10 @@ from .registry import ALL, ROTARY, act_on_tensors, add, config, file, layout, sh
 HEAD = "lm_head.weight"
 
 
+def dropped(gone):
+    return act_on_tensors(lambda tensors, checkpoint: {name: value for name, value in tensors.items() if name != gone})
+
+
 # Tying.
 def head(kind):
     def change(tensors, checkpoint):
@@ -44,7 +48,7 @@ for kind in ("none", "equal", "different", "alone"):
 add("tying", ALL, "text", config(tie_word_embeddings="true"))
 add("tying", ALL, "number", config(tie_word_embeddings=1))
 add("tying", "phi", "tied-head-bias-none", shape(tie_word_embeddings=True), head("none"),
-    act_on_tensors(lambda tensors, c: tensors.pop("lm_head.bias", None) and None))
+    dropped("lm_head.bias"))
 add("tying", "llama opt", "head-bias", act_on_tensors(lambda tensors, c: tensors.update({"lm_head.bias": c.noise(320)})))
 add("tying", "opt", "projected-tied-head-different", shape(word_embed_proj_dim=16), head("different"))
 
@@ -56,7 +60,7 @@ def renamed(rename):
 
 add("names", ALL, "without-model", renamed(lambda name: name.removeprefix("model.")))
 add("names", ALL, "without-model-or-head", renamed(lambda name: name.removeprefix("model.")),
-    act_on_tensors(lambda tensors, c: tensors.pop(HEAD, None) and None))
+    dropped(HEAD))
 add("names", ALL, "some-without-model",
     renamed(lambda name: name.removeprefix("model.") if ".1." in name else name))
 for prefix in ("_orig_mod.", "module.", "transformer.", "base_model.model.", "model.", "language_model.", "0."):
