@@ -69,9 +69,10 @@ def stock(directory):
     signal.signal(signal.SIGALRM, too_long)
     signal.alarm(30)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(directory)
+        tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
         ids = tokenizer(oddities.TEXT)["input_ids"]
-        model, info = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
+        model, info = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager",
+                                                           trust_remote_code=False, output_loading_info=True)
         lacking = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
         if lacking:
             return {"refused": f"draws {len(lacking)} tensors at random, {lacking[0]} first"}

@@ -1,4 +1,5 @@
 """A tiny random checkpoint of a family, to be changed by an oddity and written in some layout."""
+import collections
 import copy
 import functools
 import json
@@ -37,33 +38,58 @@ def seed(name):
     return zlib.crc32(name.encode())
 
 
+def learned(words, count):
+    """The first merges of byte-pair encoding, ties in the order of the alphabet: the library's trainer draws lots."""
+    words, merges = [list(word) for word in words], []
+    while len(merges) < count:
+        pairs = collections.Counter(pair for word in words for pair in zip(word, word[1:]))
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append(best)
+        words = [joined(word, best) for word in words]
+    return merges
+
+
+def joined(word, pair):
+    made = []
+    for piece in word:
+        if made and (made[-1], piece) == pair:
+            made[-1] += piece
+        else:
+            made.append(piece)
+    return made
+
+
+@functools.cache
 def byte_level():
-    """A byte-level tokenizer as GPT-2's, trained on the text above; ids 0 to 2 are special."""
-    made = tokenizers.Tokenizer(tokenizers.models.BPE())
-    made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = tokenizers.decoders.ByteLevel()
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=300, special_tokens=["<s>", "</s>", "<pad>"], show_progress=False,
-        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet())
-    made.train_from_iterator([TEXT] * 3, trainer)
-    return json.loads(made.to_str())
+    """A byte-level tokenizer as GPT-2's, learned of the text above, as JSON; ids 0 to 2 are special."""
+    split = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    merges = learned([piece for piece, _ in split.pre_tokenize_str(TEXT)], 41)
+    pieces = ["<s>", "</s>", "<pad>", *sorted(split.alphabet()), *map("".join, merges)]
+    made = tokenizers.Tokenizer(tokenizers.models.BPE({piece: id for id, piece in enumerate(pieces)}, merges))
+    made.add_special_tokens(pieces[:3])
+    made.pre_tokenizer, made.decoder = split, tokenizers.decoders.ByteLevel()
+    return made.to_str()
 
 
+@functools.cache
 def metaspace():
-    """A tokenizer as LLaMA-2's: metaspace, pieces for single bytes, a normalizer in place of a pre-tokenizer."""
-    made = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    """A tokenizer as LLaMA-2's, as JSON: metaspace, pieces for single bytes, a normalizer in place of a pre-tokenizer."""
+    words = ["\u2581" + word for word in TEXT.split()]
+    merges = learned(words, 30)
+    letters = sorted(set("abcdefghilmnorstuvw\u2581IATGD.,:"))
+    pieces = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)] + letters
+    merges = [pair for pair in merges if set("".join(pair)) <= set(letters)]
+    pieces += ["".join(pair) for pair in merges]
+    made = tokenizers.Tokenizer(tokenizers.models.BPE(
+        {piece: id for id, piece in enumerate(pieces)}, merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    made.add_special_tokens(pieces[:3])
     made.normalizer = tokenizers.normalizers.Sequence([tokenizers.normalizers.Prepend("\u2581"),
                                                        tokenizers.normalizers.Replace(" ", "\u2581")])
-    special = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)]
-    trainer = tokenizers.trainers.BpeTrainer(vocab_size=316, special_tokens=special, show_progress=False,
-                                             limit_alphabet=30)
-    made.train_from_iterator([line for line in TEXT.split(".")] * 3, trainer)
     found = json.loads(made.to_str())
-    found["added_tokens"] = found["added_tokens"][:3]
     found["decoder"] = {"type": "Sequence", "decoders": [
         {"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
         {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}
-    return found
+    return json.dumps(found)
 
 
 class Checkpoint:
@@ -73,7 +99,7 @@ class Checkpoint:
         self.family, self.name = family, name
         self.random = torch.Generator().manual_seed(seed(name))
         self.config = copy.deepcopy(CONFIGS[family])
-        self.files = {"tokenizer.json": copy.deepcopy(cached_tokenizer())}
+        self.files = {"tokenizer.json": json.loads(byte_level())}
         self.tensors = None
         self.layout = whole
 
@@ -105,11 +131,6 @@ class Checkpoint:
                 path.write_bytes(content)
             elif content is not None:
                 path.write_text(content if isinstance(content, str) else json.dumps(content, indent=1), encoding="utf-8")
-
-
-@functools.cache
-def cached_tokenizer():
-    return byte_level()
 
 
 @functools.cache

@@ -97,7 +97,7 @@ for value in ("silu", "swish", "gelu", "gelu_new", "gelu_pytorch_tanh", "gelu_fa
 add("activation", "opt", "hidden_act-beside", config(hidden_act="gelu"))
 add("activation", "llama", "hidden_activation-beside", config(hidden_activation="gelu_pytorch_tanh"))
 
-for name, value in {"text": "1e-5", "whole": 1, "larger": 1e-2, "zero": 0.0}.items():
+for name, value in {"text": "1e-5", "larger": 1e-2, "zero": 0.0}.items():
     add("epsilon", "llama", name, config(rms_norm_eps=value), says="rms_norm_eps")
     add("epsilon", "phi", name, config(layer_norm_eps=value), says="layer_norm_eps")
 add("epsilon", "llama", "layer_norm_eps-beside", config(layer_norm_eps=1e-2))

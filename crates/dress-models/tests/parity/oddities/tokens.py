@@ -159,13 +159,13 @@ tokens("merges-alone", vocab_and_merges(), file("vocab.json", None))
 def spaced(change=lambda made: None):
     def act(checkpoint):
         checkpoint.draw()
-        checkpoint.files["tokenizer.json"] = metaspace()
+        checkpoint.files["tokenizer.json"] = json.loads(metaspace())
         change(checkpoint.files["tokenizer.json"])
     return act
 
 
 SPACED = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-tokens("metaspace", spaced())
+tokens("metaspace", spaced(), families="llama")
 for kind in ("LlamaTokenizer", "LlamaTokenizerFast", "PreTrainedTokenizerFast"):
     tokens(f"metaspace-{kind}", spaced(), settings(tokenizer_class=kind, **SPACED))
     tokens(f"metaspace-{kind}-bos", spaced(), settings(tokenizer_class=kind, add_bos_token=True, add_eos_token=False, **SPACED))
@@ -174,7 +174,7 @@ for kind in ("LlamaTokenizer", "LlamaTokenizerFast", "PreTrainedTokenizerFast"):
 tokens("metaspace-no-prefix-space", spaced(), settings(tokenizer_class="LlamaTokenizer", add_prefix_space=False, **SPACED))
 tokens("metaspace-eos", spaced(), settings(tokenizer_class="LlamaTokenizer", add_bos_token=True, add_eos_token=True, **SPACED))
 tokens("metaspace-pre-tokenizer", spaced(lambda made: made.update(normalizer=None, pre_tokenizer={
-    "type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first", "split": False})))
+    "type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first", "split": False})), settings(tokenizer_class="PreTrainedTokenizerFast", **SPACED))
 
 
 def piece_model(kind, **options):
@@ -203,6 +203,7 @@ def of_model(model, **parts):
             setattr(made, name, value)
         checkpoint.draw()
         checkpoint.files["tokenizer.json"] = json.loads(made.to_str())
+        checkpoint.files["tokenizer_config.json"] = {"tokenizer_class": "PreTrainedTokenizerFast"}
     return act
 
 
