@@ -7,7 +7,8 @@ and the perplexity of blocks of 32 tokens; `dress logits` and `dress eval` give 
     both refuse              stock raises, or says that tensors are missing and draws them at random
     we refuse with a cause   stock reads it; the error is one of ours, names the file or the key, and has the oddity's word
     we alone read it         stock refuses it; we read it, and it means what the same checkpoint means without the oddity
-    different                anything else: other numbers, a refusal without a cause, a panic, a file that stock refuses
+    different                anything else: other numbers, a refusal without a cause, a panic, a file that stock refuses and
+                             that we read as another model, or a refusal of what published checkpoints have (`registry.COMMON`)
 
 With `--rotate`, what comes out equal is also rewritten by `dress rotate`, from file to file, which leaves logits and tokenizer as they
 are: stock has to read of the result what it read of the checkpoint, logits within 1e-3.
@@ -134,7 +135,7 @@ def judge(case, theirs, mine, plain):
             return "both refuse", ""
         if case.says and case.says.lower() not in why.lower():
             return "different", f"stock reads it; our refusal does not say '{case.says}': {why[:300]}"
-        return "we refuse with a cause", why
+        return ("different", f"stock reads it and it is common; we refuse: {why[:300]}") if case.common else ("we refuse with a cause", why)
     if "refused" in theirs:
         apart = differs(plain, mine)
         why = f"stock refuses it ({theirs['refused'][:200]})"
