@@ -15,6 +15,7 @@ mod rows;
 mod sampling;
 mod sha256;
 mod tokenizer;
+mod tokenizer_json;
 mod windows;
 
 pub use blocks::{BlockConfig, evaluation_blocks, training_blocks};

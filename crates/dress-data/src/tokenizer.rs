@@ -1,6 +1,6 @@
 //! The tokenizer of a checkpoint.
 
-use crate::{Error, sha256};
+use crate::{Error, sha256, tokenizer_json};
 use std::path::Path;
 
 /// A checkpoint's `tokenizer.json`.
@@ -40,7 +40,7 @@ impl Tokenizer {
             path: path.into(),
             reason: error.to_string(),
         };
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(unreadable)?;
+        let mut inner = tokenizer_json::parse(bytes).map_err(unreadable)?;
         // A text is never cut or filled up here, whatever the file was last used for.
         inner.with_padding(None).with_truncation(None).map_err(unreadable)?;
         Ok(Self { inner, sha256: sha256::hex(bytes) })
