@@ -48,6 +48,86 @@ pub enum Error {
         /// The keys it has.
         found: String,
     },
+    /// A row whose text is null.
+    #[error("{path}: row {row}: `{field}` is null, so there is no text; delete the row or fill it", path = .path.display())]
+    NullText {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1.
+        row: usize,
+        /// The field.
+        field: &'static str,
+    },
+    /// A row that is a conversation.
+    #[error("{path}: row {row} holds chat `messages`, which only a chat template makes a text of; write what tokenizer.apply_chat_template(messages, tokenize=False) gives into `text`", path = .path.display())]
+    ChatRow {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1.
+        row: usize,
+    },
+    /// A file of a kind that is not read.
+    #[error("{path}: this is {what}", path = .path.display())]
+    NoCorpus {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        what: &'static str,
+    },
+    /// A compressed file that is damaged.
+    #[error("{path}: this {kind} archive cannot be decompressed: {source}; download it again", path = .path.display())]
+    Compressed {
+        /// The file.
+        path: PathBuf,
+        /// How it is compressed.
+        kind: &'static str,
+        /// What the decompressor says.
+        source: std::io::Error,
+    },
+    /// A table that cannot be read.
+    #[error("{path}: this {kind} file cannot be read: {reason}; correct it, or give it as JSON lines", path = .path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// CSV or Parquet.
+        kind: &'static str,
+        /// What the reader says.
+        reason: String,
+    },
+    /// Weights that are not all given or not all numbers above 0.
+    #[error("{given}: give each corpus of a mixture a weight above 0, as a.jsonl:0.7,b.parquet:0.3")]
+    Weights {
+        /// The mixture as given.
+        given: String,
+    },
+    /// A folder of several splits.
+    #[error("{path}: this folder holds the splits {splits}, which are never one corpus; give the files or the folder of one", path = .path.display())]
+    Splits {
+        /// The folder.
+        path: PathBuf,
+        /// Their names.
+        splits: String,
+    },
+    /// Plain texts and rows in one corpus.
+    #[error("{path}: one of these files is plain text and another holds rows; give files of one kind, or a mixture with weights", path = .path.display())]
+    TextAndRows {
+        /// The folder or list.
+        path: PathBuf,
+    },
+    /// A row without the field that was asked for.
+    #[error("{path}: row {row}: `{field}` is {found}, not a text; its keys are {keys}", path = .path.display())]
+    NoField {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1.
+        row: usize,
+        /// The field as given.
+        field: String,
+        /// What it is instead.
+        found: &'static str,
+        /// The keys of the row.
+        keys: String,
+    },
     /// Less text than one block.
     #[error("{path}: {found} tokens are less than one block of {seqlen}; give a longer corpus or a smaller --seqlen", path = .path.display())]
     ShorterThanOneBlock {

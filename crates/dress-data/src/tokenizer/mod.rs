@@ -8,6 +8,7 @@ pub(crate) mod json_file;
 mod sentencepiece;
 
 use crate::Error;
+use crate::pieces::{Ids, first_ids};
 use declared::Declared;
 use std::path::Path;
 
@@ -82,10 +83,22 @@ impl Tokenizer {
         text: &str,
         add_special_tokens: bool,
     ) -> Result<(Vec<u32>, Vec<usize>), Error> {
-        let encoded = self.inner.encode(text, add_special_tokens);
-        let encoded = encoded.map_err(|error| Error::Tokenize { reason: error.to_string() })?;
-        let ends = encoded.get_offsets().iter().map(|&(_, end)| end).collect();
-        Ok((encoded.get_ids().to_vec(), ends))
+        let found = self.first_ids(text, add_special_tokens, usize::MAX)?;
+        Ok((found.ids, found.ends))
+    }
+
+    /// The first `wanted` ids of a text or more, or all there are: the ids of the whole text, but tokenized in pieces and
+    /// no further than that, with the byte of the text at which each token ends; special tokens end at 0.
+    ///
+    /// # Errors
+    /// [`Error::Tokenize`].
+    pub(crate) fn first_ids(
+        &self,
+        text: &str,
+        add_special_tokens: bool,
+        wanted: usize,
+    ) -> Result<Ids, Error> {
+        first_ids(&self.inner, text, add_special_tokens, wanted)
     }
 
     /// The text of some ids, without special tokens.
