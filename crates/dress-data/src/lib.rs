@@ -22,6 +22,7 @@ mod sampling;
 mod sha256;
 mod tables;
 mod tokenizer;
+mod tokenizer_json;
 mod windows;
 
 pub use blocks::{BlockConfig, evaluation_blocks, training_blocks};

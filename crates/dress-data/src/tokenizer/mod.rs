@@ -7,7 +7,7 @@ mod identity;
 pub(crate) mod json_file;
 mod sentencepiece;
 
-use crate::Error;
+use crate::{Error, tokenizer_json};
 use crate::pieces::{Ids, first_ids};
 use declared::Declared;
 use std::path::Path;
@@ -54,7 +54,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::TokenizerUnreadable`].
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, Error> {
-        let inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(unreadable(path))?;
+        let inner = tokenizer_json::parse(bytes).map_err(unreadable(path))?;
         Self::from_inner(inner, path)
     }
 
