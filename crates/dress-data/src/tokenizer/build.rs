@@ -3,7 +3,7 @@
 use super::class::Class;
 use super::declared::Declared;
 use super::sentencepiece;
-use crate::Error;
+use crate::{Error, tokenizer_json};
 use std::path::{Path, PathBuf};
 use tokenizers::models::bpe::BPE;
 use tokenizers::processors::template::TemplateProcessing;
@@ -17,7 +17,7 @@ use tokenizers::{AddedToken, ModelWrapper, Tokenizer};
 pub(super) fn build(directory: &Path, declared: &Declared) -> Result<(Tokenizer, Class), Error> {
     let path = directory.join("tokenizer.json");
     let file = match std::fs::read(&path) {
-        Ok(bytes) => Some(Tokenizer::from_bytes(&bytes).map_err(unreadable(&path))?),
+        Ok(bytes) => Some(tokenizer_json::parse(&bytes).map_err(unreadable(&path))?),
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => None,
         Err(source) => return Err(Error::Io { path, source }),
     };
