@@ -2,7 +2,6 @@
 
 mod by_blocks;
 mod distillation;
-mod divergence;
 mod optimizers;
 mod recover;
 mod resume;
