@@ -85,7 +85,10 @@ fn a_head_that_is_the_embedding_is_tied_and_written_once() {
             let same = tensors[embedding].clone();
             tensors.insert(HEAD.into(), same);
         });
-        assert_eq!(fingerprint(&declared(copy.path()), copy.path()).unwrap(), Fingerprint::of(&load(&fixture(name))));
+        assert_eq!(
+            fingerprint(&declared(copy.path()), copy.path()).unwrap(),
+            Fingerprint::of(&load(&fixture(name)))
+        );
         let parent = tempfile::tempdir().unwrap();
         let out = parent.path().join("out");
         save(&load(copy.path()), &out, &SaveConfig::default()).unwrap();
@@ -108,7 +111,8 @@ fn a_tied_file_that_holds_the_head_alone_is_the_same_model() {
             let out = parent.path().join("out");
             let dense = declared(copy.path());
             let places = [copy.path(), out.as_path()];
-            rewrite(&dense, &dense, &BTreeMap::new(), places, &RewriteConfig::default(), &NoProgress).unwrap();
+            rewrite(&dense, &dense, &BTreeMap::new(), places, &RewriteConfig::default(), &NoProgress)
+                .unwrap();
             assert!(read(&out.join("model.safetensors")).contains_key(embedding), "the usual name");
             assert_eq!(Fingerprint::of(&load(&out)), expected);
         }
@@ -147,4 +151,10 @@ fn an_untied_config_without_a_head_says_what_to_do() {
     });
     let error = AnyModel::load(copy.path(), &LoadConfig::default(), &Device::flex()).unwrap_err().to_string();
     assert!(error.contains("no head (lm_head.weight)") && error.contains("tie_word_embeddings"), "{error}");
+}
+
+#[test]
+fn a_pickled_model_is_read_as_its_tensors() {
+    let expected = Fingerprint::of(&load(&fixture("bin_without_prefix")));
+    assert_eq!(Fingerprint::of(&load(&fixture("bin_whole_model"))), expected);
 }
