@@ -163,6 +163,16 @@ pub enum Error {
         /// What writes such names, where it is known.
         writer: Option<&'static str>,
     },
+    /// Two tensors that are the same parameter and differ.
+    #[error("{path}: {} and {} are both {parameter}, with other numbers in each; remove the one that is out of date", .names[0], .names[1], path = .path.display())]
+    NamedTwice {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The parameter.
+        parameter: String,
+        /// The tensors.
+        names: [String; 2],
+    },
     /// Weights within another dictionary.
     #[error("{path}: the weights lie in a dictionary of their own under `{key}`, as in a training run's checkpoint; save that one alone: torch.save(torch.load(FILE)[\"{key}\"], \"pytorch_model.bin\")", path = .path.display())]
     Nested {

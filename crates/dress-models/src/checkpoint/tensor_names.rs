@@ -16,8 +16,8 @@ const HEAD: &str = "lm_head.weight";
 /// that the model does not have are not read.
 ///
 /// # Errors
-/// [`Error::Names`] and the more precise causes of [`cause`], [`Error::HeadDiffers`], and those of comparing a tied
-/// head with the embedding.
+/// [`Error::Names`] and the more precise causes of [`cause`], [`Error::NamedTwice`], [`Error::HeadDiffers`], and those of
+/// comparing tensors.
 pub(super) fn match_names<M: CausalLm>(
     declared: &M,
     files: &Weights,
@@ -26,12 +26,12 @@ pub(super) fn match_names<M: CausalLm>(
     let (mut names, mut unknown) = (BTreeMap::new(), Vec::new());
     for found in files.names() {
         match parameter_of(found, &expected) {
-            // The exact name goes before one that lacks its prefix.
-            Some(parameter) if found != parameter && names.contains_key(&parameter) => unknown.push(found),
-            Some(parameter) => {
-                let other = names.insert(parameter, found);
-                unknown.extend(other);
-            }
+            Some(parameter) => match names.get(&parameter).copied() {
+                None => {
+                    names.insert(parameter, found);
+                }
+                Some(other) => check_same(files, parameter, other, found)?,
+            },
             None => unknown.push(found),
         }
     }
@@ -53,6 +53,15 @@ fn parameter_of(found: &str, expected: &BTreeSet<String>) -> Option<String> {
     let stripped = found.strip_prefix("model.").map(str::to_string);
     let candidates = [stripped, Some(format!("model.{found}")), Some(found.to_string())];
     candidates.into_iter().flatten().find(|name| expected.contains(name))
+}
+
+/// Two names for one parameter have to hold the same numbers, since which one counts is not for us to say.
+fn check_same(files: &Weights, parameter: String, first: &str, second: &str) -> Result<(), Error> {
+    if are_same(files, first, second)? {
+        return Ok(());
+    }
+    let names = [first, second].map(str::to_string);
+    Err(Error::NamedTwice { path: files.path().into(), parameter, names })
 }
 
 /// In a tied model the head is the embedding: it stands in for one that is not filed, and else has to equal it.
