@@ -27,6 +27,7 @@ pub mod gguf;
 pub mod hub;
 mod layer_widths;
 pub mod llama;
+mod name_lists;
 pub mod opt;
 mod parts;
 pub mod phi;

@@ -5,7 +5,7 @@ use super::misnamed::cause;
 use super::said_once::warn_once;
 use super::same_tensor::are_same;
 use crate::Error;
-use crate::error::ten;
+use crate::name_lists::ten;
 use dress_core::{CausalLm, parameters};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -113,14 +113,11 @@ pub(super) fn is_head(name: &str) -> bool {
 /// Tensors that older exports carry though they follow from the rest: rotary tables, masks, numbers of positions and of
 /// the format's version. They are left out without a word.
 pub(super) fn is_redundant(name: &str) -> bool {
-    let last = ["inv_freq", "original_inv_freq", "cos_cached", "sin_cached"];
-    let rotary = |name: &str| last.iter().any(|last| name == *last);
+    let tables = ["inv_freq", "original_inv_freq", "cos_cached", "sin_cached"];
+    let endings = [".self_attn.bias", ".self_attn.masked_bias", "decoder.version", "position_ids"];
     match name.rsplit_once("rotary_emb.") {
-        Some((_, rest)) => rotary(rest),
-        None => {
-            let endings = [".self_attn.bias", ".self_attn.masked_bias", "decoder.version", "position_ids"];
-            endings.iter().any(|ending| name.ends_with(ending))
-        }
+        Some((_, rest)) => tables.contains(&rest),
+        None => endings.iter().any(|ending| name.ends_with(ending)),
     }
 }
 
