@@ -1,6 +1,7 @@
 //! What can go wrong with a checkpoint, and what to do about it.
 
 use crate::FloatType;
+use crate::name_lists::{listing, ten, written_by};
 use std::path::PathBuf;
 
 /// Errors of reading, building and writing models.
@@ -162,6 +163,16 @@ pub enum Error {
         tensor: String,
         /// What writes such names, where it is known.
         writer: Option<&'static str>,
+    },
+    /// Two tensors that are the same parameter and differ.
+    #[error("{path}: {} and {} are both {parameter}, with other numbers in each; remove the one that is out of date", .names[0], .names[1], path = .path.display())]
+    NamedTwice {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The parameter.
+        parameter: String,
+        /// The tensors.
+        names: [String; 2],
     },
     /// Weights within another dictionary.
     #[error("{path}: the weights lie in a dictionary of their own under `{key}`, as in a training run's checkpoint; save that one alone: torch.save(torch.load(FILE)[\"{key}\"], \"pytorch_model.bin\")", path = .path.display())]
@@ -395,23 +406,6 @@ pub enum Error {
     /// An error of the shared vocabulary.
     #[error(transparent)]
     Core(#[from] dress_core::Error),
-}
-
-fn listing(what: &str, names: &[String]) -> String {
-    if names.is_empty() { String::new() } else { format!(" {what}: {};", ten(names)) }
-}
-
-fn written_by(writer: &Option<&'static str>) -> String {
-    writer.map(|writer| format!(", as {writer} leaves them")).unwrap_or_default()
-}
-
-/// At most ten names, and how many there are beside them.
-pub(crate) fn ten<T: AsRef<str>>(names: &[T]) -> String {
-    let first: Vec<&str> = names.iter().take(10).map(AsRef::as_ref).collect();
-    match names.len().saturating_sub(first.len()) {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
 }
 
 impl Error {

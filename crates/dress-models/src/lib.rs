@@ -30,6 +30,7 @@ pub mod hub;
 mod hub_cache;
 mod layer_widths;
 pub mod llama;
+mod name_lists;
 pub mod opt;
 mod parts;
 pub mod phi;

@@ -29,7 +29,7 @@ fn are_same_by_stretches(files: &SafetensorsDirectory, first: &str, second: &str
         let stretch = |name: &str| {
             files.read_ranges(name, |whole| {
                 let size = whole.bytes.len() / numbers;
-                vec![start * size..end * size]
+                std::iter::once(start * size..end * size).collect()
             })
         };
         let (Some(one), Some(other)) = (stretch(first)?, stretch(second)?) else { return Ok(false) };

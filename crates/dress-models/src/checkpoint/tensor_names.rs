@@ -5,7 +5,7 @@ use super::misnamed::cause;
 use super::said_once::warn_once;
 use super::same_tensor::are_same;
 use crate::Error;
-use crate::error::ten;
+use crate::name_lists::ten;
 use dress_core::{CausalLm, parameters};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +16,8 @@ const HEAD: &str = "lm_head.weight";
 /// that the model does not have are not read.
 ///
 /// # Errors
-/// [`Error::Names`] and the more precise causes of [`cause`], [`Error::HeadDiffers`], and those of comparing a tied
-/// head with the embedding.
+/// [`Error::Names`] and the more precise causes of [`cause`], [`Error::NamedTwice`], [`Error::HeadDiffers`], and those of
+/// comparing tensors.
 pub(super) fn match_names<M: CausalLm>(
     declared: &M,
     files: &Weights,
@@ -26,12 +26,12 @@ pub(super) fn match_names<M: CausalLm>(
     let (mut names, mut unknown) = (BTreeMap::new(), Vec::new());
     for found in files.names() {
         match parameter_of(found, &expected) {
-            // The exact name goes before one that lacks its prefix.
-            Some(parameter) if found != parameter && names.contains_key(&parameter) => unknown.push(found),
-            Some(parameter) => {
-                let other = names.insert(parameter, found);
-                unknown.extend(other);
-            }
+            Some(parameter) => match names.get(&parameter).copied() {
+                None => {
+                    names.insert(parameter, found);
+                }
+                Some(other) => check_same(files, parameter, other, found)?,
+            },
             None => unknown.push(found),
         }
     }
@@ -53,6 +53,15 @@ fn parameter_of(found: &str, expected: &BTreeSet<String>) -> Option<String> {
     let stripped = found.strip_prefix("model.").map(str::to_string);
     let candidates = [stripped, Some(format!("model.{found}")), Some(found.to_string())];
     candidates.into_iter().flatten().find(|name| expected.contains(name))
+}
+
+/// Two names for one parameter have to hold the same numbers, since which one counts is not for us to say.
+fn check_same(files: &Weights, parameter: String, first: &str, second: &str) -> Result<(), Error> {
+    if are_same(files, first, second)? {
+        return Ok(());
+    }
+    let names = [first, second].map(str::to_string);
+    Err(Error::NamedTwice { path: files.path().into(), parameter, names })
 }
 
 /// In a tied model the head is the embedding: it stands in for one that is not filed, and else has to equal it.
@@ -104,14 +113,11 @@ pub(super) fn is_head(name: &str) -> bool {
 /// Tensors that older exports carry though they follow from the rest: rotary tables, masks, numbers of positions and of
 /// the format's version. They are left out without a word.
 pub(super) fn is_redundant(name: &str) -> bool {
-    let last = ["inv_freq", "original_inv_freq", "cos_cached", "sin_cached"];
-    let rotary = |name: &str| last.iter().any(|last| name == *last);
+    let tables = ["inv_freq", "original_inv_freq", "cos_cached", "sin_cached"];
+    let endings = [".self_attn.bias", ".self_attn.masked_bias", "decoder.version", "position_ids"];
     match name.rsplit_once("rotary_emb.") {
-        Some((_, rest)) => rotary(rest),
-        None => {
-            let endings = [".self_attn.bias", ".self_attn.masked_bias", "decoder.version", "position_ids"];
-            endings.iter().any(|ending| name.ends_with(ending))
-        }
+        Some((_, rest)) => tables.contains(&rest),
+        None => endings.iter().any(|ending| name.ends_with(ending)),
     }
 }
 

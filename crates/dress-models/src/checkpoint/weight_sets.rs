@@ -1,7 +1,7 @@
 //! Which of the weights that lie in a directory are read.
 
 use crate::Error;
-use crate::error::ten;
+use crate::name_lists::ten;
 use std::path::{Path, PathBuf};
 
 pub(super) const SAFETENSORS: &str = "model.safetensors";

@@ -139,3 +139,23 @@ fn a_name_may_lack_its_prefix_or_have_it_twice() {
         assert_parity(twice.path(), &expected);
     }
 }
+
+#[test]
+fn two_names_of_one_parameter_have_to_hold_the_same() {
+    for other in ["norm.weight", "model.model.norm.weight"] {
+        let same = altered("llama2_mha_untied", |tensors| {
+            let norm = tensors["model.norm.weight"].clone();
+            tensors.insert(other.into(), norm);
+        });
+        assert_eq!(
+            Fingerprint::of(&load(same.path())),
+            Fingerprint::of(&load(&fixture("llama2_mha_untied")))
+        );
+        let differs = altered("llama2_mha_untied", |tensors| {
+            let (dtype, shape, bytes) = tensors["model.norm.weight"].clone();
+            tensors.insert(other.into(), (dtype, shape, bytes.iter().map(|_| 0).collect()));
+        });
+        let said = message(differs.path());
+        assert!(said.contains(other) && said.contains("are both model.norm.weight"), "{said}");
+    }
+}

@@ -136,3 +136,40 @@ fn a_weights_file_that_the_config_names_is_refused_by_its_key() {
     fs::write(&path, text.replacen('{', "{\"transformers_weights\": \"other.safetensors\",", 1)).unwrap();
     assert_says(&message(copy.path()), &["transformers_weights", "other.safetensors", "rename"]);
 }
+
+#[test]
+fn a_part_of_a_split_gguf_file_is_an_error_that_says_so() {
+    let bytes = fs::read(fixture("llama2.gguf")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for (part, count, split) in [(0u16, 2u16, true), (1, 2, true), (0, 1, false)] {
+        let path = directory.path().join("part.gguf");
+        fs::write(&path, with_split_keys(&bytes, part, count)).unwrap();
+        match AnyModel::load(&path, &LoadConfig::default(), &Device::flex()) {
+            Ok(_) => assert!(!split),
+            Err(error) => {
+                let part = format!("part {} of {count}", part + 1);
+                assert_says(&error.to_string(), &["part.gguf", &part, "llama-gguf-split --merge"]);
+            }
+        }
+    }
+}
+
+/// A GGUF file with the keys of a split one before its own, and padding so that its tensors stay aligned.
+fn with_split_keys(file: &[u8], part: u16, count: u16) -> Vec<u8> {
+    let mut keys = Vec::new();
+    for (key, value) in [("split.no", part), ("split.count", count)] {
+        keys.extend((key.len() as u64).to_le_bytes());
+        keys.extend(key.as_bytes());
+        keys.extend(2u32.to_le_bytes());
+        keys.extend(value.to_le_bytes());
+    }
+    // A text whose key and length take 8 + 1 + 4 + 8 bytes fills up to the alignment.
+    let filler = (keys.len() + 21).next_multiple_of(32) - keys.len() - 21;
+    keys.extend(1u64.to_le_bytes());
+    keys.extend(b"f");
+    keys.extend(8u32.to_le_bytes());
+    keys.extend((filler as u64).to_le_bytes());
+    keys.extend(vec![b' '; filler]);
+    let entries = u64::from_le_bytes(file[16..24].try_into().unwrap()) + 3;
+    [&file[..16], &entries.to_le_bytes(), &keys, &file[24..]].concat()
+}

@@ -152,3 +152,9 @@ fn an_untied_config_without_a_head_says_what_to_do() {
     let error = AnyModel::load(copy.path(), &LoadConfig::default(), &Device::flex()).unwrap_err().to_string();
     assert!(error.contains("no head (lm_head.weight)") && error.contains("tie_word_embeddings"), "{error}");
 }
+
+#[test]
+fn a_pickled_model_is_read_as_its_tensors() {
+    let expected = Fingerprint::of(&load(&fixture("bin_without_prefix")));
+    assert_eq!(Fingerprint::of(&load(&fixture("bin_whole_model"))), expected);
+}
