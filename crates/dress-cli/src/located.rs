@@ -63,7 +63,7 @@ pub fn tokenizer(model: &Path) -> Result<Tokenizer, Error> {
     Ok(Tokenizer::from_bytes(json.as_bytes(), model)?)
 }
 
-/// The token that begins a text, or else the one that ends it: from `tokenizer_config.json`, or the ids in `config.json`.
+/// The token that begins a text, or else the one that ends it: from the tokenizer's files, or the ids in `config.json`.
 ///
 /// # Errors
 /// [`Error::TokenizerConfig`] where one of the files is not JSON.
@@ -75,12 +75,10 @@ pub fn prefix_token(model: &Path, tokenizer: &Tokenizer) -> Result<Option<Prefix
             Err(_) => Ok(Value::Null),
         }
     };
-    let named = read("tokenizer_config.json")?;
     for name in ["bos_token", "eos_token"] {
-        let token = &named[name];
-        let text = token.as_str().or_else(|| token["content"].as_str());
-        if let Some((text, id)) = text.and_then(|text| Some((text, tokenizer.token_id(text)?))) {
-            return Ok(Some(PrefixToken { id, text: text.into() }));
+        let named = tokenizer.special_tokens().iter().find(|(known, _)| known == name);
+        if let Some((text, id)) = named.and_then(|(_, text)| Some((text, tokenizer.token_id(text)?))) {
+            return Ok(Some(PrefixToken { id, text: text.clone() }));
         }
     }
     let config = read("config.json")?;

@@ -46,7 +46,8 @@ pub fn evaluation_blocks(
     if seqlen < 2 {
         return Err(Error::BlockTooShort { seqlen });
     }
-    let ids = tokenizer.encode(&corpus.text(&config.join), true)?;
+    let wanted = seqlen.saturating_mul(config.max_blocks.unwrap_or(usize::MAX).max(1));
+    let ids = tokenizer.first_ids(&corpus.text(&config.join), true, wanted)?.ids;
     if ids.len() < seqlen {
         return Err(Error::ShorterThanOneBlock { path: corpus.path().into(), found: ids.len(), seqlen });
     }

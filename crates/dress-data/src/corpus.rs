@@ -1,16 +1,18 @@
 //! A file of text.
 
+use crate::files::files;
+use crate::format::{Found, decompressed, told};
+use crate::json_rows::{read_array, read_lines};
+use crate::tables::{csv_rows, parquet_rows};
 use crate::{Error, rows, sha256};
-use serde::Deserializer;
-use serde::de::{SeqAccess, Visitor};
 use serde_json::{Map, Value};
-use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// How a file holds its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CorpusFormat {
-    /// By the file's ending: `.jsonl` and `.json` as such, everything else as text.
+    /// By its first bytes: gzip, zstd, Parquet, CSV, JSON lines, an array of JSON objects, or text.
     #[default]
     Auto,
     /// Plain text, a row a line.
@@ -38,29 +40,67 @@ enum Content {
 }
 
 impl Corpus {
-    /// Reads a file. A byte-order mark is dropped; line ends stay as they are.
+    /// Reads a file, or standard input where the path is `-`. A byte-order mark is dropped; line ends stay as they are.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::NotUtf8`], [`Error::Empty`], and for JSON [`Error::MalformedRow`] and
-    /// [`Error::UnknownRow`].
+    /// [`Error::Io`], [`Error::NotUtf8`], [`Error::Empty`], [`Error::NoCorpus`], [`Error::Compressed`], [`Error::Table`], and of
+    /// rows [`Error::MalformedRow`], [`Error::UnknownRow`], [`Error::NullText`] and [`Error::ChatRow`].
     pub fn read(path: &Path, format: CorpusFormat) -> Result<Self, Error> {
-        let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
-        let sha256 = sha256::hex(&bytes);
-        let text = String::from_utf8(bytes).map_err(|error| Error::NotUtf8 {
-            path: path.into(),
-            offset: error.utf8_error().valid_up_to(),
-        })?;
-        let text = text.strip_prefix('\u{feff}').map(String::from).unwrap_or(text);
-        let content = match resolve(format, path) {
-            CorpusFormat::Jsonl => Content::Rows(read_lines(&text, path)?),
-            CorpusFormat::Json => Content::Rows(read_array(&text, path)?),
-            CorpusFormat::Text | CorpusFormat::Auto => Content::Text(text),
+        Self::read_field(path, format, None)
+    }
+
+    /// As [`Corpus::read`], where the text of a row is that of `field`. The files of a folder, or of a list with commas, are
+    /// one corpus.
+    ///
+    /// # Errors
+    /// Those of [`Corpus::read`], and [`Error::NoField`], [`Error::TextAndRows`] and [`Error::Splits`].
+    pub fn read_field(path: &Path, format: CorpusFormat, field: Option<&str>) -> Result<Self, Error> {
+        let corpus = match files(path)? {
+            Some(files) => {
+                let parts = files.iter().map(|file| Self::read_file(file, format, field));
+                Self::joined(path, parts.collect::<Result<_, _>>()?)?
+            }
+            None => Self::read_file(path, format, field)?,
         };
-        let corpus = Self { path: path.into(), sha256, content };
         if corpus.rows().all(|row| row.trim().is_empty()) {
             return Err(Error::Empty { path: path.into() });
         }
         Ok(corpus)
+    }
+
+    /// Texts one after the other, each ending its line, or the rows of all.
+    fn joined(path: &Path, parts: Vec<Self>) -> Result<Self, Error> {
+        let hashes: String = parts.iter().map(|part| format!("{}\n", part.sha256)).collect();
+        let all_text = parts.iter().all(Self::is_text);
+        let (mut text, mut rows) = (String::new(), Vec::new());
+        for part in parts {
+            match part.content {
+                Content::Text(more) if all_text => {
+                    let ends_line = text.is_empty() || text.ends_with('\n');
+                    text += if ends_line { "" } else { "\n" };
+                    text += &more;
+                }
+                Content::Text(_) => return Err(Error::TextAndRows { path: path.into() }),
+                Content::Rows(more) => rows.extend(more),
+            }
+        }
+        let content = if all_text { Content::Text(text) } else { Content::Rows(rows) };
+        Ok(Self { path: path.into(), sha256: sha256::hex(hashes.as_bytes()), content })
+    }
+
+    fn read_file(path: &Path, format: CorpusFormat, field: Option<&str>) -> Result<Self, Error> {
+        let source = Source { path, field };
+        let bytes = read_bytes(path)?;
+        let sha256 = sha256::hex(&bytes);
+        let bytes = decompressed(bytes, path)?;
+        let content = match told(&bytes, path, format)? {
+            Found::Parquet => Content::Rows(texts(&parquet_rows(bytes, path)?, source)?),
+            Found::Csv(between) => Content::Rows(texts(&csv_rows(&bytes, between, path)?, source)?),
+            Found::Lines => Content::Rows(read_lines(&utf8(bytes, path)?, source)?),
+            Found::Array => Content::Rows(read_array(&utf8(bytes, path)?, source)?),
+            Found::Text => Content::Text(utf8(bytes, path)?),
+        };
+        Ok(Self { path: path.into(), sha256, content })
     }
 
     /// The file.
@@ -122,56 +162,87 @@ impl Corpus {
     }
 }
 
-fn resolve(format: CorpusFormat, path: &Path) -> CorpusFormat {
-    match (format, path.extension().and_then(|ending| ending.to_str())) {
-        (CorpusFormat::Auto, Some("jsonl")) => CorpusFormat::Jsonl,
-        (CorpusFormat::Auto, Some("json")) => CorpusFormat::Json,
-        (CorpusFormat::Auto, _) => CorpusFormat::Text,
-        (given, _) => given,
-    }
+/// A file of rows, and the field that holds their text where one was given.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub path: &'a Path,
+    pub field: Option<&'a str>,
 }
 
-fn read_lines(text: &str, path: &Path) -> Result<Vec<String>, Error> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let parse = |(line, text): (usize, &str)| {
-        let malformed = |source| Error::MalformedRow { path: path.into(), row: line + 1, source };
-        row_text(&serde_json::from_str(text).map_err(malformed)?, line + 1, path)
+/// The bytes of a file, or of standard input where it is `-`.
+fn read_bytes(path: &Path) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let read = match path.as_os_str() == "-" {
+        true => std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes),
+        false => std::fs::read(path),
     };
-    lines.map(parse).collect()
+    read.map_err(|source| Error::Io { path: path.into(), source })
 }
 
-fn read_array(text: &str, path: &Path) -> Result<Vec<String>, Error> {
-    let mut rows = Vec::new();
-    let mut json = serde_json::Deserializer::from_str(text);
-    let read = json.deserialize_seq(JsonRows(&mut rows)).and_then(|()| json.end());
-    read.map_err(|source| Error::MalformedRow { path: path.into(), row: rows.len() + 1, source })?;
-    rows.iter().enumerate().map(|(index, row)| row_text(row, index + 1, path)).collect()
-}
-
-/// Takes the rows of an array one by one, so that it is known how many there are before one that is malformed.
-struct JsonRows<'a>(&'a mut Vec<Map<String, Value>>);
-
-impl<'de> Visitor<'de> for JsonRows<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of objects")
+/// The text of some bytes, without a byte-order mark.
+fn utf8(bytes: Vec<u8>, path: &Path) -> Result<String, Error> {
+    let mut text = String::from_utf8(bytes)
+        .map_err(|error| Error::NotUtf8 { path: path.into(), offset: error.utf8_error().valid_up_to() })?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
     }
+    Ok(text)
+}
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
-        while let Some(row) = rows.next_element()? {
-            self.0.push(row);
+/// The texts of rows.
+pub(crate) fn texts(rows: &[Map<String, Value>], source: Source<'_>) -> Result<Vec<String>, Error> {
+    rows.iter().enumerate().map(|(index, row)| row_text(row, index + 1, source)).collect()
+}
+
+/// The text of a row.
+pub(crate) fn row_text(row: &Map<String, Value>, number: usize, source: Source<'_>) -> Result<String, Error> {
+    let found = match source.field {
+        Some(field) => row.get(field).and_then(Value::as_str).map(String::from),
+        None => rows::text(row),
+    };
+    found.ok_or_else(|| no_text(row, number, source))
+}
+
+/// Why a row has no text.
+fn no_text(row: &Map<String, Value>, number: usize, source: Source<'_>) -> Error {
+    let (path, row_number) = (source.path.into(), number);
+    let keys: Vec<String> = row.keys().take(10).map(|key| format!("`{key}`")).collect();
+    let keys = if keys.is_empty() { "none".into() } else { keys.join(", ") };
+    if let Some(field) = source.field {
+        let found = kind(row.get(field));
+        return Error::NoField { path, row: row_number, field: field.into(), found, keys };
+    }
+    for field in ["text", "sentence", "instruction", "output"] {
+        match row.get(field) {
+            Some(Value::Null) => return Error::NullText { path, row: row_number, field },
+            Some(Value::String(_)) | None => {}
+            found => {
+                return Error::NoField {
+                    path,
+                    row: row_number,
+                    field: field.into(),
+                    found: kind(found),
+                    keys,
+                };
+            }
         }
-        Ok(())
+    }
+    match row.contains_key("messages") {
+        true => Error::ChatRow { path, row: row_number },
+        false => Error::UnknownRow { path, row: row_number, found: keys },
     }
 }
 
-fn row_text(row: &Map<String, Value>, number: usize, path: &Path) -> Result<String, Error> {
-    rows::text(row).ok_or_else(|| {
-        let keys: Vec<String> = row.keys().map(|key| format!("`{key}`")).collect();
-        let found = if keys.is_empty() { "none".into() } else { keys.join(", ") };
-        Error::UnknownRow { path: path.into(), row: number, found }
-    })
+fn kind(value: Option<&Value>) -> &'static str {
+    match value {
+        None => "missing",
+        Some(Value::Null) => "null",
+        Some(Value::Bool(_)) => "true or false",
+        Some(Value::Number(_)) => "a number",
+        Some(Value::String(_)) => "a text",
+        Some(Value::Array(_)) => "a list",
+        Some(Value::Object(_)) => "an object",
+    }
 }
 
 #[cfg(test)]
@@ -239,7 +310,7 @@ pub(crate) mod tests {
         for (array, row) in [
             (&b"[{\"text\":\"one\"},{\"text\":\"two\"},{\"text\":]"[..], "row 3"),
             (b"[{\"text\":\"one\"},7]", "row 2"),
-            (b"{\"text\":\"one\"}", "row 1"),
+            (b"{\n\"text\":\"one\"}", "row 1"),
         ] {
             let message = message("a.json", array);
             assert!(message.contains("a.json") && message.contains(row), "{message}");
@@ -250,6 +321,67 @@ pub(crate) mod tests {
     fn a_row_without_text_names_the_keys_it_has() {
         let message = message("a.jsonl", b"{\"body\":\"one\"}");
         assert!(message.contains("`body`") && message.contains("expected `text`"), "{message}");
+    }
+
+    #[test]
+    fn a_row_that_is_an_array_or_names_its_text_twice_is_read_as_json_says() {
+        assert!(message("a.jsonl", b"{\"text\":\"one\"}\n[\"two\"]").contains("row 2"));
+        let twice = read("a.jsonl", b"{\"text\":\"one\",\"text\":\"two\"}").unwrap();
+        assert_eq!(twice.rows().next(), Some("two"));
+    }
+
+    const ROWS: &str = "{\"text\":\"one\"}\n{\"text\":\"two\"}\n";
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, bytes).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    #[test]
+    fn the_first_bytes_say_what_a_file_is() {
+        let zstd = zstd::encode_all(ROWS.as_bytes(), 1).unwrap();
+        let members = [gzip(&ROWS.as_bytes()[..15]), gzip(&ROWS.as_bytes()[15..])].concat();
+        for (name, content) in [
+            ("a.json", ROWS.as_bytes()),
+            ("a.json.gz", &gzip(ROWS.as_bytes())),
+            ("a", &members),
+            ("a.txt", &zstd),
+            ("a.jsonl", b"[{\"text\":\"one\"},{\"text\":\"two\"}]"),
+            ("a.csv", b"id,text\n0,one\n1,\"two\"\n"),
+            ("a.tsv", b"text\tid\none\t1\ntwo\t2"),
+            ("a.txt", b"id;text\n0;one\n1;two"),
+        ] {
+            let corpus = read(name, content).unwrap();
+            assert_eq!(corpus.rows().collect::<Vec<_>>(), ["one", "two"], "{name}");
+            assert_eq!(corpus.sha256(), sha256::hex(content), "{name}");
+        }
+        assert!(read("a.txt", b"text, he said, is\nall").unwrap().is_text());
+    }
+
+    #[test]
+    fn what_is_no_corpus_is_named_with_the_cure() {
+        for (content, says) in [
+            (&b"BZh9"[..], "bunzip2"),
+            (b"PK\x03\x04", "zip"),
+            (b"\xff\xff\xff\xff\x10", "to_parquet"),
+            (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+            (b"\x1f\x8b\x08\0no", "gzip"),
+            (b"PAR1no", "Parquet"),
+        ] {
+            let message = message("a.jsonl", content);
+            assert!(message.contains("a.jsonl") && message.contains(says), "{message}");
+        }
+        assert!(message("a.csv", b"id,body\n1,one\n").contains("`body`"));
+        assert!(message("a.csv", b"id,text\n1,one,two\n").contains("CSV"));
+    }
+
+    #[test]
+    fn a_text_that_is_null_is_said_to_be_that() {
+        let message = message("a.jsonl", b"{\"text\":\"one\"}\n{\"text\":null}");
+        assert!(message.contains("row 2") && message.contains("`text` is null"), "{message}");
+        let chat = self::message("a.jsonl", b"{\"messages\":[]}");
+        assert!(chat.contains("chat"), "{chat}");
     }
 
     #[test]

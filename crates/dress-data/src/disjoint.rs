@@ -2,7 +2,15 @@
 
 use crate::{Corpus, Error, SampleConfig, Tokenizer};
 use rand::seq::SliceRandom;
-use rand::{Rng, RngExt};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Bytes up to which a text is always tokenized whole, and bytes a token that is drawn.
+const LARGE: usize = 2 << 20;
+const LARGE_PER_TOKEN: usize = 256;
+/// Bytes of a stretch that one block is taken from: a token, and at least.
+const STRETCH_PER_TOKEN: usize = 32;
+const SHORTEST_STRETCH: usize = 4 << 10;
 
 /// `config.samples` blocks of the text as it stands, rows of JSON joined by `config.join`, each token in one block at most until
 /// all are drawn; then the text is cut anew from another offset.
@@ -13,7 +21,11 @@ pub(crate) fn disjoint_blocks(
     rng: &mut impl Rng,
 ) -> Result<Vec<Vec<u32>>, Error> {
     let seqlen = config.seqlen;
-    let ids = tokenizer.encode(&corpus.text(&config.join), true)?;
+    let text = corpus.text(&config.join);
+    if let Some(blocks) = blocks_of_a_large_text(&text, tokenizer, config, rng)? {
+        return Ok(blocks);
+    }
+    let ids = tokenizer.first_ids(&text, true, usize::MAX)?.ids;
     if ids.len() < seqlen {
         return Err(Error::ShorterThanOneBlock { path: corpus.path().into(), found: ids.len(), seqlen });
     }
@@ -37,6 +49,47 @@ pub(crate) fn disjoint_blocks(
     Ok(blocks)
 }
 
+/// One block from each of as many stretches, drawn at random, as there are samples, where the text is so much longer than
+/// what is drawn that tokenizing it all would be in vain. Stretches do not overlap, so neither do blocks. None for a
+/// shorter text, or where too few stretches hold a block.
+fn blocks_of_a_large_text(
+    text: &str,
+    tokenizer: &Tokenizer,
+    config: &SampleConfig,
+    rng: &mut impl Rng,
+) -> Result<Option<Vec<Vec<u32>>>, Error> {
+    let wanted = config.samples.saturating_mul(config.seqlen);
+    if text.len() <= LARGE.max(wanted.saturating_mul(LARGE_PER_TOKEN)) {
+        return Ok(None);
+    }
+    let bytes = config.seqlen.saturating_mul(STRETCH_PER_TOKEN).max(SHORTEST_STRETCH);
+    let mut stretches: Vec<usize> = (0..text.len() / bytes).collect();
+    let mut own = ChaCha8Rng::seed_from_u64(rng.random());
+    stretches.shuffle(&mut own);
+    let mut blocks = Vec::with_capacity(config.samples);
+    for stretch in stretches {
+        let mut ids = tokenizer.first_ids(words_of(text, stretch * bytes, bytes), false, config.seqlen)?.ids;
+        if ids.len() >= config.seqlen {
+            ids.truncate(config.seqlen);
+            blocks.push(ids);
+        }
+        if blocks.len() == config.samples {
+            return Ok(Some(blocks));
+        }
+    }
+    Ok(None)
+}
+
+/// The `bytes` bytes of a text from `start` on, from the first word that begins there.
+fn words_of(text: &str, start: usize, bytes: usize) -> &str {
+    let boundary = |at: usize| (at..=text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
+    let stretch = &text[boundary(start)..boundary(start + bytes)];
+    match start {
+        0 => stretch,
+        _ => &stretch[stretch.find(char::is_whitespace).unwrap_or(0)..],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::corpus::tests::corpus;
@@ -57,6 +110,16 @@ mod tests {
         assert_eq!(sorted, [[0, 2], [3, 4], [5, 6], [7, 8]]);
         assert_eq!(draw("w0 w1\n\nw2 w3\nw4 w5 w6 w7", 4, 2, 1), drawn);
         assert!((2..9).any(|seed| draw("w0 w1\n\nw2 w3\nw4 w5 w6 w7", 4, 2, seed) != drawn));
+    }
+
+    #[test]
+    fn a_text_far_longer_than_what_is_drawn_gives_blocks_by_seed_that_are_apart() {
+        let text: String = (0..800_000).map(|i| format!("w{} ", i % 10)).collect();
+        assert!(text.len() > super::LARGE);
+        let drawn = draw(&text, 8, 16, 1);
+        assert_eq!((drawn.len(), drawn.iter().all(|block| block.len() == 16)), (8, true));
+        assert!(drawn.iter().all(|block| block.windows(2).all(|two| (two[0] - 1) % 10 + 2 == two[1])));
+        assert_eq!(draw(&text, 8, 16, 1), drawn);
     }
 
     #[test]

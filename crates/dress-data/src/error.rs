@@ -48,6 +48,86 @@ pub enum Error {
         /// The keys it has.
         found: String,
     },
+    /// A row whose text is null.
+    #[error("{path}: row {row}: `{field}` is null, so there is no text; delete the row or fill it", path = .path.display())]
+    NullText {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1.
+        row: usize,
+        /// The field.
+        field: &'static str,
+    },
+    /// A row that is a conversation.
+    #[error("{path}: row {row} holds chat `messages`, which only a chat template makes a text of; write what tokenizer.apply_chat_template(messages, tokenize=False) gives into `text`", path = .path.display())]
+    ChatRow {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1.
+        row: usize,
+    },
+    /// A file of a kind that is not read.
+    #[error("{path}: this is {what}", path = .path.display())]
+    NoCorpus {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        what: &'static str,
+    },
+    /// A compressed file that is damaged.
+    #[error("{path}: this {kind} archive cannot be decompressed: {source}; download it again", path = .path.display())]
+    Compressed {
+        /// The file.
+        path: PathBuf,
+        /// How it is compressed.
+        kind: &'static str,
+        /// What the decompressor says.
+        source: std::io::Error,
+    },
+    /// A table that cannot be read.
+    #[error("{path}: this {kind} file cannot be read: {reason}; correct it, or give it as JSON lines", path = .path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// CSV or Parquet.
+        kind: &'static str,
+        /// What the reader says.
+        reason: String,
+    },
+    /// Weights that are not all given or not all numbers above 0.
+    #[error("{given}: give each corpus of a mixture a weight above 0, as a.jsonl:0.7,b.parquet:0.3")]
+    Weights {
+        /// The mixture as given.
+        given: String,
+    },
+    /// A folder of several splits.
+    #[error("{path}: this folder holds the splits {splits}, which are never one corpus; give the files or the folder of one", path = .path.display())]
+    Splits {
+        /// The folder.
+        path: PathBuf,
+        /// Their names.
+        splits: String,
+    },
+    /// Plain texts and rows in one corpus.
+    #[error("{path}: one of these files is plain text and another holds rows; give files of one kind, or a mixture with weights", path = .path.display())]
+    TextAndRows {
+        /// The folder or list.
+        path: PathBuf,
+    },
+    /// A row without the field that was asked for.
+    #[error("{path}: row {row}: `{field}` is {found}, not a text; its keys are {keys}", path = .path.display())]
+    NoField {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1.
+        row: usize,
+        /// The field as given.
+        field: String,
+        /// What it is instead.
+        found: &'static str,
+        /// The keys of the row.
+        keys: String,
+    },
     /// Less text than one block.
     #[error("{path}: {found} tokens are less than one block of {seqlen}; give a longer corpus or a smaller --seqlen", path = .path.display())]
     ShorterThanOneBlock {
@@ -90,10 +170,58 @@ pub enum Error {
     )]
     NoBosToken,
     /// A directory without tokenizer.
-    #[error("{path}: no such file; copy the tokenizer.json of the published checkpoint there", path = .path.display())]
+    #[error("{path}: no such file, nor vocab.json with merges.txt, nor tokenizer.model; copy the tokenizer.json of the published checkpoint there", path = .path.display())]
     TokenizerMissing {
         /// Where it was expected.
         path: PathBuf,
+    },
+    /// A checkpoint without chat template.
+    #[error(
+        "{directory}: there is no chat template: no chat_template.jinja, and none in tokenizer_config.json; is this a base model? copy the template of the published chat model there",
+        directory = .directory.display()
+    )]
+    NoChatTemplate {
+        /// The checkpoint.
+        directory: PathBuf,
+    },
+    /// Several chat templates, none of them the default one.
+    #[error(
+        "{directory}: there are the chat templates {names} and none is the default; call one of them default in tokenizer_config.json",
+        directory = .directory.display()
+    )]
+    NoDefaultChatTemplate {
+        /// The checkpoint.
+        directory: PathBuf,
+        /// What they are called.
+        names: String,
+    },
+    /// A chat template that refuses the messages.
+    #[error("the chat template: {reason}")]
+    ChatTemplate {
+        /// What the template, or its language, says.
+        reason: String,
+    },
+    /// A file beside the tokenizer that cannot be read.
+    #[error("{path}: {reason}; copy the file of the published checkpoint there, or delete it if that has none", path = .path.display())]
+    TokenizerFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A tokenizer in a form that is not read here.
+    #[error(
+        "{file}: this vocabulary is not read with tokenizer_class {class} and without tokenizer.json; convert it: python -c \
+         \"from transformers import AutoTokenizer; AutoTokenizer.from_pretrained('{directory}').save_pretrained('{directory}')\"",
+        file = .file.display(), directory = .directory.display()
+    )]
+    TokenizerNotConverted {
+        /// The vocabulary.
+        file: PathBuf,
+        /// Where it is.
+        directory: PathBuf,
+        /// What `tokenizer_config.json` calls its class.
+        class: String,
     },
     /// A tokenizer that cannot be read.
     #[error("{path}: not a tokenizer: {reason}; copy the tokenizer.json of the published checkpoint there", path = .path.display())]

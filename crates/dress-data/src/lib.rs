@@ -1,25 +1,35 @@
 //! From files to blocks of tokens.
 //!
 //! [`Windows`] are what perplexity is measured over, by a [`Protocol`] or by options.
-//! [`Corpus`] reads plain text, JSONL and Alpaca-style JSON; [`Tokenizer`] is the checkpoint's own;
+//! [`Corpus`] reads plain text, JSON, CSV and Parquet, told from the first bytes; [`Tokenizer`] is the checkpoint's own;
 //! [`evaluation_blocks`], [`calibration_blocks`] and [`training_blocks`] cut the text as perplexity,
 //! calibration and training from nothing want it. Every result carries the SHA-256 of the corpus and
 //! of the tokenizer.
 
 mod blocks;
+mod chat_template;
 mod corpus;
 mod disjoint;
 mod error;
+mod files;
+mod format;
+mod json_rows;
+mod mixture;
+mod pieces;
 mod protocol;
 mod rows;
 mod sampling;
 mod sha256;
+mod tables;
 mod tokenizer;
+mod tokenizer_json;
 mod windows;
 
 pub use blocks::{BlockConfig, evaluation_blocks, training_blocks};
+pub use chat_template::{ChatMessage, ChatTemplate};
 pub use corpus::{Corpus, CorpusFormat};
 pub use error::Error;
+pub use mixture::Mixture;
 pub use protocol::Protocol;
 pub use sampling::{SampleConfig, calibration_blocks};
 pub use tokenizer::Tokenizer;

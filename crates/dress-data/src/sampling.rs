@@ -77,7 +77,7 @@ fn blocks_at_rows(
     let sampler = Sampler { tokenizer, rows: &rows, config };
     let starts = sampler.usable_starts()?;
     if starts == 0 {
-        let found = tokenizer.encode(&rows.join(&config.join), true)?.len();
+        let found = tokenizer.first_ids(&rows.join(&config.join), true, usize::MAX)?.ids.len();
         return Err(Error::ShorterThanOneBlock { path: corpus.path().into(), found, seqlen });
     }
     let draws = (0..config.samples).map(|_| rng.random_range(0..starts));
@@ -117,7 +117,8 @@ impl Sampler<'_> {
         loop {
             let end = self.end_of(start, bytes);
             // The last token of a text can change when more text follows: take one row more.
-            let ids = self.tokenizer.encode(&self.rows[start..end].join(&self.config.join), true)?;
+            let text = self.rows[start..end].join(&self.config.join);
+            let ids = self.tokenizer.first_ids(&text, true, self.config.seqlen.saturating_add(1))?.ids;
             if ids.len() > self.config.seqlen || end == self.rows.len() {
                 return Ok(ids);
             }

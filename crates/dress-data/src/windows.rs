@@ -1,5 +1,6 @@
 //! What perplexity is measured over.
 
+use crate::pieces::Ids;
 use crate::{Corpus, Error, Protocol, Tokenizer};
 use dress_core::{Calibration, CorpusProvenance};
 use serde::{Deserialize, Serialize};
@@ -102,13 +103,15 @@ impl Windows {
             Some(protocol) => (protocol.text(corpus), protocol.join()),
             None => (corpus.text(&config.join), corpus.join_of_text(&config.join)),
         };
-        let (ids, ends) = tokenizer.encode_with_ends(&text, config.bos == Bos::Tokenizer)?;
         let content = seqlen - begins;
+        let most = config.protocol.and_then(Protocol::max_blocks).unwrap_or(usize::MAX);
+        let most = most.min(config.max_windows.unwrap_or(usize::MAX));
+        // One window follows the other after at most its own length.
+        let wanted = most.max(1).saturating_mul(content);
+        let Ids { ids, ends } = tokenizer.first_ids(&text, config.bos == Bos::Tokenizer, wanted)?;
         if ids.len() < content {
             return Err(Error::ShorterThanOneBlock { path: corpus.path().into(), found: ids.len(), seqlen });
         }
-        let most = config.protocol.and_then(Protocol::max_blocks).unwrap_or(usize::MAX);
-        let most = most.min(config.max_windows.unwrap_or(usize::MAX));
         let spans = spans(ids.len(), content, config.stride);
         let window = |span: Span| span.window(&ids, &ends, first);
         let windows: Vec<Window> = spans.into_iter().take(most).map(window).collect();

@@ -1,6 +1,7 @@
 //! What can go wrong with a checkpoint, and what to do about it.
 
 use crate::FloatType;
+use crate::name_lists::{listing, ten, written_by};
 use std::path::PathBuf;
 
 /// Errors of reading, building and writing models.
@@ -52,9 +53,23 @@ pub enum Error {
         built: String,
     },
     /// A directory without weights.
-    #[error("{path}: no model.safetensors, pytorch_model.bin or index of several; download the weights of this checkpoint", path = .path.display())]
+    #[error("{path}: no model.safetensors, pytorch_model.bin or index of several; {hint}", path = .path.display())]
     WeightsMissing {
         /// The directory.
+        path: PathBuf,
+        /// What there is instead, and what to do.
+        hint: String,
+    },
+    /// A directory with an adapter and no model.
+    #[error("{path}: holds an adapter (adapter_config.json) and no model; merge it into its base model (PEFT's merge_and_unload), and save that with save_pretrained", path = .path.display())]
+    AdapterAlone {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A file of which only the pointer was fetched.
+    #[error("{path}: this is a Git LFS pointer, not the file itself; run `git lfs pull` there, or download the file from the hub", path = .path.display())]
+    LfsPointer {
+        /// The file.
         path: PathBuf,
     },
     /// A safetensors file whose header does not hold.
@@ -117,15 +132,15 @@ pub enum Error {
         /// One of them.
         first: String,
     },
-    /// Tensors that are in two shards, or not in the shard the index says.
-    #[error("{path}: the shards disagree with the index on {}; download the checkpoint again", .tensors.join(", "), path = .path.display())]
+    /// Tensors that differ between two shards, or that no shard holds though the index lists them.
+    #[error("{path}: the shards disagree with the index on {}; download the checkpoint again", ten(.tensors), path = .path.display())]
     IndexDisagrees {
         /// The index.
         path: PathBuf,
         /// The tensors, each with what is wrong.
         tensors: Vec<String>,
     },
-    /// Parameters without a tensor, or tensors without a parameter.
+    /// Parameters without a tensor.
     #[error("{path}: the tensors do not match the model of its config.json;{}{}", listing("missing", .missing), listing("unknown", .unknown), path = .path.display())]
     Names {
         /// The checkpoint.
@@ -134,6 +149,74 @@ pub enum Error {
         missing: Vec<String>,
         /// Tensors that the model does not have.
         unknown: Vec<String>,
+    },
+    /// Names that are right but for what a wrapper of the model put into them.
+    #[error("{path}: {count} tensors have `{prefix}` in their names, such as {tensor}{}; save the model that is inside, or take `{prefix}` out of the names", written_by(.writer), path = .path.display())]
+    Prefixed {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What is too much.
+        prefix: String,
+        /// How many tensors have it.
+        count: usize,
+        /// One of them.
+        tensor: String,
+        /// What writes such names, where it is known.
+        writer: Option<&'static str>,
+    },
+    /// Two tensors that are the same parameter and differ.
+    #[error("{path}: {} and {} are both {parameter}, with other numbers in each; remove the one that is out of date", .names[0], .names[1], path = .path.display())]
+    NamedTwice {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The parameter.
+        parameter: String,
+        /// The tensors.
+        names: [String; 2],
+    },
+    /// Weights within another dictionary.
+    #[error("{path}: the weights lie in a dictionary of their own under `{key}`, as in a training run's checkpoint; save that one alone: torch.save(torch.load(FILE)[\"{key}\"], \"pytorch_model.bin\")", path = .path.display())]
+    Nested {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The key of the dictionary.
+        key: String,
+    },
+    /// An adapter that is still beside the weights it changes.
+    #[error("{path}: holds a PEFT adapter that is not merged ({tensor}); merge it with merge_and_unload and save the result with save_pretrained", path = .path.display())]
+    AdapterNotMerged {
+        /// The checkpoint.
+        path: PathBuf,
+        /// One of its tensors.
+        tensor: String,
+    },
+    /// Weights that are the codes of a quantizer.
+    #[error("{path}: the weights are quantized by {scheme} ({tensor}), which is not read; take the checkpoint they were made from, or dequantize them and save as bf16", path = .path.display())]
+    Quantized {
+        /// The checkpoint.
+        path: PathBuf,
+        /// A tensor that shows it.
+        tensor: String,
+        /// What wrote it.
+        scheme: &'static str,
+    },
+    /// A model with a head of its own whose files have none.
+    #[error("{path}: the files hold no head ({}), and config.json does not tie it to the embedding; if the head is the embedding, set `tie_word_embeddings` to true, and else get the checkpoint of the language model and not of its base model", ten(.missing), path = .path.display())]
+    HeadMissing {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The head's parameters.
+        missing: Vec<String>,
+    },
+    /// A tied model whose files have a head of their own.
+    #[error("{path}: the model is declared with its head tied to the embedding, but {head} differs from {embedding}; declare it with the configuration that `read_config` returns, or with `tie_word_embeddings` false", path = .path.display())]
+    HeadDiffers {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The head.
+        head: String,
+        /// The embedding.
+        embedding: String,
     },
     /// A tensor of another shape.
     #[error("{file}: {tensor}: expected {expected:?}, found {found:?}; was this checkpoint pruned? load it with its own config.json", file = .file.display())]
@@ -168,6 +251,22 @@ pub enum Error {
         index: usize,
         /// The number.
         value: f32,
+    },
+    /// A sound number that the type it is loaded as cannot hold.
+    #[error("{file}: {tensor}: number {index} is {value}, which {held} holds and {wanted} cannot (half precision ends at 65504); the file is sound, load it as bf16 or f32 (--dtype)", file = .file.display())]
+    OutOfRange {
+        /// The file.
+        file: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The first such number's index.
+        index: usize,
+        /// The number.
+        value: f32,
+        /// The type in the file.
+        held: FloatType,
+        /// The type asked for.
+        wanted: FloatType,
     },
     /// A number that the type of its tensor cannot hold.
     #[error(
@@ -307,10 +406,6 @@ pub enum Error {
     /// An error of the shared vocabulary.
     #[error(transparent)]
     Core(#[from] dress_core::Error),
-}
-
-fn listing(what: &str, names: &[String]) -> String {
-    if names.is_empty() { String::new() } else { format!(" {what}: {};", names.join(", ")) }
 }
 
 impl Error {

@@ -3,6 +3,7 @@
 
 use crate::Error;
 use crate::checkpoint::{COMPANIONS, Weights};
+use crate::hub_cache::{Places, snapshot};
 use hf_hub::api::sync::{ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
 use std::path::{Path, PathBuf};
@@ -23,16 +24,18 @@ pub struct HubConfig {
 }
 
 impl HubConfig {
-    /// As the environment says: `HF_HUB_CACHE` or `HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN` and `HF_ENDPOINT`.
+    /// As the environment says, by the rules of `huggingface_hub`: `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME` or
+    /// `XDG_CACHE_HOME`; `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE`; `HF_TOKEN` and `HF_ENDPOINT`.
     pub fn from_env() -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let cache = variable("HF_HUB_CACHE").map_or_else(Cache::from_env, |path| Cache::new(path.into()));
+        let places = Places::of(&|name| std::env::var_os(name));
         let yes = |value: String| ["1", "true", "yes", "on"].contains(&value.to_lowercase().as_str());
+        let saved = || std::fs::read_to_string(&places.token).ok().map(|token| token.trim().to_string());
         Self {
-            offline: variable("HF_HUB_OFFLINE").is_some_and(yes),
-            token: variable("HF_TOKEN").or_else(|| cache.token()),
+            offline: variable("HF_HUB_OFFLINE").or_else(|| variable("TRANSFORMERS_OFFLINE")).is_some_and(yes),
+            token: variable("HF_TOKEN").or_else(saved).filter(|token| !token.is_empty()),
             endpoint: variable("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into()),
-            cache: cache.path().clone(),
+            cache: places.cache,
             progress: false,
         }
     }
@@ -60,8 +63,7 @@ impl HubConfig {
 
     /// The snapshot in the cache, where its configuration and all its weights are there.
     fn cached(&self, repo: &Repo) -> Option<PathBuf> {
-        let cached = Cache::new(self.cache.clone()).repo(repo.clone());
-        let directory = cached.get("config.json")?.parent()?.to_path_buf();
+        let directory = snapshot(&self.cache, &repo.url(), repo.revision())?;
         Weights::open(&directory).is_ok().then_some(directory)
     }
 
@@ -77,6 +79,7 @@ impl HubConfig {
         let wanted = |name: &&String| {
             name.as_str() == "config.json"
                 || COMPANIONS.contains(&name.as_str())
+                || name.starts_with("additional_chat_templates/")
                 || is_weights(name, extension)
                 || is_weights(name, &format!("{extension}.index.json"))
         };
@@ -89,7 +92,7 @@ impl HubConfig {
 }
 
 fn has_tokenizer(directory: &Path) -> bool {
-    ["tokenizer.json", "tokenizer.model"].iter().any(|name| directory.join(name).exists())
+    ["tokenizer.json", "tokenizer.model", "vocab.json"].iter().any(|name| directory.join(name).exists())
 }
 
 /// Whether a file at the top of a repository is a part of the model.

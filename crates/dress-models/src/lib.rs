@@ -20,13 +20,17 @@ mod any_model;
 pub mod blocks;
 pub mod checkpoint;
 mod config_json;
+mod end_tokens;
 mod error;
 pub mod generation;
 pub mod gguf;
 #[cfg(feature = "hub")]
 pub mod hub;
+#[cfg(feature = "hub")]
+mod hub_cache;
 mod layer_widths;
 pub mod llama;
+mod name_lists;
 pub mod opt;
 mod parts;
 pub mod phi;
@@ -35,6 +39,7 @@ mod slots;
 
 pub use any_model::AnyModel;
 pub use checkpoint::{FloatType, LoadConfig, SaveConfig, SaveReport};
+pub use end_tokens::end_tokens;
 pub use error::Error;
 pub use layer_widths::LayerWidths;
 pub use parts::CheckpointParts;

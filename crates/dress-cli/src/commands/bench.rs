@@ -8,7 +8,7 @@ use dress_core::memory;
 use dress_core::{
     AxisKind, Calibration, CausalLm, CorpusProvenance, Fingerprint, Selection, SlicePlan, parameters,
 };
-use dress_data::{BlockConfig, Corpus, CorpusFormat, SampleConfig, Tokenizer, evaluation_blocks};
+use dress_data::{BlockConfig, Corpus, CorpusFormat, Mixture, SampleConfig, Tokenizer, evaluation_blocks};
 use dress_eval::report::Origin;
 use dress_eval::{PerplexityConfig, PerplexityReport, Size, perplexity};
 use dress_models::AnyModel;
@@ -109,8 +109,11 @@ impl Bench {
     /// Those of reading it, and [`dress_core::Error::TooLong`].
     pub fn calibration_key(&self, blocks: &CalibrationArgs, seed: u64) -> Result<Option<DataKey>, Error> {
         let Some(path) = &blocks.calibration else { return Ok(None) };
+        let field = blocks.text_field.as_deref();
+        let sha256 = Mixture::read(path, field)?.sha256();
         Ok(Some(DataKey {
-            sha256: Corpus::read(path, CorpusFormat::Auto)?.sha256().into(),
+            // Another field of the same file is another text.
+            sha256: field.map_or(sha256.clone(), |field| format!("{sha256} {field}")),
             tokenizer_sha256: self.tokenizer.sha256().into(),
             seqlen: seqlen_or(blocks.seqlen, 1024, &self.model)?,
             blocks: Some(blocks.samples),

@@ -4,7 +4,7 @@ use crate::{CostsFile, Error, Output, Pass, ResultFile};
 use clap::{ArgGroup, Args};
 use dress_core::burn::tensor::Device;
 use dress_core::{AxisKind, Basis, Calibration, CausalLm, Draw, Ratio, StockTarget};
-use dress_data::{Corpus, CorpusFormat, SampleConfig, calibration_blocks};
+use dress_data::{Mixture, SampleConfig};
 use dress_eval::report::RunInfo;
 use dress_importance::{Criteria, Criterion};
 use dress_models::{AnyModel, FloatType, LoadConfig};
@@ -240,9 +240,13 @@ impl SelectArgs {
 /// The text that scoring and regularization see.
 #[derive(Debug, Clone, Args)]
 pub struct CalibrationArgs {
-    /// The corpus: text, JSONL or Alpaca-style JSON. Never the text that will be evaluated.
+    /// The corpus: text, JSON, CSV or Parquet, also compressed; a folder, several with commas, - for standard input, or a
+    /// mixture as a.jsonl:0.7,b.parquet:0.3. Never the text that will be evaluated.
     #[arg(long)]
     pub calibration: Option<PathBuf>,
+    /// The field of --calibration's rows that is their text.
+    #[arg(long = "text-field", id = "calibration_text_field", value_name = "NAME", requires = "calibration")]
+    pub text_field: Option<String>,
     /// Blocks drawn from it.
     #[arg(long, default_value_t = 64, value_parser = at_least_one)]
     pub samples: usize,
@@ -259,15 +263,15 @@ impl CalibrationArgs {
     /// The blocks, none without a corpus.
     ///
     /// # Errors
-    /// Those of the tokenizer and of [`calibration_blocks`].
+    /// Those of the tokenizer and of [`Mixture`].
     pub fn blocks(&self, model: &Path, seed: u64) -> Result<Calibration, Error> {
         let Some(path) = &self.calibration else { return Ok(Calibration::default()) };
         let tokenizer = crate::tokenizer(model)?;
-        let corpus = Corpus::read(path, CorpusFormat::Auto)?;
+        let corpus = Mixture::read(path, self.text_field.as_deref())?;
         let seqlen = seqlen_or(self.seqlen, 1024, model)?;
         let (samples, draw) = (self.samples, self.draw);
         let config = SampleConfig { samples, seqlen, seed, draw, ..SampleConfig::default() };
-        let blocks = calibration_blocks(&corpus, &tokenizer, &config)?;
+        let blocks = corpus.blocks(&tokenizer, &config)?;
         tracing::info!("{} blocks of {seqlen} tokens from {}", blocks.blocks.len(), path.display());
         Ok(blocks)
     }

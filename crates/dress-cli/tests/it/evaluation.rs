@@ -137,7 +137,12 @@ fn what_cannot_be_measured_is_refused_before_the_models_are_loaded() {
     // The weights are not looked at: they are not even there.
     fs::write(paths.path("other/model.safetensors"), "none").unwrap();
     let tokenizer = fs::read_to_string(paths.path("other/tokenizer.json")).unwrap();
+    // One more line makes no other tokenizer, another way to begin a text does.
+    let begins_otherwise = tokenizer.replace("\"add_prefix_space\": false", "\"add_prefix_space\": true");
+    assert_ne!(begins_otherwise, tokenizer);
     fs::write(paths.path("other/tokenizer.json"), tokenizer + "\n").unwrap();
+    assert!(!eval(&["--data", &data, "--against", &other]).contains("different tokenizers"));
+    fs::write(paths.path("other/tokenizer.json"), begins_otherwise).unwrap();
     assert!(eval(&["--data", &data, "--against", &other]).contains("different tokenizers"));
 }
 

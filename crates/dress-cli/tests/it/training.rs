@@ -111,7 +111,9 @@ fn a_teacher_of_another_tokenizer_is_refused() {
     }
     let tokenizer = Path::new(&other).join("tokenizer.json");
     let text = fs::read_to_string(&tokenizer).unwrap();
-    fs::write(&tokenizer, format!("{text}\n")).unwrap();
+    let begins_otherwise = text.replace("\"add_prefix_space\": false", "\"add_prefix_space\": true");
+    assert_ne!(begins_otherwise, text);
+    fs::write(&tokenizer, begins_otherwise).unwrap();
     let mut args = vec!["recover", "--model", &model, "--out", &out, "--distill-from", &other];
     args.extend(["--calibration", &calibration, "--samples", "4", "--seqlen", "32"]);
     let says = refusal(&args);

@@ -19,11 +19,14 @@ pub(crate) const COMPANIONS: &[&str] = &[
     "generation_config.json",
 ];
 
+/// The directory of a tokenizer's further chat templates.
+const CHAT_TEMPLATES: &str = "additional_chat_templates";
+
 /// Whether a file of this name is one that a checkpoint's directory holds.
 pub(super) fn is_part_of_a_checkpoint(name: &str) -> bool {
     let written = ["config.json", "plan.json", "dress.json", "recover.json", "model.safetensors.index.json"];
     let weights = name.starts_with("model") && name.ends_with(".safetensors");
-    weights || written.contains(&name) || COMPANIONS.contains(&name)
+    weights || name == CHAT_TEMPLATES || written.contains(&name) || COMPANIONS.contains(&name)
 }
 
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
@@ -36,6 +39,16 @@ pub(super) fn copy_companions(source: &Path, to: &Path) -> Result<(), Error> {
         if from.exists() {
             fs::copy(&from, to.join(name)).map_err(Error::io(&from, "cannot be copied"))?;
         }
+    }
+    copy_chat_templates(&source.join(CHAT_TEMPLATES), &to.join(CHAT_TEMPLATES))
+}
+
+fn copy_chat_templates(source: &Path, to: &Path) -> Result<(), Error> {
+    let templates = fs::read_dir(source).into_iter().flatten().flatten().map(|file| file.path());
+    for from in templates.filter(|path| path.extension().is_some_and(|extension| extension == "jinja")) {
+        fs::create_dir_all(to).map_err(Error::io(to, "cannot be written"))?;
+        let to = to.join(from.file_name().unwrap_or_default());
+        fs::copy(&from, to).map_err(Error::io(&from, "cannot be copied"))?;
     }
     Ok(())
 }

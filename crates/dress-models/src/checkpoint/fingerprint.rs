@@ -1,7 +1,7 @@
 //! The fingerprint of files.
 
 use super::Weights;
-use super::load::match_names;
+use super::tensor_names::match_names;
 use crate::{AnyModel, Error};
 use dress_core::Fingerprint;
 use std::path::Path;

@@ -1,12 +1,14 @@
 //! From files to a model.
 
-use super::{FloatType, RawTensor, Weights, is_gguf};
+use super::own_head::with_its_head;
+use super::tensor_names::match_names;
+use super::{FloatType, RawTensor, Weights, git_lfs, is_gguf};
 use crate::Error;
 use crate::gguf::GgufCheckpoint;
 use burn::tensor::{Device, Tensor, TensorData};
 use dress_core::CausalLm;
 use dress_core::parameters::{self, Layout, ParameterSource};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// How a checkpoint is loaded.
@@ -16,28 +18,35 @@ pub struct LoadConfig {
     pub dtype: FloatType,
 }
 
-/// The text and the path of a directory's `config.json`, or the one that a GGUF file's metadata makes.
+/// The text and the path of a directory's `config.json`, or the one that a GGUF file's metadata makes. Where the file
+/// ties the head to the embedding and the weights hold another head, the text says that it is not tied.
 ///
 /// # Errors
-/// [`Error::ConfigMissing`], [`Error::Io`] and those of [`GgufCheckpoint::open`].
+/// [`Error::ConfigMissing`], [`Error::AdapterAlone`], [`Error::LfsPointer`], [`Error::ConfigUnsupported`], [`Error::Io`] and
+/// those of [`GgufCheckpoint::open`].
 pub fn read_config(directory: &Path) -> Result<(String, PathBuf), Error> {
     if is_gguf(directory) {
+        git_lfs::check(directory)?;
         return Ok((GgufCheckpoint::open(directory)?.config_json()?, directory.into()));
     }
     let path = directory.join("config.json");
     if !path.exists() {
-        return Err(Error::ConfigMissing { path });
+        return Err(match directory.join("adapter_config.json").exists() {
+            true => Error::AdapterAlone { path: directory.into() },
+            false => Error::ConfigMissing { path },
+        });
     }
+    git_lfs::check(&path)?;
     let text = std::fs::read_to_string(&path).map_err(Error::io(&path, "cannot be read"))?;
-    Ok((text, path))
+    Ok((with_its_head(text, directory, &path)?, path))
 }
 
-/// Fills a declared model with the weights of a directory or a GGUF file. Every parameter is found
-/// exactly once and no tensor is left over; names may lack their `model.`, as older exports' do.
+/// Fills a declared model with the weights of a directory or a GGUF file. Every parameter is found; names may lack
+/// their `model.`, as older exports' do, and tensors that the model does not have are named in a warning.
 ///
 /// # Errors
-/// Those of [`Weights::open`], [`Error::Names`], [`Error::TensorShape`], [`Error::TensorType`] and
-/// [`Error::NotFinite`].
+/// Those of [`Weights::open`], [`Error::Names`] and the more precise causes of missing names,
+/// [`Error::TensorShape`], [`Error::TensorType`], [`Error::NotFinite`] and [`Error::OutOfRange`].
 pub fn load<M: CausalLm>(
     declared: M,
     directory: &Path,
@@ -91,38 +100,6 @@ impl PartialLoad {
     }
 }
 
-/// By parameter, the name that the files have for it.
-pub(super) fn match_names<M: CausalLm>(
-    declared: &M,
-    files: &Weights,
-) -> Result<BTreeMap<String, String>, Error> {
-    let expected: BTreeSet<String> = parameters::list(declared).into_iter().map(|p| p.name).collect();
-    let (mut names, mut unknown) = (BTreeMap::new(), Vec::new());
-    for found in files.names() {
-        let full = format!("model.{found}");
-        let name = [found, &full].into_iter().find(|name| expected.contains(*name));
-        match name {
-            Some(name) if !names.contains_key(name) => {
-                names.insert(name.to_string(), found.to_string());
-            }
-            _ if is_redundant(found) => {}
-            _ => unknown.push(found.to_string()),
-        }
-    }
-    let missing: Vec<String> =
-        expected.iter().filter(|name| !names.contains_key(name.as_str())).cloned().collect();
-    if missing.is_empty() && unknown.is_empty() {
-        return Ok(names);
-    }
-    Err(Error::Names { path: files.path().into(), missing, unknown })
-}
-
-/// Tensors that older exports carry though they follow from the rest: rotary frequencies, and the
-/// head of a model whose config ties it to the embedding.
-pub(super) fn is_redundant(name: &str) -> bool {
-    name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".self_attn.bias") || name == "lm_head.weight"
-}
-
 /// How a tensor gets out of its file.
 type Get = for<'a> fn(&'a Weights, &str) -> Result<Option<RawTensor<'a>>, Error>;
 
@@ -160,7 +137,10 @@ impl ParameterSource<Error> for Source<'_> {
         let (bytes, bad) = dtype.convert(&raw.bytes, self.dtype, transposed);
         if let Some(index) = bad {
             let value = dtype.read(&raw.bytes[index * dtype.size()..]);
-            return Err(Error::NotFinite { file, tensor, index, value });
+            return Err(match value.is_finite() {
+                true => Error::OutOfRange { file, tensor, index, value, held: dtype, wanted: self.dtype },
+                false => Error::NotFinite { file, tensor, index, value },
+            });
         }
         drop(raw);
         self.files.release(filed);

@@ -4,20 +4,27 @@ mod byte_progress;
 mod directory;
 mod fingerprint;
 mod float_type;
+mod git_lfs;
 mod load;
+mod misnamed;
+mod own_head;
 mod positional;
 mod pytorch_files;
 mod rewrite;
 mod rewrite_rotated;
 mod rewritten;
 mod safetensors_reader;
+mod said_once;
+mod same_tensor;
 mod save;
 mod shard_file;
 mod shard_index;
 mod staging;
+mod tensor_names;
 mod tensor_rows;
 mod tensor_stream;
 mod turn_stream;
+mod weight_sets;
 mod weights;
 
 #[cfg(feature = "hub")]

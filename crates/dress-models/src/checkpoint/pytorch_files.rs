@@ -1,57 +1,65 @@
 //! Checkpoints that `torch.save` wrote, through the reader behind Burn's store.
 
-use super::load::is_redundant;
+use super::git_lfs;
+use super::same_tensor::have_same_numbers;
+use super::tensor_names::is_redundant;
+use super::weight_sets::PYTORCH_INDEX;
 use super::weights::RawTensor;
 use super::{FloatType, ShardIndex};
 use crate::Error;
-use pytorch_reader::{DType, PytorchReader, Tensor};
+use pytorch_reader::{DType, PickleValue, PytorchReader, Tensor};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-const SINGLE: &str = "pytorch_model.bin";
-const INDEX: &str = "pytorch_model.bin.index.json";
 
 /// One or several `.bin` or `.pt` files that together hold every tensor once.
 pub struct PytorchFiles {
     directory: PathBuf,
     files: Vec<PathBuf>,
     tensors: BTreeMap<String, (usize, Tensor)>,
+    index: Option<ShardIndex>,
 }
 
 impl PytorchFiles {
-    /// The index or the only weights file of a directory, if it has one in this format.
-    pub(super) fn find(directory: &Path) -> Option<PathBuf> {
-        let known = [INDEX, SINGLE].map(|name| directory.join(name));
-        if let Some(found) = known.into_iter().find(|path| path.exists()) {
-            return Some(found);
-        }
-        let is_weights = |path: &PathBuf| path.extension().is_some_and(|e| e == "pt" || e == "pth");
-        let mut others = std::fs::read_dir(directory).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
-        let first = others.find(is_weights)?;
-        others.find(is_weights).is_none().then_some(first)
-    }
-
-    /// Opens what [`PytorchFiles::find`] found.
+    /// Opens a weights file, or every file that an index names.
     ///
     /// # Errors
-    /// [`Error::Pytorch`], and with an index those of [`ShardIndex::read`] and
+    /// [`Error::Pytorch`], [`Error::LfsPointer`], and with an index those of [`ShardIndex::read`] and
     /// [`Error::IndexDisagrees`].
     pub(super) fn open(directory: &Path, found: &Path) -> Result<Self, Error> {
-        let index = found.ends_with(INDEX).then(|| ShardIndex::read(found)).transpose()?;
+        let index = found.ends_with(PYTORCH_INDEX).then(|| ShardIndex::read(found)).transpose()?;
         let files: Vec<PathBuf> = match &index {
             Some(index) => index.files().into_iter().map(|file| directory.join(file)).collect(),
             None => vec![found.into()],
         };
         let opened: Vec<_> = files.iter().map(|file| tensors_of(file)).collect::<Result<_, Error>>()?;
-        if let Some(index) = index {
-            let held: Vec<Vec<String>> = opened.iter().map(|t| t.keys().cloned().collect()).collect();
-            index.places(&held)?;
-        }
+        let held: Vec<Vec<String>> = opened.iter().map(|t| t.keys().cloned().collect()).collect();
+        let places = match &index {
+            Some(index) => index.places(&held, |name, pair| are_same(&files, &opened, name, pair))?,
+            None => held.into_iter().flatten().map(|name| (name, 0)).collect(),
+        };
         let placed = opened.into_iter().enumerate();
-        let tensors =
-            placed.flat_map(|(file, tensors)| tensors.into_iter().map(move |(name, t)| (name, (file, t))));
-        Ok(Self { directory: directory.into(), tensors: tensors.collect(), files })
+        let tensors = placed
+            .flat_map(|(file, tensors)| tensors.into_iter().map(move |(name, t)| (name, (file, t))))
+            .filter(|(name, (file, _))| places.get(name) == Some(file));
+        Ok(Self { directory: directory.into(), tensors: tensors.collect(), files, index })
+    }
+
+    /// The index, where there is one.
+    pub(super) fn index(&self) -> Option<&ShardIndex> {
+        self.index.as_ref()
+    }
+
+    /// Whether a tensor is filed as floats, where there is one of that name.
+    pub(super) fn is_float(&self, name: &str) -> Option<bool> {
+        self.tensors.get(name).map(|(_, tensor)| float_type(tensor.dtype()).is_some())
+    }
+
+    /// Whether a key of the first file holds a dictionary of its own.
+    pub(super) fn is_nested(&self, key: &str) -> bool {
+        let Some(file) = self.files.first() else { return false };
+        let held = PytorchReader::read_pickle_data(file, None);
+        matches!(held, Ok(PickleValue::Dict(held)) if matches!(held.get(key), Some(PickleValue::Dict(_))))
     }
 
     /// The directory.
@@ -81,16 +89,31 @@ impl PytorchFiles {
 
     pub(super) fn get(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
         let Some((file, tensor)) = self.tensors.get(name) else { return Ok(None) };
-        let file = self.files[*file].clone();
-        let bytes = tensor.read().map_err(Error::io(&file, "is damaged, download it again"))?;
-        Ok(Some(RawTensor {
-            file,
-            element: float_type(tensor.dtype()),
-            element_name: format!("{:?}", tensor.dtype()),
-            shape: tensor.shape().to_vec(),
-            bytes: Cow::Owned(bytes),
-        }))
+        raw(&self.files[*file], tensor).map(Some)
     }
+}
+
+fn raw<'a>(file: &Path, tensor: &Tensor) -> Result<RawTensor<'a>, Error> {
+    let bytes = tensor.read().map_err(Error::io(file, "is damaged, download it again"))?;
+    Ok(RawTensor {
+        file: file.into(),
+        element: float_type(tensor.dtype()),
+        element_name: format!("{:?}", tensor.dtype()),
+        shape: tensor.shape().to_vec(),
+        bytes: Cow::Owned(bytes),
+    })
+}
+
+/// Whether two files hold the same tensor under one name.
+fn are_same(
+    files: &[PathBuf],
+    opened: &[BTreeMap<String, Tensor>],
+    name: &str,
+    pair: [usize; 2],
+) -> Result<bool, Error> {
+    let held = pair.map(|file| opened[file].get(name).map(|tensor| raw(&files[file], tensor)));
+    let [Some(first), Some(second)] = held else { return Ok(false) };
+    Ok(have_same_numbers(&first?, &second?))
 }
 
 fn tensors_of(file: &Path) -> Result<BTreeMap<String, Tensor>, Error> {
@@ -98,6 +121,7 @@ fn tensors_of(file: &Path) -> Result<BTreeMap<String, Tensor>, Error> {
         path: file.into(),
         reason: source.to_string(),
     };
+    git_lfs::check(file)?;
     Ok(PytorchReader::new(file).map_err(unreadable)?.into_tensors().into_iter().collect())
 }
 

@@ -93,10 +93,10 @@ pub(super) fn place<'a>(
     parameter: &str,
     expected: &[usize],
 ) -> Result<Option<TensorPlace<'a>>, Error> {
-    let filed = names.get(parameter).map_or(parameter, String::as_str);
+    let Some(filed) = names.get(parameter) else { return Ok(None) };
     let Some(from) = files.place(filed) else { return Ok(None) };
     if from.shape != expected {
-        let (file, tensor) = (from.path.into(), filed.to_string());
+        let (file, tensor) = (from.path.into(), filed.clone());
         let (expected, found) = (expected.to_vec(), from.shape.to_vec());
         return Err(Error::TensorShape { file, tensor, expected, found });
     }

@@ -1,7 +1,10 @@
 //! The safetensors files of one checkpoint, memory-mapped and checked against their index.
 
-use super::load::is_redundant;
+use super::git_lfs;
 use super::positional::read_at;
+use super::same_tensor::have_same_numbers;
+use super::tensor_names::is_redundant;
+use super::weight_sets::{SAFETENSORS_INDEX, WeightSet};
 use super::weights::RawTensor;
 use super::{FloatType, ShardIndex};
 use crate::Error;
@@ -15,9 +18,6 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
 
 /// Where in which file a tensor lies.
 pub(super) struct TensorPlace<'a> {
@@ -36,6 +36,7 @@ pub struct SafetensorsDirectory {
     directory: PathBuf,
     shards: Vec<Shard>,
     tensors: BTreeMap<String, usize>,
+    index: Option<ShardIndex>,
 }
 
 struct Shard {
@@ -50,20 +51,24 @@ impl SafetensorsDirectory {
     /// Opens a directory's `model.safetensors`, or every shard its index names.
     ///
     /// # Errors
-    /// [`Error::WeightsMissing`], [`Error::Corrupt`], and with an index [`Error::Index`],
+    /// [`Error::WeightsMissing`], [`Error::LfsPointer`], [`Error::Corrupt`], and with an index [`Error::Index`],
     /// [`Error::ShardMissing`] and [`Error::IndexDisagrees`].
     pub fn open(directory: &Path) -> Result<Self, Error> {
-        let index_path = directory.join(INDEX);
-        if index_path.exists() {
-            return Self::open_sharded(directory, &index_path);
+        let set = WeightSet::find(directory)?;
+        match set.is_pytorch() {
+            true => Err(Error::NotStreamable { path: directory.into() }),
+            false => Self::open_found(directory, &set.read),
         }
-        let single = directory.join(SINGLE);
-        if !single.exists() {
-            return Err(Error::WeightsMissing { path: directory.into() });
+    }
+
+    /// Opens a weights file, or every shard that an index names.
+    pub(super) fn open_found(directory: &Path, found: &Path) -> Result<Self, Error> {
+        if found.ends_with(SAFETENSORS_INDEX) {
+            return Self::open_sharded(directory, found);
         }
-        let shard = Shard::open(single)?;
+        let shard = Shard::open(found.into())?;
         let tensors = shard.header.tensors().into_keys().map(|name| (name, 0)).collect();
-        Ok(Self { directory: directory.into(), shards: vec![shard], tensors })
+        Ok(Self { directory: directory.into(), shards: vec![shard], tensors, index: None })
     }
 
     fn open_sharded(directory: &Path, index_path: &Path) -> Result<Self, Error> {
@@ -73,13 +78,16 @@ impl SafetensorsDirectory {
             files.map(|file| Shard::open(directory.join(file))).collect::<Result<_, Error>>()?;
         let held: Vec<Vec<String>> =
             shards.iter().map(|shard| shard.header.tensors().into_keys().collect()).collect();
-        let tensors = index.places(&held)?;
-        Ok(Self { directory: directory.into(), shards, tensors })
+        let tensors = index.places(&held, |name, [first, second]| {
+            let [first, second] = [first, second].map(|shard: usize| shards[shard].get(name));
+            Ok(first.zip(second).is_some_and(|(first, second)| have_same_numbers(&first, &second)))
+        })?;
+        Ok(Self { directory: directory.into(), shards, tensors, index: Some(index) })
     }
 
-    /// Whether a directory holds weights in this format.
-    pub(super) fn is_in(directory: &Path) -> bool {
-        directory.join(SINGLE).exists() || directory.join(INDEX).exists()
+    /// The index, where there is one.
+    pub(super) fn index(&self) -> Option<&ShardIndex> {
+        self.index.as_ref()
     }
 
     /// The directory.
@@ -156,19 +164,13 @@ impl SafetensorsDirectory {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<RawTensor<'_>> {
-        let shard = &self.shards[*self.tensors.get(name)?];
-        let info = shard.header.info(name)?;
-        let (start, end) = info.data_offsets;
-        let bytes = &shard.map[shard.data + start..shard.data + end];
-        let element = FloatType::from_safetensors(info.dtype);
-        let name = format!("{:?}", info.dtype);
-        let (file, shape) = (shard.path.clone(), info.shape.clone());
-        Some(RawTensor { file, element, element_name: name, shape, bytes: Cow::Borrowed(bytes) })
+        self.shards[*self.tensors.get(name)?].get(name)
     }
 }
 
 impl Shard {
     fn open(path: PathBuf) -> Result<Self, Error> {
+        git_lfs::check(&path)?;
         let file = File::open(&path).map_err(Error::io(&path, "cannot be opened"))?;
         // SAFETY: the map is only read. A file that another process cuts short while it is mapped
         // raises SIGBUS, as for every program that maps its weights; checkpoints are not edited
@@ -179,6 +181,16 @@ impl Shard {
         let (header_len, header) = SafeTensors::read_metadata(&map).map_err(corrupt)?;
         // `read_metadata` has checked that the tensors cover the rest of the file exactly.
         Ok(Self { data: header_len + size_of::<u64>(), path, file, map, header })
+    }
+
+    fn get(&self, name: &str) -> Option<RawTensor<'_>> {
+        let info = self.header.info(name)?;
+        let (start, end) = info.data_offsets;
+        let bytes = &self.map[self.data + start..self.data + end];
+        let element = FloatType::from_safetensors(info.dtype);
+        let name = format!("{:?}", info.dtype);
+        let (file, shape) = (self.path.clone(), info.shape.clone());
+        Some(RawTensor { file, element, element_name: name, shape, bytes: Cow::Borrowed(bytes) })
     }
 
     #[cfg(unix)]

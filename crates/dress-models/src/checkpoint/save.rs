@@ -1,6 +1,7 @@
 //! From a model to files.
 
 use super::directory::{copy_companions, shard_name, write, write_index};
+use super::tensor_stream::first_not_finite;
 use super::{FloatType, Staging, Weights};
 use crate::{AnyModel, Error};
 use burn::module::Param;
@@ -9,6 +10,7 @@ use dress_core::parameters::{self, Layout, ParameterVisitor};
 use dress_core::{CausalLm, Selection, StockTarget};
 use safetensors::tensor::View;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +45,7 @@ pub struct SaveReport {
 /// Writes a model as a Hugging Face directory, beside its place and renamed when complete.
 ///
 /// # Errors
-/// Those of [`check_output`](super::check_output), [`Error::Write`] (a full disk, say) and [`Error::Io`]; nothing is left
+/// Those of [`check_output`](super::check_output), [`Error::Write`] (a full disk, say), [`Error::Overflow`] and [`Error::Io`]; nothing is left
 /// behind. [`Error::OutputNotPlaced`], which says where the result is. [`Error::Core`] where stock software would refuse the model's shape.
 pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveReport, Error> {
     model.check_stock(&Selection::new(), config.target)?;
@@ -84,6 +86,7 @@ fn write_weights(
         let tensors = shard.iter().map(|t| (t.name.as_str(), t));
         safetensors::serialize_to_file(tensors, Some(metadata), &path)
             .map_err(|source| Error::Write { path: path.clone(), source })?;
+        shard.iter().try_for_each(Outgoing::check_range)?;
         // The writer makes its files readable by their owner alone; they are to be as their neighbour is.
         fs::metadata(directory.join("config.json"))
             .and_then(|neighbour| fs::set_permissions(&path, neighbour.permissions()))
@@ -123,12 +126,20 @@ struct Outgoing {
     shape: Vec<usize>,
     dtype: FloatType,
     data: Box<dyn Fn() -> TensorData>,
+    /// A number that the type cannot hold and its index, once the tensor is written.
+    overflow: Cell<Option<(usize, f32)>>,
 }
 
 impl Outgoing {
     /// Bytes in the file.
     fn size(&self) -> usize {
         self.shape.iter().product::<usize>() * self.dtype.size()
+    }
+
+    /// That every number that was written is one that its type can hold.
+    fn check_range(&self) -> Result<(), Error> {
+        let Some((index, value)) = self.overflow.get() else { return Ok(()) };
+        Err(Error::Overflow { tensor: self.name.clone(), index, value, element: self.dtype })
     }
 }
 
@@ -142,7 +153,13 @@ impl View for &Outgoing {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned((self.data)().as_bytes().to_vec())
+        let data = (self.data)();
+        let bytes = data.as_bytes();
+        if self.dtype == FloatType::F16 {
+            let at = first_not_finite(bytes, self.dtype);
+            self.overflow.set(at.map(|at| (at, self.dtype.read(&bytes[at * self.dtype.size()..]))));
+        }
+        Cow::Owned(bytes.to_vec())
     }
 
     fn data_len(&self) -> usize {
@@ -165,6 +182,7 @@ impl ParameterVisitor for Collect {
             let filed = if layout == Layout::Transposed { value.swap_dims(0, 1) } else { value };
             filed.cast(dtype).into_data()
         };
-        self.outgoing.push(Outgoing { name: name.into(), shape, dtype: self.dtype, data: Box::new(data) });
+        let (name, data, overflow) = (name.into(), Box::new(data), Cell::new(None));
+        self.outgoing.push(Outgoing { name, shape, dtype: self.dtype, data, overflow });
     }
 }

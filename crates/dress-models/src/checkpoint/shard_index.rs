@@ -1,5 +1,7 @@
 //! The index of a checkpoint in several files.
 
+use super::git_lfs;
+use super::tensor_names::is_redundant;
 use crate::Error;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -23,6 +25,7 @@ impl ShardIndex {
     /// # Errors
     /// [`Error::Io`], [`Error::Index`], [`Error::IndexEscapes`] and [`Error::ShardMissing`].
     pub fn read(path: &Path) -> Result<Self, Error> {
+        git_lfs::check(path)?;
         let text = std::fs::read_to_string(path).map_err(Error::io(path, "cannot be read"))?;
         let index = Self::parse(&text, path)?;
         for file in index.files() {
@@ -61,30 +64,47 @@ impl ShardIndex {
         files
     }
 
-    /// Every tensor's place in [`ShardIndex::files`], after checking that index and files, of which
-    /// `held` lists the tensors, name the same ones.
+    /// The index.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file that the index places a tensor in.
+    pub(super) fn place_of(&self, name: &str) -> Option<&str> {
+        self.weight_map.get(name).map(String::as_str)
+    }
+
+    /// Every tensor's place in [`ShardIndex::files`], of which `held` lists the tensors. As in `transformers`, what the
+    /// files hold counts, not which of them the index says. A tensor in two files has to be the `same` in both.
     ///
     /// # Errors
-    /// [`Error::IndexDisagrees`].
-    pub(super) fn places(&self, held: &[Vec<String>]) -> Result<BTreeMap<String, usize>, Error> {
-        let mut places = BTreeMap::new();
-        let mut wrong = Vec::new();
-        for (place, (file, names)) in self.files().into_iter().zip(held).enumerate() {
+    /// [`Error::IndexDisagrees`], and those of `same`.
+    pub(super) fn places(
+        &self,
+        held: &[Vec<String>],
+        same: impl Fn(&str, [usize; 2]) -> Result<bool, Error>,
+    ) -> Result<BTreeMap<String, usize>, Error> {
+        let files = self.files();
+        let (mut places, mut wrong) = (BTreeMap::new(), Vec::new());
+        for (place, names) in held.iter().enumerate() {
             for name in names {
-                match self.weight_map.get(name) {
-                    Some(expected) if expected == file => {}
-                    Some(expected) => wrong.push(format!("{name} (in {file}, indexed in {expected})")),
-                    None => wrong.push(format!("{name} (in {file}, not in the index)")),
+                match places.get(name) {
+                    Some(&first) if !is_redundant(name) && !same(name, [first, place])? => {
+                        wrong.push(format!(
+                            "{name} (in {} and, with other numbers, in {})",
+                            files[first], files[place]
+                        ));
+                    }
+                    Some(_) => {}
+                    None => {
+                        places.insert(name.clone(), place);
+                    }
                 }
-                places.insert(name.clone(), place);
             }
         }
-        let absent = self.weight_map.iter().filter(|(name, _)| !places.contains_key(*name));
-        wrong.extend(absent.map(|(name, file)| format!("{name} (indexed in {file}, not there)")));
-        if wrong.is_empty() {
-            Ok(places)
-        } else {
-            Err(Error::IndexDisagrees { path: self.path.clone(), tensors: wrong })
+        match wrong.is_empty() {
+            true => Ok(places),
+            false => Err(Error::IndexDisagrees { path: self.path.clone(), tensors: wrong }),
         }
     }
 }

@@ -166,7 +166,7 @@ fn gather<const N: usize>(row: &[u8], columns: Option<&[usize]>, written: &mut V
 }
 
 /// The index of a number that is NaN or infinite: one whose exponent is all ones.
-fn first_not_finite(bytes: &[u8], element: FloatType) -> Option<usize> {
+pub(super) fn first_not_finite(bytes: &[u8], element: FloatType) -> Option<usize> {
     match element {
         FloatType::F32 => {
             let (numbers, _) = bytes.as_chunks::<4>();

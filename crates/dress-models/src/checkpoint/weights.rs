@@ -1,7 +1,9 @@
 //! The weights of a checkpoint, in whichever format they lie.
 
 use super::pytorch_files::PytorchFiles;
-use super::{FloatType, SafetensorsDirectory};
+use super::said_once::warn_once;
+use super::weight_sets::WeightSet;
+use super::{FloatType, SafetensorsDirectory, ShardIndex, git_lfs};
 use crate::Error;
 use crate::gguf::GgufCheckpoint;
 use dress_core::FingerprintBuilder;
@@ -45,20 +47,47 @@ impl RawTensor<'_> {
 }
 
 impl Weights {
-    /// Opens a Hugging Face directory, in which safetensors go before PyTorch's files, or a GGUF file.
+    /// Opens a Hugging Face directory or a GGUF file. In a directory one file goes before an index of several, and
+    /// safetensors before PyTorch's files; where there is more than one set of weights, a warning says which is read.
     ///
     /// # Errors
     /// [`Error::WeightsMissing`], and those of each format's own `open`.
     pub fn open(path: &Path) -> Result<Self, Error> {
         if is_gguf(path) {
+            git_lfs::check(path)?;
             return Ok(Self::Gguf(Box::new(GgufCheckpoint::open(path)?)));
         }
-        match PytorchFiles::find(path) {
-            Some(found) if !SafetensorsDirectory::is_in(path) => {
-                Ok(Self::Pytorch(PytorchFiles::open(path, &found)?))
-            }
-            _ => Ok(Self::Safetensors(SafetensorsDirectory::open(path)?)),
+        let set = WeightSet::find(path)?;
+        set.warning().into_iter().for_each(warn_once);
+        match set.is_pytorch() {
+            true => Ok(Self::Pytorch(PytorchFiles::open(path, &set.read)?)),
+            false => Ok(Self::Safetensors(SafetensorsDirectory::open_found(path, &set.read)?)),
         }
+    }
+
+    /// The index of several files, where there is one.
+    pub(super) fn index(&self) -> Option<&ShardIndex> {
+        match self {
+            Weights::Safetensors(files) => files.index(),
+            Weights::Pytorch(files) => files.index(),
+            Weights::Gguf(_) => None,
+        }
+    }
+
+    /// Whether a tensor is filed as floats, where that can be told without reading it.
+    pub(super) fn is_float(&self, name: &str) -> Option<bool> {
+        match self {
+            Weights::Safetensors(files) => {
+                files.place(name).map(|place| FloatType::from_safetensors(place.dtype).is_some())
+            }
+            Weights::Pytorch(files) => files.is_float(name),
+            Weights::Gguf(_) => None,
+        }
+    }
+
+    /// Whether a key holds a dictionary of its own, which `torch.save` alone can write.
+    pub(super) fn is_nested(&self, key: &str) -> bool {
+        matches!(self, Weights::Pytorch(files) if files.is_nested(key))
     }
 
     /// The directory or file.

@@ -41,6 +41,7 @@ impl GgufCheckpoint {
         #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path, "cannot be mapped"))?;
         let header = parse(&map, path)?;
+        check_whole(&header, path)?;
         let tensors = Family::of(&header)
             .and_then(|family| family.tensors(&header))
             .map_err(|what| Error::GgufUnsupported { path: path.into(), what })?;
@@ -145,6 +146,18 @@ fn parse<'a>(map: &'a Mmap, path: &Path) -> Result<GgufHeader<'a>, Error> {
         GgufHeaderError::Damaged { reason } => Error::Gguf { path: path(), reason },
         unread => Error::GgufUnsupported { path: path(), what: unread.to_string() },
     })
+}
+
+/// That a file is not one of several.
+fn check_whole(header: &GgufHeader<'_>, path: &Path) -> Result<(), Error> {
+    let number = |key: &str| header.metadata.get(key).and_then(|value| value.unsigned());
+    let Some(count) = number("split.count").filter(|&count| count > 1) else { return Ok(()) };
+    let part = number("split.no").unwrap_or(0).saturating_add(1);
+    let what = format!(
+        "is part {part} of {count} of one model, and parts are not read; put them together with \
+         `llama-gguf-split --merge FIRST_PART WHOLE.gguf` and give the whole"
+    );
+    Err(Error::GgufUnsupported { path: path.into(), what })
 }
 
 fn float_type(kind: TensorType) -> Option<FloatType> {

@@ -1,8 +1,12 @@
 //! What crosses a module: parity with `transformers`, files in and out, bad input, generation.
 
+mod altered;
 mod bad_input;
 mod generation;
+mod leftovers;
+mod misnamed;
 mod other_formats;
+mod own_head;
 mod parity;
 mod reference;
 mod round_trip;

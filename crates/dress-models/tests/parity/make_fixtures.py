@@ -125,6 +125,26 @@ def make_pytorch(name, source, max_shard_bytes, rename):
     (directory / "pytorch_model.bin.index.json").write_text(json.dumps(index, indent=1) + "\n")
 
 
+def make_pytorch_oddities():
+    """What people hand on as `pytorch_model.bin`: a tied model with a trained head, a training run's dictionary, a
+    pickled model."""
+    source = FIXTURES / "bin_without_prefix"
+    plain = torch.load(source / "pytorch_model.bin")
+    tensors = {f"model.{key}": value for key, value in plain.items()}
+    head = tensors["model.decoder.embed_tokens.weight"].flip(0).contiguous()
+    for name in ("bin_own_head", "bin_nested", "bin_whole_model"):
+        shutil.rmtree(FIXTURES / name, ignore_errors=True)
+        (FIXTURES / name).mkdir()
+        shutil.copy(source / "config.json", FIXTURES / name / "config.json")
+    torch.save(tensors | {"lm_head.weight": head}, FIXTURES / "bin_own_head" / "pytorch_model.bin")
+    torch.save({"epoch": 3, "state_dict": tensors}, FIXTURES / "bin_nested" / "pytorch_model.bin")
+    kept = transformers.OPTForCausalLM.from_pretrained(FIXTURES / "bin_own_head", dtype=torch.float32,
+                                                       attn_implementation="eager").eval()
+    assert not torch.equal(kept.lm_head.weight, kept.model.decoder.embed_tokens.weight)
+    save_file(reference(kept, kept.config.vocab_size), FIXTURES / "bin_own_head" / "reference.safetensors")
+    torch.save(AutoModelForCausalLM.from_pretrained(source), FIXTURES / "bin_whole_model" / "pytorch_model.bin")
+
+
 def check(directory):
     """The published form of the config has to mean the same to transformers."""
     model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager").eval()
@@ -140,5 +160,6 @@ if __name__ == "__main__":
             make(name, shape)
     make_pytorch("bin_sharded", "llama_biases_sharded", 30_000, lambda key: key)
     make_pytorch("bin_without_prefix", "opt_pre_norm", 1 << 30, lambda key: key.removeprefix("model."))
+    make_pytorch_oddities()
     versions = [f"{m.__name__} {m.__version__}" for m in (torch, transformers, safetensors)]
     (FIXTURES / "VERSIONS.txt").write_text("\n".join(versions) + "\n")

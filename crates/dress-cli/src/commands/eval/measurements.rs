@@ -11,9 +11,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Perplexity")]
 pub struct TextArgs {
-    /// The corpus: text, JSONL or Alpaca-style JSON.
+    /// The corpus: text, JSON, CSV or Parquet, also compressed; a folder, several with commas, or - for standard input.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// The field of --data's rows that is their text.
+    #[arg(long, value_name = "NAME", requires = "data")]
+    text_field: Option<String>,
     /// How the papers prepare this corpus: wikitext2, ptb or c4.
     #[arg(long, requires = "data", conflicts_with = "join")]
     protocol: Option<Protocol>,
@@ -50,7 +53,7 @@ impl TextArgs {
             bos: self.bos,
             ..WindowConfig::new(seqlen_or(self.seqlen, 2048, model)?)
         };
-        Ok(Some((Corpus::read(data, CorpusFormat::Auto)?, config)))
+        Ok(Some((Corpus::read_field(data, CorpusFormat::Auto, self.text_field.as_deref())?, config)))
     }
 }
 

@@ -1,28 +1,46 @@
 //! The tokenizer of a checkpoint.
 
-use crate::{Error, sha256};
+mod build;
+mod class;
+mod declared;
+mod identity;
+pub(crate) mod json_file;
+mod sentencepiece;
+
+use crate::pieces::{Ids, first_ids};
+use crate::{Error, tokenizer_json};
+use declared::Declared;
 use std::path::Path;
 
-/// A checkpoint's `tokenizer.json`.
+/// A checkpoint's tokenizer.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     sha256: String,
+    special: Vec<(String, String)>,
 }
 
 impl Tokenizer {
-    /// Reads the `tokenizer.json` of a checkpoint's directory.
+    /// Reads the tokenizer of a checkpoint's directory from all its files, as `transformers` does: `tokenizer.json`, or else
+    /// `vocab.json` with `merges.txt` or SentencePiece's `tokenizer.model`, and what `tokenizer_config.json`,
+    /// `special_tokens_map.json` and `added_tokens.json` say of added tokens.
+    ///
+    /// # Errors
+    /// [`Error::TokenizerMissing`], [`Error::TokenizerUnreadable`], [`Error::TokenizerFile`],
+    /// [`Error::TokenizerNotConverted`] and [`Error::Io`].
+    pub fn from_directory(directory: &Path) -> Result<Self, Error> {
+        let declared = Declared::read(directory)?;
+        let (inner, class) = build::build(directory, &declared)?;
+        let mut tokenizer = Self::from_inner(inner, directory)?;
+        let name = |name: &str| Some((name.to_string(), declared.name(name, class)?));
+        tokenizer.special = declared::NAMED.iter().filter_map(|named| name(named)).collect();
+        Ok(tokenizer)
+    }
+
+    /// Reads a `tokenizer.json` alone.
     ///
     /// # Errors
     /// [`Error::TokenizerMissing`], [`Error::TokenizerUnreadable`] and [`Error::Io`].
-    pub fn from_directory(directory: &Path) -> Result<Self, Error> {
-        Self::from_file(&directory.join("tokenizer.json"))
-    }
-
-    /// Reads a `tokenizer.json`.
-    ///
-    /// # Errors
-    /// As [`Tokenizer::from_directory`].
     pub fn from_file(path: &Path) -> Result<Self, Error> {
         if !path.exists() {
             return Err(Error::TokenizerMissing { path: path.into() });
@@ -36,14 +54,15 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::TokenizerUnreadable`].
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, Error> {
-        let unreadable = |error: tokenizers::Error| Error::TokenizerUnreadable {
-            path: path.into(),
-            reason: error.to_string(),
-        };
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(unreadable)?;
+        let inner = tokenizer_json::parse(bytes).map_err(unreadable(path))?;
+        Self::from_inner(inner, path)
+    }
+
+    fn from_inner(mut inner: tokenizers::Tokenizer, path: &Path) -> Result<Self, Error> {
         // A text is never cut or filled up here, whatever the file was last used for.
-        inner.with_padding(None).with_truncation(None).map_err(unreadable)?;
-        Ok(Self { inner, sha256: sha256::hex(bytes) })
+        inner.with_padding(None).with_truncation(None).map_err(unreadable(path))?;
+        let sha256 = identity::of(&inner);
+        Ok(Self { inner, sha256, special: Vec::new() })
     }
 
     /// The ids of a text, with the special tokens that the tokenizer itself adds, or without.
@@ -64,10 +83,22 @@ impl Tokenizer {
         text: &str,
         add_special_tokens: bool,
     ) -> Result<(Vec<u32>, Vec<usize>), Error> {
-        let encoded = self.inner.encode(text, add_special_tokens);
-        let encoded = encoded.map_err(|error| Error::Tokenize { reason: error.to_string() })?;
-        let ends = encoded.get_offsets().iter().map(|&(_, end)| end).collect();
-        Ok((encoded.get_ids().to_vec(), ends))
+        let found = self.first_ids(text, add_special_tokens, usize::MAX)?;
+        Ok((found.ids, found.ends))
+    }
+
+    /// The first `wanted` ids of a text or more, or all there are: the ids of the whole text, but tokenized in pieces and
+    /// no further than that, with the byte of the text at which each token ends; special tokens end at 0.
+    ///
+    /// # Errors
+    /// [`Error::Tokenize`].
+    pub(crate) fn first_ids(
+        &self,
+        text: &str,
+        add_special_tokens: bool,
+        wanted: usize,
+    ) -> Result<Ids, Error> {
+        first_ids(&self.inner, text, add_special_tokens, wanted)
     }
 
     /// The text of some ids, without special tokens.
@@ -76,6 +107,14 @@ impl Tokenizer {
     /// [`Error::Tokenize`].
     pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
         self.inner.decode(ids, true).map_err(|error| Error::Tokenize { reason: error.to_string() })
+    }
+
+    /// The text of some ids, special tokens included.
+    ///
+    /// # Errors
+    /// [`Error::Tokenize`].
+    pub fn decode_all(&self, ids: &[u32]) -> Result<String, Error> {
+        self.inner.decode(ids, false).map_err(|error| Error::Tokenize { reason: error.to_string() })
     }
 
     /// The id of a token, such as `<|im_end|>`.
@@ -93,10 +132,20 @@ impl Tokenizer {
         self.inner.get_vocab_size(true)
     }
 
-    /// SHA-256 of the tokenizer's file, in hexadecimal.
+    /// The special tokens that have names, such as `bos_token`, as the checkpoint's files or the tokenizer's class say.
+    pub fn special_tokens(&self) -> &[(String, String)] {
+        &self.special
+    }
+
+    /// SHA-256 of what decides the ids (vocabulary, merges, normalizer, pre-tokenizer, added tokens, post-processor), in
+    /// hexadecimal: the same for two files that write one tokenizer down in different ways.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(tokenizers::Error) -> Error {
+    move |error| Error::TokenizerUnreadable { path: path.into(), reason: error.to_string() }
 }
 
 #[cfg(test)]

@@ -1,0 +1,182 @@
+//! From a directory's files to one tokenizer, as `transformers` puts them together.
+
+use super::class::Class;
+use super::declared::Declared;
+use super::sentencepiece;
+use crate::{Error, tokenizer_json};
+use std::path::{Path, PathBuf};
+use tokenizers::models::bpe::BPE;
+use tokenizers::processors::template::TemplateProcessing;
+use tokenizers::{AddedToken, ModelWrapper, Tokenizer};
+
+/// The tokenizer of a directory, and the class that read it.
+///
+/// # Errors
+/// [`Error::TokenizerMissing`], [`Error::TokenizerUnreadable`], [`Error::TokenizerFile`],
+/// [`Error::TokenizerNotConverted`] and [`Error::Io`].
+pub(super) fn build(directory: &Path, declared: &Declared) -> Result<(Tokenizer, Class), Error> {
+    let path = directory.join("tokenizer.json");
+    let file = match std::fs::read(&path) {
+        Ok(bytes) => Some(tokenizer_json::parse(&bytes).map_err(unreadable(&path))?),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => None,
+        Err(source) => return Err(Error::Io { path, source }),
+    };
+    let class = Class::of(declared.class.as_deref(), declared.model_type.as_deref(), file.as_ref());
+    let (mut tokenizer, marked) = match &file {
+        Some(file) => (of_class(file, class, declared), Vec::new()),
+        None => from_vocabulary(directory, class, declared)?,
+    };
+    if let Some(file) = file.as_ref().filter(|_| class != Class::File) {
+        if !declared.lists_all {
+            add(&mut tokenizer, sorted(file)).map_err(unreadable(&path))?;
+        }
+        say_what_the_class_changes(file, &tokenizer, declared, &path);
+    }
+    add_declared(&mut tokenizer, class, declared, &marked).map_err(unreadable(&path))?;
+    if file.is_none() {
+        open_and_close(&mut tokenizer, class, declared).map_err(unreadable(directory))?;
+    }
+    tokenizer.set_encode_special_tokens(declared.split_special_tokens);
+    Ok((tokenizer, class))
+}
+
+/// What `tokenizer.json` says, as the class reads it.
+fn of_class(file: &Tokenizer, class: Class, declared: &Declared) -> Tokenizer {
+    match file.get_model() {
+        ModelWrapper::BPE(bpe) if class != Class::File => {
+            let mut made = class.around(bpe.clone(), declared.prefix_space, declared.legacy);
+            made.with_post_processor(file.get_post_processor().cloned());
+            made
+        }
+        _ => file.clone(),
+    }
+}
+
+/// `vocab.json` with `merges.txt`, or SentencePiece's `tokenizer.model`.
+///
+/// The latter marks some of its pieces as special.
+fn from_vocabulary(
+    directory: &Path,
+    class: Class,
+    declared: &Declared,
+) -> Result<(Tokenizer, Vec<AddedToken>), Error> {
+    let [vocab, merges, model] =
+        ["vocab.json", "merges.txt", "tokenizer.model"].map(|name| directory.join(name));
+    if vocab.exists() && class.reads_vocab_json() {
+        if !merges.exists() {
+            return Err(Error::TokenizerFile {
+                path: merges,
+                reason: "vocab.json needs its merges.txt".into(),
+            });
+        }
+        let (vocab_name, merges_name) = (name_of(&vocab)?, name_of(&merges)?);
+        let bpe = BPE::from_file(vocab_name, merges_name).build().map_err(unreadable(&vocab))?;
+        return Ok((class.around(bpe, declared.prefix_space, declared.legacy), Vec::new()));
+    }
+    if model.exists() && class == Class::Llama {
+        let bytes = std::fs::read(&model).map_err(|source| Error::Io { path: model.clone(), source })?;
+        if let Some(pieces) = sentencepiece::pieces(&bytes) {
+            let bpe = sentencepiece::bpe(&pieces).map_err(unreadable(&model))?;
+            let marked = pieces.iter().filter_map(sentencepiece::Piece::added).collect();
+            return Ok((class.around(bpe, declared.prefix_space, declared.legacy), marked));
+        }
+    }
+    if let Some(file) = [model, vocab].into_iter().find(|file| file.exists()) {
+        let class = declared.class.clone().unwrap_or_else(|| "none".into());
+        return Err(Error::TokenizerNotConverted { file, directory: directory.into(), class });
+    }
+    Err(Error::TokenizerMissing { path: directory.join("tokenizer.json") })
+}
+
+fn name_of(path: &Path) -> Result<&str, Error> {
+    let not_text = || Error::TokenizerFile { path: path.into(), reason: "the path is not UTF-8".into() };
+    path.to_str().ok_or_else(not_text)
+}
+
+/// The added tokens of a tokenizer, in the order of their ids.
+fn sorted(file: &Tokenizer) -> Vec<AddedToken> {
+    let mut added: Vec<_> = file.get_added_tokens_decoder().into_iter().collect();
+    added.sort_by_key(|(id, _)| *id);
+    added.into_iter().map(|(_, token)| token).collect()
+}
+
+/// Adds the tokens of the files beside `tokenizer.json`: first by their ids, then the special ones that are missing.
+fn add_declared(
+    tokenizer: &mut Tokenizer,
+    class: Class,
+    declared: &Declared,
+    marked: &[AddedToken],
+) -> tokenizers::Result<()> {
+    for (id, token) in &declared.added {
+        add(tokenizer, [token.clone()])?;
+        let found = tokenizer.token_to_id(&token.content);
+        if found.map(u64::from) != Some(*id) {
+            let found = found.map_or("none".into(), |found| found.to_string());
+            let token = &token.content;
+            tracing::warn!(
+                "the added token {token} has the id {found}, as stock gives it; the files say {id}"
+            );
+        }
+    }
+    let default = ["bos_token", "eos_token", "unk_token"].into_iter().filter_map(|name| {
+        let named = declared.named.iter().any(|(known, _)| known == name);
+        Some(AddedToken::from(class.default_token(name).filter(|_| !named)?, true))
+    });
+    let special = declared.named.iter().map(|(_, token)| token.clone().special(true)).chain(default);
+    for token in special.chain(declared.extra.iter().chain(marked).cloned()) {
+        let known = tokenizer.get_added_vocabulary().get_vocab().contains_key(&token.content);
+        if !known {
+            add(tokenizer, [token])?;
+        }
+    }
+    Ok(())
+}
+
+fn add(tokenizer: &mut Tokenizer, tokens: impl IntoIterator<Item = AddedToken>) -> tokenizers::Result<()> {
+    tokenizer.add_tokens(tokens).map(|_| ())
+}
+
+/// `add_bos_token` and `add_eos_token`, which stock obeys where there is no `tokenizer.json`.
+fn open_and_close(tokenizer: &mut Tokenizer, class: Class, declared: &Declared) -> tokenizers::Result<()> {
+    let Some((bos, eos)) = declared.ends else { return Ok(()) };
+    let token = |wanted: bool, name: &str| {
+        let token = declared.name(name, class).filter(|_| wanted)?;
+        Some((token.clone(), tokenizer.token_to_id(&token)?))
+    };
+    let (bos, eos) = (token(bos, "bos_token"), token(eos, "eos_token"));
+    let text =
+        |token: &Option<(String, u32)>| token.iter().map(|(token, _)| token.clone()).collect::<Vec<_>>();
+    let single = [text(&bos), vec!["$A".into()], text(&eos)].concat();
+    let special: Vec<_> = bos.into_iter().chain(eos).collect();
+    if !special.is_empty() {
+        let template = TemplateProcessing::builder()
+            .try_single(single)?
+            .special_tokens(special)
+            .build()
+            .map_err(|error| error.to_string())?;
+        tokenizer.with_post_processor(Some(template));
+    }
+    Ok(())
+}
+
+/// Nobody expects that a class's name overrides what the file says.
+fn say_what_the_class_changes(file: &Tokenizer, made: &Tokenizer, declared: &Declared, path: &Path) {
+    let parts = |tokenizer: &Tokenizer| {
+        let text = |part: serde_json::Result<String>| part.unwrap_or_default();
+        text(serde_json::to_string(&tokenizer.get_normalizer()))
+            + &text(serde_json::to_string(&tokenizer.get_pre_tokenizer()))
+    };
+    if parts(file) != parts(made) {
+        tracing::warn!(
+            "{}: normalizer and pre-tokenizer are those of {}, as transformers 5 makes them, not the file's; to have the \
+             file's, set tokenizer_class to PreTrainedTokenizerFast in tokenizer_config.json",
+            path.display(),
+            declared.class.as_deref().unwrap_or("the family's class, GPT2Tokenizer"),
+        );
+    }
+}
+
+fn unreadable(path: &Path) -> impl Fn(tokenizers::Error) -> Error + use<> {
+    let path: PathBuf = path.into();
+    move |error| Error::TokenizerUnreadable { path: path.clone(), reason: error.to_string() }
+}
