@@ -2,6 +2,7 @@
 
 mod by_blocks;
 mod distillation;
+mod divergence;
 mod optimizers;
 mod recover;
 mod resume;
