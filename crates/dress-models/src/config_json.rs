@@ -52,7 +52,8 @@ impl ConfigJson {
     /// file has both.
     pub fn to_text(&self, torch_dtype: &str) -> String {
         let mut raw = self.0.clone();
-        let found: Vec<&str> = ["dtype", "torch_dtype"].into_iter().filter(|key| raw.contains_key(*key)).collect();
+        let found: Vec<&str> =
+            ["dtype", "torch_dtype"].into_iter().filter(|key| raw.contains_key(*key)).collect();
         let keys = if found.is_empty() { &["torch_dtype"][..] } else { &found };
         raw.extend(keys.iter().map(|key| (key.to_string(), json!(torch_dtype))));
         serde_json::to_string_pretty(&Value::Object(raw)).expect("a map with string keys is JSON")
@@ -121,7 +122,10 @@ mod tests {
         for (text, expected) in [
             ("{}", json!({"torch_dtype": "bfloat16"})),
             (r#"{"dtype":"float32"}"#, json!({"dtype": "bfloat16"})),
-            (r#"{"dtype":null,"torch_dtype":"float32"}"#, json!({"dtype": "bfloat16", "torch_dtype": "bfloat16"})),
+            (
+                r#"{"dtype":null,"torch_dtype":"float32"}"#,
+                json!({"dtype": "bfloat16", "torch_dtype": "bfloat16"}),
+            ),
         ] {
             let written: Value = serde_json::from_str(&read(text).1.to_text("bfloat16")).unwrap();
             assert_eq!(written, expected);

@@ -34,7 +34,8 @@ enum Off {
 const QUANTIZED: &str = "weights that a quantizer reads are not built; take the checkpoint they were made from, or dequantize \
                          them; where the files hold plain floats already, remove the key";
 const SOFT_CAPS: &str = "soft caps are not built";
-const WINDOW: &str = "attention within a window is not built, and this one is shorter than `max_position_embeddings`";
+const WINDOW: &str =
+    "attention within a window is not built, and this one is shorter than `max_position_embeddings`";
 const MULTIPLIER: &str = "multipliers are not built; where the weights have it multiplied in, remove the key";
 const EXPERTS: &str = "experts are not built";
 const NO_ROPE: &str = "blocks without rotary embedding are not built";
@@ -49,7 +50,11 @@ const FOREIGN: &[(&str, Off, &str)] = &[
     ("final_logit_softcapping", Off::Nothing, SOFT_CAPS),
     ("logits_soft_cap", Off::Nothing, SOFT_CAPS),
     ("attention_chunk_size", Off::Span, WINDOW),
-    ("layer_types", Off::Every("full_attention"), "attention of other kinds than full_attention is not built"),
+    (
+        "layer_types",
+        Off::Every("full_attention"),
+        "attention of other kinds than full_attention is not built",
+    ),
     ("layers_block_type", Off::Every("attention"), MIXED),
     ("block_configs", Off::Nothing, MIXED),
     ("cross_attention_layers", Off::Nothing, MIXED),
@@ -65,7 +70,11 @@ const FOREIGN: &[(&str, Off, &str)] = &[
     ("mup_width_multiplier", Off::One, MULTIPLIER),
     ("scale_emb", Off::One, MULTIPLIER),
     ("scale_depth", Off::Nothing, MULTIPLIER),
-    ("query_pre_attn_scalar", Off::HeadDim, "scores are divided by the root of the heads' width, no other number is built"),
+    (
+        "query_pre_attn_scalar",
+        Off::HeadDim,
+        "scores are divided by the root of the heads' width, no other number is built",
+    ),
     ("num_local_experts", Off::One, EXPERTS),
     ("num_experts", Off::One, EXPERTS),
     ("n_routed_experts", Off::One, EXPERTS),
@@ -73,7 +82,11 @@ const FOREIGN: &[(&str, Off, &str)] = &[
     ("kv_lora_rank", Off::Nothing, LATENT),
     ("q_lora_rank", Off::Nothing, LATENT),
     ("no_rope_layers", Off::One, NO_ROPE),
-    ("rope_interleaved", Off::Nothing, "rotation of neighbours is not built; permute the rows of queries and keys to halves"),
+    (
+        "rope_interleaved",
+        Off::Nothing,
+        "rotation of neighbours is not built; permute the rows of queries and keys to halves",
+    ),
     ("rotary_pct", Off::One, "a share of each head is given by `partial_rotary_factor`"),
     ("rope_local_base_freq", Off::Nothing, "a second base for some of the blocks is not built"),
     ("clip_qkv", Off::Nothing, "clipped queries, keys and values are not built"),
@@ -81,7 +94,11 @@ const FOREIGN: &[(&str, Off, &str)] = &[
     ("use_qk_norm", Off::Nothing, NORMS),
     ("qk_norm", Off::Nothing, NORMS),
     ("qk_layernorm", Off::Nothing, NORMS),
-    ("pruned_heads", Off::Nothing, "heads that are left out by a list are not built; `dress` writes the widths themselves"),
+    (
+        "pruned_heads",
+        Off::Nothing,
+        "heads that are left out by a list are not built; `dress` writes the widths themselves",
+    ),
 ];
 
 /// Feed-forward networks beside the attention are Phi's nature, and no other family's.
@@ -117,7 +134,9 @@ pub(crate) fn check_foreign_keys(raw: &ConfigJson, family: &FamilyFacts) -> Resu
     }
     let parallel = PARALLEL.iter().find(|key| family.name != "Phi" && active(key, Off::Nothing).is_some());
     match parallel {
-        Some(key) => Err((key, "a feed-forward network beside the attention is not built for this family".into())),
+        Some(key) => {
+            Err((key, "a feed-forward network beside the attention is not built for this family".into()))
+        }
         None => Ok(()),
     }
 }
@@ -135,7 +154,10 @@ fn check_architectures(raw: &ConfigJson, family: &FamilyFacts) -> Result<(), Uns
         return Ok(());
     }
     let (found, ours) = (names.join(", "), family.name);
-    Err(("architectures", format!("{found} is none of this family; where the model is a {ours}ForCausalLM, say so there")))
+    Err((
+        "architectures",
+        format!("{found} is none of this family; where the model is a {ours}ForCausalLM, say so there"),
+    ))
 }
 
 fn is_off(value: &Value, off: Off, family: &FamilyFacts) -> bool {
@@ -172,7 +194,8 @@ mod tests {
     use std::path::Path;
 
     fn check(name: &'static str, keys: &str) -> Result<(), Unsupported> {
-        let raw = ConfigJson::read(&format!("{{{keys}}}"), Path::new("config.json"), |_: Value, raw| Ok(raw)).unwrap();
+        let raw = ConfigJson::read(&format!("{{{keys}}}"), Path::new("config.json"), |_: Value, raw| Ok(raw))
+            .unwrap();
         check_foreign_keys(&raw, &FamilyFacts::new(name, 128, 16))
     }
 
@@ -232,6 +255,9 @@ mod tests {
         ] {
             assert_eq!(check("Llama", keys), Ok(()), "{keys}");
         }
-        assert_eq!(check("Phi", r#""use_parallel_residual":true,"architectures":["PhiForCausalLM"]"#), Ok(()));
+        assert_eq!(
+            check("Phi", r#""use_parallel_residual":true,"architectures":["PhiForCausalLM"]"#),
+            Ok(())
+        );
     }
 }

@@ -52,7 +52,9 @@ impl<'a> RopeKeys<'a> {
             Some(other) => return Err((key, format!("{other} is not a dictionary of settings"))),
         };
         match nested.iter().find(|(_, value)| value.is_object()) {
-            Some((name, _)) => Err((key, format!("settings of their own for `{name}` are not built; give one for all"))),
+            Some((name, _)) => {
+                Err((key, format!("settings of their own for `{name}` are not built; give one for all")))
+            }
             None => Ok(Self { raw, key, nested }),
         }
     }
@@ -63,7 +65,9 @@ impl<'a> RopeKeys<'a> {
         match value.as_f64() {
             Some(theta) if theta > 0.0 && theta.is_finite() => Ok(theta),
             Some(theta) => Err(("rope_theta", format!("{theta} is not above 0"))),
-            None => Err(("rope_theta", format!("{value} is not a number; leave the key out for {DEFAULT_THETA}"))),
+            None => {
+                Err(("rope_theta", format!("{value} is not a number; leave the key out for {DEFAULT_THETA}")))
+            }
         }
     }
 
@@ -85,7 +89,8 @@ impl<'a> RopeKeys<'a> {
     }
 
     fn llama3(&self, positions: usize) -> Result<RopeScaling, Unsupported> {
-        let (low_freq_factor, high_freq_factor) = (self.need("low_freq_factor")?, self.need("high_freq_factor")?);
+        let (low_freq_factor, high_freq_factor) =
+            (self.need("low_freq_factor")?, self.need("high_freq_factor")?);
         if low_freq_factor >= high_freq_factor {
             let (low, high) = (low_freq_factor, high_freq_factor);
             let reason = format!("`low_freq_factor` {low} is not below `high_freq_factor` {high}");
@@ -132,7 +137,8 @@ impl<'a> RopeKeys<'a> {
         let theta_of = |value: Option<&Value>| value.and_then(Value::as_f64).filter(|found| *found != theta);
         let other = self.raw.get("rope_parameters").filter(|_| self.key == "rope_scaling");
         if let Some(other) = other.filter(|other| !is_empty(other)) {
-            let lost = theta_of(other.get("rope_theta")).map(|lost| format!(" and the base {lost} in it is lost"));
+            let lost =
+                theta_of(other.get("rope_theta")).map(|lost| format!(" and the base {lost} in it is lost"));
             warn_once(format!(
                 "config.json has both `rope_scaling` and `rope_parameters`: as in transformers, `rope_scaling` counts, \
                  `rope_parameters` is ignored{}, and the base is {theta}; remove the one that is not meant",
@@ -146,7 +152,10 @@ impl<'a> RopeKeys<'a> {
             ));
         }
         if self.nested.contains_key("factor") && self.kind() == Ok("default") {
-            warn_once(format!("config.json: the factor in `{}` is ignored, since its type is `default`", self.key));
+            warn_once(format!(
+                "config.json: the factor in `{}` is ignored, since its type is `default`",
+                self.key
+            ));
         }
     }
 }
@@ -193,7 +202,10 @@ mod tests {
         let cases = [
             (r#""rope_scaling":{"type":"linear","factor":2.0}"#, (10_000.0, Some(2.0))),
             (r#""rope_scaling":{"type":"linear","factor":2.0},"rope_theta":7.0"#, (7.0, Some(2.0))),
-            (r#""rope_scaling":{"type":"linear","factor":2.0,"rope_theta":9.0},"rope_theta":7.0"#, (9.0, Some(2.0))),
+            (
+                r#""rope_scaling":{"type":"linear","factor":2.0,"rope_theta":9.0},"rope_theta":7.0"#,
+                (9.0, Some(2.0)),
+            ),
             (r#""rope_scaling":{},"rope_theta":7.0"#, (500_000.0, Some(4.0))),
             (r#""rope_scaling":null"#, (500_000.0, Some(4.0))),
             (r#""rope_scaling":false"#, (500_000.0, Some(4.0))),
@@ -238,8 +250,16 @@ mod tests {
             (r#"{"rope_scaling":{"type":"linear","factor":null}}"#, "rope_scaling", "`factor` is null"),
             (r#"{"rope_scaling":"linear"}"#, "rope_scaling", "not a dictionary"),
             (r#"{"rope_parameters":[2.0]}"#, "rope_parameters", "not a dictionary"),
-            (r#"{"rope_parameters":{"full_attention":{"rope_theta":7.0}}}"#, "rope_parameters", "`full_attention`"),
-            (r#"{"rope_scaling":{"type":"yarn"},"rope_parameters":{"rope_theta":7.0}}"#, "rope_scaling", "`yarn`"),
+            (
+                r#"{"rope_parameters":{"full_attention":{"rope_theta":7.0}}}"#,
+                "rope_parameters",
+                "`full_attention`",
+            ),
+            (
+                r#"{"rope_scaling":{"type":"yarn"},"rope_parameters":{"rope_theta":7.0}}"#,
+                "rope_scaling",
+                "`yarn`",
+            ),
             (r#"{"partial_rotary_factor":null}"#, "partial_rotary_factor", "null"),
             (r#"{"rope_parameters":{"partial_rotary_factor":1.5}}"#, "partial_rotary_factor", "1.5"),
         ] {

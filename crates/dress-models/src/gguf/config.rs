@@ -135,10 +135,11 @@ const REMEDY: &str = "convert the Hugging Face checkpoint anew, or use that";
 /// Checks that the file is a model, and all of it.
 fn check_whole_model(header: &GgufHeader<'_>) -> Result<(), String> {
     let metadata = |key: &str| header.metadata.get(key);
-    if let Some(parts) = metadata("split.count").and_then(|count| count.unsigned()).filter(|&parts| parts > 1) {
-        let part = metadata("split.no").and_then(|part| part.unsigned()).map_or("one".into(), |part| {
-            format!("part {}", part.saturating_add(1))
-        });
+    if let Some(parts) = metadata("split.count").and_then(|count| count.unsigned()).filter(|&parts| parts > 1)
+    {
+        let part = metadata("split.no")
+            .and_then(|part| part.unsigned())
+            .map_or("one".into(), |part| format!("part {}", part.saturating_add(1)));
         return Err(format!(
             "this is {part} of {parts} of a split GGUF file, which are not read one by one; join them with \
              `llama-gguf-split --merge FIRST-PART WHOLE.gguf`, or use the Hugging Face checkpoint"
@@ -146,7 +147,9 @@ fn check_whole_model(header: &GgufHeader<'_>) -> Result<(), String> {
     }
     match metadata("general.type").and_then(|kind| kind.text()) {
         None | Some("model") => Ok(()),
-        Some(kind) => Err(format!("it holds no model (its general.type is `{kind}`); give the GGUF file of the model")),
+        Some(kind) => {
+            Err(format!("it holds no model (its general.type is `{kind}`); give the GGUF file of the model"))
+        }
     }
 }
 
@@ -185,9 +188,10 @@ impl Facts<'_, '_> {
     fn check_block(&self, name: &str) -> Result<(), String> {
         let block = name.strip_prefix("blk.").and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
         match (block, self.number("block_count")) {
-            (Some(block), Some(count)) if block >= count => {
-                Err(format!("tensor `{name}` is of block {block}, and `{}` is {count}", self.key("block_count")))
-            }
+            (Some(block), Some(count)) if block >= count => Err(format!(
+                "tensor `{name}` is of block {block}, and `{}` is {count}",
+                self.key("block_count")
+            )),
             _ => Ok(()),
         }
     }
@@ -204,14 +208,19 @@ impl Facts<'_, '_> {
         let metadata = |key: &str| self.header.metadata.get(key);
         let tokens = metadata("tokenizer.ggml.tokens").and_then(|tokens| tokens.array());
         if let Some(tokens) = tokens.map(MetadataArray::len).filter(|&tokens| tokens != rows) {
-            return Err(format!("its vocabulary has {tokens} tokens and token_embd.weight {rows} rows; {REMEDY}"));
+            return Err(format!(
+                "its vocabulary has {tokens} tokens and token_embd.weight {rows} rows; {REMEDY}"
+            ));
         }
         if self.number("expert_count").is_some_and(|count| count > 0) {
             return Err(format!("`{}`: experts are not built", self.key("expert_count")));
         }
         let causal = metadata(&self.key("attention.causal")).and_then(|causal| causal.bool());
         if causal == Some(false) {
-            return Err(format!("`{}`: attention to later tokens is not built", self.key("attention.causal")));
+            return Err(format!(
+                "`{}`: attention to later tokens is not built",
+                self.key("attention.causal")
+            ));
         }
         for key in ["rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor"] {
             if self.float(key).is_some_and(|factor| factor != 1.0) {
@@ -252,7 +261,9 @@ impl Facts<'_, '_> {
             None => Ok(1.0),
             Some(0.0) => Ok(1.0),
             Some(factor) if factor > 0.0 => Ok(factor),
-            Some(factor) => Err(format!("its metadata has the rope scaling factor {factor}, which is not above 0")),
+            Some(factor) => {
+                Err(format!("its metadata has the rope scaling factor {factor}, which is not above 0"))
+            }
         }
     }
 

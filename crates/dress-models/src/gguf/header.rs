@@ -131,7 +131,9 @@ impl<'a> GgufHeader<'a> {
                 raw.place(kind, data, file.len() as u64).map_err(|what| format!("tensor `{name}` {what}"))?;
             // As in llama.cpp: whatever overlaps, leaves a hole or has another size than was written shows here.
             if offset != expected {
-                let reason = format!("tensor `{name}` is at {offset} of the data, and those before it end at {expected}");
+                let reason = format!(
+                    "tensor `{name}` is at {offset} of the data, and those before it end at {expected}"
+                );
                 return Err(reason.into());
             }
             let padded = (info.len as u64).checked_next_multiple_of(alignment);

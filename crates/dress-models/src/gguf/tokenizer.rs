@@ -121,8 +121,10 @@ impl<'a> Vocabulary<'a> {
         let split = match pre {
             "gpt-2" | "phi-2" => bytes(true),
             "default" => {
-                let split = |regex: &str| json!({ "type": "Split", "pattern": { "Regex": regex },
-                    "behavior": "Isolated", "invert": false });
+                let split = |regex: &str| {
+                    json!({ "type": "Split", "pattern": { "Regex": regex },
+                    "behavior": "Isolated", "invert": false })
+                };
                 let splits = DEFAULT_SPLITS.map(split).into_iter().chain([bytes(false)]);
                 json!({ "type": "Sequence", "pretokenizers": splits.collect::<Vec<_>>() })
             }

@@ -100,7 +100,8 @@ fn check_partial(rope: &RopeConfig, head_dim: usize) -> Result<(), Unsupported> 
         let reason = format!("{share} of a head cannot be rotated in LLaMA, which rotates whole heads");
         return Err(("partial_rotary_factor", reason));
     }
-    let said = format!("config.json: `partial_rotary_factor` {share} is ignored, since LLaMA rotates whole heads");
+    let said =
+        format!("config.json: `partial_rotary_factor` {share} is ignored, since LLaMA rotates whole heads");
     warn_once(said);
     Ok(())
 }

@@ -105,7 +105,10 @@ impl PhiConfig {
             return Err(("tie_word_embeddings", "a head that is the embedding is not built for Phi".into()));
         }
         if raw.get("head_dim").is_some_and(|value| value.is_null()) {
-            return Err(("head_dim", "null is not a number, and transformers does not load it; remove the key".into()));
+            return Err((
+                "head_dim",
+                "null is not a number, and transformers does not load it; remove the key".into(),
+            ));
         }
         let heads = read.num_attention_heads;
         let kv_heads = key_value_heads(heads, read.num_key_value_heads)?;
