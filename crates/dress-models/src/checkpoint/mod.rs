@@ -40,5 +40,6 @@ pub use safetensors_reader::SafetensorsDirectory;
 pub use save::{SaveConfig, SaveReport, save};
 pub use shard_index::ShardIndex;
 pub use staging::{Staging, check_output};
+pub(crate) use said_once::warn_once;
 pub(crate) use weights::is_gguf;
 pub use weights::{RawTensor, Weights};
