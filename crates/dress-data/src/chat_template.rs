@@ -94,9 +94,8 @@ fn template_of(directory: &Path) -> Result<String, Error> {
             Some(Json::Array(list)) => named.extend(list.iter().filter_map(|template| {
                 Some((template["name"].as_str()?.into(), template["template"].as_str()?.into()))
             })),
-            Some(Json::Object(object)) => named.extend(
-                object.iter().filter_map(|(name, text)| Some((name.clone(), text.as_str()?.into()))),
-            ),
+            Some(Json::Object(object)) => named
+                .extend(object.iter().filter_map(|(name, text)| Some((name.clone(), text.as_str()?.into())))),
             _ => {}
         }
     }

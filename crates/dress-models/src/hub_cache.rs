@@ -62,9 +62,8 @@ mod tests {
     use super::*;
 
     fn cache(set: &[(&str, &str)]) -> PathBuf {
-        let variable = |name: &str| {
-            set.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
-        };
+        let variable =
+            |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
         Places::of(&variable).cache
     }
 

@@ -36,9 +36,9 @@ pub mod phi;
 mod shape;
 mod slots;
 
-pub use end_tokens::end_tokens;
 pub use any_model::AnyModel;
 pub use checkpoint::{FloatType, LoadConfig, SaveConfig, SaveReport};
+pub use end_tokens::end_tokens;
 pub use error::Error;
 pub use layer_widths::LayerWidths;
 pub use parts::CheckpointParts;

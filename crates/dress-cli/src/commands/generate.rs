@@ -65,11 +65,7 @@ impl GenerateArgs {
         if !self.ignore_eos {
             stop.extend(end_tokens(&self.model)?);
         }
-        let config = GenerationConfig {
-            max_new_tokens: self.max_new_tokens,
-            sampling,
-            stop,
-        };
+        let config = GenerationConfig { max_new_tokens: self.max_new_tokens, sampling, stop };
         let began = Instant::now();
         let tokens = generate(&model, &prompt, &config, |_| ())?;
         let seconds = began.elapsed().as_secs_f64();
@@ -84,7 +80,7 @@ impl GenerateArgs {
             "tokens_per_second": tokens.len() as f64 / seconds,
         });
         let shown = if self.chat { "" } else { self.prompt.as_str() };
-        self.common.output().print(&report, || format!("{shown}{text}"));
+        self.common.output().print(&report, || format!("{shown}{text}"))?;
         Ok(())
     }
 
@@ -93,7 +89,8 @@ impl GenerateArgs {
         if !self.chat {
             return Ok(tokenizer.encode(&self.prompt, true)?);
         }
-        let message = |role: &str, content: &String| ChatMessage { role: role.into(), content: content.clone() };
+        let message =
+            |role: &str, content: &String| ChatMessage { role: role.into(), content: content.clone() };
         let system = self.system.iter().map(|text| message("system", text));
         let messages: Vec<_> = system.chain([message("user", &self.prompt)]).collect();
         let text = ChatTemplate::from_directory(&self.model, tokenizer)?.render(&messages, true)?;

@@ -60,10 +60,14 @@ fn from_vocabulary(
     class: Class,
     declared: &Declared,
 ) -> Result<(Tokenizer, Vec<AddedToken>), Error> {
-    let [vocab, merges, model] = ["vocab.json", "merges.txt", "tokenizer.model"].map(|name| directory.join(name));
+    let [vocab, merges, model] =
+        ["vocab.json", "merges.txt", "tokenizer.model"].map(|name| directory.join(name));
     if vocab.exists() && class.reads_vocab_json() {
         if !merges.exists() {
-            return Err(Error::TokenizerFile { path: merges, reason: "vocab.json needs its merges.txt".into() });
+            return Err(Error::TokenizerFile {
+                path: merges,
+                reason: "vocab.json needs its merges.txt".into(),
+            });
         }
         let (vocab_name, merges_name) = (name_of(&vocab)?, name_of(&merges)?);
         let bpe = BPE::from_file(vocab_name, merges_name).build().map_err(unreadable(&vocab))?;
@@ -109,7 +113,9 @@ fn add_declared(
         if found.map(u64::from) != Some(*id) {
             let found = found.map_or("none".into(), |found| found.to_string());
             let token = &token.content;
-            tracing::warn!("the added token {token} has the id {found}, as stock gives it; the files say {id}");
+            tracing::warn!(
+                "the added token {token} has the id {found}, as stock gives it; the files say {id}"
+            );
         }
     }
     let default = ["bos_token", "eos_token", "unk_token"].into_iter().filter_map(|name| {
@@ -138,7 +144,8 @@ fn open_and_close(tokenizer: &mut Tokenizer, class: Class, declared: &Declared) 
         Some((token.clone(), tokenizer.token_to_id(&token)?))
     };
     let (bos, eos) = (token(bos, "bos_token"), token(eos, "eos_token"));
-    let text = |token: &Option<(String, u32)>| token.iter().map(|(token, _)| token.clone()).collect::<Vec<_>>();
+    let text =
+        |token: &Option<(String, u32)>| token.iter().map(|(token, _)| token.clone()).collect::<Vec<_>>();
     let single = [text(&bos), vec!["$A".into()], text(&eos)].concat();
     let special: Vec<_> = bos.into_iter().chain(eos).collect();
     if !special.is_empty() {

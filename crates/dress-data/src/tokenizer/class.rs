@@ -88,8 +88,7 @@ fn scheme(prefix_space: bool, legacy: bool) -> PrependScheme {
 
 fn words_and_bytes(prefix_space: bool) -> DecoderWrapper {
     let spaces = Replace::new("▁", " ").expect("a plain text is a pattern");
-    let mut steps: Vec<DecoderWrapper> =
-        vec![spaces.into(), ByteFallback::new().into(), Fuse::new().into()];
+    let mut steps: Vec<DecoderWrapper> = vec![spaces.into(), ByteFallback::new().into(), Fuse::new().into()];
     if prefix_space {
         steps.push(Strip::new(' ', 1, 0).into());
     }

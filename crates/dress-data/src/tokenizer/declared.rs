@@ -80,7 +80,8 @@ impl Declared {
     /// The tokens of `added_tokens_decoder`.
     fn list(&mut self, listed: &Value, path: &Path) -> Result<(), Error> {
         let malformed = |reason: String| Error::TokenizerFile { path: path.into(), reason };
-        let listed = listed.as_object().ok_or_else(|| malformed("added_tokens_decoder is no object".into()))?;
+        let listed =
+            listed.as_object().ok_or_else(|| malformed("added_tokens_decoder is no object".into()))?;
         for (id, token) in listed {
             let found = id.parse().ok().zip(token_of(token, false).filter(|_| token.is_object()));
             let (id, token) = found.ok_or_else(|| {

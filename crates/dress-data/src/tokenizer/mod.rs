@@ -7,8 +7,8 @@ mod identity;
 pub(crate) mod json_file;
 mod sentencepiece;
 
-use crate::{Error, tokenizer_json};
 use crate::pieces::{Ids, first_ids};
+use crate::{Error, tokenizer_json};
 use declared::Declared;
 use std::path::Path;
 

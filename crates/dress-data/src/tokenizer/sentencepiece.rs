@@ -63,7 +63,8 @@ pub(super) fn bpe(pieces: &[Piece]) -> tokenizers::Result<BPE> {
         for (at, _) in whole.char_indices().skip(1) {
             let (left, right) = whole.split_at(at);
             if let (Some(&first), Some(&second)) = (vocab.get(left), vocab.get(right)) {
-                merges.push(((id, left.chars().count(), right.chars().count(), first, second), (left, right)));
+                merges
+                    .push(((id, left.chars().count(), right.chars().count(), first, second), (left, right)));
             }
         }
     }
@@ -140,7 +141,8 @@ mod tests {
 
     #[test]
     fn pieces_of_byte_pairs_are_merged_in_their_order() {
-        let bytes = model(2, &[("<unk>", 2), ("<s>", 3), ("ab", 1), ("abc", 1), ("a", 1), ("b", 1), ("c", 1)]);
+        let bytes =
+            model(2, &[("<unk>", 2), ("<s>", 3), ("ab", 1), ("abc", 1), ("a", 1), ("b", 1), ("c", 1)]);
         let found = pieces(&bytes).unwrap();
         assert_eq!(found.iter().filter_map(Piece::added).count(), 1);
         let json = serde_json::to_value(bpe(&found).unwrap()).unwrap();

@@ -37,7 +37,8 @@ pub(super) fn cause(files: &Weights, missing: Vec<String>, unknown: Vec<&str>) -
     if let Some((tensor, scheme)) = quantizer(&unknown) {
         return Error::Quantized { path: path(), tensor: tensor.into(), scheme };
     }
-    let adapter = |name: &&&str| [".base_layer.", ".lora_A.", ".lora_B."].iter().any(|part| name.contains(part));
+    let adapter =
+        |name: &&&str| [".base_layer.", ".lora_A.", ".lora_B."].iter().any(|part| name.contains(part));
     if let Some(tensor) = unknown.iter().find(adapter) {
         return Error::AdapterNotMerged { path: path(), tensor: tensor.to_string() };
     }

@@ -1,9 +1,9 @@
 //! From files to smaller files, without a model in memory.
 
 use super::byte_progress::ByteProgress;
-use super::tensor_names::match_names;
 use super::rewritten::{RewriteConfig, Rewritten, place};
 use super::shard_file::{Planned, ShardFile};
+use super::tensor_names::match_names;
 use super::tensor_stream::{Buffers, TensorStream};
 use super::{SafetensorsDirectory, SaveReport, Weights};
 use crate::{AnyModel, Error};

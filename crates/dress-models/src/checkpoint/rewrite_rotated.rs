@@ -1,9 +1,9 @@
 //! From files to files in other coordinates, without a model in memory.
 
 use super::byte_progress::ByteProgress;
-use super::tensor_names::match_names;
 use super::rewritten::{RewriteConfig, Rewritten, place};
 use super::shard_file::{Planned, ShardFile};
+use super::tensor_names::match_names;
 use super::tensor_rows::TensorRows;
 use super::tensor_stream::{Buffers, TensorStream};
 use super::turn_stream::TurnStream;

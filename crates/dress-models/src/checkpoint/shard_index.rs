@@ -90,7 +90,10 @@ impl ShardIndex {
             for name in names {
                 match places.get(name) {
                     Some(&first) if !is_redundant(name) && !same(name, [first, place])? => {
-                        wrong.push(format!("{name} (in {} and, with other numbers, in {})", files[first], files[place]));
+                        wrong.push(format!(
+                            "{name} (in {} and, with other numbers, in {})",
+                            files[first], files[place]
+                        ));
                     }
                     Some(_) => {}
                     None => {

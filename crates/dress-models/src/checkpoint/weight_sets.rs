@@ -75,7 +75,9 @@ fn hint(directory: &Path) -> String {
         None if weights.iter().any(|name| name.starts_with("adapter_model")) => {
             "an adapter, which has to be merged into its base model first (PEFT's merge_and_unload)"
         }
-        None => "which is read where it is called model.safetensors or pytorch_model.bin, or given itself if it is GGUF",
+        None => {
+            "which is read where it is called model.safetensors or pytorch_model.bin, or given itself if it is GGUF"
+        }
     };
     format!("there is {}: {what}", ten(&weights))
 }

@@ -85,7 +85,10 @@ fn a_head_that_is_the_embedding_is_tied_and_written_once() {
             let same = tensors[embedding].clone();
             tensors.insert(HEAD.into(), same);
         });
-        assert_eq!(fingerprint(&declared(copy.path()), copy.path()).unwrap(), Fingerprint::of(&load(&fixture(name))));
+        assert_eq!(
+            fingerprint(&declared(copy.path()), copy.path()).unwrap(),
+            Fingerprint::of(&load(&fixture(name)))
+        );
         let parent = tempfile::tempdir().unwrap();
         let out = parent.path().join("out");
         save(&load(copy.path()), &out, &SaveConfig::default()).unwrap();
@@ -108,7 +111,8 @@ fn a_tied_file_that_holds_the_head_alone_is_the_same_model() {
             let out = parent.path().join("out");
             let dense = declared(copy.path());
             let places = [copy.path(), out.as_path()];
-            rewrite(&dense, &dense, &BTreeMap::new(), places, &RewriteConfig::default(), &NoProgress).unwrap();
+            rewrite(&dense, &dense, &BTreeMap::new(), places, &RewriteConfig::default(), &NoProgress)
+                .unwrap();
             assert!(read(&out.join("model.safetensors")).contains_key(embedding), "the usual name");
             assert_eq!(Fingerprint::of(&load(&out)), expected);
         }
