@@ -27,6 +27,10 @@ const NOTHING: f64 = 0.98;
 /// How much longer the vector of all weights has to have become.
 const GROWN: f64 = 1.25;
 
+/// How much longer it has to have become for a model that knows nothing to be lost wherever it began: weights that ran away
+/// can saturate until all tokens are alike, which is better than an untrained start.
+const RUN_AWAY: f64 = 10.0;
+
 /// The fewest bad steps in a row after which a run is looked at before its end.
 const PATIENCE: usize = 16;
 
@@ -40,6 +44,8 @@ pub(crate) struct Judge {
     /// The steps of the whole run.
     total: usize,
     learning_rate: f64,
+    /// Whether something of the model is on its way out, so that its loss may rise.
+    removes: bool,
 }
 
 /// What is found of a model.
@@ -54,15 +60,18 @@ pub(crate) struct Found {
 }
 
 impl Judge {
-    pub fn new<M: CausalLm>(model: &M, total: usize, learning_rate: f64) -> Self {
-        Self { nothing: (model.vocab_size() as f64).ln(), norm: norm(model), total, learning_rate }
+    pub fn new<M: CausalLm>(model: &M, total: usize, learning_rate: f64, removes: bool) -> Self {
+        Self { nothing: (model.vocab_size() as f64).ln(), norm: norm(model), total, learning_rate, removes }
     }
 
     /// Whether the latest steps are bad enough to look closer.
     pub fn is_suspicious(&self, curve: &[CurvePoint]) -> bool {
         let Some(first) = curve.first() else { return false };
         let least = PATIENCE.max(self.total / 8);
-        let bad = |point: &CurvePoint| self.is_bad(point.loss, first.loss, removes(curve));
+        let removes = self.removes || removes(curve);
+        let bad = |point: &CurvePoint| {
+            self.is_bad(point.loss, first.loss, removes) || point.loss > NOTHING * self.nothing
+        };
         // Not after every step of a long stretch.
         let stretch = curve.iter().rev().take_while(|point| bad(point)).count();
         stretch > 0 && stretch.is_multiple_of(least)
@@ -74,8 +83,9 @@ impl Judge {
     /// [`Error::Lost`].
     pub fn check(&self, found: Found, curve: &[CurvePoint]) -> Result<(), Error> {
         let Some(first) = curve.first() else { return Ok(()) };
-        let (removes, Found { steps, loss, norm }) = (removes(curve), found);
-        if !loss.is_nan() && !self.is_bad(loss, first.loss, removes) {
+        let (removes, Found { steps, loss, norm }) = (self.removes || removes(curve), found);
+        let ran_away = loss > NOTHING * self.nothing && norm > RUN_AWAY * self.norm;
+        if !loss.is_nan() && !ran_away && !self.is_bad(loss, first.loss, removes) {
             self.warn(loss, first.loss, removes);
             return Ok(());
         }
@@ -133,7 +143,7 @@ mod tests {
         losses.iter().map(|&loss| CurvePoint { loss, selected_norm, ..point }).collect()
     }
 
-    const JUDGE: Judge = Judge { nothing: 7.0, norm: 10.0, total: 100, learning_rate: 1e3 };
+    const JUDGE: Judge = Judge { nothing: 7.0, norm: 10.0, total: 100, learning_rate: 1e3, removes: false };
 
     fn found(loss: f64, norm: f64) -> Found {
         Found { steps: 8, loss, norm }
@@ -160,7 +170,8 @@ mod tests {
     #[test]
     fn a_model_that_knew_nothing_is_not_lost() {
         let untrained = curve(&[7.2, 7.3, 7.4], 0.0);
-        assert!(JUDGE.check(found(7.6, 1e3), &untrained).is_ok());
+        assert!(JUDGE.check(found(7.6, 12.0), &untrained).is_ok());
+        assert!(JUDGE.check(found(7.0, 1e4), &untrained).is_err(), "its weights ran away");
     }
 
     #[test]
@@ -168,6 +179,11 @@ mod tests {
         let stretch = |bad: usize| curve(&[&[3.0][..], &vec![8.0; bad]].concat(), 0.0);
         assert!(!JUDGE.is_suspicious(&stretch(15)) && JUDGE.is_suspicious(&stretch(16)));
         assert!(!JUDGE.is_suspicious(&stretch(17)), "not after every step");
+        let removing = Judge { removes: true, ..JUDGE };
+        assert!(
+            removing.check(found(5.5, 10.0), &curve(&[3.0, 5.5], 0.0)).is_ok(),
+            "a first step may remove it all"
+        );
         let recovered = [stretch(15), curve(&[3.5], 0.0)].concat();
         assert!(!JUDGE.is_suspicious(&recovered));
     }

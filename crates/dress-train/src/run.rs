@@ -87,7 +87,10 @@ impl<M: CausalLm> Training<'_, M> {
         };
         self.config.check_steps(trained_steps(self.config, &trained))?;
         let checkpoints = self.checkpoints(&model);
-        let judge = Judge::new(&model, trained_steps(self.config, &trained), self.config.learning_rate.peak);
+        let (total, peak) = (trained_steps(self.config, &trained), self.config.learning_rate.peak);
+        let begin = StepInfo::new(0, total, self.config.learning_rate.at(0, total));
+        let removes = self.regularization.selected_norm(&model, &begin) > 0.0;
+        let judge = Judge::new(&model, total, peak, removes);
         let model = self.config.trainable.attach(on_graph(model, self.config), self.config.seed)?;
         let mut run = Run::new(self, trained, &model, watch, judge);
         let resumed = checkpoints.as_ref().map(|all| self.resumed(all)).transpose()?.flatten();

@@ -62,8 +62,8 @@ impl LoraConfig {
             let expected = "it has to be at least 0 and below 1";
             return Err(Error::Setting { setting: "LoRA dropout", value: self.dropout, expected });
         }
-        if !(self.alpha >= 1e-6 && self.alpha <= 1e6) {
-            let expected = "it has to be a positive number up to 1e6, such as twice the rank";
+        if !(self.alpha >= 1e-6 && self.alpha <= 1e10) {
+            let expected = "it has to be a positive number up to 1e10, such as twice the rank";
             return Err(Error::Setting { setting: "LoRA alpha", value: self.alpha, expected });
         }
         Ok(())
