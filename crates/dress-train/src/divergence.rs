@@ -29,7 +29,7 @@ const GROWN: f64 = 1.25;
 
 /// How much longer it has to have become for a model that knows nothing to be lost wherever it began: weights that ran away
 /// can saturate until all tokens are alike, which is better than an untrained start.
-const RUN_AWAY: f64 = 10.0;
+const RUN_AWAY: f64 = 100.0;
 
 /// The fewest bad steps in a row after which a run is looked at before its end.
 const PATIENCE: usize = 16;

@@ -189,11 +189,9 @@ fn a_plan_made_before_is_one_of_the_settings() {
     let prune = [&prune[..], &["--samples", "4", "--seqlen", "32", "--out", &out, "--json"]].concat();
     let done = dress(&prune);
     let warning = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success() && warning.lines().count() == 1, "{warning}");
-    assert!(
-        warning.contains("the loss on the blocks of the first step went from"),
-        "so much in four steps: {warning}"
-    );
+    // So much in four steps may hurt, which may be said.
+    let hurts = |line: &str| line.contains("the loss on the blocks of the first step went from");
+    assert!(done.status.success() && warning.lines().all(hurts), "{warning}");
     let report: Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!((&report["kept"]["residual"], &report["steps"]), (&serde_json::json!([144, 192]), &4.into()));
     let written: Value =
