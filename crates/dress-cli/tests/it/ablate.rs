@@ -13,9 +13,18 @@ fn arguments(paths: &Paths, more: &[&str]) -> Vec<String> {
     [&named[..], &small, &evaluation, more].concat().into_iter().map(String::from).collect()
 }
 
+/// What a command prints on standard output, of a run so short that it may say that it hurts.
+fn roughly(args: &[&str]) -> Value {
+    let done = dress(args);
+    let warning = String::from_utf8_lossy(&done.stderr);
+    let hurts = |line: &str| line.contains("the loss on the blocks of the first step went from");
+    assert!(done.status.success() && warning.lines().all(hurts), "{warning}");
+    serde_json::from_slice(&done.stdout).unwrap()
+}
+
 fn run(arguments: &[String]) -> Value {
     let words: Vec<&str> = arguments.iter().map(String::as_str).chain(["--json"]).collect();
-    json(&dress(&words))
+    roughly(&words)
 }
 
 fn refused(arguments: &[String]) -> String {
@@ -175,15 +184,6 @@ fn a_row_that_fails_leaves_the_others() {
     assert_eq!(kept["failed"], serde_json::json!(["learning-rate=1e3, seed 42"]));
     assert_eq!(row(&kept, "lambda=2")["cells"].as_array().unwrap().len(), 1);
     assert!(fs::read_to_string(paths.path("out/ablate.md")).unwrap().contains("none finished"));
-}
-
-/// What a command prints on standard output, of a run so short that it may say that it hurts.
-fn roughly(args: &[&str]) -> Value {
-    let done = dress(args);
-    let warning = String::from_utf8_lossy(&done.stderr);
-    let hurts = |line: &str| line.contains("the loss on the blocks of the first step went from");
-    assert!(done.status.success() && warning.lines().all(hurts), "{warning}");
-    serde_json::from_slice(&done.stdout).unwrap()
 }
 
 #[test]
