@@ -58,6 +58,28 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// What was to be said and could not be.
+    #[error("standard output cannot be written: {source}; whatever files the command makes are complete")]
+    Output {
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Another run that writes to the same place.
+    #[error("{path}: another run (process {process}) is writing there; wait for its end, or choose another place", path = .path.display())]
+    Locked {
+        /// The place.
+        path: PathBuf,
+        /// The process that holds it, as far as is known.
+        process: String,
+    },
+    /// A kept result that is not what was written.
+    #[error("{path}: a kept result that is damaged ({reason}); remove that file, and the same command measures it again", path = .path.display())]
+    DamagedCell {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// An option that the others leave without effect.
     #[error("{option} has no effect {why}; {remedy}")]
     OptionUnused {

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use dress_cli::commands::Cli;
+use dress_cli::{prepare_signals, print_line, tell};
 use dress_core::memory;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -11,8 +12,12 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: dress_core::HugePages = dress_core::HugePages;
 
 fn main() -> ExitCode {
+    prepare_signals();
     memory::keep_freed();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => return shown(&said),
+    };
     let level = ["warn,dress::resume=info", "info", "debug"][usize::from(cli.verbose.min(2))];
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
@@ -21,11 +26,29 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .with_target(false)
+        .log_internal_errors(false)
         .init();
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            tell(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Shows help, the version, or what is wrong with the options.
+fn shown(said: &clap::Error) -> ExitCode {
+    if said.use_stderr() {
+        let _ = said.print();
+        return ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2));
+    }
+    let text = said.render();
+    let text = if std::io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() };
+    match print_line(&text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&format!("error: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -37,7 +37,7 @@ pub(crate) fn disjoint_blocks(
             config.samples
         );
     }
-    let (mut blocks, mut offset) = (Vec::with_capacity(config.samples), 0);
+    let (mut blocks, mut offset) = (Vec::new(), 0);
     while blocks.len() < config.samples {
         let mut pass: Vec<&[u32]> = ids[offset..].chunks_exact(seqlen).collect();
         pass.shuffle(rng);
@@ -66,7 +66,7 @@ fn blocks_of_a_large_text(
     let mut stretches: Vec<usize> = (0..text.len() / bytes).collect();
     let mut own = ChaCha8Rng::seed_from_u64(rng.random());
     stretches.shuffle(&mut own);
-    let mut blocks = Vec::with_capacity(config.samples);
+    let mut blocks = Vec::new();
     for stretch in stretches {
         let mut ids = tokenizer.first_ids(words_of(text, stretch * bytes, bytes), false, config.seqlen)?.ids;
         if ids.len() >= config.seqlen {

@@ -31,6 +31,14 @@ pub enum Error {
     /// Nothing to evaluate on.
     #[error("there is no block to evaluate on")]
     NoData,
+    /// Kept results that are not what was written.
+    #[error("{path}, line {line}: a kept result that is damaged, or of an earlier version; remove that file, and the same command measures it again", path = .path.display())]
+    DamagedJournal {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
     /// A file that cannot be read or written.
     #[error("{path}: {source}", path = .path.display())]
     Io {

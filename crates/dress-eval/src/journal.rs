@@ -25,27 +25,29 @@ impl ResultCache {
     /// The entries that were kept under `key`, and where to keep more.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be read or written.
+    /// [`Error::Io`] where the file cannot be read or written, and [`Error::DamagedJournal`] where it is not what was written.
     pub fn open<T: DeserializeOwned>(&self, key: &ResultKey) -> Result<(Vec<T>, Journal), Error> {
         let path = self.directory.join(key.file_name());
         let io = |source| Error::Io { path: path.clone(), source };
         fs::create_dir_all(&self.directory).map_err(io)?;
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(io(error)),
         };
-        // A line that was cut off is computed again, and what came behind it as well.
-        let mut complete = 0;
-        let mut entries = Vec::new();
-        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-            let Ok(entry) = serde_json::from_str(line) else { break };
-            entries.push(entry);
+        // A last line that was cut off is computed again; one that is whole and not what was written is an error.
+        let (mut complete, mut chain, mut entries) = (0, key.hash.clone(), Vec::new());
+        for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let Some(whole) = line.strip_suffix(b"\n") else { break };
+            let damaged = || Error::DamagedJournal { path: path.clone(), line: number + 1 };
+            let (entry, next) = opened(whole, &chain).ok_or_else(damaged)?;
+            entries.push(serde_json::from_slice(entry).map_err(|_| damaged())?);
+            chain = next;
             complete += line.len();
         }
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(io)?;
         file.set_len(complete as u64).map_err(io)?;
-        Ok((entries, Journal { path: path.clone(), file: BufWriter::new(file) }))
+        Ok((entries, Journal { path: path.clone(), file: BufWriter::new(file), chain }))
     }
 }
 
@@ -86,6 +88,8 @@ impl ResultKey {
 pub struct Journal {
     path: PathBuf,
     file: BufWriter<File>,
+    /// The hash of the last line, or of the key.
+    chain: String,
 }
 
 impl Journal {
@@ -95,9 +99,25 @@ impl Journal {
     /// [`Error::Io`].
     pub fn keep(&mut self, entry: &impl Serialize) -> Result<(), Error> {
         let line = serde_json::to_string(entry).expect("a result is numbers and texts");
-        let written = writeln!(self.file, "{line}").and_then(|()| self.file.flush());
-        written.map_err(|source| Error::Io { path: self.path.clone(), source })
+        let hash = chained(&self.chain, line.as_bytes());
+        let written = writeln!(self.file, "{hash} {line}").and_then(|()| self.file.flush());
+        written.map_err(|source| Error::Io { path: self.path.clone(), source })?;
+        self.chain = hash;
+        Ok(())
     }
+}
+
+/// The hash of a line behind the one with the hash `before`.
+fn chained(before: &str, line: &[u8]) -> String {
+    let hash = Sha256::new().chain_update(before).chain_update(line).finalize();
+    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The entry of a line and its hash, where that is what follows from the line before.
+fn opened<'a>(line: &'a [u8], before: &str) -> Option<(&'a [u8], String)> {
+    let at = line.iter().position(|byte| *byte == b' ')?;
+    let (hash, entry) = (chained(before, &line[at + 1..]), &line[at + 1..]);
+    (hash.as_bytes() == &line[..at]).then_some((entry, hash))
 }
 
 #[cfg(test)]
@@ -123,5 +143,26 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
         let other = ResultKey::new("piqa", &("model", 2));
         assert!(cache.open::<(usize, f64)>(&other).unwrap().0.is_empty());
+    }
+
+    #[test]
+    fn a_flipped_byte_is_refused_or_computed_again_and_never_believed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (cache, key) = (ResultCache::new(directory.path()), ResultKey::new("piqa", &("model", 1)));
+        let (_, mut journal) = cache.open::<(usize, f64)>(&key).unwrap();
+        (0..3).for_each(|row| journal.keep(&(row, -1.5)).unwrap());
+        drop(journal);
+        let path = directory.path().join(key.file_name());
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1;
+            fs::write(&path, flipped).unwrap();
+            match cache.open::<(usize, f64)>(&key) {
+                Err(error) => assert!(error.to_string().contains("remove that file"), "{error}"),
+                // The last line's end: it reads as one that was cut off.
+                Ok((found, _)) => assert_eq!((at, found.len()), (whole.len() - 1, 2)),
+            }
+        }
     }
 }

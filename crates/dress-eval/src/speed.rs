@@ -43,7 +43,7 @@ impl SpeedConfig {
         }
         let lengths = [
             (self.prefill_tokens, "--prefill-tokens"),
-            (self.prompt_tokens + self.new_tokens, "--prompt-tokens or --new-tokens"),
+            (self.prompt_tokens.saturating_add(self.new_tokens), "--prompt-tokens or --new-tokens"),
         ];
         match lengths.into_iter().find(|(tokens, _)| *tokens > positions) {
             Some((tokens, options)) => Err(Error::SpeedTooLong { tokens, positions, options }),

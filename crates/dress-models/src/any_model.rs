@@ -8,7 +8,7 @@ use crate::phi::{PhiConfig, PhiForCausalLm};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 use dress_core::{CausalLm, CouplingMap, Forward, Part, Selection, StockTarget};
-use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -25,11 +25,6 @@ pub enum AnyModel {
     Opt(OptForCausalLm),
     /// Phi-1, Phi-1.5 and Phi-2.
     Phi(PhiForCausalLm),
-}
-
-#[derive(Deserialize)]
-struct ModelType {
-    model_type: Option<String>,
 }
 
 impl AnyModel {
@@ -50,8 +45,8 @@ impl AnyModel {
     /// As [`AnyModel::load`], of the configuration alone.
     pub fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, Error> {
         let unreadable = |source| Error::ConfigUnreadable { path: path.into(), source };
-        let found: ModelType = serde_json::from_str(text).map_err(unreadable)?;
-        match found.model_type.as_deref() {
+        let found: Value = serde_json::from_str(text).map_err(unreadable)?;
+        match found.get("model_type").and_then(Value::as_str) {
             Some("llama") => {
                 let config = LlamaConfig::from_json(text, path)?;
                 Ok(AnyModel::Llama(LlamaForCausalLm::new(config, device)))

@@ -1,8 +1,6 @@
 //! What every family's `config.json` has in common.
 
 use crate::Error;
-use crate::blocks::RopeScaling;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -24,7 +22,8 @@ impl ConfigJson {
     ) -> Result<C, Error> {
         let unreadable = |source| Error::ConfigUnreadable { path: path.into(), source };
         let raw: Map<String, Value> = serde_json::from_str(text).map_err(unreadable)?;
-        let read = serde_json::from_str(text).map_err(unreadable)?;
+        // From the map, in which the last of equal keys counts, as in Python.
+        let read = serde_json::from_value(Value::Object(raw.clone())).map_err(unreadable)?;
         let path = path.into();
         check(read, Self(raw)).map_err(|(key, reason)| Error::ConfigUnsupported { path, key, reason })
     }
@@ -49,11 +48,14 @@ impl ConfigJson {
         self
     }
 
-    /// The file's text, with the element type of the weights beside it.
+    /// The file's text, with the element type of the weights beside it, under its old and its new name where the
+    /// file has both.
     pub fn to_text(&self, torch_dtype: &str) -> String {
         let mut raw = self.0.clone();
-        let key = if raw.contains_key("dtype") { "dtype" } else { "torch_dtype" };
-        raw.insert(key.into(), json!(torch_dtype));
+        let found: Vec<&str> =
+            ["dtype", "torch_dtype"].into_iter().filter(|key| raw.contains_key(*key)).collect();
+        let keys = if found.is_empty() { &["torch_dtype"][..] } else { &found };
+        raw.extend(keys.iter().map(|key| (key.to_string(), json!(torch_dtype))));
         serde_json::to_string_pretty(&Value::Object(raw)).expect("a map with string keys is JSON")
     }
 }
@@ -83,19 +85,6 @@ pub(crate) fn check_sizes(layers: usize, sizes: &[(&'static str, usize)]) -> Res
     }
 }
 
-/// The base of the rotary frequencies and how they are stretched: from `rope_parameters` or `rope_scaling`, or the
-/// base from its own key.
-pub(crate) fn rope(
-    nested: Option<&RawRope>,
-    theta: Option<f64>,
-) -> Result<(f64, Option<RopeScaling>), Unsupported> {
-    let theta = nested.and_then(|rope| rope.rope_theta).or(theta).unwrap_or(10_000.0);
-    if theta <= 0.0 {
-        return Err(("rope_theta", format!("{theta} is not above 0")));
-    }
-    Ok((theta, nested.map(RawRope::scaling).transpose()?.flatten()))
-}
-
 /// Checks that what is added under a root or is a deviation is not negative.
 pub(crate) fn check_not_negative(numbers: &[(&'static str, f64)]) -> Result<(), Unsupported> {
     match numbers.iter().find(|(_, number)| *number < 0.0) {
@@ -109,54 +98,37 @@ pub(crate) fn default_positions() -> usize {
     2048
 }
 
-/// `rope_scaling` of published checkpoints, or `rope_parameters` as transformers 5 writes them.
-#[derive(Deserialize)]
-pub(crate) struct RawRope {
-    pub rope_theta: Option<f64>,
-    pub partial_rotary_factor: Option<f64>,
-    rope_type: Option<String>,
-    /// What `rope_type` was called first; some files have both.
-    #[serde(rename = "type")]
-    former_rope_type: Option<String>,
-    factor: Option<f64>,
-    low_freq_factor: Option<f64>,
-    high_freq_factor: Option<f64>,
-    original_max_position_embeddings: Option<f64>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl RawRope {
-    /// How the frequencies are stretched, if they are.
-    fn scaling(&self) -> Result<Option<RopeScaling>, Unsupported> {
-        let need = |value: Option<f64>, name: &str| match value {
-            Some(value) if value > 0.0 => Ok(value),
-            Some(value) => Err(("rope_scaling", format!("`{name}` is {value}, which is not above 0"))),
-            None => Err(("rope_scaling", format!("`{name}` is missing"))),
-        };
-        match self.rope_type.as_deref().or(self.former_rope_type.as_deref()) {
-            None | Some("default") => Ok(None),
-            Some("linear") => Ok(Some(RopeScaling::Linear { factor: need(self.factor, "factor")? })),
-            Some("llama3") => {
-                let low_freq_factor = need(self.low_freq_factor, "low_freq_factor")?;
-                let high_freq_factor = need(self.high_freq_factor, "high_freq_factor")?;
-                if low_freq_factor >= high_freq_factor {
-                    let (low, high) = (low_freq_factor, high_freq_factor);
-                    let reason = format!("`low_freq_factor` {low} is not below `high_freq_factor` {high}");
-                    return Err(("rope_scaling", reason));
-                }
-                Ok(Some(RopeScaling::Llama3 {
-                    factor: need(self.factor, "factor")?,
-                    low_freq_factor,
-                    high_freq_factor,
-                    original_max_position_embeddings: need(
-                        self.original_max_position_embeddings,
-                        "original_max_position_embeddings",
-                    )?,
-                }))
-            }
-            Some(other) => {
-                let reason = format!("type `{other}` is not built, only `default`, `linear` and `llama3`");
-                Err(("rope_scaling", reason))
-            }
+    fn read(text: &str) -> (Value, ConfigJson) {
+        ConfigJson::read(text, Path::new("config.json"), |read, raw| Ok((read, raw))).unwrap()
+    }
+
+    #[test]
+    fn the_last_of_equal_keys_counts() {
+        #[derive(serde::Deserialize)]
+        struct Layers {
+            layers: usize,
+        }
+        let text = r#"{"layers":3,"layers":2}"#;
+        let check = |read: Layers, raw: ConfigJson| Ok((read.layers, raw.get("layers").cloned()));
+        assert_eq!(ConfigJson::read(text, Path::new("c"), check).unwrap(), (2, Some(json!(2))));
+    }
+
+    #[test]
+    fn the_element_type_is_written_under_every_name_that_is_there() {
+        for (text, expected) in [
+            ("{}", json!({"torch_dtype": "bfloat16"})),
+            (r#"{"dtype":"float32"}"#, json!({"dtype": "bfloat16"})),
+            (
+                r#"{"dtype":null,"torch_dtype":"float32"}"#,
+                json!({"dtype": "bfloat16", "torch_dtype": "bfloat16"}),
+            ),
+        ] {
+            let written: Value = serde_json::from_str(&read(text).1.to_text("bfloat16")).unwrap();
+            assert_eq!(written, expected);
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod checkpoint;
 mod config_json;
 mod end_tokens;
 mod error;
+mod foreign_keys;
 pub mod generation;
 pub mod gguf;
 #[cfg(feature = "hub")]
@@ -34,6 +35,7 @@ mod name_lists;
 pub mod opt;
 mod parts;
 pub mod phi;
+mod rope_config;
 mod shape;
 mod slots;
 

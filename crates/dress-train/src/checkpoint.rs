@@ -1,5 +1,6 @@
 //! Where a run can go on from after it was killed.
 
+use crate::contents;
 use crate::curve::CurveFile;
 use crate::settings_difference::differences;
 use crate::{CheckpointEvery, CurvePoint, Cut, Error};
@@ -15,7 +16,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// With [`CheckpointEvery::Spaced`], no more than this goes by without a checkpoint.
 const LONG: Duration = Duration::from_secs(30);
@@ -152,6 +153,7 @@ impl Checkpoints {
         CurveFile::create(&partial, snapshot.curve)?;
         let text = serde_json::to_string_pretty(&position).expect("a position is numbers and texts");
         fs::write(partial.join("position.json"), text).map_err(io)?;
+        contents::write(&partial)?;
         for entry in fs::read_dir(&partial).map_err(io)? {
             File::open(entry.map_err(io)?.path()).and_then(|file| file.sync_all()).map_err(io)?;
         }
@@ -187,17 +189,19 @@ impl Checkpoints {
     /// The latest that there is, of this very run.
     ///
     /// # Errors
-    /// [`Error::AnotherRun`] where it is of another.
+    /// [`Error::AnotherRun`] where it is of another, and [`Error::Checkpoint`] where it is not what was written.
     pub fn latest(&self) -> Result<Option<(PathBuf, Position)>, Error> {
         let Some((_, path)) = self.all()?.pop() else { return Ok(None) };
         let unreadable = |reason: String| Error::Checkpoint { path: path.clone(), reason };
         let file = path.join("position.json");
         let text = fs::read_to_string(&file).map_err(|error| unreadable(error.to_string()))?;
-        let position: Position =
-            serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
-        if position.format != FORMAT {
-            return Err(unreadable(format!("format {}, this version reads {FORMAT}", position.format)));
+        let value: Value = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+        if value["format"] != FORMAT {
+            return Err(unreadable(format!("format {}, this version reads {FORMAT}", value["format"])));
         }
+        contents::check(&path)?;
+        let position: Position =
+            serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
         match self.key.differs(&position.key) {
             Some(what) => Err(Error::AnotherRun { path: self.directory.clone(), what }),
             None => Ok(Some((path, position))),

@@ -4,6 +4,12 @@ use crate::{Error, GradientCheckpointing, LearningRate, OptimizerConfig, Precisi
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
+/// The most of whatever is counted; two of them can be multiplied.
+const MOST: usize = 1_000_000_000;
+
+/// The most threads that share a batch.
+const MOST_WORKERS: usize = 1024;
+
 /// When to stop before the steps are over, by blocks that are held out of training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -97,7 +103,23 @@ impl Default for TrainConfig {
 impl TrainConfig {
     /// How many optimizer steps `blocks` blocks make.
     pub fn steps(&self, blocks: usize) -> usize {
-        self.epochs * blocks.div_ceil(self.batch_size * self.accumulation)
+        let per_step = self.batch_size.saturating_mul(self.accumulation).max(1);
+        self.epochs.saturating_mul(blocks.div_ceil(per_step))
+    }
+
+    /// Checks what can be told once it is known how many steps there are.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub(crate) fn check_steps(&self, steps: usize) -> Result<(), Error> {
+        let warmup = self.learning_rate.warmup_steps;
+        // The default is longer than the shortest runs.
+        if warmup > steps.max(LearningRate::default().warmup_steps) {
+            let expected =
+                "it has to be at most the number of steps of the run, or the rate never gets to its height";
+            return Err(Error::Setting { setting: "warm-up steps", value: warmup as f64, expected });
+        }
+        Ok(())
     }
 
     /// Checks that the settings make sense.
@@ -121,9 +143,10 @@ impl TrainConfig {
                 return Err(Error::Setting { setting: "share held out", value: holdout, expected });
             }
         }
-        if let Some((setting, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+        if let Some((setting, _)) = counts.iter().copied().find(|(_, count)| *count == 0) {
             return Err(Error::Setting { setting, value: 0.0, expected: "it has to be at least 1" });
         }
+        self.check_greatest(&counts)?;
         if let Trainable::Lora(lora) = &self.trainable {
             lora.check()?;
             if lora.dropout > 0.0 && self.workers > 1 {
@@ -133,7 +156,35 @@ impl TrainConfig {
             }
         }
         self.learning_rate.check()?;
-        self.optimizer.check()
+        self.optimizer.check()?;
+        let shrunk = self.learning_rate.peak * self.optimizer.weight_decay();
+        if shrunk >= 1.0 {
+            let expected = "it has to be below 1, or every step turns the weights over";
+            return Err(Error::Setting {
+                setting: "weight decay times learning rate",
+                value: shrunk,
+                expected,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_greatest(&self, counts: &[(&'static str, usize)]) -> Result<(), Error> {
+        if let Some((setting, count)) = counts.iter().find(|(_, count)| *count > MOST) {
+            let expected = "it has to be at most 1000000000";
+            return Err(Error::Setting { setting, value: *count as f64, expected });
+        }
+        if self.workers > MOST_WORKERS {
+            let expected = "each is a thread; it has to be at most 1024";
+            return Err(Error::Setting { setting: "workers", value: self.workers as f64, expected });
+        }
+        match self.clip_norm {
+            Some(norm) if !(norm > 0.0 && norm.is_finite()) => {
+                let expected = "it has to be a positive number, such as 1, or none for no limit";
+                Err(Error::Setting { setting: "norm to clip gradients to", value: norm, expected })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -151,5 +202,47 @@ mod tests {
         let all = EarlyStopping { holdout: 1.0, ..EarlyStopping::default() };
         let nothing_left = TrainConfig { early_stopping: Some(all), ..TrainConfig::default() };
         assert!(nothing_left.check().unwrap_err().to_string().contains("held out"));
+    }
+
+    #[test]
+    fn every_number_has_its_bounds() {
+        let refused = |change: &dyn Fn(&mut TrainConfig), says: &str| {
+            let mut config = TrainConfig::default();
+            change(&mut config);
+            let said = config.check().unwrap_err().to_string();
+            assert!(said.contains(says), "{said}");
+        };
+        for norm in [f64::NAN, -1.0, 0.0, f64::INFINITY] {
+            refused(&|config| config.clip_norm = Some(norm), "clip");
+        }
+        for many in [MOST + 1, usize::MAX] {
+            refused(&|config| config.epochs = many, "epochs");
+            refused(&|config| config.batch_size = many, "batch size");
+            refused(&|config| config.accumulation = many, "accumulation");
+            refused(&|config| config.learning_rate.warmup_steps = many, "warm-up");
+            refused(&|config| config.checkpoint_every = Some(CheckpointEvery::Steps(many)), "checkpoints");
+            let early = EarlyStopping { patience: many, ..EarlyStopping::default() };
+            refused(&|config| config.early_stopping = Some(early), "patience");
+        }
+        refused(&|config| config.workers = 1025, "workers");
+        refused(&|config| config.learning_rate.peak = 1e300, "learning rate");
+        refused(&|config| config.learning_rate.peak = 1e-300, "learning rate");
+        refused(&|config| config.optimizer = config.optimizer.with_weight_decay(1e5), "weight decay");
+        let beta = |beta_2| OptimizerConfig::AdamW(crate::AdamW { beta_2, ..Default::default() });
+        refused(&|config| config.optimizer = beta(0.999_999_999_99), "beta 2");
+        let tiny = crate::AdamW { epsilon: 1e-60, ..Default::default() };
+        refused(&|config| config.optimizer = OptimizerConfig::AdamW(tiny), "epsilon");
+        assert_eq!(TrainConfig { epochs: usize::MAX, ..TrainConfig::default() }.steps(9), usize::MAX);
+        assert_eq!(TrainConfig { batch_size: 0, ..TrainConfig::default() }.steps(9), 9);
+    }
+
+    #[test]
+    fn a_warm_up_longer_than_the_run_is_refused_but_for_the_default() {
+        let warm = |warmup_steps| TrainConfig {
+            learning_rate: LearningRate { warmup_steps, ..LearningRate::default() },
+            ..TrainConfig::default()
+        };
+        assert!(warm(5).check_steps(1).is_ok() && warm(20).check_steps(20).is_ok());
+        assert!(warm(21).check_steps(20).unwrap_err().to_string().contains("warm-up"));
     }
 }

@@ -37,13 +37,13 @@ impl DistillationConfig {
         if !(0.0..=1.0).contains(&self.alpha) {
             return Err(Error::Setting { setting: "distillation alpha", value: self.alpha, expected });
         }
-        let expected = "it has to be a positive number, such as 1 or 2";
-        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
+        let expected = "it has to be from 0.01 to 1000, such as 1 or 2";
+        if !(0.01..=1000.0).contains(&self.temperature) {
             let value = self.temperature;
             return Err(Error::Setting { setting: "distillation temperature", value, expected });
         }
-        if !(self.hidden >= 0.0 && self.hidden.is_finite()) {
-            let expected = "it has to be 0 or a positive number";
+        if !(0.0..=1e6).contains(&self.hidden) {
+            let expected = "it has to be 0 or a positive number up to 1e6";
             return Err(Error::Setting { setting: "hidden-state weight", value: self.hidden, expected });
         }
         Ok(())

@@ -21,6 +21,32 @@ pub enum Error {
         /// What is left of the run.
         saved: Saved,
     },
+    /// A model that training has made worse than one that has learnt nothing.
+    #[error(
+        "after {steps} steps the loss on the blocks of the first step is {loss:.3}, where it began at {start:.3} and a model that knows nothing has {nothing:.3}: training diverged, and nothing of it is kept; lower the learning rate, which rose to {learning_rate}, or warm up for longer"
+    )]
+    Lost {
+        /// Steps that were done.
+        steps: usize,
+        /// The loss after them, in nats.
+        loss: f64,
+        /// The loss before them, on the same blocks.
+        start: f64,
+        /// The loss of a model for which all tokens are alike.
+        nothing: f64,
+        /// The highest learning rate.
+        learning_rate: f64,
+    },
+    /// Factors of more rank than any matrix has that they are for.
+    #[error(
+        "LoRA rank is {rank}: the matrices that get factors have a rank of at most {most}; give less, or train all weights"
+    )]
+    LoraRank {
+        /// The rank as given.
+        rank: usize,
+        /// The most that any of the matrices can have.
+        most: usize,
+    },
     /// Nothing to train on.
     #[error(
         "there is no block to train on; give a calibration corpus with at least one block of --seqlen tokens"
@@ -81,7 +107,7 @@ pub enum Error {
         student: usize,
     },
     /// A checkpoint that cannot be read.
-    #[error("{path}: not a checkpoint to go on from: {reason}; remove it to train from the start", path = .path.display())]
+    #[error("{path}: not a checkpoint to go on from: {reason}; remove it, or give --force, to train from the start", path = .path.display())]
     Checkpoint {
         /// The checkpoint.
         path: PathBuf,
@@ -95,6 +121,14 @@ pub enum Error {
         path: PathBuf,
         /// What the runs differ in.
         what: String,
+    },
+    /// A teacher's outputs on disk that are not what was written.
+    #[error("{path}: not what was written there ({reason}); remove it to have the teacher's outputs computed again", path = .path.display())]
+    TeacherCache {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
     },
     /// What the optimizer keeps could not be read, written or cut.
     #[error("the optimizer's state cannot be kept: {reason}; train again from the start, and report this")]

@@ -4,6 +4,10 @@ use crate::Error;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
+/// The rates that weights of single precision can take steps of.
+const LEAST: f64 = 1e-30;
+const GREATEST: f64 = 1e6;
+
 /// The way down from the highest rate, with `p` the share of it that is done and `end` the rate at its end as a share
 /// of the highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -44,9 +48,9 @@ impl LearningRate {
     /// The rate of step `step` of `total`, both counted from 0.
     pub fn at(&self, step: usize, total: usize) -> f64 {
         if step < self.warmup_steps {
-            return self.peak * (step + 1) as f64 / (self.warmup_steps + 1) as f64;
+            return self.peak * (step as f64 + 1.0) / (self.warmup_steps as f64 + 1.0);
         }
-        let span = total.saturating_sub(self.warmup_steps + 1).max(1) as f64;
+        let span = total.saturating_sub(self.warmup_steps.saturating_add(1)).max(1) as f64;
         let done = ((step - self.warmup_steps) as f64 / span).min(1.0);
         let share = match self.decay {
             Decay::Constant => 1.0,
@@ -63,9 +67,13 @@ impl LearningRate {
     /// [`Error::Setting`].
     pub fn check(&self) -> Result<(), Error> {
         let (rate, end) = (self.peak, self.end);
-        if !(rate > 0.0 && rate.is_finite()) {
-            let expected = "it has to be a positive number, such as 3e-4";
+        if !(LEAST..=GREATEST).contains(&rate) {
+            let expected = "it has to be a positive number from 1e-30 to 1e6, such as 3e-4";
             return Err(Error::Setting { setting: "learning rate", value: rate, expected });
+        }
+        if self.warmup_steps > 1_000_000_000 {
+            let (value, expected) = (self.warmup_steps as f64, "it has to be at most 1000000000");
+            return Err(Error::Setting { setting: "warm-up steps", value, expected });
         }
         let least = if self.decay == Decay::Geometric { f64::MIN_POSITIVE } else { 0.0 };
         if !(end >= least && end <= 1.0) {

@@ -105,18 +105,25 @@ impl OptimizerConfig {
     pub fn check(&self) -> Result<(), Error> {
         let share = "it has to be at least 0 and below 1";
         let positive = "it has to be 0 or a positive number";
-        let below_one = |setting, value: f64| match (0.0..1.0).contains(&value) {
+        // The arithmetic is single, in which 1 - 1e-9 is 1 and 1e-60 is nothing.
+        let below_one = |setting, value: f64| match value >= 0.0 && (value as f32) < 1.0 {
             true => Ok(()),
             false => Err(Error::Setting { setting, value, expected: share }),
         };
-        let not_negative = |setting, value: f64| match value >= 0.0 && value.is_finite() {
+        let not_negative = |setting, value: f64| match value >= 0.0 && (value as f32).is_finite() {
             true => Ok(()),
             false => Err(Error::Setting { setting, value, expected: positive }),
+        };
+        let above_zero = |setting, value: f64| match value as f32 {
+            single if single > 0.0 && single <= 1.0 => Ok(()),
+            _ => {
+                Err(Error::Setting { setting, value, expected: "it has to be from 1e-38 to 1, such as 1e-8" })
+            }
         };
         let adamw = |settings: &AdamW| {
             below_one("beta 1", settings.beta_1)?;
             below_one("beta 2", settings.beta_2)?;
-            not_negative("epsilon", settings.epsilon)?;
+            above_zero("epsilon", settings.epsilon)?;
             not_negative("weight decay", settings.weight_decay)
         };
         match self {
@@ -130,6 +137,17 @@ impl OptimizerConfig {
                 not_negative("weight decay", *weight_decay)?;
                 adamw(rest)
             }
+        }
+    }
+
+    /// The weight decay, the greatest where there are several.
+    pub(crate) fn weight_decay(&self) -> f64 {
+        match self {
+            OptimizerConfig::AdamW(settings) => settings.weight_decay,
+            OptimizerConfig::Adafactor { weight_decay } | OptimizerConfig::Sgd { weight_decay, .. } => {
+                *weight_decay
+            }
+            OptimizerConfig::Muon { weight_decay, rest, .. } => weight_decay.max(rest.weight_decay),
         }
     }
 

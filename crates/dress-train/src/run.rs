@@ -5,16 +5,17 @@ use crate::checkpoint::{self, Checkpoints, Position, RunKey, Snapshot};
 use crate::clip::{gradient_norm, scale};
 use crate::curve::CurveFile;
 use crate::cut::{Cut, logits_moved, sliced_state};
+use crate::divergence::{self, Found, Judge};
 use crate::early_stopping::Watch;
 use crate::gradients::{StepGradients, StepObjective};
 use crate::placed::reading_to;
 use crate::{
-    CurvePoint, Error, GradientCheckpointing, LanguageModelling, NoRegularization, Objective, Regularization,
-    Saved, Slicer, StepInfo, TrainConfig,
+    Batch, CurvePoint, Error, GradientCheckpointing, LanguageModelling, NoRegularization, Objective,
+    Regularization, Saved, Slicer, StepInfo, TrainConfig,
 };
 use dress_core::burn::module::Param;
 use dress_core::burn::optim::ModuleOptimizer;
-use dress_core::burn::tensor::{GradientCheckpointingStrategy, Tensor};
+use dress_core::burn::tensor::{DType, GradientCheckpointingStrategy, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
 use dress_core::{Calibration, CausalLm, Progress, Tap};
 use serde_json::Value;
@@ -67,8 +68,8 @@ impl<M: CausalLm> Training<'_, M> {
     ///
     /// # Errors
     /// [`Error::NoData`], [`Error::NothingHeldOut`], [`Error::Core`] where the blocks do not fit the model,
-    /// [`Error::Setting`], [`Error::Diverged`] where a number stops being finite, [`Error::AnotherRun`] and
-    /// [`Error::Checkpoint`] where the run's directory holds what cannot be gone on with, and [`Error::Io`].
+    /// [`Error::Setting`], [`Error::Diverged`] where a number stops being finite and [`Error::Lost`] where the model ends
+    /// far worse than it began, [`Error::AnotherRun`] and [`Error::Checkpoint`] where the run's directory holds what cannot be gone on with, and [`Error::Io`].
     pub fn run(&self, model: M, progress: &dyn Progress) -> Result<Trained<M>, Error> {
         self.config.check()?;
         if self.data.blocks.is_empty() {
@@ -84,9 +85,14 @@ impl<M: CausalLm> Training<'_, M> {
                 (trained, Some(Watch::new(settings, blocks_at(self.data, &held_out).0)))
             }
         };
+        self.config.check_steps(trained_steps(self.config, &trained))?;
         let checkpoints = self.checkpoints(&model);
+        let (total, peak) = (trained_steps(self.config, &trained), self.config.learning_rate.peak);
+        let begin = StepInfo::new(0, total, self.config.learning_rate.at(0, total));
+        let removes = self.regularization.selected_norm(&model, &begin) > 0.0;
+        let judge = Judge::new(&model, total, peak, removes);
         let model = self.config.trainable.attach(on_graph(model, self.config), self.config.seed)?;
-        let mut run = Run::new(self, trained, &model, watch);
+        let mut run = Run::new(self, trained, &model, watch, judge);
         let resumed = checkpoints.as_ref().map(|all| self.resumed(all)).transpose()?.flatten();
         let (model, start) = match resumed {
             Some((path, position)) => run.resume(model, &path, &position)?,
@@ -123,6 +129,10 @@ impl<M: CausalLm> Training<'_, M> {
         let key = RunKey::new(settings.into(), self.data, model);
         Some(Checkpoints::new(directory, every, key))
     }
+}
+
+fn trained_steps(config: &TrainConfig, trained: &[usize]) -> usize {
+    config.steps(trained.len())
 }
 
 /// `model` ready to be trained.
@@ -170,11 +180,22 @@ struct Run<'a, M: CausalLm> {
     cut: Option<Cut>,
     watch: Option<Watch<M>>,
     checkpoints: Option<Checkpoints>,
+    judge: Judge,
+    /// The places of the first step's blocks.
+    first: Vec<usize>,
 }
 
 impl<'a, M: CausalLm> Run<'a, M> {
-    fn new(training: &Training<'a, M>, trained: Vec<usize>, model: &M, watch: Option<Watch<M>>) -> Self {
+    fn new(
+        training: &Training<'a, M>,
+        trained: Vec<usize>,
+        model: &M,
+        watch: Option<Watch<M>>,
+        judge: Judge,
+    ) -> Self {
         let config = training.config;
+        let (per_step, seed) = (config.batch_size * config.accumulation, config.seed);
+        let first = Batches::new(trained.clone(), per_step, seed).next_step();
         Self {
             data: training.data,
             config,
@@ -182,7 +203,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
             regularization: training.regularization,
             optimizer: config.optimizer.init(model, config.precision),
             total: config.steps(trained.len()),
-            batches: Batches::new(trained, config.batch_size * config.accumulation, config.seed),
+            batches: Batches::new(trained, per_step, seed),
             tokens: 0,
             began: Instant::now(),
             curve: Vec::new(),
@@ -190,6 +211,8 @@ impl<'a, M: CausalLm> Run<'a, M> {
             cut: None,
             watch,
             checkpoints: None,
+            judge,
+            first,
         }
     }
 
@@ -234,6 +257,9 @@ impl<'a, M: CausalLm> Run<'a, M> {
             }
             let stop = self.look(&model, step, &info, &mut point);
             self.push(point)?;
+            if self.judge.is_suspicious(&self.curve) {
+                self.judge(&model, step + 1, Some(&info))?;
+            }
             progress.advance(1, &note(&point));
             if (step + 1) % self.total.div_ceil(10) == 0 {
                 tracing::info!("step {} of {}: {}", step + 1, self.total, note(&point));
@@ -246,8 +272,36 @@ impl<'a, M: CausalLm> Run<'a, M> {
         }
         progress.finish();
         let model = self.watch.take().and_then(Watch::into_best).unwrap_or(model);
-        let settled = self.regularization().settle(self.config.trainable.merge(model));
-        Ok(Trained { model: settled.valid(), curve: self.curve, cut: self.cut })
+        let settled = self.regularization().settle(self.config.trainable.merge(model)).valid();
+        self.judge(&settled, self.curve.len(), None)?;
+        Ok(Trained { model: settled, curve: self.curve, cut: self.cut })
+    }
+
+    /// Sees whether the run is lost, by the loss on the first step's blocks of the model as it is shown in a step, or as it is
+    /// in the end. What is kept to go on from goes with a run that is lost.
+    fn judge(&self, model: &M, steps: usize, info: Option<&StepInfo>) -> Result<(), Error> {
+        let regularization = self.regularization();
+        let viewed = info.and_then(|info| regularization.view(model, info)).map(|viewed| viewed.valid());
+        let model = viewed.unwrap_or_else(|| model.valid());
+        let (mut sum, mut none) = (0.0, dress_core::NoTap);
+        for index in &self.first {
+            let (blocks, _) = blocks_at(self.data, &[*index]);
+            let tokens = Calibration::tensor(&blocks, &model.device());
+            let batch = Batch { indices: &[*index], tokens };
+            let mut tap = info.map(|info| regularization.tap(info));
+            let tap: &mut dyn Tap = match &mut tap {
+                Some(tap) => tap.as_mut(),
+                None => &mut none,
+            };
+            let loss = self.objective.loss(&model, &batch, tap)?.language_modelling;
+            sum += f64::from(loss.cast(DType::F32).into_scalar::<f32>());
+        }
+        let found = Found { steps, loss: sum / self.first.len() as f64, norm: divergence::norm(&model) };
+        self.judge.check(found, &self.curve).inspect_err(|_| {
+            if let Some(checkpoints) = &self.checkpoints {
+                let _ = checkpoints.discard();
+            }
+        })
     }
 
     /// What is done about the weights: nothing any more once what was selected is sliced.

@@ -9,12 +9,14 @@ use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-const MAGIC: &[u8; 8] = b"dresstch";
-/// The magic, the key, and four numbers: blocks, positions, channels of the last stream, and numbers a position of all
-/// the others.
+const MAGIC: &[u8; 8] = b"dresstc2";
+/// The magic, the key, and four numbers: blocks, positions, channels of the last stream, and how many others there are.
 const HEADER: u64 = 8 + 32 + 4 * 8;
+/// SHA-256 of the header and of what follows it, and of every block.
+const HASH: u64 = 32;
 
-/// A file of f32 numbers: per block of tokens the stream behind the last block, then the others.
+/// A file of f32 numbers: per block of tokens the stream behind the last block, then the others, then SHA-256 of both. The
+/// header, with the channels of the other streams, has its SHA-256 behind it.
 #[derive(Debug)]
 pub(crate) struct TeacherCache {
     path: PathBuf,
@@ -47,31 +49,41 @@ impl TeacherCache {
         hash.finalize().into()
     }
 
-    /// The file at `path`, where it is one of that key and complete.
+    /// The file at `path`, where it is one of that key.
+    ///
+    /// # Errors
+    /// [`Error::TeacherCache`] where it is one of that key and not what was written.
     pub fn open(path: &Path, key: &[u8; 32]) -> Result<Option<Self>, Error> {
         let Ok(mut file) = File::open(path) else { return Ok(None) };
-        let mut header = [0; HEADER as usize];
-        if file.read_exact(&mut header).is_err() || header[..8] != *MAGIC || header[8..40] != *key {
+        let mut header = vec![0; HEADER as usize];
+        if file.read_exact(&mut header).is_err() || header[..8] != *MAGIC {
             return Ok(None);
         }
-        let number = |at: usize| {
-            let bytes: [u8; 8] = std::array::from_fn(|i| header[40 + 8 * at + i]);
-            u64::from_le_bytes(bytes)
-        };
-        let (blocks, seq, width, streams) = (number(0), number(1), number(2), number(3));
-        let mut shown = Vec::new();
-        for _ in 0..streams {
-            let mut bytes = [0; 8];
-            if file.read_exact(&mut bytes).is_err() {
-                return Ok(None);
-            }
-            shown.push(u64::from_le_bytes(bytes) as usize);
+        let refused = |reason: &str| Error::TeacherCache { path: path.into(), reason: reason.into() };
+        let (blocks, seq) = (number(&header, 0), number(&header, 1));
+        let (width, streams) = (number(&header, 2), number(&header, 3));
+        let mut widths = Vec::new();
+        // A file is no longer than the system says, whatever it says of itself.
+        let length = file.metadata().map_err(|source| Error::Io { path: path.into(), source })?.len();
+        let numbers =
+            Read::by_ref(&mut file).take(streams.saturating_mul(8).min(length)).read_to_end(&mut widths);
+        numbers.map_err(|source| Error::Io { path: path.into(), source })?;
+        header.extend(&widths);
+        let mut hash = [0; HASH as usize];
+        if file.read_exact(&mut hash).is_err() || hash_of(&header) != hash {
+            return Err(refused("the SHA-256 of its header is another"));
         }
+        if header[8..40] != *key {
+            return Ok(None);
+        }
+        let shown = widths.chunks_exact(8).map(|bytes| number_of(bytes) as usize).collect();
         let (seq, width) = (seq as usize, width as usize);
         let cache = Self { path: path.into(), file: Mutex::new(file), seq, width, shown };
-        let expected = cache.start() + blocks * cache.stride();
-        let length = std::fs::metadata(path).map_err(|source| Error::Io { path: path.into(), source })?.len();
-        Ok((length == expected).then_some(cache))
+        if length != cache.start() + blocks * cache.stride() {
+            return Err(refused("it has another length"));
+        }
+        (0..blocks as usize).try_for_each(|block| cache.block(block).map(drop))?;
+        Ok(Some(cache))
     }
 
     pub fn create(path: &Path, key: &[u8; 32]) -> Result<CacheWriter, Error> {
@@ -85,25 +97,35 @@ impl TeacherCache {
     }
 
     fn start(&self) -> u64 {
-        HEADER + 8 * self.shown.len() as u64
+        HEADER + 8 * self.shown.len() as u64 + HASH
     }
 
     /// Bytes a block of tokens.
     fn stride(&self) -> u64 {
-        4 * self.seq as u64 * (self.width + self.shown.iter().sum::<usize>()) as u64
+        4 * self.seq as u64 * (self.width + self.shown.iter().sum::<usize>()) as u64 + HASH
+    }
+
+    /// The numbers of one block, as bytes that are what was written.
+    fn block(&self, index: usize) -> Result<Vec<u8>, Error> {
+        let mut bytes = vec![0; self.stride() as usize];
+        let at = self.start() + index as u64 * self.stride();
+        let mut file = self.file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut bytes));
+        read.map_err(|source| Error::Io { path: self.path.clone(), source })?;
+        let hash = bytes.split_off(bytes.len() - HASH as usize);
+        if hash_of(&bytes)[..] != hash[..] {
+            let reason = format!("the SHA-256 of block {index} is another");
+            return Err(Error::TeacherCache { path: self.path.clone(), reason });
+        }
+        Ok(bytes)
     }
 
     /// The last stream and the others of some blocks.
     pub fn read(&self, indices: &[usize], device: &Device) -> Result<(Tensor<3>, Vec<Tensor<3>>), Error> {
         let widths: Vec<usize> = std::iter::once(self.width).chain(self.shown.iter().copied()).collect();
         let mut numbers: Vec<Vec<f32>> = vec![Vec::new(); widths.len()];
-        let mut bytes = vec![0; self.stride() as usize];
         for &index in indices {
-            let at = self.start() + index as u64 * self.stride();
-            let mut file = self.file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut bytes));
-            read.map_err(|source| Error::Io { path: self.path.clone(), source })?;
-            drop(file);
+            let bytes = self.block(index)?;
             let mut values = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
             for (width, numbers) in widths.iter().zip(&mut numbers) {
                 numbers.extend(values.by_ref().take(self.seq * width));
@@ -130,13 +152,15 @@ impl CacheWriter {
             for width in &shown {
                 self.file.write_all(&(*width as u64).to_le_bytes()).map_err(io)?;
             }
+            self.file.write_all(&[0; HASH as usize]).map_err(io)?;
             self.shape = Some((seq, width, shown));
         }
+        let mut bytes = Vec::new();
         for stream in std::iter::once(last).chain(streams) {
-            for number in stream.cast(DType::F32).into_data().iter::<f32>() {
-                self.file.write_all(&number.to_le_bytes()).map_err(io)?;
-            }
+            bytes.extend(stream.cast(DType::F32).into_data().iter::<f32>().flat_map(f32::to_le_bytes));
         }
+        let hash = hash_of(&bytes);
+        self.file.write_all(&bytes).and_then(|()| self.file.write_all(&hash)).map_err(io)?;
         self.blocks += 1;
         Ok(())
     }
@@ -146,12 +170,58 @@ impl CacheWriter {
         let io = |source| Error::Io { path: self.path.clone(), source };
         let (seq, width, shown) = self.shape.unwrap_or_default();
         self.file.seek(SeekFrom::Start(0)).map_err(io)?;
-        self.file.write_all(MAGIC).and_then(|()| self.file.write_all(&self.key)).map_err(io)?;
-        for number in [self.blocks, seq as u64, width as u64, shown.len() as u64] {
-            self.file.write_all(&number.to_le_bytes()).map_err(io)?;
-        }
+        let numbers = [self.blocks, seq as u64, width as u64, shown.len() as u64];
+        let numbers = numbers.into_iter().chain(shown.iter().map(|width| *width as u64));
+        let mut header = [&MAGIC[..], &self.key].concat();
+        header.extend(numbers.flat_map(u64::to_le_bytes));
+        let hash = hash_of(&header);
+        self.file.write_all(&header).and_then(|()| self.file.write_all(&hash)).map_err(io)?;
         self.file.flush().and_then(|()| std::fs::rename(&self.partial, &self.path)).map_err(io)?;
         let file = Mutex::new(File::open(&self.path).map_err(io)?);
         Ok(TeacherCache { path: self.path, file, seq, width, shown })
+    }
+}
+
+/// One of the header's four numbers.
+fn number(header: &[u8], at: usize) -> u64 {
+    number_of(&header[40 + 8 * at..48 + 8 * at])
+}
+
+fn number_of(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(std::array::from_fn(|i| bytes[i]))
+}
+
+fn hash_of(bytes: &[u8]) -> [u8; HASH as usize] {
+    Sha256::digest(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flipped_byte_anywhere_is_refused_or_makes_it_another_teachers() {
+        let place = tempfile::tempdir().unwrap();
+        let (path, key, device) = (place.path().join("teacher.cache"), [7; 32], Device::flex());
+        let mut writer = TeacherCache::create(&path, &key).unwrap();
+        let stream = |width| Tensor::<3>::ones([1, 3, width], &device);
+        for _ in 0..2 {
+            writer.push(stream(4), vec![stream(2), stream(2)]).unwrap();
+        }
+        writer.finish().unwrap();
+        let cache = TeacherCache::open(&path, &key).unwrap().unwrap();
+        let (last, others) = cache.read(&[1, 0], &device).unwrap();
+        assert_eq!((last.dims(), others.len(), others[1].dims()), ([2, 3, 4], 2, [2, 3, 2]));
+        assert!(TeacherCache::open(&path, &[8; 32]).unwrap().is_none(), "another teacher's");
+        let whole = std::fs::read(&path).unwrap();
+        for at in 8..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 0x10;
+            std::fs::write(&path, flipped).unwrap();
+            let says = TeacherCache::open(&path, &key).unwrap_err().to_string();
+            assert!(says.contains("teacher.cache") && says.contains("remove it"), "{at}: {says}");
+        }
+        std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        assert!(TeacherCache::open(&path, &key).is_err());
     }
 }

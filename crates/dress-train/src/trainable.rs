@@ -62,8 +62,8 @@ impl LoraConfig {
             let expected = "it has to be at least 0 and below 1";
             return Err(Error::Setting { setting: "LoRA dropout", value: self.dropout, expected });
         }
-        if !(self.alpha > 0.0 && self.alpha.is_finite()) {
-            let expected = "it has to be a positive number, such as twice the rank";
+        if !(self.alpha >= 1e-6 && self.alpha <= 1e10) {
+            let expected = "it has to be a positive number up to 1e10, such as twice the rank";
             return Err(Error::Setting { setting: "LoRA alpha", value: self.alpha, expected });
         }
         Ok(())
@@ -72,7 +72,7 @@ impl LoraConfig {
     /// The matrices of `model` that have factors.
     ///
     /// # Errors
-    /// [`Error::NoSuchTarget`] where a target names none.
+    /// [`Error::NoSuchTarget`] where a target names none, and [`Error::LoraRank`] where none of them has that rank.
     fn matrices<M: CausalLm>(&self, model: &M) -> Result<Vec<ParamId>, Error> {
         let list = parameters::list(model);
         let inside = |p: &&ParameterInfo| p.shape.len() == 2 && parameters::block_of(&p.name).is_some();
@@ -86,7 +86,12 @@ impl LoraConfig {
             }
         }
         let wanted = |p: &&ParameterInfo| self.targets.is_empty() || self.targets.contains(&projection(p));
-        Ok(list.iter().filter(inside).filter(wanted).map(|p| p.id).collect())
+        let chosen: Vec<&ParameterInfo> = list.iter().filter(inside).filter(wanted).collect();
+        let most = chosen.iter().filter_map(|p| p.shape.iter().min().copied()).max().unwrap_or(0);
+        if self.rank > most {
+            return Err(Error::LoraRank { rank: self.rank, most });
+        }
+        Ok(chosen.into_iter().map(|p| p.id).collect())
     }
 }
 
@@ -94,7 +99,7 @@ impl Trainable {
     /// `model` with that trained and everything else frozen. What is drawn follows from `seed`.
     ///
     /// # Errors
-    /// [`Error::NoSuchTarget`].
+    /// [`Error::NoSuchTarget`] and [`Error::LoraRank`].
     pub(crate) fn attach<M: CausalLm>(&self, model: M, seed: u64) -> Result<M, Error> {
         let Trainable::Lora(config) = self else { return Ok(model) };
         let group = ParamGroup::from_ids(config.matrices(&model)?);

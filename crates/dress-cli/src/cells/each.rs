@@ -25,21 +25,25 @@ pub struct Wanted {
 /// the rest will take.
 ///
 /// # Errors
-/// Those of `then`.
+/// Those of `then` and of [`CellStore::get`].
 pub fn each_cell<C: Finished>(
     wanted: &[Wanted],
     store: &CellStore,
     mut then: impl FnMut(&Wanted, Option<C>) -> Result<(), Error>,
 ) -> Result<usize, Error> {
     let there = |cell: &Wanted| store.get::<C>(&cell.file, &cell.key);
-    let missing = wanted.iter().filter(|cell| there(cell).is_none()).count();
+    let mut missing = 0;
+    for cell in wanted {
+        missing += usize::from(there(cell)?.is_none());
+    }
     let (began, mut done) = (Instant::now(), 0);
     for cell in wanted {
-        let found = there(cell);
+        let found = there(cell)?;
         let Some(found) = found else {
             tracing::info!("{} begins", cell.name);
             say(&cell.name, done, missing, began);
-            then(cell, in_a_process(cell).then(|| there(cell)).flatten())?;
+            let measured = if in_a_process(cell) { there(cell)? } else { None };
+            then(cell, measured)?;
             done += 1;
             continue;
         };
@@ -55,7 +59,8 @@ fn say(name: &str, done: usize, missing: usize, began: Instant) {
         return;
     }
     let left = left(done, missing, began.elapsed().as_secs_f64());
-    eprintln!("[{} of {missing}] {name}{}", done + 1, left.map_or(String::new(), |left| format!("; {left}")));
+    let left = left.map_or(String::new(), |left| format!("; {left}"));
+    crate::tell(&format!("[{} of {missing}] {name}{left}", done + 1));
 }
 
 /// How long the rest will take, once there is something to tell it from.

@@ -9,7 +9,7 @@ mod rows;
 use super::bench::{Bench, Texts};
 use crate::ablation::{ABLATION_SCHEMA, Ablation, AblationCell, Row, Together, Vary, markdown, picture};
 use crate::cells::{CellStore, Wanted, each_cell};
-use crate::{Error, locate, write_beside};
+use crate::{Error, PlaceLock, locate, write_beside};
 use base::Base;
 use clap::Args;
 use rows::Planned;
@@ -65,7 +65,9 @@ impl AblateArgs {
         let bench = Bench::new(&model, texts)?;
         // What cannot be is refused before any work.
         let planned = self.planned(&bench)?;
+        let locked = self.cell.as_ref().map_or(self.out().to_path_buf(), |key| self.cells().join(key));
         let store = CellStore::open(&self.cells())?;
+        let _lock = PlaceLock::take(&locked)?;
         match &self.cell {
             Some(key) => {
                 let cell = planned.iter().find(|cell| cell.key == *key);
@@ -119,7 +121,7 @@ impl AblateArgs {
                 "{table}\n{reused} of {all} cells were there already; all of it is in {}",
                 self.out().display()
             )
-        });
+        })?;
         match ablation.failed.is_empty() {
             true => Ok(()),
             false => Err(Error::CellsFailed { cells: ablation.failed, path: self.out().into() }),

@@ -248,7 +248,7 @@ pub struct CalibrationArgs {
     #[arg(long = "text-field", id = "calibration_text_field", value_name = "NAME", requires = "calibration")]
     pub text_field: Option<String>,
     /// Blocks drawn from it.
-    #[arg(long, default_value_t = 64, value_parser = at_least_one)]
+    #[arg(long, default_value_t = 64, value_parser = samples)]
     pub samples: usize,
     /// Tokens a block; by default 1024, or what the model has positions for.
     #[arg(long)]
@@ -292,10 +292,22 @@ pub(super) fn seqlen_or(chosen: Option<usize>, usual: usize, model: &Path) -> Re
 
 /// A count of which there has to be one.
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    counted(text, 1_000_000_000)
+}
+
+/// A count of blocks that are all in memory at once.
+pub(super) fn samples(text: &str) -> Result<usize, String> {
+    counted(text, 1_000_000)
+}
+
+/// A whole number from 1 to `most`, which is far above any use and far below what overflows a product of two.
+fn counted(text: &str, most: usize) -> Result<usize, String> {
+    let expected = format!("expected a whole number from 1 to {most}");
     match text.parse() {
         Ok(0) => Err("it has to be at least 1".into()),
-        Ok(count) => Ok(count),
-        Err(_) => Err("expected a whole number of at least 1".into()),
+        Ok(count) if count <= most => Ok(count),
+        // Also where it is too large for any number.
+        _ => Err(expected),
     }
 }
 

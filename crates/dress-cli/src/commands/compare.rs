@@ -10,7 +10,7 @@ use super::regularize_args::RegularizeArgs;
 use crate::cells::{CellKey, CellStore, Wanted, each_cell};
 use crate::comparison::{COMPARISON_SCHEMA, CellId, Comparison, markdown, picture};
 use crate::evaluation::write_report;
-use crate::{Error, locate, write_beside};
+use crate::{Error, PlaceLock, locate, write_beside};
 use clap::{Args, ValueEnum};
 use dress_core::{AxisKind, Ratio, StockTarget};
 use dress_importance::Criterion;
@@ -98,7 +98,9 @@ impl CompareArgs {
             max_blocks: self.max_blocks,
         };
         let bench = Bench::new(&self.model, texts)?;
+        let locked = self.cell.map_or(self.out.clone(), |id| self.out.join("cells").join(id.file()));
         let store = CellStore::open(&self.out.join("cells"))?;
+        let _lock = PlaceLock::take(&locked)?;
         let methods = Methods { args: &self, bench };
         match self.cell {
             Some(id) => store.put(&id.file(), &methods.measure(id)?),
@@ -134,7 +136,7 @@ impl CompareArgs {
                 wanted.len(),
                 self.out.display()
             )
-        });
+        })?;
         match comparison.failed.is_empty() {
             true => Ok(()),
             false => Err(Error::CellsFailed { cells: comparison.failed, path: self.out.clone() }),

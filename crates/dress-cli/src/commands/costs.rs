@@ -75,7 +75,7 @@ impl CostsArgs {
         });
         let file = CostsFile::new(&self.model, self.common.run_info(), config, timed.collect())?;
         write_beside(&self.out, file.to_json().as_bytes())?;
-        self.common.output().print(&file, || self.told(&file));
+        self.common.output().print(&file, || self.told(&file))?;
         Ok(())
     }
 

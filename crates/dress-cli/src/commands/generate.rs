@@ -80,7 +80,7 @@ impl GenerateArgs {
             "tokens_per_second": tokens.len() as f64 / seconds,
         });
         let shown = if self.chat { "" } else { self.prompt.as_str() };
-        self.common.output().print(&report, || format!("{shown}{text}"));
+        self.common.output().print(&report, || format!("{shown}{text}"))?;
         Ok(())
     }
 

@@ -55,7 +55,7 @@ impl InspectArgs {
             max_positions: model.max_positions(),
             axes: axes(&model)?,
         };
-        self.common.output().print(&inspection, || inspection.text());
+        self.common.output().print(&inspection, || inspection.text())?;
         Ok(())
     }
 }

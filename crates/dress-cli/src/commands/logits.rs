@@ -75,7 +75,7 @@ impl LogitsArgs {
         let bytes = safetensors::serialize(views, None).expect("four tensors have a short header");
         write_beside(&self.out, &bytes)?;
         let report = json!({ "out": self.out.display().to_string(), "tokens": ids.len(), "greedy": greedy });
-        self.common.output().print(&report, || format!("written to {}", self.out.display()));
+        self.common.output().print(&report, || format!("written to {}", self.out.display()))?;
         Ok(())
     }
 }

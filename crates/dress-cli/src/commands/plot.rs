@@ -46,7 +46,7 @@ impl PlotArgs {
         write_beside(&self.out, svg(&panels)?.as_bytes())?;
         let out = self.out.display().to_string();
         let report = json!({ "out": out, "steps": curve.len() });
-        Output::new(self.json).print(&report, || format!("drawn to {out}"));
+        Output::new(self.json).print(&report, || format!("drawn to {out}"))?;
         Ok(())
     }
 }

@@ -66,10 +66,10 @@ pub struct PruneArgs {
 impl PruneArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         let began = Instant::now();
-        self.checkpoint.open()?;
+        let _lock = self.checkpoint.open()?;
         let (pruned, result) = self.prune()?;
         self.save(&pruned, &result)?;
-        self.print(&result.result, began.elapsed().as_secs_f64());
+        self.print(&result.result, began.elapsed().as_secs_f64())?;
         Ok(())
     }
 
@@ -164,7 +164,7 @@ impl PruneArgs {
         Ok(())
     }
 
-    fn print(&self, result: &ResultFile, seconds: f64) {
+    fn print(&self, result: &ResultFile, seconds: f64) -> Result<(), Error> {
         let kept: serde_json::Map<String, serde_json::Value> = result
             .plan
             .selection
@@ -196,7 +196,8 @@ impl PruneArgs {
                 self.checkpoint.out.display(),
                 kept_text(&result.plan.selection),
             )
-        });
+        })?;
+        Ok(())
     }
 }
 

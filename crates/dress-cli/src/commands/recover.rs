@@ -56,7 +56,7 @@ pub struct RecoverArgs {
 impl RecoverArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         let began = Instant::now();
-        self.checkpoint.open()?;
+        let _lock = self.checkpoint.open()?;
         declared(&self.checkpoint.model)?.check_stock(&Selection::new(), self.target)?;
         let config = self.config();
         self.distill_from = self.distill_from.as_deref().map(locate).transpose()?;
@@ -89,7 +89,7 @@ impl RecoverArgs {
         save(&trained.model, &self.checkpoint.out, &saving)?;
         // The curve is in recover.json now.
         self.run_directory().remove();
-        self.print(parameters::count(&trained.model), &trained.curve, began.elapsed().as_secs_f64());
+        self.print(parameters::count(&trained.model), &trained.curve, began.elapsed().as_secs_f64())?;
         Ok(())
     }
 
@@ -133,7 +133,7 @@ impl RecoverArgs {
         RecoverConfig { distill, cache: self.distill_cache, train }
     }
 
-    fn print(&self, parameters: u64, curve: &[CurvePoint], seconds: f64) {
+    fn print(&self, parameters: u64, curve: &[CurvePoint], seconds: f64) -> Result<(), Error> {
         let ends = LossEnds::of(curve);
         let (first, last) = (ends.map(|ends| ends.first), ends.map(|ends| ends.last));
         let report = json!({
@@ -153,6 +153,7 @@ impl RecoverArgs {
                 ends.map_or(0, |ends| ends.steps),
                 self.checkpoint.out.display()
             )
-        });
+        })?;
+        Ok(())
     }
 }

@@ -30,13 +30,13 @@ impl ReportArgs {
         let report = Report::join(reports);
         let output = Output::new(self.json);
         let Some(directory) = &self.out else {
-            output.print(&report, || markdown(&report));
+            output.print(&report, || markdown(&report))?;
             return Ok(());
         };
         let paths = write_report(directory, &report, &self.title)?;
         let page = directory.join("report.html").display().to_string();
         let written = json!({ "models": report.models.len(), "files": paths });
-        output.print(&written, || format!("{} models, written to {page}", report.models.len()));
+        output.print(&written, || format!("{} models, written to {page}", report.models.len()))?;
         Ok(())
     }
 }

@@ -37,7 +37,7 @@ struct Made {
 impl RotateArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         let began = Instant::now();
-        self.checkpoint.open()?;
+        let _lock = self.checkpoint.open()?;
         if self.stream {
             Weights::open(&self.checkpoint.model)?.streamable()?;
         }
@@ -47,7 +47,7 @@ impl RotateArgs {
             true => self.rotate_files(basis, &calibration)?,
             false => self.rotate_model(basis, &calibration)?,
         };
-        self.print(basis, &made, began.elapsed().as_secs_f64());
+        self.print(basis, &made, began.elapsed().as_secs_f64())?;
         Ok(())
     }
 
@@ -89,7 +89,7 @@ impl RotateArgs {
         Ok(Made { parameters: [parameters::count(parts.declared()), parameters::count(&declared)], energy })
     }
 
-    fn print(&self, basis: Basis, made: &Made, seconds: f64) {
+    fn print(&self, basis: Basis, made: &Made, seconds: f64) -> Result<(), Error> {
         let (Made { parameters: [before, after], energy }, out) = (made, self.checkpoint.out.display());
         let report = json!({
             "parameters_before": before,
@@ -108,6 +108,7 @@ impl RotateArgs {
                 carried(0.5),
                 carried(0.75)
             )
-        });
+        })?;
+        Ok(())
     }
 }

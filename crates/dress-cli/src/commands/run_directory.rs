@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a run and its checkpoints write, beside directories.
-const FILES: [&str; 5] =
-    ["curve.jsonl", "position.json", "teacher.cache", "teacher.partial", "last-good.bpk"];
+const FILES: [&str; 6] =
+    ["curve.jsonl", "position.json", "contents.json", "teacher.cache", "teacher.partial", "last-good.bpk"];
 
 /// Where a run keeps its curve and its checkpoints while it goes on, and the last good weights if it fails.
 #[derive(Debug, Clone)]
@@ -28,17 +28,10 @@ impl RunDirectory {
         remove(&self.path);
     }
 
-    /// Says on an interrupt from the keyboard where the run can be gone on with. Where the process was started with
+    /// Says on an interrupt from the keyboard and on SIGTERM where the run can be gone on with. Where the process was started with
     /// interrupts ignored, they stay ignored.
     pub fn explain_interrupt(&self) {
-        let path = self.path.clone();
-        let set = ctrlc::try_set_handler(move || {
-            eprintln!("\ninterrupted; {}", what_is_kept(&path));
-            std::process::exit(130);
-        });
-        if let Err(error) = set {
-            tracing::debug!("interrupts are not explained: {error}");
-        }
+        crate::signals::explain_interrupts(self.path.clone(), what_is_kept);
     }
 }
 
@@ -101,8 +94,13 @@ mod tests {
 
     #[test]
     fn only_what_a_run_writes_is_removed() {
-        let written =
-            ["curve.jsonl", "checkpoint-8/model.bpk", "slice.partial/optimizer.bpk", "round-2/curve.jsonl"];
+        let written = [
+            "curve.jsonl",
+            "checkpoint-8/model.bpk",
+            "checkpoint-8/contents.json",
+            "slice.partial/optimizer.bpk",
+            "round-2/curve.jsonl",
+        ];
         let (_place, run) = with_files(&written);
         run.remove();
         assert!(!run.path.exists());

@@ -61,7 +61,7 @@ impl ScoreArgs {
             "fingerprint": plan.fingerprint,
             "scores": plan.scores,
         });
-        self.common.output().print(&report, || format!("plan written to {}", self.out.display()));
+        self.common.output().print(&report, || format!("plan written to {}", self.out.display()))?;
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! `dress slice`.
 
 use super::CommonArgs;
-use crate::{Error, Output, ResultFile, TerminalProgress, check_place, locate, read_plan};
+use crate::{Error, Output, PlaceLock, ResultFile, TerminalProgress, check_place, locate, read_plan};
 use clap::Args;
 use dress_core::{Basis, CausalLm, StockTarget, TensorEdit, parameters};
 use dress_models::checkpoint::{
@@ -42,6 +42,7 @@ impl SliceArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.input = locate(&self.input)?;
         let began = Instant::now();
+        let _lock = PlaceLock::take(&self.output)?;
         check_output(&self.output, Some(&self.input), self.force)?;
         check_place(&self.output)?;
         let plan = read_plan(&self.plan)?;
@@ -84,7 +85,7 @@ impl SliceArgs {
         });
         Output::new(self.json).print(&report, || {
             format!("{parameters_before} -> {} parameters in {}", report["parameters"], self.output.display())
-        });
+        })?;
         Ok(())
     }
 

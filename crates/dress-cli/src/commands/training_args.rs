@@ -59,7 +59,7 @@ pub struct TrainingArgs {
     #[arg(long)]
     precision: Option<Precision>,
     /// Scale gradients down to this norm; 0 for no limit.
-    #[arg(long, default_value_t = TrainConfig::default().clip_norm.unwrap_or_default())]
+    #[arg(long, default_value_t = TrainConfig::default().clip_norm.unwrap_or_default(), value_parser = norm)]
     clip_norm: f64,
     /// What is computed again in the backward pass instead of being kept: none, operations (the cheap ones), or blocks (all
     /// of one block at a time, which takes the least memory and one more forward pass).
@@ -155,5 +155,13 @@ impl DistillArgs {
             hidden: self.distill_hidden,
         };
         Some(dress_prune::Distill { objective, cache: self.distill_cache })
+    }
+}
+
+/// The norm to scale gradients down to, 0 for none.
+fn norm(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(norm) if (0.0..=1e9).contains(&norm) => Ok(norm),
+        _ => Err("expected a number from 0, for no limit, to 1e9".into()),
     }
 }

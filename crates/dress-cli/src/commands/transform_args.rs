@@ -2,7 +2,7 @@
 
 use super::CommonArgs;
 use super::common_args::CalibrationArgs;
-use crate::{Error, check_place, locate};
+use crate::{Error, PlaceLock, check_place, locate};
 use clap::Args;
 use dress_core::Calibration;
 use dress_models::checkpoint::check_output;
@@ -28,14 +28,16 @@ pub struct TransformArgs {
 }
 
 impl TransformArgs {
-    /// Finds the checkpoint and sees that the result can be put in its place, before any work is done.
+    /// Finds the checkpoint, locks the result's place and sees that the result can be put in its place, before any work is done.
     ///
     /// # Errors
     /// Those of [`locate`], of [`check_place`] and of [`check_output`].
-    pub fn open(&mut self) -> Result<(), Error> {
+    pub fn open(&mut self) -> Result<Option<PlaceLock>, Error> {
         self.model = locate(&self.model)?;
         check_place(&self.out)?;
-        Ok(check_output(&self.out, Some(&self.model), self.force)?)
+        let lock = PlaceLock::take(&self.out)?;
+        check_output(&self.out, Some(&self.model), self.force)?;
+        Ok(lock)
     }
 
     /// The calibration blocks, none without a corpus.

@@ -93,7 +93,7 @@ fn methods_are_compared_at_equal_parameters_and_finished_cells_are_used_again() 
 }
 
 #[test]
-fn a_damaged_cell_runs_again_and_a_failed_one_leaves_the_others() {
+fn a_damaged_cell_is_refused_and_a_failed_one_leaves_the_others() {
     let paths = Paths::new();
     let whole = arguments(&paths, "magnitude");
     let first = run(&whole, &[]);
@@ -102,6 +102,9 @@ fn a_damaged_cell_runs_again_and_a_failed_one_leaves_the_others() {
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, &text[..text.len() / 2]).unwrap();
     }
+    let said = refusal(&whole.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(said.contains("damaged") && said.contains("remove that file"), "{said}");
+    fs::remove_dir_all(paths.path("out/cells")).unwrap();
     let again = run(&whole, &[]);
     assert_eq!(
         cell(&again, "magnitude")["seen"]["perplexity"],

@@ -37,6 +37,7 @@ pub use rewrite::rewrite;
 pub use rewrite_rotated::rewrite_rotated;
 pub use rewritten::RewriteConfig;
 pub use safetensors_reader::SafetensorsDirectory;
+pub(crate) use said_once::warn_once;
 pub use save::{SaveConfig, SaveReport, save};
 pub use shard_index::ShardIndex;
 pub use staging::{Staging, check_output};

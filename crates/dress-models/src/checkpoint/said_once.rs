@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Warns, unless the same was said before.
-pub(super) fn warn_once(message: String) {
+pub(crate) fn warn_once(message: String) {
     let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
     if !said.contains(&message) {
         tracing::warn!("{message}");

@@ -1,7 +1,7 @@
 //! From GGUF metadata to `config.json`, and from GGUF names to Hugging Face's.
 
 use super::checkpoint::Part;
-use super::{GgufHeader, TensorInfo};
+use super::{GgufHeader, MetadataArray, MetadataValue, TensorInfo};
 use crate::blocks::RopeScaling;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -25,7 +25,10 @@ const LLAMA_PARTS: [(&str, &str); 9] = [
     ("ffn_down", "mlp.down_proj"),
 ];
 
-const PHI_PARTS: [(&str, &str); 4] = [
+const PHI_PARTS: [(&str, &str); 7] = [
+    ("attn_q", "self_attn.q_proj"),
+    ("attn_k", "self_attn.k_proj"),
+    ("attn_v", "self_attn.v_proj"),
     ("attn_norm", "input_layernorm"),
     ("attn_output", "self_attn.dense"),
     ("ffn_up", "mlp.fc1"),
@@ -34,6 +37,7 @@ const PHI_PARTS: [(&str, &str); 4] = [
 
 impl Family {
     pub fn of(header: &GgufHeader<'_>) -> Result<Self, String> {
+        check_whole_model(header)?;
         match header.metadata.get("general.architecture").and_then(|value| value.text()) {
             Some("llama") => Ok(Family::Llama),
             Some("phi2") => Ok(Family::Phi2),
@@ -59,9 +63,10 @@ impl Family {
         let mut tensors = BTreeMap::new();
         for (&name, info) in &header.tensors {
             let kind = name.rsplit('.').next().unwrap_or_default();
-            if name == "rope_freqs.weight" {
+            if name == "rope_freqs.weight" && self == Family::Llama {
                 continue;
             }
+            facts.check_block(name)?;
             if self == Family::Phi2 && name.contains("attn_qkv") {
                 tensors.extend(self.split_qkv(name, info, [heads, kv_heads])?);
                 continue;
@@ -125,6 +130,29 @@ impl Family {
     }
 }
 
+const REMEDY: &str = "convert the Hugging Face checkpoint anew, or use that";
+
+/// Checks that the file is a model, and all of it.
+fn check_whole_model(header: &GgufHeader<'_>) -> Result<(), String> {
+    let metadata = |key: &str| header.metadata.get(key);
+    if let Some(parts) = metadata("split.count").and_then(|count| count.unsigned()).filter(|&parts| parts > 1)
+    {
+        let part = metadata("split.no")
+            .and_then(|part| part.unsigned())
+            .map_or("one".into(), |part| format!("part {}", part.saturating_add(1)));
+        return Err(format!(
+            "this is {part} of {parts} of a split GGUF file, which are not read one by one; join them with \
+             `llama-gguf-split --merge FIRST-PART WHOLE.gguf`, or use the Hugging Face checkpoint"
+        ));
+    }
+    match metadata("general.type").and_then(|kind| kind.text()) {
+        None | Some("model") => Ok(()),
+        Some(kind) => {
+            Err(format!("it holds no model (its general.type is `{kind}`); give the GGUF file of the model"))
+        }
+    }
+}
+
 fn even_heads(info: &TensorInfo, heads: usize, name: &str) -> Result<usize, String> {
     let rows = info.shape.first().copied().unwrap_or(0);
     if heads == 0 || rows == 0 || !rows.is_multiple_of(2 * heads) {
@@ -145,7 +173,68 @@ impl Facts<'_, '_> {
     }
 
     fn number(&self, key: &str) -> Option<u64> {
-        self.header.metadata.get(self.key(key).as_str())?.unsigned()
+        let value = *self.header.metadata.get(self.key(key).as_str())?;
+        match value.array() {
+            None => value.unsigned(),
+            // One number a block, as files of some models have it.
+            Some(list) => {
+                let first = list.iter().next()?;
+                list.iter().all(|one| one == first).then(|| first.unsigned())?
+            }
+        }
+    }
+
+    /// Checks that a tensor belongs to a block that there is.
+    fn check_block(&self, name: &str) -> Result<(), String> {
+        let block = name.strip_prefix("blk.").and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
+        match (block, self.number("block_count")) {
+            (Some(block), Some(count)) if block >= count => Err(format!(
+                "tensor `{name}` is of block {block}, and `{}` is {count}",
+                self.key("block_count")
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that nothing asks for what is not built, and that no number is beyond numbers.
+    fn check(&self, rows: u64, head_dim: u64) -> Result<(), String> {
+        let infinite = |value: &MetadataValue<'_>| value.float().is_some_and(|number| !number.is_finite());
+        let prefix = self.key("");
+        let mut entries = self.header.metadata.iter().filter(|(key, _)| key.starts_with(&prefix));
+        if let Some((key, value)) = entries.find(|(_, value)| infinite(value)) {
+            let value = value.float().unwrap_or(f64::NAN);
+            return Err(format!("its metadata has `{key}` {value}, which is no number; {REMEDY}"));
+        }
+        let metadata = |key: &str| self.header.metadata.get(key);
+        let tokens = metadata("tokenizer.ggml.tokens").and_then(|tokens| tokens.array());
+        if let Some(tokens) = tokens.map(MetadataArray::len).filter(|&tokens| tokens != rows) {
+            return Err(format!(
+                "its vocabulary has {tokens} tokens and token_embd.weight {rows} rows; {REMEDY}"
+            ));
+        }
+        if self.number("expert_count").is_some_and(|count| count > 0) {
+            return Err(format!("`{}`: experts are not built", self.key("expert_count")));
+        }
+        let causal = metadata(&self.key("attention.causal")).and_then(|causal| causal.bool());
+        if causal == Some(false) {
+            return Err(format!(
+                "`{}`: attention to later tokens is not built",
+                self.key("attention.causal")
+            ));
+        }
+        for key in ["rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor"] {
+            if self.float(key).is_some_and(|factor| factor != 1.0) {
+                return Err(format!("`{}` other than 1 is not built", self.key(key)));
+            }
+        }
+        let rotated = (self.family == Family::Llama).then_some("rope.dimension_count");
+        for key in ["attention.value_length"].into_iter().chain(rotated) {
+            if let Some(found) = self.number(key).filter(|&found| found != head_dim) {
+                let key = self.key(key);
+                return Err(format!("`{key}` is {found} and heads are {head_dim} wide: that is not built"));
+            }
+        }
+        Ok(())
     }
 
     fn float(&self, key: &str) -> Option<f64> {
@@ -154,6 +243,28 @@ impl Facts<'_, '_> {
 
     fn need<T>(&self, key: &str, value: Option<T>) -> Result<T, String> {
         value.ok_or_else(|| format!("its metadata has no usable `{}`", self.key(key)))
+    }
+
+    /// The divisor of the frequencies, by llama.cpp's rules: scaling is linear where no type is said, and the factor
+    /// has an older name.
+    fn scale(&self) -> Result<f64, String> {
+        let kind = self.header.metadata.get(self.key("rope.scaling.type").as_str());
+        match kind.map(|kind| kind.text()) {
+            None | Some(Some("linear")) => {}
+            Some(Some("none")) => return Ok(1.0),
+            Some(other) => {
+                let other = other.unwrap_or("no text");
+                return Err(format!("rope scaling `{other}` is not built, only linear and llama3"));
+            }
+        }
+        match self.float("rope.scaling.factor").or_else(|| self.float("rope.scale_linear")) {
+            None => Ok(1.0),
+            Some(0.0) => Ok(1.0),
+            Some(factor) if factor > 0.0 => Ok(factor),
+            Some(factor) => {
+                Err(format!("its metadata has the rope scaling factor {factor}, which is not above 0"))
+            }
+        }
     }
 
     fn heads(&self) -> Result<[usize; 2], String> {
@@ -193,6 +304,7 @@ pub(super) fn config_json(header: &GgufHeader<'_>, file: &[u8]) -> Result<String
         set(key, json!(id.and_then(|id| id.unsigned())));
     }
     let head_dim = facts.number("attention.key_length").unwrap_or(width / heads as u64);
+    facts.check(embedding.shape.first().copied().unwrap_or(0) as u64, head_dim)?;
     match facts.family {
         Family::Llama => {
             let key = "attention.layer_norm_rms_epsilon";
@@ -213,11 +325,23 @@ pub(super) fn config_json(header: &GgufHeader<'_>, file: &[u8]) -> Result<String
             set("model_type", json!("phi"));
             set("hidden_act", json!("gelu_new"));
             set("layer_norm_eps", json!(shortest(facts.need(key, facts.float(key))?)));
-            set("partial_rotary_factor", json!(rotated as f64 / head_dim as f64));
+            set("partial_rotary_factor", json!(share(rotated, head_dim)));
+            if head_dim.checked_mul(heads as u64) != Some(width) {
+                set("head_dim", json!(head_dim));
+            }
+            if facts.scale()? != 1.0 {
+                set("rope_scaling", json!({ "rope_type": "linear", "factor": facts.scale()? }));
+            }
             set("tie_word_embeddings", json!(false));
         }
     }
     Ok(serde_json::to_string_pretty(&Value::Object(config)).expect("a map with string keys is JSON"))
+}
+
+/// A share of which the product with the whole is the part again, and not one less by rounding.
+fn share(part: u64, whole: u64) -> f64 {
+    let share = part as f64 / whole as f64;
+    if (whole as f64 * share) as u64 == part { share } else { share.next_up() }
 }
 
 /// The number that was rounded to f32 when it was written: 1e-5, not 9.999999747378752e-6.
@@ -227,14 +351,12 @@ fn shortest(value: f64) -> f64 {
 
 /// Linear scaling is in the metadata, LLaMA-3's only in the factors that its converter computed.
 fn rope_scaling(facts: &Facts<'_, '_>, head_dim: u64, file: &[u8]) -> Result<Value, String> {
-    let kind = facts.header.metadata.get(facts.key("rope.scaling.type").as_str());
-    match kind.and_then(|kind| kind.text()) {
-        None | Some("none") => {}
-        Some("linear") => {
-            let factor = facts.need("rope.scaling.factor", facts.float("rope.scaling.factor"))?;
-            return Ok(json!({ "rope_type": "linear", "factor": factor }));
+    let factor = facts.scale()?;
+    if factor != 1.0 {
+        if facts.header.tensors.contains_key("rope_freqs.weight") {
+            return Err(format!("rope_freqs.weight beside linear scaling is not built; {REMEDY}"));
         }
-        Some(other) => return Err(format!("rope scaling `{other}` is not built, only linear and llama3")),
+        return Ok(json!({ "rope_type": "linear", "factor": factor }));
     }
     let Some(tensor) = facts.header.tensors.get("rope_freqs.weight") else { return Ok(Value::Null) };
     let bytes = &file[tensor.start..tensor.start + tensor.len];

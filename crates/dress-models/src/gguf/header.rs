@@ -108,7 +108,9 @@ impl<'a> GgufHeader<'a> {
         for _ in 0..entries {
             let key = cursor.text()?;
             let kind = cursor.u32()?;
-            metadata.insert(key, cursor.value(kind)?);
+            if metadata.insert(key, cursor.value(kind)?).is_some() {
+                return Err(format!("its metadata has `{key}` twice").into());
+            }
         }
         let alignment = match metadata.get("general.alignment") {
             Some(value) => value.unsigned().filter(|a| a.is_power_of_two()).ok_or("a bad alignment")?,
@@ -120,11 +122,22 @@ impl<'a> GgufHeader<'a> {
         }
         let data = (cursor.at as u64).checked_next_multiple_of(alignment).ok_or("a bad alignment")?;
         let mut tensors = BTreeMap::new();
+        let mut expected = 0u64;
         for (name, raw) in infos {
             let kind = TensorType::from_id(raw.kind)
                 .ok_or_else(|| GgufHeaderError::TypeNotRead { tensor: name.into(), id: raw.kind })?;
+            let offset = raw.offset;
             let info =
                 raw.place(kind, data, file.len() as u64).map_err(|what| format!("tensor `{name}` {what}"))?;
+            // As in llama.cpp: whatever overlaps, leaves a hole or has another size than was written shows here.
+            if offset != expected {
+                let reason = format!(
+                    "tensor `{name}` is at {offset} of the data, and those before it end at {expected}"
+                );
+                return Err(reason.into());
+            }
+            let padded = (info.len as u64).checked_next_multiple_of(alignment);
+            expected = padded.and_then(|len| offset.checked_add(len)).ok_or("a bad alignment")?;
             if tensors.insert(name, info).is_some() {
                 return Err(format!("tensor `{name}` is there twice").into());
             }
@@ -170,6 +183,16 @@ impl<'a> MetadataValue<'a> {
 }
 
 impl<'a> MetadataArray<'a> {
+    /// The number of elements.
+    pub fn len(self) -> u64 {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
     /// The elements, in order.
     pub fn iter(self) -> impl Iterator<Item = MetadataValue<'a>> {
         let mut cursor = Cursor { bytes: self.bytes, at: 0 };
@@ -322,6 +345,24 @@ mod tests {
         let tensor = &header.tensors["t"];
         assert_eq!((tensor.shape.as_slice(), tensor.len), ([2, 3].as_slice(), 24));
         assert_eq!(tensor.start + tensor.len, bytes.len());
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_is_an_error() {
+        let mut bytes = file();
+        bytes[16] = 2;
+        let entry = [&1u64.to_le_bytes()[..], b"n", &4u32.to_le_bytes(), &7u32.to_le_bytes()].concat();
+        bytes.splice(24..24, entry);
+        assert!(GgufHeader::parse(&bytes).unwrap_err().to_string().contains("`n` twice"));
+    }
+
+    #[test]
+    fn a_tensor_that_does_not_follow_the_one_before_is_an_error() {
+        let mut bytes = file();
+        let at = bytes.windows(16).rposition(|w| w == [3u64, 2].map(u64::to_le_bytes).concat()).unwrap() + 20;
+        bytes[at] = 32;
+        bytes.extend([0; 32]);
+        assert!(GgufHeader::parse(&bytes).unwrap_err().to_string().contains("is at 32 of the data"));
     }
 
     #[test]

@@ -12,6 +12,14 @@ const USER_DEFINED: i64 = 4;
 /// LLaMA-3's split of a text, as its own `tokenizer.json` has it.
 const LLAMA3_SPLIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+/// How llama.cpp splits a text where `tokenizer.ggml.pre` is `default`, one after the other.
+const DEFAULT_SPLITS: [&str; 4] = [
+    r"[\p{P}\$\+<=>\^~\|]+",
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)",
+    r"\p{N}+",
+    r"[0-9][0-9][0-9]",
+];
+
 struct Vocabulary<'a> {
     header: &'a GgufHeader<'a>,
     tokens: Vec<&'a str>,
@@ -100,12 +108,26 @@ impl<'a> Vocabulary<'a> {
         let pairs = merges.iter().map(|merge| merge.text()?.split_once(' ').map(|(a, b)| json!([a, b])));
         let pairs: Option<Vec<Value>> = pairs.collect();
         let pre = self.key("pre").and_then(|pre| pre.text()).unwrap_or("default");
+        if self.key("pre").is_none() && self.tokens.contains(&"<|begin_of_text|>") {
+            return Err(format!(
+                "its metadata has no tokenizer.ggml.pre, so how LLaMA-3's vocabulary splits a text is not said; add it \
+                 (gguf_new_metadata.py --pre-tokenizer llama-bpe), or {REMEDY}"
+            ));
+        }
         let bytes = |use_regex: bool| {
             json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
                 "use_regex": use_regex })
         };
         let split = match pre {
-            "default" | "gpt-2" | "phi-2" => bytes(true),
+            "gpt-2" | "phi-2" => bytes(true),
+            "default" => {
+                let split = |regex: &str| {
+                    json!({ "type": "Split", "pattern": { "Regex": regex },
+                    "behavior": "Isolated", "invert": false })
+                };
+                let splits = DEFAULT_SPLITS.map(split).into_iter().chain([bytes(false)]);
+                json!({ "type": "Sequence", "pretokenizers": splits.collect::<Vec<_>>() })
+            }
             "smollm" => json!({ "type": "Sequence", "pretokenizers": [
                 { "type": "Digits", "individual_digits": true }, bytes(true)] }),
             "llama-bpe" | "llama3" | "llama-v3" => json!({ "type": "Sequence", "pretokenizers": [

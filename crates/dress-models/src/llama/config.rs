@@ -1,10 +1,12 @@
 //! `config.json` of a LLaMA checkpoint.
 
 use crate::blocks::RopeScaling;
+use crate::checkpoint::warn_once;
 use crate::config_json::{
-    ConfigJson, RawRope, Unsupported, check_not_negative, check_sizes, default_positions, key_value_heads,
-    rope,
+    ConfigJson, Unsupported, check_not_negative, check_sizes, default_positions, key_value_heads,
 };
+use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
+use crate::rope_config::{RopeConfig, rope_config};
 use crate::{Error, LayerWidths};
 use dress_core::StockTarget;
 use serde::Deserialize;
@@ -66,9 +68,6 @@ struct RawConfig {
     max_position_embeddings: usize,
     #[serde(default = "default_eps")]
     rms_norm_eps: f64,
-    rope_theta: Option<f64>,
-    rope_scaling: Option<RawRope>,
-    rope_parameters: Option<RawRope>,
     #[serde(default)]
     tie_word_embeddings: bool,
     #[serde(default)]
@@ -91,6 +90,22 @@ fn default_activation() -> String {
     "silu".into()
 }
 
+/// LLaMA rotates whole heads. Stock software passes over a share of them, but where the frequencies are stretched its
+/// table takes the share and no longer fits the heads.
+fn check_partial(rope: &RopeConfig, head_dim: usize) -> Result<(), Unsupported> {
+    let Some(share) = rope.partial.filter(|share| (head_dim as f64 * share) as usize != head_dim) else {
+        return Ok(());
+    };
+    if rope.scaling.is_some() {
+        let reason = format!("{share} of a head cannot be rotated in LLaMA, which rotates whole heads");
+        return Err(("partial_rotary_factor", reason));
+    }
+    let said =
+        format!("config.json: `partial_rotary_factor` {share} is ignored, since LLaMA rotates whole heads");
+    warn_once(said);
+    Ok(())
+}
+
 impl LlamaConfig {
     /// Reads the text of a `config.json`; `path` is only named in errors.
     ///
@@ -102,7 +117,7 @@ impl LlamaConfig {
     }
 
     fn check(read: RawConfig, raw: ConfigJson) -> Result<Self, Unsupported> {
-        if read.hidden_act != "silu" {
+        if !["silu", "swish"].contains(&read.hidden_act.as_str()) {
             return Err(("hidden_act", format!("`{}` is not built, only `silu`", read.hidden_act)));
         }
         let heads = read.num_attention_heads;
@@ -123,8 +138,9 @@ impl LlamaConfig {
         if head_dim == 0 || !head_dim.is_multiple_of(2) || head_dim > 1 << 12 {
             return Err(("head_dim", format!("{head_dim} is not an even number between 2 and 4096")));
         }
-        let nested = read.rope_parameters.as_ref().or(read.rope_scaling.as_ref());
-        let (rope_theta, rope_scaling) = rope(nested, read.rope_theta)?;
+        let rope = rope_config(&raw, read.max_position_embeddings)?;
+        check_partial(&rope, head_dim)?;
+        check_foreign_keys(&raw, &FamilyFacts::new("Llama", read.max_position_embeddings, head_dim))?;
         let widths = LayerWidths::read(&raw, read.num_hidden_layers, read.intermediate_size, kv_heads)?;
         Ok(Self {
             vocab_size: read.vocab_size,
@@ -136,8 +152,8 @@ impl LlamaConfig {
             head_dim,
             max_position_embeddings: read.max_position_embeddings,
             rms_norm_eps: read.rms_norm_eps,
-            rope_theta,
-            rope_scaling,
+            rope_theta: rope.theta,
+            rope_scaling: rope.scaling,
             tie_word_embeddings: read.tie_word_embeddings,
             attention_bias: read.attention_bias,
             mlp_bias: read.mlp_bias,

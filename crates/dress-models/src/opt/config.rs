@@ -4,6 +4,7 @@ use crate::blocks::Activation;
 use crate::config_json::{
     ConfigJson, Unsupported, check_not_negative, check_sizes, default_positions, key_value_heads,
 };
+use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
 use crate::shape::check_width_is_heads;
 use crate::{Error, LayerWidths};
 use dress_core::StockTarget;
@@ -124,6 +125,7 @@ impl OptConfig {
         }
         let head_dim = read.head_dim.unwrap_or(read.hidden_size / heads);
         check_sizes(1, &[("head_dim", head_dim)])?;
+        check_foreign_keys(&raw, &FamilyFacts::new("OPT", read.max_position_embeddings, head_dim))?;
         let widths = LayerWidths::read(&raw, read.num_hidden_layers, read.ffn_dim, heads)?;
         Ok(Self {
             vocab_size: read.vocab_size,

@@ -2,9 +2,10 @@
 
 use crate::blocks::{Activation, RopeScaling};
 use crate::config_json::{
-    ConfigJson, RawRope, Unsupported, check_not_negative, check_sizes, default_positions, key_value_heads,
-    rope,
+    ConfigJson, Unsupported, check_not_negative, check_sizes, default_positions, key_value_heads,
 };
+use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
+use crate::rope_config::rope_config;
 use crate::shape::check_width_is_heads;
 use crate::{Error, LayerWidths};
 use dress_core::StockTarget;
@@ -58,14 +59,10 @@ struct RawConfig {
     num_attention_heads: usize,
     num_key_value_heads: Option<usize>,
     head_dim: Option<usize>,
-    partial_rotary_factor: Option<f64>,
     #[serde(default = "default_positions")]
     max_position_embeddings: usize,
     #[serde(default = "default_eps")]
     layer_norm_eps: f64,
-    rope_theta: Option<f64>,
-    rope_scaling: Option<RawRope>,
-    rope_parameters: Option<RawRope>,
     #[serde(default = "default_activation")]
     hidden_act: String,
     #[serde(default)]
@@ -107,6 +104,12 @@ impl PhiConfig {
         if read.tie_word_embeddings {
             return Err(("tie_word_embeddings", "a head that is the embedding is not built for Phi".into()));
         }
+        if raw.get("head_dim").is_some_and(|value| value.is_null()) {
+            return Err((
+                "head_dim",
+                "null is not a number, and transformers does not load it; remove the key".into(),
+            ));
+        }
         let heads = read.num_attention_heads;
         let kv_heads = key_value_heads(heads, read.num_key_value_heads)?;
         let head_dim = read.head_dim.unwrap_or(read.hidden_size / heads);
@@ -123,10 +126,9 @@ impl PhiConfig {
             ("layer_norm_eps", read.layer_norm_eps),
             ("initializer_range", read.initializer_range),
         ])?;
-        let nested = read.rope_parameters.as_ref().or(read.rope_scaling.as_ref());
-        let (rope_theta, rope_scaling) = rope(nested, read.rope_theta)?;
-        let partial = nested.and_then(|r| r.partial_rotary_factor).or(read.partial_rotary_factor);
-        let rotary_dims = (head_dim as f64 * partial.unwrap_or(0.5)) as usize;
+        check_foreign_keys(&raw, &FamilyFacts::new("Phi", read.max_position_embeddings, head_dim))?;
+        let rope = rope_config(&raw, read.max_position_embeddings)?;
+        let rotary_dims = (head_dim as f64 * rope.partial.unwrap_or(0.5)) as usize;
         if head_dim > 1 << 12 || rotary_dims > head_dim || rotary_dims == 0 || !rotary_dims.is_multiple_of(2)
         {
             let reason = format!("{rotary_dims} of {head_dim} dimensions cannot be rotated in pairs");
@@ -144,8 +146,8 @@ impl PhiConfig {
             rotary_dims,
             max_position_embeddings: read.max_position_embeddings,
             layer_norm_eps: read.layer_norm_eps,
-            rope_theta,
-            rope_scaling,
+            rope_theta: rope.theta,
+            rope_scaling: rope.scaling,
             activation,
             initializer_range: read.initializer_range,
             widths,

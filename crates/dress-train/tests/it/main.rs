@@ -2,6 +2,7 @@
 
 mod by_blocks;
 mod distillation;
+mod divergence;
 mod optimizers;
 mod recover;
 mod resume;
@@ -188,8 +189,10 @@ fn recomputed_activations_give_the_same_weights() {
     let (kept, plain) = run(GradientCheckpointing::None);
     let (recomputed, balanced) = run(GradientCheckpointing::Operations);
     assert!(worst(&kept, &recomputed) < 1e-5 && worst(&kept, &weights(&start)) > 1e-2);
-    assert_eq!(balanced, [Some(GradientCheckpointingStrategy::Balanced); 8]);
-    assert!(plain.len() == 8 && !plain.contains(&Some(GradientCheckpointingStrategy::Balanced)), "{plain:?}");
+    // Behind the steps the result is judged by its loss on the first step's blocks, off the graph.
+    assert_eq!(balanced[..8], [Some(GradientCheckpointingStrategy::Balanced); 8]);
+    assert!(balanced[8..].iter().all(Option::is_none) && plain.len() == balanced.len());
+    assert!(!plain.contains(&Some(GradientCheckpointingStrategy::Balanced)), "{plain:?}");
 }
 
 #[test]

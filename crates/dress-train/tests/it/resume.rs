@@ -75,15 +75,20 @@ fn steps_done(directory: &Path) -> usize {
     names.filter_map(|name| name.strip_prefix("checkpoint-")?.parse().ok()).max().unwrap_or(0)
 }
 
+/// How often a run is killed: ten times, or as often as this says.
+fn moments() -> usize {
+    std::env::var("DRESS_KILL_MOMENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(10)
+}
+
 #[test]
 fn killed_at_ten_random_moments() {
     let places = tempfile::tempdir().unwrap();
     let (whole, killed) = (places.path().join("whole"), places.path().join("killed"));
     assert!(start(&whole).wait().unwrap().success());
     let mut draw = 12_345u64;
-    for _ in 0..10 {
+    for _ in 0..moments() {
         draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let goal = steps_done(&killed) + (draw >> 40) as usize % 12;
+        let goal = steps_done(&killed) + (draw >> 40) as usize % (120 / moments()).max(1);
         let mut child = start(&killed);
         while steps_done(&killed) < goal {
             assert!(child.try_wait().unwrap().is_none(), "the run was over before it was killed");
@@ -170,4 +175,36 @@ fn a_broken_checkpoint_is_an_error_that_says_so() {
     let settings = settings(place.path());
     let error = train(model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err().to_string();
     assert!(error.contains("not a checkpoint to go on from") && error.contains("remove it"), "{error}");
+}
+
+#[test]
+fn a_flipped_byte_in_any_file_of_a_checkpoint_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let interrupt = Interrupt(0.into(), 7);
+    assert!(catch_unwind(AssertUnwindSafe(|| run(place.path(), &interrupt))).is_err());
+    let entries = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().path());
+    let checkpoint = entries.filter(|path| path.is_dir()).max().unwrap();
+    let names = ["best.bpk", "contents.json", "curve.jsonl", "model.bpk", "optimizer.bpk", "position.json"];
+    let mut found: Vec<String> = std::fs::read_dir(&checkpoint)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    found.sort();
+    assert_eq!(found, names);
+    for name in names {
+        let path = checkpoint.join(name);
+        let whole = std::fs::read(&path).unwrap();
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 1;
+        std::fs::write(&path, flipped).unwrap();
+        let settings = settings(place.path());
+        let error = train(model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err();
+        let says = error.to_string();
+        assert!(
+            says.contains("not a checkpoint to go on from") && says.contains("--force"),
+            "{name}: {says}"
+        );
+        std::fs::write(&path, whole).unwrap();
+    }
+    run(place.path(), &NoProgress);
 }

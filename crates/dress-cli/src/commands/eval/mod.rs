@@ -81,7 +81,7 @@ impl EvalArgs {
             write_report(directory, &shown, &format!("Evaluation of {}", checkpoint.name))?;
         }
         let evaluation = self.evaluation(reports);
-        self.common.output().print(&evaluation, || text(&evaluation, self.out.as_deref()));
+        self.common.output().print(&evaluation, || text(&evaluation, self.out.as_deref()))?;
         Ok(())
     }
 
