@@ -13,9 +13,18 @@ fn arguments(paths: &Paths, more: &[&str]) -> Vec<String> {
     [&named[..], &small, &evaluation, more].concat().into_iter().map(String::from).collect()
 }
 
+/// What a command prints on standard output, of a run so short that it may say that it hurts.
+fn roughly(args: &[&str]) -> Value {
+    let done = dress(args);
+    let warning = String::from_utf8_lossy(&done.stderr);
+    let hurts = |line: &str| line.contains("the loss on the blocks of the first step went from");
+    assert!(done.status.success() && warning.lines().all(hurts), "{warning}");
+    serde_json::from_slice(&done.stdout).unwrap()
+}
+
 fn run(arguments: &[String]) -> Value {
     let words: Vec<&str> = arguments.iter().map(String::as_str).chain(["--json"]).collect();
-    json(&dress(&words))
+    roughly(&words)
 }
 
 fn refused(arguments: &[String]) -> String {
@@ -187,12 +196,7 @@ fn a_plan_made_before_is_one_of_the_settings() {
 
     let prune = ["prune", "--model", &model, "--plan", &plan, "--calibration", &calibration];
     let prune = [&prune[..], &["--samples", "4", "--seqlen", "32", "--out", &out, "--json"]].concat();
-    let done = dress(&prune);
-    let warning = String::from_utf8_lossy(&done.stderr);
-    // So much in four steps may hurt, which may be said.
-    let hurts = |line: &str| line.contains("the loss on the blocks of the first step went from");
-    assert!(done.status.success() && warning.lines().all(hurts), "{warning}");
-    let report: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let report = roughly(&prune);
     assert_eq!((&report["kept"]["residual"], &report["steps"]), (&serde_json::json!([144, 192]), &4.into()));
     let written: Value =
         serde_json::from_str(&fs::read_to_string(paths.path("pruned/plan.json")).unwrap()).unwrap();
@@ -202,7 +206,7 @@ fn a_plan_made_before_is_one_of_the_settings() {
     let turned = ["prune", "--model", &model, "--axis", "residual", "--ratio", "0.25", "--no-regularize"];
     json(&dress(&[&turned[..], &data, &["--out", &first]].concat()));
     let as_planned = ["prune", "--model", &model, "--plan", &format!("{first}/plan.json"), "--out", &again];
-    json(&dress(&[&as_planned[..], &data].concat()));
+    roughly(&[&as_planned[..], &data].concat());
     let about = fs::read_to_string(paths.path("again/dress.json")).unwrap();
     let about: Value = serde_json::from_str(&about).unwrap();
     assert_eq!(about["settings"]["basis"], "pca-tied", "the plan's");
