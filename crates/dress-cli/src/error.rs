@@ -6,22 +6,6 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// As many ratios as axes are needed, or one for all.
-    #[error(
-        "{axes} axes and {ratios} ratios: give one --ratio for all axes, or one for each in the same order"
-    )]
-    AxesAndRatios {
-        /// Axes given.
-        axes: usize,
-        /// Ratios given.
-        ratios: usize,
-    },
-    /// The same axis given twice.
-    #[error("--axis {axis} is given twice; give each axis once, with its ratio")]
-    AxisTwice {
-        /// The axis.
-        axis: String,
-    },
     /// A token that the tokenizer does not have.
     #[error("--stop {token}: this tokenizer has no such token; give one as it stands in tokenizer.json")]
     NoSuchToken {
@@ -231,6 +215,9 @@ pub enum Error {
     /// Of selecting and slicing.
     #[error(transparent)]
     Prune(#[from] dress_prune::Error),
+    /// Of a run from a checkpoint to a smaller one.
+    #[error(transparent)]
+    Job(#[from] dress::Error),
     /// Of evaluation.
     #[error(transparent)]
     Eval(#[from] dress_eval::Error),

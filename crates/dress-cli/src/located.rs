@@ -4,9 +4,8 @@ use crate::Error;
 use dress_core::{CausalLm, Fingerprint};
 use dress_data::Tokenizer;
 use dress_eval::scoring::PrefixToken;
-use dress_models::AnyModel;
-use dress_models::gguf::GgufCheckpoint;
 use dress_models::hub::HubConfig;
+use dress_models::{AnyModel, Checkpoint};
 use serde_json::Value;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -29,7 +28,7 @@ pub fn locate(model: &Path) -> Result<PathBuf, Error> {
 /// How many positions the model has that `config.json` describes.
 ///
 /// # Errors
-/// Those of [`read_config`](dress_models::checkpoint::read_config) and [`AnyModel::from_config`].
+/// Those of [`Checkpoint::at`].
 pub fn max_positions(model: &Path) -> Result<usize, Error> {
     Ok(declared(model)?.max_positions())
 }
@@ -37,30 +36,25 @@ pub fn max_positions(model: &Path) -> Result<usize, Error> {
 /// The model that `config.json` describes, without its weights.
 ///
 /// # Errors
-/// Those of [`read_config`](dress_models::checkpoint::read_config) and [`AnyModel::from_config`].
+/// Those of [`Checkpoint::at`].
 pub fn declared(model: &Path) -> Result<AnyModel, Error> {
-    let (text, path) = dress_models::checkpoint::read_config(model)?;
-    Ok(AnyModel::from_config(&text, &path, &dress_core::device::parse("cpu")?)?)
+    Ok(Checkpoint::at(model)?.declared().clone())
 }
 
 /// The fingerprint of a model's files, whatever type it is loaded as.
 ///
 /// # Errors
-/// Those of [`declared`] and [`fingerprint`](dress_models::checkpoint::fingerprint()).
+/// Those of [`Checkpoint::fingerprint`].
 pub fn fingerprint(model: &Path) -> Result<Fingerprint, Error> {
-    Ok(dress_models::checkpoint::fingerprint(&declared(model)?, model)?)
+    Ok(Checkpoint::at(model)?.fingerprint()?)
 }
 
 /// The tokenizer of a directory, or the one that a GGUF file's metadata makes.
 ///
 /// # Errors
-/// Those of [`Tokenizer::from_directory`] and [`GgufCheckpoint::tokenizer_json`].
+/// Those of [`Checkpoint::tokenizer`].
 pub fn tokenizer(model: &Path) -> Result<Tokenizer, Error> {
-    if model.is_dir() || !model.exists() {
-        return Ok(Tokenizer::from_directory(model)?);
-    }
-    let json = GgufCheckpoint::open(model)?.tokenizer_json()?;
-    Ok(Tokenizer::from_bytes(json.as_bytes(), model)?)
+    Ok(Checkpoint::at(model)?.tokenizer()?)
 }
 
 /// The token that begins a text, or else the one that ends it: from the tokenizer's files, or the ids in `config.json`.

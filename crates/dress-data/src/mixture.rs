@@ -106,6 +106,7 @@ fn weighted(given: &Path) -> Result<Option<Vec<(PathBuf, f64)>>, Error> {
 mod tests {
     use super::*;
     use crate::tokenizer::tests::words;
+    use dress_core::Draw;
 
     #[test]
     fn each_corpus_gives_its_share_and_the_seed_says_the_order() {
@@ -115,7 +116,8 @@ mod tests {
         std::fs::write(path("b.csv"), format!("id,body\n{}", "1,w1 w1 w1\n".repeat(50))).unwrap();
         std::fs::write(path("c.csv"), format!("id,text\n{}", "1,w1 w1 w1\n".repeat(50))).unwrap();
         let given = format!("{}:0.7,{}:0.3", path("a.jsonl"), path("c.csv"));
-        let config = |seed| SampleConfig { samples: 10, seqlen: 3, seed, ..SampleConfig::default() };
+        let config =
+            |seed| SampleConfig { samples: 10, seqlen: 3, seed, draw: Draw::Rows, ..SampleConfig::default() };
         let mixture = Mixture::read(Path::new(&given), None).unwrap();
         let drawn = |seed| mixture.blocks(&words(), &config(seed)).unwrap();
         let blocks = drawn(1).blocks;

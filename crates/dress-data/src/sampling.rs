@@ -23,9 +23,9 @@ pub struct SampleConfig {
 }
 
 impl Default for SampleConfig {
-    /// What SliceGPT, SparseGPT and Wanda calibrate on.
+    /// What `dress prune` calibrates on.
     fn default() -> Self {
-        Self { samples: 128, seqlen: 2048, seed: 42, draw: Draw::Rows, join: "\n\n".into() }
+        Self { samples: 64, seqlen: 1024, seed: 42, draw: Draw::Blocks, join: "\n\n".into() }
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
     }
 
     fn config(samples: usize, seqlen: usize, seed: u64) -> SampleConfig {
-        SampleConfig { samples, seqlen, seed, ..SampleConfig::default() }
+        SampleConfig { samples, seqlen, seed, draw: Draw::Rows, ..SampleConfig::default() }
     }
 
     #[test]

@@ -18,6 +18,10 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A tokenizer that cannot be read.
+    #[cfg(feature = "tokenizer")]
+    #[error(transparent)]
+    Tokenizer(#[from] dress_data::Error),
     /// A directory without `config.json`.
     #[error("{path}: no such file; give the directory of a Hugging Face checkpoint (config.json, model.safetensors, tokenizer.json)", path = .path.display())]
     ConfigMissing {

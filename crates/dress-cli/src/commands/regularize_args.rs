@@ -9,7 +9,7 @@ use clap::Args;
 use dress_core::Basis;
 use dress_prune::{RegularizeConfig, usual_learning_rate};
 use dress_regularize::{ComponentWeights, GateNorms, PenaltyKind, Schedule, SlotChoice};
-use dress_train::{LoraConfig, PenaltyForm, TrainConfig, Trainable};
+use dress_train::{LoraConfig, PenaltyForm, Precision, TrainConfig, Trainable};
 
 /// The options of [`RegularizeArgs`] that mean nothing without a regularization.
 pub(super) const REGULARIZE_OPTIONS: [&str; 18] = [
@@ -120,6 +120,16 @@ impl RegularizeArgs {
         usual.extend(basis.map(|basis| ("learning-rate", usual_learning_rate(basis).to_string())));
         usual.extend(self.lora_rank.map(|rank| ("lora-alpha", LoraConfig::of_rank(rank).alpha.to_string())));
         usual
+    }
+
+    /// The highest learning rate, where one is given.
+    pub(super) fn learning_rate(&self) -> Option<f64> {
+        self.training.learning_rate()
+    }
+
+    /// The precision of steps, where one is given.
+    pub(super) fn precision(&self) -> Option<Precision> {
+        self.training.precision()
     }
 
     /// The settings, for a model in `basis`.

@@ -2,12 +2,12 @@
 
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs};
-use crate::{Error, TerminalProgress, check_own_file_place, fingerprint, locate, write_beside};
+use crate::{Error, TerminalProgress, check_own_file_place, locate, write_beside};
 use clap::Args;
 use dress_core::{Basis, Calibration, Parts, Progress, SlicePlan};
 use dress_importance::Criteria;
-use dress_models::{CheckpointParts, LoadConfig};
-use dress_prune::{Compensation, PruneConfig, axes, plan, plan_of_scores};
+use dress_models::{Checkpoint, CheckpointParts, LoadConfig};
+use dress_prune::{PruneConfig, Recipe, ResolvedRecipe, axes, plan, plan_of_scores};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -39,11 +39,11 @@ impl ScoreArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
         check_own_file_place(&self.out, self.force, "plan", is_plan)?;
-        let (stock, seed) = (self.select.target, self.common.seed);
-        let targets = self.select.targets(&self.model, Basis::Identity, Compensation::None)?;
-        let scorer = self.select.criteria(&targets, Basis::Identity, seed)?;
-        let allocation = self.select.allocation(&self.model, &scorer)?;
-        let config = PruneConfig { stock, seed, allocation, ..PruneConfig::new(targets) };
+        let checkpoint = Checkpoint::at(&self.model)?;
+        let recipe = self.select.recipe(checkpoint.declared(), self.common.seed)?.without_training();
+        let recipe = Recipe { basis: Some(Basis::Identity), ..recipe };
+        let ResolvedRecipe { criteria: scorer, config, .. } =
+            recipe.resolve(checkpoint.declared(), self.common.dtype.dtype())?;
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
         if scorer.needs_calibration() && calibration.blocks.is_empty() {
             return Err(Error::NeedsCalibration { criterion: scorer.name().into() });
@@ -53,7 +53,7 @@ impl ScoreArgs {
             true => self.plan_by_parts(&scorer, &calibration, &config, &progress)?,
             false => plan(&self.common.load(&self.model)?, &scorer, &calibration, &config, &progress)?,
         };
-        plan.fingerprint = fingerprint(&self.model)?;
+        plan.fingerprint = checkpoint.fingerprint()?;
         write_beside(&self.out, plan.to_json().as_bytes())?;
         let report = json!({
             "plan": self.out.display().to_string(),
