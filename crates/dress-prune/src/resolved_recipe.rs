@@ -5,7 +5,7 @@ use crate::{
     RegularizeConfig, axes, prune_as_planned, prune_in_rounds, select, usual_learning_rate,
 };
 use dress_core::burn::tensor::DType;
-use dress_core::{AxisKind, Basis, Calibration, CausalLm, Progress, Scores, Selection, SlicePlan};
+use dress_core::{AxisKind, Basis, Calibration, CausalLm, Progress, Scorer, Scores, Selection, SlicePlan};
 use dress_importance::Criteria;
 use dress_train::Precision;
 
@@ -118,12 +118,16 @@ impl ResolvedRecipe {
 
     /// What looks at calibration data, where anything does.
     pub fn looks_at_data(&self) -> Option<String> {
+        self.looks_at_data_with(self.criteria.name(), self.criteria.needs_calibration())
+    }
+
+    fn looks_at_data_with(&self, scorer: &str, scorer_does: bool) -> Option<String> {
         let PruneConfig { basis, regularize, compensation, .. } = &self.config;
         if *basis != Basis::Identity {
             return Some(format!("the basis {basis}"));
         }
-        if self.plan.is_none() && self.criteria.needs_calibration() {
-            return Some(self.criteria.name().into());
+        if self.plan.is_none() && scorer_does {
+            return Some(scorer.into());
         }
         if regularize.is_some() {
             return Some("regularization".into());
@@ -134,19 +138,35 @@ impl ResolvedRecipe {
     /// Prunes the model that this was resolved for.
     ///
     /// # Errors
-    /// Those of [`prune_in_rounds`] and [`prune_as_planned`].
+    /// Those of [`ResolvedRecipe::prune_scored_by`].
     pub fn prune<M: CausalLm>(
         &self,
         model: M,
         calibration: &Calibration,
         progress: &dyn Progress,
     ) -> Result<Pruned<M>, Error> {
-        if let (true, Some(who)) = (calibration.blocks.is_empty(), self.looks_at_data()) {
+        self.prune_scored_by(model, &self.criteria, calibration, progress)
+    }
+
+    /// The same with another scorer than the recipe's criteria, somebody else's for example. A plan that was made before is
+    /// not scored.
+    ///
+    /// # Errors
+    /// Those of [`prune_in_rounds`] and [`prune_as_planned`], and [`dress_core::Error::CalibrationEmpty`].
+    pub fn prune_scored_by<M: CausalLm>(
+        &self,
+        model: M,
+        scorer: &dyn Scorer<M>,
+        calibration: &Calibration,
+        progress: &dyn Progress,
+    ) -> Result<Pruned<M>, Error> {
+        let who = self.looks_at_data_with(scorer.name(), scorer.needs_calibration());
+        if let (true, Some(who)) = (calibration.blocks.is_empty(), who) {
             return Err(dress_core::Error::CalibrationEmpty { who }.into());
         }
         match &self.plan {
             Some(plan) => prune_as_planned(model, plan, calibration, &self.config, progress),
-            None => prune_in_rounds(model, &self.criteria, calibration, &self.config, self.rounds, progress),
+            None => prune_in_rounds(model, scorer, calibration, &self.config, self.rounds, progress),
         }
     }
 

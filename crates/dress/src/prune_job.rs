@@ -2,7 +2,7 @@
 
 use crate::{Error, PruneResult, ResultFile};
 use dress_core::burn::tensor::Device;
-use dress_core::{Calibration, CausalLm, Progress, parameters};
+use dress_core::{Calibration, CausalLm, Progress, Scorer, parameters};
 use dress_data::{Corpus, SampleConfig, calibration_blocks};
 use dress_models::checkpoint::{SaveReport, save};
 use dress_models::{AnyModel, Checkpoint, LoadConfig, SaveConfig};
@@ -63,12 +63,25 @@ impl PruneJob {
     /// Loads the checkpoint and prunes it. Nothing is written but what the regularization keeps in its run directory.
     ///
     /// # Errors
-    /// Those of [`Checkpoint::load`], of [`ResolvedRecipe::prune`] and of [`Checkpoint::fingerprint`].
+    /// Those of [`PruneJob::run_scored_by`].
     pub fn run(&self, calibration: &Calibration, progress: &dyn Progress) -> Result<PrunedCheckpoint, Error> {
+        self.run_scored_by(&self.resolved.criteria, calibration, progress)
+    }
+
+    /// [`PruneJob::run`] with a scorer of your own in place of the recipe's criteria.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::load`], of [`ResolvedRecipe::prune_scored_by`] and of [`Checkpoint::fingerprint`].
+    pub fn run_scored_by(
+        &self,
+        scorer: &dyn Scorer<AnyModel>,
+        calibration: &Calibration,
+        progress: &dyn Progress,
+    ) -> Result<PrunedCheckpoint, Error> {
         self.device.seed(self.resolved.config.seed);
         let dense = self.checkpoint.load(&self.load, &self.device)?;
         let parameters_before = parameters::count(&dense);
-        let mut pruned = self.resolved.prune(dense, calibration, progress)?;
+        let mut pruned = self.resolved.prune_scored_by(dense, scorer, calibration, progress)?;
         // That of the files, which is the same whatever type they were loaded as.
         pruned.plan.fingerprint = self.checkpoint.fingerprint()?;
         let result = self.result(&pruned, parameters_before, calibration);
