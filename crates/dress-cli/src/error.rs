@@ -6,6 +6,14 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A file of settings that cannot be used.
+    #[error("{path}: {reason}", path = .path.display())]
+    SettingsFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A token that the tokenizer does not have.
     #[error("--stop {token}: this tokenizer has no such token; give one as it stands in tokenizer.json")]
     NoSuchToken {

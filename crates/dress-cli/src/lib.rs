@@ -1,4 +1,4 @@
-//! The `dress` command, as a library: what it shares with the examples.
+//! The `dress` command, as a library: its options, its files and what it prints.
 
 pub mod ablation;
 pub mod cells;
@@ -13,6 +13,7 @@ mod located;
 mod output;
 mod place_lock;
 mod read_text;
+mod settings_file;
 mod signals;
 mod write_beside;
 
@@ -26,5 +27,6 @@ pub use located::{declared, fingerprint, locate, max_positions, prefix_token, to
 pub use output::{Output, print_line, tell};
 pub use place_lock::PlaceLock;
 pub use read_text::{read_plan, read_text};
+pub use settings_file::with_settings_file;
 pub use signals::prepare_signals;
 pub use write_beside::write_beside;

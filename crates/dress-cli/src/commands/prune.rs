@@ -59,6 +59,10 @@ pub struct PruneArgs {
     /// Reach the ratio in so many rounds of score, regularize and slice, each as long as one alone.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     rounds: usize,
+    /// Settings from a TOML file: the names of options as keys, lists as lists, and true for what takes no value. What the command line
+    /// says stands above them.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     regularize: RegularizeArgs,
 }
