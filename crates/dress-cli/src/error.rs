@@ -6,6 +6,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// Scores that are asked for without an axis.
+    #[error("scores are of an axis; give --axis, or let `dress prune` find what goes without one")]
+    NothingToScore,
     /// A file of settings that cannot be used.
     #[error("{path}: {reason}", path = .path.display())]
     SettingsFile {

@@ -68,7 +68,8 @@ fn read(path: &Path) -> Result<Table, Error> {
 /// The option that a key means; `_` and `-` are the same.
 fn option<'a>(subcommand: &'a Command, key: &str) -> Option<&'a Arg> {
     let long = key.replace('_', "-");
-    let mut options = subcommand.get_arguments().filter(|arg| ![OPTION, "help"].contains(&arg.get_id().as_str()));
+    let mut options =
+        subcommand.get_arguments().filter(|arg| ![OPTION, "help"].contains(&arg.get_id().as_str()));
     options.find(|arg| arg.get_long() == Some(&long))
 }
 
@@ -130,7 +131,8 @@ mod tests {
 
     #[test]
     fn keys_are_options_and_the_command_line_stands_above_them() {
-        let settings = "axis = [\"ffn\", \"heads\"]\nratio = 0.25\nno_slice_early = true\nforce = false\nlambda = 2\n";
+        let settings =
+            "axis = [\"ffn\", \"heads\"]\nratio = 0.25\nno_slice_early = true\nforce = false\nlambda = 2\n";
         let all = expanded(settings, &[]).unwrap();
         let sorted = |mut words: Vec<String>| {
             words.sort();

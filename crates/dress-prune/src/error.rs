@@ -57,6 +57,24 @@ pub enum Error {
         /// The compensation.
         compensation: Compensation,
     },
+    /// An axis that nothing reads whose activations are known.
+    #[error(
+        "the search cannot measure axis `{axis}`: nothing that reads it can be refitted; choose another axis"
+    )]
+    NotSearchable {
+        /// The axis.
+        axis: String,
+    },
+    /// Too little text to fit on some blocks and measure on others.
+    #[error(
+        "the search fits on some calibration blocks and measures on {held_back} others, and there are {blocks} in all; give more samples"
+    )]
+    TooFewToHoldBack {
+        /// Blocks that there are.
+        blocks: usize,
+        /// Blocks to measure on.
+        held_back: usize,
+    },
     /// A ratio so small that nothing goes.
     #[error(
         "ratio {ratio} of axis `{axis}` removes nothing: it has {len} structures and keeps a multiple of {step}; {}",

@@ -17,6 +17,15 @@ pub enum HowMuch {
         /// The share of it that stays.
         share: f64,
     },
+    /// The share of what is counted that stays, in `(0, 1)`; of which layers' neurons and heads the rest goes is found by
+    /// measuring the loss ([`Search`](crate::Search)). The recipe's axes are the kinds that may go, or without any all that can be
+    /// searched.
+    Searched {
+        /// What is counted.
+        measure: Measure,
+        /// The share of it that stays.
+        share: f64,
+    },
     /// What a plan selected that was made before of the same checkpoint; the recipe's axes, criteria, basis and
     /// allocation are the plan's.
     Planned(Box<SlicePlan>),
@@ -128,6 +137,13 @@ impl Recipe {
         }
     }
 
+    /// The recommended run where the tool finds what goes: the search, projections refitted to what stays, and no training.
+    /// Fine-tuning the result is a run of its own.
+    pub fn searched(measure: Measure, share: f64) -> Self {
+        let recipe = Self::new(Vec::new(), HowMuch::Searched { measure, share }).without_training();
+        Self { compensation: Compensation::Ridge, ..recipe }
+    }
+
     /// The same, with nothing regularized before it is cut.
     #[must_use]
     pub fn without_training(self) -> Self {
@@ -147,7 +163,9 @@ impl Recipe {
     /// The budget, where what stays is given as a share of something that is counted. `model` need not have its weights.
     pub(crate) fn budget<M: CausalLm>(&self, model: &M) -> Option<Budget> {
         match self.how_much {
-            HowMuch::Stays { measure, share } => Some(Budget::share(model, measure, share)),
+            HowMuch::Stays { measure, share } | HowMuch::Searched { measure, share } => {
+                Some(Budget::share(model, measure, share))
+            }
             _ => None,
         }
     }
@@ -169,6 +187,10 @@ impl Recipe {
         match (&self.how_much, self.budget(model)) {
             // The plan says of what, and how much.
             (HowMuch::Planned(_), _) => Ok(Vec::new()),
+            (HowMuch::Searched { .. }, _) => {
+                let kinds = self.searched_kinds(model)?;
+                kinds.into_iter().map(|kind| Ok(AxisTarget::new(kind, Ratio::new(0.0)?, tile))).collect()
+            }
             (HowMuch::Ratios(ratios), _) => self.by_ratios(ratios),
             // The scores say how much of each.
             (_, Some(_)) if self.per_layer => {
@@ -180,6 +202,17 @@ impl Recipe {
                 Ok(budget.targets_within(&counted, axes, self.stock, tile)?.targets)
             }
         }
+    }
+
+    /// The kinds of axes that a search looks at.
+    pub(crate) fn searched_kinds<M: CausalLm>(&self, model: &M) -> Result<Vec<AxisKind>, Error> {
+        let searchable = [AxisKind::Ffn, AxisKind::Heads];
+        if let Some(kind) = self.axes.iter().find(|kind| !searchable.contains(kind)) {
+            return Err(Error::NotSearchable { axis: kind.to_string() });
+        }
+        let map = model.coupling();
+        let asked = |kind: &AxisKind| self.axes.is_empty() || self.axes.contains(kind);
+        Ok(searchable.into_iter().filter(asked).filter(|&kind| map.of_kind(kind).is_ok()).collect())
     }
 
     /// The model whose parameters are counted: with a head of its own or with biases, where the run gives it those.

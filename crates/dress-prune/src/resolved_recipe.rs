@@ -1,11 +1,14 @@
 //! A recipe with everything settled that follows from the model, and the run of it.
 
+use crate::search::Known;
 use crate::{
     Allocation, AxisTarget, Compensation, Error, HowMuch, PerLayer, PruneConfig, Pruned, Recipe,
-    RegularizeConfig, axes, prune_as_planned, prune_in_rounds, select, usual_learning_rate,
+    RegularizeConfig, Search, axes, prune, prune_as_planned, prune_in_rounds, select, usual_learning_rate,
 };
 use dress_core::burn::tensor::DType;
-use dress_core::{AxisKind, Basis, Calibration, CausalLm, Progress, Scorer, Scores, Selection, SlicePlan};
+use dress_core::{
+    AxisKind, Basis, Calibration, CausalLm, Progress, Scorer, Scores, Selection, SlicePlan, StockTarget,
+};
 use dress_importance::Criteria;
 use dress_train::Precision;
 
@@ -20,6 +23,8 @@ pub struct ResolvedRecipe {
     pub rounds: usize,
     /// The plan that says what goes, where one was made before.
     pub plan: Option<SlicePlan>,
+    /// The search that finds what goes, where there is one; the targets say of which kinds of axes.
+    pub search: Option<Search>,
 }
 
 impl Recipe {
@@ -48,7 +53,19 @@ impl Recipe {
             HowMuch::Planned(plan) => Some((**plan).clone()),
             _ => None,
         };
-        Ok(ResolvedRecipe { criteria, config, rounds: self.rounds, plan })
+        let search = self.search(model)?;
+        Ok(ResolvedRecipe { criteria, config, rounds: self.rounds, plan, search })
+    }
+
+    fn search<M: CausalLm>(&self, model: &M) -> Result<Option<Search>, Error> {
+        let (HowMuch::Searched { .. }, Some(budget)) = (&self.how_much, self.budget(model)) else {
+            return Ok(None);
+        };
+        if self.per_layer && self.stock != StockTarget::Dress {
+            return Err(Error::BlocksDiffer { target: self.stock });
+        }
+        let held_back = Search::blocks_to_hold_back(self.sampling.seqlen(model)?);
+        Ok(Some(Search { budget, stock: self.stock, tile: self.tile, per_layer: self.per_layer, held_back }))
     }
 
     fn regularization(&self, basis: Basis, weights: DType) -> Option<RegularizeConfig> {
@@ -61,8 +78,8 @@ impl Recipe {
 
     fn check_compensation(&self) -> Result<(), Error> {
         let made_up_for = |kind: &AxisKind| [AxisKind::Ffn, AxisKind::Heads].contains(kind);
-        let planned = matches!(self.how_much, HowMuch::Planned(_));
-        if self.compensation == Compensation::None || planned || self.axes.iter().any(made_up_for) {
+        let open = matches!(self.how_much, HowMuch::Planned(_) | HowMuch::Searched { .. });
+        if self.compensation == Compensation::None || open || self.axes.iter().any(made_up_for) {
             return Ok(());
         }
         Err(Error::CompensationUnused { compensation: self.compensation })
@@ -86,7 +103,7 @@ impl Recipe {
     }
 
     fn allocation<M: CausalLm>(&self, model: &M, criteria: &Criteria) -> Result<Allocation, Error> {
-        if !self.per_layer {
+        if !self.per_layer || matches!(self.how_much, HowMuch::Searched { .. }) {
             return Ok(Allocation::Uniform);
         }
         let (budget, comparable) = (self.budget(model), criteria.is_comparable());
@@ -108,6 +125,7 @@ impl ResolvedRecipe {
         }
         match &self.plan {
             Some(plan) => self.check_selection(model, &plan.selection),
+            None if self.search.is_some() => Ok(()),
             None if self.config.allocation == Allocation::Uniform => {
                 self.check_selection(model, &self.as_many(model)?)
             }
@@ -125,6 +143,9 @@ impl ResolvedRecipe {
         let PruneConfig { basis, regularize, compensation, .. } = &self.config;
         if *basis != Basis::Identity {
             return Some(format!("the basis {basis}"));
+        }
+        if self.search.is_some() {
+            return Some("the search".into());
         }
         if self.plan.is_none() && scorer_does {
             return Some(scorer.into());
@@ -149,7 +170,7 @@ impl ResolvedRecipe {
     }
 
     /// The same with another scorer than the recipe's criteria, somebody else's for example. A plan that was made before is
-    /// not scored.
+    /// not scored, and neither is what a search finds.
     ///
     /// # Errors
     /// Those of [`prune_in_rounds`] and [`prune_as_planned`], and [`dress_core::Error::CalibrationEmpty`].
@@ -164,10 +185,26 @@ impl ResolvedRecipe {
         if let (true, Some(who)) = (calibration.blocks.is_empty(), who) {
             return Err(dress_core::Error::CalibrationEmpty { who }.into());
         }
-        match &self.plan {
-            Some(plan) => prune_as_planned(model, plan, calibration, &self.config, progress),
-            None => prune_in_rounds(model, scorer, calibration, &self.config, self.rounds, progress),
+        match (&self.plan, &self.search) {
+            (Some(plan), _) => prune_as_planned(model, plan, calibration, &self.config, progress),
+            (None, Some(search)) => self.prune_searched(model, search, calibration, progress),
+            (None, None) => prune_in_rounds(model, scorer, calibration, &self.config, self.rounds, progress),
         }
+    }
+
+    fn prune_searched<M: CausalLm>(
+        &self,
+        model: M,
+        search: &Search,
+        calibration: &Calibration,
+        progress: &dyn Progress,
+    ) -> Result<Pruned<M>, Error> {
+        let kinds: Vec<AxisKind> = self.config.targets.iter().map(|target| target.kind).collect();
+        let found = search.run(&model, &kinds, calibration, progress)?;
+        let config = PruneConfig { allocation: Allocation::Given(found.selection), ..self.config.clone() };
+        let mut pruned = prune(model, &Known(&found.scores), calibration, &config, progress)?;
+        pruned.report.search = Some(found.report);
+        Ok(pruned)
     }
 
     /// A selection of as many structures as will go, whichever they are.

@@ -59,9 +59,12 @@ impl ResultFile {
 }
 
 impl PruneResult {
-    /// The files that say it, `dress.json` and `plan.json`, with their texts.
+    /// The files that say it, `dress.json` and `plan.json`, and `search.json` where the shape was searched for, with their texts.
     pub fn files(&self) -> Vec<(String, String)> {
-        files(self, &self.result.plan)
+        let mut files = files(self, &self.result.plan);
+        files
+            .extend(self.result.report.search.as_ref().map(|search| ("search.json".into(), to_json(search))));
+        files
     }
 }
 

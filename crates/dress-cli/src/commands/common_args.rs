@@ -79,8 +79,9 @@ pub(super) const HOW_MUCH: &str = "how_much";
 #[derive(Debug, Clone, Args)]
 #[command(group = ArgGroup::new(HOW_MUCH).required(true).multiple(true))]
 pub struct SelectArgs {
-    /// What to remove: residual, ffn, heads, depth, or several with commas (OPT and Phi: residual,heads together).
-    #[arg(long, value_delimiter = ',', required = true)]
+    /// What to remove: residual, ffn, heads, depth, or several with commas (OPT and Phi: residual,heads together). Without it, and with a
+    /// budget such as --params, prune finds how much of which layers' neurons and heads goes by measuring the loss.
+    #[arg(long, value_delimiter = ',', required_unless_present_any = ["params", "flops", "bytes", "latency"])]
     pub axis: Vec<AxisKind>,
     /// The share to remove, in [0, 1): one for all axes, or one for each with commas. What stays is the nearest
     /// number that the checkpoint's config can say.
@@ -148,6 +149,7 @@ impl SelectArgs {
             None => measures.into_iter().find_map(|(measure, share)| Some((measure, share?))),
         };
         Ok(match given {
+            Some((measure, share)) if self.axis.is_empty() => HowMuch::Searched { measure, share },
             Some((measure, share)) => HowMuch::Stays { measure, share },
             None => HowMuch::Ratios(self.ratio.clone()),
         })

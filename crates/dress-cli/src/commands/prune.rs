@@ -50,9 +50,10 @@ pub struct PruneArgs {
     /// components where they cost no parameters, and identity with --criterion.
     #[arg(long)]
     basis: Option<Basis>,
-    /// How projections behind sliced neurons and heads make up for them: none, bias or ridge.
-    #[arg(long, default_value_t = Compensation::None)]
-    compensate: Compensation,
+    /// How projections behind sliced neurons and heads make up for them: none, bias or ridge. By default none, and ridge where
+    /// prune finds what goes.
+    #[arg(long)]
+    compensate: Option<Compensation>,
     /// Slice at once, without regularizing first.
     #[arg(long, conflicts_with_all = meaningless_without_training())]
     no_regularize: bool,
@@ -98,10 +99,12 @@ impl PruneArgs {
             Some(path) => HowMuch::Planned(Box::new(read_plan(path)?)),
             None => selected.how_much,
         };
+        let searched = matches!(how_much, HowMuch::Searched { .. });
+        let usual = if searched { Compensation::Ridge } else { Compensation::None };
         let recipe = Recipe {
             how_much,
             basis: self.basis,
-            compensation: self.compensate,
+            compensation: self.compensate.unwrap_or(usual),
             regularize: None,
             learning_rate: self.regularize.learning_rate(),
             precision: self.regularize.precision(),
@@ -110,8 +113,12 @@ impl PruneArgs {
             ..selected
         };
         let basis = recipe.basis(dense);
-        let settings = || self.regularize.config(&self.checkpoint.common, self.run_directory(), basis);
-        let regularize = (!self.no_regularize).then(settings).transpose()?;
+        let settings =
+            |args: &RegularizeArgs| args.config(&self.checkpoint.common, self.run_directory(), basis);
+        let regularize = (!self.no_regularize).then(|| settings(&self.regularize)).transpose()?;
+        // What was searched for is trained where anything was said of training.
+        let usual = settings(&RegularizeArgs::usual())?;
+        let regularize = regularize.filter(|asked| !searched || *asked != usual);
         Ok(Recipe { regularize, ..recipe })
     }
 

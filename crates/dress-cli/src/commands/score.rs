@@ -7,7 +7,7 @@ use clap::Args;
 use dress_core::{Basis, Calibration, Parts, Progress, SlicePlan};
 use dress_importance::Criteria;
 use dress_models::{Checkpoint, CheckpointParts, LoadConfig};
-use dress_prune::{PruneConfig, Recipe, ResolvedRecipe, axes, plan, plan_of_scores};
+use dress_prune::{HowMuch, PruneConfig, Recipe, ResolvedRecipe, axes, plan, plan_of_scores};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -41,6 +41,9 @@ impl ScoreArgs {
         check_own_file_place(&self.out, self.force, "plan", is_plan)?;
         let checkpoint = Checkpoint::at(&self.model)?;
         let recipe = self.select.recipe(checkpoint.declared(), self.common.seed)?.without_training();
+        if matches!(recipe.how_much, HowMuch::Searched { .. }) {
+            return Err(Error::NothingToScore);
+        }
         let recipe = Recipe { basis: Some(Basis::Identity), ..recipe };
         let ResolvedRecipe { criteria: scorer, config, .. } =
             recipe.resolve(checkpoint.declared(), self.common.dtype.dtype())?;
