@@ -1,7 +1,9 @@
 //! What a user asks for, before anything that follows from the model is settled.
 
 use crate::{AxisTarget, Budget, Compensation, Error, Measure, RegularizeConfig, TOLERANCE, best_basis};
-use dress_core::{AxisKind, Basis, CausalLm, Draw, Ratio, SlicePlan, StockTarget};
+use dress_core::{
+    Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Ratio, Selection, SlicePlan, StockTarget,
+};
 use dress_importance::Criterion;
 use dress_train::{CheckpointEvery, Precision};
 
@@ -210,9 +212,27 @@ impl Recipe {
         if let Some(kind) = self.axes.iter().find(|kind| !searchable.contains(kind)) {
             return Err(Error::NotSearchable { axis: kind.to_string() });
         }
+        if !self.axes.is_empty() {
+            return Ok(self.axes.clone());
+        }
+        Ok(searchable.into_iter().filter(|&kind| self.may_go_alone(model, kind)).collect())
+    }
+
+    /// Whether the target takes `model` with less of one kind of axis and all of the others.
+    fn may_go_alone<M: CausalLm>(&self, model: &M, kind: AxisKind) -> bool {
         let map = model.coupling();
-        let asked = |kind: &AxisKind| self.axes.is_empty() || self.axes.contains(kind);
-        Ok(searchable.into_iter().filter(asked).filter(|&kind| map.of_kind(kind).is_ok()).collect())
+        let less = |axis: Axis| {
+            let slots = map.axis(axis).ok()?;
+            let kept = slots.len.checked_sub(slots.multiple_of.of(self.stock)).filter(|kept| *kept > 0)?;
+            Some((axis, AxisSelection::new(slots.len, (kept..slots.len).collect()).ok()?))
+        };
+        let axes = map.of_kind(kind).unwrap_or_default();
+        let selected: Option<Vec<_>> = axes.into_iter().map(less).collect();
+        selected.filter(|axes| !axes.is_empty()).is_some_and(|axes| {
+            let selection =
+                axes.into_iter().fold(Selection::new(), |all, (axis, chosen)| all.with(axis, chosen));
+            model.check_stock(&selection, self.stock).is_ok()
+        })
     }
 
     /// The model whose parameters are counted: with a head of its own or with biases, where the run gives it those.
