@@ -12,8 +12,9 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: dress_core::HugePages = dress_core::HugePages;
 
 fn main() -> ExitCode {
-    prepare_signals();
+    // Before anything starts a thread.
     memory::keep_freed();
+    prepare_signals();
     let words = match with_settings_file(std::env::args_os().collect(), &Cli::command()) {
         Ok(words) => words,
         Err(error) => return failed(&error),
