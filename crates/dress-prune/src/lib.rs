@@ -50,7 +50,7 @@ pub use reindex::{edits, permute};
 pub use resolved_recipe::ResolvedRecipe;
 pub use rotate_by_parts::{RotatedByParts, rotate_by_parts};
 pub use rounds::{Round, prune_in_rounds};
-pub use search::{FoundShape, MeasuredLoss, Search, SearchReport, Sensitivity};
+pub use search::{FoundShape, MeasuredLoss, Search, SearchReport, SearchRound, Sensitivity};
 pub use select::{AxisTarget, select};
 pub use slice::{apply, slice};
 pub use tied_basis::{best_basis, rotate_tied};

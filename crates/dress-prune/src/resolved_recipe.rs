@@ -65,7 +65,14 @@ impl Recipe {
             return Err(Error::BlocksDiffer { target: self.stock });
         }
         let held_back = Search::blocks_to_hold_back(self.sampling.seqlen(model)?);
-        Ok(Some(Search { budget, stock: self.stock, tile: self.tile, per_layer: self.per_layer, held_back }))
+        Ok(Some(Search {
+            budget,
+            stock: self.stock,
+            tile: self.tile,
+            per_layer: self.per_layer,
+            held_back,
+            rounds: Search::USUAL_ROUNDS,
+        }))
     }
 
     fn regularization(&self, basis: Basis, weights: DType) -> Option<RegularizeConfig> {
