@@ -163,7 +163,7 @@ fn lines_that_are_not_held_are_the_same_corpus() {
         3 => format!("{{\"instruction\":\"do {i}\",\"output\":\"\\u00e9\"}}\n"),
         _ => format!("{{\"text\":\"漢字{i}\"}}\n"),
     };
-    let content: String = std::iter::once("\u{feff}\n".into()).chain((0..2000).map(row)).collect();
+    let content: String = std::iter::once("\u{feff}\n".into()).chain((0..4000).map(row)).collect();
     assert!(content.len() > 400_000, "several marks");
     let halves = [&content[..content[..300_000].rfind('\n').unwrap() + 1], ""];
     let halves = [halves[0], &content[halves[0].len()..]];
