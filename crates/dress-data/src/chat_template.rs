@@ -160,7 +160,8 @@ fn template_files(directory: &Path) -> Result<BTreeMap<String, String>, Error> {
         match std::fs::read_to_string(&path) {
             Ok(text) => _ = found.insert(name, text),
             // A GGUF file is no directory.
-            Err(source) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&source.kind()) => {}
+            Err(source)
+                if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&source.kind()) => {}
             Err(source) => return Err(Error::Io { path, source }),
         }
     }

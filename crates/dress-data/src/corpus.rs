@@ -126,7 +126,12 @@ impl Corpus {
     fn read_file(path: &Path, format: CorpusFormat, rows: &RowText, is_large: bool) -> Result<Self, Error> {
         if is_large && is_plain_lines(path, format)? {
             let (lines, sha256) = LargeLines::read(path, rows)?;
-            return Ok(Self { path: path.into(), sha256, rows: rows.clone(), content: Content::Large(lines) });
+            return Ok(Self {
+                path: path.into(),
+                sha256,
+                rows: rows.clone(),
+                content: Content::Large(lines),
+            });
         }
         let bytes = read_bytes(path)?;
         let sha256 = sha256::hex(&bytes);

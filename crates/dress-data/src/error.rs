@@ -39,7 +39,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A row without text.
-    #[error("{path}: row {row} has the keys {found}; expected `text`, or `instruction` and `output` with or without `input`", path = .path.display())]
+    #[error("{path}: row {row} has the keys {found}; expected `text`, `messages`, or `instruction` and `output` with or without `input`; or say which field is the text", path = .path.display())]
     UnknownRow {
         /// The file.
         path: PathBuf,

@@ -131,7 +131,8 @@ impl LargeLines {
     pub fn filled_from(&self, start: u64) -> impl Iterator<Item = Result<String, Error>> {
         let mark = self.marks[..self.marks.partition_point(|mark| mark.before.filled <= start)].last();
         let skip = start - mark.map_or(0, |mark| mark.before.filled);
-        let filled = |text: &Result<String, Error>| text.as_ref().map_or(true, |text| !text.trim().is_empty());
+        let filled =
+            |text: &Result<String, Error>| text.as_ref().map_or(true, |text| !text.trim().is_empty());
         self.texts_from(mark.copied()).filter(filled).skip(skip as usize)
     }
 

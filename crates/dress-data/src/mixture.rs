@@ -131,7 +131,9 @@ mod tests {
         assert_eq!(blocks.iter().filter(|block| block[1] == 2).count(), 7);
         assert_eq!((blocks.len(), blocks == drawn(1).blocks), (10, true));
         assert_eq!(drawn(1).provenance.sha256, mixture.sha256());
-        let half = Mixture::read(Path::new(&given.replace(":0.3", "")), &RowText::default()).unwrap_err().to_string();
+        let half = Mixture::read(Path::new(&given.replace(":0.3", "")), &RowText::default())
+            .unwrap_err()
+            .to_string();
         assert!(half.contains("weight"), "{half}");
         let body = RowText::default().field(Some("body"));
         let body = Mixture::read(Path::new(&path("b.csv")), &body).unwrap();

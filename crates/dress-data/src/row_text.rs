@@ -79,9 +79,11 @@ impl RowText {
 
     /// The conversation of a row, in the form that templates expect.
     fn conversation<'a>(&self, row: &'a Map<String, Value>) -> Option<Cow<'a, Value>> {
-        let fields = self.field.as_ref().map_or_else(|| vec!["messages", "conversations"], |field| vec![field]);
+        let fields =
+            self.field.as_ref().map_or_else(|| vec!["messages", "conversations"], |field| vec![field]);
         let messages = fields.into_iter().find_map(|field| row.get(field).filter(|value| is_chat(value)))?;
-        let named = messages.as_array().is_some_and(|list| list.iter().all(|turn| turn.get("role").is_some()));
+        let named =
+            messages.as_array().is_some_and(|list| list.iter().all(|turn| turn.get("role").is_some()));
         Some(if named { Cow::Borrowed(messages) } else { Cow::Owned(renamed(messages)) })
     }
 
@@ -142,8 +144,9 @@ impl RowText {
 
 /// A list of turns, as `role` and `content` or as ShareGPT's `from` and `value`.
 fn is_chat(value: &Value) -> bool {
-    let is_turn =
-        |turn: &Value| turn.get("role").is_some() || (turn.get("from").is_some() && turn.get("value").is_some());
+    let is_turn = |turn: &Value| {
+        turn.get("role").is_some() || (turn.get("from").is_some() && turn.get("value").is_some())
+    };
     value.as_array().is_some_and(|turns| !turns.is_empty() && turns.iter().all(is_turn))
 }
 

@@ -99,7 +99,8 @@ impl<'a> FilledRows<'a> {
         if let Some(lines) = corpus.large() {
             return Ok(Self::Large(lines));
         }
-        let filled = |row: &Result<Cow<'_, str>, Error>| row.as_ref().map_or(true, |row| !row.trim().is_empty());
+        let filled =
+            |row: &Result<Cow<'_, str>, Error>| row.as_ref().map_or(true, |row| !row.trim().is_empty());
         Ok(Self::Held(corpus.rows().filter(filled).collect::<Result<_, _>>()?))
     }
 

@@ -154,7 +154,8 @@ mod tests {
         fs::write(at.join("refs/tuned/v2"), COMMIT).unwrap();
         fs::write(snapshot.join("config.json"), r#"{"model_type":"llama"}"#).unwrap();
         let tensor = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![1], &[0; 4]).unwrap();
-        fs::write(snapshot.join("model.safetensors"), safetensors::serialize([("a", tensor)], None).unwrap()).unwrap();
+        fs::write(snapshot.join("model.safetensors"), safetensors::serialize([("a", tensor)], None).unwrap())
+            .unwrap();
         let config = HubConfig {
             cache: cache.path().into(),
             offline: true,

@@ -244,7 +244,7 @@ pub struct CalibrationArgs {
     /// mixture as a.jsonl:0.7,b.parquet:0.3. Never the text that will be evaluated.
     #[arg(long)]
     pub calibration: Option<PathBuf>,
-    /// The field of --calibration's rows that is their text.
+    /// The field of --calibration's rows that is their text, and of --data's where the command has one.
     #[arg(long = "text-field", id = "calibration_text_field", value_name = "NAME", requires = "calibration")]
     pub text_field: Option<String>,
     /// Blocks drawn from it.

@@ -39,7 +39,8 @@ fn the_text_field_is_read_and_recorded() {
 fn conversations_go_through_the_chat_template_of_the_checkpoint() {
     let (paths, source) = (Paths::new(), model());
     let chat = paths.path("chat.jsonl");
-    let turns = |verse: &str| json!([{"role": "user", "content": "Read."}, {"role": "assistant", "content": verse}]);
+    let turns =
+        |verse: &str| json!([{"role": "user", "content": "Read."}, {"role": "assistant", "content": verse}]);
     write_rows(&chat, |verse| json!({ "messages": turns(verse) }));
     let eval = |model: &str| -> Vec<String> {
         ["eval", "--model", model, "--data", &chat].into_iter().chain(CUT).map(String::from).collect()
@@ -55,7 +56,10 @@ fn conversations_go_through_the_chat_template_of_the_checkpoint() {
     let template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}";
     fs::write(format!("{place}/chat_template.jinja"), template).unwrap();
     let found = json(&dress(&eval(&place).iter().map(String::as_str).collect::<Vec<_>>()));
-    write_rows(&paths.path("written.jsonl"), |verse| json!({ "text": format!("user: Read.\nassistant: {verse}\n") }));
+    write_rows(
+        &paths.path("written.jsonl"),
+        |verse| json!({ "text": format!("user: Read.\nassistant: {verse}\n") }),
+    );
     let written = paths.path("written.jsonl");
     let same = json(&dress(&[&["eval", "--model", &place, "--data", &written], &CUT[..]].concat()));
     assert_eq!(found["perplexity"], same["perplexity"]);
@@ -81,7 +85,8 @@ fn standard_input_is_a_corpus_once_and_none_where_it_is_read_again() {
     assert!(said.contains("read already"), "{said}");
     let out = paths.path("out");
     let compare = ["compare", "--model", &model, "--ratios", "0.2", "--presets", "wanda-sp", "--out", &out];
-    let texts = |data, calibration, unseen| ["--data", data, "--calibration", calibration, "--unseen", unseen];
+    let texts =
+        |data, calibration, unseen| ["--data", data, "--calibration", calibration, "--unseen", unseen];
     for given in [texts("-", &file, &file), texts(&file, "-", &file), texts(&file, &file, "/dev/stdin")] {
         let given = [&compare[..], &given].concat();
         let said = String::from_utf8(piped(&given).stderr).unwrap();

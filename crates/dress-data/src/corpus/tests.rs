@@ -42,7 +42,10 @@ fn json_lines_and_arrays_give_the_same_rows() {
 fn a_split_shares_out_the_rows() {
     let corpus = read("a.txt", b"one\ntwo\nthree\nfour\nfive").unwrap();
     let (first, rest) = corpus.split(0.8).unwrap();
-    assert_eq!((first.text("").unwrap(), rest.text("").unwrap()), ("one\ntwo\nthree\nfour".into(), "five".into()));
+    assert_eq!(
+        (first.text("").unwrap(), rest.text("").unwrap()),
+        ("one\ntwo\nthree\nfour".into(), "five".into())
+    );
     assert!(read("a.txt", b"one").unwrap().split(0.8).is_err());
 }
 

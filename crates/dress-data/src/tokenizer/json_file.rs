@@ -13,7 +13,9 @@ pub(crate) fn read(directory: &Path, name: &str) -> Result<Option<Map<String, Va
     let path = directory.join(name);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(source) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&source.kind()) => return Ok(None),
+        Err(source) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&source.kind()) => {
+            return Ok(None);
+        }
         Err(source) => return Err(Error::Io { path, source }),
     };
     match serde_json::from_str(text.trim_start_matches('\u{feff}')) {

@@ -57,13 +57,15 @@ fn tokens_are_added_by_added_tokens_json_in_the_order_of_their_ids() {
 
 #[test]
 fn added_tokens_decoder_lists_all_and_goes_before_the_older_files() {
-    let config = json!({"added_tokens_decoder": {"0": entry("<|endoftext|>", true), "2048": entry("<|a|>", true)}});
+    let config =
+        json!({"added_tokens_decoder": {"0": entry("<|endoftext|>", true), "2048": entry("<|a|>", true)}});
     let older = ("added_tokens.json", json!({"lamb": 2048}));
     let map = ("special_tokens_map.json", json!({"pad_token": "<pad>"}));
     let made = beside(&[("tokenizer_config.json", config), older, map]);
     assert_eq!(made.token_id("<|a|>"), Some(2048));
     assert_eq!([made.token_id("lamb"), made.token_id("<pad>")], [None, None]);
-    let stripping = json!({"added_tokens_decoder": {"2048": {"content": "<|a|>", "lstrip": true, "rstrip": true}}});
+    let stripping =
+        json!({"added_tokens_decoder": {"2048": {"content": "<|a|>", "lstrip": true, "rstrip": true}}});
     let made = beside(&[("tokenizer_config.json", stripping)]);
     let around = made.encode("And <|a|> lamb", false).unwrap();
     let bare = [made.encode("And", false).unwrap(), vec![2048], made.encode("lamb", false).unwrap()];
@@ -156,7 +158,8 @@ fn identity(change: impl FnOnce(&mut Value)) -> String {
 #[test]
 fn a_tokenizer_that_is_saved_anew_is_the_same() {
     let plain = identity(|_| ());
-    let as_text = |pair: &Value| json!(format!("{} {}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()));
+    let as_text =
+        |pair: &Value| json!(format!("{} {}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()));
     let merges = identity(|json| {
         let merges: Value = json["model"]["merges"].as_array().unwrap().iter().map(as_text).collect();
         json["model"]["merges"] = merges;
