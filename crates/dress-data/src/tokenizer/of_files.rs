@@ -86,6 +86,38 @@ fn special_tokens_map_goes_before_tokenizer_config_and_new_ones_are_added() {
 }
 
 #[test]
+fn new_tokens_get_their_ids_in_the_order_of_stock() {
+    // The class's own token comes where its name does: before a model's own names and before a token that pads.
+    let family = ("config.json", json!({"model_type": "opt"}));
+    let own =
+        json!({"extra_special_tokens": {"image_token": "<|a|>"}, "pad_token": "[PAD]", "eos_token": "</s>"});
+    let made = beside(&[("tokenizer_config.json", own), family.clone()]);
+    let ids = ["</s>", "[PAD]", "<|a|>"].map(|token| made.token_id(token).unwrap());
+    assert_eq!(ids, [2048, 2049, 2050]);
+    let vocabulary = json!({"unk_token": "<unk>", "pad_token": "[PAD]"});
+    let at = tempfile::tempdir().unwrap();
+    let mut file = byte_level();
+    file["added_tokens"] = json!([]);
+    file["model"]["vocab"].as_object_mut().unwrap().remove("<|endoftext|>");
+    write(at.path(), &[("tokenizer.json", file), ("tokenizer_config.json", vocabulary), family.clone()]);
+    let made = Tokenizer::from_directory(at.path()).unwrap();
+    let ids = ["<|endoftext|>", "<unk>", "[PAD]"].map(|token| made.token_id(token).unwrap());
+    assert!(ids[0] < ids[1] && ids[1] < ids[2], "{ids:?}");
+    // Tokens of tokenizer.json by the ids that it says, in whatever order it lists them.
+    let mut file = byte_level();
+    let token = |id: u32, content: &str| {
+        let mut token = entry(content, true);
+        token["id"] = id.into();
+        token
+    };
+    file["added_tokens"] = json!([token(0, "<|endoftext|>"), token(2049, "<|b|>"), token(2048, "<|a|>")]);
+    let at = tempfile::tempdir().unwrap();
+    write(at.path(), &[("tokenizer.json", file), family]);
+    let made = Tokenizer::from_directory(at.path()).unwrap();
+    assert_eq!([made.token_id("<|a|>"), made.token_id("<|b|>")], [Some(2048), Some(2049)]);
+}
+
+#[test]
 fn vocab_json_with_merges_txt_gives_the_ids_of_tokenizer_json() {
     let class = json!({"tokenizer_class": "GPT2Tokenizer"});
     let made = of_vocabulary(&[("tokenizer_config.json", class)]).unwrap();
