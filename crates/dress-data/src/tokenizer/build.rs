@@ -62,7 +62,7 @@ fn from_vocabulary(
 ) -> Result<(Tokenizer, Vec<AddedToken>), Error> {
     let [vocab, merges, model] =
         ["vocab.json", "merges.txt", "tokenizer.model"].map(|name| directory.join(name));
-    if vocab.exists() && (class.reads_vocab_json() || (class == Class::Llama && !model.exists())) {
+    if vocab.exists() && class.reads_vocab_json() {
         if !merges.exists() {
             return Err(Error::TokenizerFile {
                 path: merges,
