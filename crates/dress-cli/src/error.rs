@@ -167,6 +167,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A text that cannot be read twice.
+    #[error("{option} {path}: every cell reads the texts again, in a process of its own, and this can be read once; write it to a file and give that", path = .path.display())]
+    ReadTwice {
+        /// The option.
+        option: &'static str,
+        /// What was given.
+        path: PathBuf,
+    },
     /// Cells that did not come to an end.
     #[error("{} of the cells failed: {}; the others are in {path}, and running the same command again tries these anew",
         .cells.len(), .cells.join(", "), path = .path.display())]

@@ -1,13 +1,14 @@
 //! A conversation as the text that a chat model was trained on.
 
 use crate::tokenizer::json_file;
-use crate::{Error, Tokenizer};
+use crate::{Error, Tokenizer, sha256};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, Value};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 /// What somebody says in a conversation.
@@ -24,6 +25,7 @@ pub struct ChatMessage {
 pub struct ChatTemplate {
     environment: Environment<'static>,
     special: Vec<(String, String)>,
+    sha256: String,
 }
 
 const NAME: &str = "chat_template";
@@ -36,7 +38,11 @@ impl ChatTemplate {
     /// [`Error::NoChatTemplate`], [`Error::NoDefaultChatTemplate`], [`Error::ChatTemplate`] where it is not Jinja,
     /// [`Error::Io`] and [`Error::TokenizerFile`].
     pub fn from_directory(directory: &Path, tokenizer: &Tokenizer) -> Result<Self, Error> {
-        Self::parse(template_of(directory)?, tokenizer.special_tokens().to_vec())
+        Self::of_directory(directory, tokenizer.special_tokens().to_vec())
+    }
+
+    pub(crate) fn of_directory(directory: &Path, special: Vec<(String, String)>) -> Result<Self, Error> {
+        Self::parse(template_of(directory)?, special)
     }
 
     /// Reads a template; it can name the `special` tokens.
@@ -54,9 +60,10 @@ impl ChatTemplate {
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
         });
         environment.add_function("strftime_now", strftime_now);
+        let sha256 = sha256::hex(text.as_bytes());
         let text = without_generation_marks(text);
         environment.add_template_owned(NAME, text).map_err(|error| failed(&error))?;
-        Ok(Self { environment, special })
+        Ok(Self { environment, special, sha256 })
     }
 
     /// The text of a conversation; with `add_generation_prompt`, up to where the assistant begins to speak. Special tokens
@@ -65,12 +72,40 @@ impl ChatTemplate {
     /// # Errors
     /// [`Error::ChatTemplate`].
     pub fn render(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<String, Error> {
+        self.rendered(Value::from(Serde(messages)), None, add_generation_prompt)
+    }
+
+    /// As [`ChatTemplate::render`], of messages as a data set holds them: with tool calls, parts or whatever else the
+    /// template reads, and with the tools that the row names.
+    ///
+    /// # Errors
+    /// [`Error::ChatTemplate`].
+    pub fn render_json(
+        &self,
+        messages: &Json,
+        tools: Option<&Json>,
+        add_generation_prompt: bool,
+    ) -> Result<String, Error> {
+        self.rendered(Value::from(Serde(messages)), tools, add_generation_prompt)
+    }
+
+    /// SHA-256 of the template, in hexadecimal.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    fn rendered(
+        &self,
+        messages: Value,
+        tools: Option<&Json>,
+        add_generation_prompt: bool,
+    ) -> Result<String, Error> {
         let mut context: BTreeMap<&str, Value> =
             self.special.iter().map(|(name, token)| (name.as_str(), token.as_str().into())).collect();
-        context.insert("messages", Value::from(Serde(messages)));
+        context.insert("messages", messages);
         context.insert("add_generation_prompt", add_generation_prompt.into());
         // Stock hands these over too where nobody gave any.
-        context.insert("tools", Value::from(()));
+        context.insert("tools", tools.map_or_else(|| Value::from(()), |tools| Value::from(Serde(tools))));
         context.insert("documents", Value::from(()));
         let template = self.environment.get_template(NAME).map_err(|error| failed(&error))?;
         template.render(context).map_err(|error| failed(&error))
@@ -124,7 +159,9 @@ fn template_files(directory: &Path) -> Result<BTreeMap<String, String>, Error> {
     for (name, path) in files {
         match std::fs::read_to_string(&path) {
             Ok(text) => _ = found.insert(name, text),
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {}
+            // A GGUF file is no directory.
+            Err(source)
+                if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&source.kind()) => {}
             Err(source) => return Err(Error::Io { path, source }),
         }
     }

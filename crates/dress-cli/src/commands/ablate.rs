@@ -40,6 +40,9 @@ pub struct AblateArgs {
     /// Another text to evaluate on, that nothing was calibrated on.
     #[arg(long)]
     unseen: Option<PathBuf>,
+    /// The field of --unseen's rows that is their text; by default --text-field, which is also --data's.
+    #[arg(long, value_name = "NAME", requires = "unseen")]
+    unseen_text_field: Option<String>,
     /// Tokens a block of the evaluation; by default 2048, or what the model has positions for.
     #[arg(long)]
     eval_seqlen: Option<usize>,
@@ -56,9 +59,11 @@ pub struct AblateArgs {
 impl AblateArgs {
     pub(super) fn run(self) -> Result<(), Error> {
         let model = locate(self.base.prune.model())?;
+        let field = self.base.prune.calibration().text_field.as_deref();
         let texts = Texts {
             seen: &self.data,
             unseen: self.unseen.as_deref(),
+            fields: [field, self.unseen_text_field.as_deref().or(field)],
             seqlen: self.eval_seqlen,
             max_blocks: self.max_blocks,
         };

@@ -1,6 +1,7 @@
 //! `dress logits`.
 
 use super::CommonArgs;
+use super::common_args::row_text;
 use crate::{Error, check_file_place, locate, tokenizer, write_beside};
 use clap::Args;
 use dress_core::burn::tensor::DType;
@@ -23,6 +24,9 @@ pub struct LogitsArgs {
     /// The text whose first tokens go through the model.
     #[arg(long)]
     data: PathBuf,
+    /// The field of --data's rows that is their text.
+    #[arg(long, value_name = "NAME")]
+    text_field: Option<String>,
     /// How many tokens.
     #[arg(long, default_value_t = 64)]
     tokens: usize,
@@ -44,7 +48,8 @@ impl LogitsArgs {
         self.model = locate(&self.model)?;
         check_file_place(&self.out, self.force)?;
         let tokenizer = tokenizer(&self.model)?;
-        let corpus = Corpus::read(&self.data, CorpusFormat::Auto)?;
+        let rows = row_text(&self.model, &tokenizer, self.text_field.as_deref());
+        let corpus = Corpus::read_as(&self.data, CorpusFormat::Auto, &rows)?;
         let cut = BlockConfig::new(self.tokens).max_blocks(Some(1));
         let ids = evaluation_blocks(&corpus, &tokenizer, &cut)?.blocks.remove(0);
         let model = self.common.load(&self.model)?;

@@ -1,7 +1,7 @@
 //! From a directory's files to one tokenizer, as `transformers` puts them together.
 
 use super::class::Class;
-use super::declared::Declared;
+use super::declared::{Declared, NAMED, token_of};
 use super::sentencepiece;
 use crate::{Error, tokenizer_json};
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ use tokenizers::{AddedToken, ModelWrapper, Tokenizer};
 /// [`Error::TokenizerNotConverted`] and [`Error::Io`].
 pub(super) fn build(directory: &Path, declared: &Declared) -> Result<(Tokenizer, Class), Error> {
     let path = directory.join("tokenizer.json");
-    let file = match std::fs::read(&path) {
-        Ok(bytes) => Some(tokenizer_json::parse(&bytes).map_err(unreadable(&path))?),
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => None,
+    let (file, listed) = match std::fs::read(&path) {
+        Ok(bytes) => (Some(tokenizer_json::parse(&bytes).map_err(unreadable(&path))?), sorted(&bytes)),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => (None, Vec::new()),
         Err(source) => return Err(Error::Io { path, source }),
     };
     let class = Class::of(declared.class.as_deref(), declared.model_type.as_deref(), file.as_ref());
@@ -28,7 +28,7 @@ pub(super) fn build(directory: &Path, declared: &Declared) -> Result<(Tokenizer,
     };
     if let Some(file) = file.as_ref().filter(|_| class != Class::File) {
         if !declared.lists_all {
-            add(&mut tokenizer, sorted(file)).map_err(unreadable(&path))?;
+            add(&mut tokenizer, listed).map_err(unreadable(&path))?;
         }
         say_what_the_class_changes(file, &tokenizer, declared, &path);
     }
@@ -93,9 +93,13 @@ fn name_of(path: &Path) -> Result<&str, Error> {
     path.to_str().ok_or_else(not_text)
 }
 
-/// The added tokens of a tokenizer, in the order of their ids.
-fn sorted(file: &Tokenizer) -> Vec<AddedToken> {
-    let mut added: Vec<_> = file.get_added_tokens_decoder().into_iter().collect();
+/// The added tokens of a `tokenizer.json` in the order of the ids that it says, which need not be those that the library
+/// gives them.
+fn sorted(json: &[u8]) -> Vec<AddedToken> {
+    let read: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
+    let listed = read["added_tokens"].as_array().into_iter().flatten();
+    let mut added: Vec<_> =
+        listed.filter_map(|token| Some((token["id"].as_u64()?, token_of(token, false)?))).collect();
     added.sort_by_key(|(id, _)| *id);
     added.into_iter().map(|(_, token)| token).collect()
 }
@@ -118,11 +122,13 @@ fn add_declared(
             );
         }
     }
-    let default = ["bos_token", "eos_token", "unk_token"].into_iter().filter_map(|name| {
-        let named = declared.named.iter().any(|(known, _)| known == name);
-        Some(AddedToken::from(class.default_token(name).filter(|_| !named)?, true))
-    });
-    let special = declared.named.iter().map(|(_, token)| token.clone().special(true)).chain(default);
+    let of_name = |name: &&str| {
+        let named = declared.named.iter().find(|(known, _)| known == name).map(|(_, token)| token.clone());
+        named.or_else(|| Some(AddedToken::from(class.default_token(name)?, true)))
+    };
+    let own = declared.named.iter().filter(|(name, _)| !NAMED.contains(&name.as_str()));
+    let own = own.map(|(_, token)| token.clone());
+    let special = NAMED.iter().filter_map(of_name).chain(own).map(|token| token.special(true));
     for token in special.chain(declared.extra.iter().chain(marked).cloned()) {
         let known = tokenizer.get_added_vocabulary().get_vocab().contains_key(&token.content);
         if !known {

@@ -162,7 +162,7 @@ fn named(config: &Map<String, Value>, added: &BTreeMap<u64, AddedToken>) -> Vec<
 }
 
 /// A token that is given by its text, or by an object with its properties.
-fn token_of(value: &Value, special: bool) -> Option<AddedToken> {
+pub(super) fn token_of(value: &Value, special: bool) -> Option<AddedToken> {
     if let Some(text) = value.as_str() {
         return Some(AddedToken::from(text, true));
     }

@@ -5,6 +5,8 @@ mod class;
 mod declared;
 mod identity;
 pub(crate) mod json_file;
+#[cfg(test)]
+mod of_files;
 mod sentencepiece;
 
 use crate::pieces::{Ids, first_ids};

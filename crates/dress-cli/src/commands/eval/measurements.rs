@@ -1,7 +1,7 @@
 //! The options of perplexity and speed.
 
 use crate::Error;
-use crate::commands::common_args::{at_least_one, seqlen_or};
+use crate::commands::common_args::{at_least_one, row_text, seqlen_or};
 use clap::Args;
 use dress_data::{Bos, Corpus, CorpusFormat, Protocol, WindowConfig};
 use dress_eval::SpeedConfig;
@@ -53,7 +53,8 @@ impl TextArgs {
             bos: self.bos,
             ..WindowConfig::new(seqlen_or(self.seqlen, 2048, model)?)
         };
-        Ok(Some((Corpus::read_field(data, CorpusFormat::Auto, self.text_field.as_deref())?, config)))
+        let rows = row_text(model, &crate::tokenizer(model)?, self.text_field.as_deref());
+        Ok(Some((Corpus::read_as(data, CorpusFormat::Auto, &rows)?, config)))
     }
 }
 
