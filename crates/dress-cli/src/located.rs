@@ -70,7 +70,7 @@ pub fn tokenizer(model: &Path) -> Result<Tokenizer, Error> {
 pub fn prefix_token(model: &Path, tokenizer: &Tokenizer) -> Result<Option<PrefixToken>, Error> {
     let read = |name: &str| -> Result<Value, Error> {
         let path = model.join(name);
-        match std::fs::read_to_string(&path) {
+        match dress_core::files::read_to_string(&path) {
             Ok(text) => serde_json::from_str(&text).map_err(|source| Error::TokenizerConfig { path, source }),
             Err(_) => Ok(Value::Null),
         }

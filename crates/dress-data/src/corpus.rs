@@ -174,7 +174,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let read = match path.as_os_str() == "-" {
         true => std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes),
-        false => std::fs::read(path),
+        false => dress_core::files::read(path),
     };
     read.map_err(|source| Error::Io { path: path.into(), source })
 }

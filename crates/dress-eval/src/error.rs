@@ -190,6 +190,14 @@ pub enum Error {
         /// What is wrong.
         source: Box<Error>,
     },
+    /// An error with the task that led to it.
+    #[error("task `{task}`: {source}")]
+    InTask {
+        /// The task.
+        task: String,
+        /// What is wrong.
+        source: Box<Error>,
+    },
     /// An error with the file that led to it.
     #[error("{path}: {source}", path = .path.display())]
     InFile {
@@ -252,10 +260,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same with the task that led to it, where it does not name one.
+    pub(crate) fn in_task(self, task: &str) -> Self {
+        match self {
+            Error::Template { .. } => Error::InTask { task: task.into(), source: Box::new(self) },
+            error => error,
+        }
+    }
+
     /// The same with the file that led to it, where it does not name one.
     pub(crate) fn in_file(self, path: &Path) -> Self {
         match self {
-            Error::Template { .. } | Error::Label { .. } => {
+            Error::Template { .. } | Error::InTask { .. } | Error::Label { .. } => {
                 Error::InFile { path: path.into(), source: Box::new(self) }
             }
             error => error,

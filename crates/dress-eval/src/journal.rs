@@ -30,7 +30,7 @@ impl ResultCache {
         let path = self.directory.join(key.file_name());
         let io = |source| Error::Io { path: path.clone(), source };
         fs::create_dir_all(&self.directory).map_err(io)?;
-        let bytes = match fs::read(&path) {
+        let bytes = match dress_core::files::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(io(error)),

@@ -83,5 +83,5 @@ impl ScoreArgs {
 }
 
 fn is_plan(path: &Path) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|text| SlicePlan::from_json(&text, path).is_ok())
+    dress_core::files::read_to_string(path).is_ok_and(|text| SlicePlan::from_json(&text, path).is_ok())
 }

@@ -68,7 +68,7 @@ pub fn write_requests(path: &Path, records: &[RequestRecord]) -> Result<(), Erro
 
 /// Whether a file is one that [`write_requests`] wrote.
 pub fn is_requests(path: &Path) -> bool {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = dress_core::files::read_to_string(path).unwrap_or_default();
     text.lines().all(|line| serde_json::from_str::<RequestRecord>(line).is_ok())
 }
 

@@ -1,0 +1,1 @@
+//! Output that cannot be written, places that others take, and signals.
