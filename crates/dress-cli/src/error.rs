@@ -58,6 +58,16 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A result whose place was taken while it was made.
+    #[error("{path}: was not there when the run began, and is not replaced ({source}); the complete result is kept in {kept}, move it where it is wanted", path = .path.display(), kept = .kept.display())]
+    Appeared {
+        /// The place.
+        path: PathBuf,
+        /// Where the result is.
+        kept: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// What was to be said and could not be.
     #[error("standard output cannot be written: {source}; whatever files the command makes are complete")]
     Output {
@@ -234,4 +244,36 @@ pub enum Error {
     /// Of evaluation.
     #[error(transparent)]
     Eval(#[from] dress_eval::Error),
+}
+
+impl Error {
+    /// What is wrong, and what is meant where the system says only that a file cannot grow.
+    pub fn with_cure(&self) -> String {
+        let text = self.to_string();
+        // Libraries below hand on the system's words, not its numbers.
+        match FULL.iter().any(|number| text.contains(&format!("(os error {number})"))) {
+            true => format!("{text}; the disk is full, or a limit on its use or on files' sizes (ulimit -f) was reached"),
+            false => text,
+        }
+    }
+}
+
+/// EFBIG, ENOSPC and EDQUOT.
+const FULL: [i32; 3] = [27, 28, 122];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_that_cannot_grow_is_said_to_be_that() {
+        for number in FULL {
+            let source = std::io::Error::from_raw_os_error(number);
+            let said = Error::Io { path: "out/plan.json".into(), source }.with_cure();
+            assert!(said.contains("out/plan.json") && said.contains("the disk is full"), "{said}");
+        }
+        let source = std::io::Error::from_raw_os_error(2);
+        assert!(!Error::Io { path: "out".into(), source }.with_cure().contains("disk"));
+    }
 }

@@ -21,6 +21,7 @@ pub fn locate(model: &Path) -> Result<PathBuf, Error> {
     if !found.exists() {
         return Err(dress_models::Error::NoModel { path: found }.into());
     }
+    dress_core::files::check(&found).map_err(|source| Error::Io { path: found.clone(), source })?;
     // Says early what is wrong with a directory that is no checkpoint.
     dress_models::checkpoint::read_config(&found)?;
     Ok(found)

@@ -31,6 +31,12 @@ pub enum Error {
     /// Nothing to evaluate on.
     #[error("there is no block to evaluate on")]
     NoData,
+    /// A kept evaluation that two processes would write to.
+    #[error("{path}: another run is writing there; wait for its end, or keep results in another place", path = .path.display())]
+    JournalInUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// Kept results that are not what was written.
     #[error("{path}, line {line}: a kept result that is damaged, or of an earlier version; remove that file, and the same command measures it again", path = .path.display())]
     DamagedJournal {

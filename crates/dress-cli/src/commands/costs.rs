@@ -3,7 +3,7 @@
 use super::CommonArgs;
 use super::common_args::at_least_one;
 use crate::costs_file::{CostsFile, Pass, TimedShape};
-use crate::{Error, TerminalProgress, check_own_file_place, locate, write_beside};
+use crate::{Error, PlaceLock, TerminalProgress, check_own_file_place, locate, write_result};
 use clap::Args;
 use dress_core::Selection;
 use dress_eval::{SpeedConfig, speed};
@@ -50,6 +50,7 @@ impl CostsArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
         check_own_file_place(&self.out, self.force, "file of costs", CostsFile::is_at)?;
+        let _lock = PlaceLock::take(&self.out)?;
         let positions = crate::max_positions(&self.model)?;
         let config = SpeedConfig {
             prefill_tokens: self.prefill_tokens.unwrap_or(PREFILL.min(positions)),
@@ -74,7 +75,7 @@ impl CostsArgs {
             prefill_ms: report.prefill_ms,
         });
         let file = CostsFile::new(&self.model, self.common.run_info(), config, timed.collect())?;
-        write_beside(&self.out, file.to_json().as_bytes())?;
+        write_result(&self.out, file.to_json().as_bytes(), self.force)?;
         self.common.output().print(&file, || self.told(&file))?;
         Ok(())
     }

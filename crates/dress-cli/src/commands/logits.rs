@@ -1,7 +1,7 @@
 //! `dress logits`.
 
 use super::CommonArgs;
-use crate::{Error, check_file_place, locate, tokenizer, write_beside};
+use crate::{Error, PlaceLock, check_file_place, locate, tokenizer, write_result};
 use clap::Args;
 use dress_core::burn::tensor::DType;
 use dress_core::{Calibration, CausalLm, Forward, NoTap};
@@ -43,6 +43,7 @@ impl LogitsArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
         check_file_place(&self.out, self.force)?;
+        let _lock = PlaceLock::take(&self.out)?;
         let tokenizer = tokenizer(&self.model)?;
         let corpus = Corpus::read(&self.data, CorpusFormat::Auto)?;
         let cut = BlockConfig::new(self.tokens).max_blocks(Some(1));
@@ -73,7 +74,7 @@ impl LogitsArgs {
             (*name, view)
         });
         let bytes = safetensors::serialize(views, None).expect("four tensors have a short header");
-        write_beside(&self.out, &bytes)?;
+        write_result(&self.out, &bytes, self.force)?;
         let report = json!({ "out": self.out.display().to_string(), "tokens": ids.len(), "greedy": greedy });
         self.common.output().print(&report, || format!("written to {}", self.out.display()))?;
         Ok(())

@@ -3,11 +3,9 @@
 mod ablate;
 mod compare;
 mod evaluation;
-mod faults;
 mod latency;
 mod options;
 mod rotation;
-mod special_files;
 mod training;
 
 use serde_json::Value;

@@ -1,31 +1,9 @@
 //! Pipes and devices in place of files: refused by name, never waited for.
-#![cfg(unix)]
 
-use crate::{Paths, model, text};
+use crate::{DRESS, Paths, dress as ends, model, text};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
-
-/// What a command that must come to its end by itself says.
-fn ends(args: &[&str]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_dress"))
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let began = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if began.elapsed() > Duration::from_secs(60) {
-            child.kill().unwrap();
-            panic!("{args:?} waits in silence");
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    child.wait_with_output().unwrap()
-}
+use std::process::Command;
 
 fn pipe(path: &str) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
@@ -33,14 +11,15 @@ fn pipe(path: &str) {
 
 #[test]
 fn a_pipe_in_place_of_a_file_is_refused_by_name() {
-    let (paths, model, data) = (Paths::new(), model().display().to_string(), text("heldout.txt"));
-    let fifo = paths.path("fifo");
+    let (paths, model, data) = (Paths::new(), model(), text("heldout.txt"));
+    let (fifo, task) = (paths.path("fifo"), paths.path("fifo.toml"));
     pipe(&fifo);
+    pipe(&task);
     let out = paths.path("out");
     let eval = ["eval", "--model", &model, "--seqlen", "16", "--max-blocks", "1"];
     let ffn = ["--model", &model, "--axis", "ffn"];
     let quarter = ["--ratio", "0.25", "--criterion", "magnitude-l2"];
-    let tasks = ["--tasks", &fifo, "--task-data", &paths.path("")];
+    let tasks = ["--tasks", &task, "--task-data", &paths.path("")];
     for args in [
         [&eval[..], &["--data", &fifo]].concat(),
         [&eval[..], &tasks].concat(),
@@ -65,12 +44,7 @@ fn a_pipe_in_place_of_a_file_is_refused_by_name() {
 fn a_pipe_among_a_checkpoints_files_is_refused_by_name() {
     let (paths, data) = (Paths::new(), text("heldout.txt"));
     for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
-        let copy = paths.path(name);
-        fs::create_dir(&copy).unwrap();
-        for entry in fs::read_dir(model()).unwrap() {
-            let entry = entry.unwrap();
-            fs::copy(entry.path(), Path::new(&copy).join(entry.file_name())).unwrap();
-        }
+        let copy = paths.copy_of_model(name);
         let at = Path::new(&copy).join(name);
         let _ = fs::remove_file(&at);
         pipe(&at.display().to_string());
@@ -91,9 +65,9 @@ fn a_pipe_among_a_checkpoints_files_is_refused_by_name() {
 
 #[test]
 fn standard_input_is_read_and_a_device_is_neither_read_nor_replaced() {
-    let (paths, model, data) = (Paths::new(), model().display().to_string(), text("heldout.txt"));
+    let (paths, model, data) = (Paths::new(), model(), text("heldout.txt"));
     let eval = ["eval", "--model", &model, "--seqlen", "16", "--max-blocks", "1", "--data"];
-    let piped = Command::new(env!("CARGO_BIN_EXE_dress"))
+    let piped = Command::new(DRESS)
         .args([&eval[..], &["-"]].concat())
         .stdin(fs::File::open(&data).unwrap())
         .output()

@@ -1,1 +1,0 @@
-//! Output that cannot be written, places that others take, and signals.
