@@ -2,6 +2,11 @@
 //! mean nothing.
 #![cfg(unix)]
 
+mod kept_files;
+mod kill;
+mod numbers;
+mod places;
+mod signals;
 mod special_files;
 
 use serde_json::Value;
