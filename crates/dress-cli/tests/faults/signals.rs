@@ -14,6 +14,22 @@ fn has_checkpoint(directory: &Path) -> bool {
     entries.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().starts_with("checkpoint-"))
 }
 
+/// Those that this process was not started with ignored, as with nohup; what it starts inherits that.
+fn signals_that_end<const N: usize>(
+    signals: [(&'static str, i32, &'static str); N],
+) -> impl Iterator<Item = (&'static str, i32, &'static str)> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    signals.into_iter().filter(move |(name, code, _)| {
+        let ignored = mask >> (code - 129) & 1 == 1;
+        if ignored {
+            eprintln!("skipped: SIG{name} is ignored here, and so by what is started");
+        }
+        !ignored
+    })
+}
+
 #[test]
 fn a_run_that_is_terminated_or_hung_up_says_what_is_kept_and_goes_on() {
     let (paths, model, calibration) = (Paths::new(), model(), text("calibration.txt"));
@@ -21,7 +37,7 @@ fn a_run_that_is_terminated_or_hung_up_says_what_is_kept_and_goes_on() {
     let args = ["prune", "--model", &model, "--calibration", &calibration, "--out", &out, "--axis", "ffn"];
     let much = ["--ratio", "0.25", "--samples", "12", "--seqlen", "32", "--epochs", "20"];
     let args = [&args[..], &much, &["--checkpoint-every", "4"]].concat();
-    for (signal, code, says) in [("TERM", 143, "terminated"), ("HUP", 129, "hung up")] {
+    for (signal, code, says) in signals_that_end([("TERM", 143, "terminated"), ("HUP", 129, "hung up")]) {
         let child = started(&args);
         let run = paths.path("out.run");
         let _ = fs::remove_dir_all(&run);
@@ -54,7 +70,7 @@ fn a_comparison_that_is_terminated_ends_its_child_too() {
     let cells = paths.path("out/cells");
     // The cell that trains is the second.
     let runs = || {
-        let entries = fs::read_dir(&cells).into_iter().flatten().flatten();
+        let entries = fs::read_dir(&out).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "run"))
     };
     until("a training cell", || runs().is_some_and(|run| has_checkpoint(&run)));

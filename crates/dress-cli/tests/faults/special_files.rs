@@ -30,7 +30,7 @@ fn a_pipe_in_place_of_a_file_is_refused_by_name() {
         [&["score"], &ffn[..], &quarter, &["--out", &fifo, "--force"]].concat(),
         [&["prune"], &ffn[..], &["--ratio", "0.25", "--calibration", &fifo, "--out", &out]].concat(),
         [&["prune"], &ffn[..], &["--latency", "0.5", "--costs", &fifo, "--out", &out]].concat(),
-        [&["prune"], &ffn[..], &["--plan", &fifo, "--no-regularize", "--out", &out]].concat(),
+        vec!["prune", "--model", &model, "--plan", &fifo, "--no-regularize", "--out", &out],
     ] {
         let said = ends(&args);
         let said = (said.status.success(), String::from_utf8_lossy(&said.stderr).into_owned());
