@@ -249,7 +249,11 @@ pub enum Error {
 impl Error {
     /// What is wrong, and what is meant where the system says only that a file cannot grow.
     pub fn with_cure(&self) -> String {
-        let text = self.to_string();
+        let mut text = self.to_string();
+        // They name what is wrong; what it is called on the command line is known here.
+        if let Some((_, option)) = OPTIONS.iter().find(|(words, _)| text.starts_with(words)) {
+            text = format!("{text} ({option})");
+        }
         // Libraries below hand on the system's words, not its numbers.
         match FULL.iter().any(|number| text.contains(&format!("(os error {number})"))) {
             true => format!("{text}; the disk is full, or a limit on its use or on files' sizes (ulimit -f) was reached"),
@@ -257,6 +261,22 @@ impl Error {
         }
     }
 }
+
+/// How libraries begin to speak of a number, and the option that it was given with.
+const OPTIONS: [(&str, &str); 12] = [
+    ("activation weight is", "--activations"),
+    ("distillation alpha is", "--distill of prune, --distill-alpha of recover"),
+    ("distillation temperature is", "--distill-temperature"),
+    ("hidden-state weight is", "--distill-hidden"),
+    ("learning rate is", "--learning-rate"),
+    ("the learning rate at the end is", "--learning-rate-end"),
+    ("warm-up steps is", "--warmup-steps"),
+    ("steps between two checkpoints is", "--checkpoint-every"),
+    ("share held out is", "--early-stopping"),
+    ("LoRA alpha is", "--lora-alpha"),
+    ("LoRA dropout is", "--lora-dropout"),
+    ("LoRA rank is", "--lora-rank"),
+];
 
 /// EFBIG, ENOSPC and EDQUOT.
 const FULL: [i32; 3] = [27, 28, 122];

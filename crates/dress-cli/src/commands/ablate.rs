@@ -6,6 +6,7 @@ mod given;
 mod measure;
 mod rows;
 
+use super::common_args::at_least_one;
 use super::bench::{Bench, Texts};
 use crate::ablation::{ABLATION_SCHEMA, Ablation, AblationCell, Row, Together, Vary, markdown, picture};
 use crate::cells::{CellStore, Wanted, each_cell};
@@ -44,7 +45,7 @@ pub struct AblateArgs {
     #[arg(long)]
     eval_seqlen: Option<usize>,
     /// The most blocks of each text, from its start; all by default.
-    #[arg(long)]
+    #[arg(long, value_parser = at_least_one)]
     max_blocks: Option<usize>,
     /// Runs one cell in this process, as this command does for each.
     #[arg(long, hide = true)]

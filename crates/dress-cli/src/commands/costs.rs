@@ -1,7 +1,7 @@
 //! `dress costs`.
 
 use super::CommonArgs;
-use super::common_args::at_least_one;
+use super::common_args::{at_least_one, or_none};
 use crate::costs_file::{CostsFile, Pass, TimedShape};
 use crate::{Error, PlaceLock, TerminalProgress, check_own_file_place, locate, write_result};
 use clap::Args;
@@ -40,7 +40,7 @@ pub struct CostsArgs {
     #[arg(long, default_value_t = 7, value_parser = at_least_one)]
     rounds: usize,
     /// Rounds before, which are not counted.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = or_none)]
     warmup: usize,
     #[command(flatten)]
     common: CommonArgs,
