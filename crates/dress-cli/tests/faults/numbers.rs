@@ -12,8 +12,10 @@ const LARGER: &str = "18446744073709551616";
 
 /// What means something though it is at an end of the numbers: options of a most that may be any, seeds, and counts of which
 /// there may be none.
-const MEANINGFUL: [(&str, &[&str]); 6] = [
+const MEANINGFUL: [(&str, &[&str]); 8] = [
     ("seed", &["0", LARGEST]),
+    ("seeds", &["0", LARGEST]),
+    ("max-new-tokens", &["0"]),
     ("fewshot-seed", &["0"]),
     ("fewshot", &["0"]),
     ("warmup-steps", &["0"]),
@@ -160,6 +162,8 @@ fn accepted(command: &Command, kind: Kind, option: &str) -> Vec<String> {
         args.push(format!("--{option}={value}"));
         let output = dress(&args.iter().map(String::as_str).collect::<Vec<_>>());
         let said = said(&output);
+        // Of an evaluation's own length it is said what is said of any.
+        let option = option.strip_prefix("eval-").unwrap_or(option);
         let named = [option.to_string(), option.replace('-', " "), option.replace('-', "_")];
         let first = said.lines().next().unwrap_or_default();
         let names = named.iter().any(|name| first.contains(name.as_str()) || said.contains(&format!("--{option}")));
