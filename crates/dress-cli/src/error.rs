@@ -256,7 +256,9 @@ impl Error {
         }
         // Libraries below hand on the system's words, not its numbers.
         match FULL.iter().any(|number| text.contains(&format!("(os error {number})"))) {
-            true => format!("{text}; the disk is full, or a limit on its use or on files' sizes (ulimit -f) was reached"),
+            true => format!(
+                "{text}; the disk is full, or a limit on its use or on files' sizes (ulimit -f) was reached"
+            ),
             false => text,
         }
     }

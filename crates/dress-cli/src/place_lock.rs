@@ -219,7 +219,10 @@ mod tests {
         let place = directory.path().join("new/er/out");
         let lock = PlaceLock::take(&place).unwrap().unwrap();
         assert!(PlaceLock::take(&place).is_err());
-        assert!(PlaceLock::take(&directory.path().join("new/er/../er/out")).is_err(), "the same by another name");
+        assert!(
+            PlaceLock::take(&directory.path().join("new/er/../er/out")).is_err(),
+            "the same by another name"
+        );
         drop(lock);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
         let lock = PlaceLock::take(&place).unwrap().unwrap();

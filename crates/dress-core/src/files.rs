@@ -79,7 +79,8 @@ mod tests {
             (at("socket"), "a socket"),
             ("/dev/zero".into(), "a device"),
         ] {
-            let said = [open(&path).unwrap_err(), read(&path).unwrap_err(), read_to_string(&path).unwrap_err()];
+            let said =
+                [open(&path).unwrap_err(), read(&path).unwrap_err(), read_to_string(&path).unwrap_err()];
             for said in said.map(|said| said.to_string()) {
                 assert!(said.contains(what) && said.contains("into a file"), "{said}");
             }

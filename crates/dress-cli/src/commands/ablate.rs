@@ -6,8 +6,8 @@ mod given;
 mod measure;
 mod rows;
 
-use super::common_args::at_least_one;
 use super::bench::{Bench, Texts};
+use super::common_args::at_least_one;
 use crate::ablation::{ABLATION_SCHEMA, Ablation, AblationCell, Row, Together, Vary, markdown, picture};
 use crate::cells::{CellStore, Wanted, each_cell};
 use crate::{Error, PlaceLock, locate, write_beside};

@@ -61,5 +61,9 @@ fn row(cell: &Cell) -> String {
 
 fn footnote(comparison: &Comparison, dense: &Cell) -> String {
     let calibration = comparison.cells.iter().find_map(|cell| cell.measured.calibration.as_ref());
-    format!("Ratios of {}. {}", markdown_text(&comparison.by.to_string()), crate::cells::measured_on(&dense.measured, calibration))
+    format!(
+        "Ratios of {}. {}",
+        markdown_text(&comparison.by.to_string()),
+        crate::cells::measured_on(&dense.measured, calibration)
+    )
 }

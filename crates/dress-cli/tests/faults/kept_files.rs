@@ -31,8 +31,10 @@ fn a_flipped_byte_in_any_file_of_a_checkpoint_or_of_the_teachers_cache_is_refuse
     let (paths, model, calibration) = (Paths::new(), model(), text("calibration.txt"));
     let out = paths.path("out");
     let args = ["prune", "--model", &model, "--calibration", &calibration, "--out", &out, "--axis", "ffn"];
-    let much = ["--ratio", "0.25", "--samples", "8", "--seqlen", "32", "--epochs", "20", "--checkpoint-every", "4"];
-    let more = ["--early-stopping", "0.25", "--early-stopping-every", "2", "--early-stopping-patience", "999"];
+    let much =
+        ["--ratio", "0.25", "--samples", "8", "--seqlen", "32", "--epochs", "20", "--checkpoint-every", "4"];
+    let more =
+        ["--early-stopping", "0.25", "--early-stopping-every", "2", "--early-stopping-patience", "999"];
     let args = [&args[..], &much, &more, &["--distill", "0.5", "--distill-cache"]].concat();
     let child = started(&args);
     let run = PathBuf::from(paths.path("out.run"));
@@ -73,7 +75,8 @@ fn a_flipped_byte_in_a_kept_evaluation_is_refused_by_name() {
     let fields = "name = 'mine'\nkind = 'loglikelihood'\ndata = ['rows.jsonl']\ncontext = '{{ a }}'\n\
                   target = ' {{ b }}'\nmetrics = ['acc']\nheadline = 'acc'\n";
     fs::write(&task, fields).unwrap();
-    let args = ["eval", "--model", &model, "--data", &data, "--seqlen", "64", "--max-blocks", "4", "--out", &out];
+    let args =
+        ["eval", "--model", &model, "--data", &data, "--seqlen", "64", "--max-blocks", "4", "--out", &out];
     let args = [&args[..], &["--tasks", &task, "--task-data", &folder, "--against", &model]].concat();
     let first = json(&args);
     let kept = files(Path::new(&paths.path("out/cache")));
@@ -82,7 +85,10 @@ fn a_flipped_byte_in_a_kept_evaluation_is_refused_by_name() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         flipped(path, |at| {
             let refused = refusal(&args);
-            assert!(refused.contains(&name) && refused.contains("remove that file"), "{name} at {at}: {refused}");
+            assert!(
+                refused.contains(&name) && refused.contains("remove that file"),
+                "{name} at {at}: {refused}"
+            );
         });
         // What a run that died in the middle of a line left is measured again.
         let whole = fs::read(path).unwrap();
@@ -100,7 +106,9 @@ fn a_flipped_byte_in_a_kept_cell_is_refused_by_name() {
     let out = paths.path("out");
     let args = ["compare", "--model", &model, "--data", &data, "--unseen", &data, "--out", &out];
     let args = [&args[..], &["--presets", "magnitude", "--ratios", "0.2", "--eval-seqlen", "64"]].concat();
-    let args = [&args[..], &["--max-blocks", "1", "--calibration", &data, "--samples", "2", "--seqlen", "64"]].concat();
+    let args =
+        [&args[..], &["--max-blocks", "1", "--calibration", &data, "--samples", "2", "--seqlen", "64"]]
+            .concat();
     let first = json(&args);
     let kept = files(Path::new(&paths.path("out/cells")));
     assert_eq!(kept.len(), 2, "{kept:?}");
@@ -108,7 +116,10 @@ fn a_flipped_byte_in_a_kept_cell_is_refused_by_name() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         flipped(path, |at| {
             let refused = refusal(&args);
-            assert!(refused.contains(&name) && refused.contains("remove that file"), "{name} at {at}: {refused}");
+            assert!(
+                refused.contains(&name) && refused.contains("remove that file"),
+                "{name} at {at}: {refused}"
+            );
         });
         fs::remove_file(path).unwrap();
         assert_eq!(json(&args)["cells"].as_array().unwrap().len(), first["cells"].as_array().unwrap().len());
@@ -119,7 +130,8 @@ fn a_flipped_byte_in_a_kept_cell_is_refused_by_name() {
 fn a_run_that_diverges_ends_with_an_error_and_without_a_result() {
     let (paths, model, calibration) = (Paths::new(), model(), text("calibration.txt"));
     let out = paths.path("out");
-    let data = ["--model", &model, "--calibration", &calibration, "--samples", "8", "--seqlen", "32", "--out", &out];
+    let data =
+        ["--model", &model, "--calibration", &calibration, "--samples", "8", "--seqlen", "32", "--out", &out];
     for command in [
         &["prune", "--axis", "ffn", "--ratio", "0.25"][..],
         &["prune", "--axis", "residual", "--ratio", "0.25"],
@@ -127,7 +139,10 @@ fn a_run_that_diverges_ends_with_an_error_and_without_a_result() {
         &["recover", "--full"],
     ] {
         let refused = refusal(&[command, &data, &["--learning-rate", "1e3"]].concat());
-        assert!(refused.contains("learning rate") || refused.contains("not a number"), "{command:?}: {refused}");
+        assert!(
+            refused.contains("learning rate") || refused.contains("not a number"),
+            "{command:?}: {refused}"
+        );
         assert!(!Path::new(&out).exists(), "{command:?}");
         let _ = fs::remove_dir_all(paths.path("out.run"));
     }

@@ -16,9 +16,23 @@ fn moments(commands: usize) -> usize {
 }
 
 /// What differs from one run to the next.
-const OF_THE_RUN: [&str; 14] = [
-    "seconds", "tokens_per_second", "requests_per_second", "training_seconds", "peak_bytes",
-    "peak_bytes_with_evaluation", "run", "runs", "reused", "file_sha256", "decode", "prefill", "shapes", "run_dir",
+const OF_THE_RUN: [&str; 16] = [
+    "seconds",
+    "tokens_per_second",
+    "requests_per_second",
+    "training_seconds",
+    "peak_bytes",
+    "peak_bytes_with_evaluation",
+    "run",
+    "runs",
+    "reused",
+    "file_sha256",
+    "decode",
+    "prefill",
+    "shapes",
+    "run_dir",
+    "minutes",
+    "peak_mib",
 ];
 
 fn without_times(value: &mut Value) {
@@ -93,16 +107,47 @@ fn killed_at_any_moment_a_command_that_is_repeated_ends_in_the_same_bits() {
         ("plan.json", [&["score", "--model", &model], &ffn[..], &few].concat()),
         ("out", [&["prune", "--model", &model], &ffn[..], &few, &every, &["--epochs", "2"]].concat()),
         ("out", [&["prune", "--model", &model], &ffn[..], &few, &every, &["--rounds", "2"]].concat()),
-        ("out", [&["prune", "--model", &model, "--no-regularize", "--axis", "residual", "--ratio", "0.25"], &few[..]].concat()),
-        ("out", [&["recover", "--model", &pruned, "--distill-from", &model, "--distill-cache"], &few[..], &every].concat()),
+        (
+            "out",
+            [
+                &["prune", "--model", &model, "--no-regularize", "--axis", "residual", "--ratio", "0.25"],
+                &few[..],
+            ]
+            .concat(),
+        ),
+        (
+            "out",
+            [&["recover", "--model", &pruned, "--distill-from", &model, "--distill-cache"], &few[..], &every]
+                .concat(),
+        ),
         ("out", [&["rotate", "--model", &model], &few[..]].concat()),
         ("out", [&["rotate", "--model", &model, "--stream"], &few[..]].concat()),
         ("sliced", vec!["slice", "--plan", &plan, &model]),
         ("out", [&eval[..], &["--against", &pruned]].concat()),
-        ("out", [&["compare", "--model", &model, "--unseen", &data, "--presets", "magnitude,dress", "--ratios", "0.2"], &tables[..]].concat()),
+        (
+            "out",
+            [
+                &[
+                    "compare",
+                    "--model",
+                    &model,
+                    "--unseen",
+                    &data,
+                    "--presets",
+                    "magnitude,dress",
+                    "--ratios",
+                    "0.2",
+                ],
+                &tables[..],
+            ]
+            .concat(),
+        ),
         ("out", [&["ablate", "--model", &model, "--vary", "lambda=3"], &ffn[..], &tables].concat()),
         ("logits.safetensors", vec!["logits", "--model", &model, "--data", &data, "--tokens", "32"]),
-        ("costs.json", vec!["costs", "--model", &model, "--rounds", "1", "--prefill-tokens", "16", "--new-tokens", "2"]),
+        (
+            "costs.json",
+            vec!["costs", "--model", &model, "--rounds", "1", "--prefill-tokens", "16", "--new-tokens", "2"],
+        ),
         ("curve.svg", vec!["plot", &pruned]),
         ("out", vec!["report", &run]),
     ];

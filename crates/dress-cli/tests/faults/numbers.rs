@@ -166,11 +166,16 @@ fn accepted(command: &Command, kind: Kind, option: &str) -> Vec<String> {
         let option = option.strip_prefix("eval-").unwrap_or(option);
         let named = [option.to_string(), option.replace('-', " "), option.replace('-', "_")];
         let first = said.lines().next().unwrap_or_default();
-        let names = named.iter().any(|name| first.contains(name.as_str()) || said.contains(&format!("--{option}")));
+        let names =
+            named.iter().any(|name| first.contains(name.as_str()) || said.contains(&format!("--{option}")));
         let clean = !said.contains("panicked") && output.status.code().is_some();
         if output.status.success() || !names || !clean {
             eprintln!("{} --{option}={value}: {:?}: {first}", command.get_name(), output.status.code());
-            wrong.push(format!("{} --{option}={value}: {:?}: {first}", command.get_name(), output.status.code()));
+            wrong.push(format!(
+                "{} --{option}={value}: {:?}: {first}",
+                command.get_name(),
+                output.status.code()
+            ));
         }
         if std::path::Path::new(&place.path("out")).exists() {
             let out = place.path("out");

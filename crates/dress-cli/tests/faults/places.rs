@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 /// `dress prune` of the neurons without training, to `out`.
 fn prune<'a>(model: &'a str, out: &'a str) -> Vec<&'a str> {
-    let args = ["prune", "--model", model, "--axis", "ffn", "--ratio", "0.25", "--no-regularize", "--out", out];
+    let args =
+        ["prune", "--model", model, "--axis", "ffn", "--ratio", "0.25", "--no-regularize", "--out", out];
     [&args[..], &["--criterion", "magnitude-l2"]].concat()
 }
 
@@ -53,7 +54,8 @@ fn a_file_that_may_not_grow_is_a_full_disk_to_every_command_that_writes() {
     let evaluation = paths.path("evaluation");
     let (out, file) = (paths.path("out"), paths.path("plan.json"));
     let eval = ["eval", "--model", &model, "--data", &data, "--seqlen", "16", "--max-blocks", "2"];
-    let score = ["score", "--model", &model, "--axis", "ffn", "--ratio", "0.25", "--criterion", "magnitude-l2"];
+    let score =
+        ["score", "--model", &model, "--axis", "ffn", "--ratio", "0.25", "--criterion", "magnitude-l2"];
     for (blocks, names, args) in [
         (500, "out", prune(&model, &out)),
         (0, "plan.json", [&score[..], &["--out", &file]].concat()),
@@ -134,7 +136,8 @@ fn a_place_that_is_taken_during_the_run_does_not_cost_the_result() {
     assert_eq!(fs::read_to_string(paths.path("out/thesis.txt")).unwrap(), "precious");
 
     let plan = paths.path("plan.json");
-    let score = ["score", "--model", &model, "--axis", "ffn", "--ratio", "0.25", "--calibration", &calibration];
+    let score =
+        ["score", "--model", &model, "--axis", "ffn", "--ratio", "0.25", "--calibration", &calibration];
     let score = [&score[..], &["--samples", "256", "--seqlen", "64", "--out", &plan]].concat();
     let child = started(&score);
     until("the lock", || Path::new(&paths.path(".plan.json.lock")).exists());

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 fn send(signal: &str, process: u32) {
-    assert!(Command::new("kill").args([&format!("-{signal}"), &process.to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill").args([&format!("-{signal}"), &process.to_string()]).status().unwrap().success()
+    );
 }
 
 fn has_checkpoint(directory: &Path) -> bool {
@@ -63,7 +65,8 @@ fn a_comparison_that_is_terminated_ends_its_child_too() {
     let (paths, model, calibration) = (Paths::new(), model(), text("calibration.txt"));
     let (out, data) = (paths.path("out"), text("heldout.txt"));
     let args = ["compare", "--model", &model, "--calibration", &calibration, "--data", &data, "--out", &out];
-    let args = [&args[..], &["--unseen", &data, "--presets", "dress", "--ratios", "0.2", "--seqlen", "64"]].concat();
+    let args =
+        [&args[..], &["--unseen", &data, "--presets", "dress", "--ratios", "0.2", "--seqlen", "64"]].concat();
     let args = [&args[..], &["--eval-seqlen", "64", "--max-blocks", "1", "--samples", "64"]].concat();
     let args = [&args[..], &["--checkpoint-every", "1"]].concat();
     let child = started(&args);

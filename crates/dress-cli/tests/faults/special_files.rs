@@ -35,7 +35,11 @@ fn a_pipe_in_place_of_a_file_is_refused_by_name() {
         let said = ends(&args);
         let said = (said.status.success(), String::from_utf8_lossy(&said.stderr).into_owned());
         assert!(!said.0 && said.1.contains("fifo"), "{args:?}: {}", said.1);
-        assert!(said.1.contains("pipe") || said.1.contains("not a") || said.1.contains("unexpected"), "{args:?}: {}", said.1);
+        assert!(
+            said.1.contains("pipe") || said.1.contains("not a") || said.1.contains("unexpected"),
+            "{args:?}: {}",
+            said.1
+        );
     }
     assert!(!Path::new(&out).exists());
 }
@@ -43,7 +47,13 @@ fn a_pipe_in_place_of_a_file_is_refused_by_name() {
 #[test]
 fn a_pipe_among_a_checkpoints_files_is_refused_by_name() {
     let (paths, data) = (Paths::new(), text("heldout.txt"));
-    for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
+    for name in [
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "generation_config.json",
+    ] {
         let copy = paths.copy_of_model(name);
         let at = Path::new(&copy).join(name);
         let _ = fs::remove_file(&at);
@@ -56,7 +66,20 @@ fn a_pipe_among_a_checkpoints_files_is_refused_by_name() {
         // What no evaluation reads is in nobody's way, as long as nobody waits for it.
         assert!(said.status.success() || (text.contains("pipe") && text.contains(name)), "{name}: {text}");
         assert!(!said.status.success() || name == "generation_config.json", "{name}: {text}");
-        let sliced = ends(&["prune", "--model", &copy, "--axis", "ffn", "--ratio", "0.25", "--criterion", "magnitude-l2", "--no-regularize", "--out", &paths.path("out")]);
+        let sliced = ends(&[
+            "prune",
+            "--model",
+            &copy,
+            "--axis",
+            "ffn",
+            "--ratio",
+            "0.25",
+            "--criterion",
+            "magnitude-l2",
+            "--no-regularize",
+            "--out",
+            &paths.path("out"),
+        ]);
         let text = String::from_utf8_lossy(&sliced.stderr);
         assert!(!sliced.status.success() && text.contains("pipe") && text.contains(name), "{name}: {text}");
         assert!(!paths.names().iter().any(|name| name.starts_with("out") || name.starts_with(".out")));

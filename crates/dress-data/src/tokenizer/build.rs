@@ -74,7 +74,8 @@ fn from_vocabulary(
         return Ok((class.around(bpe, declared.prefix_space, declared.legacy), Vec::new()));
     }
     if model.exists() && class == Class::Llama {
-        let bytes = dress_core::files::read(&model).map_err(|source| Error::Io { path: model.clone(), source })?;
+        let bytes =
+            dress_core::files::read(&model).map_err(|source| Error::Io { path: model.clone(), source })?;
         if let Some(pieces) = sentencepiece::pieces(&bytes) {
             let bpe = sentencepiece::bpe(&pieces).map_err(unreadable(&model))?;
             let marked = pieces.iter().filter_map(sentencepiece::Piece::added).collect();

@@ -223,7 +223,9 @@ fn data(models: &[ModelReport]) -> ReportTable {
         });
         let tasks = model.tasks.iter().map(|t| {
             let examples = match &t.fewshot_sha256 {
-                Some(hash) => format!("{} examples of {}, seed {}", t.fewshot, first(hash, 8), t.fewshot_seed),
+                Some(hash) => {
+                    format!("{} examples of {}, seed {}", t.fewshot, first(hash, 8), t.fewshot_seed)
+                }
                 None => format!("task file {}", first(&t.task_sha256, 8)),
             };
             vec![t.task.clone(), t.data_sha256.clone(), examples]

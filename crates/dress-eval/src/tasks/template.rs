@@ -264,10 +264,13 @@ mod tests {
         let templates = Templates::new();
         let row = row(r#"{"a":"x"}"#);
         let began = std::time::Instant::now();
-        let nested = "{% for i in range(99999) %}{% for j in range(99999) %}{{ i * j }}{% endfor %}{% endfor %}";
+        let nested =
+            "{% for i in range(99999) %}{% for j in range(99999) %}{{ i * j }}{% endfor %}{% endfor %}";
         let silent = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}";
         let doubled = "{% set x = 'x' %}".to_string() + &"{% set x = x ~ x %}".repeat(60);
-        for endless in [nested, silent, &doubled, "{{ 'x' * 1000000000 }}", "{{ range(99999) | list * 99999 }}"] {
+        for endless in
+            [nested, silent, &doubled, "{{ 'x' * 1000000000 }}", "{{ range(99999) | list * 99999 }}"]
+        {
             let said = templates.text("context", endless, &row, 1).unwrap_err().to_string();
             assert!(said.contains("context"), "{said}");
             assert!(!endless.contains("for") || said.contains("take its loops out"), "{said}");

@@ -73,7 +73,9 @@ fn check_parent(place: &Path) -> Result<(), Error> {
         _ => {}
     }
     match fs::remove_dir(&probe) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(&probe, "cannot be removed")(error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::io(&probe, "cannot be removed")(error))
+        }
         _ => Ok(()),
     }
 }
@@ -295,7 +297,9 @@ mod tests {
         assert_eq!(fs::read_to_string(directory.path().join("out.kept-3/config.json")).unwrap(), "newer");
         fs::remove_dir_all(&place).unwrap();
         fs::write(&place, "a file").unwrap();
-        assert!(Staging::beside(&place, None, true).unwrap().commit().unwrap_err().to_string().contains("kept-4"));
+        assert!(
+            Staging::beside(&place, None, true).unwrap().commit().unwrap_err().to_string().contains("kept-4")
+        );
         assert_eq!(fs::read_to_string(&place).unwrap(), "a file");
     }
 
