@@ -133,10 +133,16 @@ impl Default for Templates {
     }
 }
 
+/// Names that Jinja itself has.
+const FUNCTIONS: [&str; 4] = ["range", "dict", "namespace", "debug"];
+
 /// The error where a row lacks some of `names`.
 fn absent(names: Option<HashSet<String>>, field: &'static str, row: &Row, number: usize) -> Option<Error> {
-    let mut lacking: Vec<String> =
-        names?.into_iter().filter(|name| !row.contains_key(name)).map(|name| format!("`{name}`")).collect();
+    let mut lacking: Vec<String> = names?
+        .into_iter()
+        .filter(|name| !row.contains_key(name) && !FUNCTIONS.contains(&name.as_str()))
+        .map(|name| format!("`{name}`"))
+        .collect();
     lacking.sort();
     let reason = format!("the row has no {}", lacking.join(" and no "));
     (!lacking.is_empty()).then_some(Error::Template { field, row: number, reason })
