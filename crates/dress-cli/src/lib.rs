@@ -29,4 +29,4 @@ pub use result_file::{Evaluation, PruneResult, ResultFile};
 pub use signals::prepare_signals;
 pub use table::Table;
 pub use terminal_progress::TerminalProgress;
-pub use write_beside::write_beside;
+pub use write_beside::{write_beside, write_result};

@@ -21,6 +21,7 @@ pub fn locate(model: &Path) -> Result<PathBuf, Error> {
     if !found.exists() {
         return Err(dress_models::Error::NoModel { path: found }.into());
     }
+    dress_core::files::check(&found).map_err(|source| Error::Io { path: found.clone(), source })?;
     // Says early what is wrong with a directory that is no checkpoint.
     dress_models::checkpoint::read_config(&found)?;
     Ok(found)
@@ -70,7 +71,7 @@ pub fn tokenizer(model: &Path) -> Result<Tokenizer, Error> {
 pub fn prefix_token(model: &Path, tokenizer: &Tokenizer) -> Result<Option<PrefixToken>, Error> {
     let read = |name: &str| -> Result<Value, Error> {
         let path = model.join(name);
-        match std::fs::read_to_string(&path) {
+        match dress_core::files::read_to_string(&path) {
             Ok(text) => serde_json::from_str(&text).map_err(|source| Error::TokenizerConfig { path, source }),
             Err(_) => Ok(Value::Null),
         }

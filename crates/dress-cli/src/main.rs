@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&format!("error: {error}"));
+            tell(&format!("error: {}", error.with_cure()));
             ExitCode::FAILURE
         }
     }
@@ -48,7 +48,7 @@ fn shown(said: &clap::Error) -> ExitCode {
     match print_line(&text) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&format!("error: {error}"));
+            tell(&format!("error: {}", error.with_cure()));
             ExitCode::FAILURE
         }
     }

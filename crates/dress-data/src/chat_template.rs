@@ -30,6 +30,10 @@ pub struct ChatTemplate {
 
 const NAME: &str = "chat_template";
 
+/// What a template may use up for one conversation, so that one that would never end does: as many steps, or 64 times as many
+/// bytes.
+const FUEL: u64 = 20_000_000;
+
 impl ChatTemplate {
     /// The template of a directory: `chat_template.jinja` and `additional_chat_templates`, or else `chat_template` in
     /// `tokenizer_config.json`; of several, the one called `default`.
@@ -54,6 +58,7 @@ impl ChatTemplate {
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|error| failed(&error))?);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
+        environment.set_fuel(Some(FUEL));
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_filter("tojson", to_json);
         environment.add_function("raise_exception", |message: String| -> Result<String, _> {
@@ -114,6 +119,10 @@ impl ChatTemplate {
 
 /// What the template says where it refuses, and where.
 fn failed(error: &minijinja::Error) -> Error {
+    if error.kind() == ErrorKind::OutOfFuel {
+        let reason = format!("it takes more than {FUEL} steps for one conversation; take its loops out");
+        return Error::ChatTemplate { reason };
+    }
     let line = error.line().map_or_else(String::new, |line| format!(" (line {line})"));
     let reason = error.detail().map_or_else(|| error.to_string(), |detail| format!("{detail}{line}"));
     Error::ChatTemplate { reason }
@@ -157,7 +166,7 @@ fn template_files(directory: &Path) -> Result<BTreeMap<String, String>, Error> {
     }
     let mut found = BTreeMap::new();
     for (name, path) in files {
-        match std::fs::read_to_string(&path) {
+        match dress_core::files::read_to_string(&path) {
             Ok(text) => _ = found.insert(name, text),
             // A GGUF file is no directory.
             Err(source)
@@ -272,6 +281,13 @@ mod tests {
             r#"{"a": [1, "<é>", null, true]}"#
         );
         assert_eq!(say("{{ [1, []] | tojson(indent=2) }}").unwrap(), "[\n  1,\n  []\n]");
+    }
+
+    #[test]
+    fn a_template_that_would_not_end_is_refused() {
+        let nested = "{% for i in range(99999) %}{% for j in range(99999) %}{{ i }}{% endfor %}{% endfor %}";
+        let error = say(nested).unwrap_err().to_string();
+        assert!(error.contains("take its loops out"), "{error}");
     }
 
     #[test]

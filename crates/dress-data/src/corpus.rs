@@ -290,7 +290,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, Error> {
     let read = match path.as_os_str() == "-" {
         true if TAKEN.swap(true, Ordering::Relaxed) => return Err(Error::StdinTwice),
         true => std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes),
-        false => std::fs::read(path),
+        false => dress_core::files::read(path),
     };
     read.map_err(|source| Error::Io { path: path.into(), source })
 }

@@ -337,7 +337,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A complete result that could not be put in its place.
-    #[error("{path}: cannot be put in its place: {source}; the complete result is in {partial}, move it where it is wanted", path = .path.display(), partial = .partial.display())]
+    #[error("{path}: cannot be put in its place: {source}; the complete result is kept in {partial}, move it where it is wanted", path = .path.display(), partial = .partial.display())]
     OutputNotPlaced {
         /// The place.
         path: PathBuf,

@@ -7,6 +7,7 @@ mod measure;
 mod rows;
 
 use super::bench::{Bench, Texts};
+use super::common_args::at_least_one;
 use crate::ablation::{ABLATION_SCHEMA, Ablation, AblationCell, Row, Together, Vary, markdown, picture};
 use crate::cells::{CellStore, Wanted, each_cell};
 use crate::{Error, PlaceLock, locate, write_beside};
@@ -47,7 +48,7 @@ pub struct AblateArgs {
     #[arg(long)]
     eval_seqlen: Option<usize>,
     /// The most blocks of each text, from its start; all by default.
-    #[arg(long)]
+    #[arg(long, value_parser = at_least_one)]
     max_blocks: Option<usize>,
     /// Runs one cell in this process, as this command does for each.
     #[arg(long, hide = true)]

@@ -301,6 +301,11 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     counted(text, 1_000_000_000)
 }
 
+/// A count of which there may be none.
+pub(super) fn or_none(text: &str) -> Result<usize, String> {
+    if text == "0" { Ok(0) } else { counted(text, 1_000_000) }
+}
+
 /// A count of blocks that are all in memory at once.
 pub(super) fn samples(text: &str) -> Result<usize, String> {
     counted(text, 1_000_000)

@@ -57,7 +57,7 @@ pub struct CompareArgs {
     #[arg(long)]
     eval_seqlen: Option<usize>,
     /// The most blocks of each text, from its start; all by default.
-    #[arg(long)]
+    #[arg(long, value_parser = at_least_one)]
     max_blocks: Option<usize>,
     /// Calibration blocks of sleb, which goes over them again and again.
     #[arg(long, default_value_t = 8, value_parser = at_least_one)]

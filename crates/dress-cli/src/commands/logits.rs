@@ -2,7 +2,7 @@
 
 use super::CommonArgs;
 use super::common_args::row_text;
-use crate::{Error, check_file_place, locate, tokenizer, write_beside};
+use crate::{Error, PlaceLock, check_file_place, locate, tokenizer, write_result};
 use clap::Args;
 use dress_core::burn::tensor::DType;
 use dress_core::{Calibration, CausalLm, Forward, NoTap};
@@ -47,6 +47,7 @@ impl LogitsArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
         check_file_place(&self.out, self.force)?;
+        let _lock = PlaceLock::take(&self.out)?;
         let tokenizer = tokenizer(&self.model)?;
         let rows = row_text(&self.model, &tokenizer, self.text_field.as_deref());
         let corpus = Corpus::read_as(&self.data, CorpusFormat::Auto, &rows)?;
@@ -78,7 +79,7 @@ impl LogitsArgs {
             (*name, view)
         });
         let bytes = safetensors::serialize(views, None).expect("four tensors have a short header");
-        write_beside(&self.out, &bytes)?;
+        write_result(&self.out, &bytes, self.force)?;
         let report = json!({ "out": self.out.display().to_string(), "tokens": ids.len(), "greedy": greedy });
         self.common.output().print(&report, || format!("written to {}", self.out.display()))?;
         Ok(())

@@ -16,7 +16,7 @@ use tokenizers::{AddedToken, ModelWrapper, Tokenizer};
 /// [`Error::TokenizerNotConverted`] and [`Error::Io`].
 pub(super) fn build(directory: &Path, declared: &Declared) -> Result<(Tokenizer, Class), Error> {
     let path = directory.join("tokenizer.json");
-    let (file, listed) = match std::fs::read(&path) {
+    let (file, listed) = match dress_core::files::read(&path) {
         Ok(bytes) => (Some(tokenizer_json::parse(&bytes).map_err(unreadable(&path))?), sorted(&bytes)),
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => (None, Vec::new()),
         Err(source) => return Err(Error::Io { path, source }),
@@ -74,7 +74,8 @@ fn from_vocabulary(
         return Ok((class.around(bpe, declared.prefix_space, declared.legacy), Vec::new()));
     }
     if model.exists() && class == Class::Llama {
-        let bytes = std::fs::read(&model).map_err(|source| Error::Io { path: model.clone(), source })?;
+        let bytes =
+            dress_core::files::read(&model).map_err(|source| Error::Io { path: model.clone(), source })?;
         if let Some(pieces) = sentencepiece::pieces(&bytes) {
             let bpe = sentencepiece::bpe(&pieces).map_err(unreadable(&model))?;
             let marked = pieces.iter().filter_map(sentencepiece::Piece::added).collect();

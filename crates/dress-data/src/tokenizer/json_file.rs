@@ -11,7 +11,7 @@ use std::path::Path;
 /// [`Error::Io`], and [`Error::TokenizerFile`] where it is no JSON object.
 pub(crate) fn read(directory: &Path, name: &str) -> Result<Option<Map<String, Value>>, Error> {
     let path = directory.join(name);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match dress_core::files::read_to_string(&path) {
         Ok(text) => text,
         Err(source) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&source.kind()) => {
             return Ok(None);

@@ -47,7 +47,8 @@ impl Tokenizer {
         if !path.exists() {
             return Err(Error::TokenizerMissing { path: path.into() });
         }
-        let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
+        let bytes =
+            dress_core::files::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
         Self::from_bytes(&bytes, path)
     }
 

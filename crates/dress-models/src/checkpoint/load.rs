@@ -37,7 +37,7 @@ pub fn read_config(directory: &Path) -> Result<(String, PathBuf), Error> {
         });
     }
     git_lfs::check(&path)?;
-    let text = std::fs::read_to_string(&path).map_err(Error::io(&path, "cannot be read"))?;
+    let text = dress_core::files::read_to_string(&path).map_err(Error::io(&path, "cannot be read"))?;
     Ok((with_its_head(text, directory, &path)?, path))
 }
 

@@ -7,7 +7,6 @@ use crate::checkpoint::{FloatType, RawTensor};
 use memmap2::Mmap;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -34,7 +33,7 @@ impl GgufCheckpoint {
     /// # Errors
     /// [`Error::Io`], [`Error::Gguf`] and [`Error::GgufUnsupported`].
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(Error::io(path, "cannot be opened"))?;
+        let file = dress_core::files::open(path).map_err(Error::io(path, "cannot be opened"))?;
         // SAFETY: the map is only read. A file that another process cuts short while it is mapped
         // raises SIGBUS, as for every program that maps its weights; checkpoints are not edited
         // in place.
