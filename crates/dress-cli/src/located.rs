@@ -2,7 +2,7 @@
 
 use crate::Error;
 use dress_core::{CausalLm, Fingerprint};
-use dress_data::Tokenizer;
+use dress_data::{ChatTemplate, Tokenizer};
 use dress_eval::scoring::PrefixToken;
 use dress_models::AnyModel;
 use dress_models::gguf::GgufCheckpoint;
@@ -59,8 +59,31 @@ pub fn tokenizer(model: &Path) -> Result<Tokenizer, Error> {
     if model.is_dir() || !model.exists() {
         return Ok(Tokenizer::from_directory(model)?);
     }
-    let json = GgufCheckpoint::open(model)?.tokenizer_json()?;
-    Ok(Tokenizer::from_bytes(json.as_bytes(), model)?)
+    let file = GgufCheckpoint::open(model)?;
+    let tokenizer = Tokenizer::from_bytes(file.tokenizer_json()?.as_bytes(), model)?;
+    let config = gguf_tokenizer_config(&file)?;
+    let texts = config.as_object().into_iter().flatten().filter(|(name, _)| name.ends_with("_token"));
+    let named = texts.filter_map(|(name, text)| Some((name.clone(), text.as_str()?.to_string())));
+    Ok(tokenizer.with_special_tokens(named.collect()))
+}
+
+fn gguf_tokenizer_config(file: &GgufCheckpoint) -> Result<Value, Error> {
+    let parse = |source| Error::TokenizerConfig { path: file.path().into(), source };
+    serde_json::from_str(&file.tokenizer_config_json()?).map_err(parse)
+}
+
+/// The chat template of a directory, or the one in a GGUF file's metadata.
+///
+/// # Errors
+/// Those of [`ChatTemplate::from_directory`].
+pub fn chat_template(model: &Path, tokenizer: &Tokenizer) -> Result<ChatTemplate, Error> {
+    if model.is_dir() || !model.exists() {
+        return Ok(ChatTemplate::from_directory(model, tokenizer)?);
+    }
+    let config = gguf_tokenizer_config(&GgufCheckpoint::open(model)?)?;
+    let template = config["chat_template"].as_str();
+    let template = template.ok_or_else(|| dress_data::Error::NoChatTemplate { directory: model.into() })?;
+    Ok(ChatTemplate::parse(template.into(), tokenizer.special_tokens().to_vec())?)
 }
 
 /// The token that begins a text, or else the one that ends it: from the tokenizer's files, or the ids in `config.json`.
@@ -81,7 +104,10 @@ pub fn prefix_token(model: &Path, tokenizer: &Tokenizer) -> Result<Option<Prefix
             return Ok(Some(PrefixToken { id, text: text.clone() }));
         }
     }
-    let config = read("config.json")?;
+    let config = match model.is_file() {
+        true => config_of_file(model)?,
+        false => read("config.json")?,
+    };
     let ids = ["bos_token_id", "eos_token_id"]
         .map(|name| config[name].as_u64().or_else(|| config[name][0].as_u64()));
     let token = |id: u64| {
@@ -89,4 +115,10 @@ pub fn prefix_token(model: &Path, tokenizer: &Tokenizer) -> Result<Option<Prefix
         Some(PrefixToken { id, text: tokenizer.token(id)? })
     };
     Ok(ids.into_iter().flatten().find_map(token))
+}
+
+/// The `config.json` that a GGUF file's metadata makes.
+fn config_of_file(model: &Path) -> Result<Value, Error> {
+    let (text, path) = dress_models::checkpoint::read_config(model)?;
+    serde_json::from_str(&text).map_err(|source| Error::TokenizerConfig { path, source })
 }

@@ -1,7 +1,8 @@
 //! From GGUF metadata to `config.json`, and from GGUF names to Hugging Face's.
 
 use super::checkpoint::Part;
-use super::{GgufHeader, MetadataArray, MetadataValue, TensorInfo};
+use super::tokenizer::Vocabulary;
+use super::{GgufHeader, MetadataArray, MetadataValue, TensorInfo, TensorType, metadata_types};
 use crate::blocks::RopeScaling;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -37,15 +38,19 @@ const PHI_PARTS: [(&str, &str); 7] = [
 
 impl Family {
     pub fn of(header: &GgufHeader<'_>) -> Result<Self, String> {
-        check_whole_model(header)?;
-        match header.metadata.get("general.architecture").and_then(|value| value.text()) {
-            Some("llama") => Ok(Family::Llama),
-            Some("phi2") => Ok(Family::Phi2),
-            other => Err(format!(
-                "architecture `{}` is not read from GGUF, only llama and phi2; use the Hugging Face checkpoint",
-                other.unwrap_or("nothing")
-            )),
-        }
+        check_is_model(header)?;
+        let family = match header.metadata.get("general.architecture").and_then(|value| value.text()) {
+            Some("llama") => Family::Llama,
+            Some("phi2") => Family::Phi2,
+            other => {
+                return Err(format!(
+                    "architecture `{}` is not read from GGUF, only llama and phi2; use the Hugging Face checkpoint",
+                    other.unwrap_or("nothing")
+                ));
+            }
+        };
+        metadata_types::check(header, family.name())?;
+        Ok(family)
     }
 
     fn name(self) -> &'static str {
@@ -132,19 +137,9 @@ impl Family {
 
 const REMEDY: &str = "convert the Hugging Face checkpoint anew, or use that";
 
-/// Checks that the file is a model, and all of it.
-fn check_whole_model(header: &GgufHeader<'_>) -> Result<(), String> {
+/// Checks that the file is a model, and no adapter or the like.
+fn check_is_model(header: &GgufHeader<'_>) -> Result<(), String> {
     let metadata = |key: &str| header.metadata.get(key);
-    if let Some(parts) = metadata("split.count").and_then(|count| count.unsigned()).filter(|&parts| parts > 1)
-    {
-        let part = metadata("split.no")
-            .and_then(|part| part.unsigned())
-            .map_or("one".into(), |part| format!("part {}", part.saturating_add(1)));
-        return Err(format!(
-            "this is {part} of {parts} of a split GGUF file, which are not read one by one; join them with \
-             `llama-gguf-split --merge FIRST-PART WHOLE.gguf`, or use the Hugging Face checkpoint"
-        ));
-    }
     match metadata("general.type").and_then(|kind| kind.text()) {
         None | Some("model") => Ok(()),
         Some(kind) => {
@@ -280,7 +275,10 @@ impl Facts<'_, '_> {
 }
 
 /// The `config.json` of the file's family.
-pub(super) fn config_json(header: &GgufHeader<'_>, file: &[u8]) -> Result<String, String> {
+pub(super) fn config_json<'f>(
+    header: &GgufHeader<'_>,
+    bytes: &dyn Fn(&TensorInfo) -> &'f [u8],
+) -> Result<String, String> {
     let facts = Facts { header, family: Family::of(header)? };
     let [heads, kv_heads] = facts.heads()?;
     let number = |key: &str| facts.need(key, facts.number(key));
@@ -299,10 +297,9 @@ pub(super) fn config_json(header: &GgufHeader<'_>, file: &[u8]) -> Result<String
     set("max_position_embeddings", json!(number("context_length")?));
     set("rope_theta", json!(facts.float("rope.freq_base").unwrap_or(10_000.0)));
     set("torch_dtype", json!("float32"));
-    for (key, token) in [("bos_token_id", "bos"), ("eos_token_id", "eos")] {
-        let id = header.metadata.get(format!("tokenizer.ggml.{token}_token_id").as_str());
-        set(key, json!(id.and_then(|id| id.unsigned())));
-    }
+    let (begins, ends) = ends_of_texts(header);
+    set("bos_token_id", begins);
+    set("eos_token_id", ends);
     let head_dim = facts.number("attention.key_length").unwrap_or(width / heads as u64);
     facts.check(embedding.shape.first().copied().unwrap_or(0) as u64, head_dim)?;
     match facts.family {
@@ -316,7 +313,7 @@ pub(super) fn config_json(header: &GgufHeader<'_>, file: &[u8]) -> Result<String
             set("tie_word_embeddings", json!(!header.tensors.contains_key("output.weight")));
             set("attention_bias", json!(header.tensors.contains_key("blk.0.attn_q.bias")));
             set("mlp_bias", json!(header.tensors.contains_key("blk.0.ffn_up.bias")));
-            set("rope_scaling", rope_scaling(&facts, head_dim, file)?);
+            set("rope_scaling", rope_scaling(&facts, head_dim, bytes)?);
         }
         Family::Phi2 => {
             let key = "attention.layer_norm_epsilon";
@@ -338,6 +335,15 @@ pub(super) fn config_json(header: &GgufHeader<'_>, file: &[u8]) -> Result<String
     Ok(serde_json::to_string_pretty(&Value::Object(config)).expect("a map with string keys is JSON"))
 }
 
+/// The ids of the token that begins a text and of those that end one.
+fn ends_of_texts(header: &GgufHeader<'_>) -> (Value, Value) {
+    let Ok(vocabulary) = Vocabulary::read(header) else { return (Value::Null, Value::Null) };
+    let ends = vocabulary.ends();
+    let ends = if ends.len() == 1 { json!(ends[0]) } else { json!(ends) };
+    let ends = if ends == json!([]) { Value::Null } else { ends };
+    (json!(vocabulary.special("bos").map(|(id, _)| id)), ends)
+}
+
 /// A share of which the product with the whole is the part again, and not one less by rounding.
 fn share(part: u64, whole: u64) -> f64 {
     let share = part as f64 / whole as f64;
@@ -350,7 +356,11 @@ fn shortest(value: f64) -> f64 {
 }
 
 /// Linear scaling is in the metadata, LLaMA-3's only in the factors that its converter computed.
-fn rope_scaling(facts: &Facts<'_, '_>, head_dim: u64, file: &[u8]) -> Result<Value, String> {
+fn rope_scaling<'f>(
+    facts: &Facts<'_, '_>,
+    head_dim: u64,
+    bytes: &dyn Fn(&TensorInfo) -> &'f [u8],
+) -> Result<Value, String> {
     let factor = facts.scale()?;
     if factor != 1.0 {
         if facts.header.tensors.contains_key("rope_freqs.weight") {
@@ -359,9 +369,14 @@ fn rope_scaling(facts: &Facts<'_, '_>, head_dim: u64, file: &[u8]) -> Result<Val
         return Ok(json!({ "rope_type": "linear", "factor": factor }));
     }
     let Some(tensor) = facts.header.tensors.get("rope_freqs.weight") else { return Ok(Value::Null) };
-    let bytes = &file[tensor.start..tensor.start + tensor.len];
+    if tensor.kind != TensorType::F32 || tensor.shape != [head_dim as usize / 2] {
+        return Err(format!(
+            "rope_freqs.weight is {:?} of {:?}, and {} numbers of F32 are read; {REMEDY}",
+            tensor.shape, tensor.kind, head_dim / 2
+        ));
+    }
     let factors: Vec<f64> =
-        bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).into()).collect();
+        bytes(tensor).chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).into()).collect();
     let theta = facts.float("rope.freq_base").unwrap_or(10_000.0);
     let factor = factors.iter().copied().fold(1.0, f64::max);
     let scaling = RopeScaling::Llama3 {

@@ -9,12 +9,14 @@ ROTARY = "llama phi"
 
 @dataclasses.dataclass
 class Case:
-    """An oddity of one family. `says` is a word that our refusal has to have, where we refuse; one that is `common` has to be read."""
+    """An oddity of one family. `says` is a word that our refusal has to have, where we refuse; one that is `common` has to be read.
+    `means` is another case of the family whose meaning it has, where stock fails by a fault of its own; None is the plain one."""
     name: str
     family: str
     kind: str
     acts: list[typing.Callable]
     says: str | None = None
+    means: str | None = None
 
     @property
     def common(self):
@@ -33,9 +35,10 @@ COMMON = (r"tying/(tied|unsaid)-(sharded-|bin-)?head-(none|equal|different|alone
           r"pickle/(plain|old-format|shared-head|bfloat16)", r"type/(float16|bfloat16|norms-float32|config-says-other)")
 
 
-def add(kind, families, name, *acts, says=None):
+def add(kind, families, name, *acts, says=None, means=None):
     for family in families.split():
-        CASES.append(Case(f"{family}/{kind}/{name}", family, kind, list(acts), says))
+        meant = means and f"{family}/{kind}/{means}"
+        CASES.append(Case(f"{family}/{kind}/{name}", family, kind, list(acts), says, meant))
 
 
 def config(**values):
