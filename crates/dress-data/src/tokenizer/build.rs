@@ -64,7 +64,7 @@ fn from_vocabulary(
 ) -> Result<(Tokenizer, Vec<AddedToken>), Error> {
     let [vocab, merges, model] =
         ["vocab.json", "merges.txt", "tokenizer.model"].map(|name| directory.join(name));
-    if vocab.exists() && class.reads_vocab_json(model.exists()) {
+    if vocab.exists() && class.reads_vocab_json() {
         if !merges.exists() {
             return Err(Error::TokenizerFile {
                 path: merges,
@@ -244,18 +244,5 @@ mod tests {
         let files = directory(&[tokenizer_json(added), ("tokenizer_config.json", settings)]);
         let ids = ["<start>", "<end>"].map(|token| id(files.path(), token));
         assert_eq!(ids, [Some(5), Some(6)]);
-    }
-
-    #[test]
-    fn llama_s_class_reads_vocab_json_where_there_is_no_tokenizer_model() {
-        let settings = json!({ "tokenizer_class": "LlamaTokenizer" });
-        let files = directory(&[
-            ("vocab.json", vocab()),
-            ("merges.txt", json!("#version: 0.2\n\u{2581} a\na b\n")),
-            ("tokenizer_config.json", settings),
-        ]);
-        let (made, class) = build(files.path(), &Declared::read(files.path()).unwrap()).unwrap();
-        assert_eq!(class, Class::Llama);
-        assert_eq!(made.encode("a", false).unwrap().get_ids(), [3]);
     }
 }

@@ -54,13 +54,9 @@ impl Class {
         }
     }
 
-    /// Whether the class reads `vocab.json` and `merges.txt`; LLaMA's does where it has no `tokenizer.model`.
-    pub fn reads_vocab_json(self, has_model: bool) -> bool {
-        match self {
-            Self::Gpt2 | Self::CodeGen => true,
-            Self::Llama => !has_model,
-            Self::File => false,
-        }
+    /// Whether the class reads `vocab.json` and `merges.txt`.
+    pub fn reads_vocab_json(self) -> bool {
+        matches!(self, Self::Gpt2 | Self::CodeGen)
     }
 
     /// A tokenizer of the class around a vocabulary with its merges, without added tokens and post-processor.

@@ -90,6 +90,10 @@ impl<'a> Cursor<'a> {
             elements = elements.checked_mul(size).ok_or("a tensor in its header is too large")?;
             shape.insert(0, usize::try_from(size).map_err(|_| "a tensor in its header is too large")?);
         }
+        // ggml has four extents everywhere, so that those of 1 that go before a matrix say nothing.
+        while shape.len() > 2 && shape[0] == 1 {
+            shape.remove(0);
+        }
         Ok(RawInfo { shape, elements, kind: self.u32()?, offset: self.u64()? })
     }
 }

@@ -119,16 +119,17 @@ impl<'a> GgufHeader<'a> {
                 return Err(format!("its metadata has `{key}` twice").into());
             }
         }
-        let alignment = match metadata.get("general.alignment") {
-            Some(value) => value.unsigned().filter(|a| a.is_power_of_two()).ok_or("a bad alignment")?,
-            None => DEFAULT_ALIGNMENT,
+        let alignment = match (metadata.get("general.alignment"), written.get("general.alignment")) {
+            (Some(value), Some(4)) => value.unsigned().filter(|a| a.is_power_of_two()).ok_or("a bad alignment")?,
+            (Some(_), _) => return Err("its metadata has `general.alignment`, and not as u32".into()),
+            (None, _) => DEFAULT_ALIGNMENT,
         };
         let mut infos = Vec::new();
         for _ in 0..tensors {
             infos.push((cursor.text()?, cursor.tensor_info()?));
         }
         let data = (cursor.at as u64).checked_next_multiple_of(alignment).ok_or("a bad alignment")?;
-        let mut tensors = BTreeMap::new();
+        let (mut tensors, mut last) = (BTreeMap::new(), "");
         let mut expected = 0u64;
         for (name, raw) in infos {
             let kind = TensorType::from_id(raw.kind)
@@ -148,8 +149,21 @@ impl<'a> GgufHeader<'a> {
             if tensors.insert(name, info).is_some() {
                 return Err(format!("tensor `{name}` is there twice").into());
             }
+            last = name;
         }
+        check_end(file, data.saturating_add(expected), last)?;
         Ok(Self { metadata, written, tensors })
+    }
+}
+
+/// Checks that nothing follows the last tensor: a type that makes it shorter shows only there, as nothing comes after it.
+fn check_end(file: &[u8], end: u64, last: &str) -> Result<(), String> {
+    match (file.len() as u64).checked_sub(end) {
+        None | Some(0) => Ok(()),
+        Some(_) if last.is_empty() => Ok(()),
+        Some(more) => Err(format!(
+            "{more} bytes follow its last tensor `{last}`, which is of another type or shape than was written"
+        )),
     }
 }
 
@@ -279,6 +293,29 @@ mod tests {
         bytes[at] = 32;
         bytes.extend([0; 32]);
         assert!(GgufHeader::parse(&bytes).unwrap_err().to_string().contains("is at 32 of the data"));
+    }
+
+    #[test]
+    fn a_last_tensor_of_a_shorter_type_is_an_error() {
+        let mut bytes = file();
+        bytes.extend([0; 8]);
+        assert!(GgufHeader::parse(&bytes).is_ok(), "padded to the alignment");
+        bytes.extend([0; 32]);
+        let message = GgufHeader::parse(&bytes).unwrap_err().to_string();
+        assert!(message.contains("32 bytes follow its last tensor `t`"), "{message}");
+    }
+
+    #[test]
+    fn an_alignment_of_another_type_is_an_error() {
+        for (kind, read) in [(4u32, true), (5, false), (10, false)] {
+            let width = if kind == 10 { 8 } else { 4 };
+            let key = [&17u64.to_le_bytes()[..], b"general.alignment", &kind.to_le_bytes()].concat();
+            let mut bytes = b"GGUF".to_vec();
+            bytes.extend(3u32.to_le_bytes());
+            bytes.extend([0u64, 1].map(u64::to_le_bytes).concat());
+            bytes.extend([key, 32u64.to_le_bytes()[..width].to_vec()].concat());
+            assert_eq!(GgufHeader::parse(&bytes).is_ok(), read, "{kind}");
+        }
     }
 
     #[test]

@@ -7,11 +7,13 @@
 mod checkpoint;
 mod config;
 mod cursor;
+mod facts;
 mod header;
 mod metadata_types;
 mod parts;
 mod pre_tokenizer;
 mod quantization;
+mod rope;
 mod tokenizer;
 mod tokenizer_config;
 #[cfg(test)]

@@ -166,3 +166,90 @@ fn parse<'a>(map: &'a Mmap, path: &Path) -> Result<GgufHeader<'a>, Error> {
 pub(super) fn unsupported(path: &Path) -> impl Fn(String) -> Error {
     move |what| Error::GgufUnsupported { path: path.into(), what }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::written::{Entry, file_of};
+    use super::*;
+
+    /// Writes part `number` of `count` with one tensor, of a model that has `tensors` in all.
+    fn write(directory: &Path, name: &str, [number, count]: [u16; 2], tensors: i32) {
+        let keys = [
+            ("split.no", Entry::U16(number)),
+            ("split.count", Entry::U16(count)),
+            ("split.tensors.count", Entry::I32(tensors)),
+        ];
+        let tensor = format!("tensor.{number}");
+        std::fs::write(directory.join(name), file_of(&keys, &[(&tensor, &[2, 2 + usize::from(number)])])).unwrap();
+    }
+
+    fn split(count: u16) -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        for number in 0..count {
+            let name = format!("m-{:05}-of-{count:05}.gguf", number + 1);
+            write(directory.path(), &name, [number, count], count.into());
+        }
+        let first = directory.path().join(format!("m-00001-of-{count:05}.gguf"));
+        (directory, first)
+    }
+
+    fn refusal(path: &Path) -> String {
+        Parts::open(path).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_first_part_leads_to_the_tensors_of_all() {
+        let (_directory, first) = split(3);
+        let parts = Parts::open(&first).unwrap();
+        let header = parts.header().unwrap();
+        let found: Vec<(&str, usize, usize)> =
+            header.tensors.iter().map(|(name, info)| (*name, info.part, parts.bytes(info).len())).collect();
+        assert_eq!(found, [("tensor.0", 0, 16), ("tensor.1", 1, 24), ("tensor.2", 2, 32)]);
+        assert!(parts.file_of(&header.tensors["tensor.2"]).ends_with("m-00003-of-00003.gguf"));
+        assert!(parts.largest_part().is_some());
+    }
+
+    #[test]
+    fn a_part_that_is_missing_is_an_error_that_names_it() {
+        let (directory, first) = split(3);
+        std::fs::remove_file(directory.path().join("m-00002-of-00003.gguf")).unwrap();
+        let message = refusal(&first);
+        assert!(message.contains("m-00002-of-00003.gguf: part 2 of 3 of the model is missing"), "{message}");
+    }
+
+    #[test]
+    fn another_part_than_the_first_is_an_error_that_names_the_first() {
+        let (directory, _) = split(2);
+        let message = refusal(&directory.path().join("m-00002-of-00002.gguf"));
+        assert!(message.contains("is part 2 of 2") && message.contains("m-00001-of-00002.gguf"), "{message}");
+    }
+
+    #[test]
+    fn parts_that_do_not_belong_together_are_an_error() {
+        let (directory, first) = split(2);
+        let second = "m-00002-of-00002.gguf";
+        write(directory.path(), second, [0, 2], 2);
+        assert!(refusal(&first).contains("split.no and split.count part 1 of 2"), "{}", refusal(&first));
+        write(directory.path(), second, [1, 3], 2);
+        assert!(refusal(&first).contains("split.no and split.count part 2 of 3"), "{}", refusal(&first));
+        std::fs::write(directory.path().join(second), file_of(&[], &[])).unwrap();
+        assert!(refusal(&first).contains("has no split.count"), "{}", refusal(&first));
+        let twice = [("split.no", Entry::U16(1)), ("split.count", Entry::U16(2))];
+        std::fs::write(directory.path().join(second), file_of(&twice, &[("tensor.0", &[1])])).unwrap();
+        assert!(refusal(&first).contains("`tensor.0` is in two parts"), "{}", refusal(&first));
+    }
+
+    #[test]
+    fn parts_with_another_count_of_tensors_than_is_said_are_an_error() {
+        let (directory, first) = split(2);
+        write(directory.path(), "m-00001-of-00002.gguf", [0, 2], 5);
+        let message = refusal(&first);
+        assert!(message.contains("split.tensors.count is 5") && message.contains("have 2 tensors"), "{message}");
+    }
+
+    #[test]
+    fn a_file_that_is_split_into_one_is_whole() {
+        let (_directory, first) = split(1);
+        assert_eq!(Parts::open(&first).unwrap().largest_part(), None);
+    }
+}

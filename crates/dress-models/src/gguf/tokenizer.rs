@@ -26,6 +26,9 @@ const ENDS: [&str; 12] = [
     "<|call|>",
 ];
 
+/// Tokens of a model called Phi-3 that leave the blanks behind them.
+const UNSTRIPPED: [&str; 3] = ["<unk>", "<s>", "<|endoftext|>"];
+
 /// The tokens of a file and what its metadata says of them.
 pub(super) struct Vocabulary<'a> {
     header: &'a GgufHeader<'a>,
@@ -118,14 +121,18 @@ impl<'a> Vocabulary<'a> {
         self.tokens.iter().enumerate().map(|(id, token)| (token.to_string(), json!(id))).collect()
     }
 
-    /// Control and user-defined tokens, which no merge makes.
+    /// Control and user-defined tokens, which no merge makes. As GGUF does not say which of them take the blanks behind them,
+    /// llama.cpp goes by the model's name.
     fn added_tokens(&self) -> Vec<Value> {
+        let name = self.header.metadata.get("general.name").and_then(|name| name.text());
+        let strips = name.map(str::to_lowercase).is_some_and(|name| name.contains("phi-3") || name.contains("phi3"));
         let added = self.tokens.iter().zip(&self.types).enumerate();
         let added = added.filter(|(_, (_, kind))| [UNKNOWN, CONTROL, USER_DEFINED].contains(kind));
         added
             .map(|(id, (token, kind))| {
-                json!({ "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
-                    "normalized": false, "special": *kind != USER_DEFINED })
+                json!({ "id": id, "content": token, "single_word": false, "lstrip": false,
+                    "rstrip": strips && !UNSTRIPPED.contains(token), "normalized": false,
+                    "special": *kind != USER_DEFINED })
             })
             .collect()
     }
@@ -236,39 +243,118 @@ fn parts(value: Value) -> Map<String, Value> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::written::{Entry, header_of, texts};
     use super::*;
 
-    /// A header with a vocabulary of three pieces.
-    fn file(add_space_prefix: bool) -> Vec<u8> {
-        let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
-        let key = |name: &str, kind: u32, value: Vec<u8>| {
-            [text(&format!("tokenizer.ggml.{name}")), kind.to_le_bytes().to_vec(), value].concat()
-        };
-        let array = |kind: u32, elements: [Vec<u8>; 3]| {
-            [kind.to_le_bytes().to_vec(), 3u64.to_le_bytes().to_vec(), elements.concat()].concat()
-        };
-        let scores = [0f32, -1.0, -2.0].map(|score| score.to_le_bytes().to_vec());
-        let numbers =
-            [b"GGUF".to_vec(), 3u32.to_le_bytes().to_vec(), [0u64, 4].map(u64::to_le_bytes).concat()];
-        let keys = [
-            key("model", 8, text("llama")),
-            key("tokens", 9, array(8, ["<unk>", "\u{2581}", "a"].map(text))),
-            key("scores", 9, array(6, scores)),
-            key("add_space_prefix", 7, vec![u8::from(add_space_prefix)]),
-        ];
-        [numbers.concat(), keys.concat()].concat()
+    type Keys = Vec<(&'static str, Entry)>;
+
+    /// Three pieces of SentencePiece's kind.
+    fn pieces() -> Keys {
+        vec![
+            ("tokenizer.ggml.model", Entry::Text("llama".into())),
+            ("tokenizer.ggml.tokens", texts(&["<unk>", "\u{2581}", "a"])),
+            ("tokenizer.ggml.scores", Entry::Floats(vec![0.0, -1.0, -2.0])),
+        ]
+    }
+
+    /// Four tokens of the byte-level kind.
+    fn byte_pairs() -> Keys {
+        vec![
+            ("tokenizer.ggml.model", Entry::Text("gpt2".into())),
+            ("tokenizer.ggml.pre", Entry::Text("gpt-2".into())),
+            ("tokenizer.ggml.tokens", texts(&["<s>", "</s>", "a", "<|im_end|>"])),
+            ("tokenizer.ggml.merges", texts(&[])),
+            ("tokenizer.ggml.bos_token_id", Entry::U32(0)),
+            ("tokenizer.ggml.eos_token_id", Entry::U32(1)),
+        ]
+    }
+
+    fn made(keys: &Keys) -> Result<Value, String> {
+        let bytes = header_of(keys);
+        let text = tokenizer_json(&GgufHeader::parse(&bytes).unwrap())?;
+        Ok(serde_json::from_str(&text).unwrap())
+    }
+
+    fn with(mut keys: Keys, key: &'static str, entry: Entry) -> Keys {
+        keys.retain(|(known, _)| *known != key);
+        keys.push((key, entry));
+        keys
     }
 
     #[test]
     fn a_space_is_stripped_only_where_one_was_added() {
         for added in [true, false] {
-            let bytes = file(added);
-            let made = tokenizer_json(&GgufHeader::parse(&bytes).unwrap()).unwrap();
-            let made: Value = serde_json::from_str(&made).unwrap();
+            let keys = with(pieces(), "tokenizer.ggml.add_space_prefix", Entry::Bool(added));
+            let made = made(&keys).unwrap();
             let has =
                 |part: &Value, kind: &str| part.as_array().unwrap().iter().any(|one| one["type"] == kind);
             assert_eq!(has(&made["normalizer"]["normalizers"], "Prepend"), added);
             assert_eq!(has(&made["decoder"]["decoders"], "Strip"), added);
         }
+    }
+
+    #[test]
+    fn a_text_is_opened_and_closed_as_the_file_says() {
+        for (bos, eos, expected) in [
+            (false, false, vec!["A"]),
+            (true, false, vec!["<s>", "A"]),
+            (false, true, vec!["A", "</s>"]),
+            (true, true, vec!["<s>", "A", "</s>"]),
+        ] {
+            let keys = with(byte_pairs(), "tokenizer.ggml.add_bos_token", Entry::Bool(bos));
+            let keys = with(keys, "tokenizer.ggml.add_eos_token", Entry::Bool(eos));
+            let made = made(&keys).unwrap();
+            let single = made["post_processor"]["single"].as_array().unwrap();
+            let id = |part: &Value| {
+                let part = part.get("SpecialToken").or_else(|| part.get("Sequence")).unwrap();
+                part["id"].as_str().unwrap().to_string()
+            };
+            assert_eq!(single.iter().map(id).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn sentencepiece_s_first_token_is_1_where_the_file_names_none_and_a_byte_level_one_is_refused() {
+        assert_eq!(made(&pieces()).unwrap()["post_processor"]["single"][0]["SpecialToken"]["id"], "\u{2581}");
+        let mut keys = with(byte_pairs(), "tokenizer.ggml.add_bos_token", Entry::Bool(true));
+        keys.retain(|(key, _)| *key != "tokenizer.ggml.bos_token_id");
+        assert!(made(&keys).unwrap_err().contains("tokenizer.ggml.bos_token_id"));
+    }
+
+    #[test]
+    fn tokens_that_end_a_text_are_told_by_id_and_by_name() {
+        let keys = with(byte_pairs(), "tokenizer.ggml.eot_token_id", Entry::U32(2));
+        let bytes = header_of(&keys);
+        let header = GgufHeader::parse(&bytes).unwrap();
+        assert_eq!(Vocabulary::read(&header).unwrap().ends(), [1, 2, 3]);
+        let added = &made(&keys).unwrap()["added_tokens"];
+        assert_eq!((&added[0]["content"], &added[0]["special"]), (&json!("<|im_end|>"), &json!(true)));
+    }
+
+    #[test]
+    fn special_tokens_of_a_model_called_phi_3_take_the_blanks_behind_them() {
+        for (name, strips) in [("Phi-3 mini", true), ("a phi3", true), ("Phi-2", false)] {
+            let mut keys = with(byte_pairs(), "general.name", Entry::Text(name.into()));
+            keys.push(("tokenizer.ggml.token_type", Entry::Numbers(vec![3, 3, 1, 3])));
+            let added = &made(&keys).unwrap()["added_tokens"];
+            assert_eq!([&added[0]["rstrip"], &added[1]["rstrip"]], [&json!(false), &json!(strips)], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_way_to_split_that_is_not_known_is_refused_by_name() {
+        let keys = with(byte_pairs(), "tokenizer.ggml.pre", Entry::Text("acme".into()));
+        let message = made(&keys).unwrap_err();
+        assert!(message.contains("`acme`") && message.contains("tokenizer.ggml.pre"), "{message}");
+    }
+
+    #[test]
+    fn lists_of_other_lengths_and_tokens_that_are_there_twice_are_errors() {
+        let keys = with(pieces(), "tokenizer.ggml.scores", Entry::Floats(vec![0.0]));
+        assert!(made(&keys).unwrap_err().contains("tokenizer.ggml.scores are 1 for 3 tokens"));
+        let keys = with(pieces(), "tokenizer.ggml.token_type", Entry::Numbers(vec![1; 4]));
+        assert!(made(&keys).unwrap_err().contains("tokenizer.ggml.token_type are 4 for 3 tokens"));
+        let keys = with(pieces(), "tokenizer.ggml.tokens", texts(&["a", "b", "a"]));
+        assert!(made(&keys).unwrap_err().contains("\"a\" twice"));
     }
 }

@@ -20,14 +20,30 @@ pub fn texts(list: &[&str]) -> Entry {
 
 /// A file of version 3 with this metadata and no tensors.
 pub fn header_of(entries: &[(&str, Entry)]) -> Vec<u8> {
+    file_of(entries, &[])
+}
+
+/// A file of version 3 with this metadata and tensors of these shapes, outermost extent first, full of ones.
+pub fn file_of(entries: &[(&str, Entry)], tensors: &[(&str, &[usize])]) -> Vec<u8> {
     let mut bytes = b"GGUF".to_vec();
     bytes.extend(3u32.to_le_bytes());
-    bytes.extend([0, entries.len() as u64].map(u64::to_le_bytes).concat());
+    bytes.extend([tensors.len() as u64, entries.len() as u64].map(u64::to_le_bytes).concat());
     for (key, entry) in entries {
         bytes.extend(text(key));
         bytes.extend(value(entry));
     }
-    bytes
+    let mut data = Vec::new();
+    for (name, shape) in tensors {
+        bytes.extend(text(name));
+        bytes.extend((shape.len() as u32).to_le_bytes());
+        shape.iter().rev().for_each(|&size| bytes.extend((size as u64).to_le_bytes()));
+        bytes.extend(0u32.to_le_bytes());
+        bytes.extend((data.len() as u64).to_le_bytes());
+        data.extend(1f32.to_le_bytes().repeat(shape.iter().product()));
+        data.resize(data.len().next_multiple_of(32), 0);
+    }
+    bytes.resize(bytes.len().next_multiple_of(32), 0);
+    [bytes, data].concat()
 }
 
 fn text(text: &str) -> Vec<u8> {

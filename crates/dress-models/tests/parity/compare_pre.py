@@ -84,24 +84,24 @@ def theirs(path):
 
 
 def compare(dress, place, pre, tokens, merges):
+    """What differs, or nothing; and llama.cpp's ids."""
     path, text = place / f"{pre}.gguf", place / "text.txt"
     write(path, pre, tokens, merges)
     text.write_text("the light " * 200)
     done = subprocess.run([sys.executable, __file__, "--ids", path], capture_output=True, text=True, timeout=120)
     lines = [line for line in done.stdout.splitlines() if line.startswith("IDS")]
     if not lines:
-        return f"llama.cpp does not read it: {done.stderr[-200:]}"
+        return f"llama.cpp does not read it: {done.stderr[-200:]}", None
     expected = json.loads(lines[0][3:])
     out = place / f"{pre}-out"
     done = subprocess.run([dress, "prune", "--model", path, "--calibration", text, "--axis", "ffn", "--ratio", "0.5", "--no-regularize", "--seqlen", "16",
                            "--samples", "1", "--out", out, "--device", "cpu"], capture_output=True, text=True, timeout=120)
     if done.returncode:
-        return f"dress refuses it: {done.stderr[-300:]}"
+        return f"dress refuses it: {done.stderr[-300:]}", expected
     ours = tokenizers.Tokenizer.from_file(str(out / "tokenizer.json"))
     apart = [(text, ids, ours.encode(text).ids) for text, ids in zip(texts(), expected) if ours.encode(text).ids != ids]
-    return f"{len(apart)} of {len(expected)} texts differ" + "".join(
-        f"\n    {text!r}\n      llama.cpp {[tokens[id] for id in ids]}\n      dress     {[tokens[id] for id in mine]}"
-        for text, ids, mine in apart[:3]) if apart else None
+    shown = [f"\n    {text!r}\n      llama.cpp {[tokens[id] for id in ids]}\n      dress     {[tokens[id] for id in mine]}" for text, ids, mine in apart]
+    return f"{len(apart)} of {len(expected)} texts differ{''.join(shown[:3])}" if apart else None, expected
 
 
 def main():
@@ -114,13 +114,15 @@ def main():
         print("\nIDS" + json.dumps(theirs(args.ids)), flush=True)
         return
     tokens, merges = vocabulary(texts())
-    failed = False
+    failed, first = False, None
     with tempfile.TemporaryDirectory() as place:
         for pre in NAMES:
             if args.only in pre:
-                why = compare(pathlib.Path(args.dress).absolute(), pathlib.Path(place), pre, tokens, merges)
+                why, ids = compare(pathlib.Path(args.dress).absolute(), pathlib.Path(place), pre, tokens, merges)
+                first = first or ids
+                other = sum(one != another for one, another in zip(ids or [], first or []))
                 failed |= bool(why)
-                print(f"{pre}: {why or f'{len(texts())} texts have the same ids'}", flush=True)
+                print(f"{pre}: {why or f'{len(ids)} texts have the same ids, {other} of them not those of {NAMES[0]}'}", flush=True)
     sys.exit(failed)
 
 

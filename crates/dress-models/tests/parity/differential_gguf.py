@@ -43,7 +43,8 @@ def llama_cpp(path, text):
     body = json.dumps({"content": text, "add_special": True, "parse_special": True}).encode()
     asked = urllib.request.Request(server.listening_address + "/tokenize", data=body, headers={"Content-Type": "application/json"})
     ids = json.loads(urllib.request.urlopen(asked).read())["tokens"]
-    answer = server.handle_completions({"prompt": ids, "n_predict": 1, "temperature": 0.0, "n_probs": 2048, "cache_prompt": False})
+    answer = server.handle_completions({"prompt": ids, "n_predict": 1, "temperature": 0.0, "n_probs": 2048, "ignore_eos": True,
+                                        "cache_prompt": False})
     answer = json.loads(answer) if isinstance(answer, str) else answer
     found = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
     return {"ids": ids, "logprobs": {one["id"]: one["logprob"] for one in found}}

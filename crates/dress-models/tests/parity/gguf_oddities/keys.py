@@ -61,8 +61,10 @@ for count in (4, 8, 12, 16, 32):
     add(f"dimension-count-{count}", own("rope.dimension_count", U32, count), families=BOTH if count <= HEAD else "llama", says="dimension_count")
 add("dimension-count-missing", drop("FAMILY.rope.dimension_count"), families=BOTH, says="dimension_count")
 for length in (8, 16, 32):
-    add(f"key-length-{length}", own("attention.key_length", U32, length), families=BOTH, says="key_length")
-    add(f"value-length-{length}", own("attention.value_length", U32, length), families=BOTH, says="value_length")
+    # Joined projections of another length than is said end llama.cpp.
+    families = BOTH if length == HEAD else "llama"
+    add(f"key-length-{length}", own("attention.key_length", U32, length), families=families, says="key_length")
+    add(f"value-length-{length}", own("attention.value_length", U32, length), families=families, says="value_length")
 add("lengths-missing", drop("FAMILY.attention.key_length", "FAMILY.attention.value_length"), read=True)
 
 
@@ -99,7 +101,8 @@ for key, value in {"attention.head_count": HEADS, "attention.head_count_kv": KV_
     add(f"list-of-{key}-signed", own(key, LIST, (I32, [value] * BLOCKS)), read=True)
     add(f"list-of-{key}-too-long", own(key, LIST, (U32, [value] * (BLOCKS + 1))))
     add(f"list-of-{key}-too-short", own(key, LIST, (U32, [value])))
-    add(f"list-of-{key}-unequal", own(key, LIST, (U32, [value, value // 2])), says=key)
+    if not key.endswith("_kv"):  # Unequal ones of these end llama.cpp.
+        add(f"list-of-{key}-unequal", own(key, LIST, (U32, [value, value // 2])), says=key)
     add(f"list-of-{key}-floats", own(key, LIST, (F32, [float(value)] * BLOCKS)), says=key)
 add("list-of-block_count", own("block_count", LIST, (U32, [BLOCKS])))
 add("heads-kv-missing", drop("FAMILY.attention.head_count_kv"), families=BOTH)

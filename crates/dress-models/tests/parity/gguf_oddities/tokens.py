@@ -68,7 +68,9 @@ for vocabulary in ("gpt2", "llama"):
     add(f"{vocabulary}-end-by-name", replaced(t1="<|im_end|>"), vocabulary=vocabulary, text="the light<|im_end|> in a<|im_end|>", read=True)
     add(f"{vocabulary}-end-by-name-eot", replaced(t1="<|eot_id|>", t2="<|endoftext|>"), vocabulary=vocabulary, text="a<|eot_id|>the<|endoftext|> in", read=True)
     add(f"{vocabulary}-empty-token", replaced(t1=""), vocabulary=vocabulary, read=True)
-    add(f"{vocabulary}-named-phi-3", of_all(put("general.name", TEXT, "Llama of Phi-3 mini"), replaced(t1="<|user|>"), typed(t1=3)), vocabulary=vocabulary,
+    # A model of that name needs <|endoftext|> in llama.cpp.
+    add(f"{vocabulary}-named-phi-3", of_all(put("general.name", TEXT, "Llama of Phi-3 mini"), replaced(t1="<|user|>", t2="<|endoftext|>"),
+                                            typed(t1=3, t2=3)), vocabulary=vocabulary,
         text="<|user|> \n the light<|user|>  in <s>  a", read=True)
     add(f"{vocabulary}-odd-texts", vocabulary=vocabulary, text="  caf\u00e9\u3000\u4f60\u597d \U0001f600\n\n\t x'S 1234 \u0663\u00bd  ", read=True)
 add("merges-missing", drop(KEY + "merges"))
