@@ -45,7 +45,8 @@ pub(crate) fn check_norms(residual: &AxisSlots) -> Result<(), Error> {
     }
     // Centring the stream changes nothing behind a layer norm, and the logits where the head reads the stream itself.
     let is_layer_norm = residual.normalization == Some(Normalization::Layer);
-    let scaled = |site| residual.slots.iter().any(|slot| slot.role == Role::Scales && slot.site == Some(site));
+    let scaled =
+        |site| residual.slots.iter().any(|slot| slot.role == Role::Scales && slot.site == Some(site));
     if is_layer_norm && !scaled(Site::HeadInput) {
         let reason = "no layer norm is before its head, which reads the stream with its mean, and a rotation needs a \
                       stream without one";

@@ -268,7 +268,8 @@ mod tests {
     }
 
     fn config(keys: &Keys, freqs: usize) -> Result<Value, String> {
-        let shapes: [(&str, &[usize]); 2] = [("token_embd.weight", &[4, 16]), ("rope_freqs.weight", &[freqs])];
+        let shapes: [(&str, &[usize]); 2] =
+            [("token_embd.weight", &[4, 16]), ("rope_freqs.weight", &[freqs])];
         let bytes = file_of(keys, if freqs == 0 { &shapes[..1] } else { &shapes });
         let header = GgufHeader::parse(&bytes).unwrap();
         let text = config_json(&header, &|info| &bytes[info.start..info.start + info.len])?;
@@ -323,7 +324,8 @@ mod tests {
         let names: Vec<String> =
             (0..2).flat_map(|block| parts.map(|part| format!("blk.{block}.{part}.bias"))).collect();
         let check = |names: &[String]| {
-            let tensors: Vec<(&str, &[usize])> = names.iter().map(|name| (name.as_str(), &[16][..])).collect();
+            let tensors: Vec<(&str, &[usize])> =
+                names.iter().map(|name| (name.as_str(), &[16][..])).collect();
             let bytes = file_of(&llama(), &tensors);
             let header = GgufHeader::parse(&bytes).unwrap();
             Facts { header: &header, family: Family::Llama }.check_biases()
@@ -331,7 +333,10 @@ mod tests {
         assert_eq!((check(&[]), check(&names)), (Ok(()), Ok(())));
         for some in [&names[..3], &names[..4], &names[4..]] {
             let message = check(some).unwrap_err();
-            assert!(message.contains("biases that only some") && message.contains(&some[0][..4]), "{message}");
+            assert!(
+                message.contains("biases that only some") && message.contains(&some[0][..4]),
+                "{message}"
+            );
         }
     }
 

@@ -30,13 +30,16 @@ impl Facts<'_, '_> {
     pub fn check_biases(&self) -> Result<(), String> {
         let blocks = self.number("block_count").unwrap_or(0);
         for part in ["attn_", "ffn_"] {
-            let projections = LLAMA_PARTS.iter().filter(|(name, _)| name.starts_with(part) && !name.ends_with("norm"));
+            let projections =
+                LLAMA_PARTS.iter().filter(|(name, _)| name.starts_with(part) && !name.ends_with("norm"));
             let all = projections.count() as u64 * blocks;
             let has = |name: &str| name.contains(part) && name.starts_with("blk.") && name.ends_with(".bias");
             let mut found = self.header.tensors.keys().filter(|name| has(name)).peekable();
             let Some(&&first) = found.peek() else { continue };
             if self.family == Family::Llama && found.count() as u64 != all {
-                return Err(format!("`{first}`: biases that only some projections or blocks have are not built; {REMEDY}"));
+                return Err(format!(
+                    "`{first}`: biases that only some projections or blocks have are not built; {REMEDY}"
+                ));
             }
         }
         Ok(())

@@ -120,7 +120,9 @@ impl<'a> GgufHeader<'a> {
             }
         }
         let alignment = match (metadata.get("general.alignment"), written.get("general.alignment")) {
-            (Some(value), Some(4)) => value.unsigned().filter(|a| a.is_power_of_two()).ok_or("a bad alignment")?,
+            (Some(value), Some(4)) => {
+                value.unsigned().filter(|a| a.is_power_of_two()).ok_or("a bad alignment")?
+            }
             (Some(_), _) => return Err("its metadata has `general.alignment`, and not as u32".into()),
             (None, _) => DEFAULT_ALIGNMENT,
         };

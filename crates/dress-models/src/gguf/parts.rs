@@ -137,9 +137,13 @@ fn map_part(path: &Path, part: usize, split: &Split) -> Result<Mmap, Error> {
         Some(found) if (found.part, found.count) == (part as u64, split.count) => Ok(mapped),
         Some(found) => {
             let found = format!("part {} of {}", found.part.saturating_add(1), found.count);
-            Err(unsupported(path)(format!("its name says {this}, and its split.no and split.count {found}; {AGAIN}")))
+            Err(unsupported(path)(format!(
+                "its name says {this}, and its split.no and split.count {found}; {AGAIN}"
+            )))
         }
-        None => Err(unsupported(path)(format!("its name says {this}, and its metadata has no split.count; {AGAIN}"))),
+        None => Err(unsupported(path)(format!(
+            "its name says {this}, and its metadata has no split.count; {AGAIN}"
+        ))),
     }
 }
 
@@ -180,7 +184,8 @@ mod tests {
             ("split.tensors.count", Entry::I32(tensors)),
         ];
         let tensor = format!("tensor.{number}");
-        std::fs::write(directory.join(name), file_of(&keys, &[(&tensor, &[2, 2 + usize::from(number)])])).unwrap();
+        std::fs::write(directory.join(name), file_of(&keys, &[(&tensor, &[2, 2 + usize::from(number)])]))
+            .unwrap();
     }
 
     fn split(count: u16) -> (tempfile::TempDir, PathBuf) {
@@ -244,7 +249,10 @@ mod tests {
         let (directory, first) = split(2);
         write(directory.path(), "m-00001-of-00002.gguf", [0, 2], 5);
         let message = refusal(&first);
-        assert!(message.contains("split.tensors.count is 5") && message.contains("have 2 tensors"), "{message}");
+        assert!(
+            message.contains("split.tensors.count is 5") && message.contains("have 2 tensors"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -45,7 +45,9 @@ pub(super) fn rope_scaling<'f>(
     if tensor.kind != TensorType::F32 || tensor.shape != [head_dim as usize / 2] {
         return Err(format!(
             "rope_freqs.weight is {:?} of {:?}, and {} numbers of F32 are read; {REMEDY}",
-            tensor.shape, tensor.kind, head_dim / 2
+            tensor.shape,
+            tensor.kind,
+            head_dim / 2
         ));
     }
     let factors: Vec<f64> =

@@ -71,8 +71,12 @@ impl<'a> Vocabulary<'a> {
             return Err(format!("tokenizer.ggml.tokens have {twice:?} twice; {REMEDY}"));
         }
         for name in ["token_type", "scores"] {
-            if let Some(found) = list(name).map(MetadataArray::len).filter(|&len| len != tokens.len() as u64) {
-                return Err(format!("tokenizer.ggml.{name} are {found} for {} tokens; {REMEDY}", tokens.len()));
+            if let Some(found) = list(name).map(MetadataArray::len).filter(|&len| len != tokens.len() as u64)
+            {
+                return Err(format!(
+                    "tokenizer.ggml.{name} are {found} for {} tokens; {REMEDY}",
+                    tokens.len()
+                ));
             }
         }
         let types = list("token_type")
@@ -125,7 +129,8 @@ impl<'a> Vocabulary<'a> {
     /// llama.cpp goes by the model's name.
     fn added_tokens(&self) -> Vec<Value> {
         let name = self.header.metadata.get("general.name").and_then(|name| name.text());
-        let strips = name.map(str::to_lowercase).is_some_and(|name| name.contains("phi-3") || name.contains("phi3"));
+        let strips =
+            name.map(str::to_lowercase).is_some_and(|name| name.contains("phi-3") || name.contains("phi3"));
         let added = self.tokens.iter().zip(&self.types).enumerate();
         let added = added.filter(|(_, (_, kind))| [UNKNOWN, CONTROL, USER_DEFINED].contains(kind));
         added
