@@ -122,3 +122,46 @@ fn config_of_file(model: &Path) -> Result<Value, Error> {
     let (text, path) = dress_models::checkpoint::read_config(model)?;
     serde_json::from_str(&text).map_err(|source| Error::TokenizerConfig { path, source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dress_data::ChatMessage;
+
+    /// The GGUF fixture with a chat template before its other keys, filled up with blanks so that its tensors stay aligned.
+    fn gguf_with_template(directory: &Path, template: &str) -> PathBuf {
+        let fixture =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../dress-models/tests/fixtures/llama2.gguf");
+        let (file, key) = (std::fs::read(fixture).unwrap(), "tokenizer.chat_template");
+        let fixed = 8 + key.len() + 4 + 8;
+        let width = (fixed + template.len()).next_multiple_of(32) - fixed;
+        let mut entry = (key.len() as u64).to_le_bytes().to_vec();
+        entry.extend(key.as_bytes());
+        entry.extend(8u32.to_le_bytes());
+        entry.extend((width as u64).to_le_bytes());
+        entry.extend(format!("{template:width$}").as_bytes());
+        let entries = u64::from_le_bytes(file[16..24].try_into().unwrap()) + 1;
+        let path = directory.join("model.gguf");
+        std::fs::write(&path, [&file[..16], &entries.to_le_bytes(), &entry, &file[24..]].concat()).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_gguf_file_s_own_chat_template_and_first_token_are_used() {
+        let directory = tempfile::tempdir().unwrap();
+        let path =
+            gguf_with_template(directory.path(), "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}");
+        let tokenizer = tokenizer(&path).unwrap();
+        let message = ChatMessage { role: "user".into(), content: "ab".into() };
+        let text = chat_template(&path, &tokenizer).unwrap().render(&[message], true).unwrap();
+        assert_eq!(text.trim_end(), "<s>ab</s>");
+        assert_eq!(prefix_token(&path, &tokenizer).unwrap().unwrap().text, "<s>");
+    }
+
+    #[test]
+    fn a_gguf_file_without_a_chat_template_is_an_error_that_names_it() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dress-models/tests/fixtures/llama2.gguf");
+        let message = chat_template(&path, &tokenizer(&path).unwrap()).unwrap_err().to_string();
+        assert!(message.contains("llama2.gguf"), "{message}");
+    }
+}
