@@ -29,6 +29,8 @@ import numpy as np
 
 import gguf_oddities
 
+# A token of whole characters in either vocabulary.
+PLAIN = 259
 CLASSES = ("equal", "both refuse", "we refuse with a cause", "different")
 
 
@@ -43,8 +45,10 @@ def llama_cpp(path, text):
     body = json.dumps({"content": text, "add_special": True, "parse_special": True}).encode()
     asked = urllib.request.Request(server.listening_address + "/tokenize", data=body, headers={"Content-Type": "application/json"})
     ids = json.loads(urllib.request.urlopen(asked).read())["tokens"]
+    # No log-probabilities come with the end of a text or with a part of a character, so that a token that is neither is made to be drawn;
+    # they are those before that.
     answer = server.handle_completions({"prompt": ids, "n_predict": 1, "temperature": 0.0, "n_probs": 2048, "ignore_eos": True,
-                                        "cache_prompt": False})
+                                        "logit_bias": [[PLAIN, 1000.0]], "cache_prompt": False})
     answer = json.loads(answer) if isinstance(answer, str) else answer
     found = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
     return {"ids": ids, "logprobs": {one["id"]: one["logprob"] for one in found}}
