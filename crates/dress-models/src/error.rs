@@ -66,6 +66,16 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// An adapter beside a whole model, which stock software may or may not apply.
+    #[error(
+        "{path}: an adapter lies beside a whole model, and transformers applies it wherever peft is installed; merge it into the \
+         model (model.merge_and_unload(), then save_pretrained), or move adapter_config.json elsewhere to have the model alone",
+        path = .path.display()
+    )]
+    AdapterBeside {
+        /// The adapter's configuration.
+        path: PathBuf,
+    },
     /// A file of which only the pointer was fetched.
     #[error("{path}: this is a Git LFS pointer, not the file itself; run `git lfs pull` there, or download the file from the hub", path = .path.display())]
     LfsPointer {

@@ -135,6 +135,11 @@ impl Tokenizer {
         self.inner.get_vocab_size(true)
     }
 
+    /// The same with names for some special tokens, each with its text, as a template may use them.
+    pub fn with_special_tokens(self, special: Vec<(String, String)>) -> Self {
+        Self { special, ..self }
+    }
+
     /// The special tokens that have names, such as `bos_token`, as the checkpoint's files or the tokenizer's class say.
     pub fn special_tokens(&self) -> &[(String, String)] {
         &self.special

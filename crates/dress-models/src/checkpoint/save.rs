@@ -63,7 +63,10 @@ pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveR
         write(&staging.path().join(name), text)?;
     }
     match &source {
-        Some(Weights::Gguf(file)) => write(&staging.path().join("tokenizer.json"), &file.tokenizer_json()?)?,
+        Some(Weights::Gguf(file)) => {
+            write(&staging.path().join("tokenizer.json"), &file.tokenizer_json()?)?;
+            write(&staging.path().join("tokenizer_config.json"), &file.tokenizer_config_json()?)?;
+        }
         Some(files) => copy_companions(files.path(), staging.path())?,
         None => {}
     }
