@@ -3,7 +3,6 @@
 use super::{GgufHeader, GgufHeaderError, TensorInfo};
 use crate::Error;
 use memmap2::Mmap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// The memory maps of all files of a model, the one that was asked for first.
