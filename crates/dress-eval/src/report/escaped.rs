@@ -13,7 +13,7 @@ pub fn markdown_text(text: &str) -> String {
             '\\' | '`' | '[' | ']' | '<' | '>' | '|' | '&' | '~' | '$' => true,
             // A star between blanks, and a line within a word as in `arc_easy`, mean nothing.
             '*' => !alone,
-            '_' => !alone && !(before.is_alphanumeric() && after.is_alphanumeric()),
+            '_' => !(alone || before.is_alphanumeric() && after.is_alphanumeric()),
             _ => false,
         };
         escaped.extend(marks.then_some('\\'));
