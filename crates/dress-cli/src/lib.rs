@@ -29,4 +29,4 @@ pub use place_lock::PlaceLock;
 pub use read_text::{read_plan, read_text};
 pub use settings_file::with_settings_file;
 pub use signals::prepare_signals;
-pub use write_beside::write_beside;
+pub use write_beside::{write_beside, write_result};

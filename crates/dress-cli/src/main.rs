@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 }
 
 fn failed(error: &Error) -> ExitCode {
-    tell(&format!("error: {error}"));
+    tell(&format!("error: {}", error.with_cure()));
     ExitCode::FAILURE
 }
 

@@ -70,6 +70,16 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// An adapter beside a whole model, which stock software may or may not apply.
+    #[error(
+        "{path}: an adapter lies beside a whole model, and transformers applies it wherever peft is installed; merge it into the \
+         model (model.merge_and_unload(), then save_pretrained), or move adapter_config.json elsewhere to have the model alone",
+        path = .path.display()
+    )]
+    AdapterBeside {
+        /// The adapter's configuration.
+        path: PathBuf,
+    },
     /// A file of which only the pointer was fetched.
     #[error("{path}: this is a Git LFS pointer, not the file itself; run `git lfs pull` there, or download the file from the hub", path = .path.display())]
     LfsPointer {
@@ -341,7 +351,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A complete result that could not be put in its place.
-    #[error("{path}: cannot be put in its place: {source}; the complete result is in {partial}, move it where it is wanted", path = .path.display(), partial = .partial.display())]
+    #[error("{path}: cannot be put in its place: {source}; the complete result is kept in {partial}, move it where it is wanted", path = .path.display(), partial = .partial.display())]
     OutputNotPlaced {
         /// The place.
         path: PathBuf,

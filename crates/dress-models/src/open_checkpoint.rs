@@ -5,6 +5,11 @@ use crate::{AnyModel, Error, LoadConfig};
 use dress_core::Fingerprint;
 use dress_core::burn::tensor::Device;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "tokenizer")]
+use {
+    crate::gguf::GgufCheckpoint,
+    dress_data::{ChatTemplate, Tokenizer},
+};
 
 /// A checkpoint whose place and configuration are known: a directory or a GGUF file, its weights still on disk.
 ///
@@ -46,6 +51,7 @@ impl Checkpoint {
         if !path.exists() {
             return Err(Error::NoModel { path });
         }
+        dress_core::files::check(&path).map_err(Error::io(&path, "cannot be read"))?;
         let (text, file) = read_config(&path)?;
         let declared = AnyModel::from_config(&text, &file, &Device::flex())?;
         Ok(Self { path, declared })
@@ -80,15 +86,42 @@ impl Checkpoint {
     /// The tokenizer of the directory, or the one that the GGUF file's metadata makes.
     ///
     /// # Errors
-    /// [`Error::Tokenizer`], and those of [`GgufCheckpoint::tokenizer_json`](crate::gguf::GgufCheckpoint::tokenizer_json).
+    /// [`Error::Tokenizer`], and those of [`GgufCheckpoint::tokenizer_json`].
     #[cfg(feature = "tokenizer")]
-    pub fn tokenizer(&self) -> Result<dress_data::Tokenizer, Error> {
+    pub fn tokenizer(&self) -> Result<Tokenizer, Error> {
         if self.path.is_dir() {
-            return Ok(dress_data::Tokenizer::from_directory(&self.path)?);
+            return Ok(Tokenizer::from_directory(&self.path)?);
         }
-        let json = crate::gguf::GgufCheckpoint::open(&self.path)?.tokenizer_json()?;
-        Ok(dress_data::Tokenizer::from_bytes(json.as_bytes(), &self.path)?)
+        let file = GgufCheckpoint::open(&self.path)?;
+        let tokenizer = Tokenizer::from_bytes(file.tokenizer_json()?.as_bytes(), &self.path)?;
+        let config = tokenizer_config(&file)?;
+        let texts = config.as_object().into_iter().flatten().filter(|(name, _)| name.ends_with("_token"));
+        let named = texts.filter_map(|(name, text)| Some((name.clone(), text.as_str()?.to_string())));
+        Ok(tokenizer.with_special_tokens(named.collect()))
     }
+
+    /// The chat template of the directory, or the one in the GGUF file's metadata.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`], and those of [`GgufCheckpoint::open`].
+    #[cfg(feature = "tokenizer")]
+    pub fn chat_template(&self, tokenizer: &Tokenizer) -> Result<ChatTemplate, Error> {
+        if self.path.is_dir() {
+            return Ok(ChatTemplate::from_directory(&self.path, tokenizer)?);
+        }
+        let config = tokenizer_config(&GgufCheckpoint::open(&self.path)?)?;
+        let template = config["chat_template"].as_str();
+        let missing = || dress_data::Error::NoChatTemplate { directory: self.path.clone() };
+        let template = template.ok_or_else(missing)?;
+        Ok(ChatTemplate::parse(template.into(), tokenizer.special_tokens().to_vec())?)
+    }
+}
+
+/// What a GGUF file says of its tokenizer beside the tokens.
+#[cfg(feature = "tokenizer")]
+fn tokenizer_config(file: &GgufCheckpoint) -> Result<serde_json::Value, Error> {
+    let unreadable = |source| Error::ConfigUnreadable { path: file.path().into(), source };
+    serde_json::from_str(&file.tokenizer_config_json()?).map_err(unreadable)
 }
 
 #[cfg(test)]

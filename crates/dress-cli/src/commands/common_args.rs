@@ -4,7 +4,7 @@ use crate::{CostsFile, Error, Output, Pass, ResultFile};
 use clap::{ArgGroup, Args};
 use dress_core::burn::tensor::Device;
 use dress_core::{AxisKind, Calibration, Draw, Ratio, StockTarget};
-use dress_data::{Mixture, SampleConfig};
+use dress_data::{Mixture, RowText, SampleConfig, Tokenizer};
 use dress_eval::report::RunInfo;
 use dress_importance::Criterion;
 use dress_models::{AnyModel, FloatType, LoadConfig};
@@ -174,7 +174,7 @@ pub struct CalibrationArgs {
     /// mixture as a.jsonl:0.7,b.parquet:0.3. Never the text that will be evaluated.
     #[arg(long)]
     pub calibration: Option<PathBuf>,
-    /// The field of --calibration's rows that is their text.
+    /// The field of --calibration's rows that is their text, and of --data's where the command has one.
     #[arg(long = "text-field", id = "calibration_text_field", value_name = "NAME", requires = "calibration")]
     pub text_field: Option<String>,
     /// Blocks drawn from it.
@@ -202,7 +202,8 @@ impl CalibrationArgs {
     pub fn blocks(&self, model: &Path, seed: u64) -> Result<Calibration, Error> {
         let Some(path) = &self.calibration else { return Ok(Calibration::default()) };
         let tokenizer = crate::tokenizer(model)?;
-        let corpus = Mixture::read(path, self.text_field.as_deref())?;
+        let rows = row_text(model, &tokenizer, self.text_field.as_deref());
+        let corpus = Mixture::read(path, &rows)?;
         let Sampling { samples, draw, .. } = self.sampling();
         let seqlen = seqlen_or(self.seqlen, Sampling::USUAL_SEQLEN, model)?;
         let config = SampleConfig { samples, seqlen, seed, draw, ..SampleConfig::default() };
@@ -210,6 +211,11 @@ impl CalibrationArgs {
         tracing::info!("{} blocks of {seqlen} tokens from {}", blocks.blocks.len(), path.display());
         Ok(blocks)
     }
+}
+
+/// How rows become texts: by a field, and conversations by the model's chat template.
+pub(super) fn row_text(model: &Path, tokenizer: &Tokenizer, field: Option<&str>) -> RowText {
+    RowText::default().field(field).chat_of(model, tokenizer)
 }
 
 /// `chosen`, or the lesser of `usual` and the positions of the model.
@@ -228,6 +234,11 @@ pub(super) fn seqlen_or(chosen: Option<usize>, usual: usize, model: &Path) -> Re
 /// A count of which there has to be one.
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     counted(text, 1_000_000_000)
+}
+
+/// A count of which there may be none.
+pub(super) fn or_none(text: &str) -> Result<usize, String> {
+    if text == "0" { Ok(0) } else { counted(text, 1_000_000) }
 }
 
 /// A count of blocks that are all in memory at once.

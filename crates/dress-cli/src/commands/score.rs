@@ -2,7 +2,7 @@
 
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs};
-use crate::{Error, TerminalProgress, check_own_file_place, locate, write_beside};
+use crate::{Error, PlaceLock, TerminalProgress, check_own_file_place, locate, write_result};
 use clap::Args;
 use dress_core::{Basis, Calibration, Parts, Progress, SlicePlan};
 use dress_importance::Criteria;
@@ -39,6 +39,7 @@ impl ScoreArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
         check_own_file_place(&self.out, self.force, "plan", is_plan)?;
+        let _lock = PlaceLock::take(&self.out)?;
         let checkpoint = Checkpoint::at(&self.model)?;
         let recipe = self.select.recipe(checkpoint.declared(), self.common.seed)?.without_training();
         if matches!(recipe.how_much, HowMuch::Searched { .. }) {
@@ -57,7 +58,7 @@ impl ScoreArgs {
             false => plan(&self.common.load(&self.model)?, &scorer, &calibration, &config, &progress)?,
         };
         plan.fingerprint = checkpoint.fingerprint()?;
-        write_beside(&self.out, plan.to_json().as_bytes())?;
+        write_result(&self.out, plan.to_json().as_bytes(), self.force)?;
         let report = json!({
             "plan": self.out.display().to_string(),
             "criterion": plan.criterion,
@@ -86,5 +87,5 @@ impl ScoreArgs {
 }
 
 fn is_plan(path: &Path) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|text| SlicePlan::from_json(&text, path).is_ok())
+    dress_core::files::read_to_string(path).is_ok_and(|text| SlicePlan::from_json(&text, path).is_ok())
 }
