@@ -6,6 +6,11 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A ratio of nothing.
+    #[error(
+        "a ratio is of an axis; give --axis, or a budget such as --params in place of --ratio for prune to find what goes"
+    )]
+    NoAxis,
     /// Scores that are asked for without an axis.
     #[error("scores are of an axis; give --axis, or let `dress prune` find what goes without one")]
     NothingToScore,

@@ -2,6 +2,7 @@
 
 use crate::{place_lock, tell};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The directory of the run that goes on, and what is said of it, if one does.
@@ -9,6 +10,9 @@ static RUN: Mutex<Option<(PathBuf, Explain)>> = Mutex::new(None);
 
 /// The process that works for this one, while one does.
 static CHILD: Mutex<Option<u32>> = Mutex::new(None);
+
+/// Whether a signal is about to end this process.
+static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// What is said of a directory where a run was interrupted.
 pub(crate) type Explain = fn(&std::path::Path) -> String;
@@ -32,7 +36,15 @@ pub(crate) fn works_in(child: Option<u32>) {
     *locked(&CHILD) = child;
 }
 
+/// Does not return where a signal is about to end this process: what the child that it ended left undone is no failure.
+pub(crate) fn stay_if_ending() {
+    while ENDING.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
+}
+
 fn end(what: &str, code: i32) -> ! {
+    ENDING.store(true, Ordering::SeqCst);
     let told = end_child();
     if let (Some((run, explain)), false) = (&*locked(&RUN), told) {
         tell(&format!("\n{what}; {}", explain(run)));

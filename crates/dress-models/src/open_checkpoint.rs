@@ -19,7 +19,7 @@ use {
 ///
 /// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
 /// let checkpoint = Checkpoint::open(directory)?;
-/// assert_eq!(checkpoint.declared().architecture(), "opt");
+/// assert_eq!(checkpoint.declared().architecture(), "OPTForCausalLM");
 /// # Ok::<(), dress_models::Error>(())
 /// ```
 #[derive(Debug, Clone)]

@@ -152,14 +152,18 @@ impl Recipe {
         Self { regularize: None, ..self }
     }
 
+    /// The basis in which the width is sliced, where the model need not be known for it.
+    pub fn given_basis(&self) -> Option<Basis> {
+        match (&self.how_much, self.basis) {
+            (HowMuch::Planned(plan), _) => Some(plan.basis),
+            (_, Some(basis)) => Some(basis),
+            _ => (!self.criteria.is_empty()).then_some(Basis::Identity),
+        }
+    }
+
     /// The basis in which the width of `model` is sliced. The model need not have its weights.
     pub fn basis<M: CausalLm>(&self, model: &M) -> Basis {
-        match (&self.how_much, self.basis) {
-            (HowMuch::Planned(plan), _) => plan.basis,
-            (_, Some(basis)) => basis,
-            _ if !self.criteria.is_empty() => Basis::Identity,
-            _ => best_basis(&model.coupling(), &self.axes),
-        }
+        self.given_basis().unwrap_or_else(|| best_basis(&model.coupling(), &self.axes))
     }
 
     /// The budget, where what stays is given as a share of something that is counted. `model` need not have its weights.
@@ -215,7 +219,14 @@ impl Recipe {
         if !self.axes.is_empty() {
             return Ok(self.axes.clone());
         }
-        Ok(searchable.into_iter().filter(|&kind| self.may_go_alone(model, kind)).collect())
+        let kinds: Vec<AxisKind> =
+            searchable.into_iter().filter(|&kind| self.may_go_alone(model, kind)).collect();
+        if kinds.is_empty() {
+            // Says what the target does not take, if it takes not even the model as it is.
+            model.check_stock(&Selection::new(), self.stock)?;
+            return Err(Error::NothingSelected);
+        }
+        Ok(kinds)
     }
 
     /// Whether the target takes `model` with less of one kind of axis and all of the others.

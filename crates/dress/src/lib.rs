@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use dress::{
-//!     AxisKind, Checkpoint, Corpus, CorpusFormat, HowMuch, LoadConfig, NoProgress, PruneJob, Ratio, Recipe, device,
+//!     AxisKind, CausalLm, Checkpoint, Corpus, CorpusFormat, HowMuch, LoadConfig, NoProgress, PruneJob, Ratio, Recipe, device,
 //! };
 //!
 //! # let models = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models"));
@@ -25,7 +25,8 @@
 //! pruned.save(&smaller, false)?;
 //!
 //! assert!(pruned.result.result.parameters < pruned.result.result.parameters_before);
-//! assert_eq!(Checkpoint::open(&smaller)?.declared().layer_widths()[0].ffn, 384);
+//! let again = Checkpoint::open(&smaller)?;
+//! assert_eq!(again.declared().coupling().axis(dress::core::Axis::Ffn { layer: 0 })?.len, 384);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

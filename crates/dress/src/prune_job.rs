@@ -130,6 +130,7 @@ impl PrunedCheckpoint {
             target: self.result.settings.stock,
             source: Some(self.source.path().into()),
             force: replace,
+            keep: true,
             ..SaveConfig::default()
         };
         Ok(save(&self.model, place.as_ref(), &config)?)

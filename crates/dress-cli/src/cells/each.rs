@@ -83,6 +83,7 @@ fn in_a_process(cell: &Wanted) -> bool {
         signals::works_in(Some(child.id()));
         let ended = child.wait();
         signals::works_in(None);
+        signals::stay_if_ending();
         ended
     });
     match started {

@@ -81,7 +81,7 @@ pub(super) const HOW_MUCH: &str = "how_much";
 pub struct SelectArgs {
     /// What to remove: residual, ffn, heads, depth, or several with commas (OPT and Phi: residual,heads together). Without it, and with a
     /// budget such as --params, prune finds how much of which layers' neurons and heads goes by measuring the loss.
-    #[arg(long, value_delimiter = ',', required_unless_present_any = ["params", "flops", "bytes", "latency"])]
+    #[arg(long, value_delimiter = ',')]
     pub axis: Vec<AxisKind>,
     /// The share to remove, in [0, 1): one for all axes, or one for each with commas. What stays is the nearest
     /// number that the checkpoint's config can say.
@@ -151,6 +151,7 @@ impl SelectArgs {
         Ok(match given {
             Some((measure, share)) if self.axis.is_empty() => HowMuch::Searched { measure, share },
             Some((measure, share)) => HowMuch::Stays { measure, share },
+            None if self.axis.is_empty() && !self.ratio.is_empty() => return Err(Error::NoAxis),
             None => HowMuch::Ratios(self.ratio.clone()),
         })
     }

@@ -1,12 +1,13 @@
 //! What can be told of a run before it begins.
 
 use super::PruneArgs;
-use crate::Error;
 use crate::commands::CommonArgs;
 use crate::commands::common_args::CalibrationArgs;
+use crate::{Error, read_plan};
 use dress::PruneJob;
 use dress_core::Basis;
 use dress_models::{Checkpoint, LoadConfig};
+use dress_prune::{HowMuch, Recipe};
 use std::path::Path;
 
 impl PruneArgs {
@@ -22,10 +23,18 @@ impl PruneArgs {
         }
     }
 
-    /// The basis in which the width is sliced.
+    /// The basis in which the width is sliced; the checkpoint is read only where nothing that was given says it.
     fn basis(&self) -> Result<Basis, Error> {
-        let dense = crate::declared(&self.checkpoint.model)?;
-        Ok(self.recipe(&dense)?.basis(&dense))
+        let how_much = match &self.plan {
+            Some(path) => HowMuch::Planned(Box::new(read_plan(path)?)),
+            None => HowMuch::Ratios(Vec::new()),
+        };
+        let (basis, criteria) = (self.basis, self.select.criterion.clone());
+        let asked = Recipe { basis, criteria, ..Recipe::new(self.select.axis.clone(), how_much) };
+        match asked.given_basis() {
+            Some(basis) => Ok(basis),
+            None => Ok(asked.basis(&crate::declared(&self.checkpoint.model)?)),
+        }
     }
 }
 
@@ -71,20 +80,18 @@ mod tests {
     use super::*;
     use clap::{Args, Command, FromArgMatches};
     use dress_core::{AxisKind, Ratio};
-    use dress_prune::{HowMuch, Recipe};
 
     /// What the command resolves of a family that ships, with no option but those that it needs.
     fn of_the_command(model: &Path, axes: &str) -> PruneJob {
         let command = PruneArgs::augment_args(Command::new("prune").no_binary_name(true));
         let model = model.display().to_string();
-        let words =
-            ["--model", &model, "--axis", axes, "--ratio", "0.25", "--calibration", "x", "--out", "y"];
+        let words = ["--model", &model, "--axis", axes, "--ratio", "0.5", "--calibration", "x", "--out", "y"];
         PruneArgs::from_arg_matches(&command.get_matches_from(words)).unwrap().check().unwrap()
     }
 
     fn of_the_library(model: &Path, axes: &str) -> PruneJob {
         let axes: Vec<AxisKind> = axes.split(',').map(|axis| axis.parse().unwrap()).collect();
-        let recipe = Recipe::new(axes, HowMuch::Ratios(vec![Ratio::new(0.25).unwrap()]));
+        let recipe = Recipe::new(axes, HowMuch::Ratios(vec![Ratio::new(0.5).unwrap()]));
         let checkpoint = Checkpoint::open(model).unwrap();
         let device = dress_core::device::parse("auto").unwrap();
         PruneJob::new(checkpoint, &recipe, LoadConfig::default(), device).unwrap()
@@ -94,7 +101,7 @@ mod tests {
     fn the_command_resolves_what_the_library_does_for_every_family() {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models");
         for family in ["llama3-kjv", "llama2-kjv", "opt-kjv", "phi2-kjv"] {
-            for axes in ["residual,heads", "ffn", "heads"] {
+            for axes in ["residual,heads", "ffn", "residual,heads,ffn"] {
                 let (mut command, library) =
                     (of_the_command(&models.join(family), axes), of_the_library(&models.join(family), axes));
                 let train = &mut command.resolved.config.regularize.as_mut().unwrap().train;
