@@ -194,7 +194,7 @@ impl<M: CausalLm> Rounds<'_, M> {
         let (step, (least, most)) = (self.step(seen.axis)?, seen.range());
         let allowed = |removed: &usize| {
             let kept = seen.structures - removed;
-            kept > 0 && (kept % step == 0 || kept == seen.structures)
+            kept > 0 && (kept.is_multiple_of(step) || kept == seen.structures)
         };
         let choice = |removed| {
             let cost = costs.left(&Gone::from([(seen.axis, removed)])) - whole;
