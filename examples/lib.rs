@@ -4,12 +4,13 @@
 //! evaluated on Acts; `--model DIR --data FILE` does the same to any checkpoint.
 
 use clap::Parser;
-use dress_cli::{Table, TerminalProgress, locate, tokenizer};
+use dress::Checkpoint;
+use dress::terminal::{Table, TerminalProgress};
 use dress_core::{AxisKind, Basis, Calibration, CausalLm, Draw, Ratio, StockTarget, parameters};
 use dress_data::{BlockConfig, Corpus, CorpusFormat, SampleConfig, calibration_blocks, evaluation_blocks};
 use dress_eval::{PerplexityConfig, perplexity};
 use dress_importance::Criterion;
-use dress_models::{AnyModel, LoadConfig};
+use dress_models::LoadConfig;
 use dress_prune::{AxisTarget, PruneConfig, RegularizeConfig, best_basis, prune, usual_learning_rate};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -66,10 +67,10 @@ pub fn run(family: Family) -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
     let model = args.model.clone().unwrap_or_else(|| models.join(family.shipped));
-    let model = locate(&model)?;
+    let checkpoint = Checkpoint::open(&model)?;
     let (calibration, evaluation) = args.texts(&models.join("kjv"))?;
 
-    let tokenizer = tokenizer(&model)?;
+    let tokenizer = checkpoint.tokenizer()?;
     let (samples, seqlen) = (args.samples, args.seqlen);
     let sampling = SampleConfig { samples, seqlen, draw: Draw::Blocks, ..SampleConfig::default() };
     let calibration = calibration_blocks(&calibration, &tokenizer, &sampling)?;
@@ -77,7 +78,7 @@ pub fn run(family: Family) -> Result<(), Box<dyn Error>> {
     let evaluation = evaluation_blocks(&evaluation, &tokenizer, &blocks)?;
 
     let device = dress_core::device::parse(&args.device)?;
-    let dense = AnyModel::load(&model, &LoadConfig::default(), &device)?;
+    let dense = checkpoint.load(&LoadConfig::default(), &device)?;
     let mut table = Table::new(&["model", "parameters", "perplexity", "tokens/s", "made in"]);
     evaluate("dense", &dense, &evaluation, None, &mut table)?;
 

@@ -11,7 +11,7 @@
 //! `kjv/calibration.txt`. The perplexity on Acts is printed at the end.
 
 use clap::Parser;
-use dress_cli::TerminalProgress;
+use dress::terminal::TerminalProgress;
 use dress_core::{Calibration, CausalLm};
 use dress_data::{BlockConfig, Corpus, CorpusFormat, Tokenizer, evaluation_blocks, training_blocks};
 use dress_eval::{PerplexityConfig, perplexity};

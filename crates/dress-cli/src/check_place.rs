@@ -18,7 +18,7 @@ pub fn check_place(out: &Path) -> Result<(), Error> {
 /// Checks that a file can be made at `out`, in a directory that is there, and that none is yet unless it may be replaced.
 ///
 /// # Errors
-/// [`Error::NoDirectory`] and [`Error::Exists`].
+/// [`Error::NoDirectory`], [`Error::Exists`], and [`Error::NotReplaced`] of a pipe or device.
 pub fn check_file_place(out: &Path, replace: bool) -> Result<(), Error> {
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !parent.is_dir() {
@@ -26,6 +26,10 @@ pub fn check_file_place(out: &Path, replace: bool) -> Result<(), Error> {
     }
     if out.is_dir() || (out.exists() && !replace) {
         return Err(Error::Exists { path: out.into() });
+    }
+    // The file is renamed to its place, which would make an end of /dev/null.
+    if out.exists() && !out.is_file() {
+        return Err(Error::NotReplaced { path: out.into(), what: "file" });
     }
     Ok(())
 }

@@ -95,7 +95,7 @@ impl CostsFile {
 
     /// Whether there is such a file at `path`.
     pub fn is_at(path: &Path) -> bool {
-        std::fs::read(path).is_ok_and(|text| serde_json::from_slice::<Self>(&text).is_ok())
+        dress_core::files::read(path).is_ok_and(|text| serde_json::from_slice::<Self>(&text).is_ok())
     }
 
     /// The costs of one pass.

@@ -6,21 +6,21 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// As many ratios as axes are needed, or one for all.
+    /// A ratio of nothing.
     #[error(
-        "{axes} axes and {ratios} ratios: give one --ratio for all axes, or one for each in the same order"
+        "a ratio is of an axis; give --axis, or a budget such as --params in place of --ratio for prune to find what goes"
     )]
-    AxesAndRatios {
-        /// Axes given.
-        axes: usize,
-        /// Ratios given.
-        ratios: usize,
-    },
-    /// The same axis given twice.
-    #[error("--axis {axis} is given twice; give each axis once, with its ratio")]
-    AxisTwice {
-        /// The axis.
-        axis: String,
+    NoAxis,
+    /// Scores that are asked for without an axis.
+    #[error("scores are of an axis; give --axis, or let `dress prune` find what goes without one")]
+    NothingToScore,
+    /// A file of settings that cannot be used.
+    #[error("{path}: {reason}", path = .path.display())]
+    SettingsFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A token that the tokenizer does not have.
     #[error("--stop {token}: this tokenizer has no such token; give one as it stands in tokenizer.json")]
@@ -55,6 +55,16 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A result whose place was taken while it was made.
+    #[error("{path}: was not there when the run began, and is not replaced ({source}); the complete result is kept in {kept}, move it where it is wanted", path = .path.display(), kept = .kept.display())]
+    Appeared {
+        /// The place.
+        path: PathBuf,
+        /// Where the result is.
+        kept: PathBuf,
         /// What the system says.
         source: std::io::Error,
     },
@@ -167,6 +177,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A text that cannot be read twice.
+    #[error("{option} {path}: every cell reads the texts again, in a process of its own, and this can be read once; write it to a file and give that", path = .path.display())]
+    ReadTwice {
+        /// The option.
+        option: &'static str,
+        /// What was given.
+        path: PathBuf,
+    },
     /// Cells that did not come to an end.
     #[error("{} of the cells failed: {}; the others are in {path}, and running the same command again tries these anew",
         .cells.len(), .cells.join(", "), path = .path.display())]
@@ -231,7 +249,64 @@ pub enum Error {
     /// Of selecting and slicing.
     #[error(transparent)]
     Prune(#[from] dress_prune::Error),
+    /// Of a run from a checkpoint to a smaller one.
+    #[error(transparent)]
+    Job(#[from] dress::Error),
     /// Of evaluation.
     #[error(transparent)]
     Eval(#[from] dress_eval::Error),
+}
+
+impl Error {
+    /// What is wrong, and what is meant where the system says only that a file cannot grow.
+    pub fn with_cure(&self) -> String {
+        let mut text = self.to_string();
+        // They name what is wrong; what it is called on the command line is known here.
+        if let Some((_, option)) = OPTIONS.iter().find(|(words, _)| text.starts_with(words)) {
+            text = format!("{text} ({option})");
+        }
+        // Libraries below hand on the system's words, not its numbers.
+        match FULL.iter().any(|number| text.contains(&format!("(os error {number})"))) {
+            true => format!(
+                "{text}; the disk is full, or a limit on its use or on files' sizes (ulimit -f) was reached"
+            ),
+            false => text,
+        }
+    }
+}
+
+/// How libraries begin to speak of a number, and the option that it was given with.
+const OPTIONS: [(&str, &str); 12] = [
+    ("activation weight is", "--activations"),
+    ("distillation alpha is", "--distill of prune, --distill-alpha of recover"),
+    ("distillation temperature is", "--distill-temperature"),
+    ("hidden-state weight is", "--distill-hidden"),
+    ("learning rate is", "--learning-rate"),
+    ("the learning rate at the end is", "--learning-rate-end"),
+    ("warm-up steps is", "--warmup-steps"),
+    ("steps between two checkpoints is", "--checkpoint-every"),
+    ("share held out is", "--early-stopping"),
+    ("LoRA alpha is", "--lora-alpha"),
+    ("LoRA dropout is", "--lora-dropout"),
+    ("LoRA rank is", "--lora-rank"),
+];
+
+/// EFBIG, ENOSPC and EDQUOT.
+const FULL: [i32; 3] = [27, 28, 122];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_that_cannot_grow_is_said_to_be_that() {
+        for number in FULL {
+            let source = std::io::Error::from_raw_os_error(number);
+            let said = Error::Io { path: "out/plan.json".into(), source }.with_cure();
+            assert!(said.contains("out/plan.json") && said.contains("the disk is full"), "{said}");
+        }
+        let source = std::io::Error::from_raw_os_error(2);
+        assert!(!Error::Io { path: "out".into(), source }.with_cure().contains("disk"));
+    }
 }

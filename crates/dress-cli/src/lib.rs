@@ -1,4 +1,4 @@
-//! The `dress` command, as a library: what it shares with the examples.
+//! The `dress` command, as a library: its options, its files and what it prints.
 
 pub mod ablation;
 pub mod cells;
@@ -7,26 +7,26 @@ pub mod commands;
 pub mod comparison;
 mod costs_file;
 mod error;
+mod evaluated;
 pub mod evaluation;
 mod located;
 mod output;
 mod place_lock;
 mod read_text;
-mod result_file;
+mod settings_file;
 mod signals;
-mod table;
-mod terminal_progress;
 mod write_beside;
 
 pub use check_place::{check_file_place, check_own_file_place, check_place};
 pub use costs_file::{COSTS_FORMAT, CostsFile, Pass, TimedShape};
+pub use dress::terminal::{Table, TerminalProgress};
+pub use dress::{PruneResult, ResultFile};
 pub use error::Error;
+pub use evaluated::Evaluation;
 pub use located::{declared, fingerprint, locate, max_positions, prefix_token, tokenizer};
 pub use output::{Output, print_line, tell};
 pub use place_lock::PlaceLock;
 pub use read_text::{read_plan, read_text};
-pub use result_file::{Evaluation, PruneResult, ResultFile};
+pub use settings_file::with_settings_file;
 pub use signals::prepare_signals;
-pub use table::Table;
-pub use terminal_progress::TerminalProgress;
-pub use write_beside::write_beside;
+pub use write_beside::{write_beside, write_result};

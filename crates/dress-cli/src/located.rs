@@ -2,11 +2,10 @@
 
 use crate::Error;
 use dress_core::{CausalLm, Fingerprint};
-use dress_data::Tokenizer;
+use dress_data::{ChatTemplate, Tokenizer};
 use dress_eval::scoring::PrefixToken;
-use dress_models::AnyModel;
-use dress_models::gguf::GgufCheckpoint;
 use dress_models::hub::HubConfig;
+use dress_models::{AnyModel, Checkpoint};
 use serde_json::Value;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -21,6 +20,7 @@ pub fn locate(model: &Path) -> Result<PathBuf, Error> {
     if !found.exists() {
         return Err(dress_models::Error::NoModel { path: found }.into());
     }
+    dress_core::files::check(&found).map_err(|source| Error::Io { path: found.clone(), source })?;
     // Says early what is wrong with a directory that is no checkpoint.
     dress_models::checkpoint::read_config(&found)?;
     Ok(found)
@@ -29,7 +29,7 @@ pub fn locate(model: &Path) -> Result<PathBuf, Error> {
 /// How many positions the model has that `config.json` describes.
 ///
 /// # Errors
-/// Those of [`read_config`](dress_models::checkpoint::read_config) and [`AnyModel::from_config`].
+/// Those of [`Checkpoint::at`].
 pub fn max_positions(model: &Path) -> Result<usize, Error> {
     Ok(declared(model)?.max_positions())
 }
@@ -37,30 +37,33 @@ pub fn max_positions(model: &Path) -> Result<usize, Error> {
 /// The model that `config.json` describes, without its weights.
 ///
 /// # Errors
-/// Those of [`read_config`](dress_models::checkpoint::read_config) and [`AnyModel::from_config`].
+/// Those of [`Checkpoint::at`].
 pub fn declared(model: &Path) -> Result<AnyModel, Error> {
-    let (text, path) = dress_models::checkpoint::read_config(model)?;
-    Ok(AnyModel::from_config(&text, &path, &dress_core::device::parse("cpu")?)?)
+    Ok(Checkpoint::at(model)?.declared().clone())
 }
 
 /// The fingerprint of a model's files, whatever type it is loaded as.
 ///
 /// # Errors
-/// Those of [`declared`] and [`fingerprint`](dress_models::checkpoint::fingerprint()).
+/// Those of [`Checkpoint::fingerprint`].
 pub fn fingerprint(model: &Path) -> Result<Fingerprint, Error> {
-    Ok(dress_models::checkpoint::fingerprint(&declared(model)?, model)?)
+    Ok(Checkpoint::at(model)?.fingerprint()?)
 }
 
 /// The tokenizer of a directory, or the one that a GGUF file's metadata makes.
 ///
 /// # Errors
-/// Those of [`Tokenizer::from_directory`] and [`GgufCheckpoint::tokenizer_json`].
+/// Those of [`Checkpoint::tokenizer`].
 pub fn tokenizer(model: &Path) -> Result<Tokenizer, Error> {
-    if model.is_dir() || !model.exists() {
-        return Ok(Tokenizer::from_directory(model)?);
-    }
-    let json = GgufCheckpoint::open(model)?.tokenizer_json()?;
-    Ok(Tokenizer::from_bytes(json.as_bytes(), model)?)
+    Ok(Checkpoint::at(model)?.tokenizer()?)
+}
+
+/// The chat template of a directory, or the one in a GGUF file's metadata.
+///
+/// # Errors
+/// Those of [`Checkpoint::chat_template`].
+pub fn chat_template(model: &Path, tokenizer: &Tokenizer) -> Result<ChatTemplate, Error> {
+    Ok(Checkpoint::at(model)?.chat_template(tokenizer)?)
 }
 
 /// The token that begins a text, or else the one that ends it: from the tokenizer's files, or the ids in `config.json`.
@@ -70,7 +73,7 @@ pub fn tokenizer(model: &Path) -> Result<Tokenizer, Error> {
 pub fn prefix_token(model: &Path, tokenizer: &Tokenizer) -> Result<Option<PrefixToken>, Error> {
     let read = |name: &str| -> Result<Value, Error> {
         let path = model.join(name);
-        match std::fs::read_to_string(&path) {
+        match dress_core::files::read_to_string(&path) {
             Ok(text) => serde_json::from_str(&text).map_err(|source| Error::TokenizerConfig { path, source }),
             Err(_) => Ok(Value::Null),
         }
@@ -81,7 +84,10 @@ pub fn prefix_token(model: &Path, tokenizer: &Tokenizer) -> Result<Option<Prefix
             return Ok(Some(PrefixToken { id, text: text.clone() }));
         }
     }
-    let config = read("config.json")?;
+    let config = match model.is_file() {
+        true => config_of_file(model)?,
+        false => read("config.json")?,
+    };
     let ids = ["bos_token_id", "eos_token_id"]
         .map(|name| config[name].as_u64().or_else(|| config[name][0].as_u64()));
     let token = |id: u64| {
@@ -89,4 +95,53 @@ pub fn prefix_token(model: &Path, tokenizer: &Tokenizer) -> Result<Option<Prefix
         Some(PrefixToken { id, text: tokenizer.token(id)? })
     };
     Ok(ids.into_iter().flatten().find_map(token))
+}
+
+/// The `config.json` that a GGUF file's metadata makes.
+fn config_of_file(model: &Path) -> Result<Value, Error> {
+    let (text, path) = dress_models::checkpoint::read_config(model)?;
+    serde_json::from_str(&text).map_err(|source| Error::TokenizerConfig { path, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dress_data::ChatMessage;
+
+    /// The GGUF fixture with a chat template before its other keys, filled up with blanks so that its tensors stay aligned.
+    fn gguf_with_template(directory: &Path, template: &str) -> PathBuf {
+        let fixture =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../dress-models/tests/fixtures/llama2.gguf");
+        let (file, key) = (std::fs::read(fixture).unwrap(), "tokenizer.chat_template");
+        let fixed = 8 + key.len() + 4 + 8;
+        let width = (fixed + template.len()).next_multiple_of(32) - fixed;
+        let mut entry = (key.len() as u64).to_le_bytes().to_vec();
+        entry.extend(key.as_bytes());
+        entry.extend(8u32.to_le_bytes());
+        entry.extend((width as u64).to_le_bytes());
+        entry.extend(format!("{template:width$}").as_bytes());
+        let entries = u64::from_le_bytes(file[16..24].try_into().unwrap()) + 1;
+        let path = directory.join("model.gguf");
+        std::fs::write(&path, [&file[..16], &entries.to_le_bytes(), &entry, &file[24..]].concat()).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_gguf_file_s_own_chat_template_and_first_token_are_used() {
+        let directory = tempfile::tempdir().unwrap();
+        let path =
+            gguf_with_template(directory.path(), "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}");
+        let tokenizer = tokenizer(&path).unwrap();
+        let message = ChatMessage { role: "user".into(), content: "ab".into() };
+        let text = chat_template(&path, &tokenizer).unwrap().render(&[message], true).unwrap();
+        assert_eq!(text.trim_end(), "<s>ab</s>");
+        assert_eq!(prefix_token(&path, &tokenizer).unwrap().unwrap().text, "<s>");
+    }
+
+    #[test]
+    fn a_gguf_file_without_a_chat_template_is_an_error_that_names_it() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dress-models/tests/fixtures/llama2.gguf");
+        let message = chat_template(&path, &tokenizer(&path).unwrap()).unwrap_err().to_string();
+        assert!(message.contains("llama2.gguf"), "{message}");
+    }
 }

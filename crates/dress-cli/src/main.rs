@@ -1,8 +1,8 @@
 //! The `dress` command.
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use dress_cli::commands::Cli;
-use dress_cli::{prepare_signals, print_line, tell};
+use dress_cli::{Error, prepare_signals, print_line, tell, with_settings_file};
 use dress_core::memory;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -12,9 +12,14 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: dress_core::HugePages = dress_core::HugePages;
 
 fn main() -> ExitCode {
-    prepare_signals();
+    // Before anything starts a thread.
     memory::keep_freed();
-    let cli = match Cli::try_parse() {
+    prepare_signals();
+    let words = match with_settings_file(std::env::args_os().collect(), &Cli::command()) {
+        Ok(words) => words,
+        Err(error) => return failed(&error),
+    };
+    let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(said) => return shown(&said),
     };
@@ -30,11 +35,13 @@ fn main() -> ExitCode {
         .init();
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tell(&format!("error: {error}"));
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &Error) -> ExitCode {
+    tell(&format!("error: {}", error.with_cure()));
+    ExitCode::FAILURE
 }
 
 /// Shows help, the version, or what is wrong with the options.
@@ -47,9 +54,6 @@ fn shown(said: &clap::Error) -> ExitCode {
     let text = if std::io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() };
     match print_line(&text) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tell(&format!("error: {error}"));
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
 }

@@ -4,6 +4,7 @@ use crate::Error;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 /// A place that no other run writes to while this is held: a lock on the file `.NAME.lock` beside it, which the system lets
 /// go of when the process ends, however it does.
@@ -13,22 +14,39 @@ pub struct PlaceLock {
     _file: File,
 }
 
+/// What a lock made on disk: its file, and the directories for it, the outermost first.
+#[derive(Debug)]
+struct Made {
+    lock: PathBuf,
+    directories: Vec<PathBuf>,
+}
+
+/// Those of every lock that is held.
+static HELD: Mutex<Vec<Made>> = Mutex::new(Vec::new());
+
 impl PlaceLock {
-    /// Takes the lock of the result at `place`, and clears away what runs that died left beside it. Where no file can be made
+    /// Takes the lock of the result at `place`, and clears away what runs that died left beside it. Directories above it are
+    /// made where they are not there, and removed with the lock where nothing came into them. Where no file can be made
     /// there, or the file system knows no locks, there is none.
     ///
     /// # Errors
     /// [`Error::Locked`] where another process has it.
     pub fn take(place: &Path) -> Result<Option<Self>, Error> {
-        let Some(name) = place.file_name().map(|name| name.to_string_lossy().into_owned()) else {
+        let directories = make_above(place);
+        let real = real(place);
+        let Some(name) = real.file_name().map(|name| name.to_string_lossy().into_owned()) else {
             return Ok(None);
         };
-        let path = place.with_file_name(format!(".{name}.lock"));
-        let lock = Self::lock(&path, place)?;
-        if lock.is_some() {
-            clear(place, &name);
+        let path = real.with_file_name(format!(".{name}.lock"));
+        let lock = Self::lock(&path, place);
+        match &lock {
+            Ok(Some(_)) => {
+                held().push(Made { lock: path, directories });
+                clear(&real, &name);
+            }
+            _ => remove_empty(&directories),
         }
-        Ok(lock)
+        lock
     }
 
     fn lock(path: &Path, place: &Path) -> Result<Option<Self>, Error> {
@@ -63,8 +81,48 @@ impl PlaceLock {
 
 impl Drop for PlaceLock {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let mut held = held();
+        if let Some(index) = held.iter().position(|made| made.lock == self.path) {
+            held.swap_remove(index).remove();
+        }
     }
+}
+
+impl Made {
+    fn remove(&self) {
+        let _ = fs::remove_file(&self.lock);
+        remove_empty(&self.directories);
+    }
+}
+
+fn held() -> std::sync::MutexGuard<'static, Vec<Made>> {
+    HELD.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Removes what all locks made, for a process that is about to end without dropping them.
+pub(crate) fn release_all() {
+    held().drain(..).for_each(|made| made.remove());
+}
+
+/// The place behind whatever links lead there, so that one place has one lock.
+fn real(place: &Path) -> PathBuf {
+    let above = place.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = || Some(above.canonicalize().ok()?.join(place.file_name()?));
+    place.canonicalize().ok().or_else(beside).unwrap_or_else(|| place.into())
+}
+
+/// Makes the directories above `place`; those that were not there, the outermost first.
+fn make_above(place: &Path) -> Vec<PathBuf> {
+    let above = place.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
+    let mut missing: Vec<PathBuf> =
+        above.take_while(|above| !above.exists()).map(Path::to_path_buf).collect();
+    missing.reverse();
+    missing.into_iter().take_while(|directory| fs::create_dir(directory).is_ok()).collect()
+}
+
+/// A directory with something in it is not removed by the system.
+fn remove_empty(directories: &[PathBuf]) {
+    directories.iter().rev().for_each(|directory| _ = fs::remove_dir(directory));
 }
 
 #[cfg(unix)]
@@ -111,6 +169,30 @@ fn clear(place: &Path, name: &str) {
     }
 }
 
+/// Removes files that [`write_beside`](crate::write_beside) left unfinished in `directory` when its process died.
+pub(crate) fn clear_unfinished(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let left = entry.file_name().to_string_lossy().into_owned();
+        let of = left.strip_prefix('.').and_then(|left| left.rsplit_once(".partial-"));
+        let Some((name, process)) = of else { continue };
+        let ours = [".json", ".jsonl", ".md", ".svg", ".html"].iter().any(|ending| name.ends_with(ending));
+        if ours && process.parse().is_ok_and(is_gone) && fs::remove_file(entry.path()).is_ok() {
+            tracing::warn!("{} was removed: a run that died had left it", entry.path().display());
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_gone(process: i32) -> bool {
+    use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
+    process > 0 && kill(Pid::from_raw(process), None) == Err(Errno::ESRCH)
+}
+
+#[cfg(not(unix))]
+fn is_gone(_process: i32) -> bool {
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +209,52 @@ mod tests {
         drop(first);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
         assert!(PlaceLock::take(&place).unwrap().is_some());
-        assert!(PlaceLock::take(&directory.path().join("nowhere/out")).unwrap().is_none());
+        fs::write(directory.path().join("file"), "").unwrap();
+        assert!(PlaceLock::take(&directory.path().join("file/out")).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_place_in_a_directory_that_is_not_there_is_locked_and_leaves_it_where_something_came() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("new/er/out");
+        let lock = PlaceLock::take(&place).unwrap().unwrap();
+        assert!(PlaceLock::take(&place).is_err());
+        assert!(
+            PlaceLock::take(&directory.path().join("new/er/../er/out")).is_err(),
+            "the same by another name"
+        );
+        drop(lock);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        let lock = PlaceLock::take(&place).unwrap().unwrap();
+        fs::create_dir(&place).unwrap();
+        drop(lock);
+        assert_eq!(fs::read_dir(directory.path().join("new/er")).unwrap().count(), 1);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_to_a_place_has_its_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let (place, link) = (directory.path().join("out"), directory.path().join("link"));
+        fs::create_dir(&place).unwrap();
+        std::os::unix::fs::symlink(&place, &link).unwrap();
+        let _lock = PlaceLock::take(&place).unwrap().unwrap();
+        assert!(PlaceLock::take(&link).unwrap_err().to_string().contains("link"));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn unfinished_files_of_dead_processes_go_and_others_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut dead = std::process::Command::new("true").spawn().unwrap();
+        let (gone, here) = (dead.id(), std::process::id());
+        dead.wait().unwrap();
+        let left = |name: &str, process| directory.path().join(format!(".{name}.partial-{process}"));
+        let kept = [left("cell.json", here), left("notes", gone), left("cell.json", 0)];
+        let removed = [left("cell.json", gone), left("compare.svg", gone)];
+        kept.iter().chain(&removed).for_each(|path| fs::write(path, "half").unwrap());
+        clear_unfinished(directory.path());
+        assert!(kept.iter().all(|path| path.exists()) && removed.iter().all(|path| !path.exists()));
     }
 
     #[test]

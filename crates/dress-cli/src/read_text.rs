@@ -9,7 +9,11 @@ use std::path::Path;
 /// # Errors
 /// [`Error::Unreadable`].
 pub fn read_text(path: &Path, wanted: &'static str) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|source| Error::Unreadable { path: path.into(), wanted, source })
+    dress_core::files::read_to_string(path).map_err(|source| Error::Unreadable {
+        path: path.into(),
+        wanted,
+        source,
+    })
 }
 
 /// Reads a plan that was made before.

@@ -11,7 +11,7 @@ pub struct CorpusProvenance {
     pub path: String,
     /// SHA-256 of the file's bytes, in hexadecimal.
     pub sha256: String,
-    /// SHA-256 of the tokenizer's file, in hexadecimal.
+    /// SHA-256 of what decides the tokenizer's ids, in hexadecimal.
     pub tokenizer_sha256: String,
     /// Tokens a block.
     pub seqlen: usize,
@@ -24,6 +24,12 @@ pub struct CorpusProvenance {
     pub draw: Draw,
     /// What was put between two rows of the corpus before tokenization; nothing where it was tokenized as it is.
     pub join: String,
+    /// The field of each row that was its text, where one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_field: Option<String>,
+    /// SHA-256 of the chat template that made texts of rows, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_template_sha256: Option<String>,
 }
 
 /// Blocks of token ids of equal length, with where they came from.

@@ -104,6 +104,9 @@ pub enum Error {
     /// A part of a model that cannot be brought into memory.
     #[error("{0}")]
     Part(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Whatever a model, a scorer or a penalty of another crate ran into; made by [`Error::other`].
+    #[error("{0}")]
+    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A criterion that says nothing of an axis.
     #[error("`{criterion}` does not score axis `{axis}`; use {use_instead}")]
     CriterionOfAxis {
@@ -228,4 +231,16 @@ pub enum Error {
         /// Why, and what would fit.
         reason: String,
     },
+}
+
+impl Error {
+    /// The cause that another crate's model, scorer or penalty has, for it to be handed on as it is.
+    ///
+    /// ```
+    /// let error = dress_core::Error::other("the table of scores has no row for layer 3");
+    /// assert_eq!(error.to_string(), "the table of scores has no row for layer 3");
+    /// ```
+    pub fn other(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Error::Other(cause.into())
+    }
 }

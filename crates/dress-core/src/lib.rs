@@ -34,6 +34,7 @@ pub mod device;
 mod draw;
 mod edit;
 mod error;
+pub mod files;
 mod fingerprint;
 mod forward;
 mod huge_pages;

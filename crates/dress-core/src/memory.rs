@@ -27,17 +27,31 @@ const PIECE: libc::c_int = 64 << 20;
 
 /// Has the allocator keep freed memory for the next buffer of its size, instead of handing it back to the system, which
 /// fills it with zeros page by page when it is asked for again: activations are freed and made anew in every block. All threads
-/// share what is kept. For a program to call at its start, as it is the whole process' setting; glibc alone has it.
-pub fn keep_freed() {
+/// share what is kept. For a program to call at its start, as it is the whole process' setting; glibc alone has it. Where other
+/// threads run already nothing is changed, since glibc lets these settings be made by one thread alone.
+///
+/// Returns whether the settings were made.
+pub fn keep_freed() -> bool {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: all are settings of the allocator, which takes its lock to change them.
-    #[allow(unsafe_code)]
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, REUSED);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
-        libc::mallopt(libc::M_TOP_PAD, PIECE);
-        libc::mallopt(libc::M_ARENA_MAX, 1);
+    if is_alone() {
+        // SAFETY: glibc's manual marks `mallopt` as unsafe where another thread allocates or sets the same meanwhile
+        // (`MT-Unsafe init const:mallopt`). No other thread exists, and none can start before this call returns.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, REUSED);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
+            libc::mallopt(libc::M_TOP_PAD, PIECE);
+            libc::mallopt(libc::M_ARENA_MAX, 1);
+        }
+        return true;
     }
+    false
+}
+
+/// Whether the process has no thread but this one.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn is_alone() -> bool {
+    fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)
 }
 
 /// Hands memory that was freed and kept back to the system, so that what is taken next counts as taken. With glibc alone.

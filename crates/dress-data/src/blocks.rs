@@ -1,10 +1,14 @@
 //! A whole text, cut into blocks.
 
+use crate::pieces::Ids;
 use crate::{Corpus, Error, Tokenizer};
 use dress_core::{Calibration, CorpusProvenance};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+
+/// Ids at the end of a part that are not relied on.
+const AT_THE_END: usize = 256;
 
 /// How a text is cut for evaluation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +51,7 @@ pub fn evaluation_blocks(
         return Err(Error::BlockTooShort { seqlen });
     }
     let wanted = seqlen.saturating_mul(config.max_blocks.unwrap_or(usize::MAX).max(1));
-    let ids = tokenizer.first_ids(&corpus.text(&config.join), true, wanted)?.ids;
+    let ids = first_of_corpus(corpus, tokenizer, &config.join, true, wanted)?.ids;
     if ids.len() < seqlen {
         return Err(Error::ShorterThanOneBlock { path: corpus.path().into(), found: ids.len(), seqlen });
     }
@@ -74,6 +78,32 @@ pub fn training_blocks(
     Ok(training)
 }
 
+/// The first `wanted` ids of a corpus or more, or all. Of lines that are not held, no more is read than it takes.
+pub(crate) fn first_of_corpus(
+    corpus: &Corpus,
+    tokenizer: &Tokenizer,
+    join: &str,
+    special: bool,
+    wanted: usize,
+) -> Result<Ids, Error> {
+    let special = special && !corpus.is_by_template();
+    // The last ids of a part can change with what follows it.
+    let (mut bytes, more) = (wanted.saturating_mul(8).max(1 << 20), wanted.saturating_add(AT_THE_END));
+    loop {
+        let (text, is_all) = corpus.start_of_text(join, bytes as u64)?;
+        if is_all {
+            return tokenizer.first_ids(&text, special, wanted);
+        }
+        let mut found = tokenizer.first_ids(&text, special, more)?;
+        if found.ids.len() >= more {
+            found.ids.truncate(wanted);
+            found.ends.truncate(wanted);
+            return Ok(found);
+        }
+        bytes = bytes.saturating_mul(4);
+    }
+}
+
 pub(crate) fn provenance(
     corpus: &Corpus,
     tokenizer: &Tokenizer,
@@ -88,6 +118,8 @@ pub(crate) fn provenance(
         seqlen,
         blocks,
         join: join.into(),
+        text_field: corpus.text_field().map(String::from),
+        chat_template_sha256: corpus.template_sha256().map(String::from),
         ..CorpusProvenance::default()
     }
 }

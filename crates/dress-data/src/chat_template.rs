@@ -1,13 +1,14 @@
 //! A conversation as the text that a chat model was trained on.
 
 use crate::tokenizer::json_file;
-use crate::{Error, Tokenizer};
+use crate::{Error, Tokenizer, sha256};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, Value};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 /// What somebody says in a conversation.
@@ -24,9 +25,14 @@ pub struct ChatMessage {
 pub struct ChatTemplate {
     environment: Environment<'static>,
     special: Vec<(String, String)>,
+    sha256: String,
 }
 
 const NAME: &str = "chat_template";
+
+/// What a template may use up for one conversation, so that one that would never end does: as many steps, or 64 times as many
+/// bytes.
+const FUEL: u64 = 20_000_000;
 
 impl ChatTemplate {
     /// The template of a directory: `chat_template.jinja` and `additional_chat_templates`, or else `chat_template` in
@@ -36,7 +42,11 @@ impl ChatTemplate {
     /// [`Error::NoChatTemplate`], [`Error::NoDefaultChatTemplate`], [`Error::ChatTemplate`] where it is not Jinja,
     /// [`Error::Io`] and [`Error::TokenizerFile`].
     pub fn from_directory(directory: &Path, tokenizer: &Tokenizer) -> Result<Self, Error> {
-        Self::parse(template_of(directory)?, tokenizer.special_tokens().to_vec())
+        Self::of_directory(directory, tokenizer.special_tokens().to_vec())
+    }
+
+    pub(crate) fn of_directory(directory: &Path, special: Vec<(String, String)>) -> Result<Self, Error> {
+        Self::parse(template_of(directory)?, special)
     }
 
     /// Reads a template; it can name the `special` tokens.
@@ -48,15 +58,17 @@ impl ChatTemplate {
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|error| failed(&error))?);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
+        environment.set_fuel(Some(FUEL));
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_filter("tojson", to_json);
         environment.add_function("raise_exception", |message: String| -> Result<String, _> {
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
         });
         environment.add_function("strftime_now", strftime_now);
+        let sha256 = sha256::hex(text.as_bytes());
         let text = without_generation_marks(text);
         environment.add_template_owned(NAME, text).map_err(|error| failed(&error))?;
-        Ok(Self { environment, special })
+        Ok(Self { environment, special, sha256 })
     }
 
     /// The text of a conversation; with `add_generation_prompt`, up to where the assistant begins to speak. Special tokens
@@ -65,12 +77,40 @@ impl ChatTemplate {
     /// # Errors
     /// [`Error::ChatTemplate`].
     pub fn render(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<String, Error> {
+        self.rendered(Value::from(Serde(messages)), None, add_generation_prompt)
+    }
+
+    /// As [`ChatTemplate::render`], of messages as a data set holds them: with tool calls, parts or whatever else the
+    /// template reads, and with the tools that the row names.
+    ///
+    /// # Errors
+    /// [`Error::ChatTemplate`].
+    pub fn render_json(
+        &self,
+        messages: &Json,
+        tools: Option<&Json>,
+        add_generation_prompt: bool,
+    ) -> Result<String, Error> {
+        self.rendered(Value::from(Serde(messages)), tools, add_generation_prompt)
+    }
+
+    /// SHA-256 of the template, in hexadecimal.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    fn rendered(
+        &self,
+        messages: Value,
+        tools: Option<&Json>,
+        add_generation_prompt: bool,
+    ) -> Result<String, Error> {
         let mut context: BTreeMap<&str, Value> =
             self.special.iter().map(|(name, token)| (name.as_str(), token.as_str().into())).collect();
-        context.insert("messages", Value::from(Serde(messages)));
+        context.insert("messages", messages);
         context.insert("add_generation_prompt", add_generation_prompt.into());
         // Stock hands these over too where nobody gave any.
-        context.insert("tools", Value::from(()));
+        context.insert("tools", tools.map_or_else(|| Value::from(()), |tools| Value::from(Serde(tools))));
         context.insert("documents", Value::from(()));
         let template = self.environment.get_template(NAME).map_err(|error| failed(&error))?;
         template.render(context).map_err(|error| failed(&error))
@@ -79,6 +119,10 @@ impl ChatTemplate {
 
 /// What the template says where it refuses, and where.
 fn failed(error: &minijinja::Error) -> Error {
+    if error.kind() == ErrorKind::OutOfFuel {
+        let reason = format!("it takes more than {FUEL} steps for one conversation; take its loops out");
+        return Error::ChatTemplate { reason };
+    }
     let line = error.line().map_or_else(String::new, |line| format!(" (line {line})"));
     let reason = error.detail().map_or_else(|| error.to_string(), |detail| format!("{detail}{line}"));
     Error::ChatTemplate { reason }
@@ -122,9 +166,11 @@ fn template_files(directory: &Path) -> Result<BTreeMap<String, String>, Error> {
     }
     let mut found = BTreeMap::new();
     for (name, path) in files {
-        match std::fs::read_to_string(&path) {
+        match dress_core::files::read_to_string(&path) {
             Ok(text) => _ = found.insert(name, text),
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {}
+            // A GGUF file is no directory.
+            Err(source)
+                if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&source.kind()) => {}
             Err(source) => return Err(Error::Io { path, source }),
         }
     }
@@ -235,6 +281,13 @@ mod tests {
             r#"{"a": [1, "<é>", null, true]}"#
         );
         assert_eq!(say("{{ [1, []] | tojson(indent=2) }}").unwrap(), "[\n  1,\n  []\n]");
+    }
+
+    #[test]
+    fn a_template_that_would_not_end_is_refused() {
+        let nested = "{% for i in range(99999) %}{% for j in range(99999) %}{{ i }}{% endfor %}{% endfor %}";
+        let error = say(nested).unwrap_err().to_string();
+        assert!(error.contains("take its loops out"), "{error}");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! A file of text.
 
 use crate::files::files;
-use crate::format::{Found, decompressed, told};
-use crate::json_rows::{read_array, read_lines};
+use crate::format::{Found, decompressed, is_plain_lines, told};
+use crate::json_rows::{Texts, borrowed, read_array, read_lines, texts};
+use crate::large_lines::{HELD, LargeLines};
 use crate::tables::{csv_rows, parquet_rows};
-use crate::{Error, rows, sha256};
-use serde_json::{Map, Value};
+use crate::{Error, RowText, sha256};
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How a file holds its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,84 +25,133 @@ pub enum CorpusFormat {
     Json,
 }
 
-/// The text of one file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The text of one file, or of several as one.
+///
+/// JSON lines of over 16 MiB that are not compressed are not held: they are read once for their lengths, and again wherever
+/// a text is wanted.
+#[derive(Debug, Clone)]
 pub struct Corpus {
     path: PathBuf,
     sha256: String,
+    rows: RowText,
     content: Content,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Content {
     /// The file as it is.
     Text(String),
-    /// The text of each row.
-    Rows(Vec<String>),
+    /// The text of each row, and whether a chat template made one.
+    Rows(Vec<String>, bool),
+    /// Rows that are not held.
+    Large(LargeLines),
 }
 
 impl Corpus {
     /// Reads a file, or standard input where the path is `-`. A byte-order mark is dropped; line ends stay as they are.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::NotUtf8`], [`Error::Empty`], [`Error::NoCorpus`], [`Error::Compressed`], [`Error::Table`], and of
-    /// rows [`Error::MalformedRow`], [`Error::UnknownRow`], [`Error::NullText`] and [`Error::ChatRow`].
+    /// [`Error::Io`], [`Error::NotUtf8`], [`Error::Empty`], [`Error::NoCorpus`], [`Error::Compressed`], [`Error::Table`],
+    /// [`Error::StdinTwice`], and of rows [`Error::MalformedRow`], [`Error::UnknownRow`], [`Error::NullText`] and
+    /// [`Error::ChatRow`].
     pub fn read(path: &Path, format: CorpusFormat) -> Result<Self, Error> {
-        Self::read_field(path, format, None)
+        Self::read_as(path, format, &RowText::default())
     }
 
-    /// As [`Corpus::read`], where the text of a row is that of `field`. The files of a folder, or of a list with commas, are
+    /// As [`Corpus::read`], where rows become texts as `rows` says. The files of a folder, or of a list with commas, are
     /// one corpus.
     ///
     /// # Errors
-    /// Those of [`Corpus::read`], and [`Error::NoField`], [`Error::TextAndRows`] and [`Error::Splits`].
-    pub fn read_field(path: &Path, format: CorpusFormat, field: Option<&str>) -> Result<Self, Error> {
+    /// Those of [`Corpus::read`], and [`Error::NoField`], [`Error::ChatRowRefused`], [`Error::TextAndRows`] and
+    /// [`Error::Splits`].
+    pub fn read_as(path: &Path, format: CorpusFormat, rows: &RowText) -> Result<Self, Error> {
+        Self::read_held(path, format, rows, HELD)
+    }
+
+    /// As [`Corpus::read_as`], with JSON lines held that have up to so many bytes.
+    pub(crate) fn read_held(
+        path: &Path,
+        format: CorpusFormat,
+        rows: &RowText,
+        held: u64,
+    ) -> Result<Self, Error> {
         let corpus = match files(path)? {
             Some(files) => {
-                let parts = files.iter().map(|file| Self::read_file(file, format, field));
-                Self::joined(path, parts.collect::<Result<_, _>>()?)?
+                let size = |file: &PathBuf| std::fs::metadata(file).map_or(0, |about| about.len());
+                let is_large = files.iter().map(size).sum::<u64>() > held;
+                let parts = files.iter().map(|file| Self::read_file(file, format, rows, is_large));
+                Self::joined(path, rows, parts.collect::<Result<_, _>>()?)?
             }
-            None => Self::read_file(path, format, field)?,
+            None => {
+                let is_large = std::fs::metadata(path).is_ok_and(|about| about.len() > held);
+                Self::read_file(path, format, rows, is_large)?
+            }
         };
-        if corpus.rows().all(|row| row.trim().is_empty()) {
-            return Err(Error::Empty { path: path.into() });
+        match corpus.is_empty() {
+            true => Err(Error::Empty { path: path.into() }),
+            false => Ok(corpus),
         }
-        Ok(corpus)
     }
 
     /// Texts one after the other, each ending its line, or the rows of all.
-    fn joined(path: &Path, parts: Vec<Self>) -> Result<Self, Error> {
+    fn joined(path: &Path, rows: &RowText, parts: Vec<Self>) -> Result<Self, Error> {
         let hashes: String = parts.iter().map(|part| format!("{}\n", part.sha256)).collect();
+        let sha256 = sha256::hex(hashes.as_bytes());
         let all_text = parts.iter().all(Self::is_text);
-        let (mut text, mut rows) = (String::new(), Vec::new());
-        for part in parts {
-            match part.content {
-                Content::Text(more) if all_text => {
-                    let ends_line = text.is_empty() || text.ends_with('\n');
-                    text += if ends_line { "" } else { "\n" };
-                    text += &more;
-                }
-                Content::Text(_) => return Err(Error::TextAndRows { path: path.into() }),
-                Content::Rows(more) => rows.extend(more),
-            }
+        if !all_text && parts.iter().any(Self::is_text) {
+            return Err(Error::TextAndRows { path: path.into() });
         }
-        let content = if all_text { Content::Text(text) } else { Content::Rows(rows) };
-        Ok(Self { path: path.into(), sha256: sha256::hex(hashes.as_bytes()), content })
+        let all_large = parts.iter().all(|part| matches!(part.content, Content::Large(_)));
+        let mut content = None;
+        for part in parts {
+            content = Some(match (content, part.content) {
+                (None, first) if all_text || all_large => first,
+                (Some(Content::Text(text)), Content::Text(more)) => Content::Text(below(text, &more)),
+                (Some(Content::Large(mut lines)), Content::Large(more)) => {
+                    lines.append(more);
+                    Content::Large(lines)
+                }
+                (held, more) => {
+                    let (mut rows, by_template) = held.map_or(Ok(Default::default()), Content::into_rows)?;
+                    let (more, more_by_template) = more.into_rows()?;
+                    rows.extend(more);
+                    Content::Rows(rows, by_template || more_by_template)
+                }
+            });
+        }
+        let content = content.ok_or_else(|| Error::Empty { path: path.into() })?;
+        Ok(Self { path: path.into(), sha256, rows: rows.clone(), content })
     }
 
-    fn read_file(path: &Path, format: CorpusFormat, field: Option<&str>) -> Result<Self, Error> {
-        let source = Source { path, field };
+    fn read_file(path: &Path, format: CorpusFormat, rows: &RowText, is_large: bool) -> Result<Self, Error> {
+        if is_large && is_plain_lines(path, format)? {
+            let (lines, sha256) = LargeLines::read(path, rows)?;
+            return Ok(Self {
+                path: path.into(),
+                sha256,
+                rows: rows.clone(),
+                content: Content::Large(lines),
+            });
+        }
         let bytes = read_bytes(path)?;
         let sha256 = sha256::hex(&bytes);
         let bytes = decompressed(bytes, path)?;
         let content = match told(&bytes, path, format)? {
-            Found::Parquet => Content::Rows(texts(&parquet_rows(bytes, path)?, source)?),
-            Found::Csv(between) => Content::Rows(texts(&csv_rows(&bytes, between, path)?, source)?),
-            Found::Lines => Content::Rows(read_lines(&utf8(bytes, path)?, source)?),
-            Found::Array => Content::Rows(read_array(&utf8(bytes, path)?, source)?),
+            Found::Parquet => texts(&parquet_rows(bytes, path)?, rows, path)?.into(),
+            Found::Csv(between) => texts(&csv_rows(&bytes, between, path)?, rows, path)?.into(),
+            Found::Lines => read_lines(&utf8(bytes, path)?, rows, path)?.into(),
+            Found::Array => read_array(&utf8(bytes, path)?, rows, path)?.into(),
             Found::Text => Content::Text(utf8(bytes, path)?),
         };
-        Ok(Self { path: path.into(), sha256, content })
+        Ok(Self { path: path.into(), sha256, rows: rows.clone(), content })
+    }
+
+    fn is_empty(&self) -> bool {
+        match &self.content {
+            Content::Text(text) => text.trim_start().is_empty(),
+            Content::Rows(rows, _) => rows.iter().all(|row| row.trim_start().is_empty()),
+            Content::Large(lines) => lines.total().filled == 0,
+        }
     }
 
     /// The file.
@@ -113,17 +164,44 @@ impl Corpus {
         &self.sha256
     }
 
+    /// The field that is the text of each row, where one was given and there are rows.
+    pub fn text_field(&self) -> Option<&str> {
+        self.rows.name_of_field().filter(|_| !self.is_text())
+    }
+
+    /// SHA-256 of the chat template, where one made texts of the rows.
+    pub fn template_sha256(&self) -> Option<&str> {
+        self.rows.template_sha256().filter(|_| self.is_by_template())
+    }
+
     /// Whether it is a plain text, whose rows are its lines.
     pub fn is_text(&self) -> bool {
         matches!(self.content, Content::Text(_))
     }
 
+    /// Whether special tokens are in the text already, since a chat template made it.
+    pub(crate) fn is_by_template(&self) -> bool {
+        match &self.content {
+            Content::Text(_) => false,
+            Content::Rows(_, by_template) => *by_template,
+            Content::Large(lines) => lines.by_template,
+        }
+    }
+
+    /// The lines that are not held.
+    pub(crate) fn large(&self) -> Option<&LargeLines> {
+        match &self.content {
+            Content::Large(lines) => Some(lines),
+            _ => None,
+        }
+    }
+
     /// The first `share` of the rows and the rest, for calibrating and evaluating on one file.
     ///
     /// # Errors
-    /// [`Error::Empty`] where one of the two would have no text.
+    /// [`Error::Empty`] where one of the two would have no text, and those of [`Corpus::rows`].
     pub fn split(&self, share: f64) -> Result<(Self, Self), Error> {
-        let rows: Vec<String> = self.rows().map(String::from).collect();
+        let rows = self.rows().map(|row| row.map(Cow::into_owned)).collect::<Result<Vec<String>, _>>()?;
         let at = ((rows.len() as f64 * share).round() as usize).min(rows.len());
         let part = |rows: &[String], name: &str| {
             if rows.iter().all(|row| row.trim().is_empty()) {
@@ -131,20 +209,24 @@ impl Corpus {
             }
             let content = match &self.content {
                 Content::Text(_) => Content::Text(rows.join("\n")),
-                Content::Rows(_) => Content::Rows(rows.to_vec()),
+                _ => Content::Rows(rows.to_vec(), self.is_by_template()),
             };
             let path = PathBuf::from(format!("{} ({name} of the rows)", self.path.display()));
-            Ok(Self { path, sha256: self.sha256.clone(), content })
+            Ok(Self { path, sha256: self.sha256.clone(), rows: self.rows.clone(), content })
         };
         let first = part(&rows[..at], &format!("the first {share}"))?;
         Ok((first, part(&rows[at..], &format!("all after the first {share}"))?))
     }
 
-    /// The rows: a text's lines, or each JSON row's text.
-    pub fn rows(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+    /// The rows: a text's lines, or each JSON row's text. Those that are not held are read anew.
+    ///
+    /// # Errors
+    /// As items, [`Error::Changed`] and those of reading the file.
+    pub fn rows(&self) -> Box<dyn Iterator<Item = Result<Cow<'_, str>, Error>> + '_> {
         match &self.content {
-            Content::Text(text) => Box::new(text.lines()),
-            Content::Rows(rows) => Box::new(rows.iter().map(String::as_str)),
+            Content::Text(text) => Box::new(text.lines().map(borrowed)),
+            Content::Rows(rows, _) => Box::new(rows.iter().map(|row| borrowed(row))),
+            Content::Large(lines) => Box::new(lines.texts().map(|text| text.map(Cow::Owned))),
         }
     }
 
@@ -154,27 +236,61 @@ impl Corpus {
     }
 
     /// The whole text: a text file as it is, JSON rows with `join` between them.
-    pub fn text(&self, join: &str) -> String {
+    ///
+    /// # Errors
+    /// Those of [`Corpus::rows`].
+    pub fn text(&self, join: &str) -> Result<Cow<'_, str>, Error> {
+        Ok(match &self.content {
+            Content::Text(text) => text.into(),
+            Content::Rows(rows, _) => rows.join(join).into(),
+            Content::Large(lines) => lines.joined(join, 0, u64::MAX)?.0.into(),
+        })
+    }
+
+    /// The first `bytes` bytes of the text, or more, and whether that is all of it.
+    pub(crate) fn start_of_text(&self, join: &str, bytes: u64) -> Result<(Cow<'_, str>, bool), Error> {
         match &self.content {
-            Content::Text(text) => text.clone(),
-            Content::Rows(rows) => rows.join(join),
+            Content::Large(lines) if bytes < lines.length(join) => {
+                let (text, _) = lines.joined(join, 0, bytes)?;
+                let is_all = text.len() as u64 >= lines.length(join);
+                Ok((text.into(), is_all))
+            }
+            _ => Ok((self.text(join)?, true)),
         }
     }
 }
 
-/// A file of rows, and the field that holds their text where one was given.
-#[derive(Clone, Copy)]
-pub(crate) struct Source<'a> {
-    pub path: &'a Path,
-    pub field: Option<&'a str>,
+impl Content {
+    fn into_rows(self) -> Result<(Vec<String>, bool), Error> {
+        match self {
+            Self::Text(text) => Ok((text.lines().map(String::from).collect(), false)),
+            Self::Rows(rows, by_template) => Ok((rows, by_template)),
+            Self::Large(lines) => Ok((lines.texts().collect::<Result<_, _>>()?, lines.by_template)),
+        }
+    }
+}
+
+impl From<Texts> for Content {
+    fn from(texts: Texts) -> Self {
+        Self::Rows(texts.rows, texts.by_template)
+    }
+}
+
+/// A text below another, which ends its line.
+fn below(mut text: String, more: &str) -> String {
+    let ends_line = text.is_empty() || text.ends_with('\n');
+    text += if ends_line { "" } else { "\n" };
+    text + more
 }
 
 /// The bytes of a file, or of standard input where it is `-`.
 fn read_bytes(path: &Path) -> Result<Vec<u8>, Error> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
     let mut bytes = Vec::new();
     let read = match path.as_os_str() == "-" {
+        true if TAKEN.swap(true, Ordering::Relaxed) => return Err(Error::StdinTwice),
         true => std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes),
-        false => std::fs::read(path),
+        false => dress_core::files::read(path),
     };
     read.map_err(|source| Error::Io { path: path.into(), source })
 }
@@ -189,210 +305,5 @@ fn utf8(bytes: Vec<u8>, path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-/// The texts of rows.
-pub(crate) fn texts(rows: &[Map<String, Value>], source: Source<'_>) -> Result<Vec<String>, Error> {
-    rows.iter().enumerate().map(|(index, row)| row_text(row, index + 1, source)).collect()
-}
-
-/// The text of a row.
-pub(crate) fn row_text(row: &Map<String, Value>, number: usize, source: Source<'_>) -> Result<String, Error> {
-    let found = match source.field {
-        Some(field) => row.get(field).and_then(Value::as_str).map(String::from),
-        None => rows::text(row),
-    };
-    found.ok_or_else(|| no_text(row, number, source))
-}
-
-/// Why a row has no text.
-fn no_text(row: &Map<String, Value>, number: usize, source: Source<'_>) -> Error {
-    let (path, row_number) = (source.path.into(), number);
-    let keys: Vec<String> = row.keys().take(10).map(|key| format!("`{key}`")).collect();
-    let keys = if keys.is_empty() { "none".into() } else { keys.join(", ") };
-    if let Some(field) = source.field {
-        let found = kind(row.get(field));
-        return Error::NoField { path, row: row_number, field: field.into(), found, keys };
-    }
-    for field in ["text", "sentence", "instruction", "output"] {
-        match row.get(field) {
-            Some(Value::Null) => return Error::NullText { path, row: row_number, field },
-            Some(Value::String(_)) | None => {}
-            found => {
-                return Error::NoField {
-                    path,
-                    row: row_number,
-                    field: field.into(),
-                    found: kind(found),
-                    keys,
-                };
-            }
-        }
-    }
-    match row.contains_key("messages") {
-        true => Error::ChatRow { path, row: row_number },
-        false => Error::UnknownRow { path, row: row_number, found: keys },
-    }
-}
-
-fn kind(value: Option<&Value>) -> &'static str {
-    match value {
-        None => "missing",
-        Some(Value::Null) => "null",
-        Some(Value::Bool(_)) => "true or false",
-        Some(Value::Number(_)) => "a number",
-        Some(Value::String(_)) => "a text",
-        Some(Value::Array(_)) => "a list",
-        Some(Value::Object(_)) => "an object",
-    }
-}
-
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// The corpus of a file of this name and content.
-    pub fn corpus(name: &str, content: &str) -> Corpus {
-        read(name, content.as_bytes()).unwrap()
-    }
-
-    fn read(name: &str, content: &[u8]) -> Result<Corpus, Error> {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        Corpus::read(&path, CorpusFormat::Auto)
-    }
-
-    fn message(name: &str, content: &[u8]) -> String {
-        read(name, content).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_text_stays_as_it_is_and_is_named_by_its_bytes() {
-        let corpus = read("a.txt", b"one\r\n\ntwo\n").unwrap();
-        assert_eq!(corpus.text("|"), "one\r\n\ntwo\n");
-        assert_eq!(corpus.rows().collect::<Vec<_>>(), ["one", "", "two"]);
-        assert_eq!(corpus.sha256(), sha256::hex(b"one\r\n\ntwo\n"));
-        assert_eq!(sha256::hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    }
-
-    #[test]
-    fn json_lines_and_arrays_give_the_same_rows() {
-        let lines = read("a.jsonl", b"{\"text\":\"one\"}\n\n{\"text\":\"two\"}\n").unwrap();
-        let array = read("a.json", b"[{\"text\":\"one\"},{\"text\":\"two\"}]").unwrap();
-        assert_eq!(lines.text(" "), "one two");
-        assert_eq!(array.text(" "), "one two");
-    }
-
-    #[test]
-    fn a_split_shares_out_the_rows() {
-        let corpus = read("a.txt", b"one\ntwo\nthree\nfour\nfive").unwrap();
-        let (first, rest) = corpus.split(0.8).unwrap();
-        assert_eq!((first.text(""), rest.text("")), ("one\ntwo\nthree\nfour".into(), "five".into()));
-        assert!(read("a.txt", b"one").unwrap().split(0.8).is_err());
-    }
-
-    #[test]
-    fn empty_corpus_is_an_error() {
-        for content in [&b""[..], b"\n \n", b"\xef\xbb\xbf"] {
-            let message = message("a.txt", content);
-            assert!(message.contains("a.txt") && message.contains("no text"), "{message}");
-        }
-        assert!(message("a.jsonl", b"{\"text\":\"\"}").contains("no text"));
-    }
-
-    #[test]
-    fn malformed_json_row_names_its_line() {
-        let message = message("a.jsonl", b"{\"text\":\"one\"}\n{\"text\":");
-        assert!(message.contains("a.jsonl") && message.contains("row 2"), "{message}");
-    }
-
-    #[test]
-    fn malformed_json_in_an_array_names_its_row() {
-        for (array, row) in [
-            (&b"[{\"text\":\"one\"},{\"text\":\"two\"},{\"text\":]"[..], "row 3"),
-            (b"[{\"text\":\"one\"},7]", "row 2"),
-            (b"{\n\"text\":\"one\"}", "row 1"),
-        ] {
-            let message = message("a.json", array);
-            assert!(message.contains("a.json") && message.contains(row), "{message}");
-        }
-    }
-
-    #[test]
-    fn a_row_without_text_names_the_keys_it_has() {
-        let message = message("a.jsonl", b"{\"body\":\"one\"}");
-        assert!(message.contains("`body`") && message.contains("expected `text`"), "{message}");
-    }
-
-    #[test]
-    fn a_row_that_is_an_array_or_names_its_text_twice_is_read_as_json_says() {
-        assert!(message("a.jsonl", b"{\"text\":\"one\"}\n[\"two\"]").contains("row 2"));
-        let twice = read("a.jsonl", b"{\"text\":\"one\",\"text\":\"two\"}").unwrap();
-        assert_eq!(twice.rows().next(), Some("two"));
-    }
-
-    const ROWS: &str = "{\"text\":\"one\"}\n{\"text\":\"two\"}\n";
-
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        std::io::Write::write_all(&mut gzip, bytes).unwrap();
-        gzip.finish().unwrap()
-    }
-
-    #[test]
-    fn the_first_bytes_say_what_a_file_is() {
-        let zstd = zstd::encode_all(ROWS.as_bytes(), 1).unwrap();
-        let members = [gzip(&ROWS.as_bytes()[..15]), gzip(&ROWS.as_bytes()[15..])].concat();
-        for (name, content) in [
-            ("a.json", ROWS.as_bytes()),
-            ("a.json.gz", &gzip(ROWS.as_bytes())),
-            ("a", &members),
-            ("a.txt", &zstd),
-            ("a.jsonl", b"[{\"text\":\"one\"},{\"text\":\"two\"}]"),
-            ("a.csv", b"id,text\n0,one\n1,\"two\"\n"),
-            ("a.tsv", b"text\tid\none\t1\ntwo\t2"),
-            ("a.txt", b"id;text\n0;one\n1;two"),
-        ] {
-            let corpus = read(name, content).unwrap();
-            assert_eq!(corpus.rows().collect::<Vec<_>>(), ["one", "two"], "{name}");
-            assert_eq!(corpus.sha256(), sha256::hex(content), "{name}");
-        }
-        assert!(read("a.txt", b"text, he said, is\nall").unwrap().is_text());
-    }
-
-    #[test]
-    fn what_is_no_corpus_is_named_with_the_cure() {
-        for (content, says) in [
-            (&b"BZh9"[..], "bunzip2"),
-            (b"PK\x03\x04", "zip"),
-            (b"\xff\xff\xff\xff\x10", "to_parquet"),
-            (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
-            (b"\x1f\x8b\x08\0no", "gzip"),
-            (b"PAR1no", "Parquet"),
-        ] {
-            let message = message("a.jsonl", content);
-            assert!(message.contains("a.jsonl") && message.contains(says), "{message}");
-        }
-        assert!(message("a.csv", b"id,body\n1,one\n").contains("`body`"));
-        assert!(message("a.csv", b"id,text\n1,one,two\n").contains("CSV"));
-    }
-
-    #[test]
-    fn a_text_that_is_null_is_said_to_be_that() {
-        let message = message("a.jsonl", b"{\"text\":\"one\"}\n{\"text\":null}");
-        assert!(message.contains("row 2") && message.contains("`text` is null"), "{message}");
-        let chat = self::message("a.jsonl", b"{\"messages\":[]}");
-        assert!(chat.contains("chat"), "{chat}");
-    }
-
-    #[test]
-    fn invalid_utf8_names_the_byte() {
-        let message = message("a.txt", b"abc\xff");
-        assert!(message.contains("byte 3") && message.contains("iconv"), "{message}");
-    }
-
-    #[test]
-    fn a_missing_file_is_an_error_that_names_it() {
-        let error = Corpus::read(Path::new("/nowhere/corpus.txt"), CorpusFormat::Auto).unwrap_err();
-        assert!(error.to_string().contains("/nowhere/corpus.txt"));
-    }
-}
+pub(crate) mod tests;

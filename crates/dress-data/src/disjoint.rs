@@ -1,9 +1,11 @@
 //! Blocks of a text that do not overlap, in random order.
 
+use crate::large_lines::LargeLines;
 use crate::{Corpus, Error, SampleConfig, Tokenizer};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::borrow::Cow;
 
 /// Bytes up to which a text is always tokenized whole, and bytes a token that is drawn.
 const LARGE: usize = 2 << 20;
@@ -21,11 +23,11 @@ pub(crate) fn disjoint_blocks(
     rng: &mut impl Rng,
 ) -> Result<Vec<Vec<u32>>, Error> {
     let seqlen = config.seqlen;
-    let text = corpus.text(&config.join);
+    let text = Text::of(corpus, &config.join)?;
     if let Some(blocks) = blocks_of_a_large_text(&text, tokenizer, config, rng)? {
         return Ok(blocks);
     }
-    let ids = tokenizer.first_ids(&text, true, usize::MAX)?.ids;
+    let ids = tokenizer.first_ids(&text.whole()?, !corpus.is_by_template(), usize::MAX)?.ids;
     if ids.len() < seqlen {
         return Err(Error::ShorterThanOneBlock { path: corpus.path().into(), found: ids.len(), seqlen });
     }
@@ -49,11 +51,51 @@ pub(crate) fn disjoint_blocks(
     Ok(blocks)
 }
 
+/// A text that is held, or lines that are not with what stands between two.
+enum Text<'a> {
+    Held(Cow<'a, str>),
+    Large(&'a LargeLines, &'a str),
+}
+
+impl<'a> Text<'a> {
+    fn of(corpus: &'a Corpus, join: &'a str) -> Result<Self, Error> {
+        Ok(match corpus.large() {
+            Some(lines) => Self::Large(lines, join),
+            None => Self::Held(corpus.text(join)?),
+        })
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Held(text) => text.len(),
+            Self::Large(lines, join) => lines.length(join) as usize,
+        }
+    }
+
+    fn whole(&self) -> Result<Cow<'_, str>, Error> {
+        match self {
+            Self::Held(text) => Ok(Cow::Borrowed(text)),
+            Self::Large(lines, join) => Ok(lines.joined(join, 0, u64::MAX)?.0.into()),
+        }
+    }
+
+    /// The `bytes` bytes from `start` on, from the first word that begins there.
+    fn words(&self, start: usize, bytes: usize) -> Result<Cow<'_, str>, Error> {
+        match self {
+            Self::Held(text) => Ok(words_of(text, start, bytes, start > 0).into()),
+            Self::Large(lines, join) => {
+                let (text, begins) = lines.joined(join, start as u64, (start + bytes) as u64)?;
+                Ok(words_of(&text, start - begins as usize, bytes, start > 0).to_string().into())
+            }
+        }
+    }
+}
+
 /// One block from each of as many stretches, drawn at random, as there are samples, where the text is so much longer than
 /// what is drawn that tokenizing it all would be in vain. Stretches do not overlap, so neither do blocks. None for a
 /// shorter text, or where too few stretches hold a block.
 fn blocks_of_a_large_text(
-    text: &str,
+    text: &Text<'_>,
     tokenizer: &Tokenizer,
     config: &SampleConfig,
     rng: &mut impl Rng,
@@ -68,7 +110,8 @@ fn blocks_of_a_large_text(
     stretches.shuffle(&mut own);
     let mut blocks = Vec::new();
     for stretch in stretches {
-        let mut ids = tokenizer.first_ids(words_of(text, stretch * bytes, bytes), false, config.seqlen)?.ids;
+        let words = text.words(stretch * bytes, bytes)?;
+        let mut ids = tokenizer.first_ids(&words, false, config.seqlen)?.ids;
         if ids.len() >= config.seqlen {
             ids.truncate(config.seqlen);
             blocks.push(ids);
@@ -80,13 +123,13 @@ fn blocks_of_a_large_text(
     Ok(None)
 }
 
-/// The `bytes` bytes of a text from `start` on, from the first word that begins there.
-fn words_of(text: &str, start: usize, bytes: usize) -> &str {
+/// The `bytes` bytes of a text from `start` on; from the first word that begins there, where a word may have begun before.
+fn words_of(text: &str, start: usize, bytes: usize, within: bool) -> &str {
     let boundary = |at: usize| (at..=text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
     let stretch = &text[boundary(start)..boundary(start + bytes)];
-    match start {
-        0 => stretch,
-        _ => &stretch[stretch.find(char::is_whitespace).unwrap_or(0)..],
+    match within {
+        false => stretch,
+        true => &stretch[stretch.find(char::is_whitespace).unwrap_or(0)..],
     }
 }
 
@@ -94,7 +137,7 @@ fn words_of(text: &str, start: usize, bytes: usize) -> &str {
 mod tests {
     use crate::corpus::tests::corpus;
     use crate::tokenizer::tests::words;
-    use crate::{SampleConfig, calibration_blocks};
+    use crate::{Corpus, CorpusFormat, RowText, SampleConfig, calibration_blocks};
     use dress_core::Draw;
 
     fn draw(text: &str, samples: usize, seqlen: usize, seed: u64) -> Vec<Vec<u32>> {
@@ -120,6 +163,22 @@ mod tests {
         assert_eq!((drawn.len(), drawn.iter().all(|block| block.len() == 16)), (8, true));
         assert!(drawn.iter().all(|block| block.windows(2).all(|two| (two[0] - 1) % 10 + 2 == two[1])));
         assert_eq!(draw(&text, 8, 16, 1), drawn);
+    }
+
+    #[test]
+    fn lines_that_are_not_held_give_the_blocks_that_the_seed_gives_where_they_are() {
+        let at = tempfile::tempdir().unwrap();
+        let path = at.path().join("a.jsonl");
+        let row = |i: usize| format!("{{\"text\":\"{}\"}}\n", "w1 é w2 w3 漢 w4 ".repeat(i % 90));
+        std::fs::write(&path, (0..5_000).map(row).collect::<String>()).unwrap();
+        let read = |held| Corpus::read_held(&path, CorpusFormat::Auto, &RowText::default(), held).unwrap();
+        let (held, large) = (read(u64::MAX), read(0));
+        assert!(large.text("").unwrap().len() > super::LARGE);
+        for (draw, samples) in [(Draw::Blocks, 4), (Draw::Blocks, 1000), (Draw::Rows, 20)] {
+            let config = SampleConfig { samples, seqlen: 16, seed: 3, draw, ..SampleConfig::default() };
+            let blocks = |corpus| calibration_blocks(corpus, &words(), &config).unwrap();
+            assert!(blocks(&large) == blocks(&held), "{draw} {samples}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can go wrong with a corpus, and what to do about it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Errors of reading and tokenizing text.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A row without text.
-    #[error("{path}: row {row} has the keys {found}; expected `text`, or `instruction` and `output` with or without `input`", path = .path.display())]
+    #[error("{path}: row {row} has the keys {found}; expected `text`, `messages`, or `instruction` and `output` with or without `input`; or say which field is the text", path = .path.display())]
     UnknownRow {
         /// The file.
         path: PathBuf,
@@ -58,13 +58,34 @@ pub enum Error {
         /// The field.
         field: &'static str,
     },
-    /// A row that is a conversation.
-    #[error("{path}: row {row} holds chat `messages`, which only a chat template makes a text of; write what tokenizer.apply_chat_template(messages, tokenize=False) gives into `text`", path = .path.display())]
+    /// A row that is a conversation, and no template that makes a text of it.
+    #[error("{path}: row {row} holds chat messages and no text, and there is no chat template{beside} to make one of them; copy the chat_template.jinja of the published chat model there, or write what tokenizer.apply_chat_template(messages, tokenize=False) gives into `text`", path = .path.display(), beside = in_directory(.directory))]
     ChatRow {
         /// The file.
         path: PathBuf,
         /// The row, from 1.
         row: usize,
+        /// The checkpoint, where there is one.
+        directory: PathBuf,
+    },
+    /// A conversation that the chat template refuses.
+    #[error("{path}: row {row}: {source}", path = .path.display())]
+    ChatRowRefused {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1.
+        row: usize,
+        /// What the template says.
+        source: Box<Error>,
+    },
+    /// Standard input as two corpora.
+    #[error("standard input (`-`) can be read once and was read already; write it to a file and give that")]
+    StdinTwice,
+    /// A corpus that is not what it was when it was read first.
+    #[error("{path}: this file changed while it was read; run again once it is written", path = .path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
     },
     /// A file of a kind that is not read.
     #[error("{path}: this is {what}", path = .path.display())]
@@ -237,4 +258,8 @@ pub enum Error {
         /// What `tokenizers` says.
         reason: String,
     },
+}
+
+fn in_directory(directory: &Path) -> String {
+    if directory.as_os_str().is_empty() { String::new() } else { format!(" in {}", directory.display()) }
 }

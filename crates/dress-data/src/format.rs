@@ -2,8 +2,12 @@
 
 use crate::{CorpusFormat, Error};
 use serde_json::{Map, Value};
-use std::io::Read;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+
+/// Bytes that tell a file's kind, but for its first line.
+const HEAD: usize = 512;
 
 /// What stands in a file once it is decompressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +97,25 @@ pub(crate) fn told(bytes: &[u8], path: &Path, format: CorpusFormat) -> Result<Fo
     } else {
         separator(first_line(bytes)).map_or(Found::Text, Found::Csv)
     })
+}
+
+/// Whether a file holds JSON lines that are not compressed, told without reading all of it.
+pub(crate) fn is_plain_lines(path: &Path, format: CorpusFormat) -> Result<bool, Error> {
+    let io = |source| Error::Io { path: path.into(), source };
+    // What is no file can be read only once.
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Ok(false);
+    }
+    let mut reader = BufReader::new(File::open(path).map_err(io)?);
+    let mut head = Vec::new();
+    while head.len() < HEAD || head.trim_ascii().is_empty() {
+        if reader.read_until(b'\n', &mut head).map_err(io)? == 0 {
+            break;
+        }
+    }
+    let compressed = [&b"\x1f\x8b"[..], b"\x28\xb5\x2f\xfd"].iter().any(|magic| head.starts_with(magic));
+    let skippable = head.get(1..4) == Some(b"\x2a\x4d\x18");
+    Ok(!compressed && !skippable && matches!(told(&head, path, format), Ok(Found::Lines)))
 }
 
 fn first_line(bytes: &[u8]) -> &[u8] {

@@ -1,6 +1,6 @@
 //! Several corpora, of which each gives its share of the blocks.
 
-use crate::{Corpus, CorpusFormat, Error, SampleConfig, Tokenizer, calibration_blocks, sha256};
+use crate::{Corpus, CorpusFormat, Error, RowText, SampleConfig, Tokenizer, calibration_blocks, sha256};
 use dress_core::Calibration;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use std::path::{Path, PathBuf};
 
 /// Corpora with weights, as `a.jsonl:0.7,b.parquet:0.3`; one corpus is a mixture of one.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Mixture {
     given: PathBuf,
     parts: Vec<(Corpus, f64)>,
@@ -18,9 +18,9 @@ impl Mixture {
     /// Reads what a path or a list with weights names; what exists under the whole name is one corpus.
     ///
     /// # Errors
-    /// [`Error::Weights`] and those of [`Corpus::read_field`].
-    pub fn read(given: &Path, field: Option<&str>) -> Result<Self, Error> {
-        let read = |path: &Path| Corpus::read_field(path, CorpusFormat::Auto, field);
+    /// [`Error::Weights`] and those of [`Corpus::read_as`].
+    pub fn read(given: &Path, rows: &RowText) -> Result<Self, Error> {
+        let read = |path: &Path| Corpus::read_as(path, CorpusFormat::Auto, rows);
         let parts = match weighted(given)? {
             Some(parts) => parts.into_iter().map(|(path, weight)| Ok((read(&path)?, weight))).collect(),
             None => read(given).map(|corpus| vec![(corpus, 1.0)]),
@@ -37,6 +37,11 @@ impl Mixture {
                 sha256::hex(lines.collect::<String>().as_bytes())
             }
         }
+    }
+
+    /// SHA-256 of the chat template, where one made texts of rows.
+    pub fn template_sha256(&self) -> Option<&str> {
+        self.parts.iter().find_map(|(corpus, _)| corpus.template_sha256())
     }
 
     /// The blocks of each corpus, as [`calibration_blocks`] draws them, by largest remainder of its weight; of several, in
@@ -65,6 +70,9 @@ impl Mixture {
         all.provenance.path = self.given.display().to_string();
         all.provenance.sha256 = self.sha256();
         all.provenance.blocks = all.blocks.len();
+        all.provenance.text_field =
+            self.parts.iter().find_map(|(corpus, _)| corpus.text_field()).map(String::from);
+        all.provenance.chat_template_sha256 = self.template_sha256().map(String::from);
         Ok(all)
     }
 
@@ -105,7 +113,9 @@ fn weighted(given: &Path) -> Result<Option<Vec<(PathBuf, f64)>>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::tests::rows;
     use crate::tokenizer::tests::words;
+    use dress_core::Draw;
 
     #[test]
     fn each_corpus_gives_its_share_and_the_seed_says_the_order() {
@@ -115,17 +125,24 @@ mod tests {
         std::fs::write(path("b.csv"), format!("id,body\n{}", "1,w1 w1 w1\n".repeat(50))).unwrap();
         std::fs::write(path("c.csv"), format!("id,text\n{}", "1,w1 w1 w1\n".repeat(50))).unwrap();
         let given = format!("{}:0.7,{}:0.3", path("a.jsonl"), path("c.csv"));
-        let config = |seed| SampleConfig { samples: 10, seqlen: 3, seed, ..SampleConfig::default() };
-        let mixture = Mixture::read(Path::new(&given), None).unwrap();
+        let config =
+            |seed| SampleConfig { samples: 10, seqlen: 3, seed, draw: Draw::Rows, ..SampleConfig::default() };
+        let mixture = Mixture::read(Path::new(&given), &RowText::default()).unwrap();
         let drawn = |seed| mixture.blocks(&words(), &config(seed)).unwrap();
         let blocks = drawn(1).blocks;
         assert_eq!(blocks.iter().filter(|block| block[1] == 2).count(), 7);
         assert_eq!((blocks.len(), blocks == drawn(1).blocks), (10, true));
         assert_eq!(drawn(1).provenance.sha256, mixture.sha256());
-        let half = Mixture::read(Path::new(&given.replace(":0.3", "")), None).unwrap_err().to_string();
+        let half = Mixture::read(Path::new(&given.replace(":0.3", "")), &RowText::default())
+            .unwrap_err()
+            .to_string();
         assert!(half.contains("weight"), "{half}");
-        let body = Mixture::read(Path::new(&path("b.csv")), Some("body")).unwrap();
-        assert_eq!(body.parts[0].0.rows().next(), Some("w1 w1 w1"));
+        let body = RowText::default().field(Some("body"));
+        let body = Mixture::read(Path::new(&path("b.csv")), &body).unwrap();
+        assert_eq!(rows(&body.parts[0].0)[0], "w1 w1 w1");
+        let config = SampleConfig { samples: 1, seqlen: 3, ..SampleConfig::default() };
+        let provenance = body.blocks(&words(), &config).unwrap().provenance;
+        assert_eq!(provenance.text_field.as_deref(), Some("body"));
     }
 
     #[test]
@@ -138,7 +155,7 @@ mod tests {
         let list = format!("{},{}", path("1.jsonl"), path("2.csv"));
         for given in [at.path(), Path::new(&list)] {
             let corpus = Corpus::read(given, CorpusFormat::Auto).unwrap();
-            assert_eq!(corpus.rows().collect::<Vec<_>>(), ["w0", "w1"]);
+            assert_eq!(rows(&corpus), ["w0", "w1"]);
         }
         std::fs::write(path("test-0.jsonl"), "{\"text\":\"w0\"}\n").unwrap();
         std::fs::write(path("train-0.jsonl"), "{\"text\":\"w0\"}\n").unwrap();

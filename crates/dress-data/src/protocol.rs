@@ -25,12 +25,18 @@ const C4_BLOCKS: usize = 256;
 
 impl Protocol {
     /// The text that is tokenized.
-    pub fn text(self, corpus: &Corpus) -> String {
-        match self {
-            Protocol::Wikitext2 => wikitext(corpus),
-            Protocol::Ptb => corpus.rows().map(str::trim).collect::<Vec<_>>().join(" "),
-            Protocol::C4 => corpus.rows().take(C4_ROWS).collect::<Vec<_>>().join(" "),
-        }
+    ///
+    /// # Errors
+    /// Those of [`Corpus::rows`].
+    pub fn text(self, corpus: &Corpus) -> Result<String, Error> {
+        let rows = corpus.rows().take(if self == Protocol::C4 { C4_ROWS } else { usize::MAX });
+        let row = |row: &str| match self {
+            Protocol::Wikitext2 => wikitext(row, corpus.is_text()),
+            Protocol::Ptb => row.trim().into(),
+            Protocol::C4 => row.into(),
+        };
+        let rows = rows.map(|text| text.map(|text| row(&text))).collect::<Result<Vec<String>, _>>()?;
+        Ok(rows.join(self.join()))
     }
 
     /// The most blocks that are taken.
@@ -47,14 +53,13 @@ impl Protocol {
     }
 }
 
-/// A text's lines as the rows that the hub made of them; rows of a JSON file are those rows already.
-fn wikitext(corpus: &Corpus) -> String {
-    let row = |row: &str| match (row.trim().is_empty(), corpus.is_text()) {
+/// A text's line as the row that the hub made of it; the row of a JSON file is that row already.
+fn wikitext(row: &str, is_line: bool) -> String {
+    match (row.trim().is_empty(), is_line) {
         (true, _) => String::new(),
         (false, true) => format!("{row}\n"),
         (false, false) => row.into(),
-    };
-    corpus.rows().map(row).collect::<Vec<_>>().join("\n\n")
+    }
 }
 
 impl fmt::Display for Protocol {
@@ -88,15 +93,15 @@ mod tests {
         let rows =
             "{\"text\":\"\"}\n{\"text\":\" = Title = \\n\"}\n{\"text\":\"\"}\n{\"text\":\" Text . \\n\"}\n";
         let hub = corpus("wiki.jsonl", rows);
-        assert_eq!(Protocol::Wikitext2.text(&file), "\n\n = Title = \n\n\n\n\n Text . \n");
-        assert_eq!(Protocol::Wikitext2.text(&hub), Protocol::Wikitext2.text(&file));
+        assert_eq!(Protocol::Wikitext2.text(&file).unwrap(), "\n\n = Title = \n\n\n\n\n Text . \n");
+        assert_eq!(Protocol::Wikitext2.text(&hub).unwrap(), Protocol::Wikitext2.text(&file).unwrap());
     }
 
     #[test]
     fn ptb_and_c4_are_joined_by_a_space() {
-        assert_eq!(Protocol::Ptb.text(&corpus("ptb.txt", " a b \n c\n")), "a b c");
+        assert_eq!(Protocol::Ptb.text(&corpus("ptb.txt", " a b \n c\n")).unwrap(), "a b c");
         let rows: String = (0..1200).map(|i| format!("{{\"text\":\"t{i}\"}}\n")).collect();
-        let text = Protocol::C4.text(&corpus("c4.jsonl", &rows));
+        let text = Protocol::C4.text(&corpus("c4.jsonl", &rows)).unwrap();
         assert!(text.starts_with("t0 t1 ") && text.ends_with(" t1099"));
     }
 }

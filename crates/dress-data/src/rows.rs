@@ -1,4 +1,4 @@
-//! The text of one JSON row.
+//! Rows that hold their text in fields of known names.
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,7 @@ const WITHOUT_INPUT: &str = "Below is an instruction that describes a task. Writ
                              completes the request.";
 
 /// The text of a row: its `text` or `sentence`, or its instruction, input and output in Alpaca's template.
-pub(crate) fn text(row: &Map<String, Value>) -> Option<String> {
+pub(crate) fn alpaca(row: &Map<String, Value>) -> Option<String> {
     let field = |name: &str| row.get(name).and_then(Value::as_str);
     // The Penn Treebank's rows on the hub are sentences.
     if let Some(text) = field("text").or_else(|| field("sentence")) {
@@ -34,11 +34,11 @@ mod tests {
 
     #[test]
     fn alpaca_rows_take_the_template_that_fits() {
-        let with = text(&row(r#"{"instruction":"add","input":"1 2","output":"3"}"#)).unwrap();
+        let with = alpaca(&row(r#"{"instruction":"add","input":"1 2","output":"3"}"#)).unwrap();
         assert!(
             with.contains("paired with an input") && with.ends_with("### Input:\n1 2\n\n### Response:\n3")
         );
-        let without = text(&row(r#"{"instruction":"sing","input":"","output":"la"}"#)).unwrap();
+        let without = alpaca(&row(r#"{"instruction":"sing","input":"","output":"la"}"#)).unwrap();
         assert!(
             !without.contains("### Input")
                 && without.ends_with("### Instruction:\nsing\n\n### Response:\nla")
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_row_without_text_has_none() {
-        assert_eq!(text(&row(r#"{"instruction":"sing"}"#)), None);
-        assert_eq!(text(&row(r#"{"text": 3}"#)), None);
+        assert_eq!(alpaca(&row(r#"{"instruction":"sing"}"#)), None);
+        assert_eq!(alpaca(&row(r#"{"text": 3}"#)), None);
     }
 }

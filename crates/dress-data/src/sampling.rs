@@ -2,10 +2,13 @@
 
 use crate::blocks::provenance;
 use crate::disjoint::disjoint_blocks;
+use crate::json_rows::borrowed;
+use crate::large_lines::LargeLines;
 use crate::{Corpus, Error, Tokenizer};
 use dress_core::{Calibration, CorpusProvenance, Draw};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::borrow::Cow;
 
 /// How calibration blocks are drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +26,9 @@ pub struct SampleConfig {
 }
 
 impl Default for SampleConfig {
-    /// What SliceGPT, SparseGPT and Wanda calibrate on.
+    /// What `dress prune` calibrates on.
     fn default() -> Self {
-        Self { samples: 128, seqlen: 2048, seed: 42, draw: Draw::Rows, join: "\n\n".into() }
+        Self { samples: 64, seqlen: 1024, seed: 42, draw: Draw::Blocks, join: "\n\n".into() }
     }
 }
 
@@ -73,21 +76,54 @@ fn blocks_at_rows(
     rng: &mut ChaCha8Rng,
 ) -> Result<Vec<Vec<u32>>, Error> {
     let seqlen = config.seqlen;
-    let rows: Vec<&str> = corpus.rows().filter(|row| !row.trim().is_empty()).collect();
-    let sampler = Sampler { tokenizer, rows: &rows, config };
+    let rows = FilledRows::of(corpus)?;
+    let sampler = Sampler { tokenizer, rows: &rows, config, special: !corpus.is_by_template() };
     let starts = sampler.usable_starts()?;
     if starts == 0 {
-        let found = tokenizer.first_ids(&rows.join(&config.join), true, usize::MAX)?.ids.len();
+        let (text, _) = sampler.text_from(0, usize::MAX)?;
+        let found = tokenizer.first_ids(&text, sampler.special, usize::MAX)?.ids.len();
         return Err(Error::ShorterThanOneBlock { path: corpus.path().into(), found, seqlen });
     }
     let draws = (0..config.samples).map(|_| rng.random_range(0..starts));
     draws.map(|start| sampler.block(start)).collect()
 }
 
+/// The rows with more than white space.
+enum FilledRows<'a> {
+    Held(Vec<Cow<'a, str>>),
+    Large(&'a LargeLines),
+}
+
+impl<'a> FilledRows<'a> {
+    fn of(corpus: &'a Corpus) -> Result<Self, Error> {
+        if let Some(lines) = corpus.large() {
+            return Ok(Self::Large(lines));
+        }
+        let filled =
+            |row: &Result<Cow<'_, str>, Error>| row.as_ref().map_or(true, |row| !row.trim().is_empty());
+        Ok(Self::Held(corpus.rows().filter(filled).collect::<Result<_, _>>()?))
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Held(rows) => rows.len(),
+            Self::Large(lines) => lines.total().filled as usize,
+        }
+    }
+
+    fn from(&self, start: usize) -> Box<dyn Iterator<Item = Result<Cow<'_, str>, Error>> + '_> {
+        match self {
+            Self::Held(rows) => Box::new(rows[start..].iter().map(|row| borrowed(row))),
+            Self::Large(lines) => Box::new(lines.filled_from(start as u64).map(|row| row.map(Cow::Owned))),
+        }
+    }
+}
+
 struct Sampler<'a> {
     tokenizer: &'a Tokenizer,
-    rows: &'a [&'a str],
+    rows: &'a FilledRows<'a>,
     config: &'a SampleConfig,
+    special: bool,
 }
 
 impl Sampler<'_> {
@@ -115,25 +151,32 @@ impl Sampler<'_> {
     fn ids_from(&self, start: usize) -> Result<Vec<u32>, Error> {
         let mut bytes = self.config.seqlen.saturating_mul(4);
         loop {
-            let end = self.end_of(start, bytes);
             // The last token of a text can change when more text follows: take one row more.
-            let text = self.rows[start..end].join(&self.config.join);
-            let ids = self.tokenizer.first_ids(&text, true, self.config.seqlen.saturating_add(1))?.ids;
-            if ids.len() > self.config.seqlen || end == self.rows.len() {
+            let (text, is_all) = self.text_from(start, bytes)?;
+            let wanted = self.config.seqlen.saturating_add(1);
+            let ids = self.tokenizer.first_ids(&text, self.special, wanted)?.ids;
+            if ids.len() > self.config.seqlen || is_all {
                 return Ok(ids);
             }
             bytes = bytes.saturating_mul(2);
         }
     }
 
-    /// The row after the one in which `bytes` bytes from `start` on are reached.
-    fn end_of(&self, start: usize, bytes: usize) -> usize {
-        let (mut end, mut sum) = (start, 0);
-        while end < self.rows.len() && sum < bytes {
-            sum += self.rows[end].len() + self.config.join.len();
+    /// As many rows from `start` on as reach `bytes` bytes, and whether those are all.
+    fn text_from(&self, start: usize, bytes: usize) -> Result<(String, bool), Error> {
+        let join = &self.config.join;
+        let (mut text, mut sum, mut end) = (String::new(), 0usize, start);
+        for row in self.rows.from(start) {
+            if sum >= bytes {
+                break;
+            }
+            let row = row?;
+            text += if end > start { join } else { "" };
+            text += &row;
+            sum = sum.saturating_add(row.len() + join.len());
             end += 1;
         }
-        end
+        Ok((text, end == self.rows.len()))
     }
 }
 
@@ -147,7 +190,7 @@ mod tests {
     }
 
     fn config(samples: usize, seqlen: usize, seed: u64) -> SampleConfig {
-        SampleConfig { samples, seqlen, seed, ..SampleConfig::default() }
+        SampleConfig { samples, seqlen, seed, draw: Draw::Rows, ..SampleConfig::default() }
     }
 
     #[test]

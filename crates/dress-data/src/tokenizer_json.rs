@@ -1,12 +1,12 @@
 //! A `tokenizer.json` that is damaged is an error, whatever the library that reads it makes of it.
 
-use serde::de::IgnoredAny;
+use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What the `tokenizers` library makes of a file's bytes. Version 0.23.2 panics on some damaged files, where an error is wanted.
 pub(crate) fn parse(bytes: &[u8]) -> Result<tokenizers::Tokenizer, tokenizers::Error> {
-    // That the file is whole is checked before the library sees it.
-    serde_json::from_slice::<IgnoredAny>(bytes)?;
+    // That the file is whole, and that every number in it is one, is checked before the library sees it.
+    serde_json::from_slice::<Value>(bytes)?;
     guarded(|| tokenizers::Tokenizer::from_bytes(bytes))
 }
 
@@ -23,6 +23,12 @@ mod tests {
     fn a_file_that_is_cut_short_is_an_error() {
         let error = parse(br#"{"version":"1.0","pre_tokenizer":null,"#);
         assert!(error.unwrap_err().to_string().contains("EOF"));
+    }
+
+    #[test]
+    fn a_number_beyond_all_numbers_is_an_error() {
+        let error = parse(br#"{"version":"1.0","decoder":{"type":"Fuse","content":1e999}}"#);
+        assert!(error.unwrap_err().to_string().contains("number out of range"));
     }
 
     #[test]

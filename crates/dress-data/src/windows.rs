@@ -1,5 +1,6 @@
 //! What perplexity is measured over.
 
+use crate::blocks::first_of_corpus;
 use crate::pieces::Ids;
 use crate::{Corpus, Error, Protocol, Tokenizer};
 use dress_core::{Calibration, CorpusProvenance};
@@ -99,16 +100,20 @@ impl Windows {
             Bos::Each => Some(config.bos_token.ok_or(Error::NoBosToken)?),
             _ => None,
         };
-        let (text, join) = match config.protocol {
-            Some(protocol) => (protocol.text(corpus), protocol.join()),
-            None => (corpus.text(&config.join), corpus.join_of_text(&config.join)),
+        let join = match config.protocol {
+            Some(protocol) => protocol.join(),
+            None => corpus.join_of_text(&config.join),
         };
         let content = seqlen - begins;
         let most = config.protocol.and_then(Protocol::max_blocks).unwrap_or(usize::MAX);
         let most = most.min(config.max_windows.unwrap_or(usize::MAX));
         // One window follows the other after at most its own length.
         let wanted = most.max(1).saturating_mul(content);
-        let Ids { ids, ends } = tokenizer.first_ids(&text, config.bos == Bos::Tokenizer, wanted)?;
+        let special = config.bos == Bos::Tokenizer;
+        let Ids { ids, ends } = match config.protocol {
+            Some(protocol) => tokenizer.first_ids(&protocol.text(corpus)?, special, wanted)?,
+            None => first_of_corpus(corpus, tokenizer, &config.join, special, wanted)?,
+        };
         if ids.len() < content {
             return Err(Error::ShorterThanOneBlock { path: corpus.path().into(), found: ids.len(), seqlen });
         }

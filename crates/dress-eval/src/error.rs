@@ -31,6 +31,12 @@ pub enum Error {
     /// Nothing to evaluate on.
     #[error("there is no block to evaluate on")]
     NoData,
+    /// A kept evaluation that two processes would write to.
+    #[error("{path}: another run is writing there; wait for its end, or keep results in another place", path = .path.display())]
+    JournalInUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// Kept results that are not what was written.
     #[error("{path}, line {line}: a kept result that is damaged, or of an earlier version; remove that file, and the same command measures it again", path = .path.display())]
     DamagedJournal {
@@ -190,6 +196,14 @@ pub enum Error {
         /// What is wrong.
         source: Box<Error>,
     },
+    /// An error with the task that led to it.
+    #[error("task `{task}`: {source}")]
+    InTask {
+        /// The task.
+        task: String,
+        /// What is wrong.
+        source: Box<Error>,
+    },
     /// An error with the file that led to it.
     #[error("{path}: {source}", path = .path.display())]
     InFile {
@@ -252,10 +266,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same with the task that led to it, where it does not name one.
+    pub(crate) fn in_task(self, task: &str) -> Self {
+        match self {
+            Error::Template { .. } => Error::InTask { task: task.into(), source: Box::new(self) },
+            error => error,
+        }
+    }
+
     /// The same with the file that led to it, where it does not name one.
     pub(crate) fn in_file(self, path: &Path) -> Self {
         match self {
-            Error::Template { .. } | Error::Label { .. } => {
+            Error::Template { .. } | Error::InTask { .. } | Error::Label { .. } => {
                 Error::InFile { path: path.into(), source: Box::new(self) }
             }
             error => error,

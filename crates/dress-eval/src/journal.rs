@@ -6,8 +6,8 @@ use dress_core::{CausalLm, Fingerprint, parameters};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Where results are kept.
@@ -25,16 +25,27 @@ impl ResultCache {
     /// The entries that were kept under `key`, and where to keep more.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be read or written, and [`Error::DamagedJournal`] where it is not what was written.
+    /// [`Error::Io`] where the file cannot be read or written, [`Error::JournalInUse`] where another process writes to it, and
+    /// [`Error::DamagedJournal`] where it is not what was written.
     pub fn open<T: DeserializeOwned>(&self, key: &ResultKey) -> Result<(Vec<T>, Journal), Error> {
         let path = self.directory.join(key.file_name());
         let io = |source| Error::Io { path: path.clone(), source };
         fs::create_dir_all(&self.directory).map_err(io)?;
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(io(error)),
-        };
+        dress_core::files::check(&path).map_err(io)?;
+        let file = OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(io)?;
+        // Lines of two processes would not follow from each other. The system lets go of it whenever this process ends.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(Error::JournalInUse { path });
+        }
+        let mut bytes = Vec::new();
+        (&file).read_to_end(&mut bytes).map_err(io)?;
+        if is_of_before_hashes::<T>(&bytes) {
+            tracing::warn!(
+                "{} was kept by an older version, without hashes; it is measured anew",
+                path.display()
+            );
+            bytes.clear();
+        }
         // A last line that was cut off is computed again; one that is whole and not what was written is an error.
         let (mut complete, mut chain, mut entries) = (0, key.hash.clone(), Vec::new());
         for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
@@ -45,7 +56,6 @@ impl ResultCache {
             chain = next;
             complete += line.len();
         }
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(io)?;
         file.set_len(complete as u64).map_err(io)?;
         Ok((entries, Journal { path: path.clone(), file: BufWriter::new(file), chain }))
     }
@@ -107,6 +117,13 @@ impl Journal {
     }
 }
 
+/// Whether every whole line is an entry with no hash before it.
+fn is_of_before_hashes<T: DeserializeOwned>(bytes: &[u8]) -> bool {
+    let whole = bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
+    let mut entries = whole.map(|line| serde_json::from_slice::<T>(line).is_ok()).peekable();
+    entries.peek().is_some() && entries.all(|is_one| is_one)
+}
+
 /// The hash of a line behind the one with the hash `before`.
 fn chained(before: &str, line: &[u8]) -> String {
     let hash = Sha256::new().chain_update(before).chain_update(line).finalize();
@@ -143,6 +160,35 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
         let other = ResultKey::new("piqa", &("model", 2));
         assert!(cache.open::<(usize, f64)>(&other).unwrap().0.is_empty());
+    }
+
+    #[test]
+    fn a_journal_of_before_hashes_is_measured_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let (cache, key) = (ResultCache::new(directory.path()), ResultKey::new("piqa", &("model", 1)));
+        let path = directory.path().join(key.file_name());
+        fs::write(&path, "[0,-1.5]\n[1,-2.5]\n[2,").unwrap();
+        let (found, mut journal) = cache.open::<(usize, f64)>(&key).unwrap();
+        assert!(found.is_empty());
+        journal.keep(&(0, -3.5)).unwrap();
+        drop(journal);
+        assert_eq!(cache.open::<(usize, f64)>(&key).unwrap().0, [(0, -3.5)]);
+        // One with some lines that are no entries is damaged, whoever wrote it.
+        fs::write(&path, "[0,-1.5]\n[1,-2.5\n").unwrap();
+        assert!(cache.open::<(usize, f64)>(&key).is_err());
+    }
+
+    #[test]
+    fn one_process_at_a_time_writes_to_a_journal() {
+        let directory = tempfile::tempdir().unwrap();
+        let (cache, key) = (ResultCache::new(directory.path()), ResultKey::new("piqa", &("model", 1)));
+        let (_, mut first) = cache.open::<(usize, f64)>(&key).unwrap();
+        first.keep(&(0, -1.5)).unwrap();
+        let said = cache.open::<(usize, f64)>(&key).unwrap_err().to_string();
+        assert!(said.contains("piqa") && said.contains("another run"), "{said}");
+        first.keep(&(1, -1.5)).unwrap();
+        drop(first);
+        assert_eq!(cache.open::<(usize, f64)>(&key).unwrap().0.len(), 2);
     }
 
     #[test]

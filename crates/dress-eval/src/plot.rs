@@ -5,6 +5,7 @@ mod intervals;
 pub use intervals::{Interval, intervals_svg};
 
 use crate::Error;
+use crate::report::one_line;
 use plotters::prelude::*;
 
 /// One curve.
@@ -109,14 +110,14 @@ fn draw(
     let margin = ((high - low) * 0.06).max(f64::MIN_POSITIVE);
     let right = if right > left { right } else { left + 1.0 };
     let mut chart = ChartBuilder::on(area)
-        .caption(&panel.title, ("sans-serif", 17))
+        .caption(one_line(&panel.title), ("sans-serif", 17))
         .margin(12)
         .x_label_area_size(38)
         .y_label_area_size(64)
         .build_cartesian_2d(left..right, low - margin..high + margin)
         .map_err(failed)?;
     let mesh = &mut chart.configure_mesh();
-    mesh.light_line_style(TRANSPARENT).x_desc(&panel.x_label).y_desc(&panel.y_label);
+    mesh.light_line_style(TRANSPARENT).x_desc(one_line(&panel.x_label)).y_desc(one_line(&panel.y_label));
     if let Some(label) = &y_label {
         mesh.y_label_formatter(label);
     }
@@ -125,7 +126,7 @@ fn draw(
         let line = LineSeries::new(series.points.iter().copied(), color.stroke_width(2));
         let drawn = chart.draw_series(line).map_err(failed)?;
         drawn
-            .label(&series.name)
+            .label(one_line(&series.name))
             .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
         let dots = series.points.iter().map(|&point| Circle::new(point, 2, color.filled()));
         chart.draw_series(dots.take(if series.points.len() > 24 { 0 } else { 24 })).map_err(failed)?;
@@ -157,6 +158,15 @@ mod tests {
         assert!(text.contains("tokens") && text.contains("nats") && text.contains("curve &lt;a&gt;"));
         assert!(text.contains("<polyline"), "{text}");
         assert!(text.starts_with("<svg") && text.trim_end().ends_with("</svg>"));
+    }
+
+    #[test]
+    fn names_with_control_characters_and_marks_leave_it_a_picture() {
+        let mut named = panel(vec![(0.0, 3.0), (1.0, 2.0)]);
+        named.series.push(Series { name: "a\u{1}<b>\nc".into(), points: vec![(0.0, 1.0)] });
+        let text = svg(&[named]).unwrap();
+        assert!(text.contains("a\u{fffd}&lt;b&gt; c"), "{text}");
+        assert!(!text.contains(|letter: char| letter.is_control() && letter != '\n'), "{text}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub fn end_tokens(model: &Path) -> Result<Vec<u32>, Error> {
     let mut ids = of(&parse(&text, &path)?);
     let path = model.join("generation_config.json");
     if path.is_file() {
-        let text = std::fs::read_to_string(&path).map_err(Error::io(&path, "cannot be read"))?;
+        let text = dress_core::files::read_to_string(&path).map_err(Error::io(&path, "cannot be read"))?;
         ids.extend(of(&parse(&text, &path)?));
     }
     ids.sort_unstable();

@@ -18,6 +18,10 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A tokenizer that cannot be read.
+    #[cfg(feature = "tokenizer")]
+    #[error(transparent)]
+    Tokenizer(#[from] dress_data::Error),
     /// A directory without `config.json`.
     #[error("{path}: no such file; give the directory of a Hugging Face checkpoint (config.json, model.safetensors, tokenizer.json)", path = .path.display())]
     ConfigMissing {
@@ -64,6 +68,16 @@ pub enum Error {
     #[error("{path}: holds an adapter (adapter_config.json) and no model; merge it into its base model (PEFT's merge_and_unload), and save that with save_pretrained", path = .path.display())]
     AdapterAlone {
         /// The directory.
+        path: PathBuf,
+    },
+    /// An adapter beside a whole model, which stock software may or may not apply.
+    #[error(
+        "{path}: an adapter lies beside a whole model, and transformers applies it wherever peft is installed; merge it into the \
+         model (model.merge_and_unload(), then save_pretrained), or move adapter_config.json elsewhere to have the model alone",
+        path = .path.display()
+    )]
+    AdapterBeside {
+        /// The adapter's configuration.
         path: PathBuf,
     },
     /// A file of which only the pointer was fetched.
@@ -337,7 +351,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A complete result that could not be put in its place.
-    #[error("{path}: cannot be put in its place: {source}; the complete result is in {partial}, move it where it is wanted", path = .path.display(), partial = .partial.display())]
+    #[error("{path}: cannot be put in its place: {source}; the complete result is kept in {partial}, move it where it is wanted", path = .path.display(), partial = .partial.display())]
     OutputNotPlaced {
         /// The place.
         path: PathBuf,

@@ -124,6 +124,8 @@ pub(crate) fn check_foreign_keys(raw: &ConfigJson, family: &FamilyFacts) -> Resu
             return Err((key, refusal(value, reason)));
         }
     }
+    // Stock keeps a window's keys alone when it generates unless the window itself is null. That it is switched off beside
+    // a number is meant to be full attention, which is how stock scores a text.
     let uses_window = raw.get("use_sliding_window") != Some(&Value::Bool(false));
     if let Some(value) = active("sliding_window", Off::Span).filter(|_| uses_window) {
         return Err(("sliding_window", refusal(value, WINDOW)));
@@ -207,6 +209,7 @@ mod tests {
             r#""final_logit_softcapping":30"#,
             r#""sliding_window":64"#,
             r#""sliding_window":64,"use_sliding_window":true"#,
+            r#""sliding_window":64,"use_sliding_window":null"#,
             r#""attention_chunk_size":64"#,
             r#""layer_types":["full_attention","sliding_attention"]"#,
             r#""residual_multiplier":0.22"#,

@@ -41,7 +41,7 @@ impl HubConfig {
     }
 
     /// The directory or file of a model that is given as a path, or as `owner/name` or
-    /// `owner/name@revision`. What is in the cache is not asked for again, unless its tokenizer is missing.
+    /// `owner/name@revision`; as `name` alone, where the cache has it. What is in the cache is not asked for again, unless its tokenizer is missing.
     ///
     /// # Errors
     /// [`Error::HubOffline`] where its weights are not in the cache and the network may not be used, and
@@ -50,6 +50,10 @@ impl HubConfig {
         let Some(repo) = repo_of(model).filter(|_| !model.exists()) else { return Ok(model.into()) };
         let id = model.display().to_string();
         let cached = self.cached(&repo);
+        // A name without an owner, as the first models of the hub have: one that is mistyped is more often a path.
+        if !repo.url().contains('/') {
+            return Ok(cached.unwrap_or_else(|| model.into()));
+        }
         if let Some(directory) = cached.as_ref().filter(|found| self.offline || has_tokenizer(found)) {
             return Ok(directory.clone());
         }
@@ -102,18 +106,21 @@ fn is_weights(name: &str, end: &str) -> bool {
         && (name.starts_with("model") || name.starts_with("pytorch_model"))
 }
 
-/// The repository of `owner/name` or `owner/name@revision`, where a path looks like one.
+/// The repository of `owner/name`, `owner/name@revision` or `name`, where a path looks like one.
 fn repo_of(model: &Path) -> Option<Repo> {
     let (id, revision) = match model.to_str()?.split_once('@') {
         Some((id, revision)) => (id, revision),
         None => (model.to_str()?, "main"),
     };
-    let (owner, name) = id.split_once('/')?;
     let plain = |word: &str| {
-        word.starts_with(|c: char| c.is_ascii_alphanumeric())
+        word.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
             && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
     };
-    let named = plain(owner) && plain(name) && !revision.is_empty();
+    let named = match id.split_once('/') {
+        Some((owner, name)) => plain(owner) && plain(name),
+        None => plain(id),
+    };
+    let named = named && !revision.is_empty();
     named.then(|| Repo::with_revision(id.into(), RepoType::Model, revision.into()))
 }
 
@@ -126,5 +133,60 @@ fn in_words(error: &ApiError) -> String {
     match source.to_string() {
         cause if cause == error.to_string() => cause,
         cause => format!("{error}: {cause}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const COMMIT: &str = "aaaabbbbccccddddeeeeffff0000111122223333";
+
+    /// A cache that has this repository at a commit, which `main` and `tuned/v2` are names of.
+    fn cache_of(repo: &str) -> (tempfile::TempDir, HubConfig) {
+        let cache = tempfile::tempdir().unwrap();
+        let at = cache.path().join(repo);
+        let snapshot = at.join("snapshots").join(COMMIT);
+        fs::create_dir_all(&snapshot).unwrap();
+        fs::create_dir_all(at.join("refs/tuned")).unwrap();
+        fs::write(at.join("refs/main"), COMMIT).unwrap();
+        fs::write(at.join("refs/tuned/v2"), COMMIT).unwrap();
+        fs::write(snapshot.join("config.json"), r#"{"model_type":"llama"}"#).unwrap();
+        let tensor = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![1], &[0; 4]).unwrap();
+        fs::write(snapshot.join("model.safetensors"), safetensors::serialize([("a", tensor)], None).unwrap())
+            .unwrap();
+        let config = HubConfig {
+            cache: cache.path().into(),
+            offline: true,
+            token: None,
+            endpoint: "https://localhost".into(),
+            progress: false,
+        };
+        (cache, config)
+    }
+
+    #[test]
+    fn branches_commits_and_names_without_an_owner_are_found_offline() {
+        let (cache, config) = cache_of("models--acme--kjv_2.b");
+        let snapshot = cache.path().join("models--acme--kjv_2.b/snapshots").join(COMMIT);
+        for revision in ["", "@main", "@tuned/v2", &format!("@{COMMIT}")] {
+            let found = config.locate(Path::new(&format!("acme/kjv_2.b{revision}"))).unwrap();
+            assert_eq!(found, snapshot, "{revision}");
+        }
+        for model in ["acme/kjv_2.b@other", "acme/kjv_2.b@aaaabbb", "acme/kjv"] {
+            assert!(matches!(config.locate(Path::new(model)), Err(Error::HubOffline { .. })), "{model}");
+        }
+        let (cache, config) = cache_of("models--kjv");
+        let snapshot = cache.path().join("models--kjv/snapshots").join(COMMIT);
+        assert_eq!(config.locate(Path::new("kjv")).unwrap(), snapshot);
+        assert_eq!(config.locate(Path::new("no-such-path")).unwrap(), Path::new("no-such-path"));
+    }
+
+    #[test]
+    fn paths_are_no_repositories() {
+        for path in ["./a/b", "/a/b", "a/b/c", "../b", "a/b@", "~/b", "a//b", ""] {
+            assert!(repo_of(Path::new(path)).is_none(), "{path}");
+        }
     }
 }

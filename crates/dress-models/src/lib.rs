@@ -1,8 +1,8 @@
 //! Model families for DReSS, in Burn.
 //!
-//! A family is a config, a thin composition of the shared [`blocks`] and a coupling map: see
-//! [`llama`], [`opt`] and [`phi`]. [`AnyModel`] picks the family from `config.json`, [`checkpoint`] reads and writes
-//! Hugging Face directories, and [`generation`] continues a text.
+//! [`Checkpoint::open`] finds a checkpoint and has everything that is read from one. A family is a config, a thin composition of the
+//! shared [`blocks`] and a coupling map: see [`llama`], [`opt`] and [`phi`]. [`AnyModel`] picks the family from `config.json`,
+//! [`checkpoint`] reads and writes Hugging Face directories, and [`generation`] continues a text.
 //!
 //! ```
 //! use dress_models::generation::{GenerationConfig, Sampling, generate};
@@ -32,6 +32,7 @@ mod hub_cache;
 mod layer_widths;
 pub mod llama;
 mod name_lists;
+mod open_checkpoint;
 pub mod opt;
 mod parts;
 pub mod phi;
@@ -44,4 +45,5 @@ pub use checkpoint::{FloatType, LoadConfig, SaveConfig, SaveReport};
 pub use end_tokens::end_tokens;
 pub use error::Error;
 pub use layer_widths::LayerWidths;
+pub use open_checkpoint::Checkpoint;
 pub use parts::CheckpointParts;

@@ -42,7 +42,7 @@ pub struct CompensatedProjection {
 }
 
 /// The share of the mean second moment that is added to the diagonal.
-const DAMPING: f64 = 1e-3;
+pub(crate) const DAMPING: f64 = 1e-3;
 
 /// Lets the projections behind every sliced feed-forward and head axis make up for what goes, block after block,
 /// each on what the blocks before it hand on once they have been made up for. What goes is zero afterwards; the
@@ -74,7 +74,7 @@ pub fn compensate<M: CausalLm>(
             let Some(chosen) = selection.get(axis) else { continue };
             for slot in map.axis(axis)?.slots.iter().filter(|slot| slot.role == Role::Reads) {
                 let Some(site) = slot.site else { continue };
-                let moments = Moments::collect(&model, layer, site, &streams);
+                let moments = SiteMoments::collect(&model, layer, site, &streams);
                 let projection = Projection::read(&model, slot);
                 let (refitted, line) = projection.refit(chosen, slot, &moments)?;
                 model = parameters::map(model, &mut Write { projection: &refitted, slot });
@@ -90,7 +90,8 @@ pub fn compensate<M: CausalLm>(
     Ok((model, report))
 }
 
-fn embedded<M: CausalLm>(model: &M, calibration: &Calibration) -> Vec<Tensor<3>> {
+/// The stream before the first layer, of each block.
+pub(crate) fn embedded<M: CausalLm>(model: &M, calibration: &Calibration) -> Vec<Tensor<3>> {
     let blocks = calibration.blocks.iter().map(|block| {
         let tokens = Calibration::tensor(std::slice::from_ref(block), &model.device());
         model.embed(tokens, &mut Forward::new(&mut NoTap))
@@ -99,34 +100,39 @@ fn embedded<M: CausalLm>(model: &M, calibration: &Calibration) -> Vec<Tensor<3>>
 }
 
 /// Mean and second moments of what one projection reads.
-struct Moments {
+pub(crate) struct SiteMoments {
     site: Site,
     tokens: f64,
     sums: Vec<f64>,
     products: Vec<f64>,
 }
 
-impl Moments {
+impl SiteMoments {
+    /// None yet.
+    pub fn new(site: Site) -> Self {
+        Self { site, tokens: 0.0, sums: Vec::new(), products: Vec::new() }
+    }
+
     fn collect<M: CausalLm>(model: &M, layer: usize, site: Site, streams: &[Tensor<3>]) -> Self {
-        let mut moments = Self { site, tokens: 0.0, sums: Vec::new(), products: Vec::new() };
+        let mut moments = Self::new(site);
         for stream in streams {
             model.block(layer, stream.clone(), &mut Forward::new(&mut moments));
         }
         moments
     }
 
-    fn mean(&self, channel: usize) -> f64 {
+    pub fn mean(&self, channel: usize) -> f64 {
         self.sums[channel] / self.tokens
     }
 
     /// The mean product of two channels, or with `centred` their covariance.
-    fn second(&self, i: usize, j: usize, centred: bool) -> f64 {
+    pub fn second(&self, i: usize, j: usize, centred: bool) -> f64 {
         let product = self.products[i * self.sums.len() + j] / self.tokens;
         if centred { product - self.mean(i) * self.mean(j) } else { product }
     }
 }
 
-impl Tap for Moments {
+impl Tap for SiteMoments {
     fn pass(&mut self, site: Site, value: Tensor<3>) -> Tensor<3> {
         if site != self.site {
             return value;
@@ -161,7 +167,7 @@ impl Projection {
         self,
         chosen: &AxisSelection,
         slot: &Slot,
-        moments: &Moments,
+        moments: &SiteMoments,
     ) -> Result<(Self, CompensatedProjection), Error> {
         let channels = |structures: &[usize]| -> Vec<usize> {
             structures.iter().flat_map(|&s| s * slot.block..(s + 1) * slot.block).collect()
@@ -218,7 +224,7 @@ impl Projection {
     }
 
     /// The energy of the mean of what went.
-    fn mean_lost(of_gone: &Mat<f64>, gone: &[usize], moments: &Moments) -> f64 {
+    fn mean_lost(of_gone: &Mat<f64>, gone: &[usize], moments: &SiteMoments) -> f64 {
         let output = |output: usize| -> f64 {
             gone.iter().enumerate().map(|(i, &c)| moments.mean(c) * of_gone[(i, output)]).sum()
         };

@@ -1,6 +1,7 @@
 //! What can go wrong while pruning.
 
-use dress_core::CorpusProvenance;
+use crate::Compensation;
+use dress_core::{AxisKind, Basis, CorpusProvenance};
 
 /// Errors of selecting, regularizing and slicing.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,58 @@ pub enum Error {
         expected: usize,
         /// Scores given.
         found: usize,
+    },
+    /// As many ratios as axes are needed, or one for all.
+    #[error(
+        "{axes} axes and {ratios} ratios: give one ratio for all axes, or one for each in the same order"
+    )]
+    AxesAndRatios {
+        /// Axes given.
+        axes: usize,
+        /// Ratios given.
+        ratios: usize,
+    },
+    /// The same axis given twice.
+    #[error("the axis {axis} is given twice; give each axis once, with its ratio")]
+    AxisTwice {
+        /// The axis.
+        axis: AxisKind,
+    },
+    /// A criterion where nothing is scored.
+    #[error(
+        "the criterion {criterion} has no effect in the basis {basis}, in which the width is selected by its energy; leave it out, or choose the basis identity"
+    )]
+    CriterionUnused {
+        /// The criterion.
+        criterion: String,
+        /// The basis.
+        basis: Basis,
+    },
+    /// A compensation where nothing goes that it could make up for.
+    #[error(
+        "the compensation {compensation} has no effect without neurons or heads that go; choose the axis ffn or heads too, or leave it out"
+    )]
+    CompensationUnused {
+        /// The compensation.
+        compensation: Compensation,
+    },
+    /// An axis that nothing reads whose activations are known.
+    #[error(
+        "the search cannot measure axis `{axis}`: nothing that reads it can be refitted; choose another axis"
+    )]
+    NotSearchable {
+        /// The axis.
+        axis: String,
+    },
+    /// Too little text to fit on some blocks and measure on others.
+    #[error(
+        "the search fits on some calibration blocks and measures on {held_back} others, and there are {blocks} in all; give more samples"
+    )]
+    TooFewToHoldBack {
+        /// Blocks that there are.
+        blocks: usize,
+        /// Blocks to measure on.
+        held_back: usize,
     },
     /// A ratio so small that nothing goes.
     #[error(
@@ -189,6 +242,9 @@ pub enum Error {
     /// An error of the shared vocabulary.
     #[error(transparent)]
     Core(#[from] dress_core::Error),
+    /// An error of scoring.
+    #[error(transparent)]
+    Importance(#[from] dress_importance::Error),
     /// An error of setting up the penalty.
     #[error(transparent)]
     Regularize(#[from] dress_regularize::Error),

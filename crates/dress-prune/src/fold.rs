@@ -34,13 +34,22 @@ pub(crate) fn foldable_gains<M: CausalLm>(model: &M, residual: &AxisSlots) -> Re
     Ok(by_site)
 }
 
-/// Checks that the norms read the stream.
+/// Checks that norms read the stream, and that nothing else does where they take its mean off.
 ///
 /// # Errors
-/// [`Error::NotRotatable`] where they write it.
+/// [`Error::NotRotatable`] where norms write it, or where the head reads a stream whose mean counts.
 pub(crate) fn check_norms(residual: &AxisSlots) -> Result<(), Error> {
     if residual.normalization.is_none_or(|norm| norm == Normalization::PostLayer) {
         let reason = "its norms lie behind the blocks, so that no rotation can be put into what reads them";
+        return Err(Error::NotRotatable { reason: reason.into() });
+    }
+    // Centring the stream changes nothing behind a layer norm, and the logits where the head reads the stream itself.
+    let is_layer_norm = residual.normalization == Some(Normalization::Layer);
+    let scaled =
+        |site| residual.slots.iter().any(|slot| slot.role == Role::Scales && slot.site == Some(site));
+    if is_layer_norm && !scaled(Site::HeadInput) {
+        let reason = "no layer norm is before its head, which reads the stream with its mean, and a rotation needs a \
+                      stream without one";
         return Err(Error::NotRotatable { reason: reason.into() });
     }
     Ok(())
@@ -96,5 +105,27 @@ impl ParameterMapper for Fold<'_> {
             Role::Writes => wide,
         };
         folded.cast(dtype)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dress_core::{Component, MultipleOf, Slot};
+
+    fn stream(normalization: Normalization, norm_before_head: bool) -> AxisSlots {
+        let writes = Slot::new("embed", 1, Role::Writes, Component::Rest).tied(true);
+        let gain = Slot::new("norm", 0, Role::Scales, Component::Rest).site(Site::HeadInput);
+        let slots = [Some(writes), norm_before_head.then_some(gain)].into_iter().flatten().collect();
+        AxisSlots { len: 8, multiple_of: MultipleOf::ONE, normalization: Some(normalization), slots }
+    }
+
+    #[test]
+    fn a_head_that_reads_the_mean_of_the_stream_is_not_rotated() {
+        assert!(check_norms(&stream(Normalization::Layer, true)).is_ok());
+        let message = check_norms(&stream(Normalization::Layer, false)).unwrap_err().to_string();
+        assert!(message.contains("before its head") && message.contains("--basis identity"), "{message}");
+        assert!(check_norms(&stream(Normalization::RootMeanSquare, false)).is_ok());
+        assert!(check_norms(&stream(Normalization::PostLayer, true)).is_err());
     }
 }

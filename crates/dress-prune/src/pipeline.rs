@@ -3,7 +3,7 @@
 use crate::regularize::{Regularized, regularize};
 use crate::{
     Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, RegularizeConfig, Rotated,
-    Round, centre, compensate, permute, rotate_tied, rotate_to_principal_components, slice,
+    Round, SearchReport, centre, compensate, permute, rotate_tied, rotate_to_principal_components, slice,
 };
 use dress_core::{
     Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Progress, Scorer, Scores, Selection,
@@ -88,6 +88,9 @@ pub struct PruneReport {
     /// Each round, where there were several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rounds: Vec<Round>,
+    /// How the shape was found, where it was searched for; a file of its own keeps it.
+    #[serde(skip)]
+    pub search: Option<SearchReport>,
 }
 
 /// Scores a model, regularizes what is to go, and slices it out.
@@ -165,7 +168,7 @@ pub(crate) fn prune_taught<M: CausalLm>(
     Ok(Pruned {
         model,
         plan,
-        report: PruneReport { curve, slicing_error, cut, compensation, rounds: Vec::new() },
+        report: PruneReport { curve, slicing_error, cut, compensation, ..PruneReport::default() },
     })
 }
 

@@ -130,6 +130,12 @@ pub enum Error {
         /// What does not fit.
         reason: String,
     },
+    /// A teacher's outputs that another process writes.
+    #[error("{path}: another run is making it; wait for its end, or give this run a cache of its own", path = .path.display())]
+    TeacherCacheInUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// What the optimizer keeps could not be read, written or cut.
     #[error("the optimizer's state cannot be kept: {reason}; train again from the start, and report this")]
     OptimizerState {

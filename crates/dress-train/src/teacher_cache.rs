@@ -4,7 +4,7 @@ use crate::Error;
 use dress_core::burn::tensor::{DType, Device, Tensor, TensorData};
 use dress_core::{Calibration, Fingerprint};
 use sha2::{Digest, Sha256};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -52,8 +52,9 @@ impl TeacherCache {
     /// The file at `path`, where it is one of that key.
     ///
     /// # Errors
-    /// [`Error::TeacherCache`] where it is one of that key and not what was written.
+    /// [`Error::TeacherCache`] where it is one of that key and not what was written, and [`Error::Io`] of a pipe or device.
     pub fn open(path: &Path, key: &[u8; 32]) -> Result<Option<Self>, Error> {
+        dress_core::files::check(path).map_err(|source| Error::Io { path: path.into(), source })?;
         let Ok(mut file) = File::open(path) else { return Ok(None) };
         let mut header = vec![0; HEADER as usize];
         if file.read_exact(&mut header).is_err() || header[..8] != *MAGIC {
@@ -86,13 +87,24 @@ impl TeacherCache {
         Ok(Some(cache))
     }
 
+    /// Begins one.
+    ///
+    /// # Errors
+    /// [`Error::TeacherCacheInUse`] where another process does so, and [`Error::Io`].
     pub fn create(path: &Path, key: &[u8; 32]) -> Result<CacheWriter, Error> {
         let partial = path.with_extension("partial");
         let io = |source| Error::Io { path: path.into(), source };
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory).map_err(io)?;
         }
-        let file = BufWriter::new(File::create(&partial).map_err(io)?);
+        let file = File::options().create(true).truncate(false).write(true).open(&partial).map_err(io)?;
+        // Two runs may share a cache; what one of them leaves unfinished when it dies the other begins anew. A file that is gone
+        // by now has become the cache.
+        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) || !partial.exists() {
+            return Err(Error::TeacherCacheInUse { path: path.into() });
+        }
+        file.set_len(0).map_err(io)?;
+        let file = BufWriter::new(file);
         Ok(CacheWriter { path: path.into(), partial, key: *key, file, blocks: 0, shape: None })
     }
 

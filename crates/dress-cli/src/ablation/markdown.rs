@@ -2,7 +2,7 @@
 
 use super::{Ablation, Row, Spread, Summary};
 use crate::cells::measured_on;
-use dress_eval::report::grouped;
+use dress_eval::report::{grouped, markdown_code, markdown_text};
 use std::fmt::Write;
 
 /// A Markdown table, a row a combination of settings, with what it was measured on below. The row with the lowest
@@ -29,7 +29,7 @@ struct Column {
 fn columns(ablation: &Ablation) -> Vec<Column> {
     let unseen = ablation.rows.iter().any(|row| row.cells.iter().any(|cell| cell.measured.unseen.is_some()));
     let all = [
-        Column { name: "settings", of: |ablation, row| marked(ablation, row, row.name.clone()) },
+        Column { name: "settings", of: |ablation, row| marked(ablation, row, markdown_text(&row.name)) },
         Column { name: "seeds", of: |_, row| if row.is_dense() { String::new() } else { seeds(row) } },
         Column { name: "parameters", of: |_, row| figure(row, |of| Some(of.parameters), whole) },
         Column {
@@ -82,7 +82,7 @@ fn below(ablation: &Ablation) -> Option<String> {
         ablation.rows.iter().flat_map(|row| &row.cells).find_map(|cell| cell.measured.calibration.as_ref());
     let varied = match ablation.base_of_varied.as_slice() {
         [] => String::new(),
-        varied => format!(", with {}", varied.join(", ")),
+        varied => format!(", with {}", markdown_text(&varied.join(", "))),
     };
     let many = match ablation.seeds.as_slice() {
         [seed] => format!(" Seed {seed}."),
@@ -95,8 +95,8 @@ fn below(ablation: &Ablation) -> Option<String> {
         }
     };
     Some(format!(
-        "The base is `{}`{varied}; rows are in the order asked for.{many}{} {}",
-        ablation.base,
+        "The base is {}{varied}; rows are in the order asked for.{many}{} {}",
+        markdown_code(&ablation.base),
         verdict(ablation).unwrap_or_default(),
         measured_on(&any.measured, calibration)
     ))

@@ -1,7 +1,7 @@
 //! Running the cells that are not there yet.
 
 use super::{CellStore, Finished};
-use crate::Error;
+use crate::{Error, signals};
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::{Command, Stdio};
@@ -78,7 +78,13 @@ fn left(done: usize, missing: usize, seconds: f64) -> Option<String> {
 fn in_a_process(cell: &Wanted) -> bool {
     let arguments = std::env::args_os().skip(1).chain(["--cell".into(), OsString::from(&cell.cell)]);
     let started = std::env::current_exe().and_then(|program| {
-        Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).status()
+        let mut child =
+            Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+        signals::works_in(Some(child.id()));
+        let ended = child.wait();
+        signals::works_in(None);
+        signals::stay_if_ending();
+        ended
     });
     match started {
         Ok(status) if status.success() => return true,

@@ -10,7 +10,7 @@ mod wording;
 
 pub use each::{Wanted, each_cell};
 pub use kept::KeptOfKind;
-pub use key::{CellKey, DataKey};
+pub use key::{CellKey, DataKey, config_by_meaning};
 pub use measured::Measured;
 pub use store::{CellStore, Finished};
 pub use wording::measured_on;

@@ -1,5 +1,6 @@
 //! Finished cells on disk.
 
+use crate::place_lock::clear_unfinished;
 use crate::{Error, write_beside};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,6 +32,7 @@ impl CellStore {
     /// [`Error::Io`].
     pub fn open(directory: &Path) -> Result<Self, Error> {
         std::fs::create_dir_all(directory).map_err(|source| Error::Io { path: directory.into(), source })?;
+        clear_unfinished(directory);
         Ok(Self { directory: directory.into() })
     }
 
@@ -38,7 +40,8 @@ impl CellStore {
         self.directory.join(format!("{name}-{}.json", key.get(..12).unwrap_or(key)))
     }
 
-    /// The cell, where it was finished with the same key. One of another format that carries its hash is no cell.
+    /// The cell, where it was finished with the same key. One of another format that carries its hash is no cell, and neither is
+    /// one of the time before cells carried theirs.
     ///
     /// # Errors
     /// [`Error::DamagedCell`] where the file is not what was written.
@@ -53,6 +56,13 @@ impl CellStore {
         let value: serde_json::Value =
             serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        if value.is_object() && !has_a_seal(text) {
+            tracing::warn!(
+                "{} was kept by an older version, without its hash; it is measured anew",
+                path.display()
+            );
+            return Ok(None);
+        }
         if !is_sealed(text) {
             return Err(damaged("it is not what its SHA-256 says".into()));
         }
@@ -92,6 +102,13 @@ fn sealed(text: &str, hash: &str) -> String {
 
 fn hash_of(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether the last value stands where a hash does and is as long as one, whatever it is.
+fn has_a_seal(text: &[u8]) -> bool {
+    let mut lines = text.rsplit(|byte| *byte == b'\n').skip(1);
+    let line = lines.next().unwrap_or_default();
+    line.len() == SHA256.len() - ",\n".len() + 64 + 1 && line.starts_with(b"  \"") && line.ends_with(b"\"")
 }
 
 fn is_sealed(text: &[u8]) -> bool {
@@ -143,5 +160,16 @@ mod tests {
         }
         std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
         assert!(store.get::<Small>("seed-1", &cell.key).is_err());
+    }
+
+    #[test]
+    fn a_cell_of_before_hashes_is_measured_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = CellStore::open(directory.path()).unwrap();
+        let cell = Small { schema: 1, key: "0123456789abcdef".repeat(4), perplexity: 12.5 };
+        std::fs::write(store.path("dense", &cell.key), serde_json::to_string_pretty(&cell).unwrap()).unwrap();
+        assert!(store.get::<Small>("dense", &cell.key).unwrap().is_none());
+        store.put("dense", &cell).unwrap();
+        assert_eq!(store.get::<Small>("dense", &cell.key).unwrap().unwrap(), cell);
     }
 }

@@ -2,11 +2,12 @@
 
 use super::Measured;
 use dress_core::CorpusProvenance;
+use dress_eval::report::{markdown_code, markdown_text};
 
 /// The lengths and texts that a table was measured on, as sentences.
 pub fn measured_on(of: &Measured, calibration: Option<&CorpusProvenance>) -> String {
     let text = |name: &str, data: &CorpusProvenance| {
-        format!("{name}: `{}`, {} blocks of {} tokens", data.path, data.blocks, data.seqlen)
+        format!("{name}: {}, {} blocks of {} tokens", markdown_code(&data.path), data.blocks, data.seqlen)
     };
     let mut texts = vec![text("Seen", &of.seen.data)];
     texts.extend(of.unseen.as_ref().map(|unseen| text("unseen", &unseen.data)));
@@ -16,7 +17,7 @@ pub fn measured_on(of: &Measured, calibration: Option<&CorpusProvenance>) -> Str
          included in the memory; evaluation is in neither.",
         texts.join("; "),
         of.run.dtype,
-        of.run.device,
+        markdown_text(&of.run.device),
         of.run.dress_version
     )
 }

@@ -7,6 +7,7 @@ mod measure;
 mod rows;
 
 use super::bench::{Bench, Texts};
+use super::common_args::at_least_one;
 use crate::ablation::{ABLATION_SCHEMA, Ablation, AblationCell, Row, Together, Vary, markdown, picture};
 use crate::cells::{CellStore, Wanted, each_cell};
 use crate::{Error, PlaceLock, locate, write_beside};
@@ -40,11 +41,14 @@ pub struct AblateArgs {
     /// Another text to evaluate on, that nothing was calibrated on.
     #[arg(long)]
     unseen: Option<PathBuf>,
+    /// The field of --unseen's rows that is their text; by default --text-field, which is also --data's.
+    #[arg(long, value_name = "NAME", requires = "unseen")]
+    unseen_text_field: Option<String>,
     /// Tokens a block of the evaluation; by default 2048, or what the model has positions for.
     #[arg(long)]
     eval_seqlen: Option<usize>,
     /// The most blocks of each text, from its start; all by default.
-    #[arg(long)]
+    #[arg(long, value_parser = at_least_one)]
     max_blocks: Option<usize>,
     /// Runs one cell in this process, as this command does for each.
     #[arg(long, hide = true)]
@@ -56,9 +60,11 @@ pub struct AblateArgs {
 impl AblateArgs {
     pub(super) fn run(self) -> Result<(), Error> {
         let model = locate(self.base.prune.model())?;
+        let field = self.base.prune.calibration().text_field.as_deref();
         let texts = Texts {
             seen: &self.data,
             unseen: self.unseen.as_deref(),
+            fields: [field, self.unseen_text_field.as_deref().or(field)],
             seqlen: self.eval_seqlen,
             max_blocks: self.max_blocks,
         };

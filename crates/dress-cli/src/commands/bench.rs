@@ -1,7 +1,7 @@
 //! What every cell of a comparison or an ablation has in common: the checkpoint, and the texts it is evaluated on.
 
-use super::common_args::{CalibrationArgs, CommonArgs, seqlen_or};
-use crate::cells::{CellKey, DataKey, KeptOfKind, Measured};
+use super::common_args::{CalibrationArgs, CommonArgs, row_text, seqlen_or};
+use crate::cells::{CellKey, DataKey, KeptOfKind, Measured, config_by_meaning};
 use crate::evaluation::origin_of;
 use crate::{Error, TerminalProgress, declared, tokenizer};
 use dress_core::memory;
@@ -22,6 +22,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Texts<'a> {
     pub seen: &'a Path,
     pub unseen: Option<&'a Path>,
+    /// The field of the rows of the first, and of the second.
+    pub fields: [Option<&'a str>; 2],
     pub seqlen: Option<usize>,
     pub max_blocks: Option<usize>,
 }
@@ -59,15 +61,23 @@ impl Bench {
     pub fn new(model: &Path, texts: Texts<'_>) -> Result<Self, Error> {
         let declared = declared(model)?;
         let seqlen = seqlen_or(texts.seqlen, 2048, model)?;
-        let read = |path: &Path| Corpus::read(path, CorpusFormat::Auto);
+        let tokenizer = tokenizer(model)?;
+        let read = |path: &Path, option: &'static str, field: Option<&str>| {
+            check_read_twice(path, option)?;
+            let rows = row_text(model, &tokenizer, field);
+            Ok::<_, Error>(Corpus::read_as(path, CorpusFormat::Auto, &rows)?)
+        };
+        let [field, unseen_field] = texts.fields;
+        let seen = read(texts.seen, "--data", field)?;
+        let unseen = texts.unseen.map(|path| read(path, "--unseen", unseen_field)).transpose()?;
         Ok(Self {
             model: model.into(),
-            config: read_config(model)?.0,
+            config: config_by_meaning(&read_config(model)?.0),
             fingerprint: fingerprint(&declared, model)?,
             declared,
-            tokenizer: tokenizer(model)?,
-            seen: read(texts.seen)?,
-            unseen: texts.unseen.map(read).transpose()?,
+            tokenizer,
+            seen,
+            unseen,
             cut: BlockConfig::new(seqlen).max_blocks(texts.max_blocks),
         })
     }
@@ -82,6 +92,8 @@ impl Bench {
     ) -> CellKey<S> {
         let text = |corpus: &Corpus| DataKey {
             sha256: corpus.sha256().into(),
+            text_field: corpus.text_field().map(String::from),
+            chat_template_sha256: corpus.template_sha256().map(String::from),
             tokenizer_sha256: self.tokenizer.sha256().into(),
             seqlen: self.cut.seqlen,
             blocks: self.cut.max_blocks,
@@ -109,11 +121,13 @@ impl Bench {
     /// Those of reading it, and [`dress_core::Error::TooLong`].
     pub fn calibration_key(&self, blocks: &CalibrationArgs, seed: u64) -> Result<Option<DataKey>, Error> {
         let Some(path) = &blocks.calibration else { return Ok(None) };
-        let field = blocks.text_field.as_deref();
-        let sha256 = Mixture::read(path, field)?.sha256();
+        check_read_twice(path, "--calibration")?;
+        let rows = row_text(&self.model, &self.tokenizer, blocks.text_field.as_deref());
+        let corpus = Mixture::read(path, &rows)?;
         Ok(Some(DataKey {
-            // Another field of the same file is another text.
-            sha256: field.map_or(sha256.clone(), |field| format!("{sha256} {field}")),
+            sha256: corpus.sha256(),
+            text_field: blocks.text_field.clone(),
+            chat_template_sha256: corpus.template_sha256().map(String::from),
             tokenizer_sha256: self.tokenizer.sha256().into(),
             seqlen: seqlen_or(blocks.seqlen, 1024, &self.model)?,
             blocks: Some(blocks.samples),
@@ -203,6 +217,20 @@ impl Made {
             origin: Some(origin_of(plan, report, parameters_before)),
             ..self
         }
+    }
+}
+
+/// Every cell is a process of its own, that reads the texts again.
+fn check_read_twice(path: &Path, option: &'static str) -> Result<(), Error> {
+    let is_stream = |part: &str| {
+        let is_other = std::fs::metadata(part).is_ok_and(|about| !about.is_file() && !about.is_dir());
+        part == "-" || is_other
+    };
+    let given = path.to_string_lossy();
+    let parts = given.split(',').map(|part| part.rsplit_once(':').map_or(part, |(path, _)| path));
+    match is_stream(&given) || parts.into_iter().any(is_stream) {
+        true => Err(Error::ReadTwice { option, path: path.into() }),
+        false => Ok(()),
     }
 }
 

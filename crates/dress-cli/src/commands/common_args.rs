@@ -3,12 +3,12 @@
 use crate::{CostsFile, Error, Output, Pass, ResultFile};
 use clap::{ArgGroup, Args};
 use dress_core::burn::tensor::Device;
-use dress_core::{AxisKind, Basis, Calibration, CausalLm, Draw, Ratio, StockTarget};
-use dress_data::{Mixture, SampleConfig};
+use dress_core::{AxisKind, Calibration, Draw, Ratio, StockTarget};
+use dress_data::{Mixture, RowText, SampleConfig, Tokenizer};
 use dress_eval::report::RunInfo;
-use dress_importance::{Criteria, Criterion};
+use dress_importance::Criterion;
 use dress_models::{AnyModel, FloatType, LoadConfig};
-use dress_prune::{Allocation, AxisTarget, Budget, Compensation, Load, Measure, PerLayer, TOLERANCE};
+use dress_prune::{HowMuch, Load, Measure, Recipe, Sampling};
 use std::path::{Path, PathBuf};
 
 /// How far measured costs may be from the measurements without a word.
@@ -79,8 +79,9 @@ pub(super) const HOW_MUCH: &str = "how_much";
 #[derive(Debug, Clone, Args)]
 #[command(group = ArgGroup::new(HOW_MUCH).required(true).multiple(true))]
 pub struct SelectArgs {
-    /// What to remove: residual, ffn, heads, depth, or several with commas (OPT and Phi: residual,heads together).
-    #[arg(long, value_delimiter = ',', required = true)]
+    /// What to remove: residual, ffn, heads, depth, or several with commas (OPT and Phi: residual,heads together). Without it, and with a
+    /// budget such as --params, prune finds how much of which layers' neurons and heads goes by measuring the loss.
+    #[arg(long, value_delimiter = ',')]
     pub axis: Vec<AxisKind>,
     /// The share to remove, in [0, 1): one for all axes, or one for each with commas. What stays is the nearest
     /// number that the checkpoint's config can say.
@@ -124,44 +125,35 @@ pub struct SelectArgs {
 }
 
 impl SelectArgs {
-    /// What scores `targets`; in another basis than the checkpoint's, all but the width.
+    /// What is asked for of the checkpoint that `dense` declares: the command's defaults are those of [`Recipe::new`].
     ///
     /// # Errors
-    /// [`Error::OptionUnused`] and those of [`Criteria::check`] where a criterion was given that scores nothing.
-    pub fn criteria(&self, targets: &[AxisTarget], basis: Basis, seed: u64) -> Result<Criteria, Error> {
-        let by_energy = |kind: &AxisKind| basis != Basis::Identity && *kind == AxisKind::Residual;
-        let kinds: Vec<AxisKind> = self.axis.iter().copied().filter(|kind| !by_energy(kind)).collect();
-        let scores_a_width = kinds.iter().any(|kind| *kind != AxisKind::Depth);
-        let unused = self.criterion.iter().find(|criterion| !scores_a_width && !criterion.scores_depth());
-        if let Some(criterion) = unused.filter(|_| self.axis.iter().any(by_energy)) {
-            return Err(Error::OptionUnused {
-                option: format!("--criterion {criterion}"),
-                why: format!("with --basis {basis}, in which the width is selected by its energy"),
-                remedy: "leave it out, or give --basis identity",
-            });
-        }
-        Criteria::check(&self.criterion, &kinds)?;
-        let depth = targets.iter().find(|target| target.kind == AxisKind::Depth).map(|target| target.ratio);
-        Ok(Criteria::new(&self.criterion, &kinds, seed).with_depth_ratio(depth))
+    /// Those of [`CostsFile::read`].
+    pub fn recipe(&self, dense: &AnyModel, seed: u64) -> Result<Recipe, Error> {
+        let recipe = Recipe::new(self.axis.clone(), self.how_much(dense)?);
+        Ok(Recipe {
+            criteria: self.criterion.clone(),
+            stock: self.target,
+            tile: self.tile,
+            per_layer: self.per_layer,
+            seed,
+            ..recipe
+        })
     }
 
-    /// The shape of the checkpoint at `model` and the budget as given, if one is.
-    ///
-    /// # Errors
-    /// Those of [`CostsFile::read`] and of reading the configuration.
-    fn budget(&self, model: &Path) -> Result<Option<(AnyModel, Budget)>, Error> {
-        if !self.has_budget() {
-            return Ok(None);
-        }
-        let dense = crate::declared(model)?;
+    fn how_much(&self, dense: &AnyModel) -> Result<HowMuch, Error> {
         let measures =
             [(Measure::Parameters, self.params), (Measure::Macs, self.flops), (Measure::Bytes, self.bytes)];
         let given = match self.latency.zip(self.costs.as_deref()) {
-            Some((share, path)) => Some((self.measured(path, &dense)?, share)),
+            Some((share, path)) => Some((self.measured(path, dense)?, share)),
             None => measures.into_iter().find_map(|(measure, share)| Some((measure, share?))),
         };
-        let budget = given.map(|(measure, share)| Budget::share(&dense, measure, share));
-        Ok(budget.map(|budget| (dense, budget)))
+        Ok(match given {
+            Some((measure, share)) if self.axis.is_empty() => HowMuch::Searched { measure, share },
+            Some((measure, share)) => HowMuch::Stays { measure, share },
+            None if self.axis.is_empty() && !self.ratio.is_empty() => return Err(Error::NoAxis),
+            None => HowMuch::Ratios(self.ratio.clone()),
+        })
     }
 
     /// The costs at `path`, with a warning where they are far from what they were fitted to.
@@ -174,67 +166,6 @@ impl SelectArgs {
         }
         Ok(Measure::Latency(file.of(pass)))
     }
-
-    /// Whether what stays is given as a share of something that is counted.
-    fn has_budget(&self) -> bool {
-        [self.params, self.flops, self.bytes, self.latency].iter().any(Option::is_some)
-    }
-
-    /// How what goes of the checkpoint at `model` is shared out over its blocks.
-    ///
-    /// # Errors
-    /// Those of [`Allocation::check`] and of reading the configuration.
-    pub fn allocation(&self, model: &Path, criteria: &Criteria) -> Result<Allocation, Error> {
-        if !self.per_layer {
-            return Ok(Allocation::Uniform);
-        }
-        let budget = self.budget(model)?.map(|(_, budget)| budget);
-        let comparable = criteria.is_comparable();
-        let allocation = Allocation::PerLayer(PerLayer { budget, tolerance: TOLERANCE, comparable });
-        allocation.check(self.target)?;
-        Ok(allocation)
-    }
-
-    /// The targets, one an axis, of the checkpoint at `model`; in the pca basis its head is its own, and where biases
-    /// make up for what goes it has them.
-    ///
-    /// # Errors
-    /// [`Error::AxesAndRatios`], [`Error::AxisTwice`] and [`dress_prune::Error::NothingSelected`]; with a budget, those of [`Budget::targets_within`] and of
-    /// reading the configuration.
-    pub fn targets(
-        &self,
-        model: &Path,
-        basis: Basis,
-        compensation: Compensation,
-    ) -> Result<Vec<AxisTarget>, Error> {
-        let (axes, ratios) = (self.axis.len(), self.ratio.len());
-        let twice = (1..axes).find(|&index| self.axis[..index].contains(&self.axis[index]));
-        if let Some(index) = twice {
-            return Err(Error::AxisTwice { axis: self.axis[index].to_string() });
-        }
-        if self.per_layer && self.axis.contains(&AxisKind::Depth) {
-            return Err(dress_prune::Error::DepthPerLayer.into());
-        }
-        if self.has_budget() && self.per_layer {
-            // The scores say how much of each.
-            let target = |&kind| Ok(AxisTarget::new(kind, Ratio::new(0.0)?, self.tile));
-            return self.axis.iter().map(target).collect();
-        }
-        if let Some((dense, budget)) = self.budget(model)? {
-            let sliced = if basis == Basis::Pca { dense.untied() } else { dense };
-            let sliced = if compensation == Compensation::Bias { sliced.biased() } else { sliced };
-            return Ok(budget.targets_within(&sliced, &self.axis, self.target, self.tile)?.targets);
-        }
-        if ratios != 1 && ratios != axes {
-            return Err(Error::AxesAndRatios { axes, ratios });
-        }
-        if !self.ratio.is_empty() && self.ratio.iter().all(|ratio| ratio.get() == 0.0) {
-            return Err(dress_prune::Error::NothingSelected.into());
-        }
-        let ratio = |index: usize| self.ratio[if ratios == 1 { 0 } else { index }];
-        let target = |(index, &kind)| AxisTarget::new(kind, ratio(index), self.tile);
-        Ok(self.axis.iter().enumerate().map(target).collect())
-    }
 }
 
 /// The text that scoring and regularization see.
@@ -244,22 +175,27 @@ pub struct CalibrationArgs {
     /// mixture as a.jsonl:0.7,b.parquet:0.3. Never the text that will be evaluated.
     #[arg(long)]
     pub calibration: Option<PathBuf>,
-    /// The field of --calibration's rows that is their text.
+    /// The field of --calibration's rows that is their text, and of --data's where the command has one.
     #[arg(long = "text-field", id = "calibration_text_field", value_name = "NAME", requires = "calibration")]
     pub text_field: Option<String>,
     /// Blocks drawn from it.
-    #[arg(long, default_value_t = 64, value_parser = samples)]
+    #[arg(long, default_value_t = Sampling::default().samples, value_parser = samples)]
     pub samples: usize,
     /// Tokens a block; by default 1024, or what the model has positions for.
     #[arg(long)]
     pub seqlen: Option<usize>,
     /// How blocks are drawn: blocks of the text as it stands that do not overlap; or rows, each from a line drawn at
     /// random on with empty lines dropped, as SliceGPT, SparseGPT and Wanda calibrate.
-    #[arg(long, default_value_t = Draw::Blocks)]
+    #[arg(long, default_value_t = Sampling::default().draw)]
     pub draw: Draw,
 }
 
 impl CalibrationArgs {
+    /// How blocks are drawn.
+    pub fn sampling(&self) -> Sampling {
+        Sampling { samples: self.samples, seqlen: self.seqlen, draw: self.draw }
+    }
+
     /// The blocks, none without a corpus.
     ///
     /// # Errors
@@ -267,14 +203,20 @@ impl CalibrationArgs {
     pub fn blocks(&self, model: &Path, seed: u64) -> Result<Calibration, Error> {
         let Some(path) = &self.calibration else { return Ok(Calibration::default()) };
         let tokenizer = crate::tokenizer(model)?;
-        let corpus = Mixture::read(path, self.text_field.as_deref())?;
-        let seqlen = seqlen_or(self.seqlen, 1024, model)?;
-        let (samples, draw) = (self.samples, self.draw);
+        let rows = row_text(model, &tokenizer, self.text_field.as_deref());
+        let corpus = Mixture::read(path, &rows)?;
+        let Sampling { samples, draw, .. } = self.sampling();
+        let seqlen = seqlen_or(self.seqlen, Sampling::USUAL_SEQLEN, model)?;
         let config = SampleConfig { samples, seqlen, seed, draw, ..SampleConfig::default() };
         let blocks = corpus.blocks(&tokenizer, &config)?;
         tracing::info!("{} blocks of {seqlen} tokens from {}", blocks.blocks.len(), path.display());
         Ok(blocks)
     }
+}
+
+/// How rows become texts: by a field, and conversations by the model's chat template.
+pub(super) fn row_text(model: &Path, tokenizer: &Tokenizer, field: Option<&str>) -> RowText {
+    RowText::default().field(field).chat_of(model, tokenizer)
 }
 
 /// `chosen`, or the lesser of `usual` and the positions of the model.
@@ -293,6 +235,11 @@ pub(super) fn seqlen_or(chosen: Option<usize>, usual: usize, model: &Path) -> Re
 /// A count of which there has to be one.
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     counted(text, 1_000_000_000)
+}
+
+/// A count of which there may be none.
+pub(super) fn or_none(text: &str) -> Result<usize, String> {
+    if text == "0" { Ok(0) } else { counted(text, 1_000_000) }
 }
 
 /// A count of blocks that are all in memory at once.

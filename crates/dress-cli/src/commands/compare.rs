@@ -50,11 +50,14 @@ pub struct CompareArgs {
     /// Another text to evaluate on, that nothing was calibrated on.
     #[arg(long)]
     unseen: PathBuf,
+    /// The field of --unseen's rows that is their text; by default --text-field, which is also --data's.
+    #[arg(long, value_name = "NAME")]
+    unseen_text_field: Option<String>,
     /// Tokens a block of the evaluation; by default 2048, or what the model has positions for.
     #[arg(long)]
     eval_seqlen: Option<usize>,
     /// The most blocks of each text, from its start; all by default.
-    #[arg(long)]
+    #[arg(long, value_parser = at_least_one)]
     max_blocks: Option<usize>,
     /// Calibration blocks of sleb, which goes over them again and again.
     #[arg(long, default_value_t = 8, value_parser = at_least_one)]
@@ -91,9 +94,11 @@ pub struct CompareArgs {
 impl CompareArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
+        let field = self.calibration.text_field.as_deref();
         let texts = Texts {
             seen: &self.data,
             unseen: Some(&self.unseen),
+            fields: [field, self.unseen_text_field.as_deref().or(field)],
             seqlen: self.eval_seqlen,
             max_blocks: self.max_blocks,
         };

@@ -1,9 +1,9 @@
 //! `dress costs`.
 
 use super::CommonArgs;
-use super::common_args::at_least_one;
+use super::common_args::{at_least_one, or_none};
 use crate::costs_file::{CostsFile, Pass, TimedShape};
-use crate::{Error, TerminalProgress, check_own_file_place, locate, write_beside};
+use crate::{Error, PlaceLock, TerminalProgress, check_own_file_place, locate, write_result};
 use clap::Args;
 use dress_core::Selection;
 use dress_eval::{SpeedConfig, speed};
@@ -40,7 +40,7 @@ pub struct CostsArgs {
     #[arg(long, default_value_t = 7, value_parser = at_least_one)]
     rounds: usize,
     /// Rounds before, which are not counted.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = or_none)]
     warmup: usize,
     #[command(flatten)]
     common: CommonArgs,
@@ -50,6 +50,7 @@ impl CostsArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
         check_own_file_place(&self.out, self.force, "file of costs", CostsFile::is_at)?;
+        let _lock = PlaceLock::take(&self.out)?;
         let positions = crate::max_positions(&self.model)?;
         let config = SpeedConfig {
             prefill_tokens: self.prefill_tokens.unwrap_or(PREFILL.min(positions)),
@@ -74,7 +75,7 @@ impl CostsArgs {
             prefill_ms: report.prefill_ms,
         });
         let file = CostsFile::new(&self.model, self.common.run_info(), config, timed.collect())?;
-        write_beside(&self.out, file.to_json().as_bytes())?;
+        write_result(&self.out, file.to_json().as_bytes(), self.force)?;
         self.common.output().print(&file, || self.told(&file))?;
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! `dress generate`.
 
 use super::CommonArgs;
+use crate::located::chat_template;
 use crate::{Error, locate, tokenizer};
 use clap::Args;
-use dress_data::{ChatMessage, ChatTemplate, Tokenizer};
+use dress_data::{ChatMessage, Tokenizer};
 use dress_models::end_tokens;
 use dress_models::generation::{GenerationConfig, Sampling, generate};
 use serde_json::json;
@@ -93,7 +94,7 @@ impl GenerateArgs {
             |role: &str, content: &String| ChatMessage { role: role.into(), content: content.clone() };
         let system = self.system.iter().map(|text| message("system", text));
         let messages: Vec<_> = system.chain([message("user", &self.prompt)]).collect();
-        let text = ChatTemplate::from_directory(&self.model, tokenizer)?.render(&messages, true)?;
+        let text = chat_template(&self.model, tokenizer)?.render(&messages, true)?;
         Ok(tokenizer.encode(&text, false)?)
     }
 }

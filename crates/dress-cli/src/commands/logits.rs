@@ -1,7 +1,8 @@
 //! `dress logits`.
 
 use super::CommonArgs;
-use crate::{Error, check_file_place, locate, tokenizer, write_beside};
+use super::common_args::row_text;
+use crate::{Error, PlaceLock, check_file_place, locate, tokenizer, write_result};
 use clap::Args;
 use dress_core::burn::tensor::DType;
 use dress_core::{Calibration, CausalLm, Forward, NoTap};
@@ -23,6 +24,9 @@ pub struct LogitsArgs {
     /// The text whose first tokens go through the model.
     #[arg(long)]
     data: PathBuf,
+    /// The field of --data's rows that is their text.
+    #[arg(long, value_name = "NAME")]
+    text_field: Option<String>,
     /// How many tokens.
     #[arg(long, default_value_t = 64)]
     tokens: usize,
@@ -43,8 +47,10 @@ impl LogitsArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
         check_file_place(&self.out, self.force)?;
+        let _lock = PlaceLock::take(&self.out)?;
         let tokenizer = tokenizer(&self.model)?;
-        let corpus = Corpus::read(&self.data, CorpusFormat::Auto)?;
+        let rows = row_text(&self.model, &tokenizer, self.text_field.as_deref());
+        let corpus = Corpus::read_as(&self.data, CorpusFormat::Auto, &rows)?;
         let cut = BlockConfig::new(self.tokens).max_blocks(Some(1));
         let ids = evaluation_blocks(&corpus, &tokenizer, &cut)?.blocks.remove(0);
         let model = self.common.load(&self.model)?;
@@ -73,7 +79,7 @@ impl LogitsArgs {
             (*name, view)
         });
         let bytes = safetensors::serialize(views, None).expect("four tensors have a short header");
-        write_beside(&self.out, &bytes)?;
+        write_result(&self.out, &bytes, self.force)?;
         let report = json!({ "out": self.out.display().to_string(), "tokens": ids.len(), "greedy": greedy });
         self.common.output().print(&report, || format!("written to {}", self.out.display()))?;
         Ok(())

@@ -4,6 +4,7 @@ mod ablate;
 mod bench;
 mod common_args;
 mod compare;
+mod completions;
 mod costs;
 mod eval;
 mod generate;
@@ -24,6 +25,7 @@ mod transform_args;
 pub use ablate::AblateArgs;
 pub use common_args::CommonArgs;
 pub use compare::CompareArgs;
+pub use completions::CompletionsArgs;
 pub use costs::CostsArgs;
 pub use eval::EvalArgs;
 pub use generate::GenerateArgs;
@@ -81,6 +83,8 @@ enum Command {
     Generate(GenerateArgs),
     /// Draw how a regularization went.
     Plot(PlotArgs),
+    /// Write the completions of a shell to standard output.
+    Completions(CompletionsArgs),
 }
 
 impl Cli {
@@ -104,6 +108,7 @@ impl Cli {
             Command::Logits(args) => args.run(),
             Command::Generate(args) => args.run(),
             Command::Plot(args) => args.run(),
+            Command::Completions(args) => args.run(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `dress plot`.
 
-use crate::{Error, Output, ResultFile, check_file_place, read_text, write_beside};
+use crate::{Error, Output, PlaceLock, ResultFile, check_file_place, read_text, write_result};
 use clap::Args;
 use dress_eval::plot::{Panel, Series, svg};
 use dress_train::CurvePoint;
@@ -26,6 +26,7 @@ pub struct PlotArgs {
 impl PlotArgs {
     pub(super) fn run(self) -> Result<(), Error> {
         check_file_place(&self.out, self.force)?;
+        let _lock = PlaceLock::take(&self.out)?;
         if self.out.extension().is_none_or(|extension| extension != "svg") {
             return Err(Error::NotSvg { path: self.out });
         }
@@ -43,7 +44,7 @@ impl PlotArgs {
             panel(&title, "loss a token, nats", curve, |point| point.loss),
             panel("What is selected", "L2 norm of its weights", curve, |point| point.selected_norm),
         ];
-        write_beside(&self.out, svg(&panels)?.as_bytes())?;
+        write_result(&self.out, svg(&panels)?.as_bytes(), self.force)?;
         let out = self.out.display().to_string();
         let report = json!({ "out": out, "steps": curve.len() });
         Output::new(self.json).print(&report, || format!("drawn to {out}"))?;

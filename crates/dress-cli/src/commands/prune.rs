@@ -7,12 +7,12 @@ use super::regularize_args::{REGULARIZE_OPTIONS, RegularizeArgs};
 use super::run_directory::RunDirectory;
 use super::training_args::TRAINING_OPTIONS;
 use super::transform_args::TransformArgs;
-use crate::{Error, PruneResult, ResultFile, TerminalProgress, fingerprint};
+use crate::{Error, ResultFile, TerminalProgress, read_plan};
 use clap::Args;
-use dress_core::{AxisKind, Basis, CausalLm, Selection, parameters};
-use dress_models::checkpoint::save;
-use dress_models::{AnyModel, SaveConfig};
-use dress_prune::{Compensation, PruneConfig, Pruned, best_basis, prune_as_planned, prune_in_rounds};
+use dress::PrunedCheckpoint;
+use dress_core::{AxisKind, Basis, Selection};
+use dress_models::AnyModel;
+use dress_prune::{Compensation, HowMuch, Recipe};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -50,15 +50,20 @@ pub struct PruneArgs {
     /// components where they cost no parameters, and identity with --criterion.
     #[arg(long)]
     basis: Option<Basis>,
-    /// How projections behind sliced neurons and heads make up for them: none, bias or ridge.
-    #[arg(long, default_value_t = Compensation::None)]
-    compensate: Compensation,
+    /// How projections behind sliced neurons and heads make up for them: none, bias or ridge. By default none, and ridge where
+    /// prune finds what goes.
+    #[arg(long)]
+    compensate: Option<Compensation>,
     /// Slice at once, without regularizing first.
     #[arg(long, conflicts_with_all = meaningless_without_training())]
     no_regularize: bool,
     /// Reach the ratio in so many rounds of score, regularize and slice, each as long as one alone.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     rounds: usize,
+    /// Settings from a TOML file: the names of options as keys, lists as lists, and true for what takes no value. What the command line
+    /// says stands above them.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     regularize: RegularizeArgs,
 }
@@ -67,96 +72,62 @@ impl PruneArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         let began = Instant::now();
         let _lock = self.checkpoint.open()?;
-        let (pruned, result) = self.prune()?;
-        self.save(&pruned, &result)?;
-        self.print(&result.result, began.elapsed().as_secs_f64())?;
+        let pruned = self.prune()?;
+        self.save(&pruned)?;
+        self.print(&pruned.result.result, began.elapsed().as_secs_f64())?;
         Ok(())
     }
 
     /// The smaller model, and how it came to be; nothing is saved.
-    pub(super) fn prune(&self) -> Result<(Pruned<AnyModel>, PruneResult), Error> {
-        let mut config = self.check()?;
-        let scorer = self.select.criteria(&config.targets, config.basis, self.checkpoint.common.seed)?;
+    pub(super) fn prune(&self) -> Result<PrunedCheckpoint, Error> {
+        let job = self.check()?;
         let calibration = self.checkpoint.blocks()?;
-        if let (true, Some(who)) = (calibration.blocks.is_empty(), self.looks_at_data(&config)?) {
+        if let (true, Some(who)) = (calibration.blocks.is_empty(), job.resolved.looks_at_data()) {
             return Err(dress_core::Error::CalibrationEmpty { who }.into());
         }
-        let plan = self.plan_made_before()?;
-        if config.regularize.is_some() {
+        if job.resolved.config.regularize.is_some() {
             self.run_directory().explain_interrupt();
         }
-        let model = self.checkpoint.load()?;
-        let parameters_before = parameters::count(&model);
-        let progress = TerminalProgress::default();
-        let mut pruned = match plan {
-            Some(plan) => prune_as_planned(model, &plan, &calibration, &config, &progress)?,
-            None => prune_in_rounds(model, &scorer, &calibration, &config, self.rounds, &progress)?,
-        };
-        pruned.plan.fingerprint = fingerprint(&self.checkpoint.model)?;
-        // Wherever there are blocks they are read: what slicing moves is measured on the first.
-        let used = !calibration.blocks.is_empty();
-        let result = ResultFile {
-            dress_version: env!("CARGO_PKG_VERSION").into(),
-            burn_version: ResultFile::BURN_VERSION.into(),
-            device: self.checkpoint.common.device_name(),
-            dtype: self.checkpoint.common.dtype.to_string(),
-            parameters_before,
-            parameters: parameters::count(&pruned.model),
-            plan: pruned.plan.clone(),
-            regularize: config.regularize.take(),
-            calibration: used.then(|| calibration.provenance.clone()),
-            report: pruned.report.clone(),
-        };
-        let model = self.checkpoint.model.display().to_string();
-        let result = PruneResult { result, model, rounds: self.rounds, settings: config };
-        Ok((pruned, result))
+        Ok(job.run(&calibration, &TerminalProgress::default())?)
     }
 
-    fn config(&self) -> Result<PruneConfig, Error> {
+    /// What is asked for, of the checkpoint that `dense` declares.
+    fn recipe(&self, dense: &AnyModel) -> Result<Recipe, Error> {
         let seed = self.checkpoint.common.seed;
-        let (basis, compensation) = (self.basis()?, self.compensate);
-        let settings = || self.regularize.config(&self.checkpoint.common, self.run_directory(), basis);
-        let regularize = (!self.no_regularize).then(settings).transpose()?;
-        let made_up_for = [AxisKind::Ffn, AxisKind::Heads];
-        if compensation != Compensation::None
-            && !made_up_for.iter().any(|kind| self.select.axis.contains(kind))
-        {
-            return Err(Error::OptionUnused {
-                option: format!("--compensate {compensation}"),
-                why: "without neurons or heads that go".into(),
-                remedy: "give --axis ffn or heads, or leave it out",
-            });
-        }
-        let (targets, stock) =
-            (self.select.targets(&self.checkpoint.model, basis, compensation)?, self.select.target);
-        let allocation =
-            self.select.allocation(&self.checkpoint.model, &self.select.criteria(&targets, basis, seed)?)?;
-        Ok(PruneConfig { targets, basis, regularize, compensation, stock, seed, allocation })
+        let selected = self.select.recipe(dense, seed)?;
+        let how_much = match &self.plan {
+            Some(path) => HowMuch::Planned(Box::new(read_plan(path)?)),
+            None => selected.how_much,
+        };
+        let searched = matches!(how_much, HowMuch::Searched { .. });
+        let usual = if searched { Compensation::Ridge } else { Compensation::None };
+        let recipe = Recipe {
+            how_much,
+            basis: self.basis,
+            compensation: self.compensate.unwrap_or(usual),
+            regularize: None,
+            learning_rate: self.regularize.learning_rate(),
+            precision: self.regularize.precision(),
+            rounds: self.rounds,
+            sampling: self.checkpoint.calibration.sampling(),
+            ..selected
+        };
+        let basis = recipe.basis(dense);
+        let settings =
+            |args: &RegularizeArgs| args.config(&self.checkpoint.common, self.run_directory(), basis);
+        let regularize = (!self.no_regularize).then(|| settings(&self.regularize)).transpose()?;
+        // What was searched for is trained where anything was said of training.
+        let usual = settings(&RegularizeArgs::usual())?;
+        let regularize = regularize.filter(|asked| !searched || *asked != usual);
+        Ok(Recipe { regularize, ..recipe })
     }
 
     pub(in crate::commands) fn run_directory(&self) -> RunDirectory {
         RunDirectory::of(&self.checkpoint.out, self.checkpoint.force)
     }
 
-    /// The basis in which the width is sliced.
-    fn basis(&self) -> Result<Basis, Error> {
-        if let Some(plan) = self.plan_made_before()? {
-            return Ok(plan.basis);
-        }
-        match self.basis {
-            Some(basis) => Ok(basis),
-            None if !self.select.criterion.is_empty() => Ok(Basis::Identity),
-            None => Ok(best_basis(&crate::declared(&self.checkpoint.model)?.coupling(), &self.select.axis)),
-        }
-    }
-
-    fn save(&self, pruned: &Pruned<AnyModel>, result: &PruneResult) -> Result<(), Error> {
-        let config = SaveConfig {
-            extra_files: result.files(),
-            target: self.select.target,
-            ..self.checkpoint.saving()
-        };
-        save(&pruned.model, &self.checkpoint.out, &config)?;
+    fn save(&self, pruned: &PrunedCheckpoint) -> Result<(), Error> {
+        pruned.save(&self.checkpoint.out, self.checkpoint.force)?;
         // The curve is in dress.json now.
         if !self.no_regularize {
             self.run_directory().remove();

@@ -5,11 +5,11 @@ use super::common_args::at_least_one;
 use super::run_directory::RunDirectory;
 use super::training_args::{DistillArgs, TrainingArgs};
 use crate::Error;
-use clap::Args;
+use clap::{Args, Command, FromArgMatches};
 use dress_core::Basis;
 use dress_prune::{RegularizeConfig, usual_learning_rate};
 use dress_regularize::{ComponentWeights, GateNorms, PenaltyKind, Schedule, SlotChoice};
-use dress_train::{LoraConfig, PenaltyForm, TrainConfig, Trainable};
+use dress_train::{LoraConfig, PenaltyForm, Precision, TrainConfig, Trainable};
 
 /// The options of [`RegularizeArgs`] that mean nothing without a regularization.
 pub(super) const REGULARIZE_OPTIONS: [&str; 18] = [
@@ -120,6 +120,23 @@ impl RegularizeArgs {
         usual.extend(basis.map(|basis| ("learning-rate", usual_learning_rate(basis).to_string())));
         usual.extend(self.lora_rank.map(|rank| ("lora-alpha", LoraConfig::of_rank(rank).alpha.to_string())));
         usual
+    }
+
+    /// Those of a command line that says nothing of them.
+    pub(super) fn usual() -> Self {
+        let command = Self::augment_args(Command::new("usual").no_binary_name(true));
+        let matches = command.get_matches_from(std::iter::empty::<&str>());
+        Self::from_arg_matches(&matches).expect("every option has a default or none")
+    }
+
+    /// The highest learning rate, where one is given.
+    pub(super) fn learning_rate(&self) -> Option<f64> {
+        self.training.learning_rate()
+    }
+
+    /// The precision of steps, where one is given.
+    pub(super) fn precision(&self) -> Option<Precision> {
+        self.training.precision()
     }
 
     /// The settings, for a model in `basis`.

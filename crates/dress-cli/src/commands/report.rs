@@ -1,7 +1,7 @@
 //! `dress report`.
 
 use crate::evaluation::{read_report, write_report};
-use crate::{Error, Output};
+use crate::{Error, Output, PlaceLock};
 use clap::Args;
 use dress_eval::report::{Report, markdown};
 use serde_json::json;
@@ -33,6 +33,7 @@ impl ReportArgs {
             output.print(&report, || markdown(&report))?;
             return Ok(());
         };
+        let _lock = PlaceLock::take(directory)?;
         let paths = write_report(directory, &report, &self.title)?;
         let page = directory.join("report.html").display().to_string();
         let written = json!({ "models": report.models.len(), "files": paths });

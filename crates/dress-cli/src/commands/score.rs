@@ -2,12 +2,12 @@
 
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs};
-use crate::{Error, TerminalProgress, check_own_file_place, fingerprint, locate, write_beside};
+use crate::{Error, PlaceLock, TerminalProgress, check_own_file_place, locate, write_result};
 use clap::Args;
 use dress_core::{Basis, Calibration, Parts, Progress, SlicePlan};
 use dress_importance::Criteria;
-use dress_models::{CheckpointParts, LoadConfig};
-use dress_prune::{Compensation, PruneConfig, axes, plan, plan_of_scores};
+use dress_models::{Checkpoint, CheckpointParts, LoadConfig};
+use dress_prune::{HowMuch, PruneConfig, Recipe, ResolvedRecipe, axes, plan, plan_of_scores};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -39,11 +39,15 @@ impl ScoreArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.model = locate(&self.model)?;
         check_own_file_place(&self.out, self.force, "plan", is_plan)?;
-        let (stock, seed) = (self.select.target, self.common.seed);
-        let targets = self.select.targets(&self.model, Basis::Identity, Compensation::None)?;
-        let scorer = self.select.criteria(&targets, Basis::Identity, seed)?;
-        let allocation = self.select.allocation(&self.model, &scorer)?;
-        let config = PruneConfig { stock, seed, allocation, ..PruneConfig::new(targets) };
+        let _lock = PlaceLock::take(&self.out)?;
+        let checkpoint = Checkpoint::at(&self.model)?;
+        let recipe = self.select.recipe(checkpoint.declared(), self.common.seed)?.without_training();
+        if matches!(recipe.how_much, HowMuch::Searched { .. }) {
+            return Err(Error::NothingToScore);
+        }
+        let recipe = Recipe { basis: Some(Basis::Identity), ..recipe };
+        let ResolvedRecipe { criteria: scorer, config, .. } =
+            recipe.resolve(checkpoint.declared(), self.common.dtype.dtype())?;
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
         if scorer.needs_calibration() && calibration.blocks.is_empty() {
             return Err(Error::NeedsCalibration { criterion: scorer.name().into() });
@@ -53,8 +57,8 @@ impl ScoreArgs {
             true => self.plan_by_parts(&scorer, &calibration, &config, &progress)?,
             false => plan(&self.common.load(&self.model)?, &scorer, &calibration, &config, &progress)?,
         };
-        plan.fingerprint = fingerprint(&self.model)?;
-        write_beside(&self.out, plan.to_json().as_bytes())?;
+        plan.fingerprint = checkpoint.fingerprint()?;
+        write_result(&self.out, plan.to_json().as_bytes(), self.force)?;
         let report = json!({
             "plan": self.out.display().to_string(),
             "criterion": plan.criterion,
@@ -83,5 +87,5 @@ impl ScoreArgs {
 }
 
 fn is_plan(path: &Path) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|text| SlicePlan::from_json(&text, path).is_ok())
+    dress_core::files::read_to_string(path).is_ok_and(|text| SlicePlan::from_json(&text, path).is_ok())
 }

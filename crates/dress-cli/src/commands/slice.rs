@@ -42,9 +42,9 @@ impl SliceArgs {
     pub(super) fn run(mut self) -> Result<(), Error> {
         self.input = locate(&self.input)?;
         let began = Instant::now();
+        check_place(&self.output)?;
         let _lock = PlaceLock::take(&self.output)?;
         check_output(&self.output, Some(&self.input), self.force)?;
-        check_place(&self.output)?;
         let plan = read_plan(&self.plan)?;
         let (text, path) = read_config(&self.input)?;
         let declared = AnyModel::from_config(&text, &path, &self.loading().device()?)?;

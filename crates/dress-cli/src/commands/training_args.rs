@@ -112,6 +112,16 @@ pub struct DistillArgs {
 }
 
 impl TrainingArgs {
+    /// The highest learning rate, where one is given.
+    pub(super) fn learning_rate(&self) -> Option<f64> {
+        self.learning_rate
+    }
+
+    /// The precision of steps, where one is given.
+    pub(super) fn precision(&self) -> Option<Precision> {
+        self.precision
+    }
+
     /// The settings, with the highest learning rate that is usual where none is given.
     pub(super) fn config(&self, common: &CommonArgs, run: RunDirectory, usual_rate: f64) -> TrainConfig {
         TrainConfig {

@@ -70,6 +70,11 @@ impl TransformArgs {
 
     /// How the result is saved.
     pub fn saving(&self) -> SaveConfig {
-        SaveConfig { source: Some(self.model.clone()), force: self.force, ..SaveConfig::default() }
+        SaveConfig {
+            source: Some(self.model.clone()),
+            force: self.force,
+            keep: true,
+            ..SaveConfig::default()
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The table of a comparison.
 
 use super::{Cell, Comparison};
-use dress_eval::report::grouped;
+use dress_eval::report::{grouped, markdown_code, markdown_text};
 use std::fmt::Write;
 
 /// A Markdown table, a row a cell, with the lengths and texts it was measured on below.
@@ -14,7 +14,7 @@ pub fn markdown(comparison: &Comparison) -> String {
         let _ = writeln!(text, "{}", row(cell));
     }
     for failed in &comparison.failed {
-        let _ = writeln!(text, "| {failed} | failed | | | | | | | | |");
+        let _ = writeln!(text, "| {} | failed | | | | | | | | |", markdown_text(failed));
     }
     if let Some(first) = comparison.cells.first() {
         let _ = writeln!(text, "\n{}", footnote(comparison, first));
@@ -22,9 +22,9 @@ pub fn markdown(comparison: &Comparison) -> String {
     for [first, second] in alike(&comparison.cells) {
         let _ = writeln!(
             text,
-            "\n`{}` and `{}` are one shape: it has none between them.",
-            first.id(),
-            second.id()
+            "\n{} and {} are one shape: it has none between them.",
+            markdown_code(&first.id().to_string()),
+            markdown_code(&second.id().to_string())
         );
     }
     text
@@ -47,7 +47,7 @@ fn row(cell: &Cell) -> String {
     let or_nothing = |text: String| if dense { String::new() } else { text };
     format!(
         "| {} | {} | {} | {share:.1}% | {} | {} | {:.2} | {} | {} | {} |",
-        cell.name(),
+        markdown_text(cell.name()),
         or_nothing(cell.ratio.to_string()),
         grouped(of.parameters),
         kept.join(", "),
@@ -61,5 +61,9 @@ fn row(cell: &Cell) -> String {
 
 fn footnote(comparison: &Comparison, dense: &Cell) -> String {
     let calibration = comparison.cells.iter().find_map(|cell| cell.measured.calibration.as_ref());
-    format!("Ratios of {}. {}", comparison.by, crate::cells::measured_on(&dense.measured, calibration))
+    format!(
+        "Ratios of {}. {}",
+        markdown_text(&comparison.by.to_string()),
+        crate::cells::measured_on(&dense.measured, calibration)
+    )
 }

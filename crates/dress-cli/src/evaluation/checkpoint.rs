@@ -82,7 +82,7 @@ fn calibrated_on(directory: &Path) -> Vec<String> {
     let places =
         places.into_iter().chain(["plan.json", "recover.json"].map(|name| (name, "/calibration/sha256")));
     let hash = |(name, place): (&str, &str)| {
-        let text = std::fs::read_to_string(directory.join(name)).ok()?;
+        let text = dress_core::files::read_to_string(&directory.join(name)).ok()?;
         let value: serde_json::Value = serde_json::from_str(&text).ok()?;
         value.pointer(place)?.as_str().map(String::from)
     };
@@ -106,7 +106,7 @@ pub fn origin_of(plan: &SlicePlan, report: &PruneReport, parameters_before: u64)
 
 /// What `dress.json` beside the weights says, else `plan.json`. Neither is needed to evaluate.
 fn origin(directory: &Path) -> Option<(SlicePlan, Origin)> {
-    if let Ok(text) = std::fs::read_to_string(directory.join("dress.json")) {
+    if let Ok(text) = dress_core::files::read_to_string(&directory.join("dress.json")) {
         match serde_json::from_str::<ResultFile>(&text) {
             Ok(result) => {
                 let origin = origin_of(&result.plan, &result.report, result.parameters_before);
@@ -116,7 +116,7 @@ fn origin(directory: &Path) -> Option<(SlicePlan, Origin)> {
         }
     }
     let path = directory.join("plan.json");
-    let plan = SlicePlan::from_json(&std::fs::read_to_string(&path).ok()?, &path).ok()?;
+    let plan = SlicePlan::from_json(&dress_core::files::read_to_string(&path).ok()?, &path).ok()?;
     let origin = Origin::of(&plan);
     Some((plan, origin))
 }

@@ -1,6 +1,7 @@
 //! What an evaluation leaves on disk.
 
-use crate::{Error, check_place, read_text, write_beside};
+use crate::place_lock::clear_unfinished;
+use crate::{Error, check_place, read_text, write_beside, write_result};
 use dress_eval::report::{Report, html, markdown};
 use dress_eval::tasks::{RowResult, Task, TaskConfig};
 use serde::{Deserialize, Serialize};
@@ -58,17 +59,17 @@ impl RequestRecord {
 /// Writes the requests, one JSON object a line.
 ///
 /// # Errors
-/// [`Error::Io`].
-pub fn write_requests(path: &Path, records: &[RequestRecord]) -> Result<(), Error> {
+/// Those of [`write_result`].
+pub fn write_requests(path: &Path, records: &[RequestRecord], replace: bool) -> Result<(), Error> {
     let line = |record: &RequestRecord| {
         serde_json::to_string(record).expect("a request is texts and numbers") + "\n"
     };
-    write_beside(path, records.iter().map(line).collect::<String>().as_bytes())
+    write_result(path, records.iter().map(line).collect::<String>().as_bytes(), replace)
 }
 
 /// Whether a file is one that [`write_requests`] wrote.
 pub fn is_requests(path: &Path) -> bool {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = dress_core::files::read_to_string(path).unwrap_or_default();
     text.lines().all(|line| serde_json::from_str::<RequestRecord>(line).is_ok())
 }
 
@@ -91,6 +92,7 @@ pub fn check_report_place(directory: &Path) -> Result<(), Error> {
 pub fn write_report(directory: &Path, report: &Report, title: &str) -> Result<Vec<PathBuf>, Error> {
     check_report_place(directory)?;
     std::fs::create_dir_all(directory).map_err(|source| Error::Io { path: directory.into(), source })?;
+    clear_unfinished(directory);
     let texts = [report.to_json(), markdown(report), html(report, title)];
     let paths = ["report.json", "report.md", "report.html"].map(|name| directory.join(name));
     for (path, text) in paths.iter().zip(texts) {

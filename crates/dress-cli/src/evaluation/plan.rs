@@ -143,6 +143,7 @@ impl EvaluationPlan {
         let text = |found: &PerplexityReport| {
             self.text.as_ref().is_some_and(|(corpus, config)| {
                 (found.data.sha256.as_str(), found.data.seqlen) == (corpus.sha256(), config.seqlen)
+                    && found.data.text_field.as_deref() == corpus.text_field()
                     && (found.stride, found.protocol, found.bos)
                         == (config.stride, config.protocol, config.bos)
                     && config.max_windows.is_none_or(|most| found.data.blocks <= most)

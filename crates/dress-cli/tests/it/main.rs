@@ -2,7 +2,9 @@
 
 mod ablate;
 mod compare;
+mod corpora;
 mod evaluation;
+mod generation;
 mod latency;
 mod options;
 mod rotation;

@@ -244,3 +244,29 @@ fn what_is_recovered_keeps_how_it_was_pruned() {
     assert!(said.contains("--target dress"), "{said}");
     json(&dress(&[&recover[..], &data, &["--target", "dress", "--json"]].concat()));
 }
+
+#[test]
+fn without_an_axis_the_shape_is_searched_for() {
+    let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
+    let (even, free) = (paths.path("even"), paths.path("free"));
+    let prune = ["prune", "--model", &model, "--calibration", &calibration, "--params", "0.8"];
+    let prune = [&prune[..], &["--samples", "24", "--seqlen", "128", "--json"]].concat();
+    for (out, more) in [(&even, &[][..]), (&free, &["--target", "dress", "--per-layer"][..])] {
+        let report = json(&dress(&[&prune[..], &["--out", out], more].concat()));
+        let (before, after) =
+            (report["parameters_before"].as_f64().unwrap(), report["parameters"].as_f64().unwrap());
+        assert!(after / before <= 0.8 && after / before > 0.78, "{report}");
+        assert_eq!((&report["criterion"], &report["steps"]), (&"search".into(), &0.into()));
+        let search = result(out, "search.json");
+        let rounds = search["rounds"].as_array().unwrap();
+        assert!(search["dense_loss"].as_f64().unwrap() < rounds[0]["loss"].as_f64().unwrap(), "{out}");
+        assert_eq!(result(out, "dress.json")["settings"]["compensation"], "ridge");
+        assert_eq!(crate::evaluate(out)["parameters"], report["parameters"]);
+    }
+    assert!(
+        refusal(&["prune", "--model", &model, "--params", "0.8", "--out", &paths.path("no")])
+            .contains("calibration")
+    );
+    let score = ["score", "--model", &model, "--params", "0.8", "--out", &paths.path("plan.json")];
+    assert!(refusal(&score).contains("give --axis"));
+}

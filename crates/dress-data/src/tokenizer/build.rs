@@ -1,7 +1,7 @@
 //! From a directory's files to one tokenizer, as `transformers` puts them together.
 
 use super::class::Class;
-use super::declared::Declared;
+use super::declared::{Declared, NAMED};
 use super::sentencepiece;
 use crate::{Error, tokenizer_json};
 use std::path::{Path, PathBuf};
@@ -16,11 +16,12 @@ use tokenizers::{AddedToken, ModelWrapper, Tokenizer};
 /// [`Error::TokenizerNotConverted`] and [`Error::Io`].
 pub(super) fn build(directory: &Path, declared: &Declared) -> Result<(Tokenizer, Class), Error> {
     let path = directory.join("tokenizer.json");
-    let file = match std::fs::read(&path) {
-        Ok(bytes) => Some(tokenizer_json::parse(&bytes).map_err(unreadable(&path))?),
+    let bytes = match dress_core::files::read(&path) {
+        Ok(bytes) => Some(bytes),
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => None,
         Err(source) => return Err(Error::Io { path, source }),
     };
+    let file = bytes.as_deref().map(tokenizer_json::parse).transpose().map_err(unreadable(&path))?;
     let class = Class::of(declared.class.as_deref(), declared.model_type.as_deref(), file.as_ref());
     let (mut tokenizer, marked) = match &file {
         Some(file) => (of_class(file, class, declared), Vec::new()),
@@ -28,7 +29,8 @@ pub(super) fn build(directory: &Path, declared: &Declared) -> Result<(Tokenizer,
     };
     if let Some(file) = file.as_ref().filter(|_| class != Class::File) {
         if !declared.lists_all {
-            add(&mut tokenizer, sorted(file)).map_err(unreadable(&path))?;
+            let added = bytes.as_deref().map(by_written_id).unwrap_or_default();
+            add(&mut tokenizer, added).map_err(unreadable(&path))?;
         }
         say_what_the_class_changes(file, &tokenizer, declared, &path);
     }
@@ -74,7 +76,8 @@ fn from_vocabulary(
         return Ok((class.around(bpe, declared.prefix_space, declared.legacy), Vec::new()));
     }
     if model.exists() && class == Class::Llama {
-        let bytes = std::fs::read(&model).map_err(|source| Error::Io { path: model.clone(), source })?;
+        let bytes =
+            dress_core::files::read(&model).map_err(|source| Error::Io { path: model.clone(), source })?;
         if let Some(pieces) = sentencepiece::pieces(&bytes) {
             let bpe = sentencepiece::bpe(&pieces).map_err(unreadable(&model))?;
             let marked = pieces.iter().filter_map(sentencepiece::Piece::added).collect();
@@ -93,11 +96,22 @@ fn name_of(path: &Path) -> Result<&str, Error> {
     path.to_str().ok_or_else(not_text)
 }
 
-/// The added tokens of a tokenizer, in the order of their ids.
-fn sorted(file: &Tokenizer) -> Vec<AddedToken> {
-    let mut added: Vec<_> = file.get_added_tokens_decoder().into_iter().collect();
-    added.sort_by_key(|(id, _)| *id);
-    added.into_iter().map(|(_, token)| token).collect()
+/// The added tokens of a `tokenizer.json` in the order of the ids that are written there, which need not be those that
+/// the tokens get where the file is taken as it is.
+fn by_written_id(bytes: &[u8]) -> Vec<AddedToken> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        added_tokens: Vec<Written>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Written {
+        id: u64,
+        #[serde(flatten)]
+        token: AddedToken,
+    }
+    let Ok(mut file) = serde_json::from_slice::<File>(bytes) else { return Vec::new() };
+    file.added_tokens.sort_by_key(|written| written.id);
+    file.added_tokens.into_iter().map(|written| written.token).collect()
 }
 
 /// Adds the tokens of the files beside `tokenizer.json`: first by their ids, then the special ones that are missing.
@@ -118,11 +132,10 @@ fn add_declared(
             );
         }
     }
-    let default = ["bos_token", "eos_token", "unk_token"].into_iter().filter_map(|name| {
-        let named = declared.named.iter().any(|(known, _)| known == name);
-        Some(AddedToken::from(class.default_token(name).filter(|_| !named)?, true))
-    });
-    let special = declared.named.iter().map(|(_, token)| token.clone().special(true)).chain(default);
+    // Names that every class has go first, whether the files or the class say their tokens; then a model's own names.
+    let common = NAMED.iter().filter_map(|name| declared.special(name, class));
+    let own = declared.named.iter().filter(|(name, _)| !NAMED.contains(&name.as_str()));
+    let special = common.chain(own.map(|(_, token)| token.clone())).map(|token| token.special(true));
     for token in special.chain(declared.extra.iter().chain(marked).cloned()) {
         let known = tokenizer.get_added_vocabulary().get_vocab().contains_key(&token.content);
         if !known {
@@ -179,4 +192,58 @@ fn say_what_the_class_changes(file: &Tokenizer, made: &Tokenizer, declared: &Dec
 fn unreadable(path: &Path) -> impl Fn(tokenizers::Error) -> Error + use<> {
     let path: PathBuf = path.into();
     move |error| Error::TokenizerUnreadable { path: path.clone(), reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// A directory of these files, with four tokens of a byte-level vocabulary in each that has one.
+    fn directory(files: &[(&str, Value)]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            let text = content.as_str().map_or_else(|| content.to_string(), String::from);
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        directory
+    }
+
+    fn vocab() -> Value {
+        json!({ "a": 0, "b": 1, "ab": 2, "\u{2581}a": 3, "\u{2581}": 4 })
+    }
+
+    fn tokenizer_json(added: Value) -> (&'static str, Value) {
+        let bytes = json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true });
+        let model = json!({ "type": "BPE", "vocab": vocab(), "merges": [["a", "b"]] });
+        let file = json!({ "version": "1.0", "added_tokens": added, "normalizer": null, "pre_tokenizer": bytes,
+            "post_processor": null, "decoder": null, "model": model });
+        ("tokenizer.json", file)
+    }
+
+    fn id(directory: &Path, token: &str) -> Option<u32> {
+        build(directory, &Declared::read(directory).unwrap()).unwrap().0.token_to_id(token)
+    }
+
+    #[test]
+    fn names_that_every_class_has_are_added_before_a_model_s_own() {
+        let settings = json!({ "tokenizer_class": "GPT2Tokenizer", "pad_token": "[PAD]",
+            "extra_special_tokens": { "image_token": "<image>" } });
+        let files = directory(&[tokenizer_json(json!([])), ("tokenizer_config.json", settings)]);
+        let ids = ["<|endoftext|>", "[PAD]", "<image>"].map(|token| id(files.path(), token));
+        assert_eq!(ids, [Some(5), Some(6), Some(7)]);
+    }
+
+    #[test]
+    fn added_tokens_come_in_the_order_of_their_written_ids() {
+        let token = |id: u32, content: &str| {
+            json!({ "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+                "normalized": false, "special": true })
+        };
+        let added = json!([token(6, "<end>"), token(5, "<start>")]);
+        let settings = json!({ "tokenizer_class": "GPT2Tokenizer" });
+        let files = directory(&[tokenizer_json(added), ("tokenizer_config.json", settings)]);
+        let ids = ["<start>", "<end>"].map(|token| id(files.path(), token));
+        assert_eq!(ids, [Some(5), Some(6)]);
+    }
 }

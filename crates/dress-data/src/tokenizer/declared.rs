@@ -110,10 +110,15 @@ impl Declared {
         Ok(())
     }
 
-    /// The content of a named special token: the files', or else the class's own.
+    /// A named special token: the files', or else the class's own.
+    pub fn special(&self, name: &str, class: Class) -> Option<AddedToken> {
+        let named = self.named.iter().find(|(known, _)| known == name).map(|(_, token)| token.clone());
+        named.or_else(|| Some(AddedToken::from(class.default_token(name)?, true)))
+    }
+
+    /// The content of a named special token.
     pub fn name(&self, name: &str, class: Class) -> Option<String> {
-        let named = self.named.iter().find(|(known, _)| known == name);
-        named.map(|(_, token)| token.content.clone()).or_else(|| class.default_token(name).map(String::from))
+        self.special(name, class).map(|token| token.content)
     }
 }
 
@@ -162,7 +167,7 @@ fn named(config: &Map<String, Value>, added: &BTreeMap<u64, AddedToken>) -> Vec<
 }
 
 /// A token that is given by its text, or by an object with its properties.
-fn token_of(value: &Value, special: bool) -> Option<AddedToken> {
+pub(super) fn token_of(value: &Value, special: bool) -> Option<AddedToken> {
     if let Some(text) = value.as_str() {
         return Some(AddedToken::from(text, true));
     }

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use serde_json::{Map, Value};
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// The object in a file of a directory; `None` where there is no such file.
@@ -10,9 +11,11 @@ use std::path::Path;
 /// [`Error::Io`], and [`Error::TokenizerFile`] where it is no JSON object.
 pub(crate) fn read(directory: &Path, name: &str) -> Result<Option<Map<String, Value>>, Error> {
     let path = directory.join(name);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match dress_core::files::read_to_string(&path) {
         Ok(text) => text,
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&source.kind()) => {
+            return Ok(None);
+        }
         Err(source) => return Err(Error::Io { path, source }),
     };
     match serde_json::from_str(text.trim_start_matches('\u{feff}')) {

@@ -5,6 +5,8 @@ mod class;
 mod declared;
 mod identity;
 pub(crate) mod json_file;
+#[cfg(test)]
+mod of_files;
 mod sentencepiece;
 
 use crate::pieces::{Ids, first_ids};
@@ -45,7 +47,8 @@ impl Tokenizer {
         if !path.exists() {
             return Err(Error::TokenizerMissing { path: path.into() });
         }
-        let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
+        let bytes =
+            dress_core::files::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
         Self::from_bytes(&bytes, path)
     }
 
@@ -130,6 +133,11 @@ impl Tokenizer {
     /// How many tokens there are, added ones included.
     pub fn vocab_size(&self) -> usize {
         self.inner.get_vocab_size(true)
+    }
+
+    /// The same with names for some special tokens, each with its text, as a template may use them.
+    pub fn with_special_tokens(self, special: Vec<(String, String)>) -> Self {
+        Self { special, ..self }
     }
 
     /// The special tokens that have names, such as `bos_token`, as the checkpoint's files or the tokenizer's class say.

@@ -2,6 +2,7 @@
 
 use super::{COLORS, WIDTH, failed, power};
 use crate::Error;
+use crate::report::one_line;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -48,7 +49,7 @@ pub fn intervals_svg(label: &str, intervals: &[Interval]) -> Result<String, Erro
             .build_cartesian_2d(left..right, -0.6..lines as f64 - 0.4)
             .map_err(failed)?;
         let mut mesh = chart.configure_mesh();
-        mesh.light_line_style(TRANSPARENT).x_desc(label).x_label_formatter(&power).y_labels(0);
+        mesh.light_line_style(TRANSPARENT).x_desc(one_line(label)).x_label_formatter(&power).y_labels(0);
         mesh.label_style(("sans-serif", 12)).axis_desc_style(("sans-serif", 14));
         mesh.draw().map_err(failed)?;
         for (line, of) in shown.iter().enumerate() {
@@ -57,7 +58,7 @@ pub fn intervals_svg(label: &str, intervals: &[Interval]) -> Result<String, Erro
             let (_, height) = chart.backend_coord(&(left, place));
             let style = ("sans-serif", 13).into_font().into_text_style(&root);
             let style = style.pos(Pos::new(HPos::Right, VPos::Center));
-            root.draw(&Text::new(of.name.as_str(), (NAMES, height), style)).map_err(failed)?;
+            root.draw(&Text::new(one_line(&of.name), (NAMES, height), style)).map_err(failed)?;
             let bar = PathElement::new(of.range.map(|end| (end.log10(), place)), color.stroke_width(2));
             chart.draw_series([bar]).map_err(failed)?;
             chart

@@ -1,6 +1,6 @@
 //! Curves as inline SVG: colours, fonts and dark mode come from the page's style sheet.
 
-use super::html::escape;
+use super::escaped::html_text as escape;
 use super::number::short;
 use std::fmt::Write;
 

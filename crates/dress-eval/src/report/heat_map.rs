@@ -1,10 +1,13 @@
 //! What scores were like in every block, as shades.
 
-use super::html::escape;
+use super::escaped::html_text as escape;
 use super::number::significant;
 use super::{ModelReport, Report};
 use dress_core::AxisKind;
 use std::fmt::Write;
+
+/// More blocks than any model has.
+const MOST_BLOCKS: usize = 10_000;
 
 /// Shades of one model's scores.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +39,8 @@ pub fn heat_maps(report: &Report) -> Vec<HeatMap> {
 fn heat_map(index: usize, model: &ModelReport) -> Option<HeatMap> {
     // The width, and whole blocks, have one score for all of the model: no map.
     let scores = model.origin.as_ref()?.scores.iter().filter_map(|score| Some((score.layer?, score)));
+    // A report is a file that anybody can write.
+    let scores = scores.filter(|(layer, _)| *layer < MOST_BLOCKS);
     let scores: Vec<_> = scores.collect();
     let last = scores.iter().map(|(layer, _)| *layer).max()?;
     let mut kinds: Vec<AxisKind> = Vec::new();

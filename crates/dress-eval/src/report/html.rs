@@ -1,5 +1,6 @@
 //! A report as one page that needs no network and no script.
 
+use super::escaped::html_text as escape;
 use super::{Chart, HeatMap, Report, ReportTable, charts, heat_maps, tables};
 
 /// Width of the pictures on a desk and on a phone, in CSS pixels.
@@ -81,9 +82,4 @@ fn heat_map_html(map: &HeatMap) -> String {
     let [wide, narrow] =
         [("wide", WIDTHS[0]), ("narrow", WIDTHS[1])].map(|(class, width)| map.svg(class, width));
     format!("<h3>{}</h3><figure id=\"plot-{}\">{wide}{narrow}</figure>", escape(&map.title), escape(&map.id))
-}
-
-/// Text as it stands in HTML.
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -2,6 +2,7 @@
 
 mod chart;
 mod charts;
+mod escaped;
 mod heat_map;
 mod html;
 mod machine;
@@ -13,6 +14,8 @@ mod tables;
 
 pub use chart::{Chart, Curve};
 pub use charts::charts;
+pub(crate) use escaped::one_line;
+pub use escaped::{markdown_code, markdown_text};
 pub use heat_map::{HeatMap, HeatRow, heat_maps};
 pub use html::html;
 pub use machine::Machine;

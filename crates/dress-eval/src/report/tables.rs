@@ -157,7 +157,7 @@ fn departure(models: &[ModelReport]) -> Option<ReportTable> {
 
 fn name_of(models: &[ModelReport], fingerprint: &str) -> String {
     let known = models.iter().find(|model| model.fingerprint.as_str() == fingerprint);
-    known.map_or_else(|| fingerprint.chars().take(8).collect(), |model| model.name.clone())
+    known.map_or_else(|| first(fingerprint, 8), |model| model.name.clone())
 }
 
 fn speed(models: &[ModelReport]) -> Option<ReportTable> {
@@ -223,8 +223,10 @@ fn data(models: &[ModelReport]) -> ReportTable {
         });
         let tasks = model.tasks.iter().map(|t| {
             let examples = match &t.fewshot_sha256 {
-                Some(hash) => format!("{} examples of {}, seed {}", t.fewshot, &hash[..8], t.fewshot_seed),
-                None => format!("task file {}", &t.task_sha256[..8]),
+                Some(hash) => {
+                    format!("{} examples of {}, seed {}", t.fewshot, first(hash, 8), t.fewshot_seed)
+                }
+                None => format!("task file {}", first(&t.task_sha256, 8)),
             };
             vec![t.task.clone(), t.data_sha256.clone(), examples]
         });
@@ -247,12 +249,12 @@ fn provenance(models: &[ModelReport]) -> ReportTable {
     let mut rows = Vec::new();
     for model in models {
         for run in &model.runs {
-            let plan = model.origin.as_ref().map_or("–", |origin| &origin.plan_sha256[..16]);
+            let plan = model.origin.as_ref().map_or("–".into(), |origin| first(&origin.plan_sha256, 16));
             rows.push(vec![
                 model.name.clone(),
-                model.fingerprint.as_str()[..16].to_string(),
-                plan.into(),
-                model.tokenizer_sha256.chars().take(16).collect(),
+                first(model.fingerprint.as_str(), 16),
+                plan,
+                first(&model.tokenizer_sha256, 16),
                 format!("{}, {}", run.device, run.dtype),
                 run.seed.to_string(),
                 format!("dress {}, burn {}", run.dress_version, run.burn_version),
@@ -265,4 +267,9 @@ fn provenance(models: &[ModelReport]) -> ReportTable {
         ["model", "fingerprint", "plan", "tokenizer", "device", "seed", "versions", "run", "machine"];
     let note = "Hashes are the first 16 digits; the whole ones are in the JSON file.";
     table("provenance", "Provenance", note, &header, rows)
+}
+
+/// The first letters of a hash, which a report that somebody wrote may not have as many of.
+fn first(hash: &str, letters: usize) -> String {
+    hash.chars().take(letters).collect()
 }

@@ -22,8 +22,12 @@ impl Question {
     /// What `row`, the `number`th from 1, asks, with no examples before it.
     ///
     /// # Errors
-    /// [`Error::Template`] and [`Error::Label`].
+    /// [`Error::InTask`] of [`Error::Template`], and [`Error::Label`].
     pub fn new(task: &TaskFile, templates: &Templates, row: &Row, number: usize) -> Result<Self, Error> {
+        Self::of_row(task, templates, row, number).map_err(|error| error.in_task(&task.name))
+    }
+
+    fn of_row(task: &TaskFile, templates: &Templates, row: &Row, number: usize) -> Result<Self, Error> {
         let text = |field, template: &str| templates.text(field, template, row, number);
         let texts = |field, expression: &str| templates.texts(field, expression, row, number);
         let label = |expression: &str, choices: &[String]| {

@@ -27,7 +27,7 @@ impl Rows {
     /// row.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let io = |source| Error::Io { path: path.into(), source };
-        let bytes = std::fs::read(path).map_err(io)?;
+        let bytes = dress_core::files::read(path).map_err(io)?;
         let mut hash = Sha256::new();
         hash.update(&bytes);
         let mut rows = match path.extension().and_then(|ending| ending.to_str()) {
@@ -40,7 +40,7 @@ impl Rows {
             path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default()
         ));
         if labels.is_file() {
-            let text = std::fs::read_to_string(&labels)
+            let text = dress_core::files::read_to_string(&labels)
                 .map_err(|source| Error::Io { path: labels.clone(), source })?;
             hash.update(text.as_bytes());
             add_labels(&mut rows, &text, &labels)?;

@@ -17,11 +17,15 @@ pub struct Templates {
     environment: Environment<'static>,
 }
 
+/// What a template may use up for one row, so that one that would never end does: as many steps, or 64 times as many bytes.
+const FUEL: u64 = 2_000_000;
+
 impl Templates {
     /// No templates yet.
     pub fn new() -> Self {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment
             .set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build().expect("Jinja's own"));
@@ -129,10 +133,16 @@ impl Default for Templates {
     }
 }
 
+/// Names that Jinja itself has.
+const FUNCTIONS: [&str; 4] = ["range", "dict", "namespace", "debug"];
+
 /// The error where a row lacks some of `names`.
 fn absent(names: Option<HashSet<String>>, field: &'static str, row: &Row, number: usize) -> Option<Error> {
-    let mut lacking: Vec<String> =
-        names?.into_iter().filter(|name| !row.contains_key(name)).map(|name| format!("`{name}`")).collect();
+    let mut lacking: Vec<String> = names?
+        .into_iter()
+        .filter(|name| !row.contains_key(name) && !FUNCTIONS.contains(&name.as_str()))
+        .map(|name| format!("`{name}`"))
+        .collect();
     lacking.sort();
     let reason = format!("the row has no {}", lacking.join(" and no "));
     (!lacking.is_empty()).then_some(Error::Template { field, row: number, reason })
@@ -140,6 +150,11 @@ fn absent(names: Option<HashSet<String>>, field: &'static str, row: &Row, number
 
 fn failed(field: &'static str, row: usize, error: &minijinja::Error) -> Error {
     let reason = match error.detail() {
+        _ if error.kind() == ErrorKind::OutOfFuel => format!(
+            "it takes more than {FUEL} steps or makes a text of over {} MB for one row; take its loops out, or prepare the rows \
+             beforehand",
+            FUEL * 64 / 1_000_000
+        ),
         Some(detail) => format!("{}: {detail}", error.kind()),
         None => error.kind().to_string(),
     };
@@ -194,6 +209,12 @@ fn regex_replace(
 ) -> Result<String, minijinja::Error> {
     let count: Option<usize> = options.get("count")?;
     options.assert_all_used()?;
+    // What a filter makes is counted once it is there.
+    let longest = text.len().saturating_add(1).saturating_mul(by.len().saturating_add(1));
+    if longest as u64 > FUEL * 64 {
+        let detail = "regex_replace could make too long a text; shorten what it puts in";
+        return Err(minijinja::Error::new(ErrorKind::InvalidOperation, detail));
+    }
     let invalid = |error: regex::Error| minijinja::Error::new(ErrorKind::InvalidOperation, error.to_string());
     let regex = Regex::new(&pattern).map_err(invalid)?;
     Ok(regex.replacen(&text, count.unwrap_or(0), by.as_str()).into_owned())
@@ -242,6 +263,32 @@ mod tests {
         assert_eq!(templates.text("context", "{{ 'a b c' | before_last(' ') }}", &row, 1).unwrap(), "a b");
         let replaced = templates.text("context", "{{ 'aXbX' | regex_replace('X', '-') }}", &row, 1).unwrap();
         assert_eq!(replaced, "a-b-");
+    }
+
+    #[test]
+    fn loops_and_texts_without_end_are_refused_in_no_time() {
+        let templates = Templates::new();
+        let row = row(r#"{"a":"x"}"#);
+        let began = std::time::Instant::now();
+        let nested =
+            "{% for i in range(99999) %}{% for j in range(99999) %}{{ i * j }}{% endfor %}{% endfor %}";
+        let silent = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}";
+        let doubled = "{% set x = 'x' %}".to_string() + &"{% set x = x ~ x %}".repeat(60);
+        for endless in
+            [nested, silent, &doubled, "{{ 'x' * 1000000000 }}", "{{ range(99999) | list * 99999 }}"]
+        {
+            let said = templates.text("context", endless, &row, 1).unwrap_err().to_string();
+            assert!(said.contains("context"), "{said}");
+            assert!(!endless.contains("for") || said.contains("take its loops out"), "{said}");
+        }
+        let list = "[range(99999) | map('string') | join(a * 9999)]";
+        assert!(templates.texts("choices", list, &row, 1).unwrap_err().to_string().contains("loops"));
+        let replaced = "{{ ('x' * 9999) | regex_replace('x', 'y' * 99999) }}";
+        assert!(templates.text("context", replaced, &row, 1).is_err());
+        assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+        // What tasks need is far below.
+        let used = templates.text("context", "{% for i in range(9999) %}{{ a * 100 }}{% endfor %}", &row, 1);
+        assert_eq!(used.unwrap().len(), 999_900);
     }
 
     #[test]

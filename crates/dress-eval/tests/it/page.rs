@@ -139,6 +139,39 @@ fn the_page_needs_no_network_and_no_script() {
     assert!(page.contains("dense &lt;&amp;&quot;&gt;"));
 }
 
+#[test]
+fn names_that_users_typed_are_text_wherever_they_stand() {
+    let mut report = report();
+    let nasty = "a|b `c` <img src=x onerror=alert(1)>\n| x | [y](z) 'q' \u{1b}[0m";
+    for model in &mut report.models {
+        model.name = nasty.into();
+        model.series = Some(nasty.into());
+        model.tasks.iter_mut().for_each(|task| (task.task, task.task_sha256) = (nasty.into(), "é".into()));
+        model.perplexity.iter_mut().for_each(|text| text.data.path = nasty.into());
+        if let Some(origin) = &mut model.origin {
+            (origin.criterion, origin.plan_sha256) = (nasty.into(), "é".into());
+            origin.scores[0].layer = Some(usize::MAX);
+        }
+    }
+    let text = markdown(&report);
+    for table in tables(&report) {
+        let title = format!("## {}\n", table.title);
+        let lines = text.split(&title).nth(1).unwrap().lines().skip_while(|line| !line.starts_with('|'));
+        let lines: Vec<&str> = lines.take_while(|line| line.starts_with('|')).collect();
+        assert_eq!(lines.len(), table.rows.len() + 2, "{}: no name ends a line", table.title);
+        for line in lines {
+            let columns = line.replace("\\|", "").matches('|').count();
+            assert_eq!(columns, table.header.len() + 1, "{line}");
+        }
+    }
+    let page = html(&report, nasty);
+    for text in [&text, &page] {
+        assert!(!text.contains("<img") || text.contains("\\<img"), "no name is a tag");
+        assert!(!text.contains('\u{1b}'));
+    }
+    assert!(!page.contains("<img") && page.contains("&lt;img"));
+}
+
 /// Counts, at one width, what can be seen; opened from the file as a reader would.
 const MEASURE: &str = r#"<script>
 addEventListener('load', () => {

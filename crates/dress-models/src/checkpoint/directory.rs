@@ -37,6 +37,7 @@ pub(super) fn copy_companions(source: &Path, to: &Path) -> Result<(), Error> {
     for name in COMPANIONS {
         let from = source.join(name);
         if from.exists() {
+            dress_core::files::check(&from).map_err(Error::io(&from, "cannot be copied"))?;
             fs::copy(&from, to.join(name)).map_err(Error::io(&from, "cannot be copied"))?;
         }
     }

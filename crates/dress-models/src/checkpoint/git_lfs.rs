@@ -8,11 +8,12 @@ use std::path::Path;
 /// How every pointer begins.
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
-/// Checks that a file that is there is not a pointer.
+/// Checks that a file that is there is not a pointer, and that it is one that ends.
 ///
 /// # Errors
-/// [`Error::LfsPointer`].
+/// [`Error::LfsPointer`], and [`Error::Io`] of a pipe, device or socket.
 pub(crate) fn check(path: &Path) -> Result<(), Error> {
+    dress_core::files::check(path).map_err(Error::io(path, "cannot be read"))?;
     let mut first = Vec::new();
     let read = File::open(path).and_then(|file| file.take(POINTER.len() as u64).read_to_end(&mut first));
     match read {

@@ -22,22 +22,22 @@ pub struct LoadConfig {
 /// ties the head to the embedding and the weights hold another head, the text says that it is not tied.
 ///
 /// # Errors
-/// [`Error::ConfigMissing`], [`Error::AdapterAlone`], [`Error::LfsPointer`], [`Error::ConfigUnsupported`], [`Error::Io`] and
+/// [`Error::ConfigMissing`], [`Error::AdapterAlone`], [`Error::AdapterBeside`], [`Error::LfsPointer`], [`Error::ConfigUnsupported`], [`Error::Io`] and
 /// those of [`GgufCheckpoint::open`].
 pub fn read_config(directory: &Path) -> Result<(String, PathBuf), Error> {
     if is_gguf(directory) {
         git_lfs::check(directory)?;
         return Ok((GgufCheckpoint::open(directory)?.config_json()?, directory.into()));
     }
-    let path = directory.join("config.json");
-    if !path.exists() {
-        return Err(match directory.join("adapter_config.json").exists() {
-            true => Error::AdapterAlone { path: directory.into() },
-            false => Error::ConfigMissing { path },
-        });
+    let (path, adapter) = (directory.join("config.json"), directory.join("adapter_config.json"));
+    match (path.exists(), adapter.exists()) {
+        (true, false) => {}
+        (true, true) => return Err(Error::AdapterBeside { path: adapter }),
+        (false, true) => return Err(Error::AdapterAlone { path: directory.into() }),
+        (false, false) => return Err(Error::ConfigMissing { path }),
     }
     git_lfs::check(&path)?;
-    let text = std::fs::read_to_string(&path).map_err(Error::io(&path, "cannot be read"))?;
+    let text = dress_core::files::read_to_string(&path).map_err(Error::io(&path, "cannot be read"))?;
     Ok((with_its_head(text, directory, &path)?, path))
 }
 

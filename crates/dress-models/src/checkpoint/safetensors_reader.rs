@@ -171,7 +171,7 @@ impl SafetensorsDirectory {
 impl Shard {
     fn open(path: PathBuf) -> Result<Self, Error> {
         git_lfs::check(&path)?;
-        let file = File::open(&path).map_err(Error::io(&path, "cannot be opened"))?;
+        let file = dress_core::files::open(&path).map_err(Error::io(&path, "cannot be opened"))?;
         // SAFETY: the map is only read. A file that another process cuts short while it is mapped
         // raises SIGBUS, as for every program that maps its weights; checkpoints are not edited
         // in place.

@@ -31,6 +31,9 @@ pub struct SaveConfig {
     pub target: StockTarget,
     /// Whether to replace what is there.
     pub force: bool,
+    /// Whether to keep the result beside its place where something is in that place, instead of refusing before it is written.
+    /// For models that took long to make, whose place was looked at before.
+    pub keep: bool,
 }
 
 /// What was written.
@@ -49,7 +52,8 @@ pub struct SaveReport {
 /// behind. [`Error::OutputNotPlaced`], which says where the result is. [`Error::Core`] where stock software would refuse the model's shape.
 pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveReport, Error> {
     model.check_stock(&Selection::new(), config.target)?;
-    let staging = Staging::new(place, config.source.as_deref(), config.force)?;
+    let stage = if config.keep { Staging::beside } else { Staging::new };
+    let staging = stage(place, config.source.as_deref(), config.force)?;
     let source = config.source.as_deref().map(Weights::open).transpose()?;
     let dtype = config.dtype.or(source.as_ref().and_then(|s| s.float_type())).unwrap_or_default();
     let limit = config.max_shard_bytes.or(source.as_ref().and_then(|s| s.shard_bytes()));
@@ -59,7 +63,10 @@ pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveR
         write(&staging.path().join(name), text)?;
     }
     match &source {
-        Some(Weights::Gguf(file)) => write(&staging.path().join("tokenizer.json"), &file.tokenizer_json()?)?,
+        Some(Weights::Gguf(file)) => {
+            write(&staging.path().join("tokenizer.json"), &file.tokenizer_json()?)?;
+            write(&staging.path().join("tokenizer_config.json"), &file.tokenizer_config_json()?)?;
+        }
         Some(files) => copy_companions(files.path(), staging.path())?,
         None => {}
     }

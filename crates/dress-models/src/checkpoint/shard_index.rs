@@ -26,7 +26,7 @@ impl ShardIndex {
     /// [`Error::Io`], [`Error::Index`], [`Error::IndexEscapes`] and [`Error::ShardMissing`].
     pub fn read(path: &Path) -> Result<Self, Error> {
         git_lfs::check(path)?;
-        let text = std::fs::read_to_string(path).map_err(Error::io(path, "cannot be read"))?;
+        let text = dress_core::files::read_to_string(path).map_err(Error::io(path, "cannot be read"))?;
         let index = Self::parse(&text, path)?;
         for file in index.files() {
             let shard = path.with_file_name(file);

@@ -64,8 +64,20 @@ fn check_empty(directory: &Path) -> Result<(), Error> {
 fn check_parent(place: &Path) -> Result<(), Error> {
     let place = std::path::absolute(place).map_err(Error::io(place, "is no path"))?;
     let parent = place.ancestors().skip(1).find(|parent| parent.exists()).unwrap_or(&place);
-    let (probe, _) = make_beside(&parent.join("dress"))?;
-    fs::remove_dir(&probe).map_err(Error::io(&probe, "cannot be removed"))
+    // No result has this name with its number, so that nobody takes it for one that was left.
+    let probe = parent.join(format!(".dress-probe.{}", std::process::id()));
+    match fs::create_dir(&probe) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(Error::io(&parent, "takes no new entries, choose another place")(error));
+        }
+        _ => {}
+    }
+    match fs::remove_dir(&probe) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::io(&probe, "cannot be removed")(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(unix)]
@@ -92,7 +104,8 @@ pub struct Staging {
     /// Where what is replaced goes meanwhile.
     old: PathBuf,
     place: PathBuf,
-    replaces: bool,
+    source: Option<PathBuf>,
+    force: bool,
     keep: bool,
 }
 
@@ -103,14 +116,21 @@ impl Staging {
     /// Those of [`check_output`], and [`Error::Io`].
     pub fn new(place: &Path, source: Option<&Path>, force: bool) -> Result<Self, Error> {
         check_output(place, source, force)?;
-        let found = resolve(place)?;
-        let replaces = found.is_some();
-        let place = found.unwrap_or_else(|| place.into());
+        Self::beside(place, source, force)
+    }
+
+    /// As [`Staging::new`] for a result that is there already and must not be lost: what is wrong with its place is said when it
+    /// is to be put there, and the result is then kept beside it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn beside(place: &Path, source: Option<&Path>, force: bool) -> Result<Self, Error> {
+        let place = resolve(place).ok().flatten().unwrap_or_else(|| place.into());
         if let Some(parent) = place.parent() {
             fs::create_dir_all(parent).map_err(Error::io(parent, "cannot be made"))?;
         }
         let (partial, old) = make_beside(&place)?;
-        Ok(Self { partial, old, place, replaces, keep: false })
+        Ok(Self { partial, old, place, source: source.map(Into::into), force, keep: false })
     }
 
     /// The directory to write into.
@@ -125,27 +145,40 @@ impl Staging {
     /// there. [`Error::Io`] where it cannot be removed.
     pub fn commit(mut self) -> Result<(), Error> {
         self.keep = true;
-        self.swap().map_err(|source| Error::OutputNotPlaced {
+        // Another program may have put something there since the run began.
+        let replaces = check_output(&self.place, self.source.as_deref(), self.force)
+            .map(|()| self.place.exists())
+            .map_err(|found| std::io::Error::other(found.to_string()));
+        let placed = replaces.and_then(|replaces| self.swap(replaces).map(|()| replaces));
+        let replaced = placed.map_err(|source| Error::OutputNotPlaced {
             path: self.place.clone(),
-            partial: self.partial.clone(),
+            partial: self.kept(),
             source,
         })?;
-        if self.replaces {
+        if replaced {
             fs::remove_dir_all(&self.old)
                 .map_err(Error::io(&self.old, "the replaced output cannot be removed"))?;
         }
         Ok(())
     }
 
-    fn swap(&self) -> std::io::Result<()> {
-        if self.replaces {
+    fn swap(&self, replaces: bool) -> std::io::Result<()> {
+        if replaces {
             fs::rename(&self.place, &self.old)?;
         }
         let moved = fs::rename(&self.partial, &self.place);
-        if moved.is_err() && self.replaces {
+        if moved.is_err() && replaces {
             fs::rename(&self.old, &self.place)?;
         }
         moved
+    }
+
+    /// Gives a result that has no place a name that people see and no later run clears away; says which.
+    fn kept(&self) -> PathBuf {
+        let name = self.place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let mut names = (1..1000).map(|number| self.place.with_file_name(format!("{name}.kept-{number}")));
+        let kept = names.find(|kept| !kept.exists() && fs::rename(&self.partial, kept).is_ok());
+        kept.unwrap_or_else(|| self.partial.clone())
     }
 }
 
@@ -247,9 +280,50 @@ mod tests {
         checkpoint(&place);
         let partial = staging.path().to_path_buf();
         let message = staging.commit().unwrap_err().to_string();
-        assert!(message.contains(&partial.display().to_string()), "{message}");
-        assert_eq!(fs::read_to_string(partial.join("config.json")).unwrap(), "new");
+        let kept = directory.path().join("out.kept-1");
+        assert!(message.contains(&kept.display().to_string()) && !partial.exists(), "{message}");
+        assert_eq!(fs::read_to_string(kept.join("config.json")).unwrap(), "new");
         assert_eq!(fs::read_to_string(place.join("config.json")).unwrap(), "old");
+        // Before it was begun to be written.
+        for (force, taken) in [(false, "config.json"), (true, "thesis.txt")] {
+            fs::write(place.join(taken), "precious").unwrap();
+            assert!(Staging::new(&place, None, force).is_err());
+            let staging = Staging::beside(&place, None, force).unwrap();
+            fs::write(staging.path().join("config.json"), "newer").unwrap();
+            let message = staging.commit().unwrap_err().to_string();
+            assert!(message.contains("out.kept-"), "{message}");
+            assert_eq!(fs::read_to_string(place.join(taken)).unwrap(), "precious");
+        }
+        assert_eq!(fs::read_to_string(directory.path().join("out.kept-3/config.json")).unwrap(), "newer");
+        fs::remove_dir_all(&place).unwrap();
+        fs::write(&place, "a file").unwrap();
+        assert!(
+            Staging::beside(&place, None, true).unwrap().commit().unwrap_err().to_string().contains("kept-4")
+        );
+        assert_eq!(fs::read_to_string(&place).unwrap(), "a file");
+    }
+
+    #[test]
+    fn what_is_put_into_a_place_while_its_result_is_made_is_not_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("out");
+        checkpoint(&place);
+        let staging = Staging::new(&place, None, true).unwrap();
+        fs::write(place.join("thesis.txt"), "precious").unwrap();
+        let message = staging.commit().unwrap_err().to_string();
+        assert!(message.contains("thesis.txt") && message.contains("out.kept-1"), "{message}");
+        assert_eq!(fs::read_to_string(place.join("thesis.txt")).unwrap(), "precious");
+    }
+
+    #[test]
+    fn a_probe_is_no_result_and_one_that_was_left_is_in_nobodys_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("dress");
+        let staging = Staging::new(&place, None, false).unwrap();
+        fs::create_dir(directory.path().join(format!(".dress-probe.{}", std::process::id()))).unwrap();
+        check_output(&place, None, false).unwrap();
+        staging.commit().unwrap();
+        assert_eq!(entries(directory.path()).unwrap(), ["dress"]);
     }
 
     #[test]

@@ -27,7 +27,9 @@ impl WeightSet {
     /// # Errors
     /// [`Error::WeightsMissing`].
     pub fn find(directory: &Path) -> Result<Self, Error> {
-        let mut there = IN_ORDER.into_iter().filter(|name| directory.join(name).is_file());
+        // A pipe under such a name is refused by whoever opens it.
+        let is_there = |path: PathBuf| path.exists() && !path.is_dir();
+        let mut there = IN_ORDER.into_iter().filter(|name| is_there(directory.join(name)));
         if let Some(first) = there.next() {
             return Ok(Self { read: directory.join(first), left: there.collect() });
         }

@@ -133,7 +133,7 @@ impl Weights {
         match self {
             Weights::Safetensors(files) => files.shard_bytes(),
             Weights::Pytorch(files) => files.shard_bytes(),
-            Weights::Gguf(_) => None,
+            Weights::Gguf(file) => file.largest_part(),
         }
     }
 

@@ -1,21 +1,20 @@
 //! A GGUF file as the Hugging Face checkpoint it was made from.
 
 use super::config::{Family, config_json};
-use super::{GgufHeader, GgufHeaderError, TensorInfo, TensorType, tokenizer};
+use super::parts::{Parts, unsupported};
+use super::tokenizer_config::tokenizer_config_json;
+use super::{TensorInfo, TensorType, tokenizer};
 use crate::Error;
 use crate::checkpoint::{FloatType, RawTensor};
-use memmap2::Mmap;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A memory-mapped GGUF file of a family that is built, its tensors under their Hugging Face names.
 #[derive(Debug)]
 pub struct GgufCheckpoint {
-    path: PathBuf,
-    map: Mmap,
+    files: Parts,
     tensors: BTreeMap<String, Part>,
 }
 
@@ -29,23 +28,17 @@ pub(super) struct Part {
 }
 
 impl GgufCheckpoint {
-    /// Opens a file and finds every tensor's place in the Hugging Face checkpoint.
+    /// Opens a file, with the other parts of a split model beside its first, and finds every tensor's place in the Hugging
+    /// Face checkpoint.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Gguf`] and [`Error::GgufUnsupported`].
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(Error::io(path, "cannot be opened"))?;
-        // SAFETY: the map is only read. A file that another process cuts short while it is mapped
-        // raises SIGBUS, as for every program that maps its weights; checkpoints are not edited
-        // in place.
-        #[allow(unsafe_code)]
-        let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path, "cannot be mapped"))?;
-        let header = parse(&map, path)?;
-        check_whole(&header, path)?;
-        let tensors = Family::of(&header)
-            .and_then(|family| family.tensors(&header))
-            .map_err(|what| Error::GgufUnsupported { path: path.into(), what })?;
-        Ok(Self { path: path.into(), map, tensors })
+        let files = Parts::open(path)?;
+        let header = files.header()?;
+        let family = Family::of(&header).map_err(unsupported(path))?;
+        let tensors = family.tensors(&header).map_err(unsupported(path))?;
+        Ok(Self { files, tensors })
     }
 
     /// The `config.json` that the metadata makes.
@@ -53,7 +46,8 @@ impl GgufCheckpoint {
     /// # Errors
     /// [`Error::GgufUnsupported`] where something is missing or not built.
     pub fn config_json(&self) -> Result<String, Error> {
-        config_json(&parse(&self.map, &self.path)?, &self.map).map_err(self.unsupported())
+        let bytes = |info: &TensorInfo| self.files.bytes(info);
+        config_json(&self.files.header()?, &bytes).map_err(unsupported(self.path()))
     }
 
     /// The `tokenizer.json` that the metadata makes.
@@ -61,17 +55,20 @@ impl GgufCheckpoint {
     /// # Errors
     /// [`Error::GgufUnsupported`] where its kind is not one that is known.
     pub fn tokenizer_json(&self) -> Result<String, Error> {
-        tokenizer::tokenizer_json(&parse(&self.map, &self.path)?).map_err(self.unsupported())
+        tokenizer::tokenizer_json(&self.files.header()?).map_err(unsupported(self.path()))
     }
 
-    fn unsupported(&self) -> impl Fn(String) -> Error {
-        let path = self.path.clone();
-        move |what| Error::GgufUnsupported { path: path.clone(), what }
+    /// The `tokenizer_config.json` that the metadata makes: the names of special tokens, and the chat template.
+    ///
+    /// # Errors
+    /// [`Error::GgufUnsupported`] as for [`tokenizer_json`](Self::tokenizer_json).
+    pub fn tokenizer_config_json(&self) -> Result<String, Error> {
+        tokenizer_config_json(&self.files.header()?).map_err(unsupported(self.path()))
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.files.path()
     }
 
     /// The Hugging Face names of all tensors.
@@ -85,18 +82,23 @@ impl GgufCheckpoint {
         FloatType::of_most_bytes(parts.map(|part| (float_type(part.info.kind), part.info.len as u64)))
     }
 
+    /// The bytes of the largest file, where there are several.
+    pub(crate) fn largest_part(&self) -> Option<u64> {
+        self.files.largest_part()
+    }
+
     /// One tensor, dequantized where it has to be, if there is one of that name.
     ///
     /// # Errors
     /// None so far: what a tensor needs has been checked on opening.
     pub fn get(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
         let Some(part) = self.tensors.get(name) else { return Ok(None) };
-        let TensorInfo { kind, start, len, .. } = part.info;
-        let (shape, whole) = (part.shape(), &self.map[start..start + len]);
+        let TensorInfo { kind, len, .. } = part.info;
+        let (shape, whole) = (part.shape(), self.files.bytes(&part.info));
         let rows = part.info.shape.first().copied().unwrap_or(1).max(1);
         let row_bytes = len / rows;
         let bytes = &whole[part.rows.start * row_bytes..part.rows.end * row_bytes];
-        let file = self.path.clone();
+        let file = self.files.file_of(&part.info).to_path_buf();
         let element_name = format!("{kind:?}");
         let (element, bytes) = match (float_type(kind), kind.dequantize(bytes)) {
             (Some(element), _) => (Some(element), Cow::Borrowed(bytes)),
@@ -138,26 +140,6 @@ impl Part {
         }
         shape
     }
-}
-
-fn parse<'a>(map: &'a Mmap, path: &Path) -> Result<GgufHeader<'a>, Error> {
-    let path = || path.into();
-    GgufHeader::parse(map).map_err(|error| match error {
-        GgufHeaderError::Damaged { reason } => Error::Gguf { path: path(), reason },
-        unread => Error::GgufUnsupported { path: path(), what: unread.to_string() },
-    })
-}
-
-/// That a file is not one of several.
-fn check_whole(header: &GgufHeader<'_>, path: &Path) -> Result<(), Error> {
-    let number = |key: &str| header.metadata.get(key).and_then(|value| value.unsigned());
-    let Some(count) = number("split.count").filter(|&count| count > 1) else { return Ok(()) };
-    let part = number("split.no").unwrap_or(0).saturating_add(1);
-    let what = format!(
-        "is part {part} of {count} of one model, and parts are not read; put them together with \
-         `llama-gguf-split --merge FIRST_PART WHOLE.gguf` and give the whole"
-    );
-    Err(Error::GgufUnsupported { path: path.into(), what })
 }
 
 fn float_type(kind: TensorType) -> Option<FloatType> {

@@ -1,8 +1,10 @@
 //! From GGUF metadata to `config.json`, and from GGUF names to Hugging Face's.
 
 use super::checkpoint::Part;
-use super::{GgufHeader, MetadataArray, MetadataValue, TensorInfo};
-use crate::blocks::RopeScaling;
+use super::facts::Facts;
+use super::rope::{rope_scaling, scale};
+use super::tokenizer::Vocabulary;
+use super::{GgufHeader, TensorInfo, metadata_types};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -13,7 +15,7 @@ pub(super) enum Family {
     Phi2,
 }
 
-const LLAMA_PARTS: [(&str, &str); 9] = [
+pub(super) const LLAMA_PARTS: [(&str, &str); 9] = [
     ("attn_norm", "input_layernorm"),
     ("ffn_norm", "post_attention_layernorm"),
     ("attn_q", "self_attn.q_proj"),
@@ -37,18 +39,22 @@ const PHI_PARTS: [(&str, &str); 7] = [
 
 impl Family {
     pub fn of(header: &GgufHeader<'_>) -> Result<Self, String> {
-        check_whole_model(header)?;
-        match header.metadata.get("general.architecture").and_then(|value| value.text()) {
-            Some("llama") => Ok(Family::Llama),
-            Some("phi2") => Ok(Family::Phi2),
-            other => Err(format!(
-                "architecture `{}` is not read from GGUF, only llama and phi2; use the Hugging Face checkpoint",
-                other.unwrap_or("nothing")
-            )),
-        }
+        check_is_model(header)?;
+        let family = match header.metadata.get("general.architecture").and_then(|value| value.text()) {
+            Some("llama") => Family::Llama,
+            Some("phi2") => Family::Phi2,
+            other => {
+                return Err(format!(
+                    "architecture `{}` is not read from GGUF, only llama and phi2; use the Hugging Face checkpoint",
+                    other.unwrap_or("nothing")
+                ));
+            }
+        };
+        metadata_types::check(header, family.name())?;
+        Ok(family)
     }
 
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         if self == Family::Llama { "llama" } else { "phi2" }
     }
 
@@ -60,6 +66,7 @@ impl Family {
     pub fn tensors(self, header: &GgufHeader<'_>) -> Result<BTreeMap<String, Part>, String> {
         let facts = Facts { header, family: self };
         let [heads, kv_heads] = facts.heads()?;
+        facts.check_biases()?;
         let mut tensors = BTreeMap::new();
         for (&name, info) in &header.tensors {
             let kind = name.rsplit('.').next().unwrap_or_default();
@@ -130,21 +137,11 @@ impl Family {
     }
 }
 
-const REMEDY: &str = "convert the Hugging Face checkpoint anew, or use that";
+pub(super) const REMEDY: &str = "convert the Hugging Face checkpoint anew, or use that";
 
-/// Checks that the file is a model, and all of it.
-fn check_whole_model(header: &GgufHeader<'_>) -> Result<(), String> {
+/// Checks that the file is a model, and no adapter or the like.
+fn check_is_model(header: &GgufHeader<'_>) -> Result<(), String> {
     let metadata = |key: &str| header.metadata.get(key);
-    if let Some(parts) = metadata("split.count").and_then(|count| count.unsigned()).filter(|&parts| parts > 1)
-    {
-        let part = metadata("split.no")
-            .and_then(|part| part.unsigned())
-            .map_or("one".into(), |part| format!("part {}", part.saturating_add(1)));
-        return Err(format!(
-            "this is {part} of {parts} of a split GGUF file, which are not read one by one; join them with \
-             `llama-gguf-split --merge FIRST-PART WHOLE.gguf`, or use the Hugging Face checkpoint"
-        ));
-    }
     match metadata("general.type").and_then(|kind| kind.text()) {
         None | Some("model") => Ok(()),
         Some(kind) => {
@@ -161,126 +158,11 @@ fn even_heads(info: &TensorInfo, heads: usize, name: &str) -> Result<usize, Stri
     Ok(heads)
 }
 
-/// What the metadata says of one family.
-struct Facts<'a, 'f> {
-    header: &'a GgufHeader<'f>,
-    family: Family,
-}
-
-impl Facts<'_, '_> {
-    fn key(&self, key: &str) -> String {
-        format!("{}.{key}", self.family.name())
-    }
-
-    fn number(&self, key: &str) -> Option<u64> {
-        let value = *self.header.metadata.get(self.key(key).as_str())?;
-        match value.array() {
-            None => value.unsigned(),
-            // One number a block, as files of some models have it.
-            Some(list) => {
-                let first = list.iter().next()?;
-                list.iter().all(|one| one == first).then(|| first.unsigned())?
-            }
-        }
-    }
-
-    /// Checks that a tensor belongs to a block that there is.
-    fn check_block(&self, name: &str) -> Result<(), String> {
-        let block = name.strip_prefix("blk.").and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
-        match (block, self.number("block_count")) {
-            (Some(block), Some(count)) if block >= count => Err(format!(
-                "tensor `{name}` is of block {block}, and `{}` is {count}",
-                self.key("block_count")
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Checks that nothing asks for what is not built, and that no number is beyond numbers.
-    fn check(&self, rows: u64, head_dim: u64) -> Result<(), String> {
-        let infinite = |value: &MetadataValue<'_>| value.float().is_some_and(|number| !number.is_finite());
-        let prefix = self.key("");
-        let mut entries = self.header.metadata.iter().filter(|(key, _)| key.starts_with(&prefix));
-        if let Some((key, value)) = entries.find(|(_, value)| infinite(value)) {
-            let value = value.float().unwrap_or(f64::NAN);
-            return Err(format!("its metadata has `{key}` {value}, which is no number; {REMEDY}"));
-        }
-        let metadata = |key: &str| self.header.metadata.get(key);
-        let tokens = metadata("tokenizer.ggml.tokens").and_then(|tokens| tokens.array());
-        if let Some(tokens) = tokens.map(MetadataArray::len).filter(|&tokens| tokens != rows) {
-            return Err(format!(
-                "its vocabulary has {tokens} tokens and token_embd.weight {rows} rows; {REMEDY}"
-            ));
-        }
-        if self.number("expert_count").is_some_and(|count| count > 0) {
-            return Err(format!("`{}`: experts are not built", self.key("expert_count")));
-        }
-        let causal = metadata(&self.key("attention.causal")).and_then(|causal| causal.bool());
-        if causal == Some(false) {
-            return Err(format!(
-                "`{}`: attention to later tokens is not built",
-                self.key("attention.causal")
-            ));
-        }
-        for key in ["rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor"] {
-            if self.float(key).is_some_and(|factor| factor != 1.0) {
-                return Err(format!("`{}` other than 1 is not built", self.key(key)));
-            }
-        }
-        let rotated = (self.family == Family::Llama).then_some("rope.dimension_count");
-        for key in ["attention.value_length"].into_iter().chain(rotated) {
-            if let Some(found) = self.number(key).filter(|&found| found != head_dim) {
-                let key = self.key(key);
-                return Err(format!("`{key}` is {found} and heads are {head_dim} wide: that is not built"));
-            }
-        }
-        Ok(())
-    }
-
-    fn float(&self, key: &str) -> Option<f64> {
-        self.header.metadata.get(self.key(key).as_str())?.float()
-    }
-
-    fn need<T>(&self, key: &str, value: Option<T>) -> Result<T, String> {
-        value.ok_or_else(|| format!("its metadata has no usable `{}`", self.key(key)))
-    }
-
-    /// The divisor of the frequencies, by llama.cpp's rules: scaling is linear where no type is said, and the factor
-    /// has an older name.
-    fn scale(&self) -> Result<f64, String> {
-        let kind = self.header.metadata.get(self.key("rope.scaling.type").as_str());
-        match kind.map(|kind| kind.text()) {
-            None | Some(Some("linear")) => {}
-            Some(Some("none")) => return Ok(1.0),
-            Some(other) => {
-                let other = other.unwrap_or("no text");
-                return Err(format!("rope scaling `{other}` is not built, only linear and llama3"));
-            }
-        }
-        match self.float("rope.scaling.factor").or_else(|| self.float("rope.scale_linear")) {
-            None => Ok(1.0),
-            Some(0.0) => Ok(1.0),
-            Some(factor) if factor > 0.0 => Ok(factor),
-            Some(factor) => {
-                Err(format!("its metadata has the rope scaling factor {factor}, which is not above 0"))
-            }
-        }
-    }
-
-    fn heads(&self) -> Result<[usize; 2], String> {
-        let heads = self.need("attention.head_count", self.number("attention.head_count"))?;
-        let kv_heads = self.number("attention.head_count_kv").unwrap_or(heads);
-        // A number of heads beyond any row count is no number of heads.
-        let small = |n: u64| usize::try_from(n).ok().filter(|&n| n < 1 << 20);
-        match (small(heads), small(kv_heads)) {
-            (Some(heads), Some(kv_heads)) if heads > 0 => Ok([heads, kv_heads]),
-            _ => Err(format!("its metadata has {heads} and {kv_heads} heads")),
-        }
-    }
-}
-
 /// The `config.json` of the file's family.
-pub(super) fn config_json(header: &GgufHeader<'_>, file: &[u8]) -> Result<String, String> {
+pub(super) fn config_json<'f>(
+    header: &GgufHeader<'_>,
+    bytes: &dyn Fn(&TensorInfo) -> &'f [u8],
+) -> Result<String, String> {
     let facts = Facts { header, family: Family::of(header)? };
     let [heads, kv_heads] = facts.heads()?;
     let number = |key: &str| facts.need(key, facts.number(key));
@@ -299,10 +181,9 @@ pub(super) fn config_json(header: &GgufHeader<'_>, file: &[u8]) -> Result<String
     set("max_position_embeddings", json!(number("context_length")?));
     set("rope_theta", json!(facts.float("rope.freq_base").unwrap_or(10_000.0)));
     set("torch_dtype", json!("float32"));
-    for (key, token) in [("bos_token_id", "bos"), ("eos_token_id", "eos")] {
-        let id = header.metadata.get(format!("tokenizer.ggml.{token}_token_id").as_str());
-        set(key, json!(id.and_then(|id| id.unsigned())));
-    }
+    let (begins, ends) = ends_of_texts(header);
+    set("bos_token_id", begins);
+    set("eos_token_id", ends);
     let head_dim = facts.number("attention.key_length").unwrap_or(width / heads as u64);
     facts.check(embedding.shape.first().copied().unwrap_or(0) as u64, head_dim)?;
     match facts.family {
@@ -316,7 +197,7 @@ pub(super) fn config_json(header: &GgufHeader<'_>, file: &[u8]) -> Result<String
             set("tie_word_embeddings", json!(!header.tensors.contains_key("output.weight")));
             set("attention_bias", json!(header.tensors.contains_key("blk.0.attn_q.bias")));
             set("mlp_bias", json!(header.tensors.contains_key("blk.0.ffn_up.bias")));
-            set("rope_scaling", rope_scaling(&facts, head_dim, file)?);
+            set("rope_scaling", rope_scaling(&facts, head_dim, bytes)?);
         }
         Family::Phi2 => {
             let key = "attention.layer_norm_epsilon";
@@ -329,13 +210,22 @@ pub(super) fn config_json(header: &GgufHeader<'_>, file: &[u8]) -> Result<String
             if head_dim.checked_mul(heads as u64) != Some(width) {
                 set("head_dim", json!(head_dim));
             }
-            if facts.scale()? != 1.0 {
-                set("rope_scaling", json!({ "rope_type": "linear", "factor": facts.scale()? }));
+            if scale(&facts)? != 1.0 {
+                set("rope_scaling", json!({ "rope_type": "linear", "factor": scale(&facts)? }));
             }
             set("tie_word_embeddings", json!(false));
         }
     }
     Ok(serde_json::to_string_pretty(&Value::Object(config)).expect("a map with string keys is JSON"))
+}
+
+/// The ids of the token that begins a text and of those that end one.
+fn ends_of_texts(header: &GgufHeader<'_>) -> (Value, Value) {
+    let Ok(vocabulary) = Vocabulary::read(header) else { return (Value::Null, Value::Null) };
+    let ends = vocabulary.ends();
+    let ends = if ends.len() == 1 { json!(ends[0]) } else { json!(ends) };
+    let ends = if ends == json!([]) { Value::Null } else { ends };
+    (json!(vocabulary.special("bos").map(|(id, _)| id)), ends)
 }
 
 /// A share of which the product with the whole is the part again, and not one less by rounding.
@@ -349,38 +239,111 @@ fn shortest(value: f64) -> f64 {
     (value as f32).to_string().parse().unwrap_or(value)
 }
 
-/// Linear scaling is in the metadata, LLaMA-3's only in the factors that its converter computed.
-fn rope_scaling(facts: &Facts<'_, '_>, head_dim: u64, file: &[u8]) -> Result<Value, String> {
-    let factor = facts.scale()?;
-    if factor != 1.0 {
-        if facts.header.tensors.contains_key("rope_freqs.weight") {
-            return Err(format!("rope_freqs.weight beside linear scaling is not built; {REMEDY}"));
+#[cfg(test)]
+mod tests {
+    use super::super::written::{Entry, file_of, texts};
+    use super::*;
+
+    type Keys = Vec<(&'static str, Entry)>;
+
+    /// The metadata of a small LLaMA with two heads of 8.
+    fn llama() -> Keys {
+        vec![
+            ("general.architecture", Entry::Text("llama".into())),
+            ("llama.context_length", Entry::U32(64)),
+            ("llama.embedding_length", Entry::U32(16)),
+            ("llama.block_count", Entry::U32(2)),
+            ("llama.feed_forward_length", Entry::U32(24)),
+            ("llama.attention.head_count", Entry::U32(2)),
+            ("llama.attention.layer_norm_rms_epsilon", Entry::F32(1e-5)),
+            ("tokenizer.ggml.model", Entry::Text("gpt2".into())),
+            ("tokenizer.ggml.tokens", texts(&["a", "b", "<s>", "<|im_end|>"])),
+            ("tokenizer.ggml.bos_token_id", Entry::U32(2)),
+            ("tokenizer.ggml.eos_token_id", Entry::U32(2)),
+        ]
+    }
+
+    fn with(key: &'static str, entry: Entry) -> Keys {
+        llama().into_iter().filter(|(known, _)| *known != key).chain([(key, entry)]).collect()
+    }
+
+    fn config(keys: &Keys, freqs: usize) -> Result<Value, String> {
+        let shapes: [(&str, &[usize]); 2] =
+            [("token_embd.weight", &[4, 16]), ("rope_freqs.weight", &[freqs])];
+        let bytes = file_of(keys, if freqs == 0 { &shapes[..1] } else { &shapes });
+        let header = GgufHeader::parse(&bytes).unwrap();
+        let text = config_json(&header, &|info| &bytes[info.start..info.start + info.len])?;
+        Ok(serde_json::from_str(&text).unwrap())
+    }
+
+    #[test]
+    fn the_metadata_s_numbers_and_the_tokens_that_end_a_text_are_in_the_configuration() {
+        let found = config(&llama(), 0).unwrap();
+        let expected = json!({ "vocab_size": 4, "hidden_size": 16, "head_dim": 8, "num_key_value_heads": 2,
+            "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "bos_token_id": 2, "eos_token_id": [2, 3], "rope_scaling": null });
+        for (key, value) in expected.as_object().unwrap() {
+            assert_eq!(&found[key], value, "{key}");
         }
-        return Ok(json!({ "rope_type": "linear", "factor": factor }));
     }
-    let Some(tensor) = facts.header.tensors.get("rope_freqs.weight") else { return Ok(Value::Null) };
-    let bytes = &file[tensor.start..tensor.start + tensor.len];
-    let factors: Vec<f64> =
-        bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).into()).collect();
-    let theta = facts.float("rope.freq_base").unwrap_or(10_000.0);
-    let factor = factors.iter().copied().fold(1.0, f64::max);
-    let scaling = RopeScaling::Llama3 {
-        factor,
-        low_freq_factor: 1.0,
-        high_freq_factor: 4.0,
-        original_max_position_embeddings: 8192.0,
-    };
-    let fits = factors.iter().enumerate().all(|(i, found)| {
-        let frequency = theta.powf(-2.0 * i as f64 / head_dim as f64);
-        (frequency / scaling.apply(frequency) - found).abs() < 1e-3 * found
-    });
-    if !fits {
-        return Err(
-            "its rope_freqs are not those of LLaMA-3's scaling; use the Hugging Face checkpoint".into()
-        );
+
+    #[test]
+    fn linear_scaling_is_read_in_every_spelling() {
+        let linear = json!({ "rope_type": "linear", "factor": 2.0 });
+        for key in ["llama.rope.scaling.factor", "llama.rope.scale_linear"] {
+            assert_eq!(config(&with(key, Entry::F32(2.0)), 0).unwrap()["rope_scaling"], linear, "{key}");
+            let mut off = with(key, Entry::F32(2.0));
+            off.push(("llama.rope.scaling.type", Entry::Text("none".into())));
+            assert_eq!(config(&off, 0).unwrap()["rope_scaling"], Value::Null, "{key}");
+        }
+        let yarn = with("llama.rope.scaling.type", Entry::Text("yarn".into()));
+        assert!(config(&yarn, 0).unwrap_err().contains("`yarn`"));
     }
-    Ok(json!({
-        "rope_type": "llama3", "factor": factor, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-        "original_max_position_embeddings": 8192,
-    }))
+
+    #[test]
+    fn what_is_not_built_is_refused_by_its_key() {
+        for (key, entry) in [
+            ("llama.rope.dimension_count", Entry::U32(4)),
+            ("llama.attention.value_length", Entry::U32(4)),
+            ("llama.rope.scaling.attn_factor", Entry::F32(2.0)),
+            ("llama.rope.freq_base", Entry::F32(f32::NAN)),
+            ("llama.attention.layer_norm_rms_epsilon", Entry::F32(f32::INFINITY)),
+            ("llama.expert_count", Entry::U32(4)),
+            ("llama.attention.causal", Entry::Bool(false)),
+            ("llama.block_count", Entry::I32(2)),
+            ("llama.attention.head_count", Entry::Numbers(vec![2, 1])),
+            ("general.type", Entry::Text("adapter".into())),
+        ] {
+            let message = config(&with(key, entry), 0).unwrap_err();
+            assert!(message.contains(key), "{key}: {message}");
+        }
+    }
+
+    #[test]
+    fn biases_in_some_projections_or_blocks_only_are_refused() {
+        let parts = ["attn_q", "attn_k", "attn_v", "attn_output"];
+        let names: Vec<String> =
+            (0..2).flat_map(|block| parts.map(|part| format!("blk.{block}.{part}.bias"))).collect();
+        let check = |names: &[String]| {
+            let tensors: Vec<(&str, &[usize])> =
+                names.iter().map(|name| (name.as_str(), &[16][..])).collect();
+            let bytes = file_of(&llama(), &tensors);
+            let header = GgufHeader::parse(&bytes).unwrap();
+            Facts { header: &header, family: Family::Llama }.check_biases()
+        };
+        assert_eq!((check(&[]), check(&names)), (Ok(()), Ok(())));
+        for some in [&names[..3], &names[..4], &names[4..]] {
+            let message = check(some).unwrap_err();
+            assert!(
+                message.contains("biases that only some") && message.contains(&some[0][..4]),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn factors_of_another_length_than_half_a_head_are_refused() {
+        assert!(config(&llama(), 4).is_ok(), "ones for a head of 8");
+        let message = config(&llama(), 2).unwrap_err();
+        assert!(message.contains("rope_freqs.weight is [2] of F32, and 4 numbers"), "{message}");
+    }
 }

@@ -1,11 +1,13 @@
 //! The header of a GGUF file: metadata and where each tensor lies.
 
 use super::TensorType;
+use super::cursor::Cursor;
 use std::collections::BTreeMap;
 
 const MAGIC: &[u8; 4] = b"GGUF";
 const DEFAULT_ALIGNMENT: u64 = 32;
-const MAX_DIMENSIONS: u32 = 4;
+/// As many as ggml has.
+pub(super) const MAX_DIMENSIONS: u32 = 4;
 
 /// Why a header is not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +48,8 @@ impl From<&str> for GgufHeaderError {
 pub struct GgufHeader<'a> {
     /// Metadata by key.
     pub metadata: BTreeMap<&'a str, MetadataValue<'a>>,
+    /// The number of the type that each value of the metadata is written in.
+    pub(super) written: BTreeMap<&'a str, u32>,
     /// Tensors by name.
     pub tensors: BTreeMap<&'a str, TensorInfo>,
 }
@@ -70,9 +74,9 @@ pub enum MetadataValue<'a> {
 /// A list that was walked but not copied.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MetadataArray<'a> {
-    kind: u32,
-    len: u64,
-    bytes: &'a [u8],
+    pub(super) kind: u32,
+    pub(super) len: u64,
+    pub(super) bytes: &'a [u8],
 }
 
 /// Where a tensor lies and what it is.
@@ -86,6 +90,8 @@ pub struct TensorInfo {
     pub start: usize,
     /// How many bytes.
     pub len: usize,
+    /// Which of the files of a split model it is in, counted from 0.
+    pub part: usize,
 }
 
 impl<'a> GgufHeader<'a> {
@@ -104,24 +110,28 @@ impl<'a> GgufHeader<'a> {
             return Err(format!("version {version} is not read, only 2 and 3").into());
         }
         let (tensors, entries) = (cursor.u64()?, cursor.u64()?);
-        let mut metadata = BTreeMap::new();
+        let (mut metadata, mut written) = (BTreeMap::new(), BTreeMap::new());
         for _ in 0..entries {
             let key = cursor.text()?;
             let kind = cursor.u32()?;
+            written.insert(key, kind);
             if metadata.insert(key, cursor.value(kind)?).is_some() {
                 return Err(format!("its metadata has `{key}` twice").into());
             }
         }
-        let alignment = match metadata.get("general.alignment") {
-            Some(value) => value.unsigned().filter(|a| a.is_power_of_two()).ok_or("a bad alignment")?,
-            None => DEFAULT_ALIGNMENT,
+        let alignment = match (metadata.get("general.alignment"), written.get("general.alignment")) {
+            (Some(value), Some(4)) => {
+                value.unsigned().filter(|a| a.is_power_of_two()).ok_or("a bad alignment")?
+            }
+            (Some(_), _) => return Err("its metadata has `general.alignment`, and not as u32".into()),
+            (None, _) => DEFAULT_ALIGNMENT,
         };
         let mut infos = Vec::new();
         for _ in 0..tensors {
             infos.push((cursor.text()?, cursor.tensor_info()?));
         }
         let data = (cursor.at as u64).checked_next_multiple_of(alignment).ok_or("a bad alignment")?;
-        let mut tensors = BTreeMap::new();
+        let (mut tensors, mut last) = (BTreeMap::new(), "");
         let mut expected = 0u64;
         for (name, raw) in infos {
             let kind = TensorType::from_id(raw.kind)
@@ -141,8 +151,21 @@ impl<'a> GgufHeader<'a> {
             if tensors.insert(name, info).is_some() {
                 return Err(format!("tensor `{name}` is there twice").into());
             }
+            last = name;
         }
-        Ok(Self { metadata, tensors })
+        check_end(file, data.saturating_add(expected), last)?;
+        Ok(Self { metadata, written, tensors })
+    }
+}
+
+/// Checks that nothing follows the last tensor: a type that makes it shorter shows only there, as nothing comes after it.
+fn check_end(file: &[u8], end: u64, last: &str) -> Result<(), String> {
+    match (file.len() as u64).checked_sub(end) {
+        None | Some(0) => Ok(()),
+        Some(_) if last.is_empty() => Ok(()),
+        Some(more) => Err(format!(
+            "{more} bytes follow its last tensor `{last}`, which is of another type or shape than was written"
+        )),
     }
 }
 
@@ -201,11 +224,12 @@ impl<'a> MetadataArray<'a> {
     }
 }
 
-struct RawInfo {
-    shape: Vec<usize>,
-    elements: u64,
-    kind: u32,
-    offset: u64,
+/// What a header says of a tensor.
+pub(super) struct RawInfo {
+    pub shape: Vec<usize>,
+    pub elements: u64,
+    pub kind: u32,
+    pub offset: u64,
 }
 
 impl RawInfo {
@@ -224,99 +248,7 @@ impl RawInfo {
             Some(end) if end <= file => {}
             _ => return Err(format!("of {len} bytes at {start} lies beyond the file of {file}")),
         }
-        Ok(TensorInfo { shape: self.shape, kind, start: start as usize, len: len as usize })
-    }
-}
-
-/// Reads from the front of some bytes and never beyond them.
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, len: u64) -> Result<&'a [u8], String> {
-        let left = self.bytes.len() - self.at;
-        if len > left as u64 {
-            return Err(format!("it ends after {} bytes, in the middle of its header", self.bytes.len()));
-        }
-        let start = self.at;
-        self.at += len as usize;
-        Ok(&self.bytes[start..self.at])
-    }
-
-    fn number<const N: usize>(&mut self) -> Result<[u8; N], String> {
-        let bytes = self.take(N as u64)?;
-        Ok(bytes.try_into().expect("as many bytes as were taken"))
-    }
-
-    fn u32(&mut self) -> Result<u32, String> {
-        self.number().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Result<u64, String> {
-        self.number().map(u64::from_le_bytes)
-    }
-
-    fn text(&mut self) -> Result<&'a str, String> {
-        let len = self.u64()?;
-        std::str::from_utf8(self.take(len)?).map_err(|_| "a text in its header is not UTF-8".into())
-    }
-
-    fn value(&mut self, kind: u32) -> Result<MetadataValue<'a>, String> {
-        use MetadataValue::{Array, Bool, Float, Signed, Text, Unsigned};
-        Ok(match kind {
-            0 => Unsigned(self.number::<1>()?[0].into()),
-            1 => Signed(i8::from_le_bytes(self.number()?).into()),
-            2 => Unsigned(u16::from_le_bytes(self.number()?).into()),
-            3 => Signed(i16::from_le_bytes(self.number()?).into()),
-            4 => Unsigned(self.u32()?.into()),
-            5 => Signed(i32::from_le_bytes(self.number()?).into()),
-            6 => Float(f32::from_le_bytes(self.number()?).into()),
-            7 => Bool(self.number::<1>()?[0] != 0),
-            8 => Text(self.text()?),
-            9 => Array(self.array()?),
-            10 => Unsigned(self.u64()?),
-            11 => Signed(i64::from_le_bytes(self.number()?)),
-            12 => Float(f64::from_le_bytes(self.number()?)),
-            _ => return Err(format!("its header has a value of the unknown type {kind}")),
-        })
-    }
-
-    /// Lists of lists are in no published file and would let a short file nest deeply.
-    fn array(&mut self) -> Result<MetadataArray<'a>, String> {
-        let (kind, len) = (self.u32()?, self.u64()?);
-        let start = self.at;
-        match kind {
-            0..=7 | 10..=12 => {
-                let size = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8][kind as usize];
-                self.take(len.checked_mul(size).ok_or("a list in its header is too long")?)?;
-            }
-            8 => {
-                for _ in 0..len {
-                    self.text()?;
-                }
-            }
-            _ => return Err(format!("its header has a list of the unknown type {kind}")),
-        }
-        Ok(MetadataArray { kind, len, bytes: &self.bytes[start..self.at] })
-    }
-
-    fn tensor_info(&mut self) -> Result<RawInfo, String> {
-        let dimensions = self.u32()?;
-        if dimensions > MAX_DIMENSIONS {
-            return Err(format!("a tensor of {dimensions} dimensions is in its header"));
-        }
-        let (mut shape, mut elements) = (Vec::new(), 1u64);
-        for _ in 0..dimensions {
-            let size = self.u64()?;
-            if size == 0 {
-                return Err("a tensor without numbers is in its header".into());
-            }
-            elements = elements.checked_mul(size).ok_or("a tensor in its header is too large")?;
-            shape.insert(0, usize::try_from(size).map_err(|_| "a tensor in its header is too large")?);
-        }
-        Ok(RawInfo { shape, elements, kind: self.u32()?, offset: self.u64()? })
+        Ok(TensorInfo { shape: self.shape, kind, start: start as usize, len: len as usize, part: 0 })
     }
 }
 
@@ -363,6 +295,29 @@ mod tests {
         bytes[at] = 32;
         bytes.extend([0; 32]);
         assert!(GgufHeader::parse(&bytes).unwrap_err().to_string().contains("is at 32 of the data"));
+    }
+
+    #[test]
+    fn a_last_tensor_of_a_shorter_type_is_an_error() {
+        let mut bytes = file();
+        bytes.extend([0; 8]);
+        assert!(GgufHeader::parse(&bytes).is_ok(), "padded to the alignment");
+        bytes.extend([0; 32]);
+        let message = GgufHeader::parse(&bytes).unwrap_err().to_string();
+        assert!(message.contains("32 bytes follow its last tensor `t`"), "{message}");
+    }
+
+    #[test]
+    fn an_alignment_of_another_type_is_an_error() {
+        for (kind, read) in [(4u32, true), (5, false), (10, false)] {
+            let width = if kind == 10 { 8 } else { 4 };
+            let key = [&17u64.to_le_bytes()[..], b"general.alignment", &kind.to_le_bytes()].concat();
+            let mut bytes = b"GGUF".to_vec();
+            bytes.extend(3u32.to_le_bytes());
+            bytes.extend([0u64, 1].map(u64::to_le_bytes).concat());
+            bytes.extend([key, 32u64.to_le_bytes()[..width].to_vec()].concat());
+            assert_eq!(GgufHeader::parse(&bytes).is_ok(), read, "{kind}");
+        }
     }
 
     #[test]

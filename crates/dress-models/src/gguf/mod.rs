@@ -6,9 +6,18 @@
 
 mod checkpoint;
 mod config;
+mod cursor;
+mod facts;
 mod header;
+mod metadata_types;
+mod parts;
+mod pre_tokenizer;
 mod quantization;
+mod rope;
 mod tokenizer;
+mod tokenizer_config;
+#[cfg(test)]
+mod written;
 
 pub use checkpoint::GgufCheckpoint;
 pub use header::{GgufHeader, GgufHeaderError, MetadataArray, MetadataValue, TensorInfo};

@@ -74,6 +74,12 @@ fn an_adapter_that_is_not_merged_is_an_error() {
     let alone = tempfile::tempdir().unwrap();
     fs::write(alone.path().join("adapter_config.json"), "{}").unwrap();
     assert_says(&message(alone.path()), &["adapter_config.json", "merge_and_unload"]);
+    let beside = copy_of("llama2_mha_untied");
+    fs::write(beside.path().join("adapter_config.json"), "{}").unwrap();
+    assert_says(
+        &message(beside.path()),
+        &["beside a whole model", "merge_and_unload", "move adapter_config.json"],
+    );
 }
 
 #[test]

@@ -6,7 +6,8 @@ and the perplexity of blocks of 32 tokens; `dress logits` and `dress eval` give 
     equal                    the same ids, and logits and perplexity within 1e-4
     both refuse              stock raises, or says that tensors are missing and draws them at random
     we refuse with a cause   stock reads it; the error is one of ours, names the file or the key, and has the oddity's word
-    we alone read it         stock refuses it; we read it, and it means what the same checkpoint means without the oddity
+    we alone read it         stock refuses it; we read it, and it means what the same checkpoint means without the oddity, or what the
+                             case that it names means, where stock fails by a fault of its own
     different                anything else: other numbers, a refusal without a cause, a panic, a file that stock refuses and
                              that we read as another model, or a refusal of what published checkpoints have (`registry.COMMON`)
 
@@ -14,7 +15,7 @@ With `--rotate`, what comes out equal is also rewritten by `dress rotate`, from 
 are: stock has to read of the result what it read of the checkpoint, logits within 1e-3, or 2e-2 where the files are not float32. What
 `rotate` refuses counts as it would without.
 
-The last table lists each of the different ones. Exits with 1 where there is one. `--results FILE` keeps what either side gave, under the
+Each of the different ones is printed when it is met, a table of the classes last. Exits with 1 where there is a different one. `--results FILE` keeps what either side gave, under the
 SHA-256 of the files and of the binary, so that a run that was broken off or a new binary costs only what is new.
 
 usage: python differential.py [--dress target/release/dress] [--only WORDS] [--part I/N] [--results FILE] [--rotate] [--keep DIR] [--markdown FILE]
@@ -127,7 +128,7 @@ def distance(expected, found):
 
 
 def judge(case, theirs, mine, plain):
-    """The class, and what differs in words; `plain` is what stock makes of the family's checkpoint without an oddity."""
+    """The class, and what differs in words; `plain` is what stock makes of the checkpoint that it means."""
     if "refused" in mine:
         why = mine["refused"]
         if mine["code"] != 1 or "panicked" in why:
@@ -140,7 +141,7 @@ def judge(case, theirs, mine, plain):
     if "refused" in theirs:
         apart = differs(plain, mine)
         why = f"stock refuses it ({theirs['refused'][:200]})"
-        return ("different", f"{why}; we read it as other than the plain one: {apart}") if apart else ("we alone read it", why)
+        return ("different", f"{why}; we read it as other than {case.means or 'the plain one'}: {apart}") if apart else ("we alone read it", why)
     apart = differs(theirs, mine)
     return ("different", apart) if apart else ("equal", "")
 
@@ -186,10 +187,15 @@ class Kept:
 
 
 @functools.cache
-def plain_of(family):
+def meaning(family, means):
+    """What stock makes of the family's checkpoint without an oddity, or of the case that this one means."""
+    acts = next((case.acts for case in oddities.CASES if case.name == means), [])
     with tempfile.TemporaryDirectory() as place:
         directory = pathlib.Path(place) / "c"
-        oddities.Checkpoint(family, "plain").write(directory)
+        checkpoint = oddities.Checkpoint(family, "plain")
+        for act in acts:
+            act(checkpoint)
+        checkpoint.write(directory)
         return stock(directory)
 
 
@@ -204,7 +210,7 @@ def compare(case, dress, binary, kept, scratch, keep, rotate):
         files = digest(directory)
         theirs = kept.get(f"stock {transformers.__version__} {files}", lambda: stock(directory))
         mine = kept.get(f"dress {binary} {files}", lambda: ours(dress, directory, pathlib.Path(place)))
-        found, why = judge(case, theirs, mine, plain_of(case.family))
+        found, why = judge(case, theirs, mine, meaning(case.family, case.means))
         if found == "equal" and rotate:
             again = kept.get(f"rotated {binary} {files}", lambda: rotated(dress, directory, pathlib.Path(place)))
             if again.get("refused", "").startswith("`rotate` refuses"):
@@ -249,10 +255,11 @@ def main():
             found, why = compare(case, pathlib.Path(args.dress).absolute(), binary, kept, scratch, args.keep, args.rotate)
             counts[case.kind, found] += 1
             lines.append((found, case.name, " ".join(why.split()).replace("|", "\\|")))
+            if found == "different":
+                print(f"different: {case.name}\n    {why}\n", flush=True)
+            elif len(lines) % 100 == 0:
+                print(f"{len(lines)} read", flush=True)
     print("\n".join(table(counts)))
-    for found, name, why in lines:
-        if found == "different":
-            print(f"\ndifferent: {name}\n    {why}")
     if args.markdown:
         rows = [f"| {name} | {found} | {why} |" for found, name, why in sorted(lines)]
         args.markdown.write_text("\n".join(["| oddity | class | figures |", "|---|---|---|", *rows]) + "\n")

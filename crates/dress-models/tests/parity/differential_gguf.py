@@ -1,148 +1,151 @@
-"""Generated oddities of GGUF metadata and layout, each read by llama.cpp (through `xllamacpp`) and by `dress`.
+"""Generated oddities of GGUF files, each read by llama.cpp (through `xllamacpp`) and by `dress`.
 
-DIR is a small LLaMA checkpoint with a GPT-2 kind of tokenizer. Every oddity changes the GGUF file that is made of it; both sides continue
-a prompt greedily, llama.cpp in a process of its own. What comes out is `equal`, `both refuse`, `we refuse with a cause` or `different`; exits
-with 1 where one is different. What aborts llama.cpp is left out: unknown kinds of scaling, norms in F16, tokens that are there twice.
+Every oddity in `gguf_oddities/` is written as a tiny random LLaMA or Phi-2 with a byte-level or a SentencePiece vocabulary. llama.cpp, in a
+process of its own and with caches of f32, tokenizes a text and gives the log-probabilities behind its last token; `dress logits` gives its
+own. What comes out is one of
 
-usage: python differential_gguf.py DIR [--dress target/release/dress] [--pre gpt-2] [--only WORD]
+    equal                    the same ids, and log-probabilities within 1e-3, or a few hundredths where matrices are rounded
+    both refuse              neither reads it
+    we refuse with a cause   llama.cpp reads it; our error names the file and has the oddity's word
+    different                anything else: other numbers, a refusal without a cause, a panic, a file that llama.cpp refuses and we read,
+                             or a refusal of what is to be read
+
+What ends llama.cpp by a signal is no oddity to keep: it is printed, counts as different, and is to be taken out.
+
+usage: python differential_gguf.py [--dress target/release/dress] [--only WORD ...] [--all] [--keep DIR]
 """
 import argparse
 import collections
+import contextlib
 import json
+import math
 import pathlib
 import subprocess
 import sys
 import tempfile
+import urllib.request
 
-import gguf
+import numpy as np
 
-import check_llama_cpp
+import gguf_oddities
 
-PROMPT, NEW = "In the beginning", 12
-CASES = {"plain": lambda w: None}
-
-
-def put(key, value, kind):
-    """Sets one key of the metadata, in the place of what is there."""
-    def act(writer):
-        writer.kv_data[0].pop(key, None)
-        writer.add_key_value(key, value, kind)
-    return act
+# A token of whole characters in either vocabulary.
+PLAIN = 259
+CLASSES = ("equal", "both refuse", "we refuse with a cause", "different")
 
 
-def drop(key):
-    return lambda writer: writer.kv_data[0].pop(key, None)
+def llama_cpp(path, text):
+    """Run in a process of its own: the text's ids and the log-probability of every next token."""
+    import xllamacpp
+    params = xllamacpp.CommonParams()
+    params.model.path, params.n_ctx, params.warmup, params.cpuparams.n_threads = path, 128, False, 1
+    params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+    params.sampling.temp = 0.0
+    server = xllamacpp.Server(params)
+    body = json.dumps({"content": text, "add_special": True, "parse_special": True}).encode()
+    asked = urllib.request.Request(server.listening_address + "/tokenize", data=body, headers={"Content-Type": "application/json"})
+    ids = json.loads(urllib.request.urlopen(asked).read())["tokens"]
+    # No log-probabilities come with the end of a text or with a part of a character, so that a token that is neither is made to be drawn;
+    # they are those before that.
+    answer = server.handle_completions({"prompt": ids, "n_predict": 1, "temperature": 0.0, "n_probs": 2048, "ignore_eos": True,
+                                        "logit_bias": [[PLAIN, 1000.0]], "cache_prompt": False})
+    answer = json.loads(answer) if isinstance(answer, str) else answer
+    found = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+    return {"ids": ids, "logprobs": {one["id"]: one["logprob"] for one in found}}
 
 
-def several(*acts):
-    return lambda writer: [act(writer) for act in acts]
+def theirs(path, text):
+    done = subprocess.run([sys.executable, __file__, "--read", str(path), text], capture_output=True, text=True, timeout=90, errors="replace")
+    if done.returncode < 0:
+        return {"ended": -done.returncode}
+    lines = [line for line in done.stdout.splitlines() if line.startswith("READ")]
+    return json.loads(lines[-1][4:]) if done.returncode == 0 and lines else None
 
 
-T = gguf.GGUFValueType
-FLOAT, INT, TEXT, BOOL = T.FLOAT32, T.UINT32, T.STRING, T.BOOL
-for name, key in {"factor": "llama.rope.scaling.factor", "scale_linear": "llama.rope.scale_linear"}.items():
-    for kind in (None, "linear", "none", "yarn"):
-        for factor in (0.0, 0.5, 1.0, 2.0, 4.0):
-            acts = [put(key, factor, FLOAT)] + ([put("llama.rope.scaling.type", kind, TEXT)] if kind else [])
-            CASES[f"{name}-{factor}-{kind}"] = several(*acts)
-for base in (1.0, 100.0, 10000.0, 500000.0):
-    CASES[f"base-{base}"] = put("llama.rope.freq_base", base, FLOAT)
-for base in (float("nan"), float("inf")):
-    CASES[f"base-{base}"] = put("llama.rope.freq_base", base, FLOAT)
-CASES |= {
-    "base-missing": drop("llama.rope.freq_base"),
-    "both-factors": several(put("llama.rope.scaling.factor", 2.0, FLOAT), put("llama.rope.scale_linear", 4.0, FLOAT)),
-    "linear-no-factor": put("llama.rope.scaling.type", "linear", TEXT),
-    "value-length-other": put("llama.attention.value_length", 8, INT),
-    "key-length-other": put("llama.attention.key_length", 8, INT),
-    "dimension-count-other": put("llama.rope.dimension_count", 8, INT),
-    "key-length-missing": drop("llama.attention.key_length"),
-    "value-length-missing": drop("llama.attention.value_length"),
-    "dimension-count-missing": drop("llama.rope.dimension_count"),
-    "experts": put("llama.expert_count", 4, INT),
-    "experts-0": put("llama.expert_count", 0, INT),
-    "blocks-fewer": put("llama.block_count", 0, INT),
-    "blocks-more": put("llama.block_count", 99, INT),
-    "context-1": put("llama.context_length", 64, INT),
-    "adapter": put("general.type", "adapter", TEXT),
-    "model": put("general.type", "model", TEXT),
-    "eps-large": put("llama.attention.layer_norm_rms_epsilon", 0.1, FLOAT),
-    "eps-missing": drop("llama.attention.layer_norm_rms_epsilon"),
-    "heads-missing": drop("llama.attention.head_count"),
-    "split-count": put("split.count", 2, T.UINT16),
-    "other-architecture": put("general.architecture", "acme", TEXT),
-    "add-bos": put("tokenizer.ggml.add_bos_token", True, BOOL),
-}
+def ours(dress, path, text, count, scratch):
+    data, out = scratch / "text.txt", scratch / "logits.safetensors"
+    data.write_text(text, encoding="utf-8")
+    done = subprocess.run([str(word) for word in (dress, "logits", "--model", path, "--data", data, "--tokens", count, "--max-new-tokens", 1, "--out", out,
+                                                  "--force", "--device", "cpu")], capture_output=True, text=True, timeout=90, errors="replace")
+    if done.returncode:
+        return {"refused": " ".join(done.stderr.split()), "code": done.returncode}
+    from safetensors.numpy import load_file
+    found = load_file(out)
+    logits = found["logits"][0, -1].astype(np.float64)
+    return {"ids": found["input_ids"][0].tolist(), "logprobs": logits - logits.max() - math.log(np.exp(logits - logits.max()).sum())}
 
 
-def write(directory, path, pre, act):
-    made = []
-
-    class Writer(gguf.GGUFWriter):
-        def __init__(self, *args, **options):
-            super().__init__(*args, **options)
-            made.append(self)
-
-        def write_header_to_file(self, *args, **options):
-            act(self)
-            super().write_header_to_file(*args, **options)
-
-    plain, check_llama_cpp.gguf.GGUFWriter = gguf.GGUFWriter, Writer
-    try:
-        check_llama_cpp.write(directory, path, pre)
-    finally:
-        check_llama_cpp.gguf.GGUFWriter = plain
-
-
-def run(*words):
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=90, errors="replace")
-    return done.returncode, done.stdout, done.stderr
-
-
-def theirs(path):
-    script = ("import sys, json, check_llama_cpp as c; print('TEXT' + json.dumps(c.greedy(sys.argv[1], sys.argv[2], int(sys.argv[3]))))")
-    code, out, _ = run(sys.executable, "-c", script, path, PROMPT, NEW)
-    found = [line for line in out.splitlines() if line.startswith("TEXT")]
-    return json.loads(found[-1][4:]) if code == 0 and found else None
-
-
-def ours(dress, path):
-    code, out, said = run(dress, "generate", "--model", path, "--prompt", PROMPT, "--max-new-tokens", NEW, "--ignore-eos", "--device", "cpu")
-    return (out, said, code)
-
-
-def judge(expected, found):
-    text, said, code = found
-    if code:
-        if code != 1 or "panicked" in said:
-            return "different", f"ends with {code}: {said[-200:]}"
-        return ("both refuse" if expected is None else "we refuse with a cause"), said.strip()[-200:]
+def judge(case, path, expected, mine):
+    if expected and "ended" in expected:
+        return "different", f"llama.cpp is ended by signal {expected['ended']}: take this case out"
+    if "refused" in mine:
+        why = mine["refused"]
+        if mine["code"] != 1 or "panicked" in why:
+            return "different", f"ends with {mine['code']}: {why[-300:]}"
+        if expected is None:
+            return "both refuse", why
+        if case.read:
+            return "different", f"it is to be read, and we refuse: {why[:300]}"
+        if path.parent.name not in why or case.says and case.says.lower() not in why.lower():
+            return "different", f"our refusal does not name the file and '{case.says}': {why[:300]}"
+        return "we refuse with a cause", why
     if expected is None:
         return "different", "llama.cpp refuses it, and we read it"
-    return ("equal", "") if expected.strip() in text else ("different", f"llama.cpp {expected!r}, we {text!r}")
+    if expected["ids"] != mine["ids"]:
+        at = next((i for i, (a, b) in enumerate(zip(expected["ids"], mine["ids"])) if a != b), min(len(expected["ids"]), len(mine["ids"])))
+        return "different", f"ids from {at} on: llama.cpp {expected['ids'][at:at + 8]}, we {mine['ids'][at:at + 8]}"
+    chosen = [int(id) for id in expected["logprobs"]]
+    told, found = np.array(list(expected["logprobs"].values())), mine["logprobs"][chosen]
+    apart = np.linalg.norm(told - found) / np.linalg.norm(told)
+    return ("equal", f"{apart:.1e}") if apart < case.limit else ("different", f"log-probabilities are {apart:.1e} apart")
+
+
+def compare(case, dress, directory):
+    file = gguf_oddities.File(case.family, case.vocabulary)
+    case.act(file)
+    path = file.write(directory)
+    expected = theirs(path, case.text)
+    # The count of tokens is llama.cpp's, so that one more or less shows as another id or as a text that is too short.
+    count = len(expected["ids"]) if expected and "ids" in expected else 8
+    with tempfile.TemporaryDirectory() as scratch:
+        found, why = judge(case, path, expected, ours(dress, path, case.text, count, pathlib.Path(scratch)))
+    return found, " ".join(why.replace(str(directory), "DIR").split())
+
+
+@contextlib.contextmanager
+def place(keep, name):
+    if keep:
+        (keep / name).mkdir(parents=True, exist_ok=True)
+        yield keep / name
+    else:
+        with tempfile.TemporaryDirectory() as directory:
+            yield pathlib.Path(directory)
 
 
 def main():
+    if sys.argv[1:2] == ["--read"]:
+        print("\nREAD" + json.dumps(llama_cpp(*sys.argv[2:4])), flush=True)
+        return
     parser = argparse.ArgumentParser()
-    parser.add_argument("directory", type=pathlib.Path)
     parser.add_argument("--dress", default="target/release/dress")
-    parser.add_argument("--pre", default="gpt-2")
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", nargs="*", default=[], help="words that a case's name has to have")
+    parser.add_argument("--keep", type=pathlib.Path, help="a new directory that the files are left in")
+    parser.add_argument("--all", action="store_true", help="print every case, with its figure or its refusal")
     args = parser.parse_args()
-    counts, lines = collections.Counter(), []
-    with tempfile.TemporaryDirectory() as work:
-        for name, act in CASES.items():
-            if args.only not in name:
-                continue
-            path = pathlib.Path(work) / f"{name}.gguf"
-            write(args.directory, path, args.pre, act)
-            found, why = judge(theirs(path), ours(pathlib.Path(args.dress).absolute(), path))
-            counts[found] += 1
-            lines += [f"different: {name}\n    {why}"] if found == "different" else []
-            path.unlink()
-    print("\n".join([f"{found}: {count}" for found, count in sorted(counts.items())] + lines))
-    print(f"{sum(counts.values())} files")
-    sys.exit(bool(lines))
+    counts = collections.Counter()
+    for case in gguf_oddities.CASES:
+        if not all(word in case.name for word in args.only):
+            continue
+        with place(args.keep, case.name) as directory:
+            found, why = compare(case, pathlib.Path(args.dress).absolute(), directory)
+        counts[found] += 1
+        if found == "different" or args.all:
+            print(f"{found}: {case.name}\n    {why}", flush=True)
+        elif counts.total() % 50 == 0:
+            print(f"{counts.total()} read", flush=True)
+    print("\n".join(f"{name}: {counts[name]}" for name in CLASSES))
+    print(f"{counts.total()} files")
+    sys.exit(counts["different"] > 0)
 
 
 if __name__ == "__main__":

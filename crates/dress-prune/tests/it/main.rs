@@ -7,6 +7,7 @@ mod plans;
 mod presets;
 mod regularized;
 mod rotated_files;
+mod search;
 mod small_models;
 mod streaming;
 mod third_party;

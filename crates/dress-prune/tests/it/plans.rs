@@ -43,7 +43,7 @@ fn a_plan_for_another_model_is_refused() {
 }
 
 #[test]
-fn every_familys_plan_fits_its_own_model_and_no_other() {
+fn every_family_models_plan_fits_its_own_model_and_no_other() {
     for family in FAMILIES {
         let check = |(shape, other): (Shape, u64)| {
             let model = shape.model();

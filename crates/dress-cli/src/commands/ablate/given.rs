@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::Path;
 
 /// Options that are the same in every cell, or that a cell's key has in another form.
-const NOT_VARIED: [&str; 6] = ["model", "out", "force", "json", "seed", "help"];
+const NOT_VARIED: [&str; 7] = ["model", "out", "force", "json", "seed", "config", "help"];
 /// Options whose files a cell's key has the hashes of.
 const IN_THE_KEY: [&str; 4] = ["calibration", "plan", "costs", "device"];
 /// Options that mean nothing without another.

@@ -6,6 +6,7 @@ use crate::ablation::{ABLATION_SCHEMA, AblationCell};
 use crate::commands::PruneArgs;
 use crate::commands::bench::{Bench, Made};
 use crate::{Error, PruneResult};
+use dress::PrunedCheckpoint;
 use std::time::Instant;
 
 impl AblateArgs {
@@ -35,7 +36,7 @@ fn prune(bench: &Bench, args: &PruneArgs) -> Result<Made, Error> {
     // A run that was interrupted begins anew, or its minutes would be those of a part.
     forget();
     let began = Instant::now();
-    let (pruned, PruneResult { result, .. }) = args.prune()?;
+    let PrunedCheckpoint { model, result: PruneResult { result, .. }, .. } = args.prune()?;
     let seconds = began.elapsed().as_secs_f64();
     forget();
     let made = Made {
@@ -43,7 +44,7 @@ fn prune(bench: &Bench, args: &PruneArgs) -> Result<Made, Error> {
         criterion: result.plan.criterion.clone(),
         calibration: result.calibration,
         seconds,
-        ..Made::dense(pruned.model)
+        ..Made::dense(model)
     };
     Ok(made.reported(&result.plan, &result.report, result.parameters_before))
 }

@@ -106,6 +106,6 @@ fn dense(args: &AblateArgs, bench: &Bench) -> Planned {
 }
 
 fn sha256(path: &Path) -> Result<String, Error> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
+    let bytes = dress_core::files::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
     Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -35,6 +35,9 @@ impl Methods<'_> {
             false => Calibration::default(),
         };
         let settings = self.settings(preset, ratio)?;
+        if preset.trains() {
+            self.run_directory(CellId::Pruned { preset, ratio }).explain_interrupt();
+        }
         let began = Instant::now();
         let Pruned { model, plan, report } =
             preset.of(&model, &settings)?.prune(model, &calibration, &TerminalProgress::default())?;

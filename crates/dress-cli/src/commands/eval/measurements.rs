@@ -1,7 +1,7 @@
 //! The options of perplexity and speed.
 
 use crate::Error;
-use crate::commands::common_args::{at_least_one, seqlen_or};
+use crate::commands::common_args::{at_least_one, or_none, row_text, seqlen_or};
 use clap::Args;
 use dress_data::{Bos, Corpus, CorpusFormat, Protocol, WindowConfig};
 use dress_eval::SpeedConfig;
@@ -27,7 +27,7 @@ pub struct TextArgs {
     #[arg(long, requires = "data", value_parser = at_least_one)]
     stride: Option<usize>,
     /// The most blocks, from the start of the text; all by default.
-    #[arg(long)]
+    #[arg(long, value_parser = at_least_one)]
     max_blocks: Option<usize>,
     /// What stands between two JSON rows, `\n` for a line end.
     #[arg(long, default_value = "\\n\\n")]
@@ -53,7 +53,8 @@ impl TextArgs {
             bos: self.bos,
             ..WindowConfig::new(seqlen_or(self.seqlen, 2048, model)?)
         };
-        Ok(Some((Corpus::read_field(data, CorpusFormat::Auto, self.text_field.as_deref())?, config)))
+        let rows = row_text(model, &crate::tokenizer(model)?, self.text_field.as_deref());
+        Ok(Some((Corpus::read_as(data, CorpusFormat::Auto, &rows)?, config)))
     }
 }
 
@@ -80,7 +81,7 @@ pub struct SpeedArgs {
     #[arg(long, requires = "speed", default_value_t = SpeedConfig::default().repeats, value_parser = at_least_one)]
     rounds: usize,
     /// Rounds before, which are not counted.
-    #[arg(long, requires = "speed", default_value_t = SpeedConfig::default().warmup)]
+    #[arg(long, requires = "speed", default_value_t = SpeedConfig::default().warmup, value_parser = or_none)]
     warmup: usize,
 }
 

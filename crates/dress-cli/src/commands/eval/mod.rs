@@ -8,7 +8,7 @@ use crate::evaluation::{
     EvaluatedCheckpoint, EvaluationPlan, check_report_place, is_requests, read_report, write_report,
     write_requests,
 };
-use crate::{Error, Evaluation, Table, TerminalProgress, check_own_file_place, locate, tokenizer};
+use crate::{Error, Evaluation, PlaceLock, Table, TerminalProgress, check_own_file_place, locate, tokenizer};
 use clap::Args;
 use dress_eval::journal::ResultCache;
 use dress_eval::report::{ModelReport, Report};
@@ -58,6 +58,7 @@ impl EvalArgs {
         let models: Vec<PathBuf> = std::iter::once(locate(&self.model)?).chain(against).collect();
         let plan = self.plan(&models)?;
         self.check(&plan, &models)?;
+        let _locks = self.locks()?;
         let progress = TerminalProgress::default();
         let checkpoint = EvaluatedCheckpoint::load(&self.model, self.name.as_deref(), &self.common)?;
         let (report, records) = plan.evaluate(&checkpoint, &self.common, &progress)?;
@@ -73,7 +74,7 @@ impl EvalArgs {
         let both: Vec<&EvaluatedCheckpoint> = std::iter::once(&checkpoint).chain(&against).collect();
         plan.time(&both, &mut reports, &progress)?;
         if let Some(path) = &self.requests {
-            write_requests(path, &records)?;
+            write_requests(path, &records, self.force)?;
         }
         if let Some(directory) = &self.out {
             // The model that something was made from comes first.
@@ -83,6 +84,11 @@ impl EvalArgs {
         let evaluation = self.evaluation(reports);
         self.common.output().print(&evaluation, || text(&evaluation, self.out.as_deref()))?;
         Ok(())
+    }
+
+    /// What no other run may write to meanwhile; journals have locks of their own.
+    fn locks(&self) -> Result<Vec<Option<PlaceLock>>, Error> {
+        self.out.iter().chain(&self.requests).map(|place| PlaceLock::take(place)).collect()
     }
 
     fn plan(&self, models: &[PathBuf]) -> Result<EvaluationPlan, Error> {

@@ -1,7 +1,7 @@
 //! The options of tasks.
 
 use crate::Error;
-use crate::commands::common_args::at_least_one;
+use crate::commands::common_args::{at_least_one, or_none};
 use clap::Args;
 use dress_eval::scoring::BatchConfig;
 use dress_eval::tasks::{FEWSHOT_SEED, PAPER_TASKS, Rows, Task, TaskConfig, TaskFile};
@@ -19,7 +19,7 @@ pub struct TaskArgs {
     #[arg(long, requires = "tasks", default_value = ".")]
     task_data: PathBuf,
     /// Examples before each question.
-    #[arg(long, requires = "tasks", default_value_t = 0)]
+    #[arg(long, requires = "tasks", default_value_t = 0, value_parser = or_none)]
     fewshot: usize,
     /// Seed of the examples' draw, which is Python's.
     #[arg(long, requires = "tasks", default_value_t = FEWSHOT_SEED)]

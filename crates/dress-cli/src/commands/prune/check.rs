@@ -4,78 +4,38 @@ use super::PruneArgs;
 use crate::commands::CommonArgs;
 use crate::commands::common_args::CalibrationArgs;
 use crate::{Error, read_plan};
-use dress_core::{Basis, CausalLm, Scores, Selection, SlicePlan};
-use dress_models::AnyModel;
-use dress_models::checkpoint::fingerprint;
-use dress_prune::{Allocation, Compensation, PruneConfig, axes, select};
+use dress::PruneJob;
+use dress_core::Basis;
+use dress_models::{Checkpoint, LoadConfig};
+use dress_prune::{HowMuch, Recipe};
 use std::path::Path;
 
 impl PruneArgs {
-    /// The settings, once all of them are checked that can be without the weights.
-    pub(in crate::commands) fn check(&self) -> Result<PruneConfig, Error> {
-        let config = self.config()?;
-        if let Some(settings) = &config.regularize {
-            settings.check()?;
+    /// The run, once all is checked that can be without the weights.
+    pub(in crate::commands) fn check(&self) -> Result<PruneJob, Error> {
+        let checkpoint = Checkpoint::at(&self.checkpoint.model)?;
+        let recipe = self.recipe(checkpoint.declared())?;
+        let load = LoadConfig { dtype: self.checkpoint.common.dtype };
+        let job = PruneJob::new(checkpoint, &recipe, load, self.checkpoint.common.device()?)?;
+        match (&self.checkpoint.calibration.calibration, job.resolved.looks_at_data()) {
+            (None, Some(who)) => Err(dress_core::Error::CalibrationEmpty { who }.into()),
+            _ => Ok(job),
         }
-        if let (None, Some(who)) = (&self.checkpoint.calibration.calibration, self.looks_at_data(&config)?) {
-            return Err(dress_core::Error::CalibrationEmpty { who }.into());
+    }
+
+    /// The basis in which the width is sliced; the checkpoint is read only where nothing that was given says it.
+    fn basis(&self) -> Result<Basis, Error> {
+        let how_much = match &self.plan {
+            Some(path) => HowMuch::Planned(Box::new(read_plan(path)?)),
+            None => HowMuch::Ratios(Vec::new()),
+        };
+        let (basis, criteria) = (self.basis, self.select.criterion.clone());
+        let asked = Recipe { basis, criteria, ..Recipe::new(self.select.axis.clone(), how_much) };
+        match asked.given_basis() {
+            Some(basis) => Ok(basis),
+            None => Ok(asked.basis(&crate::declared(&self.checkpoint.model)?)),
         }
-        let declared = crate::declared(&self.checkpoint.model)?;
-        match self.plan_made_before()? {
-            Some(plan) => {
-                plan.check_fingerprint(
-                    fingerprint(&declared, &self.checkpoint.model)?,
-                    &declared.coupling(),
-                )?;
-                check_selection(&declared, &plan.selection, &config)?;
-            }
-            None if config.allocation == Allocation::Uniform => {
-                check_selection(&declared, &as_many(&declared, &config)?, &config)?;
-            }
-            // How much of what goes is in the scores.
-            None => {}
-        }
-        Ok(config)
     }
-
-    /// What looks at calibration data, where anything does.
-    pub(super) fn looks_at_data(&self, config: &PruneConfig) -> Result<Option<String>, Error> {
-        let scorer = self.select.criteria(&config.targets, config.basis, self.checkpoint.common.seed)?;
-        Ok(match config {
-            PruneConfig { basis, .. } if *basis != Basis::Identity => Some(format!("--basis {basis}")),
-            _ if self.plan.is_none() && scorer.needs_calibration() => Some(scorer.name().into()),
-            PruneConfig { regularize: Some(_), .. } => Some("regularization".into()),
-            PruneConfig { compensation, .. } if *compensation != Compensation::None => {
-                Some(format!("--compensate {compensation}"))
-            }
-            _ => None,
-        })
-    }
-
-    pub(super) fn plan_made_before(&self) -> Result<Option<SlicePlan>, Error> {
-        self.plan.as_deref().map(read_plan).transpose()
-    }
-}
-
-/// A selection of as many structures as will go, whichever they are.
-fn as_many(declared: &AnyModel, config: &PruneConfig) -> Result<Selection, Error> {
-    let map = declared.coupling();
-    let mut scores = Scores::new();
-    for axis in axes(declared, &config.targets)? {
-        scores.insert(axis, vec![0.0; map.axis(axis)?.len])?;
-    }
-    Ok(select(&scores, &map, &config.targets, config.stock)?)
-}
-
-fn check_selection(declared: &AnyModel, selection: &Selection, config: &PruneConfig) -> Result<(), Error> {
-    if selection.is_empty() {
-        return Err(dress_prune::Error::NothingSelected.into());
-    }
-    let (_, widths) = selection.split_depth();
-    if widths.is_empty() && config.regularize.is_some() {
-        return Err(dress_prune::Error::NothingToRegularize.into());
-    }
-    Ok(declared.check_stock(selection, config.stock)?)
 }
 
 /// What [`dress ablate`](crate::commands::AblateArgs) has to know of a run.
@@ -112,5 +72,45 @@ impl PruneArgs {
 
     pub(in crate::commands) fn common(&self) -> &CommonArgs {
         &self.checkpoint.common
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Args, Command, FromArgMatches};
+    use dress_core::{AxisKind, Ratio};
+
+    /// What the command resolves of a family that ships, with no option but those that it needs.
+    fn of_the_command(model: &Path, axes: &str) -> PruneJob {
+        let command = PruneArgs::augment_args(Command::new("prune").no_binary_name(true));
+        let model = model.display().to_string();
+        let words = ["--model", &model, "--axis", axes, "--ratio", "0.5", "--calibration", "x", "--out", "y"];
+        PruneArgs::from_arg_matches(&command.get_matches_from(words)).unwrap().check().unwrap()
+    }
+
+    fn of_the_library(model: &Path, axes: &str) -> PruneJob {
+        let axes: Vec<AxisKind> = axes.split(',').map(|axis| axis.parse().unwrap()).collect();
+        let recipe = Recipe::new(axes, HowMuch::Ratios(vec![Ratio::new(0.5).unwrap()]));
+        let checkpoint = Checkpoint::open(model).unwrap();
+        let device = dress_core::device::parse("auto").unwrap();
+        PruneJob::new(checkpoint, &recipe, LoadConfig::default(), device).unwrap()
+    }
+
+    #[test]
+    fn the_command_resolves_what_the_library_does_for_every_family() {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models");
+        for family in ["llama3-kjv", "llama2-kjv", "opt-kjv", "phi2-kjv"] {
+            for axes in ["residual,heads", "ffn", "residual,heads,ffn"] {
+                let (mut command, library) =
+                    (of_the_command(&models.join(family), axes), of_the_library(&models.join(family), axes));
+                let train = &mut command.resolved.config.regularize.as_mut().unwrap().train;
+                assert_eq!(train.run_dir.take().as_deref(), Some(Path::new("y.run")), "where alone differs");
+                assert_eq!(command.resolved.config, library.resolved.config, "{family} {axes}");
+                assert_eq!(command.resolved.criteria.name(), library.resolved.criteria.name());
+                assert_eq!(command.sampling, library.sampling);
+                assert_eq!(command.resolved.rounds, library.resolved.rounds);
+            }
+        }
     }
 }

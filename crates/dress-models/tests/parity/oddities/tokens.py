@@ -44,9 +44,12 @@ tokens("added-json-and-decoder", file("added_tokens.json", {START: 300}),
        settings(added_tokens_decoder={"301": entry(END)}, tokenizer_class="PreTrainedTokenizerFast"))
 for kind in ("PreTrainedTokenizerFast", "GPT2Tokenizer", "GPT2TokenizerFast", "LlamaTokenizer", "LlamaTokenizerFast", "TokenizersBackend",
              "CodeGenTokenizer", "AutoTokenizer", "AcmeTokenizer", None):
-    tokens(f"class-{kind}", settings(tokenizer_class=kind))
-    tokens(f"class-{kind}-added-decoder", settings(tokenizer_class=kind, added_tokens_decoder={"300": entry(START), "301": entry(END)}))
-    tokens(f"class-{kind}-bos", settings(tokenizer_class=kind, bos_token="<s>", eos_token="</s>", add_bos_token=True))
+    # Stock looks for a class called AutoTokenizer by calling AutoTokenizer, without end.
+    means = (lambda name: f"class-AcmeTokenizer{name}") if kind == "AutoTokenizer" else (lambda name: None)
+    tokens(f"class-{kind}", settings(tokenizer_class=kind), means=means(""))
+    tokens(f"class-{kind}-added-decoder", settings(tokenizer_class=kind, added_tokens_decoder={"300": entry(START), "301": entry(END)}),
+           means=means("-added-decoder"))
+    tokens(f"class-{kind}-bos", settings(tokenizer_class=kind, bos_token="<s>", eos_token="</s>", add_bos_token=True), means=means("-bos"))
 tokens("decoder-not-special", settings(added_tokens_decoder={"300": entry(START, special=False), "301": entry(END, special=False)}))
 tokens("decoder-stripping", settings(added_tokens_decoder={"300": entry(START, rstrip=True), "301": entry(END, lstrip=True, rstrip=True)}))
 tokens("decoder-single-word", settings(added_tokens_decoder={"300": entry("light", single_word=True), "301": entry("ligh")}))
@@ -55,7 +58,9 @@ tokens("decoder-of-known", settings(added_tokens_decoder={"0": entry("<s>"), "1"
 tokens("decoder-contradicts", settings(added_tokens_decoder={"0": entry("</s>"), "1": entry("<s>")}))
 tokens("decoder-other-id", settings(added_tokens_decoder={"310": entry(START)}))
 tokens("special-map", file("special_tokens_map.json", {"additional_special_tokens": [START, END], "bos_token": "<s>"}))
-tokens("special-map-objects", file("special_tokens_map.json", {"additional_special_tokens": [entry(START), entry(END)]}))
+# Stock wants each of the list as text or as an object of its own class, which a file cannot hold.
+tokens("special-map-objects", file("special_tokens_map.json", {"additional_special_tokens": [entry(START), entry(END)]}),
+       means="special-map")
 tokens("special-map-new-bos", file("special_tokens_map.json", {"bos_token": "<begin>", "eos_token": END}))
 tokens("settings-additional", settings(additional_special_tokens=[START, END]))
 tokens("settings-extra-special", settings(extra_special_tokens={"image_token": START}))

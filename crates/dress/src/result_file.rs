@@ -43,41 +43,6 @@ pub struct PruneResult {
     pub settings: PruneConfig,
 }
 
-/// What `dress eval --json` prints: a perplexity, if there was a text, with the size of the model it is of, and
-/// whatever else was measured.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Evaluation {
-    /// The perplexity with its provenance.
-    #[serde(flatten)]
-    pub report: Option<dress_eval::PerplexityReport>,
-    /// Parameters, a tied head counted once.
-    pub parameters: u64,
-    /// The checkpoint as given.
-    pub model: String,
-    /// The checkpoint's fingerprint.
-    pub fingerprint: dress_core::Fingerprint,
-    /// The device.
-    pub device: String,
-    /// The type of the weights.
-    pub dtype: String,
-    /// The version of this crate.
-    pub dress_version: String,
-    /// How large it is, in more words.
-    pub size: dress_eval::Size,
-    /// The tasks.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tasks: Vec<dress_eval::tasks::TaskResult>,
-    /// How far it is from the model that was given with `--against`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub departure: Option<dress_eval::Departure>,
-    /// How fast it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub speed: Option<dress_eval::SpeedReport>,
-    /// That model, measured alike.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub against: Option<Box<dress_eval::report::ModelReport>>,
-}
-
 impl ResultFile {
     /// The Burn this workspace is pinned to.
     pub const BURN_VERSION: &'static str = "0.22.1";
@@ -94,9 +59,12 @@ impl ResultFile {
 }
 
 impl PruneResult {
-    /// The files that say it, `dress.json` and `plan.json`, with their texts.
+    /// The files that say it, `dress.json` and `plan.json`, and `search.json` where the shape was searched for, with their texts.
     pub fn files(&self) -> Vec<(String, String)> {
-        files(self, &self.result.plan)
+        let mut files = files(self, &self.result.plan);
+        files
+            .extend(self.result.report.search.as_ref().map(|search| ("search.json".into(), to_json(search))));
+        files
     }
 }
 

@@ -1,0 +1,93 @@
+//! Reading files that end: pipes, devices and sockets are refused before they are opened, since whoever opens one waits without
+//! a word for somebody to write to it.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+/// Opens a file.
+///
+/// # Errors
+/// As [`File::open`], and those of [`check`].
+pub fn open(path: &Path) -> io::Result<File> {
+    check(path)?;
+    File::open(path)
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+/// As [`std::fs::read`], and those of [`check`].
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    check(path)?;
+    fs::read(path)
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// As [`std::fs::read_to_string`], and those of [`check`].
+pub fn read_to_string(path: &Path) -> io::Result<String> {
+    check(path)?;
+    fs::read_to_string(path)
+}
+
+/// Checks that what is at `path`, if anything, is no pipe, device or socket.
+///
+/// # Errors
+/// One of the kind [`ErrorKind::InvalidInput`] that says what it is and what to do.
+pub fn check(path: &Path) -> io::Result<()> {
+    // What cannot be looked at is said by whoever opens it.
+    let Some(what) = fs::metadata(path).ok().and_then(|found| special(found.file_type())) else {
+        return Ok(());
+    };
+    let cure = "copy what it gives into a file and give that; a corpus can also be piped to standard input, given as -";
+    Err(io::Error::new(ErrorKind::InvalidInput, format!("it is {what} and no file; {cure}")))
+}
+
+#[cfg(unix)]
+fn special(found: fs::FileType) -> Option<&'static str> {
+    use std::os::unix::fs::FileTypeExt;
+    match () {
+        () if found.is_fifo() => Some("a pipe"),
+        () if found.is_socket() => Some("a socket"),
+        () if found.is_char_device() || found.is_block_device() => Some("a device"),
+        () => None,
+    }
+}
+
+#[cfg(not(unix))]
+fn special(_found: fs::FileType) -> Option<&'static str> {
+    None
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipes_sockets_and_devices_are_refused_and_files_are_read() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        let made = std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap();
+        assert!(made.success());
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        std::os::unix::fs::symlink(at("pipe"), at("link")).unwrap();
+        for (path, what) in [
+            (at("pipe"), "a pipe"),
+            (at("link"), "a pipe"),
+            (at("socket"), "a socket"),
+            ("/dev/zero".into(), "a device"),
+        ] {
+            let said =
+                [open(&path).unwrap_err(), read(&path).unwrap_err(), read_to_string(&path).unwrap_err()];
+            for said in said.map(|said| said.to_string()) {
+                assert!(said.contains(what) && said.contains("into a file"), "{said}");
+            }
+        }
+        fs::write(at("file"), "text").unwrap();
+        assert_eq!(read_to_string(&at("file")).unwrap(), "text");
+        assert_eq!(read(&at("nothing")).unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(open(place.path()).is_ok());
+    }
+}

@@ -1,0 +1,119 @@
+//! What GGUF metadata says of one family, and what of it is not built.
+
+use super::config::{Family, LLAMA_PARTS, REMEDY};
+use super::{GgufHeader, MetadataArray, MetadataValue};
+
+/// What the metadata says of one family.
+pub(super) struct Facts<'a, 'f> {
+    pub header: &'a GgufHeader<'f>,
+    pub family: Family,
+}
+
+impl Facts<'_, '_> {
+    pub fn key(&self, key: &str) -> String {
+        format!("{}.{key}", self.family.name())
+    }
+
+    pub fn number(&self, key: &str) -> Option<u64> {
+        let value = *self.header.metadata.get(self.key(key).as_str())?;
+        match value.array() {
+            None => value.unsigned(),
+            // One number a block, as files of some models have it.
+            Some(list) => {
+                let first = list.iter().next()?;
+                list.iter().all(|one| one == first).then(|| first.unsigned())?
+            }
+        }
+    }
+
+    /// Checks that LLaMA's biases are in all projections of all blocks, or in none: a configuration can say no other.
+    pub fn check_biases(&self) -> Result<(), String> {
+        let blocks = self.number("block_count").unwrap_or(0);
+        for part in ["attn_", "ffn_"] {
+            let projections =
+                LLAMA_PARTS.iter().filter(|(name, _)| name.starts_with(part) && !name.ends_with("norm"));
+            let all = projections.count() as u64 * blocks;
+            let has = |name: &str| name.contains(part) && name.starts_with("blk.") && name.ends_with(".bias");
+            let mut found = self.header.tensors.keys().filter(|name| has(name)).peekable();
+            let Some(&&first) = found.peek() else { continue };
+            if self.family == Family::Llama && found.count() as u64 != all {
+                return Err(format!(
+                    "`{first}`: biases that only some projections or blocks have are not built; {REMEDY}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that a tensor belongs to a block that there is.
+    pub fn check_block(&self, name: &str) -> Result<(), String> {
+        let block = name.strip_prefix("blk.").and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
+        match (block, self.number("block_count")) {
+            (Some(block), Some(count)) if block >= count => Err(format!(
+                "tensor `{name}` is of block {block}, and `{}` is {count}",
+                self.key("block_count")
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that nothing asks for what is not built, and that no number is beyond numbers.
+    pub fn check(&self, rows: u64, head_dim: u64) -> Result<(), String> {
+        let infinite = |value: &MetadataValue<'_>| value.float().is_some_and(|number| !number.is_finite());
+        let prefix = self.key("");
+        let mut entries = self.header.metadata.iter().filter(|(key, _)| key.starts_with(&prefix));
+        if let Some((key, value)) = entries.find(|(_, value)| infinite(value)) {
+            let value = value.float().unwrap_or(f64::NAN);
+            return Err(format!("its metadata has `{key}` {value}, which is no number; {REMEDY}"));
+        }
+        let metadata = |key: &str| self.header.metadata.get(key);
+        let tokens = metadata("tokenizer.ggml.tokens").and_then(|tokens| tokens.array());
+        if let Some(tokens) = tokens.map(MetadataArray::len).filter(|&tokens| tokens != rows) {
+            return Err(format!(
+                "its vocabulary has {tokens} tokens and token_embd.weight {rows} rows; {REMEDY}"
+            ));
+        }
+        if self.number("expert_count").is_some_and(|count| count > 0) {
+            return Err(format!("`{}`: experts are not built", self.key("expert_count")));
+        }
+        let causal = metadata(&self.key("attention.causal")).and_then(|causal| causal.bool());
+        if causal == Some(false) {
+            return Err(format!(
+                "`{}`: attention to later tokens is not built",
+                self.key("attention.causal")
+            ));
+        }
+        for key in ["rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor"] {
+            if self.float(key).is_some_and(|factor| factor != 1.0) {
+                return Err(format!("`{}` other than 1 is not built", self.key(key)));
+            }
+        }
+        let rotated = (self.family == Family::Llama).then_some("rope.dimension_count");
+        for key in ["attention.value_length"].into_iter().chain(rotated) {
+            if let Some(found) = self.number(key).filter(|&found| found != head_dim) {
+                let key = self.key(key);
+                return Err(format!("`{key}` is {found} and heads are {head_dim} wide: that is not built"));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn float(&self, key: &str) -> Option<f64> {
+        self.header.metadata.get(self.key(key).as_str())?.float()
+    }
+
+    pub fn need<T>(&self, key: &str, value: Option<T>) -> Result<T, String> {
+        value.ok_or_else(|| format!("its metadata has no usable `{}`", self.key(key)))
+    }
+
+    pub fn heads(&self) -> Result<[usize; 2], String> {
+        let heads = self.need("attention.head_count", self.number("attention.head_count"))?;
+        let kv_heads = self.number("attention.head_count_kv").unwrap_or(heads);
+        // A number of heads beyond any row count is no number of heads.
+        let small = |n: u64| usize::try_from(n).ok().filter(|&n| n < 1 << 20);
+        match (small(heads), small(kv_heads)) {
+            (Some(heads), Some(kv_heads)) if heads > 0 => Ok([heads, kv_heads]),
+            _ => Err(format!("its metadata has {heads} and {kv_heads} heads")),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Rotary scaling of GGUF metadata: linear in its spellings, and LLaMA-3's in the factors that its converter computed.
+
+use super::config::REMEDY;
+use super::facts::Facts;
+use super::{TensorInfo, TensorType};
+use crate::blocks::RopeScaling;
+use serde_json::{Value, json};
+
+/// The divisor of the frequencies, by llama.cpp's rules: scaling is linear where no type is said, and the factor
+/// has an older name.
+pub(super) fn scale(facts: &Facts<'_, '_>) -> Result<f64, String> {
+    let kind = facts.header.metadata.get(facts.key("rope.scaling.type").as_str());
+    match kind.map(|kind| kind.text()) {
+        None | Some(Some("linear")) => {}
+        Some(Some("none")) => return Ok(1.0),
+        Some(other) => {
+            let other = other.unwrap_or("no text");
+            return Err(format!("rope scaling `{other}` is not built, only linear and llama3"));
+        }
+    }
+    match facts.float("rope.scaling.factor").or_else(|| facts.float("rope.scale_linear")) {
+        None => Ok(1.0),
+        Some(0.0) => Ok(1.0),
+        Some(factor) if factor > 0.0 => Ok(factor),
+        Some(factor) => {
+            Err(format!("its metadata has the rope scaling factor {factor}, which is not above 0"))
+        }
+    }
+}
+
+/// Linear scaling is in the metadata, LLaMA-3's only in the factors that its converter computed.
+pub(super) fn rope_scaling<'f>(
+    facts: &Facts<'_, '_>,
+    head_dim: u64,
+    bytes: &dyn Fn(&TensorInfo) -> &'f [u8],
+) -> Result<Value, String> {
+    let factor = scale(facts)?;
+    if factor != 1.0 {
+        if facts.header.tensors.contains_key("rope_freqs.weight") {
+            return Err(format!("rope_freqs.weight beside linear scaling is not built; {REMEDY}"));
+        }
+        return Ok(json!({ "rope_type": "linear", "factor": factor }));
+    }
+    let Some(tensor) = facts.header.tensors.get("rope_freqs.weight") else { return Ok(Value::Null) };
+    if tensor.kind != TensorType::F32 || tensor.shape != [head_dim as usize / 2] {
+        return Err(format!(
+            "rope_freqs.weight is {:?} of {:?}, and {} numbers of F32 are read; {REMEDY}",
+            tensor.shape,
+            tensor.kind,
+            head_dim / 2
+        ));
+    }
+    let factors: Vec<f64> =
+        bytes(tensor).chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).into()).collect();
+    let theta = facts.float("rope.freq_base").unwrap_or(10_000.0);
+    let factor = factors.iter().copied().fold(1.0, f64::max);
+    let scaling = RopeScaling::Llama3 {
+        factor,
+        low_freq_factor: 1.0,
+        high_freq_factor: 4.0,
+        original_max_position_embeddings: 8192.0,
+    };
+    let fits = factors.iter().enumerate().all(|(i, found)| {
+        let frequency = theta.powf(-2.0 * i as f64 / head_dim as f64);
+        (frequency / scaling.apply(frequency) - found).abs() < 1e-3 * found
+    });
+    if !fits {
+        return Err(
+            "its rope_freqs are not those of LLaMA-3's scaling; use the Hugging Face checkpoint".into()
+        );
+    }
+    Ok(json!({
+        "rope_type": "llama3", "factor": factor, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192,
+    }))
+}

@@ -1,0 +1,137 @@
+//! A checkpoint opened by where it is.
+
+use crate::checkpoint::{fingerprint, read_config};
+use crate::{AnyModel, Error, LoadConfig};
+use dress_core::Fingerprint;
+use dress_core::burn::tensor::Device;
+use std::path::{Path, PathBuf};
+#[cfg(feature = "tokenizer")]
+use {
+    crate::gguf::GgufCheckpoint,
+    dress_data::{ChatTemplate, Tokenizer},
+};
+
+/// A checkpoint whose place and configuration are known: a directory or a GGUF file, its weights still on disk.
+///
+/// ```
+/// use dress_core::CausalLm;
+/// use dress_models::Checkpoint;
+///
+/// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
+/// let checkpoint = Checkpoint::open(directory)?;
+/// assert_eq!(checkpoint.declared().architecture(), "OPTForCausalLM");
+/// # Ok::<(), dress_models::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    path: PathBuf,
+    declared: AnyModel,
+}
+
+impl Checkpoint {
+    /// Opens a directory or a GGUF file, or with the feature `hub` what `owner/name` or `owner/name@revision` is on the
+    /// Hugging Face hub, by the settings in the environment.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::at`]; with the feature `hub`, those of [`HubConfig::locate`](crate::hub::HubConfig::locate) too.
+    pub fn open(model: impl AsRef<Path>) -> Result<Self, Error> {
+        #[cfg(feature = "hub")]
+        let found = crate::hub::HubConfig::from_env().locate(model.as_ref())?;
+        #[cfg(not(feature = "hub"))]
+        let found = model.as_ref();
+        Self::at(found)
+    }
+
+    /// Opens the directory or the GGUF file at `path`.
+    ///
+    /// # Errors
+    /// [`Error::NoModel`] where there is nothing, and those of [`read_config`] and [`AnyModel::from_config`].
+    pub fn at(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let path = path.into();
+        if !path.exists() {
+            return Err(Error::NoModel { path });
+        }
+        dress_core::files::check(&path).map_err(Error::io(&path, "cannot be read"))?;
+        let (text, file) = read_config(&path)?;
+        let declared = AnyModel::from_config(&text, &file, &Device::flex())?;
+        Ok(Self { path, declared })
+    }
+
+    /// The directory or the GGUF file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The model that the configuration describes, without its weights.
+    pub fn declared(&self) -> &AnyModel {
+        &self.declared
+    }
+
+    /// The model with its weights.
+    ///
+    /// # Errors
+    /// Those of [`AnyModel::load`].
+    pub fn load(&self, config: &LoadConfig, device: &Device) -> Result<AnyModel, Error> {
+        AnyModel::load(&self.path, config, device)
+    }
+
+    /// The fingerprint of the files' weights, which is the same whatever type they are loaded as.
+    ///
+    /// # Errors
+    /// Those of [`fingerprint()`].
+    pub fn fingerprint(&self) -> Result<Fingerprint, Error> {
+        fingerprint(&self.declared, &self.path)
+    }
+
+    /// The tokenizer of the directory, or the one that the GGUF file's metadata makes.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`], and those of [`GgufCheckpoint::tokenizer_json`].
+    #[cfg(feature = "tokenizer")]
+    pub fn tokenizer(&self) -> Result<Tokenizer, Error> {
+        if self.path.is_dir() {
+            return Ok(Tokenizer::from_directory(&self.path)?);
+        }
+        let file = GgufCheckpoint::open(&self.path)?;
+        let tokenizer = Tokenizer::from_bytes(file.tokenizer_json()?.as_bytes(), &self.path)?;
+        let config = tokenizer_config(&file)?;
+        let texts = config.as_object().into_iter().flatten().filter(|(name, _)| name.ends_with("_token"));
+        let named = texts.filter_map(|(name, text)| Some((name.clone(), text.as_str()?.to_string())));
+        Ok(tokenizer.with_special_tokens(named.collect()))
+    }
+
+    /// The chat template of the directory, or the one in the GGUF file's metadata.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`], and those of [`GgufCheckpoint::open`].
+    #[cfg(feature = "tokenizer")]
+    pub fn chat_template(&self, tokenizer: &Tokenizer) -> Result<ChatTemplate, Error> {
+        if self.path.is_dir() {
+            return Ok(ChatTemplate::from_directory(&self.path, tokenizer)?);
+        }
+        let config = tokenizer_config(&GgufCheckpoint::open(&self.path)?)?;
+        let template = config["chat_template"].as_str();
+        let missing = || dress_data::Error::NoChatTemplate { directory: self.path.clone() };
+        let template = template.ok_or_else(missing)?;
+        Ok(ChatTemplate::parse(template.into(), tokenizer.special_tokens().to_vec())?)
+    }
+}
+
+/// What a GGUF file says of its tokenizer beside the tokens.
+#[cfg(feature = "tokenizer")]
+fn tokenizer_config(file: &GgufCheckpoint) -> Result<serde_json::Value, Error> {
+    let unreadable = |source| Error::ConfigUnreadable { path: file.path().into(), source };
+    serde_json::from_str(&file.tokenizer_config_json()?).map_err(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_and_what_is_no_checkpoint_are_said_at_once() {
+        let place = tempfile::tempdir().unwrap();
+        assert!(matches!(Checkpoint::open(place.path().join("none")), Err(Error::NoModel { .. })));
+        assert!(matches!(Checkpoint::open(place.path()), Err(Error::ConfigMissing { .. })));
+    }
+}

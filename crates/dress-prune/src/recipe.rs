@@ -1,0 +1,291 @@
+//! What a user asks for, before anything that follows from the model is settled.
+
+use crate::{AxisTarget, Budget, Compensation, Error, Measure, RegularizeConfig, TOLERANCE, best_basis};
+use dress_core::{
+    Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Ratio, Selection, SlicePlan, StockTarget,
+};
+use dress_importance::Criterion;
+use dress_train::{CheckpointEvery, Precision};
+
+/// How much goes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HowMuch {
+    /// The share of each axis that goes: one share for all axes, or one for each in their order.
+    Ratios(Vec<Ratio>),
+    /// The share of what is counted that stays, in `(0, 1)`, shared out over the axes.
+    Stays {
+        /// What is counted.
+        measure: Measure,
+        /// The share of it that stays.
+        share: f64,
+    },
+    /// The share of what is counted that stays, in `(0, 1)`; of which layers' neurons and heads the rest goes is found by
+    /// measuring the loss ([`Search`](crate::Search)). The recipe's axes are the kinds that may go, or without any all that can be
+    /// searched.
+    Searched {
+        /// What is counted.
+        measure: Measure,
+        /// The share of it that stays.
+        share: f64,
+    },
+    /// What a plan selected that was made before of the same checkpoint; the recipe's axes, criteria, basis and
+    /// allocation are the plan's.
+    Planned(Box<SlicePlan>),
+}
+
+/// How the text is drawn that a run looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sampling {
+    /// Blocks of tokens.
+    pub samples: usize,
+    /// Tokens a block; without one [`Sampling::USUAL_SEQLEN`], or what the model has positions for.
+    pub seqlen: Option<usize>,
+    /// How they are drawn.
+    pub draw: Draw,
+}
+
+impl Sampling {
+    /// Tokens a block where nothing is said.
+    pub const USUAL_SEQLEN: usize = 1024;
+
+    /// Tokens a block for `model`.
+    ///
+    /// # Errors
+    /// [`dress_core::Error::TooLong`] where the model has not that many positions.
+    pub fn seqlen<M: CausalLm>(&self, model: &M) -> Result<usize, Error> {
+        let positions = model.max_positions();
+        match self.seqlen {
+            Some(seqlen) if seqlen > positions => {
+                Err(dress_core::Error::TooLong { seqlen, positions }.into())
+            }
+            Some(seqlen) => Ok(seqlen),
+            None => Ok(Self::USUAL_SEQLEN.min(positions)),
+        }
+    }
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { samples: 64, seqlen: None, draw: Draw::Blocks }
+    }
+}
+
+/// What should go of a model, and how. What is left open follows from the model in [`Recipe::resolve`].
+///
+/// This is what `dress prune` runs: [`Recipe::new`] has the command's defaults, and the command only sets fields.
+///
+/// ```
+/// use dress_core::{AxisKind, Basis, Ratio};
+/// use dress_prune::{HowMuch, Recipe};
+///
+/// let recipe = Recipe::new(vec![AxisKind::Residual], HowMuch::Ratios(vec![Ratio::new(0.25)?]));
+/// assert_eq!((recipe.basis, recipe.sampling.samples), (None, 64));
+/// # Ok::<(), dress_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// The kinds of axes of which something goes, each once.
+    pub axes: Vec<AxisKind>,
+    /// How much.
+    pub how_much: HowMuch,
+    /// What scores; nothing for [`Criterion::ActivationNorm`], and [`Criterion::BlockInfluence`] for whole layers.
+    pub criteria: Vec<Criterion>,
+    /// The coordinates in which the width is sliced; without any [`best_basis`], or the checkpoint's own where criteria
+    /// are given.
+    pub basis: Option<Basis>,
+    /// How projections make up for neurons and heads that go.
+    pub compensation: Compensation,
+    /// The regularization; without one, what goes is cut as it is.
+    pub regularize: Option<RegularizeConfig>,
+    /// The regularization's highest learning rate; without one [`usual_learning_rate`](crate::usual_learning_rate)
+    /// of the basis.
+    pub learning_rate: Option<f64>,
+    /// How steps are taken that the weights' type cannot express; without it [`Precision::of_weights`].
+    pub precision: Option<Precision>,
+    /// Rounds of score, regularize and slice.
+    pub rounds: usize,
+    /// Whose rules the shape of the result keeps.
+    pub stock: StockTarget,
+    /// What kept counts are a multiple of, beside what the family's config wants.
+    pub tile: usize,
+    /// Whether layers may differ.
+    pub per_layer: bool,
+    /// How the calibration text is drawn.
+    pub sampling: Sampling,
+    /// Seed of whatever is drawn.
+    pub seed: u64,
+}
+
+impl Recipe {
+    /// The recommended run.
+    pub fn new(axes: Vec<AxisKind>, how_much: HowMuch) -> Self {
+        let mut regularize = RegularizeConfig::default();
+        regularize.train.checkpoint_every = Some(CheckpointEvery::Spaced);
+        Self {
+            axes,
+            how_much,
+            criteria: Vec::new(),
+            basis: None,
+            compensation: Compensation::None,
+            regularize: Some(regularize),
+            learning_rate: None,
+            precision: None,
+            rounds: 1,
+            stock: StockTarget::Any,
+            tile: 1,
+            per_layer: false,
+            sampling: Sampling::default(),
+            seed: 42,
+        }
+    }
+
+    /// The recommended run where the tool finds what goes: the search, projections refitted to what stays, and no training.
+    /// Fine-tuning the result is a run of its own.
+    pub fn searched(measure: Measure, share: f64) -> Self {
+        let recipe = Self::new(Vec::new(), HowMuch::Searched { measure, share }).without_training();
+        Self { compensation: Compensation::Ridge, ..recipe }
+    }
+
+    /// The same, with nothing regularized before it is cut.
+    #[must_use]
+    pub fn without_training(self) -> Self {
+        Self { regularize: None, ..self }
+    }
+
+    /// The basis in which the width is sliced, where the model need not be known for it.
+    pub fn given_basis(&self) -> Option<Basis> {
+        match (&self.how_much, self.basis) {
+            (HowMuch::Planned(plan), _) => Some(plan.basis),
+            (_, Some(basis)) => Some(basis),
+            _ => (!self.criteria.is_empty()).then_some(Basis::Identity),
+        }
+    }
+
+    /// The basis in which the width of `model` is sliced. The model need not have its weights.
+    pub fn basis<M: CausalLm>(&self, model: &M) -> Basis {
+        self.given_basis().unwrap_or_else(|| best_basis(&model.coupling(), &self.axes))
+    }
+
+    /// The budget, where what stays is given as a share of something that is counted. `model` need not have its weights.
+    pub(crate) fn budget<M: CausalLm>(&self, model: &M) -> Option<Budget> {
+        match self.how_much {
+            HowMuch::Stays { measure, share } | HowMuch::Searched { measure, share } => {
+                Some(Budget::share(model, measure, share))
+            }
+            _ => None,
+        }
+    }
+
+    /// How much of each axis goes of `model`, which need not have its weights; in a basis that unties the head, and with
+    /// biases that make up for what goes, they are counted.
+    ///
+    /// # Errors
+    /// [`Error::AxesAndRatios`], [`Error::AxisTwice`], [`Error::NothingSelected`], [`Error::DepthPerLayer`] and, with a budget, those of
+    /// [`Budget::targets_within`].
+    pub fn targets<M: CausalLm>(&self, model: &M) -> Result<Vec<AxisTarget>, Error> {
+        let (axes, tile) = (&self.axes, self.tile);
+        if let Some(index) = (1..axes.len()).find(|&index| axes[..index].contains(&axes[index])) {
+            return Err(Error::AxisTwice { axis: axes[index] });
+        }
+        if self.per_layer && axes.contains(&AxisKind::Depth) {
+            return Err(Error::DepthPerLayer);
+        }
+        match (&self.how_much, self.budget(model)) {
+            // The plan says of what, and how much.
+            (HowMuch::Planned(_), _) => Ok(Vec::new()),
+            (HowMuch::Searched { .. }, _) => {
+                let kinds = self.searched_kinds(model)?;
+                kinds.into_iter().map(|kind| Ok(AxisTarget::new(kind, Ratio::new(0.0)?, tile))).collect()
+            }
+            (HowMuch::Ratios(ratios), _) => self.by_ratios(ratios),
+            // The scores say how much of each.
+            (_, Some(_)) if self.per_layer => {
+                axes.iter().map(|&kind| Ok(AxisTarget::new(kind, Ratio::new(0.0)?, tile))).collect()
+            }
+            (_, budget) => {
+                let budget = budget.ok_or(Error::NothingSelected)?;
+                let counted = self.counted(model.clone(), self.basis(model));
+                Ok(budget.targets_within(&counted, axes, self.stock, tile)?.targets)
+            }
+        }
+    }
+
+    /// The kinds of axes that a search looks at.
+    pub(crate) fn searched_kinds<M: CausalLm>(&self, model: &M) -> Result<Vec<AxisKind>, Error> {
+        let searchable = [AxisKind::Ffn, AxisKind::Heads];
+        if let Some(kind) = self.axes.iter().find(|kind| !searchable.contains(kind)) {
+            return Err(Error::NotSearchable { axis: kind.to_string() });
+        }
+        if !self.axes.is_empty() {
+            return Ok(self.axes.clone());
+        }
+        let kinds: Vec<AxisKind> =
+            searchable.into_iter().filter(|&kind| self.may_go_alone(model, kind)).collect();
+        if kinds.is_empty() {
+            // Says what the target does not take, if it takes not even the model as it is.
+            model.check_stock(&Selection::new(), self.stock)?;
+            return Err(Error::NothingSelected);
+        }
+        Ok(kinds)
+    }
+
+    /// Whether the target takes `model` with less of one kind of axis and all of the others.
+    fn may_go_alone<M: CausalLm>(&self, model: &M, kind: AxisKind) -> bool {
+        let map = model.coupling();
+        let less = |axis: Axis| {
+            let slots = map.axis(axis).ok()?;
+            let kept = slots.len.checked_sub(slots.multiple_of.of(self.stock)).filter(|kept| *kept > 0)?;
+            Some((axis, AxisSelection::new(slots.len, (kept..slots.len).collect()).ok()?))
+        };
+        let axes = map.of_kind(kind).unwrap_or_default();
+        let selected: Option<Vec<_>> = axes.into_iter().map(less).collect();
+        selected.filter(|axes| !axes.is_empty()).is_some_and(|axes| {
+            let selection =
+                axes.into_iter().fold(Selection::new(), |all, (axis, chosen)| all.with(axis, chosen));
+            model.check_stock(&selection, self.stock).is_ok()
+        })
+    }
+
+    /// The model whose parameters are counted: with a head of its own or with biases, where the run gives it those.
+    fn counted<M: CausalLm>(&self, model: M, basis: Basis) -> M {
+        let model = if basis == Basis::Pca { model.untied() } else { model };
+        if self.compensation == Compensation::Bias { model.biased() } else { model }
+    }
+
+    fn by_ratios(&self, ratios: &[Ratio]) -> Result<Vec<AxisTarget>, Error> {
+        let (axes, given) = (self.axes.len(), ratios.len());
+        if given != 1 && given != axes {
+            return Err(Error::AxesAndRatios { axes, ratios: given });
+        }
+        if ratios.iter().all(|ratio| ratio.get() == 0.0) {
+            return Err(Error::NothingSelected);
+        }
+        let ratio = |index: usize| ratios[if given == 1 { 0 } else { index }];
+        let target = |(index, &kind)| AxisTarget::new(kind, ratio(index), self.tile);
+        Ok(self.axes.iter().enumerate().map(target).collect())
+    }
+
+    /// How far from its budget a result may end.
+    pub(crate) const TOLERANCE: f64 = TOLERANCE;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ratios(axes: &[AxisKind], ratios: &[f64]) -> Result<Vec<AxisTarget>, Error> {
+        let ratios: Vec<Ratio> = ratios.iter().map(|&ratio| Ratio::new(ratio).unwrap()).collect();
+        Recipe::new(axes.to_vec(), HowMuch::Ratios(ratios.clone())).by_ratios(&ratios)
+    }
+
+    #[test]
+    fn one_ratio_is_for_all_axes_and_several_are_in_their_order() {
+        let both = [AxisKind::Residual, AxisKind::Ffn];
+        let of =
+            |targets: Vec<AxisTarget>| targets.iter().map(|target| target.ratio.get()).collect::<Vec<_>>();
+        assert_eq!(of(ratios(&both, &[0.5]).unwrap()), [0.5, 0.5]);
+        assert_eq!(of(ratios(&both, &[0.25, 0.5]).unwrap()), [0.25, 0.5]);
+        assert!(matches!(ratios(&both, &[0.1; 3]), Err(Error::AxesAndRatios { axes: 2, ratios: 3 })));
+        assert!(matches!(ratios(&both, &[0.0]), Err(Error::NothingSelected)));
+    }
+}

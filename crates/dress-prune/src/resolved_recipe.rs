@@ -1,0 +1,237 @@
+//! A recipe with everything settled that follows from the model, and the run of it.
+
+use crate::search::Known;
+use crate::{
+    Allocation, AxisTarget, Compensation, Error, HowMuch, PerLayer, PruneConfig, Pruned, Recipe,
+    RegularizeConfig, Search, axes, prune, prune_as_planned, prune_in_rounds, select, usual_learning_rate,
+};
+use dress_core::burn::tensor::DType;
+use dress_core::{
+    AxisKind, Basis, Calibration, CausalLm, Progress, Scorer, Scores, Selection, SlicePlan, StockTarget,
+};
+use dress_importance::Criteria;
+use dress_train::Precision;
+
+/// A recipe in which nothing is open: what a run of it does.
+#[derive(Debug, Clone)]
+pub struct ResolvedRecipe {
+    /// What scores.
+    pub criteria: Criteria,
+    /// What goes, and how it is prepared.
+    pub config: PruneConfig,
+    /// Rounds of score, regularize and slice.
+    pub rounds: usize,
+    /// The plan that says what goes, where one was made before.
+    pub plan: Option<SlicePlan>,
+    /// The search that finds what goes, where there is one; the targets say of which kinds of axes.
+    pub search: Option<Search>,
+}
+
+impl Recipe {
+    /// Settles what is open for `model`, which need not have its weights; they are of type `weights` when it is pruned.
+    ///
+    /// # Errors
+    /// Those of [`Recipe::targets`], of [`Criteria::check`], of [`Allocation::check`], of [`RegularizeConfig::check`] and of
+    /// [`CausalLm::check_stock`]; [`Error::CriterionUnused`], [`Error::CompensationUnused`] and [`Error::NothingToRegularize`].
+    pub fn resolve<M: CausalLm>(&self, model: &M, weights: DType) -> Result<ResolvedRecipe, Error> {
+        let basis = self.basis(model);
+        let regularize = self.regularization(basis, weights);
+        self.check_compensation()?;
+        let targets = self.targets(model)?;
+        let criteria = self.scorers(&targets, basis)?;
+        let allocation = self.allocation(model, &criteria)?;
+        let config = PruneConfig {
+            targets,
+            basis,
+            regularize,
+            compensation: self.compensation,
+            stock: self.stock,
+            seed: self.seed,
+            allocation,
+        };
+        let plan = match &self.how_much {
+            HowMuch::Planned(plan) => Some((**plan).clone()),
+            _ => None,
+        };
+        let search = self.search(model)?;
+        Ok(ResolvedRecipe { criteria, config, rounds: self.rounds, plan, search })
+    }
+
+    fn search<M: CausalLm>(&self, model: &M) -> Result<Option<Search>, Error> {
+        let (HowMuch::Searched { .. }, Some(budget)) = (&self.how_much, self.budget(model)) else {
+            return Ok(None);
+        };
+        if self.per_layer && self.stock != StockTarget::Dress {
+            return Err(Error::BlocksDiffer { target: self.stock });
+        }
+        let held_back = Search::blocks_to_hold_back(self.sampling.seqlen(model)?);
+        Ok(Some(Search {
+            budget,
+            stock: self.stock,
+            tile: self.tile,
+            per_layer: self.per_layer,
+            held_back,
+            rounds: Search::USUAL_ROUNDS,
+        }))
+    }
+
+    fn regularization(&self, basis: Basis, weights: DType) -> Option<RegularizeConfig> {
+        let mut settings = self.regularize.clone()?;
+        settings.train.learning_rate.peak = self.learning_rate.unwrap_or_else(|| usual_learning_rate(basis));
+        settings.train.precision = self.precision.unwrap_or_else(|| Precision::of_weights(weights));
+        settings.train.seed = self.seed;
+        Some(settings)
+    }
+
+    fn check_compensation(&self) -> Result<(), Error> {
+        let made_up_for = |kind: &AxisKind| [AxisKind::Ffn, AxisKind::Heads].contains(kind);
+        let open = matches!(self.how_much, HowMuch::Planned(_) | HowMuch::Searched { .. });
+        if self.compensation == Compensation::None || open || self.axes.iter().any(made_up_for) {
+            return Ok(());
+        }
+        Err(Error::CompensationUnused { compensation: self.compensation })
+    }
+
+    /// What scores `targets`; in another basis than the checkpoint's, all but the width.
+    ///
+    /// # Errors
+    /// [`Error::CriterionUnused`] and those of [`Criteria::check`].
+    pub fn scorers(&self, targets: &[AxisTarget], basis: Basis) -> Result<Criteria, Error> {
+        let by_energy = |kind: &AxisKind| basis != Basis::Identity && *kind == AxisKind::Residual;
+        let kinds: Vec<AxisKind> = self.axes.iter().copied().filter(|kind| !by_energy(kind)).collect();
+        let scores_a_width = kinds.iter().any(|kind| *kind != AxisKind::Depth);
+        let unused = self.criteria.iter().find(|criterion| !scores_a_width && !criterion.scores_depth());
+        if let Some(criterion) = unused.filter(|_| self.axes.iter().any(by_energy)) {
+            return Err(Error::CriterionUnused { criterion: criterion.to_string(), basis });
+        }
+        Criteria::check(&self.criteria, &kinds)?;
+        let depth = targets.iter().find(|target| target.kind == AxisKind::Depth).map(|target| target.ratio);
+        Ok(Criteria::new(&self.criteria, &kinds, self.seed).with_depth_ratio(depth))
+    }
+
+    fn allocation<M: CausalLm>(&self, model: &M, criteria: &Criteria) -> Result<Allocation, Error> {
+        if !self.per_layer || matches!(self.how_much, HowMuch::Searched { .. }) {
+            return Ok(Allocation::Uniform);
+        }
+        let (budget, comparable) = (self.budget(model), criteria.is_comparable());
+        let allocation = Allocation::PerLayer(PerLayer { budget, tolerance: Recipe::TOLERANCE, comparable });
+        allocation.check(self.stock)?;
+        Ok(allocation)
+    }
+}
+
+impl ResolvedRecipe {
+    /// Checks what can be told of a run on `model` before it begins. The model need not have its weights.
+    ///
+    /// # Errors
+    /// Those of [`RegularizeConfig::check`] and of [`CausalLm::check_stock`]; [`Error::NothingSelected`] and
+    /// [`Error::NothingToRegularize`].
+    pub fn check<M: CausalLm>(&self, model: &M) -> Result<(), Error> {
+        if let Some(settings) = &self.config.regularize {
+            settings.check()?;
+        }
+        match &self.plan {
+            Some(plan) => self.check_selection(model, &plan.selection),
+            None if self.search.is_some() => Ok(()),
+            None if self.config.allocation == Allocation::Uniform => {
+                self.check_selection(model, &self.as_many(model)?)
+            }
+            // How much of what goes is in the scores.
+            None => Ok(()),
+        }
+    }
+
+    /// What looks at calibration data, where anything does.
+    pub fn looks_at_data(&self) -> Option<String> {
+        self.looks_at_data_with(self.criteria.name(), self.criteria.needs_calibration())
+    }
+
+    fn looks_at_data_with(&self, scorer: &str, scorer_does: bool) -> Option<String> {
+        let PruneConfig { basis, regularize, compensation, .. } = &self.config;
+        if *basis != Basis::Identity {
+            return Some(format!("the basis {basis}"));
+        }
+        if self.search.is_some() {
+            return Some("the search".into());
+        }
+        if self.plan.is_none() && scorer_does {
+            return Some(scorer.into());
+        }
+        if regularize.is_some() {
+            return Some("regularization".into());
+        }
+        (*compensation != Compensation::None).then(|| format!("the compensation {compensation}"))
+    }
+
+    /// Prunes the model that this was resolved for.
+    ///
+    /// # Errors
+    /// Those of [`ResolvedRecipe::prune_scored_by`].
+    pub fn prune<M: CausalLm>(
+        &self,
+        model: M,
+        calibration: &Calibration,
+        progress: &dyn Progress,
+    ) -> Result<Pruned<M>, Error> {
+        self.prune_scored_by(model, &self.criteria, calibration, progress)
+    }
+
+    /// The same with another scorer than the recipe's criteria, somebody else's for example. A plan that was made before is
+    /// not scored, and neither is what a search finds.
+    ///
+    /// # Errors
+    /// Those of [`prune_in_rounds`] and [`prune_as_planned`], and [`dress_core::Error::CalibrationEmpty`].
+    pub fn prune_scored_by<M: CausalLm>(
+        &self,
+        model: M,
+        scorer: &dyn Scorer<M>,
+        calibration: &Calibration,
+        progress: &dyn Progress,
+    ) -> Result<Pruned<M>, Error> {
+        let who = self.looks_at_data_with(scorer.name(), scorer.needs_calibration());
+        if let (true, Some(who)) = (calibration.blocks.is_empty(), who) {
+            return Err(dress_core::Error::CalibrationEmpty { who }.into());
+        }
+        match (&self.plan, &self.search) {
+            (Some(plan), _) => prune_as_planned(model, plan, calibration, &self.config, progress),
+            (None, Some(search)) => self.prune_searched(model, search, calibration, progress),
+            (None, None) => prune_in_rounds(model, scorer, calibration, &self.config, self.rounds, progress),
+        }
+    }
+
+    fn prune_searched<M: CausalLm>(
+        &self,
+        model: M,
+        search: &Search,
+        calibration: &Calibration,
+        progress: &dyn Progress,
+    ) -> Result<Pruned<M>, Error> {
+        let kinds: Vec<AxisKind> = self.config.targets.iter().map(|target| target.kind).collect();
+        let found = search.run(&model, &kinds, calibration, progress)?;
+        let config = PruneConfig { allocation: Allocation::Given(found.selection), ..self.config.clone() };
+        let mut pruned = prune(model, &Known(&found.scores), calibration, &config, progress)?;
+        pruned.report.search = Some(found.report);
+        Ok(pruned)
+    }
+
+    /// A selection of as many structures as will go, whichever they are.
+    fn as_many<M: CausalLm>(&self, model: &M) -> Result<Selection, Error> {
+        let map = model.coupling();
+        let mut scores = Scores::new();
+        for axis in axes(model, &self.config.targets)? {
+            scores.insert(axis, vec![0.0; map.axis(axis)?.len])?;
+        }
+        select(&scores, &map, &self.config.targets, self.config.stock)
+    }
+
+    fn check_selection<M: CausalLm>(&self, model: &M, selection: &Selection) -> Result<(), Error> {
+        if selection.is_empty() {
+            return Err(Error::NothingSelected);
+        }
+        let (_, widths) = selection.split_depth();
+        if widths.is_empty() && self.config.regularize.is_some() {
+            return Err(Error::NothingToRegularize);
+        }
+        Ok(model.check_stock(selection, self.config.stock)?)
+    }
+}

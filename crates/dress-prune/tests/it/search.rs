@@ -1,0 +1,117 @@
+//! Shapes that are found by measuring the loss.
+
+use crate::small_models::{FAMILIES, Family, Shape};
+use dress_core::burn::tensor::DType;
+use dress_core::{
+    Axis, AxisKind, Calibration, CausalLm, Forward, NoProgress, NoTap, Selection, StockTarget, parameters,
+};
+use dress_models::AnyModel;
+use dress_prune::{Budget, Measure, Recipe, Search};
+
+fn calibration() -> Calibration {
+    let block = |n: usize| (0..24).map(|i| ((i * i * 3 + i * n + 11 * n) % 37) as u32).collect();
+    Calibration::from_blocks((0..8).map(block).collect())
+}
+
+fn loss(model: &AnyModel) -> f64 {
+    let tokens = Calibration::tensor(&calibration().blocks[6..], &model.device());
+    f64::from(model.next_token_loss(tokens, &mut Forward::new(&mut NoTap)).into_scalar::<f32>())
+}
+
+fn search(model: &AnyModel, share: f64, per_layer: bool) -> Search {
+    let budget = Budget::share(model, Measure::Parameters, share);
+    Search { budget, stock: StockTarget::Dress, tile: 1, per_layer, held_back: 2, rounds: 2 }
+}
+
+#[test]
+fn the_shape_is_within_the_budget_and_layers_that_may_differ_lose_no_more() {
+    for family in FAMILIES {
+        let model = Shape { family, layers: 3, ..Shape::example() }.model();
+        let run = |per_layer| {
+            let search = search(&model, 0.8, per_layer);
+            let found =
+                search.run(&model, &[AxisKind::Ffn, AxisKind::Heads], &calibration(), &NoProgress).unwrap();
+            let left = dress_prune::slice(model.clone(), &found.selection).unwrap();
+            let (left, whole) = (parameters::count(&left) as f64, parameters::count(&model) as f64);
+            assert!(left <= 0.8 * whole && left > 0.7 * whole, "{family:?}: {left} of {whole}");
+            assert!((found.report.dense_loss - loss(&model)).abs() < 1e-4, "{family:?}");
+            found
+        };
+        let (uniform, free) = (run(false), run(true));
+        let (even, best) = (free.report.rounds[0].loss, free.report.found().loss);
+        assert!(best <= even, "{family:?}: the best that was measured: {best} {even}");
+        let kept = |kind| {
+            let of_kind = uniform.report.found().kept.iter().filter(move |(axis, _)| axis.kind() == kind);
+            of_kind.map(|(_, kept)| *kept).collect::<std::collections::BTreeSet<_>>().len()
+        };
+        assert_eq!((kept(AxisKind::Ffn), kept(AxisKind::Heads)), (1, 1), "one number for all layers");
+    }
+}
+
+/// What is said of a shape is the loss of the model that is sliced there and refitted, and what is measured around it is the loss of
+/// that model with one axis at another size.
+#[test]
+fn what_was_measured_is_what_slicing_and_refitting_gives() {
+    let model = Shape { layers: 2, ..Shape::example() }.model();
+    let fitted = Calibration::from_blocks(calibration().blocks[..6].to_vec());
+    let ridge = dress_prune::Compensation::Ridge;
+    let refitted = |selection: &Selection| {
+        let (refitted, _) =
+            dress_prune::compensate(model.clone(), selection, &fitted, ridge, &NoProgress).unwrap();
+        loss(&dress_prune::slice(refitted, selection).unwrap())
+    };
+    let found = search(&model, 0.9, true).run(&model, &[AxisKind::Ffn], &calibration(), &NoProgress).unwrap();
+    let said = found.report.found();
+    assert!(
+        (refitted(&found.selection) - said.loss).abs() < 1e-3,
+        "{} {}",
+        refitted(&found.selection),
+        said.loss
+    );
+    // Nothing is refitted behind the last layer, so that its own table is that of whole models.
+    let first = &found.report.rounds[0];
+    let last = &first.sensitivities[1];
+    assert_eq!(last.axis, Axis::Ffn { layer: 1 });
+    let at = last.measured.iter().find(|measured| measured.removed == 40 - first.kept[&last.axis]).unwrap();
+    assert!(at.added.abs() < 0.05, "its own size changes little: {at:?}");
+    assert!(last.measured.windows(2).all(|pair| pair[0].removed < pair[1].removed), "{last:?}");
+}
+
+#[test]
+fn a_searched_recipe_keeps_the_targets_rules_for_every_family() {
+    for family in [Family::Llama, Family::Opt, Family::Phi] {
+        // A width that is all heads together, as every target wants it.
+        let shape =
+            Shape { family, layers: 3, heads_per_group: 1, groups: 4, width_a_head: 8, ..Shape::example() };
+        let model = shape.model();
+        let mut recipe = Recipe::searched(Measure::Parameters, 0.85);
+        recipe.sampling.seqlen = Some(24);
+        let resolved = recipe.resolve(&model, DType::F32).unwrap();
+        // A thousand tokens are 43 of these short blocks.
+        let blocks = calibration().blocks.into_iter().cycle().take(60).collect();
+        let blocks = Calibration::from_blocks(blocks);
+        let pruned = resolved.prune(model.clone(), &blocks, &NoProgress);
+        let pruned = pruned.unwrap_or_else(|error| panic!("{family:?}: {error}"));
+        let left = parameters::count(&pruned.model) as f64 / parameters::count(&model) as f64;
+        assert!(left <= 0.85 && left > 0.7, "{family:?}: {left}");
+        assert_eq!(pruned.plan.criterion, "search");
+        let heads = pruned.plan.selection.iter().any(|(axis, _)| axis.kind() == AxisKind::Heads);
+        assert!(!heads || family != Family::Opt, "OPT has no width of its heads in its config");
+        let kept = pruned.report.search.unwrap().found().kept.clone();
+        assert!(kept.values().all(|kept| *kept > 0));
+    }
+}
+
+#[test]
+fn too_little_text_and_too_small_a_budget_are_said() {
+    let model = Shape::example().model();
+    let few = Calibration::from_blocks(calibration().blocks[..2].to_vec());
+    let run = |share, data: &Calibration| {
+        search(&model, share, true).run(&model, &[AxisKind::Ffn], data, &NoProgress).unwrap_err().to_string()
+    };
+    assert!(run(0.9, &few).contains("give more samples"), "{}", run(0.9, &few));
+    assert!(run(0.01, &calibration()).contains("choose another budget"), "{}", run(0.01, &calibration()));
+    let recipe = Recipe { axes: vec![AxisKind::Residual], ..Recipe::searched(Measure::Parameters, 0.9) };
+    let said = recipe.resolve(&model, DType::F32).unwrap_err().to_string();
+    assert!(said.contains("cannot measure axis `residual`"), "{said}");
+}

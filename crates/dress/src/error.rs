@@ -1,0 +1,19 @@
+//! Whatever can go wrong between opening a checkpoint and saving the smaller one.
+
+/// Errors of the whole path: those of the crates behind it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Of the shared vocabulary.
+    #[error(transparent)]
+    Core(#[from] dress_core::Error),
+    /// Of models and checkpoints.
+    #[error(transparent)]
+    Models(#[from] dress_models::Error),
+    /// Of corpora and tokenizers.
+    #[error(transparent)]
+    Data(#[from] dress_data::Error),
+    /// Of selecting and slicing.
+    #[error(transparent)]
+    Prune(#[from] dress_prune::Error),
+}

@@ -1,0 +1,138 @@
+//! One run on one checkpoint, from its files to the smaller checkpoint's.
+
+use crate::{Error, PruneResult, ResultFile};
+use dress_core::burn::tensor::Device;
+use dress_core::{Calibration, CausalLm, Progress, Scorer, parameters};
+use dress_data::{Corpus, SampleConfig, calibration_blocks};
+use dress_models::checkpoint::{SaveReport, save};
+use dress_models::{AnyModel, Checkpoint, LoadConfig, SaveConfig};
+use dress_prune::{Pruned, Recipe, ResolvedRecipe};
+use std::path::Path;
+
+/// A checkpoint, and a recipe with everything settled that follows from it.
+///
+/// See the [crate's front page](crate) for a whole run.
+#[derive(Debug, Clone)]
+pub struct PruneJob {
+    /// What is pruned.
+    pub checkpoint: Checkpoint,
+    /// What a run does.
+    pub resolved: ResolvedRecipe,
+    /// How the calibration text is drawn.
+    pub sampling: SampleConfig,
+    load: LoadConfig,
+    device: Device,
+}
+
+impl PruneJob {
+    /// Settles what the recipe leaves open, and checks what can be checked without the weights.
+    ///
+    /// # Errors
+    /// Those of [`Recipe::resolve`], of [`ResolvedRecipe::check`], of [`Sampling::seqlen`](crate::Sampling::seqlen), and
+    /// [`dress_core::Error::PlanForAnotherModel`].
+    pub fn new(
+        checkpoint: Checkpoint,
+        recipe: &Recipe,
+        load: LoadConfig,
+        device: Device,
+    ) -> Result<Self, Error> {
+        let declared = checkpoint.declared();
+        let resolved = recipe.resolve(declared, load.dtype.dtype())?;
+        if let Some(plan) = &resolved.plan {
+            plan.check_fingerprint(checkpoint.fingerprint()?, &declared.coupling())?;
+        }
+        resolved.check(declared)?;
+        let sampling = SampleConfig {
+            samples: recipe.sampling.samples,
+            seqlen: recipe.sampling.seqlen(declared)?,
+            draw: recipe.sampling.draw,
+            seed: recipe.seed,
+            ..SampleConfig::default()
+        };
+        Ok(Self { checkpoint, resolved, sampling, load, device })
+    }
+
+    /// The blocks of a text that the run looks at.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::tokenizer`] and of [`calibration_blocks`].
+    pub fn calibration(&self, corpus: &Corpus) -> Result<Calibration, Error> {
+        Ok(calibration_blocks(corpus, &self.checkpoint.tokenizer()?, &self.sampling)?)
+    }
+
+    /// Loads the checkpoint and prunes it. Nothing is written but what the regularization keeps in its run directory.
+    ///
+    /// # Errors
+    /// Those of [`PruneJob::run_scored_by`].
+    pub fn run(&self, calibration: &Calibration, progress: &dyn Progress) -> Result<PrunedCheckpoint, Error> {
+        self.run_scored_by(&self.resolved.criteria, calibration, progress)
+    }
+
+    /// [`PruneJob::run`] with a scorer of your own in place of the recipe's criteria.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::load`], of [`ResolvedRecipe::prune_scored_by`] and of [`Checkpoint::fingerprint`].
+    pub fn run_scored_by(
+        &self,
+        scorer: &dyn Scorer<AnyModel>,
+        calibration: &Calibration,
+        progress: &dyn Progress,
+    ) -> Result<PrunedCheckpoint, Error> {
+        self.device.seed(self.resolved.config.seed);
+        let dense = self.checkpoint.load(&self.load, &self.device)?;
+        let parameters_before = parameters::count(&dense);
+        let mut pruned = self.resolved.prune_scored_by(dense, scorer, calibration, progress)?;
+        // That of the files, which is the same whatever type they were loaded as.
+        pruned.plan.fingerprint = self.checkpoint.fingerprint()?;
+        let result = self.result(&pruned, parameters_before, calibration);
+        Ok(PrunedCheckpoint { model: pruned.model, result, source: self.checkpoint.clone() })
+    }
+
+    fn result(&self, pruned: &Pruned<AnyModel>, before: u64, calibration: &Calibration) -> PruneResult {
+        let mut settings = self.resolved.config.clone();
+        let result = ResultFile {
+            dress_version: env!("CARGO_PKG_VERSION").into(),
+            burn_version: ResultFile::BURN_VERSION.into(),
+            device: format!("{:?}", self.device),
+            dtype: self.load.dtype.to_string(),
+            parameters_before: before,
+            parameters: parameters::count(&pruned.model),
+            plan: pruned.plan.clone(),
+            regularize: settings.regularize.take(),
+            // Wherever there are blocks they are read: what slicing moves is measured on the first.
+            calibration: (!calibration.blocks.is_empty()).then(|| calibration.provenance.clone()),
+            report: pruned.report.clone(),
+        };
+        let model = self.checkpoint.path().display().to_string();
+        PruneResult { result, model, rounds: self.resolved.rounds, settings }
+    }
+}
+
+/// A smaller model, how it came to be, and what it came from.
+#[derive(Debug)]
+pub struct PrunedCheckpoint {
+    /// The smaller model.
+    pub model: AnyModel,
+    /// How it came to be: what `dress.json` says.
+    pub result: PruneResult,
+    source: Checkpoint,
+}
+
+impl PrunedCheckpoint {
+    /// Writes the smaller checkpoint, with `dress.json` and `plan.json`, beside its place and renames it when it is complete. With
+    /// `replace`, what is there goes.
+    ///
+    /// # Errors
+    /// Those of [`save`].
+    pub fn save(&self, place: impl AsRef<Path>, replace: bool) -> Result<SaveReport, Error> {
+        let config = SaveConfig {
+            extra_files: self.result.files(),
+            target: self.result.settings.stock,
+            source: Some(self.source.path().into()),
+            force: replace,
+            keep: true,
+            ..SaveConfig::default()
+        };
+        Ok(save(&self.model, place.as_ref(), &config)?)
+    }
+}
