@@ -6,7 +6,7 @@
 # What happens: without a word the tokens get the next free ids, in the order of the ids that the file gives. A checkpoint whose
 #   vocabulary has a gap before its added tokens (a padded vocabulary, a removed token) reads other rows of the embedding.
 #
-# Output on 2026-11-29:
+# Seen 2026-11-29:
 #   declared 100 and 200 in tokenizer_config.json: ids 3 and 4
 #   declared 100 and 200 in added_tokens.json: ids 3 and 4
 set -euo pipefail

@@ -6,7 +6,7 @@
 #   from tokenizer.json and the rest is built anew by the class, without the file's normalizer and without a word. The same directory
 #   gives other ids in transformers and in everything that reads tokenizer.json through the tokenizers library.
 #
-# Output on 2026-11-29:
+# Seen 2026-11-29:
 #   PreTrainedTokenizerFast: normalizer Lowercase, ids of "AB" [0, 1]
 #   GPT2Tokenizer: normalizer none, ids of "AB" [2, 3]
 #   no class, model_type opt: normalizer none, ids of "AB" [2, 3]

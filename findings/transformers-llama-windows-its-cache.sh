@@ -7,7 +7,7 @@
 #   generate() does unless told otherwise, keys beyond the window are dropped, and the greedy text is another one. Perplexity is that
 #   of the full model, and the text is not.
 #
-# Output on 2026-11-29:
+# Seen 2026-11-29:
 #   logits of one pass equal those without the key: True
 #   without the key, greedy text with and without a cache equal: True
 #   with sliding_window 4, greedy text with and without a cache equal: False

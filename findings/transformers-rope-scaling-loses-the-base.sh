@@ -6,7 +6,7 @@
 # What happens: a rope_scaling that is not empty replaces rope_parameters whole, and the base comes from a top-level rope_theta or
 #   is 10000. The model loads without a word and every position is rotated by other angles.
 #
-# Output on 2026-11-29:
+# Seen 2026-11-29:
 #   rope_parameters alone: base 500000.0
 #   rope_scaling beside it: base 10000.0
 #   rope_scaling beside it and a rope_theta at the top: base 500000.0

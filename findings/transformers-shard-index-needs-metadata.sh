@@ -5,7 +5,7 @@
 #   tensor) may be missing, as in an index written by hand or by a tool that only places tensors in shards.
 # What happens: from_pretrained raises KeyError: 'metadata'.
 #
-# Output on 2026-11-29:
+# Seen 2026-11-29:
 #   with metadata: loads
 #   with an empty metadata: loads
 #   without metadata: KeyError('metadata')

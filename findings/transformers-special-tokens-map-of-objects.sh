@@ -6,7 +6,7 @@
 # What happens: a list of texts loads. A list of objects, with the same token, ends in a TypeError about a list of AddedToken,
 #   although tokenizer_config.json and tokenizer.json beside it are in order.
 #
-# Output on 2026-11-29:
+# Seen 2026-11-29:
 #   as texts: ['<x>']
 #   as objects: TypeError: Input must be a List[Union[str, AddedToken]]
 set -euo pipefail
