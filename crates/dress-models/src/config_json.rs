@@ -93,6 +93,18 @@ pub(crate) fn check_not_negative(numbers: &[(&'static str, f64)]) -> Result<(), 
     }
 }
 
+/// What Python takes for false, which transformers passes over as if it were not there.
+pub(crate) fn is_falsy(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(on) => !on,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+    }
+}
+
 /// What `transformers` takes for `max_position_embeddings` that is not said.
 pub(crate) fn default_positions() -> usize {
     2048

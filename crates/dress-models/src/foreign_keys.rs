@@ -3,7 +3,7 @@
 //! A key is refused by its name where its value turns something on, and kept where it leaves it off: null, false, zero,
 //! nothing, and one for what is multiplied. All other keys are kept as they are.
 
-use crate::config_json::{ConfigJson, Unsupported};
+use crate::config_json::{ConfigJson, Unsupported, is_falsy};
 use serde_json::Value;
 
 /// What a key means to the family that the rest of the file describes.
@@ -175,18 +175,7 @@ fn is_off(value: &Value, off: Off, family: &FamilyFacts) -> bool {
         Off::One if number == Some(1.0) => true,
         Off::HeadDim if number == Some(family.head_dim as f64) => true,
         Off::Span if number.is_some_and(|span| span >= family.positions as f64) => true,
-        _ => is_nothing(value),
-    }
-}
-
-fn is_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(on) => !on,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(map) => map.is_empty(),
+        _ => is_falsy(value),
     }
 }
 

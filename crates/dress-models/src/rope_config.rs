@@ -5,7 +5,7 @@
 
 use crate::blocks::RopeScaling;
 use crate::checkpoint::warn_once;
-use crate::config_json::{ConfigJson, Unsupported};
+use crate::config_json::{ConfigJson, Unsupported, is_falsy};
 use serde_json::{Map, Value};
 
 const DEFAULT_THETA: f64 = 10_000.0;
@@ -42,7 +42,7 @@ pub(crate) fn rope_config(raw: &ConfigJson, positions: usize) -> Result<RopeConf
 impl<'a> RopeKeys<'a> {
     fn of(raw: &'a ConfigJson) -> Result<Self, Unsupported> {
         let (key, value) = match (raw.get("rope_scaling"), raw.get("rope_parameters")) {
-            (Some(older), _) if !is_empty(older) => ("rope_scaling", Some(older)),
+            (Some(older), _) if !is_falsy(older) => ("rope_scaling", Some(older)),
             (_, Some(Value::Null) | None) => ("rope_parameters", None),
             (_, newer) => ("rope_parameters", newer),
         };
@@ -136,7 +136,7 @@ impl<'a> RopeKeys<'a> {
     fn warn_of_what_is_left_out(&self, theta: f64) {
         let theta_of = |value: Option<&Value>| value.and_then(Value::as_f64).filter(|found| *found != theta);
         let other = self.raw.get("rope_parameters").filter(|_| self.key == "rope_scaling");
-        if let Some(other) = other.filter(|other| !is_empty(other)) {
+        if let Some(other) = other.filter(|other| !is_falsy(other)) {
             let lost =
                 theta_of(other.get("rope_theta")).map(|lost| format!(" and the base {lost} in it is lost"));
             warn_once(format!(
@@ -157,18 +157,6 @@ impl<'a> RopeKeys<'a> {
                 self.key
             ));
         }
-    }
-}
-
-/// What Python takes for false: it is passed over as if it were not there.
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Bool(true) => false,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(map) => map.is_empty(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a user asks for, before anything that follows from the model is settled.
 
-use crate::{AxisTarget, Budget, Compensation, Error, Measure, RegularizeConfig, TOLERANCE, best_basis};
+use crate::{AxisTarget, Budget, Compensation, Error, Measure, RegularizeConfig, best_basis};
 use dress_core::{
     Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Ratio, Selection, SlicePlan, StockTarget,
 };
@@ -264,9 +264,6 @@ impl Recipe {
         let target = |(index, &kind)| AxisTarget::new(kind, ratio(index), self.tile);
         Ok(self.axes.iter().enumerate().map(target).collect())
     }
-
-    /// How far from its budget a result may end.
-    pub(crate) const TOLERANCE: f64 = TOLERANCE;
 }
 
 #[cfg(test)]

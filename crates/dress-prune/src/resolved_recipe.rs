@@ -3,7 +3,8 @@
 use crate::search::Known;
 use crate::{
     Allocation, AxisTarget, Compensation, Error, HowMuch, PerLayer, PruneConfig, Pruned, Recipe,
-    RegularizeConfig, Search, axes, prune, prune_as_planned, prune_in_rounds, select, usual_learning_rate,
+    RegularizeConfig, Search, TOLERANCE, axes, prune, prune_as_planned, prune_in_rounds, select,
+    usual_learning_rate,
 };
 use dress_core::burn::tensor::DType;
 use dress_core::{
@@ -114,7 +115,7 @@ impl Recipe {
             return Ok(Allocation::Uniform);
         }
         let (budget, comparable) = (self.budget(model), criteria.is_comparable());
-        let allocation = Allocation::PerLayer(PerLayer { budget, tolerance: Recipe::TOLERANCE, comparable });
+        let allocation = Allocation::PerLayer(PerLayer { budget, tolerance: TOLERANCE, comparable });
         allocation.check(self.stock)?;
         Ok(allocation)
     }

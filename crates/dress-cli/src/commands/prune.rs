@@ -82,9 +82,6 @@ impl PruneArgs {
     pub(super) fn prune(&self) -> Result<PrunedCheckpoint, Error> {
         let job = self.check()?;
         let calibration = self.checkpoint.blocks()?;
-        if let (true, Some(who)) = (calibration.blocks.is_empty(), job.resolved.looks_at_data()) {
-            return Err(dress_core::Error::CalibrationEmpty { who }.into());
-        }
         if job.resolved.config.regularize.is_some() {
             self.run_directory().explain_interrupt();
         }
@@ -115,10 +112,11 @@ impl PruneArgs {
         let basis = recipe.basis(dense);
         let settings =
             |args: &RegularizeArgs| args.config(&self.checkpoint.common, self.run_directory(), basis);
-        let regularize = (!self.no_regularize).then(|| settings(&self.regularize)).transpose()?;
+        let mut regularize = (!self.no_regularize).then(|| settings(&self.regularize)).transpose()?;
         // What was searched for is trained where anything was said of training.
-        let usual = settings(&RegularizeArgs::usual())?;
-        let regularize = regularize.filter(|asked| !searched || *asked != usual);
+        if searched && regularize == Some(settings(&RegularizeArgs::usual())?) {
+            regularize = None;
+        }
         Ok(Recipe { regularize, ..recipe })
     }
 
