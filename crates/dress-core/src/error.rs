@@ -195,6 +195,18 @@ pub enum Error {
         /// The version this crate reads.
         expected: u32,
     },
+    /// Work that was cancelled on the way.
+    #[error("{stage} was cancelled after {done} of {total} {unit}")]
+    Cancelled {
+        /// The stage, as [`Stage::name`](crate::Stage::name).
+        stage: String,
+        /// How many were done.
+        done: u64,
+        /// How many there were to do.
+        total: u64,
+        /// What was counted.
+        unit: crate::Unit,
+    },
     /// A name that is no device.
     #[error("`{name}` is not a device; use one of {}", crate::device::NAMES)]
     DeviceName {

@@ -70,7 +70,7 @@ pub use kv_cache::KvCache;
 pub use parts::{Part, Parts, forward_by_parts, forward_last_by_parts};
 pub use penalty::Penalty;
 pub use plan::{PLAN_FORMAT, ScoreSummary, SlicePlan};
-pub use progress::{NoProgress, Progress};
+pub use progress::{Advance, NoProgress, Progress, RunningStage, Stage, Unit};
 pub use ratio::Ratio;
 pub use rotation::{Rotation, Turn, TurnedChannels};
 pub use rounding::round_at_random;

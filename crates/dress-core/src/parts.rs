@@ -1,6 +1,6 @@
 //! Models that are in memory one part at a time.
 
-use crate::{Calibration, CausalLm, Error, Forward, Progress, Tap};
+use crate::{Calibration, CausalLm, Error, Forward, Progress, Tap, Unit};
 use burn::tensor::Tensor;
 
 /// A part of a model that works without the others.
@@ -88,7 +88,7 @@ fn run_by_parts<P: Parts>(
 ) -> Result<(), Error> {
     calibration.require(parts.declared(), who)?;
     let layers = parts.declared().num_blocks();
-    progress.start(who, layers as u64 + 2);
+    let stage = progress.begin(who, Unit::Layers, layers as u64 + 2);
     let mut streams: Vec<Tensor<3>> = Vec::new();
     let model = parts.part(Part::Embedding)?;
     for block in &calibration.blocks {
@@ -96,19 +96,17 @@ fn run_by_parts<P: Parts>(
         streams.push(model.embed_tapped(tokens, &mut Forward::new(tap)));
     }
     drop(model);
-    progress.advance(1, "");
+    stage.advance(1)?;
     for layer in 0..layers {
         let model = parts.part(Part::Block(layer))?;
         for stream in &mut streams {
             *stream = model.block_tapped(layer, stream.clone(), &mut Forward::new(tap));
         }
-        progress.advance(1, "");
+        stage.advance(1)?;
     }
     let model = parts.part(Part::Head)?;
     for stream in streams {
         model.head(of_head(stream), &mut Forward::new(tap));
     }
-    progress.advance(1, "");
-    progress.finish();
-    Ok(())
+    stage.advance(1)
 }

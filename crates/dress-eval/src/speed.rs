@@ -2,7 +2,7 @@
 
 use crate::Error;
 use dress_core::burn::tensor::{Int, Tensor};
-use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap, Progress, memory, parameters};
+use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap, Progress, Unit, memory, parameters};
 use dress_kernels::on_a_worker;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -104,7 +104,7 @@ pub fn speed<M: CausalLm>(
     let mut measured: Vec<Measured> = models.iter().map(|_| Measured::new(config)).collect();
     let slow = config.repeats.div_ceil(10);
     let rounds = config.warmup + config.repeats;
-    progress.start("speed", (rounds * models.len()) as u64);
+    let stage = progress.begin("speed", Unit::Rounds, (rounds * models.len()) as u64);
     for round in 0..rounds {
         for (model, measured) in models.iter().zip(&mut measured) {
             let counts = round >= config.warmup;
@@ -116,10 +116,10 @@ pub fn speed<M: CausalLm>(
             if counts && round - config.warmup < slow {
                 measured.throughput(*model, config);
             }
-            progress.advance(1, "");
+            stage.advance(1)?;
         }
     }
-    progress.finish();
+    drop(stage);
     let finished = measured.into_iter().zip(models);
     Ok(finished.map(|(measured, model)| measured.report(*model, config)).collect())
 }

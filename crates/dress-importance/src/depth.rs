@@ -2,7 +2,7 @@
 
 use crate::ActivationStatistics;
 use dress_core::burn::tensor::Tensor;
-use dress_core::{Axis, Calibration, CausalLm, Error, Forward, NoTap, Progress, Scores};
+use dress_core::{Axis, Calibration, CausalLm, Error, Forward, NoTap, Progress, Scores, Unit};
 
 /// `1 - mean cos(x, block(x))` (ShortGPT, arXiv 2403.03853).
 pub(crate) fn block_influence(statistics: &ActivationStatistics, blocks: usize) -> Result<Scores, Error> {
@@ -24,18 +24,18 @@ pub(crate) fn sleb<M: CausalLm>(
     let most = most.clamp(1, blocks.saturating_sub(1).max(1));
     let mut left: Vec<usize> = (0..blocks).collect();
     let mut scores = vec![most as f64; blocks];
-    progress.start("sleb", most as u64 * calibration.blocks.len() as u64);
+    let stage = progress.begin("sleb", Unit::Blocks, most as u64 * calibration.blocks.len() as u64);
     for round in 0..most {
         let mut losses = vec![0.0; left.len()];
         for block in &calibration.blocks {
             add_losses_without_each(model, &left, block, &mut losses);
-            progress.advance(1, &format!("round {} of {most}", round + 1));
+            stage.advance_with(1, None, &format!("round {} of {most}", round + 1))?;
         }
         let least = (0..left.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b]));
         let Some(place) = least else { break };
         scores[left.remove(place)] = round as f64;
     }
-    progress.finish();
+    drop(stage);
     let mut of_depth = Scores::new();
     of_depth.insert(Axis::Depth, scores)?;
     Ok(of_depth)

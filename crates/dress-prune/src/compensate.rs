@@ -7,6 +7,7 @@ use dress_core::burn::tensor::{DType, Tensor, TensorData};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
 use dress_core::{
     Axis, AxisSelection, Calibration, CausalLm, Forward, NoTap, Progress, Role, Selection, Site, Slot, Tap,
+    Unit,
 };
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
@@ -68,7 +69,7 @@ pub fn compensate<M: CausalLm>(
     }
     let (mut model, mut report) = (model, Vec::new());
     let mut streams = embedded(&model, calibration);
-    progress.start("compensation", model.num_blocks() as u64);
+    let stage = progress.begin("compensation", Unit::Layers, model.num_blocks() as u64);
     for layer in 0..model.num_blocks() {
         for axis in [Axis::Heads { layer }, Axis::Ffn { layer }] {
             let Some(chosen) = selection.get(axis) else { continue };
@@ -84,9 +85,9 @@ pub fn compensate<M: CausalLm>(
         for stream in &mut streams {
             *stream = model.block(layer, stream.clone(), &mut Forward::new(&mut NoTap));
         }
-        progress.advance(1, "");
+        stage.advance(1)?;
     }
-    progress.finish();
+    drop(stage);
     Ok((model, report))
 }
 

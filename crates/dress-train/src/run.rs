@@ -17,7 +17,7 @@ use dress_core::burn::module::Param;
 use dress_core::burn::optim::ModuleOptimizer;
 use dress_core::burn::tensor::{DType, GradientCheckpointingStrategy, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
-use dress_core::{Calibration, CausalLm, Progress, Tap};
+use dress_core::{Calibration, CausalLm, Progress, Tap, Unit};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -246,8 +246,8 @@ impl<'a, M: CausalLm> Run<'a, M> {
     fn all_steps(mut self, mut model: M, start: usize, progress: &dyn Progress) -> Result<Trained<M>, Error> {
         let directory = self.config.run_dir.as_deref();
         self.file = directory.map(|directory| CurveFile::create(directory, &self.curve)).transpose()?;
-        progress.start("training", self.total as u64);
-        progress.advance(start as u64, "");
+        let stage = progress.begin("training", Unit::Steps, self.total as u64);
+        stage.reuse(start as u64);
         for step in start..self.total {
             let info = StepInfo::new(step, self.total, self.config.learning_rate.at(step, self.total));
             let (next, mut point) = self.step(model, step, &info)?;
@@ -260,17 +260,18 @@ impl<'a, M: CausalLm> Run<'a, M> {
             if self.judge.is_suspicious(&self.curve) {
                 self.judge(&model, step + 1, Some(&info))?;
             }
-            progress.advance(1, &note(&point));
             if (step + 1) % self.total.div_ceil(10) == 0 {
                 tracing::info!("step {} of {}: {}", step + 1, self.total, note(&point));
             }
-            self.checkpoint(&model, step + 1)?;
+            let told = stage.advance_with(1, Some(point.loss), &note(&point));
+            self.checkpoint(&model, step + 1, told.is_err())?;
+            told?;
             if stop {
                 tracing::info!("stopped after step {}: the held-out blocks get no better", step + 1);
                 break;
             }
         }
-        progress.finish();
+        drop(stage);
         let model = self.watch.take().and_then(Watch::into_best).unwrap_or(model);
         let settled = self.regularization().settle(self.config.trainable.merge(model)).valid();
         self.judge(&settled, self.curve.len(), None)?;
@@ -407,9 +408,12 @@ impl<'a, M: CausalLm> Run<'a, M> {
         }
     }
 
-    fn checkpoint(&mut self, model: &M, steps: usize) -> Result<(), Error> {
+    /// Keeps what the run can be gone on from, where that is due or the run ends here.
+    fn checkpoint(&mut self, model: &M, steps: usize, ends: bool) -> Result<(), Error> {
         // One that holds a NaN would take the place of one that can be gone on with.
-        let due = |checkpoints: &&mut Checkpoints| checkpoints.is_due(steps, self.total) && is_finite(model);
+        let due = |checkpoints: &&mut Checkpoints| {
+            (ends || checkpoints.is_due(steps, self.total)) && is_finite(model)
+        };
         let Some(checkpoints) = self.checkpoints.as_mut().filter(due) else { return Ok(()) };
         let watch = self.watch.as_ref();
         let position = Position::new(steps, self.tokens, self.cut, watch.and_then(Watch::looks));

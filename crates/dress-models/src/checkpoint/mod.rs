@@ -1,6 +1,5 @@
 //! Checkpoints in and out: Hugging Face directories, and GGUF files in.
 
-mod byte_progress;
 mod directory;
 mod fingerprint;
 mod float_type;

@@ -1,13 +1,12 @@
 //! From files to smaller files, without a model in memory.
 
-use super::byte_progress::ByteProgress;
 use super::rewritten::{RewriteConfig, Rewritten, place};
 use super::shard_file::{Planned, ShardFile};
 use super::tensor_names::match_names;
 use super::tensor_stream::{Buffers, TensorStream};
 use super::{SafetensorsDirectory, SaveReport, Weights};
 use crate::{AnyModel, Error};
-use dress_core::{Progress, Selection, TensorEdit, parameters};
+use dress_core::{Progress, RunningStage, Selection, TensorEdit, parameters};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -66,7 +65,7 @@ fn shards<'a>(
 fn carry(
     shard: &[Planned<'_, TensorEdit>],
     file: &ShardFile<'_>,
-    progress: &mut ByteProgress<'_>,
+    stage: &RunningStage<'_>,
 ) -> Result<(), Error> {
     let streams = shard
         .iter()
@@ -80,7 +79,7 @@ fn carry(
         batch.par_iter().try_for_each_init(Buffers::default, |buffers, (stream, rows)| {
             stream.carry(rows.clone(), file, buffers)
         })?;
-        progress.advance(batch.iter().map(|(stream, rows)| (rows.len() * stream.row_bytes()) as u64).sum());
+        stage.advance(batch.iter().map(|(stream, rows)| (rows.len() * stream.row_bytes()) as u64).sum())?;
     }
     Ok(())
 }

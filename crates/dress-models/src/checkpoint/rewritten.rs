@@ -1,13 +1,12 @@
 //! What every way of rewriting a checkpoint from file to file has in common.
 
-use super::byte_progress::ByteProgress;
 use super::directory::{copy_companions, shard_name, write, write_index};
 use super::load::read_config;
 use super::safetensors_reader::TensorPlace;
 use super::shard_file::{Planned, ShardFile};
 use super::{SafetensorsDirectory, SaveReport, Staging};
 use crate::{AnyModel, Error};
-use dress_core::{Progress, StockTarget};
+use dress_core::{Progress, RunningStage, StockTarget, Unit};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,12 +42,12 @@ impl<E> Rewritten<'_, E> {
         place: &Path,
         config: &RewriteConfig,
         (phase, progress): (&str, &dyn Progress),
-        carry: impl Fn(&[Planned<'_, E>], &ShardFile<'_>, &mut ByteProgress<'_>) -> Result<(), Error>,
+        carry: impl Fn(&[Planned<'_, E>], &ShardFile<'_>, &RunningStage<'_>) -> Result<(), Error>,
     ) -> Result<SaveReport, Error> {
         let source = self.files.path();
         let staging = Staging::new(place, Some(source), config.force)?;
         let total = self.shards.iter().flatten().map(Planned::bytes_read).sum();
-        let mut progress = ByteProgress::start(progress, phase, total);
+        let stage = progress.begin(phase, Unit::Bytes, total);
         let (mut index, mut report) = (BTreeMap::new(), SaveReport { bytes: 0, shards: self.shards.len() });
         for (number, shard) in self.shards.iter().enumerate() {
             let name = shard_name(number, self.shards.len());
@@ -56,10 +55,10 @@ impl<E> Rewritten<'_, E> {
             index.extend(shard.iter().map(|t| (t.name.clone(), name.clone())));
             let path = staging.path().join(name);
             let file = ShardFile::create(&path, shard)?;
-            carry(shard, &file, &mut progress)?;
+            carry(shard, &file, &stage)?;
             file.sync()?;
         }
-        progress.finish();
+        drop(stage);
         if self.shards.len() > 1 {
             write_index(staging.path(), report.bytes, &index)?;
         }

@@ -6,7 +6,7 @@ use crate::compensate::{DAMPING, Projection, SiteMoments, Write, embedded};
 use dress_core::burn::tensor::Tensor;
 use dress_core::{
     Axis, AxisSlots, Calibration, CausalLm, CouplingMap, Forward, NoTap, Progress, Role, Site, Slot, Tap,
-    parameters,
+    Unit, parameters,
 };
 use faer::Mat;
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,7 @@ impl<M: CausalLm> Measuring<'_, M> {
         let (mut fitted, mut held_back) = (embedded(model, self.fitted), embedded(model, self.held_back));
         let whole = self.loss_from(model, 0, &held_back);
         let layers = model.num_blocks();
-        progress.start("sensitivity", layers as u64);
+        let stage = progress.begin("sensitivity", Unit::Layers, layers as u64);
         let mut found = Vec::new();
         for layer in 0..layers {
             let axes = self.sizes.keys().copied().filter(|axis| axis.layer() == Some(layer));
@@ -103,9 +103,8 @@ impl<M: CausalLm> Measuring<'_, M> {
                 found.push(self.sensitivity(reader, layer, &held_back, whole)?);
             }
             held_back = through(model, layer, held_back, &mut NoTap);
-            progress.advance(1, "");
+            stage.advance(1)?;
         }
-        progress.finish();
         Ok((whole, found))
     }
 
