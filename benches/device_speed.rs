@@ -53,7 +53,7 @@ struct Args {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    let device = dress_core::device::parse(&args.device)?;
+    let device = dress_machine::device::parse(&args.device)?;
     let dtype = args.dtype.dtype();
     let mut found = json!({ "device": args.device, "dtype": args.dtype.torch_name(), "seqlen": args.seqlen });
     found["ceilings"] = ceilings(&device, dtype, args.seqlen);

@@ -15,7 +15,7 @@ const SEQ: usize = 512;
 const PROMPT: usize = 64;
 
 fn device() -> Device {
-    dress_core::device::parse("auto").expect("there is always a device")
+    dress_machine::device::parse("auto").expect("there is always a device")
 }
 
 /// A model as it is, narrower and, of the two that a table of ratios is for, with fewer neurons and heads. No weights are

@@ -77,7 +77,7 @@ pub fn run(family: Family) -> Result<(), Box<dyn Error>> {
     let blocks = BlockConfig::new(args.seqlen).max_blocks(Some(args.max_blocks));
     let evaluation = evaluation_blocks(&evaluation, &tokenizer, &blocks)?;
 
-    let device = dress_core::device::parse(&args.device)?;
+    let device = dress_machine::device::parse(&args.device)?;
     let dense = checkpoint.load(&LoadConfig::default(), &device)?;
     let mut table = Table::new(&["model", "parameters", "perplexity", "tokens/s", "made in"]);
     evaluate("dense", &dense, &evaluation, None, &mut table)?;

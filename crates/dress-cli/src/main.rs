@@ -3,13 +3,13 @@
 use clap::{CommandFactory, Parser};
 use dress_cli::commands::Cli;
 use dress_cli::{Error, prepare_signals, print_line, tell, with_settings_file};
-use dress_core::memory;
+use dress_machine::memory;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
-static ALLOCATOR: dress_core::HugePages = dress_core::HugePages;
+static ALLOCATOR: dress_machine::HugePages = dress_machine::HugePages;
 
 fn main() -> ExitCode {
     // Before anything starts a thread.

@@ -2,8 +2,9 @@
 
 use crate::Error;
 use dress_core::burn::tensor::{Int, Tensor};
-use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap, Progress, Unit, memory, parameters};
+use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap, Progress, Unit, parameters};
 use dress_kernels::on_a_worker;
+use dress_machine::memory;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 

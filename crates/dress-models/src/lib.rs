@@ -8,7 +8,7 @@
 //! use dress_models::generation::{GenerationConfig, Sampling, generate};
 //! use dress_models::{AnyModel, LoadConfig};
 //!
-//! let device = dress_core::device::parse("cpu")?;
+//! let device = dress_machine::device::parse("cpu")?;
 //! let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
 //! let model = AnyModel::load(directory.as_ref(), &LoadConfig::default(), &device)?;
 //! let config = GenerationConfig { max_new_tokens: 4, sampling: Sampling::Greedy, stop: Vec::new() };

@@ -4,13 +4,13 @@ use super::common_args::{CalibrationArgs, CommonArgs, row_text, seqlen_or};
 use crate::cells::{CellKey, DataKey, KeptOfKind, Measured, config_by_meaning};
 use crate::evaluation::origin_of;
 use crate::{Error, TerminalProgress, declared, tokenizer};
-use dress_core::memory;
 use dress_core::{
     AxisKind, Calibration, CausalLm, CorpusProvenance, Fingerprint, Selection, SlicePlan, parameters,
 };
 use dress_data::{BlockConfig, Corpus, CorpusFormat, Mixture, SampleConfig, Tokenizer, evaluation_blocks};
 use dress_eval::report::Origin;
 use dress_eval::{PerplexityConfig, PerplexityReport, Size, perplexity};
+use dress_machine::memory;
 use dress_models::AnyModel;
 use dress_models::checkpoint::{fingerprint, read_config};
 use dress_prune::PruneReport;

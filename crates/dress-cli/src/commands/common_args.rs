@@ -35,9 +35,9 @@ impl CommonArgs {
     /// The device, seeded.
     ///
     /// # Errors
-    /// Those of [`dress_core::device::parse`].
+    /// Those of [`dress_machine::device::parse`].
     pub fn device(&self) -> Result<Device, Error> {
-        let device = dress_core::device::parse(&self.device)?;
+        let device = dress_machine::device::parse(&self.device)?;
         device.seed(self.seed);
         Ok(device)
     }

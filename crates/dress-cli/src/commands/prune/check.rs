@@ -93,7 +93,7 @@ mod tests {
         let axes: Vec<AxisKind> = axes.split(',').map(|axis| axis.parse().unwrap()).collect();
         let recipe = Recipe::new(axes, HowMuch::Ratios(vec![Ratio::new(0.5).unwrap()]));
         let checkpoint = Checkpoint::open(model).unwrap();
-        let device = dress_core::device::parse("auto").unwrap();
+        let device = dress_machine::device::parse("auto").unwrap();
         PruneJob::new(checkpoint, &recipe, LoadConfig::default(), device).unwrap()
     }
 

@@ -11,7 +11,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 ///
 /// ```
 /// #[global_allocator]
-/// static ALLOCATOR: dress_core::HugePages = dress_core::HugePages;
+/// static ALLOCATOR: dress_machine::HugePages = dress_machine::HugePages;
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HugePages;
