@@ -1,5 +1,6 @@
 //! Any error of the libraries, and those of the command line itself.
 
+use crate::option_names::as_options;
 use std::path::PathBuf;
 
 /// Errors of the `dress` command.
@@ -262,12 +263,9 @@ pub enum Error {
 
 impl Error {
     /// What is wrong, and what is meant where the system says only that a file cannot grow.
-    pub fn with_cure(&self) -> String {
-        let mut text = self.to_string();
-        // They name what is wrong; what it is called on the command line is known here.
-        if let Some((_, option)) = OPTIONS.iter().find(|(words, _)| text.starts_with(words)) {
-            text = format!("{text} ({option})");
-        }
+    pub fn with_cure(&self, command: &clap::Command) -> String {
+        // Libraries name settings; what they are called on the command line is known here.
+        let text = as_options(&self.to_string(), command);
         // Libraries below hand on the system's words, not its numbers.
         match FULL.iter().any(|number| text.contains(&format!("(os error {number})"))) {
             true => format!(
@@ -277,22 +275,6 @@ impl Error {
         }
     }
 }
-
-/// How libraries begin to speak of a number, and the option that it was given with.
-const OPTIONS: [(&str, &str); 12] = [
-    ("activation weight is", "--activations"),
-    ("distillation alpha is", "--distill of prune, --distill-alpha of recover"),
-    ("distillation temperature is", "--distill-temperature"),
-    ("hidden-state weight is", "--distill-hidden"),
-    ("learning rate is", "--learning-rate"),
-    ("the learning rate at the end is", "--learning-rate-end"),
-    ("warm-up steps is", "--warmup-steps"),
-    ("steps between two checkpoints is", "--checkpoint-every"),
-    ("share held out is", "--early-stopping"),
-    ("LoRA alpha is", "--lora-alpha"),
-    ("LoRA dropout is", "--lora-dropout"),
-    ("LoRA rank is", "--lora-rank"),
-];
 
 /// EFBIG, ENOSPC and EDQUOT.
 const FULL: [i32; 3] = [27, 28, 122];
@@ -306,10 +288,15 @@ mod tests {
     fn a_file_that_cannot_grow_is_said_to_be_that() {
         for number in FULL {
             let source = std::io::Error::from_raw_os_error(number);
-            let said = Error::Io { path: "out/plan.json".into(), source }.with_cure();
+            let said =
+                Error::Io { path: "out/plan.json".into(), source }.with_cure(&clap::Command::new("prune"));
             assert!(said.contains("out/plan.json") && said.contains("the disk is full"), "{said}");
         }
         let source = std::io::Error::from_raw_os_error(2);
-        assert!(!Error::Io { path: "out".into(), source }.with_cure().contains("disk"));
+        assert!(
+            !Error::Io { path: "out".into(), source }
+                .with_cure(&clap::Command::new("prune"))
+                .contains("disk")
+        );
     }
 }

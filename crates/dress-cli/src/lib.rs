@@ -10,6 +10,7 @@ mod error;
 mod evaluated;
 pub mod evaluation;
 mod located;
+mod option_names;
 mod output;
 mod place_lock;
 mod read_text;

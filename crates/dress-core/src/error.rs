@@ -96,7 +96,7 @@ pub enum Error {
         index: usize,
     },
     /// Calibration data is needed and there is none.
-    #[error("`{who}` needs calibration data and got none; give a corpus with --calibration")]
+    #[error("`{who}` needs calibration data and got none; give a corpus as `calibration`")]
     CalibrationEmpty {
         /// Who needs it.
         who: String,
@@ -131,7 +131,7 @@ pub enum Error {
     },
     /// A criterion that needs the whole model.
     #[error(
-        "`{criterion}` needs the whole model in memory; score without --stream, or choose a criterion without gradients and search"
+        "`{criterion}` needs the whole model in memory; score without `stream`, or choose a criterion without gradients and search"
     )]
     NotByParts {
         /// The criterion.
@@ -139,7 +139,7 @@ pub enum Error {
     },
     /// Blocks longer than the model's context.
     #[error(
-        "blocks of {seqlen} tokens: this model has {positions} positions; choose a --seqlen of at most that"
+        "blocks of {seqlen} tokens: this model has {positions} positions; choose a `seqlen` of at most that"
     )]
     TooLong {
         /// Tokens a block.

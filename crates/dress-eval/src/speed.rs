@@ -43,8 +43,8 @@ impl SpeedConfig {
             return Err(Error::NoRounds);
         }
         let lengths = [
-            (self.prefill_tokens, "--prefill-tokens"),
-            (self.prompt_tokens.saturating_add(self.new_tokens), "--prompt-tokens or --new-tokens"),
+            (self.prefill_tokens, "`prefill_tokens`"),
+            (self.prompt_tokens.saturating_add(self.new_tokens), "`prompt_tokens` or `new_tokens`"),
         ];
         match lengths.into_iter().find(|(tokens, _)| *tokens > positions) {
             Some((tokens, options)) => Err(Error::SpeedTooLong { tokens, positions, options }),

@@ -99,7 +99,7 @@ mod tests {
     fn a_card_that_is_not_there_is_said_before_anything_starts() {
         let message = parse("cuda:99").unwrap_err().to_string();
         assert!(
-            message.contains("`cuda:99` cannot be used") && message.contains("--device cpu"),
+            message.contains("`cuda:99` cannot be used") && message.contains("`device = cpu`"),
             "{message}"
         );
     }

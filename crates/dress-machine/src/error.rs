@@ -25,7 +25,7 @@ pub enum Error {
         feature: &'static str,
     },
     /// A device whose backend is built in, but that cannot be used on this machine.
-    #[error("`{device}` cannot be used: {reason}, or compute with --device cpu")]
+    #[error("`{device}` cannot be used: {reason}, or compute with `device = cpu`")]
     DeviceUnusable {
         /// The device.
         device: String,

@@ -267,7 +267,7 @@ pub enum Error {
         value: f32,
     },
     /// A sound number that the type it is loaded as cannot hold.
-    #[error("{file}: {tensor}: number {index} is {value}, which {held} holds and {wanted} cannot (half precision ends at 65504); the file is sound, load it as bf16 or f32 (--dtype)", file = .file.display())]
+    #[error("{file}: {tensor}: number {index} is {value}, which {held} holds and {wanted} cannot (half precision ends at 65504); the file is sound, load it with `dtype = bf16` or `dtype = f32`", file = .file.display())]
     OutOfRange {
         /// The file.
         file: PathBuf,
@@ -297,7 +297,7 @@ pub enum Error {
         element: FloatType,
     },
     /// A result that would overwrite something.
-    #[error("{path}: already exists; choose another place, or give --force to replace it", path = .path.display())]
+    #[error("{path}: already exists; choose another place, or give `force` to replace it", path = .path.display())]
     OutputExists {
         /// The output directory.
         path: PathBuf,
@@ -373,7 +373,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A checkpoint whose files cannot be rewritten without loading them.
-    #[error("{path}: only safetensors are rewritten file to file; convert the checkpoint first, or work in memory, without --stream", path = .path.display())]
+    #[error("{path}: only safetensors are rewritten file to file; convert the checkpoint first, or work in memory, without `stream`", path = .path.display())]
     NotStreamable {
         /// The checkpoint.
         path: PathBuf,
@@ -382,7 +382,7 @@ pub enum Error {
     #[error("the prompt is empty, and this tokenizer adds no token to start from; give at least one word")]
     PromptEmpty,
     /// A setting of sampling that makes no sense.
-    #[error("{setting} is {value}: {expected}")]
+    #[error("`{setting}` is {value}: {expected}")]
     Sampling {
         /// The setting.
         setting: &'static str,
@@ -393,7 +393,7 @@ pub enum Error {
     },
     /// A prompt that leaves no room.
     #[error(
-        "a prompt of {prompt} tokens and {new} new ones: this model has {positions} positions; shorten the prompt or lower --max-new-tokens"
+        "a prompt of {prompt} tokens and {new} new ones: this model has {positions} positions; shorten the prompt or lower `max_new_tokens`"
     )]
     PromptLength {
         /// Tokens of the prompt.

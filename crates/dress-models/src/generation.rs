@@ -29,7 +29,7 @@ impl Sampling {
         let Sampling::TopP { top_p, temperature, .. } = self else { return Ok(()) };
         if !(top_p > 0.0 && top_p <= 1.0) {
             let expected = "it has to be above 0 and at most 1";
-            return Err(Error::Sampling { setting: "top-p", value: top_p, expected });
+            return Err(Error::Sampling { setting: "top_p", value: top_p, expected });
         }
         if !(temperature >= 0.0 && temperature.is_finite()) {
             let expected = "it has to be 0, which is greedy, or a positive number";

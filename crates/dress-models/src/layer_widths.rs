@@ -105,7 +105,7 @@ impl LayerWidths {
             architecture: architecture.into(),
             reason: format!(
                 "block {layer} has {width} {kind} and block 0 has {first}, and the config.json of stock software \
-                 has one number for all; remove the same number in every block, or give --target dress for a \
+                 has one number for all; remove the same number in every block, or give `target = dress` for a \
                  checkpoint that these crates alone load"
             ),
         })
@@ -149,7 +149,7 @@ mod tests {
         let message =
             lists.check_stock("LlamaForCausalLM", StockTarget::Transformers).unwrap_err().to_string();
         assert!(message.contains("block 2 has 6 ffn and block 0 has 8"), "{message}");
-        assert!(message.contains("--target dress"), "{message}");
+        assert!(message.contains("`target = dress`"), "{message}");
         assert!(lists.check_stock("LlamaForCausalLM", StockTarget::Dress).is_ok());
     }
 

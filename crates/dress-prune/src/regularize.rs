@@ -113,10 +113,10 @@ impl RegularizeConfig {
         let ComponentWeights { attention, ffn, rest } = self.weights;
         let numbers = [
             ("lambda", self.lambda),
-            ("attention weight", attention),
-            ("ffn weight", ffn),
-            ("rest weight", rest),
-            ("activation weight", self.activations),
+            ("attention_weight", attention),
+            ("ffn_weight", ffn),
+            ("rest_weight", rest),
+            ("activations", self.activations),
         ];
         if let Some((setting, value)) = numbers.into_iter().find(|(_, n)| !(n.is_finite() && *n >= 0.0)) {
             return Err(Error::Setting { setting, value, expected: "it has to be 0 or a positive number" });

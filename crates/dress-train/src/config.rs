@@ -117,7 +117,7 @@ impl TrainConfig {
         if warmup > steps.max(LearningRate::default().warmup_steps) {
             let expected =
                 "it has to be at most the number of steps of the run, or the rate never gets to its height";
-            return Err(Error::Setting { setting: "warm-up steps", value: warmup as f64, expected });
+            return Err(Error::Setting { setting: "warmup_steps", value: warmup as f64, expected });
         }
         Ok(())
     }
@@ -129,18 +129,18 @@ impl TrainConfig {
     pub fn check(&self) -> Result<(), Error> {
         let mut counts = vec![
             ("epochs", self.epochs),
-            ("batch size", self.batch_size),
+            ("batch_size", self.batch_size),
             ("accumulation", self.accumulation),
             ("workers", self.workers),
         ];
         if let Some(CheckpointEvery::Steps(steps)) = self.checkpoint_every {
-            counts.push(("steps between two checkpoints", steps));
+            counts.push(("checkpoint_every", steps));
         }
         if let Some(EarlyStopping { holdout, every, patience }) = self.early_stopping {
-            counts.extend([("steps between two looks", every), ("patience", patience)]);
+            counts.extend([("early_stopping_every", every), ("early_stopping_patience", patience)]);
             if !(holdout > 0.0 && holdout < 1.0) {
                 let expected = "it has to be above 0 and below 1";
-                return Err(Error::Setting { setting: "share held out", value: holdout, expected });
+                return Err(Error::Setting { setting: "early_stopping", value: holdout, expected });
             }
         }
         if let Some((setting, _)) = counts.iter().copied().find(|(_, count)| *count == 0) {
@@ -161,7 +161,7 @@ impl TrainConfig {
         if shrunk >= 1.0 {
             let expected = "it has to be below 1, or every step turns the weights over";
             return Err(Error::Setting {
-                setting: "weight decay times learning rate",
+                setting: "weight_decay times learning_rate",
                 value: shrunk,
                 expected,
             });
@@ -181,7 +181,7 @@ impl TrainConfig {
         match self.clip_norm {
             Some(norm) if !(norm > 0.0 && norm.is_finite()) => {
                 let expected = "it has to be a positive number, such as 1, or none for no limit";
-                Err(Error::Setting { setting: "norm to clip gradients to", value: norm, expected })
+                Err(Error::Setting { setting: "clip_norm", value: norm, expected })
             }
             _ => Ok(()),
         }
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn a_setting_that_makes_no_sense_is_an_error() {
         let zero = TrainConfig { batch_size: 0, ..TrainConfig::default() };
-        assert!(zero.check().unwrap_err().to_string().contains("batch size"));
+        assert!(zero.check().unwrap_err().to_string().contains("batch_size"));
         let mut negative = TrainConfig::default();
         negative.learning_rate.peak = -1.0;
         assert!(negative.check().unwrap_err().to_string().contains("learning rate"));
@@ -217,12 +217,12 @@ mod tests {
         }
         for many in [MOST + 1, usize::MAX] {
             refused(&|config| config.epochs = many, "epochs");
-            refused(&|config| config.batch_size = many, "batch size");
+            refused(&|config| config.batch_size = many, "batch_size");
             refused(&|config| config.accumulation = many, "accumulation");
             refused(&|config| config.learning_rate.warmup_steps = many, "warm-up");
             refused(&|config| config.checkpoint_every = Some(CheckpointEvery::Steps(many)), "checkpoints");
             let early = EarlyStopping { patience: many, ..EarlyStopping::default() };
-            refused(&|config| config.early_stopping = Some(early), "patience");
+            refused(&|config| config.early_stopping = Some(early), "early_stopping_patience");
         }
         refused(&|config| config.workers = 1025, "workers");
         refused(&|config| config.learning_rate.peak = 1e300, "learning rate");

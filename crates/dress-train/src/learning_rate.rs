@@ -69,17 +69,17 @@ impl LearningRate {
         let (rate, end) = (self.peak, self.end);
         if !(LEAST..=GREATEST).contains(&rate) {
             let expected = "it has to be a positive number from 1e-30 to 1e6, such as 3e-4";
-            return Err(Error::Setting { setting: "learning rate", value: rate, expected });
+            return Err(Error::Setting { setting: "learning_rate", value: rate, expected });
         }
         if self.warmup_steps > 1_000_000_000 {
             let (value, expected) = (self.warmup_steps as f64, "it has to be at most 1000000000");
-            return Err(Error::Setting { setting: "warm-up steps", value, expected });
+            return Err(Error::Setting { setting: "warmup_steps", value, expected });
         }
         let least = if self.decay == Decay::Geometric { f64::MIN_POSITIVE } else { 0.0 };
         if !(end >= least && end <= 1.0) {
             let expected =
                 "it has to be a share of the highest rate, from 0 (above 0 to get there geometrically) to 1";
-            return Err(Error::Setting { setting: "the learning rate at the end", value: end, expected });
+            return Err(Error::Setting { setting: "learning_rate_end", value: end, expected });
         }
         Ok(())
     }

@@ -121,8 +121,8 @@ impl OptimizerConfig {
             }
         };
         let adamw = |settings: &AdamW| {
-            below_one("beta 1", settings.beta_1)?;
-            below_one("beta 2", settings.beta_2)?;
+            below_one("beta_1", settings.beta_1)?;
+            below_one("beta_2", settings.beta_2)?;
             above_zero("epsilon", settings.epsilon)?;
             not_negative("weight decay", settings.weight_decay)
         };

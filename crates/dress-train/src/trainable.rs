@@ -53,18 +53,18 @@ impl LoraConfig {
     pub fn check(&self) -> Result<(), Error> {
         if self.rank == 0 {
             return Err(Error::Setting {
-                setting: "LoRA rank",
+                setting: "lora_rank",
                 value: 0.0,
                 expected: "it has to be at least 1",
             });
         }
         if !(0.0..1.0).contains(&self.dropout) {
             let expected = "it has to be at least 0 and below 1";
-            return Err(Error::Setting { setting: "LoRA dropout", value: self.dropout, expected });
+            return Err(Error::Setting { setting: "lora_dropout", value: self.dropout, expected });
         }
         if !(self.alpha >= 1e-6 && self.alpha <= 1e10) {
             let expected = "it has to be a positive number up to 1e10, such as twice the rank";
-            return Err(Error::Setting { setting: "LoRA alpha", value: self.alpha, expected });
+            return Err(Error::Setting { setting: "lora_alpha", value: self.alpha, expected });
         }
         Ok(())
     }

@@ -98,7 +98,7 @@ pub struct TrainingArgs {
 #[command(next_help_heading = "Distillation")]
 pub struct DistillArgs {
     /// Learn from the dense model's distribution too: its weight from 0 to 1, beside the text's own tokens.
-    #[arg(long, value_name = "ALPHA")]
+    #[arg(long, alias = "distill-alpha", value_name = "ALPHA")]
     distill: Option<f64>,
     /// The temperature at which distributions are compared.
     #[arg(long, default_value_t = 1.0, requires = "distill")]

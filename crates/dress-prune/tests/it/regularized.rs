@@ -319,7 +319,7 @@ fn rounds_of_whole_blocks_and_of_blocks_that_differ_are_refused() {
         let model = Shape::example().model();
         let error = prune_in_rounds(model, scorer.as_ref(), &calibration(), &config, 2, &NoProgress);
         let error = error.unwrap_err().to_string();
-        assert!(error.contains("--rounds 1"), "{error}");
+        assert!(error.contains("`rounds = 1`"), "{error}");
     }
 }
 

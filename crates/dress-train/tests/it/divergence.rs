@@ -77,5 +77,5 @@ fn factors_of_more_rank_than_the_matrices_have_are_refused() {
     let lora = Trainable::Lora(LoraConfig::of_rank(1_000_000));
     let settings = TrainConfig { trainable: lora, ..at(1e-3, 1) };
     let says = train(model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err().to_string();
-    assert!(says.contains("LoRA rank is 1000000") && says.contains("at most"), "{says}");
+    assert!(says.contains("`lora_rank` is 1000000") && says.contains("at most"), "{says}");
 }

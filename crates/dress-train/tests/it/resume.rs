@@ -152,7 +152,7 @@ fn another_run_in_the_same_directory_is_refused() {
     let other = TrainConfig { batch_size: 2, ..settings(place.path()) };
     let error = train(model(), &data(), &other, &NoRegularization, &NoProgress).unwrap_err().to_string();
     assert!(error.contains("other settings (train.batch_size 4 there and 2 here)"), "{error}");
-    assert!(error.contains("--force") && error.contains("remove the directory"), "{error}");
+    assert!(error.contains("`force`") && error.contains("remove the directory"), "{error}");
     let mut fewer = data();
     fewer.blocks.pop();
     let settings = settings(place.path());
@@ -228,7 +228,7 @@ fn a_flipped_byte_in_any_file_of_a_checkpoint_is_refused() {
         let error = train(model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err();
         let says = error.to_string();
         assert!(
-            says.contains("not a checkpoint to go on from") && says.contains("--force"),
+            says.contains("not a checkpoint to go on from") && says.contains("`force`"),
             "{name}: {says}"
         );
         std::fs::write(&path, whole).unwrap();
