@@ -102,11 +102,11 @@ pub enum Error {
         who: String,
     },
     /// A part of a model that cannot be brought into memory.
-    #[error("{0}")]
-    Part(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Part(Box<dyn std::error::Error + Send + Sync>),
     /// Whatever a model, a scorer or a penalty of another crate ran into; made by [`Error::other`].
-    #[error("{0}")]
-    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
     /// A criterion that says nothing of an axis.
     #[error("`{criterion}` does not score axis `{axis}`; use {use_instead}")]
     CriterionOfAxis {
@@ -156,6 +156,18 @@ pub enum Error {
         who: String,
         /// Tokens of the block.
         seqlen: usize,
+    },
+    /// Blocks of different lengths.
+    #[error(
+        "block {block} has {found} tokens and the first {expected}; give blocks of one length, or leave out the shorter ones"
+    )]
+    UnequalBlocks {
+        /// The first block that differs, from 0.
+        block: usize,
+        /// Its tokens.
+        found: usize,
+        /// Tokens of the first block.
+        expected: usize,
     },
     /// A token that the model does not have.
     #[error(

@@ -120,6 +120,7 @@ pub(crate) fn prune_taught<M: CausalLm>(
     config: &PruneConfig,
     progress: &dyn Progress,
 ) -> Result<Pruned<M>, Error> {
+    calibration.check_lengths()?;
     calibration.check(&model)?;
     config.allocation.check(config.stock)?;
     if let Some(settings) = &config.regularize {

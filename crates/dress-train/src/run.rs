@@ -75,7 +75,7 @@ impl<M: CausalLm> Training<'_, M> {
         if self.data.blocks.is_empty() {
             return Err(Error::NoData);
         }
-        self.data.check(&model)?;
+        self.data.require(&model, "training")?;
         let blocks = self.data.blocks.len();
         let (trained, watch) = match self.config.early_stopping {
             None => ((0..blocks).collect(), None),

@@ -143,6 +143,19 @@ fn nothing_to_train_on_is_an_error() {
 }
 
 #[test]
+fn blocks_that_predict_nothing_or_differ_in_length_are_errors() {
+    let with = |block: Vec<u32>| {
+        let mut data = data();
+        data.blocks.push(block);
+        train(model(), &data, &config(), &NoRegularization, &NoProgress).unwrap_err().to_string()
+    };
+    let short = with(vec![1]);
+    assert!(short.contains("`training` got a block of 1 tokens") && short.contains("at least 2"), "{short}");
+    let unequal = with(vec![1, 2, 3]);
+    assert!(unequal.contains("has 3 tokens and the first 12") && unequal.contains("one length"), "{unequal}");
+}
+
+#[test]
 fn training_stops_where_held_out_blocks_get_no_better_and_gives_back_the_best() {
     let stopping = EarlyStopping { holdout: 0.25, every: 2, patience: 2 };
     let mut config = TrainConfig { epochs: 200, early_stopping: Some(stopping), ..config() };
