@@ -1,6 +1,7 @@
 //! Files that are either complete or not there.
 
 use crate::Error;
+use dress_core::files;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -32,14 +33,7 @@ pub fn write_result(path: &Path, bytes: &[u8], replace: bool) -> Result<(), Erro
 }
 
 fn written(path: &Path, bytes: &[u8]) -> Result<PathBuf, Error> {
-    let partial = path.with_file_name(format!(".{}.partial-{}", name(path), std::process::id()));
-    match std::fs::write(&partial, bytes) {
-        Ok(()) => Ok(partial),
-        Err(source) => {
-            let _ = std::fs::remove_file(&partial);
-            Err(Error::Io { path: path.into(), source })
-        }
-    }
+    files::write_partial(path, bytes).map_err(|source| Error::Io { path: path.into(), source })
 }
 
 fn put_where_nothing_is(partial: &Path, path: &Path) -> std::io::Result<()> {

@@ -1,7 +1,7 @@
 //! Biases that take over the mean of what is sliced.
 
 use crate::Error;
-use crate::compensate::{CompensatedProjection, Projection, Write};
+use crate::projection::{CompensatedProjection, Projection, Write};
 use dress_core::{Axis, AxisSelection, Calibration, CausalLm, Progress, Role, Selection, Slot, parameters};
 use dress_importance::ActivationStatistics;
 

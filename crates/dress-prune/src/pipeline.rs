@@ -1,15 +1,17 @@
 //! The whole path: score, regularize, slice.
 
+use crate::centre_for::centre_for;
 use crate::regularize::{Regularized, regularize};
 use crate::{
-    Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, RegularizeConfig, Rotated,
-    Round, SearchReport, centre, compensate, permute, rotate_tied, rotate_to_principal_components, slice,
+    Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, PenaltyForm,
+    RegularizeConfig, Rotated, Round, SearchReport, compensate, permute, rotate_tied,
+    rotate_to_principal_components, slice,
 };
 use dress_core::{
-    Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Progress, Scorer, Scores, Selection,
-    SlicePlan, StockTarget,
+    Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Progress, Scorer, Scores, SlicePlan,
+    StockTarget,
 };
-use dress_train::{CurvePoint, Cut, LossEnds, PenaltyForm, logits_moved};
+use dress_train::{CurvePoint, Cut, LossEnds, logits_moved};
 use serde::{Deserialize, Serialize};
 
 /// What goes, and how it is prepared.
@@ -205,11 +207,6 @@ fn in_basis<M: CausalLm>(
     let (criterion, data) = (criteria.join("+"), Some(calibration.provenance.clone()));
     let plan = plan_of_scores(&model, fingerprint, &criterion, data, &scores, config)?;
     Ok((model, plan.in_basis(config.basis)))
-}
-
-/// `model` with its stream centred, where the width of a stream read by layer norms is to go (E3).
-pub(crate) fn centre_for<M: CausalLm>(model: M, selection: &Selection) -> M {
-    if selection.get(Axis::Residual).is_some() { centre(model) } else { model }
 }
 
 /// Scores a model and selects from it.

@@ -1,8 +1,8 @@
 //! The regularization phase: training that prepares a model for being sliced.
 
-use crate::pipeline::centre_for;
+use crate::centre_for::centre_for;
 use crate::reindex::Reindex;
-use crate::{Error, permute};
+use crate::{Error, PenaltyForm, SelectedPenalty, WeightedActivations, permute};
 use dress_core::{
     Axis, Basis, Calibration, CausalLm, Progress, Role, Selection, SlicePlan, TensorEdit, parameters,
 };
@@ -10,8 +10,8 @@ use dress_regularize::{
     ActivationPenalty, ComponentWeights, Gate, GateNorms, PenaltyKind, Regularizer, Schedule, SlotChoice,
 };
 use dress_train::{
-    Distillation, DistillationConfig, LanguageModelling, Objective, PenaltyForm, SelectedPenalty, Slicer,
-    Teacher, TrainConfig, Trainable, Trained, Training, WeightedActivations,
+    Distillation, DistillationConfig, LanguageModelling, Objective, Slicer, Teacher, TrainConfig, Trainable,
+    Trained, Training,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! Removing structures from every matrix.
 
 use crate::Error;
+use crate::centre_for::centre_for;
 use crate::reindex::Reindex;
 use dress_core::{Basis, CausalLm, Selection, SlicePlan, parameters};
 
@@ -24,5 +25,5 @@ pub fn apply<M: CausalLm>(model: M, plan: &SlicePlan) -> Result<M, Error> {
     if plan.basis != Basis::Identity {
         return Err(Error::BasisOfPlan { basis: plan.basis });
     }
-    slice(crate::pipeline::centre_for(model, &plan.selection), &plan.selection)
+    slice(centre_for(model, &plan.selection), &plan.selection)
 }

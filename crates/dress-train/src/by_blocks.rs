@@ -1,6 +1,6 @@
 //! A pass that keeps one stream a block and computes each block again on the way back.
 
-use crate::gradients::StepObjective;
+use crate::step_objective::StepObjective;
 use crate::{Batch, Error, ObjectiveLoss, StepInfo};
 use dress_core::burn::optim::{GradientsAccumulator, GradientsParams};
 use dress_core::burn::tensor::{Gradients, Tensor};

@@ -166,9 +166,6 @@ pub enum Error {
     /// An error of the shared vocabulary.
     #[error(transparent)]
     Core(#[from] dress_core::Error),
-    /// An error of the penalty.
-    #[error(transparent)]
-    Regularize(#[from] dress_regularize::Error),
 }
 
 /// What is left of a run that diverged.

@@ -1,6 +1,6 @@
 //! Burn's optimizers behind one choice.
 
-use crate::placed::Placed;
+use crate::optimizer_state_device::Placed;
 use crate::precision::{MasterWeights, Rounded};
 use crate::{Error, Precision};
 use dress_core::burn::module::{Module, ParamGroup};

@@ -4,11 +4,12 @@ use crate::batches::{Batches, blocks_at, split};
 use crate::checkpoint::{self, Checkpoints, Position, RunKey, Snapshot};
 use crate::clip::{gradient_norm, scale};
 use crate::curve::CurveFile;
-use crate::cut::{Cut, logits_moved, sliced_state};
 use crate::divergence::{self, Found, Judge};
 use crate::early_stopping::Watch;
-use crate::gradients::{StepGradients, StepObjective};
-use crate::placed::reading_to;
+use crate::gradients::StepGradients;
+use crate::optimizer_state_device::reading_to;
+use crate::slicing_while_training::{Cut, logits_moved, sliced_state};
+use crate::step_objective::StepObjective;
 use crate::{
     Batch, CurvePoint, Error, GradientCheckpointing, LanguageModelling, NoRegularization, Objective,
     Regularization, Saved, Slicer, StepInfo, TrainConfig,

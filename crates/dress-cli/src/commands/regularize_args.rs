@@ -7,9 +7,9 @@ use super::training_args::{DistillArgs, TrainingArgs};
 use crate::Error;
 use clap::{Args, Command, FromArgMatches};
 use dress_core::Basis;
-use dress_prune::{RegularizeConfig, usual_learning_rate};
+use dress_prune::{PenaltyForm, RegularizeConfig, usual_learning_rate};
 use dress_regularize::{ComponentWeights, GateNorms, PenaltyKind, Schedule, SlotChoice};
-use dress_train::{LoraConfig, PenaltyForm, Precision, TrainConfig, Trainable};
+use dress_train::{LoraConfig, Precision, TrainConfig, Trainable};
 
 /// The options of [`RegularizeArgs`] that mean nothing without a regularization.
 pub(super) const REGULARIZE_OPTIONS: [&str; 18] = [

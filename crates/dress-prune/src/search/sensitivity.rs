@@ -2,7 +2,9 @@
 
 use super::removal::{Removal, removal};
 use crate::Error;
-use crate::compensate::{DAMPING, Projection, SiteMoments, Write, embedded};
+use crate::projection::{Projection, Write};
+use crate::ridge::DAMPING;
+use crate::site_moments::{SiteMoments, embedded};
 use dress_core::burn::tensor::Tensor;
 use dress_core::{
     Axis, AxisSlots, Calibration, CausalLm, CouplingMap, Forward, NoTap, Progress, Role, Site, Slot, Tap,

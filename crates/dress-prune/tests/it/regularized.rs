@@ -8,11 +8,11 @@ use dress_core::{
 use dress_importance::Criterion;
 use dress_models::AnyModel;
 use dress_prune::{
-    Allocation, AxisTarget, Distill, PerLayer, PruneConfig, PruneReport, Pruned, RegularizeConfig, apply,
-    mask, prune, prune_in_rounds, recentre,
+    Allocation, AxisTarget, Distill, PenaltyForm, PerLayer, PruneConfig, PruneReport, Pruned,
+    RegularizeConfig, apply, mask, prune, prune_in_rounds, recentre,
 };
 use dress_regularize::{GateNorms, PenaltyKind};
-use dress_train::{CurvePoint, DistillationConfig, EarlyStopping, LoraConfig, PenaltyForm, Trainable};
+use dress_train::{CurvePoint, DistillationConfig, EarlyStopping, LoraConfig, Trainable};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 fn calibration() -> Calibration {

@@ -1,7 +1,7 @@
 //! Slicing a model that is being trained, with what the optimizer knows of it.
 
 use crate::Error;
-use crate::placed::reading_to;
+use crate::optimizer_state_device::reading_to;
 use burn_pack::{Reader, Tensor as PackedTensor, Writer};
 use dress_core::burn::module::ParamId;
 use dress_core::burn::optim::ModuleOptimizer;

@@ -1,12 +1,12 @@
 //! Regularization of selected structures, in all its forms.
 
-use crate::{Regularization, Slicer, StepInfo, TrainingTap};
 use dress_core::burn::module::Param;
 use dress_core::burn::optim::GradientsParams;
 use dress_core::burn::tensor::Tensor;
 use dress_core::parameters::{self, Layout, ParameterVisitor};
 use dress_core::{CausalLm, Site, Tap};
 use dress_regularize::{ActivationPenalty, ActivationTap, Gate, GateTap, Regularizer, Schedule, Thresholds};
+use dress_train::{Regularization, Slicer, StepInfo, TrainingTap};
 use serde::{Deserialize, Serialize};
 
 /// How a penalty acts.
