@@ -7,6 +7,17 @@ use std::{fmt, str::FromStr};
 /// One dimension of one model that can be sliced.
 ///
 /// Written `residual`, `ffn.3`, `heads.3` and `depth`.
+///
+/// # Examples
+/// ```
+/// use dress_core::{Axis, AxisKind};
+///
+/// let axis: Axis = "ffn.3".parse()?;
+/// assert_eq!(axis, Axis::Ffn { layer: 3 });
+/// assert_eq!((axis.kind(), axis.layer()), (AxisKind::Ffn, Some(3)));
+/// assert_eq!(Axis::Residual.to_string(), "residual");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Axis {
     /// The channels of the residual stream, which every block reads and writes.

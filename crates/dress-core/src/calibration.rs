@@ -67,6 +67,18 @@ impl Calibration {
     ///
     /// # Errors
     /// [`Error::UnequalBlocks`].
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_core::Calibration;
+    ///
+    /// let blocks = Calibration::from_blocks(vec![vec![1, 2, 3], vec![4, 5]]);
+    /// let error = blocks.check_lengths().unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "block 1 has 2 tokens and the first 3; give blocks of one length, or leave out the shorter ones"
+    /// );
+    /// ```
     pub fn check_lengths(&self) -> Result<(), Error> {
         let expected = self.blocks.first().map_or(0, Vec::len);
         match self.blocks.iter().enumerate().find(|(_, block)| block.len() != expected) {

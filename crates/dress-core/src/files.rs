@@ -75,6 +75,15 @@ pub fn write_partial(place: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// Those of [`write_partial`] and [`fs::rename`]; nothing is left behind.
+///
+/// # Examples
+/// ```
+/// let place = std::env::temp_dir().join(format!("dress-example-{}.json", std::process::id()));
+/// dress_core::files::write_whole(&place, b"{}")?;
+/// assert_eq!(dress_core::files::read_to_string(&place)?, "{}");
+/// std::fs::remove_file(&place)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn write_whole(place: &Path, bytes: &[u8]) -> io::Result<()> {
     let partial = write_partial(place, bytes)?;
     fs::rename(&partial, place).inspect_err(|_| {

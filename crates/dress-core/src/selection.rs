@@ -5,6 +5,20 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The structures of one axis that go; all others stay, in their order.
+///
+/// # Examples
+/// ```
+/// use dress_core::AxisSelection;
+///
+/// let selection = AxisSelection::new(5, vec![3, 1])?;
+/// assert_eq!(selection.removed(), [1, 3]);
+/// assert_eq!(selection.kept(), [0, 2, 4]);
+/// // E1: what stays comes first.
+/// assert_eq!(selection.permutation(), [0, 2, 4, 1, 3]);
+/// assert_eq!(selection.permuted().removed(), [3, 4]);
+/// assert!(AxisSelection::new(2, vec![0, 1]).is_err(), "nothing would be left");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawAxisSelection")]
 pub struct AxisSelection {
@@ -83,6 +97,17 @@ impl AxisSelection {
 }
 
 /// Per axis, which structures go and which stay. Axes that are not named stay whole.
+///
+/// # Examples
+/// ```
+/// use dress_core::{Axis, AxisSelection, Selection};
+///
+/// let neurons = AxisSelection::new(24, (16..24).collect())?;
+/// let selection = Selection::new().with(Axis::Ffn { layer: 0 }, neurons);
+/// assert_eq!(selection.get(Axis::Ffn { layer: 0 }).map(|chosen| chosen.kept_len()), Some(16));
+/// assert!(selection.get(Axis::Residual).is_none(), "it stays whole");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Selection {

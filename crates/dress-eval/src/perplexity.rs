@@ -67,6 +67,22 @@ struct WindowResult {
 ///
 /// # Errors
 /// [`Error::NoData`], [`Error::NotFinite`] and those of [`Calibration::check`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{Calibration, NoProgress};
+/// use dress_eval::{PerplexityConfig, perplexity};
+///
+/// let blocks = Calibration::from_blocks(vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]]);
+/// let report = perplexity(&model, &blocks, &PerplexityConfig::default(), &NoProgress)?;
+/// // A model that knows nothing is about as unsure as its 32 words allow.
+/// assert!(report.perplexity > 10.0 && report.perplexity < 100.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn perplexity<M: CausalLm>(
     model: &M,
     blocks: &Calibration,

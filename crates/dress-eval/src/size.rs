@@ -37,6 +37,20 @@ pub struct Unaligned {
 
 impl Size {
     /// The size of a model, counted from its parameters and its coupling map.
+    ///
+    /// # Examples
+    /// ```
+    /// # use dress_core::burn::tensor::Device;
+    /// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    /// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+    /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+    /// use dress_eval::Size;
+    ///
+    /// let size = Size::of(&model);
+    /// assert_eq!(size.bytes, 4 * size.parameters);
+    /// assert_eq!(size.blocks, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn of<M: CausalLm>(model: &M) -> Self {
         let list = parameters::list(model);
         let map = model.coupling();

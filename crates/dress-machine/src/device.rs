@@ -19,6 +19,15 @@ pub const NAMES: &str = "auto, cpu, cuda[:n], rocm[:n], vulkan[:n], metal[:n], c
 /// [`Error::DeviceName`] for a name that is none, [`Error::DeviceIndex`] for an index that is not
 /// a number or of a device that has none, [`Error::DeviceNotBuilt`] where the feature is not built in, and
 /// [`Error::DeviceUnusable`] where CUDA lacks something on this machine.
+///
+/// # Examples
+/// ```
+/// let device = dress_machine::device::parse("cpu")?;
+/// let error = dress_machine::device::parse("tpu").unwrap_err();
+/// assert!(error.to_string().starts_with("`tpu` is not a device"));
+/// # let _ = device;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn parse(name: &str) -> Result<Device, Error> {
     let (kind, index) = match name.split_once(':') {
         Some((kind, index)) => {

@@ -3,6 +3,15 @@
 use std::fs;
 
 /// The highest resident memory since the last [`reset_peak`], in bytes. Linux only.
+///
+/// # Examples
+/// ```
+/// use dress_machine::memory;
+///
+/// if let (Some(peak), Some(resident)) = (memory::peak(), memory::resident()) {
+///     println!("{} MiB now, {} MiB at most", resident >> 20, peak >> 20);
+/// }
+/// ```
 pub fn peak() -> Option<u64> {
     field("VmHWM:")
 }

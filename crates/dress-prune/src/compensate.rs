@@ -29,6 +29,22 @@ pub enum Compensation {
 ///
 /// # Errors
 /// Those of [`Selection::check`] and [`Calibration::require`], [`Error::Solve`] and [`Error::NoBias`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{Axis, AxisSelection, Calibration, NoProgress, Selection};
+/// use dress_prune::{Compensation, compensate};
+///
+/// let selection = Selection::new().with(Axis::Ffn { layer: 0 }, AxisSelection::new(24, (16..24).collect())?);
+/// let calibration = Calibration::from_blocks((0..8).map(|i| (i..i + 16).collect()).collect());
+/// let (_, report) = compensate(model, &selection, &calibration, Compensation::Ridge, &NoProgress)?;
+/// assert!(report[0].error_with < report[0].error_without);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn compensate<M: CausalLm>(
     model: M,
     selection: &Selection,

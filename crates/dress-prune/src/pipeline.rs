@@ -103,6 +103,26 @@ pub struct PruneReport {
 /// # Errors
 /// Those of the scorer, of [`select`](crate::select()), of [`Allocation::check`], of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`]; [`Error::Setting`], [`Error::NothingSelected`]
 /// and [`Error::NotFinite`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{AxisKind, Calibration, NoProgress, Ratio, StockTarget, parameters};
+/// use dress_importance::Criterion;
+/// use dress_prune::{AxisTarget, PruneConfig, prune};
+///
+/// let target = AxisTarget::new(AxisKind::Ffn, Ratio::new(0.5)?, 1);
+/// let config = PruneConfig { stock: StockTarget::Dress, ..PruneConfig::new(vec![target]) };
+/// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]; 8]);
+/// let scorer = Criterion::ActivationNorm.scorer(42);
+/// let before = parameters::count(&model);
+/// let pruned = prune(model, scorer.as_ref(), &calibration, &config, &NoProgress)?;
+/// assert!(parameters::count(&pruned.model) < before);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn prune<M: CausalLm>(
     model: M,
     scorer: &dyn Scorer<M>,

@@ -118,6 +118,24 @@ pub struct Recipe {
 
 impl Recipe {
     /// The recommended run.
+    ///
+    /// # Examples
+    /// ```
+    /// # use dress_core::burn::tensor::Device;
+    /// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    /// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+    /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+    /// use dress_core::burn::tensor::DType;
+    /// use dress_core::{AxisKind, Basis, Ratio};
+    /// use dress_prune::{HowMuch, Recipe};
+    ///
+    /// // What is left open follows from the model: here the basis, as its head is not the embedding.
+    /// let recipe = Recipe::new(vec![AxisKind::Residual], HowMuch::Ratios(vec![Ratio::new(0.25)?]));
+    /// let resolved = recipe.resolve(&model, DType::F32)?;
+    /// assert_eq!(recipe.basis(&model), Basis::Pca);
+    /// # let _ = resolved;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(axes: Vec<AxisKind>, how_much: HowMuch) -> Self {
         let mut regularize = RegularizeConfig::default();
         regularize.train.checkpoint_every = Some(CheckpointEvery::Spaced);

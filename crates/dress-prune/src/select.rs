@@ -32,6 +32,25 @@ impl AxisTarget {
 /// # Errors
 /// [`Error::RemovesNothing`] where rounding leaves an axis whole, [`Error::NotScored`] and
 /// [`Error::ScoreCount`] where `scores` are not of this model.
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{Axis, AxisKind, CausalLm, Ratio, Scores, StockTarget};
+/// use dress_prune::{AxisTarget, select};
+///
+/// let mut scores = Scores::new();
+/// for layer in 0..2 {
+///     scores.insert(Axis::Ffn { layer }, (0..24).map(f64::from).collect())?;
+/// }
+/// let target = AxisTarget::new(AxisKind::Ffn, Ratio::new(0.25)?, 1);
+/// let selection = select(&scores, &model.coupling(), &[target], StockTarget::Dress)?;
+/// assert_eq!(selection.get(Axis::Ffn { layer: 0 }).unwrap().removed(), [0, 1, 2, 3, 4, 5]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn select(
     scores: &Scores,
     map: &CouplingMap,

@@ -102,6 +102,14 @@ impl Default for TrainConfig {
 
 impl TrainConfig {
     /// How many optimizer steps `blocks` blocks make.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_train::TrainConfig;
+    ///
+    /// let config = TrainConfig { epochs: 2, batch_size: 4, ..TrainConfig::default() };
+    /// assert_eq!(config.steps(10), 6, "the last batch of an epoch may be smaller");
+    /// ```
     pub fn steps(&self, blocks: usize) -> usize {
         let per_step = self.batch_size.saturating_mul(self.accumulation).max(1);
         self.epochs.saturating_mul(blocks.div_ceil(per_step))

@@ -46,6 +46,16 @@ impl Default for LearningRate {
 
 impl LearningRate {
     /// The rate of step `step` of `total`, both counted from 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_train::{Decay, LearningRate};
+    ///
+    /// let rate = LearningRate { peak: 1e-3, warmup_steps: 1, end: 0.1, decay: Decay::Linear };
+    /// assert_eq!(rate.at(0, 4), 0.5e-3);
+    /// assert_eq!(rate.at(1, 4), 1e-3);
+    /// assert!((rate.at(3, 4) - 1e-4).abs() < 1e-12);
+    /// ```
     pub fn at(&self, step: usize, total: usize) -> f64 {
         if step < self.warmup_steps {
             return self.peak * (step as f64 + 1.0) / (self.warmup_steps as f64 + 1.0);

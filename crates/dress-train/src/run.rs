@@ -53,6 +53,23 @@ pub struct Training<'a, M: CausalLm> {
 ///
 /// # Errors
 /// As [`Training::run`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{Calibration, NoProgress};
+/// use dress_train::{NoRegularization, TrainConfig, train};
+///
+/// let data = Calibration::from_blocks(vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]]);
+/// let config = TrainConfig { epochs: 5, ..TrainConfig::default() };
+/// let trained = train(model, &data, &config, &NoRegularization, &NoProgress)?;
+/// assert_eq!(trained.curve.len(), 10);
+/// assert!(trained.curve[9].loss.is_finite());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn train<M: CausalLm>(
     model: M,
     data: &Calibration,
