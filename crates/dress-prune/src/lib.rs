@@ -13,6 +13,7 @@ mod centre_for;
 mod compensate;
 mod components;
 mod costs;
+mod counted;
 mod error;
 mod fold;
 mod latency;

@@ -1,6 +1,7 @@
 //! The whole path: score, regularize, slice.
 
 use crate::centre_for::centre_for;
+use crate::counted::counted;
 use crate::regularize::{Regularized, regularize};
 use crate::{
     Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, PenaltyForm,
@@ -272,11 +273,8 @@ pub fn plan_of_scores<M: CausalLm>(
     scores: &Scores,
     config: &PruneConfig,
 ) -> Result<SlicePlan, Error> {
-    let selection = if config.compensation == Compensation::Bias {
-        config.allocation.select(&model.clone().biased(), scores, &config.targets, config.stock)?
-    } else {
-        config.allocation.select(model, scores, &config.targets, config.stock)?
-    };
+    let counted = counted(model.clone(), config.basis, config.compensation);
+    let selection = config.allocation.select(&counted, scores, &config.targets, config.stock)?;
     if selection.is_empty() {
         return Err(Error::NothingSelected);
     }

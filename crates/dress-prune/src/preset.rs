@@ -1,5 +1,6 @@
 //! Published methods, each as its paper has it, under one interface.
 
+use crate::counted::counted;
 use crate::{
     Allocation, AxisTarget, Budget, Compensation, Error, Measure, PerLayer, PruneConfig, Pruned,
     RegularizeConfig, best_basis, prune,
@@ -199,10 +200,7 @@ impl Preset {
             }
             (Amount::Parameters(ratio), allocation) => {
                 let spared = allocation.spared(model.num_blocks());
-                let counted = match basis {
-                    Basis::Pca => model.clone().untied(),
-                    Basis::PcaTied | Basis::Identity => model.clone(),
-                };
+                let counted = counted(model.clone(), basis, self.compensation());
                 budget(model, ratio).targets_sparing(&counted, &kinds, stock, tile, &spared)?.targets
             }
         };

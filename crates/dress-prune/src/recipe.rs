@@ -1,5 +1,6 @@
 //! What a user asks for, before anything that follows from the model is settled.
 
+use crate::counted::counted;
 use crate::{AxisTarget, Budget, Compensation, Error, Measure, RegularizeConfig, best_basis};
 use dress_core::{
     Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Ratio, Selection, SlicePlan, StockTarget,
@@ -222,7 +223,7 @@ impl Recipe {
             }
             (_, budget) => {
                 let budget = budget.ok_or(Error::NothingSelected)?;
-                let counted = self.counted(model.clone(), self.basis(model));
+                let counted = counted(model.clone(), self.basis(model), self.compensation);
                 Ok(budget.targets_within(&counted, axes, self.stock, tile)?.targets)
             }
         }
@@ -262,12 +263,6 @@ impl Recipe {
                 axes.into_iter().fold(Selection::new(), |all, (axis, chosen)| all.with(axis, chosen));
             model.check_stock(&selection, self.stock).is_ok()
         })
-    }
-
-    /// The model whose parameters are counted: with a head of its own or with biases, where the run gives it those.
-    fn counted<M: CausalLm>(&self, model: M, basis: Basis) -> M {
-        let model = if basis == Basis::Pca { model.untied() } else { model };
-        if self.compensation == Compensation::Bias { model.biased() } else { model }
     }
 
     fn by_ratios(&self, ratios: &[Ratio]) -> Result<Vec<AxisTarget>, Error> {
