@@ -3,6 +3,9 @@
 //! With no arguments an example prunes the small model that ships in `models`, calibrated on Luke and
 //! evaluated on Acts; `--model DIR --data FILE` does the same to any checkpoint.
 
+#[cfg(test)]
+mod claims;
+
 use clap::Parser;
 use dress::Checkpoint;
 use dress::terminal::{Table, TerminalProgress};
