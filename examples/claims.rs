@@ -16,7 +16,7 @@ const SEEDS: [u64; 3] = [1, 2, 3];
 fn pruned(recipe: &Recipe) -> (f64, Option<f64>) {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
     let text = |name: &str| Corpus::read(&models.join("kjv").join(name), CorpusFormat::Auto).unwrap();
-    let checkpoint = Checkpoint::open(&models.join("llama3-kjv")).unwrap();
+    let checkpoint = Checkpoint::open(models.join("llama3-kjv")).unwrap();
     let tokenizer = checkpoint.tokenizer().unwrap();
     let cpu = device::parse("cpu").unwrap();
     let job = PruneJob::new(checkpoint, recipe, LoadConfig::default(), cpu).unwrap();
