@@ -206,13 +206,13 @@ pub fn names<M: Module>(module: &M) -> HashMap<ParamId, String> {
     list(module).into_iter().map(|p| (p.id, p.name)).collect()
 }
 
-/// The number of the block that a parameter's path leads through: its first segment that is a number.
-pub fn block_of(parameter: &str) -> Option<usize> {
+/// The number of the layer that a parameter's path leads through: its first segment that is a number.
+pub fn layer_of(parameter: &str) -> Option<usize> {
     parameter.split('.').find_map(|segment| segment.parse().ok())
 }
 
-/// The path of the same parameter in block `layer`.
-pub fn in_block(parameter: &str, layer: usize) -> String {
+/// The path of the same parameter in layer `layer`.
+pub fn in_layer(parameter: &str, layer: usize) -> String {
     let mut segments: Vec<&str> = parameter.split('.').collect();
     let number = layer.to_string();
     if let Some(segment) = segments.iter_mut().find(|segment| segment.parse::<usize>().is_ok()) {
@@ -308,9 +308,9 @@ mod tests {
     }
 
     #[test]
-    fn the_block_in_a_path_is_found_and_replaced() {
+    fn the_layer_in_a_path_is_found_and_replaced() {
         let name = "model.layers.3.mlp.up_proj.weight";
-        assert_eq!((block_of(name), block_of("lm_head.weight")), (Some(3), None));
-        assert_eq!(in_block(name, 12), "model.layers.12.mlp.up_proj.weight");
+        assert_eq!((layer_of(name), layer_of("lm_head.weight")), (Some(3), None));
+        assert_eq!(in_layer(name, 12), "model.layers.12.mlp.up_proj.weight");
     }
 }

@@ -92,8 +92,8 @@ impl CausalLm for AnyModel {
     fn architecture(&self) -> &str {
         each!(self, model => model.architecture())
     }
-    fn num_blocks(&self) -> usize {
-        each!(self, model => model.num_blocks())
+    fn num_layers(&self) -> usize {
+        each!(self, model => model.num_layers())
     }
     fn vocab_size(&self) -> usize {
         each!(self, model => model.vocab_size())
@@ -107,8 +107,8 @@ impl CausalLm for AnyModel {
     fn embed(&self, tokens: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<3> {
         each!(self, model => model.embed(tokens, pass))
     }
-    fn block(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
-        each!(self, model => model.block(index, hidden, pass))
+    fn layer(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+        each!(self, model => model.layer(index, hidden, pass))
     }
     fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
         each!(self, model => model.head(hidden, pass))

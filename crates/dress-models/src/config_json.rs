@@ -70,7 +70,7 @@ pub(crate) fn key_value_heads(heads: usize, kv_heads: Option<usize>) -> Result<u
     Ok(kv_heads)
 }
 
-/// The most blocks and the largest size that a config may ask for: ten times what anyone has
+/// The most layers and the largest size that a config may ask for: ten times what anyone has
 /// trained, so that a damaged file is refused before it asks for memory.
 const MOST_LAYERS: usize = 1024;
 const LARGEST_SIZE: usize = 1 << 24;

@@ -73,7 +73,7 @@ pub fn generate<M: CausalLm>(
     }
     Calibration::from_blocks(vec![prompt.to_vec()]).check(model)?;
     let device = model.device();
-    let mut cache = KvCache::new(model.num_blocks(), total);
+    let mut cache = KvCache::new(model.num_layers(), total);
     let mut chooser = Chooser::new(config.sampling);
     let mut new = Vec::new();
     let mut input = prompt.to_vec();

@@ -1,7 +1,7 @@
 //! Model families for DReSS, in Burn.
 //!
 //! [`Checkpoint::open`] finds a checkpoint and has everything that is read from one. A family is a config, a thin composition of the
-//! shared [`blocks`] and a coupling map: see [`llama`], [`opt`] and [`phi`]. [`AnyModel`] picks the family from `config.json`,
+//! shared [`modules`] and a coupling map: see [`llama`], [`opt`] and [`phi`]. [`AnyModel`] picks the family from `config.json`,
 //! [`checkpoint`] reads and writes Hugging Face directories, and [`generation`] continues a text.
 //!
 //! ```
@@ -17,7 +17,7 @@
 //! ```
 
 mod any_model;
-pub mod blocks;
+
 pub mod checkpoint;
 mod config_json;
 mod end_tokens;
@@ -31,6 +31,7 @@ pub mod hub;
 mod hub_cache;
 mod layer_widths;
 pub mod llama;
+pub mod modules;
 mod name_lists;
 mod open_checkpoint;
 pub mod opt;

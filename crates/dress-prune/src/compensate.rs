@@ -68,8 +68,8 @@ pub fn compensate<M: CausalLm>(
     }
     let (mut model, mut report) = (model, Vec::new());
     let mut streams = embedded(&model, calibration);
-    progress.start("compensation", model.num_blocks() as u64);
-    for layer in 0..model.num_blocks() {
+    progress.start("compensation", model.num_layers() as u64);
+    for layer in 0..model.num_layers() {
         for axis in [Axis::Heads { layer }, Axis::Ffn { layer }] {
             let Some(chosen) = selection.get(axis) else { continue };
             for slot in map.axis(axis)?.slots.iter().filter(|slot| slot.role == Role::Reads) {
@@ -82,7 +82,7 @@ pub fn compensate<M: CausalLm>(
             }
         }
         for stream in &mut streams {
-            *stream = model.block(layer, stream.clone(), &mut Forward::new(&mut NoTap));
+            *stream = model.layer(layer, stream.clone(), &mut Forward::new(&mut NoTap));
         }
         progress.advance(1, "");
     }
@@ -116,7 +116,7 @@ impl SiteMoments {
     fn collect<M: CausalLm>(model: &M, layer: usize, site: Site, streams: &[Tensor<3>]) -> Self {
         let mut moments = Self::new(site);
         for stream in streams {
-            model.block(layer, stream.clone(), &mut Forward::new(&mut moments));
+            model.layer(layer, stream.clone(), &mut Forward::new(&mut moments));
         }
         moments
     }

@@ -178,7 +178,7 @@ impl AdamW {
 /// The matrices that Muon is for: those inside the blocks, embeddings and the head excluded.
 fn hidden_matrices<M: Module>(model: &M) -> ParamGroup {
     let inside =
-        |p: &parameters::ParameterInfo| p.shape.len() == 2 && parameters::block_of(&p.name).is_some();
+        |p: &parameters::ParameterInfo| p.shape.len() == 2 && parameters::layer_of(&p.name).is_some();
     ParamGroup::from_ids(parameters::list(model).into_iter().filter(inside).map(|p| p.id).collect())
 }
 

@@ -105,10 +105,10 @@ impl Family {
             "output" => return Some("lm_head".into()),
             _ => {}
         }
-        let (block, part) = stem.strip_prefix("blk.")?.split_once('.')?;
-        let block: usize = block.parse().ok()?;
+        let (layer, part) = stem.strip_prefix("blk.")?.split_once('.')?;
+        let layer: usize = layer.parse().ok()?;
         let (_, found) = self.parts().iter().find(|(gguf, _)| *gguf == part)?;
-        Some(format!("model.layers.{block}.{found}"))
+        Some(format!("model.layers.{layer}.{found}"))
     }
 
     fn split_qkv(
@@ -118,9 +118,9 @@ impl Family {
         [heads, kv_heads]: [usize; 2],
     ) -> Result<Vec<(String, Part)>, String> {
         let mut words = name.split('.');
-        let block = words.nth(1).and_then(|block| block.parse::<usize>().ok());
-        let (Some(block), Some(kind)) = (block, words.nth(1)) else {
-            return Err(format!("tensor `{name}` has no block"));
+        let layer = words.nth(1).and_then(|layer| layer.parse::<usize>().ok());
+        let (Some(layer), Some(kind)) = (layer, words.nth(1)) else {
+            return Err(format!("tensor `{name}` has no layer"));
         };
         let rows = info.shape.first().copied().unwrap_or(0);
         let all = heads + 2 * kv_heads;
@@ -130,7 +130,7 @@ impl Family {
         let head_dim = rows / all;
         let ends = [0, heads, heads + kv_heads, all].map(|head| head * head_dim);
         let parts = ["q_proj", "k_proj", "v_proj"].iter().zip(ends.windows(2)).map(|(projection, range)| {
-            let hf = format!("model.layers.{block}.self_attn.{projection}.{kind}");
+            let hf = format!("model.layers.{layer}.self_attn.{projection}.{kind}");
             (hf, Part::rows(info, range[0]..range[1]))
         });
         Ok(parts.collect())
@@ -322,7 +322,7 @@ mod tests {
     fn biases_in_some_projections_or_blocks_only_are_refused() {
         let parts = ["attn_q", "attn_k", "attn_v", "attn_output"];
         let names: Vec<String> =
-            (0..2).flat_map(|block| parts.map(|part| format!("blk.{block}.{part}.bias"))).collect();
+            (0..2).flat_map(|layer| parts.map(|part| format!("blk.{layer}.{part}.bias"))).collect();
         let check = |names: &[String]| {
             let tensors: Vec<(&str, &[usize])> =
                 names.iter().map(|name| (name.as_str(), &[16][..])).collect();

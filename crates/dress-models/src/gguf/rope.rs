@@ -3,7 +3,7 @@
 use super::config::REMEDY;
 use super::facts::Facts;
 use super::{TensorInfo, TensorType};
-use crate::blocks::RopeScaling;
+use crate::modules::RopeScaling;
 use serde_json::{Value, json};
 
 /// The divisor of the frequencies, by llama.cpp's rules: scaling is linear where no type is said, and the factor

@@ -1,7 +1,7 @@
-//! The LLaMA decoder, composed of the shared blocks.
+//! The LLaMA decoder, composed of the shared modules.
 
 use super::{LlamaConfig, coupling};
-use crate::blocks::{
+use crate::modules::{
     Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary, head_loss, linear, tied_head,
     untied_head, with_zero_bias,
 };
@@ -23,18 +23,18 @@ pub struct LlamaForCausalLm {
     config: LlamaConfig,
 }
 
-/// Embedding, blocks and final norm.
+/// Embedding, layers and final norm.
 #[derive(Module, Debug)]
 pub struct LlamaModel {
     /// From tokens to the stream.
     pub embed_tokens: Embedding,
-    /// The blocks.
+    /// The layers.
     pub layers: Vec<LlamaDecoderLayer>,
     /// The norm before the head.
     pub norm: RmsNorm,
 }
 
-/// One block: attention, then the feed-forward network, each behind its norm.
+/// One layer: attention, then the feed-forward network, each behind its norm.
 #[derive(Module, Debug)]
 pub struct LlamaDecoderLayer {
     /// The norm before the attention.
@@ -123,7 +123,7 @@ impl CausalLm for LlamaForCausalLm {
         "LlamaForCausalLM"
     }
 
-    fn num_blocks(&self) -> usize {
+    fn num_layers(&self) -> usize {
         self.model.layers.len()
     }
 
@@ -143,7 +143,7 @@ impl CausalLm for LlamaForCausalLm {
         self.model.embed_tokens.forward(tokens)
     }
 
-    fn block(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+    fn layer(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
         self.model.layers[index].forward(hidden, index, pass)
     }
 

@@ -1,7 +1,7 @@
-//! The OPT decoder, composed of the shared blocks.
+//! The OPT decoder, composed of the shared modules.
 
 use super::{OptConfig, coupling};
-use crate::blocks::{
+use crate::modules::{
     Activation, Heads, LayerNorm, feed_forward, head_loss, linear, tied_head, untied_head, with_zero_bias,
 };
 use crate::parts::is_in_part;
@@ -33,7 +33,7 @@ pub struct OptModel {
     pub decoder: OptDecoder,
 }
 
-/// Embeddings, blocks and final norm.
+/// Embeddings, layers and final norm.
 #[derive(Module, Debug)]
 pub struct OptDecoder {
     /// From tokens to the stream, or to what `project_in` takes.
@@ -46,11 +46,11 @@ pub struct OptDecoder {
     pub project_out: Option<Linear>,
     /// The norm before the head, unless the norms are behind.
     pub final_layer_norm: Option<LayerNorm>,
-    /// The blocks.
+    /// The layers.
     pub layers: Vec<OptDecoderLayer>,
 }
 
-/// One block: attention, then the feed-forward network, each with a norm before or behind it.
+/// One layer: attention, then the feed-forward network, each with a norm before or behind it.
 #[derive(Module, Debug)]
 pub struct OptDecoderLayer {
     /// The attention.
@@ -195,7 +195,7 @@ impl CausalLm for OptForCausalLm {
         "OPTForCausalLM"
     }
 
-    fn num_blocks(&self) -> usize {
+    fn num_layers(&self) -> usize {
         self.model.decoder.layers.len()
     }
 
@@ -223,7 +223,7 @@ impl CausalLm for OptForCausalLm {
         embedded + positions.unsqueeze()
     }
 
-    fn block(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+    fn layer(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
         self.model.decoder.layers[index].forward(hidden, index, pass)
     }
 

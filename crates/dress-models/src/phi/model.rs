@@ -1,7 +1,7 @@
-//! The Phi decoder, composed of the shared blocks.
+//! The Phi decoder, composed of the shared modules.
 
 use super::{PhiConfig, coupling};
-use crate::blocks::{Heads, LayerNorm, Mlp, Rotary, linear};
+use crate::modules::{Heads, LayerNorm, Mlp, Rotary, linear};
 use crate::parts::is_in_part;
 use crate::shape::resize;
 use burn::module::Module;
@@ -20,18 +20,18 @@ pub struct PhiForCausalLm {
     config: PhiConfig,
 }
 
-/// Embedding, blocks and final norm.
+/// Embedding, layers and final norm.
 #[derive(Module, Debug)]
 pub struct PhiModel {
     /// From tokens to the stream.
     pub embed_tokens: Embedding,
-    /// The blocks.
+    /// The layers.
     pub layers: Vec<PhiDecoderLayer>,
     /// The norm before the head.
     pub final_layernorm: LayerNorm,
 }
 
-/// One block: attention and feed-forward network side by side, behind one norm.
+/// One layer: attention and feed-forward network side by side, behind one norm.
 #[derive(Module, Debug)]
 pub struct PhiDecoderLayer {
     /// The norm before both.
@@ -137,7 +137,7 @@ impl CausalLm for PhiForCausalLm {
         "PhiForCausalLM"
     }
 
-    fn num_blocks(&self) -> usize {
+    fn num_layers(&self) -> usize {
         self.model.layers.len()
     }
 
@@ -157,7 +157,7 @@ impl CausalLm for PhiForCausalLm {
         self.model.embed_tokens.forward(tokens)
     }
 
-    fn block(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+    fn layer(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
         self.model.layers[index].forward(hidden, index, pass)
     }
 

@@ -78,7 +78,7 @@ impl CausalLm for ShiftLm {
         "ShiftLM"
     }
 
-    fn num_blocks(&self) -> usize {
+    fn num_layers(&self) -> usize {
         self.blocks.len()
     }
 
@@ -123,7 +123,7 @@ impl CausalLm for ShiftLm {
         self.embed.forward(tokens)
     }
 
-    fn block(&self, layer: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+    fn layer(&self, layer: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
         let block = &self.blocks[layer];
         let input = pass.pass(Site::FfnInput { layer }, block.norm.forward(hidden.clone()));
         let [batch, seq, width] = input.dims();
