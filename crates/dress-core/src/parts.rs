@@ -1,26 +1,7 @@
 //! Models that are in memory one part at a time.
 
-use crate::{Calibration, CausalLm, Error, Forward, Progress, Tap};
+use crate::{Calibration, CausalLm, Error, Forward, Part, Progress, Tap};
 use burn::tensor::Tensor;
-
-/// A part of a model that works without the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Part {
-    /// What [`CausalLm::embed`] needs.
-    Embedding,
-    /// What [`CausalLm::layer`] needs of one layer.
-    Layer(usize),
-    /// What [`CausalLm::head`] needs.
-    Head,
-}
-
-impl Part {
-    /// Every part of a model of that many layers, in the order a forward pass meets them.
-    pub fn all(layers: usize) -> impl Iterator<Item = Part> {
-        let layers = (0..layers).map(Part::Layer);
-        std::iter::once(Part::Embedding).chain(layers).chain([Part::Head])
-    }
-}
 
 /// Brings the parts of a model into memory, one at a time.
 pub trait Parts {

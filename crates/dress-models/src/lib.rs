@@ -17,7 +17,6 @@
 //! ```
 
 mod any_model;
-
 pub mod checkpoint;
 mod config_json;
 mod end_tokens;
@@ -35,6 +34,7 @@ pub mod modules;
 mod name_lists;
 mod open_checkpoint;
 pub mod opt;
+mod part_of_parameter;
 mod parts;
 pub mod phi;
 mod rope_config;

@@ -3,7 +3,7 @@
 use crate::checkpoint::{LoadConfig, PartialLoad, fingerprint, read_config};
 use crate::{AnyModel, Error};
 use burn::tensor::Device;
-use dress_core::{Fingerprint, Part, Parts};
+use dress_core::{Fingerprint, Parts};
 use std::path::{Path, PathBuf};
 
 /// A checkpoint whose parts are read when they are needed and dropped after.
@@ -44,20 +44,5 @@ impl Parts for CheckpointParts {
     fn filled(&self, wanted: &dyn Fn(&str) -> bool) -> Result<AnyModel, dress_core::Error> {
         let model = self.load.fill(self.declared.clone(), wanted);
         model.map_err(|error| dress_core::Error::Part(Box::new(error)))
-    }
-}
-
-/// [`CausalLm::is_in_part`] of the families here: layers lie in `layers`, the ends need what their names say,
-/// and a tied head the embedding.
-pub(crate) fn is_in_part(parameter: &str, part: Part, tied: bool) -> bool {
-    let layer = parameter.split_once("layers.").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
-    if let Some(layer) = layer {
-        return part == Part::Layer(layer);
-    }
-    let of_the_head = ["lm_head.", "norm.", "project_out."].iter().any(|name| parameter.contains(name));
-    match part {
-        Part::Embedding => !of_the_head,
-        Part::Layer(_) => false,
-        Part::Head => of_the_head || (tied && parameter.contains("embed_tokens.")),
     }
 }

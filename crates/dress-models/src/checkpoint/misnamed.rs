@@ -51,7 +51,7 @@ pub(super) fn cause(files: &Weights, missing: Vec<String>, unknown: Vec<&str>) -
     if missing.iter().all(|name| name.starts_with("lm_head.")) {
         return Error::HeadMissing { path: path(), missing };
     }
-    let unknown = unknown.into_iter().filter(|name| !super::tensor_names::is_redundant(name));
+    let unknown = unknown.into_iter().filter(|name| !super::redundant_tensors::is_redundant(name));
     Error::Names { path: path(), missing, unknown: unknown.map(str::to_string).collect() }
 }
 

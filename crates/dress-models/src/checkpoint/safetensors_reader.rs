@@ -2,10 +2,9 @@
 
 use super::git_lfs;
 use super::positional::read_at;
-use super::same_tensor::have_same_numbers;
-use super::tensor_names::is_redundant;
+use super::raw_tensor::{RawTensor, have_same_numbers};
+use super::redundant_tensors::is_redundant;
 use super::weight_sets::{SAFETENSORS_INDEX, WeightSet};
-use super::weights::RawTensor;
 use super::{FloatType, ShardIndex};
 use crate::Error;
 use memmap2::Mmap;

@@ -2,6 +2,7 @@
 
 use super::Weights;
 use super::misnamed::cause;
+use super::redundant_tensors::is_redundant;
 use super::said_once::warn_once;
 use super::same_tensor::are_same;
 use crate::Error;
@@ -110,17 +111,6 @@ pub(super) fn is_head(name: &str) -> bool {
     name == HEAD || name.strip_prefix("model.") == Some(HEAD)
 }
 
-/// Tensors that older exports carry though they follow from the rest: rotary tables, masks, numbers of positions and of
-/// the format's version. They are left out without a word.
-pub(super) fn is_redundant(name: &str) -> bool {
-    let tables = ["inv_freq", "original_inv_freq", "cos_cached", "sin_cached"];
-    let endings = [".self_attn.bias", ".self_attn.masked_bias", "decoder.version", "position_ids"];
-    match name.rsplit_once("rotary_emb.") {
-        Some((_, rest)) => tables.contains(&rest),
-        None => endings.iter().any(|ending| name.ends_with(ending)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,23 +127,6 @@ mod tests {
             ("module.norm.weight", None),
         ] {
             assert_eq!(parameter_of(found, &expected).as_deref(), parameter, "{found}");
-        }
-    }
-
-    #[test]
-    fn what_follows_from_the_rest_is_redundant_and_a_head_is_not() {
-        for name in [
-            "model.layers.0.self_attn.rotary_emb.inv_freq",
-            "rotary_emb.inv_freq",
-            "model.layers.0.self_attn.rotary_emb.cos_cached",
-            "decoder.version",
-            "model.decoder.version",
-            "model.layers.3.self_attn.masked_bias",
-        ] {
-            assert!(is_redundant(name), "{name}");
-        }
-        for name in ["lm_head.weight", "model.layers.0.self_attn.q_proj.bias", "rotary_emb.scale"] {
-            assert!(!is_redundant(name), "{name}");
         }
     }
 }

@@ -1,12 +1,15 @@
 //! What GGUF metadata says of one family, and what of it is not built.
 
-use super::config::{Family, LLAMA_PARTS, REMEDY};
+use super::family::{GgufFamily, LLAMA_PARTS};
 use super::{GgufHeader, MetadataArray, MetadataValue};
+
+/// What to do about metadata that do not hold.
+pub(super) const REMEDY: &str = "convert the Hugging Face checkpoint anew, or use that";
 
 /// What the metadata says of one family.
 pub(super) struct Facts<'a, 'f> {
     pub header: &'a GgufHeader<'f>,
-    pub family: Family,
+    pub family: GgufFamily,
 }
 
 impl Facts<'_, '_> {
@@ -36,7 +39,7 @@ impl Facts<'_, '_> {
             let has = |name: &str| name.contains(part) && name.starts_with("blk.") && name.ends_with(".bias");
             let mut found = self.header.tensors.keys().filter(|name| has(name)).peekable();
             let Some(&&first) = found.peek() else { continue };
-            if self.family == Family::Llama && found.count() as u64 != all {
+            if self.family == GgufFamily::Llama && found.count() as u64 != all {
                 return Err(format!(
                     "`{first}`: biases that only some projections or layers have are not built; {REMEDY}"
                 ));
@@ -88,7 +91,7 @@ impl Facts<'_, '_> {
                 return Err(format!("`{}` other than 1 is not built", self.key(key)));
             }
         }
-        let rotated = (self.family == Family::Llama).then_some("rope.dimension_count");
+        let rotated = (self.family == GgufFamily::Llama).then_some("rope.dimension_count");
         for key in ["attention.value_length"].into_iter().chain(rotated) {
             if let Some(found) = self.number(key).filter(|&found| found != head_dim) {
                 let key = self.key(key);

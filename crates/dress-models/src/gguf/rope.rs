@@ -1,7 +1,6 @@
 //! Rotary scaling of GGUF metadata: linear in its spellings, and LLaMA-3's in the factors that its converter computed.
 
-use super::config::REMEDY;
-use super::facts::Facts;
+use super::facts::{Facts, REMEDY};
 use super::{TensorInfo, TensorType};
 use crate::modules::RopeScaling;
 use serde_json::{Value, json};

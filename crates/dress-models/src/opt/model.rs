@@ -4,7 +4,7 @@ use super::{OptConfig, coupling};
 use crate::modules::{
     Activation, Heads, LayerNorm, feed_forward, head_loss, linear, tied_head, untied_head, with_zero_bias,
 };
-use crate::parts::is_in_part;
+use crate::part_of_parameter::is_in_part;
 use crate::shape::resize;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};

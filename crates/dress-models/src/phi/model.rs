@@ -2,7 +2,7 @@
 
 use super::{PhiConfig, coupling};
 use crate::modules::{Heads, LayerNorm, Mlp, Rotary, linear};
-use crate::parts::is_in_part;
+use crate::part_of_parameter::is_in_part;
 use crate::shape::resize;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
