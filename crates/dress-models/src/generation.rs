@@ -1,6 +1,6 @@
 //! Continuing a text.
 
-use crate::Error;
+use crate::{Error, GenerationError};
 use burn::tensor::DType;
 use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap};
 use dress_kernels::on_a_worker;
@@ -25,15 +25,15 @@ pub enum Sampling {
 }
 
 impl Sampling {
-    fn check(self) -> Result<(), Error> {
+    fn check(self) -> Result<(), GenerationError> {
         let Sampling::TopP { top_p, temperature, .. } = self else { return Ok(()) };
         if !(top_p > 0.0 && top_p <= 1.0) {
             let expected = "it has to be above 0 and at most 1";
-            return Err(Error::Sampling { setting: "top-p", value: top_p, expected });
+            return Err(GenerationError::Sampling { setting: "top-p", value: top_p, expected });
         }
         if !(temperature >= 0.0 && temperature.is_finite()) {
             let expected = "it has to be 0, which is greedy, or a positive number";
-            return Err(Error::Sampling { setting: "temperature", value: temperature, expected });
+            return Err(GenerationError::Sampling { setting: "temperature", value: temperature, expected });
         }
         Ok(())
     }
@@ -54,9 +54,9 @@ pub struct GenerationConfig {
 /// position's work.
 ///
 /// # Errors
-/// [`Error::PromptEmpty`], [`Error::PromptLength`] where prompt and new tokens together exceed the model's
+/// [`GenerationError::PromptEmpty`], [`GenerationError::PromptLength`] where prompt and new tokens together exceed the model's
 /// positions, [`dress_core::Error::Vocabulary`] where the model does not have a token of the prompt,
-/// [`Error::Sampling`], and [`Error::LogitsNotFinite`].
+/// [`GenerationError::Sampling`], and [`GenerationError::LogitsNotFinite`].
 pub fn generate<M: CausalLm>(
     model: &M,
     prompt: &[u32],
@@ -66,10 +66,11 @@ pub fn generate<M: CausalLm>(
     let (positions, total) = (model.max_positions(), prompt.len().saturating_add(config.max_new_tokens));
     config.sampling.check()?;
     if prompt.is_empty() {
-        return Err(Error::PromptEmpty);
+        return Err(GenerationError::PromptEmpty.into());
     }
     if total > positions {
-        return Err(Error::PromptLength { prompt: prompt.len(), new: config.max_new_tokens, positions });
+        let (prompt, new) = (prompt.len(), config.max_new_tokens);
+        return Err(GenerationError::PromptLength { prompt, new, positions }.into());
     }
     Calibration::from_blocks(vec![prompt.to_vec()]).check(model)?;
     let device = model.device();
@@ -85,7 +86,8 @@ pub fn generate<M: CausalLm>(
             logits.cast(DType::F32).into_data().iter().collect()
         });
         if !logits.iter().all(|logit| logit.is_finite()) {
-            return Err(Error::LogitsNotFinite { position: prompt.len() + new.len() });
+            let position = prompt.len() + new.len();
+            return Err(GenerationError::LogitsNotFinite { position }.into());
         }
         let token = chooser.choose(&logits);
         on_token(token);

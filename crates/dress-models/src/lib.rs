@@ -23,6 +23,7 @@ mod end_tokens;
 mod error;
 mod foreign_keys;
 pub mod generation;
+mod generation_error;
 pub mod gguf;
 #[cfg(feature = "hub")]
 pub mod hub;
@@ -45,6 +46,7 @@ pub use any_model::AnyModel;
 pub use checkpoint::{FloatType, LoadConfig, SaveConfig, SaveReport};
 pub use end_tokens::end_tokens;
 pub use error::Error;
+pub use generation_error::GenerationError;
 pub use layer_widths::LayerWidths;
 pub use open_checkpoint::Checkpoint;
 pub use parts::CheckpointParts;

@@ -1,6 +1,5 @@
 //! The number types that checkpoints come in.
 
-use crate::Error;
 use burn::tensor::{Bytes, DType};
 use half::{bf16, f16};
 use rayon::prelude::*;
@@ -26,6 +25,14 @@ pub enum FloatType {
     F16,
     /// 16 bits with the range of 32.
     Bf16,
+}
+
+/// A name that is not a float type's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is not a float type; use f32, f16 or bf16")]
+pub struct FloatTypeName {
+    /// The name as given.
+    pub name: String,
 }
 
 impl FloatType {
@@ -166,14 +173,14 @@ impl fmt::Display for FloatType {
 }
 
 impl FromStr for FloatType {
-    type Err = Error;
+    type Err = FloatTypeName;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, FloatTypeName> {
         match text {
             "f32" | "float32" => Ok(FloatType::F32),
             "f16" | "float16" => Ok(FloatType::F16),
             "bf16" | "bfloat16" => Ok(FloatType::Bf16),
-            _ => Err(Error::FloatTypeName { name: text.into() }),
+            _ => Err(FloatTypeName { name: text.into() }),
         }
     }
 }

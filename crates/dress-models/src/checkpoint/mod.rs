@@ -7,6 +7,7 @@ mod float_type;
 mod git_lfs;
 mod load;
 mod misnamed;
+mod output_error;
 mod own_head;
 mod positional;
 mod pytorch_files;
@@ -32,8 +33,9 @@ mod weights;
 #[cfg(feature = "hub")]
 pub(crate) use directory::COMPANIONS;
 pub use fingerprint::fingerprint;
-pub use float_type::FloatType;
+pub use float_type::{FloatType, FloatTypeName};
 pub use load::{LoadConfig, PartialLoad, load, read_config};
+pub use output_error::OutputError;
 pub use pytorch_files::PytorchFiles;
 pub use raw_tensor::RawTensor;
 pub use rewrite::rewrite;

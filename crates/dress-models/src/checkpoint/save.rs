@@ -49,7 +49,7 @@ pub struct SaveReport {
 ///
 /// # Errors
 /// Those of [`check_output`](super::check_output), [`Error::Write`] (a full disk, say), [`Error::Overflow`] and [`Error::Io`]; nothing is left
-/// behind. [`Error::OutputNotPlaced`], which says where the result is. [`Error::Core`] where stock software would refuse the model's shape.
+/// behind. [`OutputError::NotPlaced`](super::OutputError::NotPlaced), which says where the result is. [`Error::Core`] where stock software would refuse the model's shape.
 pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveReport, Error> {
     model.check_stock(&Selection::new(), config.target)?;
     let stage = if config.keep { Staging::beside } else { Staging::new };
