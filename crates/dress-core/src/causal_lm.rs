@@ -1,8 +1,7 @@
 //! What a decoder-only language model has to offer.
 
-use crate::parameters::layer_of;
+use crate::parameters::{NamedParameters, layer_of};
 use crate::{CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
-use burn::module::Module;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Device, Int, Tensor};
 use std::collections::BTreeMap;
@@ -12,7 +11,7 @@ use std::collections::BTreeMap;
 /// The forward pass comes in three parts, so that a caller can stream a model layer by layer;
 /// [`CausalLm::forward`] puts them together. Widths follow from the parameters' shapes: after
 /// slicing only [`CausalLm::resized`] has to be told.
-pub trait CausalLm: Module + Sync {
+pub trait CausalLm: NamedParameters + Sync {
     /// The name in `config.json`'s `architectures`, such as `LlamaForCausalLM`.
     fn architecture(&self) -> &str;
 

@@ -7,6 +7,7 @@ use crate::opt::{OptConfig, OptForCausalLm};
 use crate::phi::{PhiConfig, PhiForCausalLm};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
+use dress_core::parameters::{Layout, NamedParameters, ParameterPlace};
 use dress_core::{CausalLm, CouplingMap, Forward, Part, Selection, StockTarget};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -86,6 +87,12 @@ macro_rules! each {
             AnyModel::Phi($model) => $call,
         }
     };
+}
+
+impl NamedParameters for AnyModel {
+    fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
+        each!(self, model => model.layout(place))
+    }
 }
 
 impl CausalLm for AnyModel {

@@ -10,6 +10,7 @@ use crate::shape::resize;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
+use dress_core::parameters::NamedParameters;
 use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
 
 /// A LLaMA language model; parameter paths are those of its checkpoints.
@@ -117,6 +118,8 @@ impl LlamaDecoderLayer {
         hidden + self.mlp.forward(input, layer, pass)
     }
 }
+
+impl NamedParameters for LlamaForCausalLm {}
 
 impl CausalLm for LlamaForCausalLm {
     fn architecture(&self) -> &str {

@@ -9,6 +9,7 @@ use crate::shape::resize;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
+use dress_core::parameters::NamedParameters;
 use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Role, Selection, Site, StockTarget};
 use std::collections::BTreeMap;
 
@@ -189,6 +190,8 @@ impl OptAttention {
         linear(&self.out_proj, heads.mix(input, layer, pass))
     }
 }
+
+impl NamedParameters for OptForCausalLm {}
 
 impl CausalLm for OptForCausalLm {
     fn architecture(&self) -> &str {

@@ -7,6 +7,7 @@ use crate::shape::resize;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
+use dress_core::parameters::NamedParameters;
 use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
 
 /// A Phi language model; parameter paths are those of its checkpoints.
@@ -131,6 +132,8 @@ impl PhiAttention {
         linear(&self.dense, heads.mix(input, layer, pass))
     }
 }
+
+impl NamedParameters for PhiForCausalLm {}
 
 impl CausalLm for PhiForCausalLm {
     fn architecture(&self) -> &str {

@@ -5,7 +5,7 @@ use dress_core::burn;
 use dress_core::burn::module::{Module, Param};
 use dress_core::burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use dress_core::burn::tensor::{Device, Int, Tensor, activation::relu};
-use dress_core::parameters::{self, Layout, ParameterVisitor};
+use dress_core::parameters::{self, Layout, NamedParameters, ParameterVisitor};
 use dress_core::{
     Axis, AxisSlots, Calibration, CausalLm, Component, CouplingMap, Error, Forward, MultipleOf,
     Normalization, Progress, Role, Scorer, Scores, Selection, Site, Slot,
@@ -72,6 +72,8 @@ fn ffn_slots(layer: usize, inner: usize) -> AxisSlots {
     ];
     AxisSlots { len: inner, multiple_of: MultipleOf::ONE, normalization: None, slots }
 }
+
+impl NamedParameters for ShiftLm {}
 
 impl CausalLm for ShiftLm {
     fn architecture(&self) -> &str {
