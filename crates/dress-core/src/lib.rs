@@ -27,6 +27,7 @@ mod axis;
 mod basis;
 mod calibration;
 mod causal_lm;
+mod causal_lm_of_variants;
 mod coupling;
 #[cfg(feature = "cuda")]
 mod cuda_needs;

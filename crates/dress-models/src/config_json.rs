@@ -8,13 +8,16 @@ use std::path::Path;
 /// A `config.json` as it was read. Keys that pruning does not touch stay as they were, so that a
 /// result's file differs from its source's only in what changed.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ConfigJson(Map<String, Value>);
+pub struct ConfigJson(Map<String, Value>);
 
 /// The key that asks for something that is not built, and why it is not.
-pub(crate) type Unsupported = (&'static str, String);
+pub type Unsupported = (&'static str, String);
 
 impl ConfigJson {
-    /// What a family's `check` makes of the whole file and what the family reads of it.
+    /// What a family's `check` makes of the whole file and what the family reads of it. `path` is only named in errors.
+    ///
+    /// # Errors
+    /// [`Error::ConfigUnreadable`], and [`Error::ConfigUnsupported`] where `check` refuses a key.
     pub fn read<T: DeserializeOwned, C>(
         text: &str,
         path: &Path,

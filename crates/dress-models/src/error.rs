@@ -48,6 +48,14 @@ pub enum Error {
         /// What it asks for and what there is.
         reason: String,
     },
+    /// A `config.json` that a family refuses for a cause of its own.
+    #[error("{path}: {source}", path = .path.display())]
+    ConfigRefused {
+        /// The file.
+        path: PathBuf,
+        /// What the family says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A family that is not built.
     #[error("{path}: model_type `{found}` is not supported; this version builds {built}", path = .path.display())]
     ModelType {

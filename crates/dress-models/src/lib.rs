@@ -21,6 +21,7 @@ pub mod checkpoint;
 mod config_json;
 mod end_tokens;
 mod error;
+mod family;
 mod foreign_keys;
 pub mod generation;
 mod generation_error;
@@ -44,8 +45,10 @@ mod slots;
 
 pub use any_model::AnyModel;
 pub use checkpoint::{FloatType, LoadConfig, SaveConfig, SaveReport};
+pub use config_json::{ConfigJson, Unsupported};
 pub use end_tokens::end_tokens;
 pub use error::Error;
+pub use family::{DeclaredHead, Family, TensorNames};
 pub use generation_error::GenerationError;
 pub use layer_widths::LayerWidths;
 pub use open_checkpoint::Checkpoint;

@@ -1,26 +1,35 @@
 //! Checkpoints of which one part at a time is in memory.
 
-use crate::checkpoint::{LoadConfig, PartialLoad, fingerprint, read_config};
-use crate::{AnyModel, Error};
+use crate::checkpoint::{LoadConfig, PartialLoad, declare, fingerprint};
+use crate::{AnyModel, Error, Family};
 use burn::tensor::Device;
 use dress_core::{Fingerprint, Parts};
 use std::path::{Path, PathBuf};
 
 /// A checkpoint whose parts are read when they are needed and dropped after.
-pub struct CheckpointParts {
-    declared: AnyModel,
+pub struct CheckpointParts<F = AnyModel> {
+    declared: F,
     directory: PathBuf,
     load: PartialLoad,
 }
 
 impl CheckpointParts {
-    /// Opens a checkpoint; nothing but its headers is read.
+    /// Opens a checkpoint of one of the families here; nothing but its headers is read.
     ///
     /// # Errors
     /// Those of [`AnyModel::load`], but of the numbers.
     pub fn open(directory: &Path, config: &LoadConfig, device: &Device) -> Result<Self, Error> {
-        let (text, path) = read_config(directory)?;
-        let declared = AnyModel::from_config(&text, &path, device)?;
+        Self::open_as(directory, config, device)
+    }
+}
+
+impl<F: Family> CheckpointParts<F> {
+    /// Opens a checkpoint of the family `F`; nothing but its headers is read.
+    ///
+    /// # Errors
+    /// Those of [`load_model`](crate::checkpoint::load_model), but of the numbers.
+    pub fn open_as(directory: &Path, config: &LoadConfig, device: &Device) -> Result<Self, Error> {
+        let declared = declare::<F>(directory, device)?;
         let load = PartialLoad::open(&declared, directory, config, device)?;
         Ok(Self { declared, directory: directory.into(), load })
     }
@@ -34,14 +43,14 @@ impl CheckpointParts {
     }
 }
 
-impl Parts for CheckpointParts {
-    type Model = AnyModel;
+impl<F: Family> Parts for CheckpointParts<F> {
+    type Model = F;
 
-    fn declared(&self) -> &AnyModel {
+    fn declared(&self) -> &F {
         &self.declared
     }
 
-    fn filled(&self, wanted: &dyn Fn(&str) -> bool) -> Result<AnyModel, dress_core::Error> {
+    fn filled(&self, wanted: &dyn Fn(&str) -> bool) -> Result<F, dress_core::Error> {
         let model = self.load.fill(self.declared.clone(), wanted);
         model.map_err(|error| dress_core::Error::Part(Box::new(error)))
     }

@@ -2,8 +2,8 @@
 
 use super::Weights;
 use super::tensor_names::match_names;
-use crate::Error;
-use dress_core::{CausalLm, Fingerprint};
+use crate::{Error, Family};
+use dress_core::Fingerprint;
 use std::path::Path;
 
 /// The fingerprint of a checkpoint's files: that of the model they hold, from the few bytes it is made of.
@@ -11,7 +11,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// Those of [`Weights::open`] and [`Error::Names`].
-pub fn fingerprint<M: CausalLm>(declared: &M, directory: &Path) -> Result<Fingerprint, Error> {
+pub fn fingerprint<F: Family>(declared: &F, directory: &Path) -> Result<Fingerprint, Error> {
     let files = Weights::open(directory)?;
     let mut builder = Fingerprint::builder();
     for (name, filed) in match_names(declared, &files)? {

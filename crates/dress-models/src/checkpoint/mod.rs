@@ -30,11 +30,12 @@ mod turn_stream;
 mod weight_sets;
 mod weights;
 
+pub use crate::any_model::read_config;
 #[cfg(feature = "hub")]
 pub(crate) use directory::COMPANIONS;
 pub use fingerprint::fingerprint;
 pub use float_type::{FloatType, FloatTypeName};
-pub use load::{LoadConfig, PartialLoad, load, read_config};
+pub use load::{LoadConfig, PartialLoad, declare, load, load_model, read_config_of};
 pub use output_error::OutputError;
 pub use pytorch_files::PytorchFiles;
 pub use raw_tensor::RawTensor;

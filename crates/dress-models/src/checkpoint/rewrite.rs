@@ -6,7 +6,7 @@ use super::shard_file::{Planned, ShardFile};
 use super::tensor_names::match_names;
 use super::tensor_stream::{Buffers, TensorStream};
 use super::{SafetensorsDirectory, SaveReport, Weights};
-use crate::{AnyModel, Error};
+use crate::{Error, Family};
 use dress_core::{Progress, Selection, TensorEdit, parameters};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -24,15 +24,15 @@ const BATCH: usize = 32;
 /// # Errors
 /// Those of [`check_output`](super::check_output), of [`SafetensorsDirectory::open`], [`Error::Names`], [`Error::TensorShape`],
 /// [`Error::TensorType`], [`Error::NotFinite`] and [`Error::Write`]; nothing is left behind.
-pub fn rewrite(
-    declared: &AnyModel,
-    resized: &AnyModel,
+pub fn rewrite<F: Family>(
+    declared: &F,
+    resized: &F,
     edits: &BTreeMap<String, TensorEdit>,
     [source, place]: [&Path; 2],
     config: &RewriteConfig,
     progress: &dyn Progress,
 ) -> Result<SaveReport, Error> {
-    dress_core::CausalLm::check_stock(resized, &Selection::new(), config.target)?;
+    resized.check_stock(&Selection::new(), config.target)?;
     let weights = Weights::open(source)?;
     let names = match_names(declared, &weights)?;
     let files = weights.streamable()?;
@@ -41,8 +41,8 @@ pub fn rewrite(
 }
 
 /// What each file will hold: what the source's file holds, in its order.
-fn shards<'a>(
-    declared: &AnyModel,
+fn shards<'a, F: Family>(
+    declared: &F,
     files: &'a SafetensorsDirectory,
     names: &BTreeMap<String, String>,
     edits: &BTreeMap<String, TensorEdit>,

@@ -3,11 +3,11 @@
 use super::directory::{copy_companions, shard_name, write, write_index};
 use super::tensor_stream::first_not_finite;
 use super::{FloatType, Staging, Weights};
-use crate::{AnyModel, Error};
+use crate::{Error, Family};
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
 use dress_core::parameters::{self, Layout, ParameterVisitor};
-use dress_core::{CausalLm, Selection, StockTarget};
+use dress_core::{Selection, StockTarget};
 use safetensors::tensor::View;
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -50,7 +50,7 @@ pub struct SaveReport {
 /// # Errors
 /// Those of [`check_output`](super::check_output), [`Error::Write`] (a full disk, say), [`Error::Overflow`] and [`Error::Io`]; nothing is left
 /// behind. [`OutputError::NotPlaced`](super::OutputError::NotPlaced), which says where the result is. [`Error::Core`] where stock software would refuse the model's shape.
-pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveReport, Error> {
+pub fn save<F: Family>(model: &F, place: &Path, config: &SaveConfig) -> Result<SaveReport, Error> {
     model.check_stock(&Selection::new(), config.target)?;
     let stage = if config.keep { Staging::beside } else { Staging::new };
     let staging = stage(place, config.source.as_deref(), config.force)?;
@@ -74,8 +74,8 @@ pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveR
     Ok(report)
 }
 
-fn write_weights(
-    model: &AnyModel,
+fn write_weights<F: Family>(
+    model: &F,
     directory: &Path,
     dtype: FloatType,
     max_shard_bytes: u64,

@@ -1,6 +1,7 @@
 //! The LLaMA decoder, composed of the shared modules.
 
 use super::{LlamaConfig, coupling};
+use crate::Family;
 use crate::modules::{
     Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary, head_loss, linear, tied_head,
     untied_head, with_zero_bias,
@@ -12,6 +13,7 @@ use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use dress_core::parameters::NamedParameters;
 use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
+use std::path::Path;
 
 /// A LLaMA language model; parameter paths are those of its checkpoints.
 #[derive(Module, Debug)]
@@ -120,6 +122,16 @@ impl LlamaDecoderLayer {
 }
 
 impl NamedParameters for LlamaForCausalLm {}
+
+impl Family for LlamaForCausalLm {
+    fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, crate::Error> {
+        Ok(Self::new(LlamaConfig::from_json(text, path)?, device))
+    }
+
+    fn config_json(&self, torch_dtype: &str) -> String {
+        self.config.to_json(torch_dtype)
+    }
+}
 
 impl CausalLm for LlamaForCausalLm {
     fn architecture(&self) -> &str {

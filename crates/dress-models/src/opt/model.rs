@@ -6,12 +6,15 @@ use crate::modules::{
 };
 use crate::part_of_parameter::is_in_part;
 use crate::shape::resize;
+use crate::{DeclaredHead, Family};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use dress_core::parameters::NamedParameters;
 use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Role, Selection, Site, StockTarget};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Rows of the position embedding before position 0.
 const POSITION_OFFSET: usize = 2;
@@ -192,6 +195,20 @@ impl OptAttention {
 }
 
 impl NamedParameters for OptForCausalLm {}
+
+impl Family for OptForCausalLm {
+    fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, crate::Error> {
+        Ok(Self::new(OptConfig::from_json(text, path)?, device))
+    }
+
+    fn config_json(&self, torch_dtype: &str) -> String {
+        self.config.to_json(torch_dtype)
+    }
+
+    fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
+        DeclaredHead::by_key(config, true)
+    }
+}
 
 impl CausalLm for OptForCausalLm {
     fn architecture(&self) -> &str {

@@ -4,11 +4,14 @@ use super::{PhiConfig, coupling};
 use crate::modules::{Heads, LayerNorm, Mlp, Rotary, linear};
 use crate::part_of_parameter::is_in_part;
 use crate::shape::resize;
+use crate::{DeclaredHead, Family};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use dress_core::parameters::NamedParameters;
 use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
+use serde_json::{Map, Value};
+use std::path::Path;
 
 /// A Phi language model; parameter paths are those of its checkpoints.
 #[derive(Module, Debug)]
@@ -134,6 +137,24 @@ impl PhiAttention {
 }
 
 impl NamedParameters for PhiForCausalLm {}
+
+impl Family for PhiForCausalLm {
+    fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, crate::Error> {
+        Ok(Self::new(PhiConfig::from_json(text, path)?, device))
+    }
+
+    fn config_json(&self, torch_dtype: &str) -> String {
+        self.config.to_json(torch_dtype)
+    }
+
+    /// Phi's head has a bias and is built with weights of its own alone.
+    fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
+        match DeclaredHead::by_key(config, false) {
+            DeclaredHead::Tied => DeclaredHead::TiedUnlessFiled,
+            head => head,
+        }
+    }
+}
 
 impl CausalLm for PhiForCausalLm {
     fn architecture(&self) -> &str {
