@@ -150,9 +150,9 @@ pub fn visit<M: NamedParameters>(module: &M, visitor: &mut impl ParameterVisitor
     module.visit(&mut Visiting { path: NamePath::default(), module, visitor });
 }
 
-/// Replaces every float parameter of `module` by what `mapper` makes of it. Ids stay, and so
-/// does whether a parameter is trained; the new values are leaves of the autodiff graph. The mapper gets values, and makes values, that
-/// are on none.
+/// Replaces every float parameter of `module` by what `mapper` makes of it. Ids stay, and so does whether a parameter
+/// is trained; the new values are leaves of the autodiff graph. The mapper gets values, and makes values, that are on
+/// none.
 pub fn map<M: NamedParameters>(module: M, mapper: &mut impl ParameterMapper) -> M {
     let mut mapping = Mapping::new(&module, mapper);
     module.map(&mut mapping)

@@ -26,8 +26,9 @@ pub trait Parts {
     }
 }
 
-/// Runs calibration blocks through a model of which one part at a time is in memory; the residual stream of
-/// all of them is kept instead. Every [`Site`](crate::Site) passes the tap, in the order of the sites and not of the blocks of tokens.
+/// Runs calibration blocks through a model of which one part at a time is in memory; the residual stream of all of
+/// them is kept instead. Every [`Site`](crate::Site) passes the tap, in the order of the sites and not of the blocks
+/// of tokens.
 ///
 /// # Errors
 /// Those of [`Calibration::require`], naming `who` asked, and of [`Parts::part`].

@@ -33,7 +33,8 @@ impl AnyModel {
     ///
     /// # Errors
     /// [`Error::ModelType`] for a family that is not built, and those of
-    /// [`LlamaConfig::from_json`](crate::llama::LlamaConfig::from_json) and its like, and [`load`](crate::checkpoint::load).
+    /// [`LlamaConfig::from_json`](crate::llama::LlamaConfig::from_json) and its like, and
+    /// [`load`](crate::checkpoint::load).
     pub fn load(directory: &Path, config: &LoadConfig, device: &Device) -> Result<Self, Error> {
         load_model(directory, config, device)
     }
@@ -42,6 +43,18 @@ impl AnyModel {
     ///
     /// # Errors
     /// As [`AnyModel::load`], of the configuration alone.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_core::{CausalLm, burn::tensor::Device};
+    /// use dress_models::AnyModel;
+    ///
+    /// let text = r#"{"model_type":"phi","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    ///     "num_attention_heads":4,"partial_rotary_factor":0.5}"#;
+    /// let model = AnyModel::from_config(text, "config.json".as_ref(), &Device::flex())?;
+    /// assert_eq!(model.architecture(), "PhiForCausalLM");
+    /// # Ok::<(), dress_models::Error>(())
+    /// ```
     pub fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, Error> {
         Family::from_config(text, path, device)
     }

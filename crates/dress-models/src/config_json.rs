@@ -7,6 +7,25 @@ use std::path::Path;
 
 /// A `config.json` as it was read. Keys that pruning does not touch stay as they were, so that a
 /// result's file differs from its source's only in what changed.
+///
+/// # Examples
+/// ```
+/// use dress_models::ConfigJson;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Shape {
+///     width: usize,
+/// }
+/// let text = r#"{"width":8,"made_by":"somebody"}"#;
+/// let read = |shape: Shape, raw: ConfigJson| match shape.width {
+///     0 => Err(("width", "0 channels are none".into())),
+///     width => Ok((width, raw)),
+/// };
+/// let (width, raw) = ConfigJson::read(text, "config.json".as_ref(), read)?;
+/// let sliced = raw.with(&[("width", (width / 2).into())]).to_text("float32");
+/// assert!(sliced.contains(r#""width": 4"#) && sliced.contains("somebody"));
+/// # Ok::<(), dress_models::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConfigJson(Map<String, Value>);
 

@@ -9,9 +9,9 @@ use std::path::Path;
 /// A family of models that checkpoints hold: a configuration in, the model that it declares, and the configuration out.
 ///
 /// Whatever reads, rewrites and writes files asks for this and nothing else: [`checkpoint`](crate::checkpoint),
-/// [`CheckpointParts`](crate::CheckpointParts) and [`Checkpoint`](crate::Checkpoint). The coupling map and the parts are
-/// [`CausalLm`]'s. [`AnyModel`](crate::AnyModel) is the family that picks one of those built here; one that is not is
-/// implemented by its own crate.
+/// [`CheckpointParts`](crate::CheckpointParts) and [`Checkpoint`](crate::Checkpoint). The coupling map and the parts
+/// are [`CausalLm`]'s. [`AnyModel`](crate::AnyModel) is the family that picks one of those built here; one that is
+/// not is implemented by its own crate.
 ///
 /// # Examples
 /// A configuration that is read makes a model without weights, and a model says its configuration:
@@ -30,16 +30,19 @@ pub trait Family: CausalLm {
     /// What the family's files call the tensors that have to be known by name.
     const NAMES: TensorNames = TensorNames::HUGGING_FACE;
 
-    /// The model that the text of a `config.json` declares, its weights not yet allocated. `path` is only named in errors.
+    /// The model that the text of a `config.json` declares, its weights not yet allocated. `path` is only named in
+    /// errors.
     ///
     /// # Errors
-    /// [`Error::ConfigUnreadable`], [`Error::ConfigUnsupported`], and [`Error::ConfigRefused`] for a family's own causes.
+    /// [`Error::ConfigUnreadable`], [`Error::ConfigUnsupported`], and [`Error::ConfigRefused`] for a family's own
+    /// causes.
     fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, Error>;
 
     /// The text of the `config.json` of the model as it is, with the type of its weights in PyTorch's name.
     fn config_json(&self, torch_dtype: &str) -> String;
 
-    /// What the keys of a `config.json` say of the head. By default it is the embedding where `tie_word_embeddings` is true.
+    /// What the keys of a `config.json` say of the head. By default it is the embedding where `tie_word_embeddings`
+    /// is true.
     fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
         DeclaredHead::by_key(config, false)
     }
@@ -50,7 +53,8 @@ pub trait Family: CausalLm {
 pub enum DeclaredHead {
     /// It has weights of its own.
     Own,
-    /// It is the embedding. One that files hold all the same with other numbers goes before what the configuration says.
+    /// It is the embedding. One that files hold all the same with other numbers goes before what the configuration
+    /// says.
     Tied,
     /// It is the embedding, and the family has none that is: whatever head files hold is read.
     TiedUnlessFiled,

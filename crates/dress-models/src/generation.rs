@@ -54,9 +54,27 @@ pub struct GenerationConfig {
 /// position's work.
 ///
 /// # Errors
-/// [`GenerationError::PromptEmpty`], [`GenerationError::PromptLength`] where prompt and new tokens together exceed the model's
-/// positions, [`dress_core::Error::Vocabulary`] where the model does not have a token of the prompt,
+/// [`GenerationError::PromptEmpty`], [`GenerationError::PromptLength`] where prompt and new tokens together exceed
+/// the model's positions, [`dress_core::Error::Vocabulary`] where the model does not have a token of the prompt,
 /// [`GenerationError::Sampling`], and [`GenerationError::LogitsNotFinite`].
+///
+/// # Examples
+/// ```
+/// use dress_core::burn::tensor::Device;
+/// use dress_models::generation::{GenerationConfig, Sampling, generate};
+/// use dress_models::llama::{LlamaConfig, LlamaForCausalLm};
+///
+/// let text = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+///     "num_attention_heads":4,"num_key_value_heads":2,"tie_word_embeddings":true}"#;
+/// let config = LlamaConfig::from_json(text, "config.json".as_ref())?;
+/// let model = LlamaForCausalLm::new(config, &Device::flex());
+/// let sampling = Sampling::TopP { top_p: 0.9, temperature: 0.7, seed: 1 };
+/// let config = GenerationConfig { max_new_tokens: 5, sampling, stop: Vec::new() };
+/// let mut seen = Vec::new();
+/// let new = generate(&model, &[3, 1, 4], &config, |token| seen.push(token))?;
+/// assert_eq!((new.len(), &seen), (5, &new));
+/// # Ok::<(), dress_models::Error>(())
+/// ```
 pub fn generate<M: CausalLm>(
     model: &M,
     prompt: &[u32],

@@ -33,7 +33,8 @@ impl Checkpoint {
     /// Hugging Face hub, by the settings in the environment.
     ///
     /// # Errors
-    /// Those of [`Checkpoint::at`]; with the feature `hub`, those of [`HubConfig::locate`](crate::hub::HubConfig::locate) too.
+    /// Those of [`Checkpoint::at`]; with the feature `hub`, those of
+    /// [`HubConfig::locate`](crate::hub::HubConfig::locate) too.
     pub fn open(model: impl AsRef<Path>) -> Result<Self, Error> {
         #[cfg(feature = "hub")]
         let found = crate::hub::HubConfig::from_env().locate(model.as_ref())?;

@@ -18,6 +18,19 @@ impl CheckpointParts {
     ///
     /// # Errors
     /// Those of [`AnyModel::load`], but of the numbers.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_core::{Calibration, NoProgress, NoTap, burn::tensor::Device, forward_by_parts};
+    /// use dress_models::{CheckpointParts, LoadConfig};
+    ///
+    /// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
+    /// let parts = CheckpointParts::open(directory.as_ref(), &LoadConfig::default(), &Device::flex())?;
+    /// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]]);
+    /// // One layer at a time is in memory.
+    /// forward_by_parts(&parts, &calibration, &mut NoTap, "an example", &NoProgress)?;
+    /// # Ok::<(), dress_models::Error>(())
+    /// ```
     pub fn open(directory: &Path, config: &LoadConfig, device: &Device) -> Result<Self, Error> {
         Self::open_as(directory, config, device)
     }

@@ -15,7 +15,8 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// How Burn's own modules keep a parameter: the weight of its `Linear` is `[in, out]` and the files' is `[out, in]`.
+    /// How Burn's own modules keep a parameter: the weight of its `Linear` is `[in, out]`, and the files have
+    /// `[out, in]`.
     pub fn of_burn(place: &ParameterPlace<'_>) -> Self {
         match place {
             ParameterPlace { holder: "Struct:Linear", rank: 2, .. } => Layout::Transposed,
@@ -53,7 +54,8 @@ pub struct ParameterPlace<'a> {
 
 /// A module whose parameters have the names of a Hugging Face checkpoint, and that says how each lies in memory.
 ///
-/// A module that is built of Burn's `Linear` and `Embedding` has nothing to add. One that keeps a matrix otherwise says so:
+/// A module that is built of Burn's `Linear` and `Embedding` has nothing to add. One that keeps a matrix otherwise
+/// says so:
 ///
 /// ```
 /// use dress_core::burn::module::{Module, Param};

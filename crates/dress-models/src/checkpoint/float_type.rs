@@ -15,6 +15,15 @@ const CHUNK: usize = 1 << 16;
 const TILE: usize = 32;
 
 /// A float type that models are kept and saved in.
+///
+/// # Examples
+/// ```
+/// use dress_models::FloatType;
+///
+/// let half: FloatType = "float16".parse()?;
+/// assert_eq!((half, half.torch_name(), half.size()), (FloatType::F16, "float16", 2));
+/// # Ok::<(), dress_models::checkpoint::FloatTypeName>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FloatType {

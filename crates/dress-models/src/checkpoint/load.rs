@@ -17,12 +17,13 @@ pub struct LoadConfig {
     pub dtype: FloatType,
 }
 
-/// The text and the path of a directory's `config.json` as a family takes it, or the one that a GGUF file's metadata makes. Where the file
-/// ties the head to the embedding and the weights hold another head, the text says that it is not tied.
+/// The text and the path of a directory's `config.json` as a family takes it, or the one that a GGUF file's metadata
+/// makes. Where the file ties the head to the embedding and the weights hold another head, the text says that it is
+/// not tied.
 ///
 /// # Errors
-/// [`Error::ConfigMissing`], [`Error::AdapterAlone`], [`Error::AdapterBeside`], [`Error::LfsPointer`], [`Error::ConfigUnsupported`], [`Error::Io`] and
-/// those of [`GgufCheckpoint::open`].
+/// [`Error::ConfigMissing`], [`Error::AdapterAlone`], [`Error::AdapterBeside`], [`Error::LfsPointer`],
+/// [`Error::ConfigUnsupported`], [`Error::Io`] and those of [`GgufCheckpoint::open`].
 pub fn read_config_of<F: Family>(directory: &Path) -> Result<(String, PathBuf), Error> {
     if is_gguf(directory) {
         git_lfs::check(directory)?;
@@ -44,6 +45,17 @@ pub fn read_config_of<F: Family>(directory: &Path) -> Result<(String, PathBuf), 
 ///
 /// # Errors
 /// Those of [`read_config_of`] and [`Family::from_config`].
+///
+/// # Examples
+/// ```
+/// use dress_core::{burn::tensor::Device, parameters};
+/// use dress_models::{AnyModel, checkpoint::declare};
+///
+/// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
+/// let declared: AnyModel = declare(directory.as_ref(), &Device::flex())?;
+/// assert!(parameters::count(&declared) > 100_000, "counted without reading a weight");
+/// # Ok::<(), dress_models::Error>(())
+/// ```
 pub fn declare<F: Family>(directory: &Path, device: &Device) -> Result<F, Error> {
     let (text, path) = read_config_of::<F>(directory)?;
     F::from_config(&text, &path, device)
@@ -53,6 +65,18 @@ pub fn declare<F: Family>(directory: &Path, device: &Device) -> Result<F, Error>
 ///
 /// # Errors
 /// Those of [`declare`] and [`load`].
+///
+/// # Examples
+/// ```
+/// use dress_core::burn::tensor::Device;
+/// use dress_models::checkpoint::{LoadConfig, load_model};
+/// use dress_models::opt::OptForCausalLm;
+///
+/// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
+/// let model: OptForCausalLm = load_model(directory.as_ref(), &LoadConfig::default(), &Device::flex())?;
+/// assert_eq!(model.config().num_hidden_layers, model.model.decoder.layers.len());
+/// # Ok::<(), dress_models::Error>(())
+/// ```
 pub fn load_model<F: Family>(directory: &Path, config: &LoadConfig, device: &Device) -> Result<F, Error> {
     load(declare::<F>(directory, device)?, directory, config, device)
 }

@@ -37,7 +37,8 @@ impl<F: Family, E> Rewritten<'_, F, E> {
     /// Writes a directory beside its place, every file's tensors by `carry`, and moves it there when it is complete.
     ///
     /// # Errors
-    /// Those of [`check_output`](super::check_output), of `carry`, [`Error::Io`] and [`Error::Write`]; nothing is left behind.
+    /// Those of [`check_output`](super::check_output), of `carry`, [`Error::Io`] and [`Error::Write`]; nothing is
+    /// left behind.
     pub fn write(
         &self,
         place: &Path,

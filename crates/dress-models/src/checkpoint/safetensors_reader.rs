@@ -148,8 +148,8 @@ impl SafetensorsDirectory {
         Ok(Some(RawTensor { bytes: Cow::Owned(bytes), ..mapped }))
     }
 
-    /// Takes the mapped pages of one tensor off the process, so that a model that was made of them is in memory once. They
-    /// come back when they are read again.
+    /// Takes the mapped pages of one tensor off the process, so that a model that was made of them is in memory once.
+    /// They come back when they are read again.
     pub(super) fn release(&self, name: &str) {
         let Some((shard, info)) = self
             .tensors

@@ -120,8 +120,8 @@ impl Staging {
         Self::beside(place, source, force)
     }
 
-    /// As [`Staging::new`] for a result that is there already and must not be lost: what is wrong with its place is said when it
-    /// is to be put there, and the result is then kept beside it.
+    /// As [`Staging::new`] for a result that is there already and must not be lost: what is wrong with its place is
+    /// said when it is to be put there, and the result is then kept beside it.
     ///
     /// # Errors
     /// [`Error::Io`].

@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// that the model does not have are not read.
 ///
 /// # Errors
-/// [`Error::Names`] and the more precise causes of [`cause`], [`Error::NamedTwice`], [`Error::HeadDiffers`], and those of
-/// comparing tensors.
+/// [`Error::Names`] and the more precise causes of [`cause`], [`Error::NamedTwice`], [`Error::HeadDiffers`], and
+/// those of comparing tensors.
 pub(super) fn match_names<F: Family>(
     declared: &F,
     files: &Weights,

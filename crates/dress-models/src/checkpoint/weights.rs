@@ -25,6 +25,16 @@ impl Weights {
     ///
     /// # Errors
     /// [`Error::WeightsMissing`], and those of each format's own `open`.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_models::checkpoint::Weights;
+    ///
+    /// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
+    /// let weights = Weights::open(directory.as_ref())?;
+    /// assert!(weights.names().contains(&"model.decoder.embed_tokens.weight"));
+    /// # Ok::<(), dress_models::Error>(())
+    /// ```
     pub fn open(path: &Path) -> Result<Self, Error> {
         if is_gguf(path) {
             git_lfs::check(path)?;

@@ -20,8 +20,8 @@ pub struct GgufCheckpoint {
 }
 
 impl GgufCheckpoint {
-    /// Opens a file, with the other parts of a split model beside its first, and finds every tensor's place in the Hugging
-    /// Face checkpoint.
+    /// Opens a file, with the other parts of a split model beside its first, and finds every tensor's place in the
+    /// Hugging Face checkpoint.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Gguf`] and [`Error::GgufUnsupported`].

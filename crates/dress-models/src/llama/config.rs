@@ -165,6 +165,19 @@ impl LlamaConfig {
 
     /// The text of a `config.json` that stock software reads, with the element type of the
     /// weights beside it.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_models::llama::LlamaConfig;
+    ///
+    /// let text = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    ///     "num_attention_heads":4,"num_key_value_heads":2,"tie_word_embeddings":true}"#;
+    /// let mut config = LlamaConfig::from_json(text, "config.json".as_ref())?;
+    /// config.hidden_size = 12;
+    /// let written = config.to_json("bfloat16");
+    /// assert!(written.contains(r#""hidden_size": 12"#) && written.contains(r#""vocab_size": 32"#));
+    /// # Ok::<(), dress_models::Error>(())
+    /// ```
     pub fn to_json(&self, torch_dtype: &str) -> String {
         let mut values = vec![
             ("hidden_size", json!(self.hidden_size)),

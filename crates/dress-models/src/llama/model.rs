@@ -53,6 +53,24 @@ pub struct LlamaDecoderLayer {
 impl LlamaForCausalLm {
     /// A model of this configuration. Weights are drawn from a normal distribution of
     /// `initializer_range` when first used, and never where a checkpoint fills them.
+    ///
+    /// # Examples
+    /// A configuration makes a model, and tokens go through it:
+    ///
+    /// ```
+    /// use dress_core::burn::tensor::{Device, Int, Tensor};
+    /// use dress_core::{CausalLm, Forward, NoTap};
+    /// use dress_models::llama::{LlamaConfig, LlamaForCausalLm};
+    ///
+    /// let text = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    ///     "num_attention_heads":4,"num_key_value_heads":2,"tie_word_embeddings":true}"#;
+    /// let config = LlamaConfig::from_json(text, "config.json".as_ref())?;
+    /// let model = LlamaForCausalLm::new(config, &Device::flex());
+    /// let tokens = Tensor::<2, Int>::from_ints([[1, 2, 3]], &Device::flex());
+    /// let logits = model.forward(tokens, &mut Forward::new(&mut NoTap));
+    /// assert_eq!(logits.dims(), [1, 3, 32]);
+    /// # Ok::<(), dress_models::Error>(())
+    /// ```
     pub fn new(config: LlamaConfig, device: &Device) -> Self {
         let initializer = Initializer::Normal { mean: 0.0, std: config.initializer_range };
         let embedding = EmbeddingConfig::new(config.vocab_size, config.hidden_size);

@@ -91,6 +91,24 @@ pub struct OptAttention {
 impl OptForCausalLm {
     /// A model of this configuration. Weights are drawn from a normal distribution of `init_std` when
     /// first used, and never where a checkpoint fills them.
+    ///
+    /// # Examples
+    /// A configuration makes a model, and tokens go through it:
+    ///
+    /// ```
+    /// use dress_core::burn::tensor::{Device, Int, Tensor};
+    /// use dress_core::{CausalLm, Forward, NoTap};
+    /// use dress_models::opt::{OptConfig, OptForCausalLm};
+    ///
+    /// let text = r#"{"model_type":"opt","vocab_size":32,"hidden_size":16,"ffn_dim":24,"num_hidden_layers":2,
+    ///     "num_attention_heads":4}"#;
+    /// let config = OptConfig::from_json(text, "config.json".as_ref())?;
+    /// let model = OptForCausalLm::new(config, &Device::flex());
+    /// let tokens = Tensor::<2, Int>::from_ints([[1, 2, 3]], &Device::flex());
+    /// let logits = model.forward(tokens, &mut Forward::new(&mut NoTap));
+    /// assert_eq!(logits.dims(), [1, 3, 32]);
+    /// # Ok::<(), dress_models::Error>(())
+    /// ```
     pub fn new(config: OptConfig, device: &Device) -> Self {
         let initializer = Initializer::Normal { mean: 0.0, std: config.init_std };
         let embedding = |rows, width| {
