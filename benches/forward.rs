@@ -66,7 +66,7 @@ pub fn decode(criterion: &mut Criterion) {
                 model.forward_last(input, &mut Forward::new(&mut tap).with_cache(cache)).into_data()
             };
             let prompt = LazyCell::new(|| {
-                let mut prompt = KvCache::new(model.num_blocks(), PROMPT);
+                let mut prompt = KvCache::new(model.num_layers(), PROMPT);
                 step(&tokens(1, PROMPT, model.vocab_size()).blocks, &mut prompt);
                 prompt
             });

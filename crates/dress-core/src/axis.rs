@@ -20,19 +20,19 @@ use std::{fmt, str::FromStr};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Axis {
-    /// The channels of the residual stream, which every block reads and writes.
+    /// The channels of the residual stream, which every layer reads and writes.
     Residual,
-    /// The intermediate neurons of one block's feed-forward network.
+    /// The intermediate neurons of one layer's feed-forward network.
     Ffn {
-        /// Index of the block.
+        /// Index of the layer.
         layer: usize,
     },
-    /// The attention heads of one block; under GQA, its KV groups with their query heads.
+    /// The attention heads of one layer; under GQA, its KV groups with their query heads.
     Heads {
-        /// Index of the block.
+        /// Index of the layer.
         layer: usize,
     },
-    /// Whole blocks.
+    /// Whole layers.
     Depth,
 }
 
@@ -46,7 +46,7 @@ pub enum AxisKind {
     Ffn,
     /// Attention heads, or KV groups with their query heads.
     Heads,
-    /// Whole blocks.
+    /// Whole layers.
     Depth,
 }
 
@@ -61,7 +61,7 @@ impl Axis {
         }
     }
 
-    /// The block this axis belongs to, where it belongs to one.
+    /// The layer this axis belongs to, where it belongs to one.
     pub fn layer(self) -> Option<usize> {
         match self {
             Axis::Ffn { layer } | Axis::Heads { layer } => Some(layer),

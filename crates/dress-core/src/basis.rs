@@ -11,7 +11,7 @@ pub enum Basis {
     /// Those of the checkpoint.
     #[default]
     Identity,
-    /// The principal components of what the blocks read, one rotation for the whole model, as in SliceGPT
+    /// The principal components of what the layers read, one rotation for the whole model, as in SliceGPT
     /// (arXiv 2401.15024) but without its adapters.
     Pca,
     /// Principal components of most channels, with a head that is the embedding left tied. The logits move a

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub enum Error {
     /// A name that is no axis.
     #[error(
-        "`{name}` is not an axis of a model; write `residual`, `depth`, or `ffn.3` and `heads.3` for block 3"
+        "`{name}` is not an axis of a model; write `residual`, `depth`, or `ffn.3` and `heads.3` for layer 3"
     )]
     AxisName {
         /// The name as given.
@@ -28,7 +28,7 @@ pub enum Error {
         name: String,
     },
     /// Not a target.
-    #[error("`{name}` is not a target; use any, transformers or dress")]
+    #[error("`{name}` is not a target; use all, transformers or dress")]
     StockTargetName {
         /// The name as given.
         name: String,

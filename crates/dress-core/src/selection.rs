@@ -142,7 +142,7 @@ impl Selection {
         self.iter().next().is_none()
     }
 
-    /// The same selection on a model whose axes were permuted to put what stays first. Blocks have no other
+    /// The same selection on a model whose axes were permuted to put what stays first. Layers have no other
     /// order than theirs.
     #[must_use]
     pub fn permuted(&self) -> Self {
@@ -151,7 +151,7 @@ impl Selection {
         Self { axes: self.axes.iter().map(|(a, s)| (*a, permuted(a, s))).collect() }
     }
 
-    /// Which blocks go, and what goes of the model that is left, its blocks counted anew.
+    /// Which layers go, and what goes of the model that is left, its layers counted anew.
     pub fn split_depth(&self) -> (Self, Self) {
         let Some(depth) = self.get(Axis::Depth) else { return (Self::new(), self.clone()) };
         let place = |layer: usize| depth.kept().binary_search(&layer).ok();

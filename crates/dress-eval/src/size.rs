@@ -79,7 +79,7 @@ impl Size {
             bytes: list.iter().map(|p| p.elements() * p.dtype.size() as u64).sum(),
             macs_per_token: map.multiplied(&list).into_iter().map(ParameterInfo::elements).sum(),
             attention_macs_per_context_token: attention_macs(model),
-            blocks: model.num_blocks(),
+            blocks: model.num_layers(),
             axes,
             unaligned,
         }
@@ -99,5 +99,5 @@ fn attention_macs<M: CausalLm>(model: &M) -> u64 {
         let reads = axis.slots.iter().find(|slot| slot.role == Role::Reads)?;
         Some((axis.len * reads.block) as u64)
     };
-    (0..model.num_blocks()).filter_map(width).map(|width| 2 * width).sum()
+    (0..model.num_layers()).filter_map(width).map(|width| 2 * width).sum()
 }

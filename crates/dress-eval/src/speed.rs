@@ -222,7 +222,7 @@ fn next(logits: Tensor<3>) -> Tensor<2, Int> {
 
 /// Milliseconds of the first token, and of each one behind it.
 fn generate<M: CausalLm>(model: &M, batch: usize, config: &SpeedConfig) -> (f64, Vec<f64>) {
-    let mut cache = KvCache::new(model.num_blocks(), config.prompt_tokens + config.new_tokens);
+    let mut cache = KvCache::new(model.num_layers(), config.prompt_tokens + config.new_tokens);
     let (mut tokens, device) = (prompt(model, batch, config.prompt_tokens), model.device());
     let mut step = |tokens: &mut Tensor<2, Int>| {
         milliseconds(|| {

@@ -20,7 +20,7 @@ pub(crate) fn sleb<M: CausalLm>(
     most: usize,
     progress: &dyn Progress,
 ) -> Result<Scores, Error> {
-    let blocks = model.num_blocks();
+    let blocks = model.num_layers();
     let most = most.clamp(1, blocks.saturating_sub(1).max(1));
     let mut left: Vec<usize> = (0..blocks).collect();
     let mut scores = vec![most as f64; blocks];
@@ -50,8 +50,8 @@ fn add_losses_without_each<M: CausalLm>(model: &M, left: &[usize], block: &[u32]
     let mut before: Tensor<3> = model.embed(ids.clone(), &mut pass);
     for (place, loss) in losses.iter_mut().enumerate() {
         let after = left[place + 1..].iter();
-        let hidden = after.fold(before.clone(), |hidden, &layer| model.block(layer, hidden, &mut pass));
+        let hidden = after.fold(before.clone(), |hidden, &layer| model.layer(layer, hidden, &mut pass));
         *loss += f64::from(model.loss_of_hidden(hidden, ids.clone(), &mut pass).into_scalar::<f32>());
-        before = model.block(left[place], before, &mut pass);
+        before = model.layer(left[place], before, &mut pass);
     }
 }

@@ -139,7 +139,7 @@ impl Tap for ActivationStatistics {
         value
     }
 
-    fn after_block(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
+    fn after_layer(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
         let wide = |stream: &Tensor<3>| stream.clone().without_autodiff().cast(DType::F32);
         let (before, after) = (wide(before), wide(after));
         let norm = |stream: &Tensor<3>| (stream.clone() * stream.clone()).sum_dim(2).sqrt();

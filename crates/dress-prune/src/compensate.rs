@@ -63,8 +63,8 @@ pub fn compensate<M: CausalLm>(
     }
     let (mut model, mut report) = (model, Vec::new());
     let mut streams = embedded(&model, calibration);
-    let stage = progress.begin("compensation", Unit::Layers, model.num_blocks() as u64);
-    for layer in 0..model.num_blocks() {
+    let stage = progress.begin("compensation", Unit::Layers, model.num_layers() as u64);
+    for layer in 0..model.num_layers() {
         for axis in [Axis::Heads { layer }, Axis::Ffn { layer }] {
             let Some(chosen) = selection.get(axis) else { continue };
             for slot in map.axis(axis)?.slots.iter().filter(|slot| slot.role == Role::Reads) {
@@ -77,7 +77,7 @@ pub fn compensate<M: CausalLm>(
             }
         }
         for stream in &mut streams {
-            *stream = model.block(layer, stream.clone(), &mut Forward::new(&mut NoTap));
+            *stream = model.layer(layer, stream.clone(), &mut Forward::new(&mut NoTap));
         }
         stage.advance(1)?;
     }

@@ -44,7 +44,7 @@ impl PruneConfig {
             basis: Basis::Identity,
             regularize: None,
             compensation: Compensation::None,
-            stock: StockTarget::Any,
+            stock: StockTarget::All,
             seed: 42,
             allocation: Allocation::Uniform,
         }

@@ -187,7 +187,7 @@ impl Preset {
     /// [`dress_core::Error::AxisNotInModel`], those of [`Allocation::check`], and [`Error::BudgetOutOfReach`] where
     /// no shape is smaller than the model.
     pub fn of<M: CausalLm>(self, model: &M, settings: &PresetSettings) -> Result<PresetRun, Error> {
-        let Recipe { kinds, criterion, mut allocation } = self.recipe(model.num_blocks(), settings);
+        let Recipe { kinds, criterion, mut allocation } = self.recipe(model.num_layers(), settings);
         let (stock, tile, seed) = (settings.stock, settings.tile, settings.seed);
         let basis = self.basis(model, &kinds);
         allocation.check(stock)?;
@@ -199,7 +199,7 @@ impl Preset {
                 kinds.iter().map(|&kind| target(kind, ratio)).collect()
             }
             (Amount::Parameters(ratio), allocation) => {
-                let spared = allocation.spared(model.num_blocks());
+                let spared = allocation.spared(model.num_layers());
                 let counted = counted(model.clone(), basis, self.compensation());
                 budget(model, ratio).targets_sparing(&counted, &kinds, stock, tile, &spared)?.targets
             }

@@ -150,7 +150,7 @@ impl Recipe {
             learning_rate: None,
             precision: None,
             rounds: 1,
-            stock: StockTarget::Any,
+            stock: StockTarget::All,
             tile: 1,
             per_layer: false,
             sampling: Sampling::default(),

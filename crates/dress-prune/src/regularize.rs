@@ -242,7 +242,7 @@ fn teacher<M: CausalLm>(
 fn showing_streams<M: CausalLm>(dense: M, selection: &Selection) -> Result<Teacher<M>, Error> {
     let layers = match selection.get(Axis::Depth) {
         Some(depth) => depth.kept(),
-        None => (0..dense.num_blocks()).collect(),
+        None => (0..dense.num_layers()).collect(),
     };
     Ok(match selection.get(Axis::Residual) {
         None => {

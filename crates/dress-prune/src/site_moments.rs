@@ -30,7 +30,7 @@ impl SiteMoments {
     pub fn collect<M: CausalLm>(model: &M, layer: usize, site: Site, streams: &[Tensor<3>]) -> Self {
         let mut moments = Self::new(site);
         for stream in streams {
-            model.block(layer, stream.clone(), &mut Forward::new(&mut moments));
+            model.layer(layer, stream.clone(), &mut Forward::new(&mut moments));
         }
         moments
     }

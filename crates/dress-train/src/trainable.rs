@@ -75,7 +75,7 @@ impl LoraConfig {
     /// [`Error::NoSuchTarget`] where a target names none, and [`Error::LoraRank`] where none of them has that rank.
     fn matrices<M: CausalLm>(&self, model: &M) -> Result<Vec<ParamId>, Error> {
         let list = parameters::list(model);
-        let inside = |p: &&ParameterInfo| p.shape.len() == 2 && parameters::block_of(&p.name).is_some();
+        let inside = |p: &&ParameterInfo| p.shape.len() == 2 && parameters::layer_of(&p.name).is_some();
         let projection = |p: &ParameterInfo| p.name.rsplit('.').nth(1).unwrap_or_default().to_string();
         for target in &self.targets {
             if !list.iter().filter(inside).any(|p| projection(p) == *target) {

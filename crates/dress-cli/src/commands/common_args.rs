@@ -109,9 +109,9 @@ pub struct SelectArgs {
     /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole blocks.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     pub tile: usize,
-    /// Whose rules the shape of the result keeps: any (transformers, vLLM, llama.cpp), transformers, or
+    /// Whose rules the shape of the result keeps: all (transformers, vLLM, llama.cpp), transformers, or
     /// dress for these crates alone.
-    #[arg(long, default_value_t = StockTarget::Any)]
+    #[arg(long, default_value_t = StockTarget::All)]
     pub target: StockTarget,
     /// How structures are scored: magnitude-l1, magnitude-l2, activation-norm, wanda, flap-ifv, flap-wifv,
     /// flap-wifn, flap, minitron, taylor[-vector][-max|-prod|-last], fisher or random; for depth block-influence, sleb or random.

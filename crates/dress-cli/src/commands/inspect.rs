@@ -50,7 +50,7 @@ impl InspectArgs {
             architecture: model.architecture().into(),
             fingerprint: fingerprint(&self.model)?,
             parameters: parameters::count(&model),
-            blocks: model.num_blocks(),
+            blocks: model.num_layers(),
             vocab_size: model.vocab_size(),
             max_positions: model.max_positions(),
             axes: axes(&model)?,
@@ -83,7 +83,7 @@ fn axes<M: CausalLm>(model: &M) -> Result<Vec<AxisShape>, Error> {
             axes: axes.len(),
             structures,
             structures_of_each: lengths.iter().any(|len| *len != structures).then_some(lengths),
-            kept_multiple_of: slots.multiple_of.of(StockTarget::Any),
+            kept_multiple_of: slots.multiple_of.of(StockTarget::All),
             parameters_a_structure,
         });
     }
@@ -94,7 +94,7 @@ fn axes<M: CausalLm>(model: &M) -> Result<Vec<AxisShape>, Error> {
 fn largest_block(sizes: &HashMap<String, Vec<usize>>) -> u64 {
     let mut blocks: HashMap<usize, u64> = HashMap::new();
     for (name, shape) in sizes {
-        if let Some(block) = parameters::block_of(name) {
+        if let Some(block) = parameters::layer_of(name) {
             *blocks.entry(block).or_default() += shape.iter().product::<usize>() as u64;
         }
     }

@@ -46,8 +46,8 @@ pub struct RecoverArgs {
     /// Compute the dense model's outputs once, to a file, instead of in every step.
     #[arg(long, requires = "distill_from")]
     distill_cache: bool,
-    /// Whose rules the shape of the checkpoint keeps: any, transformers or dress.
-    #[arg(long, default_value_t = StockTarget::Any)]
+    /// Whose rules the shape of the checkpoint keeps: all, transformers or dress.
+    #[arg(long, default_value_t = StockTarget::All)]
     target: StockTarget,
     #[command(flatten)]
     training: TrainingArgs,

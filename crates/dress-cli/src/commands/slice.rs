@@ -24,8 +24,8 @@ pub struct SliceArgs {
     input: PathBuf,
     /// Where the smaller checkpoint goes.
     output: PathBuf,
-    /// Whose rules the shape of the result keeps: any, transformers or dress.
-    #[arg(long, default_value_t = StockTarget::Any)]
+    /// Whose rules the shape of the result keeps: all, transformers or dress.
+    #[arg(long, default_value_t = StockTarget::All)]
     target: StockTarget,
     /// Replace what is there.
     #[arg(long)]

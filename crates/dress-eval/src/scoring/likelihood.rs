@@ -109,7 +109,7 @@ fn score_batch<M: CausalLm>(model: &M, batch: &Batch) -> Vec<Vec<Likelihood>> {
 fn start<M: CausalLm>(model: &M, batch: &Batch, capacity: usize) -> KvCache {
     let starts: Vec<Vec<u32>> =
         batch.groups.iter().map(|group| group.rows[0].input[..batch.prefix].to_vec()).collect();
-    let mut cache = KvCache::new(model.num_blocks(), batch.prefix);
+    let mut cache = KvCache::new(model.num_layers(), batch.prefix);
     let tokens = Calibration::tensor(&starts, &model.device());
     let _ = model.hidden(tokens, &mut Forward::new(&mut NoTap).with_cache(&mut cache));
     let rows = batch.groups.iter().enumerate().flat_map(|(index, group)| vec![index; group.rows.len()]);

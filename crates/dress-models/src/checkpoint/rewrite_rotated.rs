@@ -7,7 +7,7 @@ use super::tensor_rows::TensorRows;
 use super::tensor_stream::{Buffers, TensorStream};
 use super::turn_stream::TurnStream;
 use super::{SafetensorsDirectory, SaveReport, Weights};
-use crate::{AnyModel, Error};
+use crate::{Error, Family};
 use burn::tensor::Tensor;
 use dress_core::{Progress, Rotation, RunningStage, Selection, TensorEdit, Turn, TurnedChannels, parameters};
 use std::collections::BTreeMap;
@@ -22,15 +22,15 @@ use std::path::Path;
 ///
 /// # Errors
 /// Those of [`rewrite`](super::rewrite()), and [`Error::Overflow`]; nothing is left behind.
-pub fn rewrite_rotated(
-    declared: &AnyModel,
-    rotated: &AnyModel,
+pub fn rewrite_rotated<F: Family>(
+    declared: &F,
+    rotated: &F,
     rotation: &Rotation,
     [source, place]: [&Path; 2],
     config: &RewriteConfig,
     progress: &dyn Progress,
 ) -> Result<SaveReport, Error> {
-    dress_core::CausalLm::check_stock(rotated, &Selection::new(), config.target)?;
+    rotated.check_stock(&Selection::new(), config.target)?;
     let weights = Weights::open(source)?;
     let names = match_names(declared, &weights)?;
     let files = weights.streamable()?;
@@ -48,8 +48,8 @@ pub fn rewrite_rotated(
 type PlannedTurn<'a> = Planned<'a, Option<&'a Turn>>;
 
 /// What each file will hold: what the source's file holds, in its order, and in the last one what is new.
-fn shards<'a>(
-    rotated: &AnyModel,
+fn shards<'a, F: Family>(
+    rotated: &F,
     files: &'a SafetensorsDirectory,
     names: &BTreeMap<String, String>,
     rotation: &'a Rotation,

@@ -1,11 +1,11 @@
 //! What every way of rewriting a checkpoint from file to file has in common.
 
 use super::directory::{copy_companions, shard_name, write, write_index};
-use super::load::read_config;
+use super::load::read_config_of;
 use super::safetensors_reader::TensorPlace;
 use super::shard_file::{Planned, ShardFile};
 use super::{SafetensorsDirectory, SaveReport, Staging};
-use crate::{AnyModel, Error};
+use crate::{Error, Family};
 use dress_core::{Progress, RunningStage, StockTarget, Unit};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -23,20 +23,21 @@ pub struct RewriteConfig {
 }
 
 /// A checkpoint that will be written from the safetensors of another.
-pub(super) struct Rewritten<'a, E> {
+pub(super) struct Rewritten<'a, F, E> {
     /// Where from.
     pub files: &'a SafetensorsDirectory,
     /// What each file will hold.
     pub shards: Vec<Vec<Planned<'a, E>>>,
     /// The model of the result's configuration; it need not have its weights.
-    pub model: &'a AnyModel,
+    pub model: &'a F,
 }
 
-impl<E> Rewritten<'_, E> {
+impl<F: Family, E> Rewritten<'_, F, E> {
     /// Writes a directory beside its place, every file's tensors by `carry`, and moves it there when it is complete.
     ///
     /// # Errors
-    /// Those of [`check_output`](super::check_output), of `carry`, [`Error::Io`] and [`Error::Write`]; nothing is left behind.
+    /// Those of [`check_output`](super::check_output), of `carry`, [`Error::Io`] and [`Error::Write`]; nothing is
+    /// left behind.
     pub fn write(
         &self,
         place: &Path,
@@ -62,7 +63,7 @@ impl<E> Rewritten<'_, E> {
         if self.shards.len() > 1 {
             write_index(staging.path(), report.bytes, &index)?;
         }
-        let config_json = self.model.config_json(&torch_dtype(self.files)?);
+        let config_json = self.model.config_json(&torch_dtype::<F>(self.files)?);
         write(&staging.path().join("config.json"), &config_json)?;
         for (name, text) in &config.extra_files {
             write(&staging.path().join(name), text)?;
@@ -74,8 +75,8 @@ impl<E> Rewritten<'_, E> {
 }
 
 /// The type that the source's `config.json` says it has, since tensors keep theirs; else the one of most bytes.
-fn torch_dtype(files: &SafetensorsDirectory) -> Result<String, Error> {
-    let (text, path) = read_config(files.path())?;
+fn torch_dtype<F: Family>(files: &SafetensorsDirectory) -> Result<String, Error> {
+    let (text, path) = read_config_of::<F>(files.path())?;
     let config: Value =
         serde_json::from_str(&text).map_err(|source| Error::ConfigUnreadable { path, source })?;
     let said = ["dtype", "torch_dtype"].iter().find_map(|key| config[key].as_str());

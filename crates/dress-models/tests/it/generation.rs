@@ -14,7 +14,7 @@ fn cached_logits_equal_uncached_ones_however_the_text_is_split() {
         let tokens =
             |range: std::ops::Range<usize>| Calibration::tensor(&[ids[range].to_vec()], &model.device());
         let whole = model.forward(tokens(0..20), &mut Forward::new(&mut NoTap));
-        let mut cache = KvCache::new(model.num_blocks(), 20);
+        let mut cache = KvCache::new(model.num_layers(), 20);
         for range in [0..7, 7..8, 8..9, 9..20] {
             let mut tap = NoTap;
             let part =

@@ -93,7 +93,7 @@ impl<M: CausalLm> Measuring<'_, M> {
         let (map, model) = (self.dense.coupling(), self.reference);
         let (mut fitted, mut held_back) = (embedded(model, self.fitted), embedded(model, self.held_back));
         let whole = self.loss_from(model, 0, &held_back);
-        let layers = model.num_blocks();
+        let layers = model.num_layers();
         let stage = progress.begin("sensitivity", Unit::Layers, layers as u64);
         let mut found = Vec::new();
         for layer in 0..layers {
@@ -162,8 +162,8 @@ impl<M: CausalLm> Measuring<'_, M> {
             let (mut tap, tokens) =
                 (NoTap, Calibration::tensor(std::slice::from_ref(block), &model.device()));
             let mut pass = Forward::new(&mut tap);
-            let after = (layer..model.num_blocks())
-                .fold(stream.clone(), |hidden, at| model.block(at, hidden, &mut pass));
+            let after = (layer..model.num_layers())
+                .fold(stream.clone(), |hidden, at| model.layer(at, hidden, &mut pass));
             sum += f64::from(model.loss_of_hidden(after, tokens, &mut pass).into_scalar::<f32>());
         }
         sum / self.held_back.blocks.len() as f64
@@ -176,7 +176,7 @@ fn through<M: CausalLm>(
     streams: Vec<Tensor<3>>,
     tap: &mut dyn Tap,
 ) -> Vec<Tensor<3>> {
-    streams.into_iter().map(|stream| model.block(layer, stream, &mut Forward::new(tap))).collect()
+    streams.into_iter().map(|stream| model.layer(layer, stream, &mut Forward::new(tap))).collect()
 }
 
 /// What reads one axis, and what it was seen to read.

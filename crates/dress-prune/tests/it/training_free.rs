@@ -72,7 +72,7 @@ fn outputs(model: &AnyModel) -> Vec<Tensor<3>> {
         let mut tap = NoTap;
         let mut pass = Forward::new(&mut tap);
         let stream = model.embed(Calibration::tensor(&[block], &model.device()), &mut pass);
-        model.block(0, stream, &mut pass)
+        model.layer(0, stream, &mut pass)
     };
     calibration().blocks.into_iter().map(output).collect()
 }
@@ -92,7 +92,7 @@ fn what_is_made_up_for_is_closer_and_the_figures_say_by_how_much() {
         for how in [Compensation::Bias, Compensation::Ridge] {
             let (made_up, report) =
                 compensate(model.clone(), &selected, &calibration(), how, &NoProgress).unwrap();
-            assert_eq!(report.len(), model.num_blocks());
+            assert_eq!(report.len(), model.num_layers());
             for line in &report {
                 assert!(line.error_with <= line.error_without * (1.0 + 1e-6), "{family:?} {line:?}");
             }

@@ -1,4 +1,4 @@
-//! What decoder blocks are made of, each once.
+//! What decoder layers are made of, each once.
 
 mod attention;
 mod gated_mlp;

@@ -28,8 +28,8 @@ pub fn head_loss(
 /// Positions whose logits are in memory at the same time.
 const CHUNK: usize = 256;
 
-/// [`head_loss`] in Burn's own operations. On an autodiff device the gradients of each chunk are made while its logits are
-/// there, as in [`cross_entropy`]; what goes on the graph is a sum whose gradients they are.
+/// [`head_loss`] in Burn's own operations. On an autodiff device the gradients of each chunk are made while its
+/// logits are there, as in [`cross_entropy`]; what goes on the graph is a sum whose gradients they are.
 fn chunked_loss(
     input: Tensor<3>,
     weight: Tensor<2>,
