@@ -1,28 +1,37 @@
 //! The options that every subcommand has, and those that several share.
 
-use crate::{CostsFile, Error, Output, Pass, ResultFile};
+use super::listed::{float_type, listed};
+use crate::{CostsFile, Error, Output, Pass};
 use clap::{ArgGroup, Args};
 use dress_core::burn::tensor::Device;
 use dress_core::{AxisKind, Calibration, Draw, Ratio, StockTarget};
-use dress_data::{Mixture, RowText, SampleConfig, Tokenizer};
+use dress_data::{RowText, Tokenizer};
 use dress_eval::report::RunInfo;
 use dress_importance::Criterion;
-use dress_models::{AnyModel, FloatType, LoadConfig};
+use dress_models::{AnyModel, Checkpoint, FloatType};
 use dress_prune::{HowMuch, Load, Measure, Recipe, Sampling};
+use dress_study::{ComputeSettings, TextSource};
 use std::path::{Path, PathBuf};
 
 /// How far measured costs may be from the measurements without a word.
 const DOUBTFUL: f64 = 0.05;
 
-/// The options of every subcommand.
+/// Where to compute, and as what.
 #[derive(Debug, Clone, Args)]
-pub struct CommonArgs {
+pub struct ComputeArgs {
     /// Where to compute: auto, cpu, cuda, rocm, vulkan, metal or cubecl-cpu; a card by its number, as cuda:1.
     #[arg(long, default_value = "auto")]
     pub device: String,
-    /// The type of the weights in memory: f32, f16 or bf16.
-    #[arg(long, default_value = "f32")]
+    /// The type of the weights in memory.
+    #[arg(long, default_value = "f32", value_parser = float_type())]
     pub dtype: FloatType,
+}
+
+/// The options of every subcommand.
+#[derive(Debug, Clone, Args)]
+pub struct CommonArgs {
+    #[command(flatten)]
+    pub(super) compute: ComputeArgs,
     /// Seed of everything that is drawn.
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
@@ -37,33 +46,43 @@ impl CommonArgs {
     /// # Errors
     /// Those of [`dress_core::device::parse`].
     pub fn device(&self) -> Result<Device, Error> {
-        let device = dress_core::device::parse(&self.device)?;
+        let device = dress_core::device::parse(&self.compute.device)?;
         device.seed(self.seed);
         Ok(device)
+    }
+
+    /// The device and the type of the weights.
+    ///
+    /// # Errors
+    /// Those of [`dress_core::device::parse`].
+    pub fn compute(&self) -> Result<ComputeSettings, Error> {
+        Ok(ComputeSettings { device: self.device()?, dtype: self.dtype() })
+    }
+
+    /// The type of the weights in memory.
+    pub fn dtype(&self) -> FloatType {
+        self.compute.dtype
     }
 
     /// The checkpoint in `directory`.
     ///
     /// # Errors
-    /// Those of [`AnyModel::load`].
+    /// Those of [`ComputeSettings::load`].
     pub fn load(&self, directory: &Path) -> Result<AnyModel, Error> {
-        let config = LoadConfig { dtype: self.dtype };
-        let device = self.device()?;
-        let began = std::time::Instant::now();
-        let model = AnyModel::load(directory, &config, &device)?;
-        let seconds = began.elapsed().as_secs_f64();
-        tracing::info!("loaded {} in {seconds:.1} s to {device:?}", directory.display());
-        Ok(model)
+        Ok(self.compute()?.load(&Checkpoint::at(directory)?, self.seed)?)
     }
 
     /// The device that the work is done on, for results to say.
     pub fn device_name(&self) -> String {
-        self.device().map_or_else(|_| self.device.clone(), |device| format!("{device:?}"))
+        self.compute().map_or_else(|_| self.compute.device.clone(), |compute| compute.device_name())
     }
 
     /// A run here and now.
-    pub fn run_info(&self) -> RunInfo {
-        RunInfo::here(ResultFile::BURN_VERSION, self.device_name(), self.dtype.to_string(), self.seed)
+    ///
+    /// # Errors
+    /// Those of [`dress_core::device::parse`].
+    pub fn run_info(&self) -> Result<RunInfo, Error> {
+        Ok(self.compute()?.run_info(self.seed))
     }
 
     /// Where the result goes.
@@ -75,13 +94,22 @@ impl CommonArgs {
 /// The options of which one says how much goes.
 pub(super) const HOW_MUCH: &str = "how_much";
 
-/// What goes, and by which criterion.
+/// Whose rules the result keeps.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct TargetArgs {
+    /// Whose rules the shape of the result keeps: of any of transformers, vLLM and llama.cpp, of transformers, or of
+    /// these crates alone.
+    #[arg(long, default_value_t = StockTarget::Any, value_parser = listed::<StockTarget>(StockTarget::NAMES))]
+    pub target: StockTarget,
+}
+
+/// What goes, and by which criterion: all that a plan made before has the answers to.
 #[derive(Debug, Clone, Args)]
 #[command(group = ArgGroup::new(HOW_MUCH).required(true).multiple(true))]
 pub struct SelectArgs {
-    /// What to remove: residual, ffn, heads, depth, or several with commas (OPT and Phi: residual,heads together). Without it, and with a
+    /// What to remove, several with commas (OPT and Phi: residual,heads together). Without it, and with a
     /// budget such as --params, prune finds how much of which layers' neurons and heads goes by measuring the loss.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = listed::<AxisKind>(AxisKind::NAMES))]
     pub axis: Vec<AxisKind>,
     /// The share to remove, in [0, 1): one for all axes, or one for each with commas. What stays is the nearest
     /// number that the checkpoint's config can say.
@@ -109,14 +137,11 @@ pub struct SelectArgs {
     /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole blocks.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     pub tile: usize,
-    /// Whose rules the shape of the result keeps: any (transformers, vLLM, llama.cpp), transformers, or
-    /// dress for these crates alone.
-    #[arg(long, default_value_t = StockTarget::Any)]
-    pub target: StockTarget,
-    /// How structures are scored: magnitude-l1, magnitude-l2, activation-norm, wanda, flap-ifv, flap-wifv,
-    /// flap-wifn, flap, minitron, taylor[-vector][-max|-prod|-last], fisher or random; for depth block-influence, sleb or random.
-    /// Both with a comma. By default activation-norm, and block-influence for depth.
-    #[arg(long, value_delimiter = ',')]
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How structures are scored; depth by block-influence, sleb or random, everything else by the others. Both with a comma. By
+    /// default activation-norm, and block-influence for depth.
+    #[arg(long, value_delimiter = ',', value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
     pub criterion: Vec<Criterion>,
     /// Let blocks differ: what goes is ranked over all blocks, with a budget over all axes as well, by scores less
     /// their mean and over their deviation. For --target dress alone.
@@ -133,7 +158,7 @@ impl SelectArgs {
         let recipe = Recipe::new(self.axis.clone(), self.how_much(dense)?);
         Ok(Recipe {
             criteria: self.criterion.clone(),
-            stock: self.target,
+            stock: self.target.target,
             tile: self.tile,
             per_layer: self.per_layer,
             seed,
@@ -186,7 +211,7 @@ pub struct CalibrationArgs {
     pub seqlen: Option<usize>,
     /// How blocks are drawn: blocks of the text as it stands that do not overlap; or rows, each from a line drawn at
     /// random on with empty lines dropped, as SliceGPT, SparseGPT and Wanda calibrate.
-    #[arg(long, default_value_t = Sampling::default().draw)]
+    #[arg(long, default_value_t = Sampling::default().draw, value_parser = listed::<Draw>(Draw::NAMES))]
     pub draw: Draw,
 }
 
@@ -196,21 +221,19 @@ impl CalibrationArgs {
         Sampling { samples: self.samples, seqlen: self.seqlen, draw: self.draw }
     }
 
+    /// The text, where there is one.
+    pub fn text(&self) -> Option<TextSource> {
+        let path = self.calibration.clone()?;
+        Some(TextSource { path, text_field: self.text_field.clone() })
+    }
+
     /// The blocks, none without a corpus.
     ///
     /// # Errors
-    /// Those of the tokenizer and of [`Mixture`].
+    /// Those of [`TextSource::blocks`].
     pub fn blocks(&self, model: &Path, seed: u64) -> Result<Calibration, Error> {
-        let Some(path) = &self.calibration else { return Ok(Calibration::default()) };
-        let tokenizer = crate::tokenizer(model)?;
-        let rows = row_text(model, &tokenizer, self.text_field.as_deref());
-        let corpus = Mixture::read(path, &rows)?;
-        let Sampling { samples, draw, .. } = self.sampling();
-        let seqlen = seqlen_or(self.seqlen, Sampling::USUAL_SEQLEN, model)?;
-        let config = SampleConfig { samples, seqlen, seed, draw, ..SampleConfig::default() };
-        let blocks = corpus.blocks(&tokenizer, &config)?;
-        tracing::info!("{} blocks of {seqlen} tokens from {}", blocks.blocks.len(), path.display());
-        Ok(blocks)
+        let Some(text) = self.text() else { return Ok(Calibration::default()) };
+        Ok(text.blocks(&Checkpoint::at(model)?, &self.sampling(), seed)?)
     }
 }
 

@@ -74,7 +74,7 @@ impl CostsArgs {
             decode_ms: report.decode_ms,
             prefill_ms: report.prefill_ms,
         });
-        let file = CostsFile::new(&self.model, self.common.run_info(), config, timed.collect())?;
+        let file = CostsFile::new(&self.model, self.common.run_info()?, config, timed.collect())?;
         write_result(&self.out, file.to_json().as_bytes(), self.force)?;
         self.common.output().print(&file, || self.told(&file))?;
         Ok(())

@@ -1,7 +1,7 @@
 //! `dress generate`.
 
 use super::CommonArgs;
-use crate::located::chat_template;
+use crate::model_files::chat_template;
 use crate::{Error, locate, tokenizer};
 use clap::Args;
 use dress_data::{ChatMessage, Tokenizer};

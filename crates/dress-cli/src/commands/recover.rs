@@ -1,15 +1,18 @@
 //! `dress recover`.
 
 use super::common_args::at_least_one;
-use super::run_directory::RunDirectory;
+use super::listed::listed;
 use super::training_args::TrainingArgs;
 use super::transform_args::TransformArgs;
+use crate::interrupted_run::explain_interrupt;
 use crate::{Error, ResultFile, TerminalProgress, declared, fingerprint, locate};
 use clap::Args;
 use dress_core::{CausalLm, Selection, StockTarget, parameters};
 use dress_models::SaveConfig;
 use dress_models::checkpoint::save;
-use dress_train::{CurvePoint, DistillationConfig, LoraConfig, LossEnds, RecoverConfig, Trainable, recover};
+use dress_train::{
+    CurvePoint, DistillationConfig, LoraConfig, LossEnds, RecoverConfig, RunDirectory, Trainable, recover,
+};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -46,8 +49,8 @@ pub struct RecoverArgs {
     /// Compute the dense model's outputs once, to a file, instead of in every step.
     #[arg(long, requires = "distill_from")]
     distill_cache: bool,
-    /// Whose rules the shape of the checkpoint keeps: any, transformers or dress.
-    #[arg(long, default_value_t = StockTarget::Any)]
+    /// Whose rules the shape of the checkpoint keeps.
+    #[arg(long, default_value_t = StockTarget::Any, value_parser = listed::<StockTarget>(StockTarget::NAMES))]
     target: StockTarget,
     #[command(flatten)]
     training: TrainingArgs,
@@ -65,7 +68,7 @@ impl RecoverArgs {
         let model = self.checkpoint.load()?;
         let common = &self.checkpoint.common;
         let dense = self.distill_from.as_ref().map(|dense| common.load(dense)).transpose()?;
-        self.run_directory().explain_interrupt();
+        explain_interrupt(&self.run_directory());
         let progress = TerminalProgress::default();
         let trained =
             recover(model, dense, &calibration, &config, &progress).map_err(dress_prune::Error::from)?;
@@ -73,7 +76,7 @@ impl RecoverArgs {
             "dress_version": env!("CARGO_PKG_VERSION"),
             "burn_version": ResultFile::BURN_VERSION,
             "device": common.device_name(),
-            "dtype": common.dtype.to_string(),
+            "dtype": common.dtype().to_string(),
             "model": self.checkpoint.model.display().to_string(),
             "fingerprint": fingerprint(&self.checkpoint.model)?,
             "distilled_from": self.distill_from.as_ref().map(|dense| dense.display().to_string()),
@@ -103,7 +106,7 @@ impl RecoverArgs {
     }
 
     fn run_directory(&self) -> RunDirectory {
-        RunDirectory::of(&self.checkpoint.out, self.checkpoint.force)
+        RunDirectory::beside(&self.checkpoint.out)
     }
 
     /// What says of the sliced checkpoint how it came to be, which is true of the fine-tuned one as well.
@@ -115,7 +118,10 @@ impl RecoverArgs {
 
     fn config(&self) -> RecoverConfig {
         let usual_rate = RecoverConfig::default().train.learning_rate.peak;
-        let mut train = self.training.config(&self.checkpoint.common, self.run_directory(), usual_rate);
+        let common = &self.checkpoint.common;
+        let mut train = self.training.config(usual_rate, common.dtype(), common.seed);
+        train.run_dir = Some(self.run_directory().path().into());
+        train.replace_other_run = self.checkpoint.force;
         if !self.full {
             let usual = LoraConfig::of_rank(self.lora_rank);
             train.trainable = Trainable::Lora(LoraConfig {

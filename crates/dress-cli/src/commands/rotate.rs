@@ -1,5 +1,6 @@
 //! `dress rotate`.
 
+use super::listed::listed;
 use super::transform_args::TransformArgs;
 use crate::{Error, TerminalProgress};
 use clap::Args;
@@ -17,10 +18,10 @@ use std::time::Instant;
 pub struct RotateArgs {
     #[command(flatten)]
     checkpoint: TransformArgs,
-    /// The coordinates: pca, the principal components of what the blocks read, which a tied head is untied for; or
-    /// pca-tied, which leaves it tied and moves the logits a little. By default pca-tied for a tied head behind RMSNorm
+    /// The coordinates: the principal components of what the blocks read, which a tied head is untied for, or those
+    /// that leave it tied and move the logits a little; identity is none. By default pca-tied for a tied head behind RMSNorm
     /// and pca for a head of its own.
-    #[arg(long)]
+    #[arg(long, value_parser = listed::<Basis>(Basis::NAMES))]
     basis: Option<Basis>,
     /// Read the checkpoint one block at a time and rewrite it from file to file: memory holds one block and the
     /// calibration's residual stream, then one tensor. For safetensors alone.
@@ -80,7 +81,7 @@ impl RotateArgs {
     fn rotate_files(&self, basis: Basis, calibration: &Calibration) -> Result<Made, Error> {
         let TransformArgs { model, out, force, common, .. } = &self.checkpoint;
         let progress = TerminalProgress::default();
-        let load = LoadConfig { dtype: common.dtype };
+        let load = LoadConfig { dtype: common.dtype() };
         let parts = CheckpointParts::open(model, &load, &common.device()?)?;
         let RotatedByParts { declared, rotation, energy } =
             rotate_by_parts(&parts, basis, calibration, &progress)?;

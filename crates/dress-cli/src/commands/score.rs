@@ -47,7 +47,7 @@ impl ScoreArgs {
         }
         let recipe = Recipe { basis: Some(Basis::Identity), ..recipe };
         let ResolvedRecipe { criteria: scorer, config, .. } =
-            recipe.resolve(checkpoint.declared(), self.common.dtype.dtype())?;
+            recipe.resolve(checkpoint.declared(), self.common.dtype().dtype())?;
         let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
         if scorer.needs_calibration() && calibration.blocks.is_empty() {
             return Err(Error::NeedsCalibration { criterion: scorer.name().into() });
@@ -76,7 +76,7 @@ impl ScoreArgs {
         config: &PruneConfig,
         progress: &dyn Progress,
     ) -> Result<SlicePlan, Error> {
-        let load = LoadConfig { dtype: self.common.dtype };
+        let load = LoadConfig { dtype: self.common.dtype() };
         let parts = CheckpointParts::open(&self.model, &load, &self.common.device()?)?;
         let axes = axes(parts.declared(), &config.targets)?;
         let scores = criteria.score_by_parts(&parts, calibration, &axes, progress)?;

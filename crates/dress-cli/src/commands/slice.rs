@@ -1,6 +1,8 @@
 //! `dress slice`.
 
 use super::CommonArgs;
+use super::common_args::ComputeArgs;
+use super::listed::listed;
 use crate::{Error, Output, PlaceLock, ResultFile, TerminalProgress, check_place, locate, read_plan};
 use clap::Args;
 use dress_core::{Basis, CausalLm, StockTarget, TensorEdit, parameters};
@@ -24,8 +26,8 @@ pub struct SliceArgs {
     input: PathBuf,
     /// Where the smaller checkpoint goes.
     output: PathBuf,
-    /// Whose rules the shape of the result keeps: any, transformers or dress.
-    #[arg(long, default_value_t = StockTarget::Any)]
+    /// Whose rules the shape of the result keeps.
+    #[arg(long, default_value_t = StockTarget::Any, value_parser = listed::<StockTarget>(StockTarget::NAMES))]
     target: StockTarget,
     /// Replace what is there.
     #[arg(long)]
@@ -91,7 +93,8 @@ impl SliceArgs {
 
     /// How what cannot be streamed is loaded.
     fn loading(&self) -> CommonArgs {
-        CommonArgs { device: self.device.clone(), dtype: FloatType::F32, seed: 0, json: self.json }
+        let compute = ComputeArgs { device: self.device.clone(), dtype: FloatType::F32 };
+        CommonArgs { compute, seed: 0, json: self.json }
     }
 
     /// From file to file, with no model in memory.

@@ -5,10 +5,10 @@ use crate::{Error, ResultFile, fingerprint, locate, prefix_token, tokenizer};
 use dress_core::{CausalLm, Fingerprint, SlicePlan};
 use dress_data::Tokenizer;
 use dress_eval::Size;
-use dress_eval::report::{CurveSample, ModelReport, Origin};
+use dress_eval::report::{ModelReport, Origin};
 use dress_eval::scoring::{PrefixToken, RequestEncoder};
 use dress_models::AnyModel;
-use dress_prune::PruneReport;
+use dress_study::origin_of;
 use std::path::{Path, PathBuf};
 
 /// A loaded checkpoint, its tokenizer and how it came to be.
@@ -57,22 +57,25 @@ impl EvaluatedCheckpoint {
     }
 
     /// A report that has no measurement yet.
-    pub fn report(&self, common: &CommonArgs) -> ModelReport {
-        ModelReport {
+    ///
+    /// # Errors
+    /// Those of [`CommonArgs::run_info`].
+    pub fn report(&self, common: &CommonArgs) -> Result<ModelReport, Error> {
+        Ok(ModelReport {
             name: self.name.clone(),
             series: None,
             path: self.path.display().to_string(),
             fingerprint: self.fingerprint.clone(),
             architecture: self.model.architecture().into(),
             tokenizer_sha256: self.tokenizer.sha256().into(),
-            runs: vec![common.run_info()],
+            runs: vec![common.run_info()?],
             size: Size::of(&self.model),
             origin: self.origin.clone(),
             perplexity: Vec::new(),
             tasks: Vec::new(),
             departure: None,
             speed: None,
-        }
+        })
     }
 }
 
@@ -87,21 +90,6 @@ fn calibrated_on(directory: &Path) -> Vec<String> {
         value.pointer(place)?.as_str().map(String::from)
     };
     places.filter_map(hash).collect()
-}
-
-/// How a model came to be that was pruned so.
-pub fn origin_of(plan: &SlicePlan, report: &PruneReport, parameters_before: u64) -> Origin {
-    let curve = report.curve.iter().map(|point| CurveSample {
-        tokens: point.tokens,
-        loss: point.loss,
-        selected_norm: point.selected_norm,
-    });
-    Origin {
-        parameters_before: Some(parameters_before),
-        slicing_error: report.slicing_error,
-        curve: curve.collect(),
-        ..Origin::of(plan)
-    }
 }
 
 /// What `dress.json` beside the weights says, else `plan.json`. Neither is needed to evaluate.

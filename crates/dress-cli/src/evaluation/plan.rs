@@ -42,7 +42,7 @@ impl EvaluationPlan {
         common: &CommonArgs,
         progress: &dyn Progress,
     ) -> Result<(ModelReport, Vec<RequestRecord>), Error> {
-        let mut report = checkpoint.report(common);
+        let mut report = checkpoint.report(common)?;
         if let Some(windows) = self.windows(checkpoint)? {
             if checkpoint.calibrated_on.contains(&windows.provenance.sha256) {
                 tracing::warn!(
@@ -59,7 +59,7 @@ impl EvaluationPlan {
         for task in &self.tasks {
             let config = TaskConfig {
                 cache: self.cache.clone(),
-                dtype: common.dtype.to_string(),
+                dtype: common.dtype().to_string(),
                 ..self.task_config.clone()
             };
             let (result, rows) = run_task(&checkpoint.model, &checkpoint.encoder(), task, &config, progress)?;
@@ -158,7 +158,7 @@ impl EvaluationPlan {
                     .iter()
                     .any(|task| (&task.file.name, &task.rows.sha256) == (&found.task, &found.data_sha256))
         };
-        known.runs.last().is_some_and(|run| run.dtype == common.dtype.to_string())
+        known.runs.last().is_some_and(|run| run.dtype == common.dtype().to_string())
             && known.perplexity.iter().all(text)
             && known.tasks.iter().all(task)
             && known.speed.as_ref().is_none_or(|found| self.speed.as_ref() == Some(&found.config))

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::commands::common_args::{at_least_one, or_none, row_text, seqlen_or};
+use crate::commands::listed::listed;
 use clap::Args;
 use dress_data::{Bos, Corpus, CorpusFormat, Protocol, WindowConfig};
 use dress_eval::SpeedConfig;
@@ -17,8 +18,8 @@ pub struct TextArgs {
     /// The field of --data's rows that is their text.
     #[arg(long, value_name = "NAME", requires = "data")]
     text_field: Option<String>,
-    /// How the papers prepare this corpus: wikitext2, ptb or c4.
-    #[arg(long, requires = "data", conflicts_with = "join")]
+    /// How the papers prepare this corpus.
+    #[arg(long, value_parser = listed::<Protocol>(Protocol::NAMES), requires = "data", conflicts_with = "join")]
     protocol: Option<Protocol>,
     /// Tokens a block; by default 2048, or what the model has positions for.
     #[arg(long)]
@@ -34,7 +35,7 @@ pub struct TextArgs {
     join: String,
     /// Where the token stands that begins a text: tokenizer (where it puts it itself), each (before every block)
     /// or none.
-    #[arg(long, default_value_t = Bos::Tokenizer)]
+    #[arg(long, default_value_t = Bos::Tokenizer, value_parser = listed::<Bos>(Bos::NAMES))]
     bos: Bos,
     /// Blocks a batch; changes the speed, not the result.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]

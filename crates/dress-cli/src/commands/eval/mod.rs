@@ -135,7 +135,7 @@ impl EvalArgs {
             model: report.path,
             fingerprint: report.fingerprint,
             device: self.common.device_name(),
-            dtype: self.common.dtype.to_string(),
+            dtype: self.common.dtype().to_string(),
             dress_version: env!("CARGO_PKG_VERSION").into(),
             size: report.size,
             tasks: report.tasks,
