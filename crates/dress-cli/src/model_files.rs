@@ -2,7 +2,7 @@
 
 use crate::Error;
 use dress_core::{CausalLm, Fingerprint};
-use dress_data::{ChatTemplate, Tokenizer};
+use dress_data::{ChatTemplate, RowText, Tokenizer};
 use dress_eval::scoring::PrefixToken;
 use dress_models::hub::HubConfig;
 use dress_models::{AnyModel, Checkpoint};
@@ -95,6 +95,24 @@ pub fn prefix_token(model: &Path, tokenizer: &Tokenizer) -> Result<Option<Prefix
         Some(PrefixToken { id, text: tokenizer.token(id)? })
     };
     Ok(ids.into_iter().flatten().find_map(token))
+}
+
+/// How rows become texts: by a field, and conversations by the model's chat template.
+pub(crate) fn row_text(model: &Path, tokenizer: &Tokenizer, field: Option<&str>) -> RowText {
+    RowText::default().field(field).chat_of(model, tokenizer)
+}
+
+/// `chosen`, or the lesser of `usual` and the positions of the model.
+///
+/// # Errors
+/// [`dress_core::Error::TooLong`] where the model has not that many positions.
+pub(crate) fn seqlen_or(chosen: Option<usize>, usual: usize, model: &Path) -> Result<usize, Error> {
+    let positions = max_positions(model)?;
+    match chosen {
+        Some(seqlen) if seqlen > positions => Err(dress_core::Error::TooLong { seqlen, positions }.into()),
+        Some(seqlen) => Ok(seqlen),
+        None => Ok(usual.min(positions)),
+    }
 }
 
 /// The `config.json` that a GGUF file's metadata makes.

@@ -57,15 +57,16 @@ impl AblateArgs {
         let texts = self.texts.texts(self.unseen.as_deref(), base.calibration.text_field.as_deref())?;
         let subject = Subject::new(checkpoint, &texts)?;
         let variants = self.variants(&subject)?;
+        let context = base.common.context()?;
         let study = AblationStudy {
-            dense: base.common.compute()?,
+            dense: context.compute,
             seeds: self.seeds(),
             model: base.model.display().to_string(),
             base: self.base.given.to_string(),
             base_of_varied: self.base_of_varied(&variants[0]),
             ..AblationStudy::new(subject, variants, &base.out)
         };
-        let (cell, output) = (self.cell.clone(), base.common.output());
+        let (cell, output) = (self.cell.clone(), context.output);
         Ok(Ablate { study, cell, anew: base.force, output })
     }
 

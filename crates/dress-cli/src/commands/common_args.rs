@@ -1,14 +1,11 @@
 //! The options that every subcommand has, and those that several share.
 
 use super::listed::{float_type, listed};
-use crate::{CostsFile, Error, Output, Pass};
+use crate::{CostsFile, Error, Output, Pass, RunContext};
 use clap::{ArgGroup, Args};
-use dress_core::burn::tensor::Device;
-use dress_core::{AxisKind, Calibration, Draw, Ratio, StockTarget};
-use dress_data::{RowText, Tokenizer};
-use dress_eval::report::RunInfo;
+use dress_core::{AxisKind, Draw, Ratio, StockTarget};
 use dress_importance::Criterion;
-use dress_models::{AnyModel, Checkpoint, FloatType};
+use dress_models::{AnyModel, FloatType};
 use dress_prune::{HowMuch, Load, Measure, Recipe, Sampling};
 use dress_study::{ComputeSettings, TextSource};
 use std::path::{Path, PathBuf};
@@ -41,53 +38,15 @@ pub struct CommonArgs {
 }
 
 impl CommonArgs {
-    /// The device, seeded.
+    /// What they ask for, with the device seeded.
     ///
     /// # Errors
     /// Those of [`dress_core::device::parse`].
-    pub fn device(&self) -> Result<Device, Error> {
+    pub(super) fn context(&self) -> Result<RunContext, Error> {
         let device = dress_core::device::parse(&self.compute.device)?;
         device.seed(self.seed);
-        Ok(device)
-    }
-
-    /// The device and the type of the weights.
-    ///
-    /// # Errors
-    /// Those of [`dress_core::device::parse`].
-    pub fn compute(&self) -> Result<ComputeSettings, Error> {
-        Ok(ComputeSettings { device: self.device()?, dtype: self.dtype() })
-    }
-
-    /// The type of the weights in memory.
-    pub fn dtype(&self) -> FloatType {
-        self.compute.dtype
-    }
-
-    /// The checkpoint in `directory`.
-    ///
-    /// # Errors
-    /// Those of [`ComputeSettings::load`].
-    pub fn load(&self, directory: &Path) -> Result<AnyModel, Error> {
-        Ok(self.compute()?.load(&Checkpoint::at(directory)?, self.seed)?)
-    }
-
-    /// The device that the work is done on, for results to say.
-    pub fn device_name(&self) -> String {
-        self.compute().map_or_else(|_| self.compute.device.clone(), |compute| compute.device_name())
-    }
-
-    /// A run here and now.
-    ///
-    /// # Errors
-    /// Those of [`dress_core::device::parse`].
-    pub fn run_info(&self) -> Result<RunInfo, Error> {
-        Ok(self.compute()?.run_info(self.seed))
-    }
-
-    /// Where the result goes.
-    pub fn output(&self) -> Output {
-        Output::new(self.json)
+        let compute = ComputeSettings { device, dtype: self.compute.dtype };
+        Ok(RunContext { compute, seed: self.seed, output: Output::new(self.json) })
     }
 }
 
@@ -225,33 +184,6 @@ impl CalibrationArgs {
     pub fn text(&self) -> Option<TextSource> {
         let path = self.calibration.clone()?;
         Some(TextSource { path, text_field: self.text_field.clone() })
-    }
-
-    /// The blocks, none without a corpus.
-    ///
-    /// # Errors
-    /// Those of [`TextSource::blocks`].
-    pub fn blocks(&self, model: &Path, seed: u64) -> Result<Calibration, Error> {
-        let Some(text) = self.text() else { return Ok(Calibration::default()) };
-        Ok(text.blocks(&Checkpoint::at(model)?, &self.sampling(), seed)?)
-    }
-}
-
-/// How rows become texts: by a field, and conversations by the model's chat template.
-pub(super) fn row_text(model: &Path, tokenizer: &Tokenizer, field: Option<&str>) -> RowText {
-    RowText::default().field(field).chat_of(model, tokenizer)
-}
-
-/// `chosen`, or the lesser of `usual` and the positions of the model.
-///
-/// # Errors
-/// [`dress_core::Error::TooLong`] where the model has not that many positions.
-pub(super) fn seqlen_or(chosen: Option<usize>, usual: usize, model: &Path) -> Result<usize, Error> {
-    let positions = crate::max_positions(model)?;
-    match chosen {
-        Some(seqlen) if seqlen > positions => Err(dress_core::Error::TooLong { seqlen, positions }.into()),
-        Some(seqlen) => Ok(seqlen),
-        None => Ok(usual.min(positions)),
     }
 }
 

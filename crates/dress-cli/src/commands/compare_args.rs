@@ -90,17 +90,17 @@ impl CompareArgs {
         let texts = self.texts.texts(Some(&self.unseen), self.calibration.text_field.as_deref())?;
         let subject = Subject::new(checkpoint, &texts)?;
         let calibration = self.calibration.text_read_again()?;
-        let compute = self.common.compute()?;
-        let study =
-            ComparisonStudy::new(subject, self.compared()?, compute, &self.out).calibration(calibration);
-        Ok(Compare { study, cell: self.cell, output: self.common.output() })
+        let context = self.common.context()?;
+        let study = ComparisonStudy::new(subject, self.compared()?, context.compute, &self.out)
+            .calibration(calibration);
+        Ok(Compare { study, cell: self.cell, output: context.output })
     }
 
     fn compared(&self) -> Result<ComparisonSettings, Error> {
         let usual = ComparisonSettings::new(self.ratios.clone());
         let trains = self.presets.iter().any(|preset| preset.trains());
         let regularize = match trains {
-            true => self.regularize.config(self.common.dtype(), self.common.seed)?,
+            true => self.regularize.config(self.common.compute.dtype, self.common.seed)?,
             false => usual.regularize.clone(),
         };
         Ok(ComparisonSettings {

@@ -65,7 +65,7 @@ impl PruneArgs {
         let TransformArgs { model, out, force, common, .. } = &self.checkpoint;
         let checkpoint = Checkpoint::at(locate(model)?)?;
         let run = self.run_on(checkpoint.declared())?;
-        Ok(Prune { checkpoint, run, out: out.clone(), force: *force, output: common.output() })
+        Ok(Prune { checkpoint, run, out: out.clone(), force: *force, output: common.context()?.output })
     }
 
     /// The run that they ask for, of the checkpoint that `dense` declares; it keeps nothing while it goes on.
@@ -75,7 +75,7 @@ impl PruneArgs {
     pub(super) fn run_on(&self, dense: &AnyModel) -> Result<PruneRun, Error> {
         let TransformArgs { calibration, common, .. } = &self.checkpoint;
         let recipe = self.recipe(dense)?;
-        Ok(PruneRun { recipe, calibration: calibration.text(), compute: common.compute()? })
+        Ok(PruneRun { recipe, calibration: calibration.text(), compute: common.context()?.compute })
     }
 
     fn recipe(&self, dense: &AnyModel) -> Result<Recipe, Error> {
@@ -87,7 +87,7 @@ impl PruneArgs {
         };
         let searched = matches!(how_much, HowMuch::Searched { .. });
         let usual = if searched { Compensation::Ridge } else { Compensation::None };
-        let settings = |args: &RegularizeArgs| args.config(common.dtype(), common.seed);
+        let settings = |args: &RegularizeArgs| args.config(common.compute.dtype, common.seed);
         let mut regularize = (!self.no_regularize).then(|| settings(&self.regularize)).transpose()?;
         // What was searched for is trained where anything was said of training.
         let usual_rate = self.regularize.learning_rate().is_none();

@@ -1,7 +1,6 @@
 //! A checkpoint with all that evaluating it needs.
 
-use crate::commands::CommonArgs;
-use crate::{Error, ResultFile, fingerprint, locate, prefix_token, tokenizer};
+use crate::{Error, ResultFile, RunContext, fingerprint, locate, prefix_token, tokenizer};
 use dress_core::{CausalLm, Fingerprint, SlicePlan};
 use dress_data::Tokenizer;
 use dress_eval::Size;
@@ -38,7 +37,7 @@ impl EvaluatedCheckpoint {
     ///
     /// # Errors
     /// Those of [`locate`], [`tokenizer`] and [`AnyModel::load`].
-    pub fn load(path: &Path, name: Option<&str>, common: &CommonArgs) -> Result<Self, Error> {
+    pub fn load(path: &Path, name: Option<&str>, context: &RunContext) -> Result<Self, Error> {
         let path = locate(path)?;
         let tokenizer = tokenizer(&path)?;
         let (plan, origin) = origin(&path).map_or((None, None), |(plan, origin)| (Some(plan), Some(origin)));
@@ -46,7 +45,7 @@ impl EvaluatedCheckpoint {
         let own = own.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         let name = name.map(String::from).or(own).unwrap_or_else(|| path.display().to_string());
         let prefix = prefix_token(&path, &tokenizer)?;
-        let (model, fingerprint) = (common.load(&path)?, fingerprint(&path)?);
+        let (model, fingerprint) = (context.load(&path)?, fingerprint(&path)?);
         let calibrated_on = calibrated_on(&path);
         Ok(Self { name, path, model, fingerprint, tokenizer, prefix, plan, origin, calibrated_on })
     }
@@ -57,25 +56,22 @@ impl EvaluatedCheckpoint {
     }
 
     /// A report that has no measurement yet.
-    ///
-    /// # Errors
-    /// Those of [`CommonArgs::run_info`].
-    pub fn report(&self, common: &CommonArgs) -> Result<ModelReport, Error> {
-        Ok(ModelReport {
+    pub fn report(&self, context: &RunContext) -> ModelReport {
+        ModelReport {
             name: self.name.clone(),
             series: None,
             path: self.path.display().to_string(),
             fingerprint: self.fingerprint.clone(),
             architecture: self.model.architecture().into(),
             tokenizer_sha256: self.tokenizer.sha256().into(),
-            runs: vec![common.run_info()?],
+            runs: vec![context.run_info()],
             size: Size::of(&self.model),
             origin: self.origin.clone(),
             perplexity: Vec::new(),
             tasks: Vec::new(),
             departure: None,
             speed: None,
-        })
+        }
     }
 }
 

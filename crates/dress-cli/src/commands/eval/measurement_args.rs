@@ -1,8 +1,8 @@
 //! The options of perplexity and speed.
 
-use crate::Error;
-use crate::commands::common_args::{at_least_one, or_none, row_text, seqlen_or};
+use crate::commands::common_args::{at_least_one, or_none};
 use crate::commands::listed::listed;
+use crate::{Error, row_text, seqlen_or};
 use clap::Args;
 use dress_data::{Bos, Corpus, CorpusFormat, Protocol, WindowConfig};
 use dress_eval::SpeedConfig;
