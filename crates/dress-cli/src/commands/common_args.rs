@@ -24,16 +24,20 @@ pub struct ComputeArgs {
     pub dtype: FloatType,
 }
 
+/// The group of options that say nothing of one result: the seed, of which a study has several, and the form of what is printed.
+pub(super) const OF_THE_COMMAND: &str = "of_the_command";
+
 /// The options of every subcommand.
 #[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new(OF_THE_COMMAND).multiple(true))]
 pub struct CommonArgs {
     #[command(flatten)]
     pub(super) compute: ComputeArgs,
     /// Seed of everything that is drawn.
-    #[arg(long, default_value_t = 42)]
+    #[arg(long, group = OF_THE_COMMAND, default_value_t = 42)]
     pub seed: u64,
     /// Print one JSON object on standard output; everything else goes to standard error.
-    #[arg(long)]
+    #[arg(long, group = OF_THE_COMMAND)]
     pub json: bool,
 }
 
@@ -53,58 +57,55 @@ impl CommonArgs {
 /// The options of which one says how much goes.
 pub(super) const HOW_MUCH: &str = "how_much";
 
-/// Whose rules the result keeps.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct TargetArgs {
+/// The group of options that a plan made before has the answers to.
+pub(super) const SAID_BY_A_PLAN: &str = "said_by_a_plan";
+
+/// What goes, and by which criterion.
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new(HOW_MUCH).required(true).multiple(true))]
+#[command(group = ArgGroup::new(SAID_BY_A_PLAN).multiple(true))]
+pub struct SelectArgs {
+    /// What to remove, several with commas (OPT and Phi: residual,heads together). Without it, and with a
+    /// budget such as --params, prune finds how much of which layers' neurons and heads goes by measuring the loss.
+    #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = listed::<AxisKind>(AxisKind::NAMES))]
+    pub axis: Vec<AxisKind>,
+    /// The share to remove, in [0, 1): one for all axes, or one for each with commas. What stays is the nearest
+    /// number that the checkpoint's config can say.
+    #[arg(long, value_delimiter = ',', groups = [HOW_MUCH, SAID_BY_A_PLAN], allow_negative_numbers = true)]
+    pub ratio: Vec<Ratio>,
+    /// Instead of --ratio: the share of the parameters that stays, shared out over the axes to within half a
+    /// percent.
+    #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "flops", "bytes", "latency"])]
+    pub params: Option<f64>,
+    /// Instead of --ratio: the share of the multiplications a token makes with weights that stays.
+    #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "bytes", "latency"])]
+    pub flops: Option<f64>,
+    /// Instead of --ratio: the share of the weights' bytes that stays.
+    #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "latency"])]
+    pub bytes: Option<f64>,
+    /// Instead of --ratio: the share of a forward pass's time that stays, by the costs in --costs.
+    #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], requires = "costs", conflicts_with = "ratio")]
+    pub latency: Option<f64>,
+    /// The costs that dress costs measured of the checkpoint, on whatever machine the result is for.
+    #[arg(long, group = SAID_BY_A_PLAN, value_name = "FILE", requires = "latency")]
+    pub costs: Option<PathBuf>,
+    /// Which pass --latency is of; by default decode.
+    #[arg(long, group = SAID_BY_A_PLAN, value_enum, requires = "latency")]
+    pub latency_of: Option<Pass>,
+    /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole blocks.
+    #[arg(long, group = SAID_BY_A_PLAN, default_value_t = 1, value_parser = at_least_one)]
+    pub tile: usize,
     /// Whose rules the shape of the result keeps: of any of transformers, vLLM and llama.cpp, of transformers, or of
     /// these crates alone.
     #[arg(long, default_value_t = StockTarget::Any, value_parser = listed::<StockTarget>(StockTarget::NAMES))]
     pub target: StockTarget,
-}
-
-/// What goes, and by which criterion: all that a plan made before has the answers to.
-#[derive(Debug, Clone, Args)]
-#[command(group = ArgGroup::new(HOW_MUCH).required(true).multiple(true))]
-pub struct SelectArgs {
-    /// What to remove, several with commas (OPT and Phi: residual,heads together). Without it, and with a
-    /// budget such as --params, prune finds how much of which layers' neurons and heads goes by measuring the loss.
-    #[arg(long, value_delimiter = ',', value_parser = listed::<AxisKind>(AxisKind::NAMES))]
-    pub axis: Vec<AxisKind>,
-    /// The share to remove, in [0, 1): one for all axes, or one for each with commas. What stays is the nearest
-    /// number that the checkpoint's config can say.
-    #[arg(long, value_delimiter = ',', group = HOW_MUCH, allow_negative_numbers = true)]
-    pub ratio: Vec<Ratio>,
-    /// Instead of --ratio: the share of the parameters that stays, shared out over the axes to within half a
-    /// percent.
-    #[arg(long, value_parser = share, group = HOW_MUCH, conflicts_with_all = ["ratio", "flops", "bytes", "latency"])]
-    pub params: Option<f64>,
-    /// Instead of --ratio: the share of the multiplications a token makes with weights that stays.
-    #[arg(long, value_parser = share, group = HOW_MUCH, conflicts_with_all = ["ratio", "bytes", "latency"])]
-    pub flops: Option<f64>,
-    /// Instead of --ratio: the share of the weights' bytes that stays.
-    #[arg(long, value_parser = share, group = HOW_MUCH, conflicts_with_all = ["ratio", "latency"])]
-    pub bytes: Option<f64>,
-    /// Instead of --ratio: the share of a forward pass's time that stays, by the costs in --costs.
-    #[arg(long, value_parser = share, group = HOW_MUCH, requires = "costs", conflicts_with = "ratio")]
-    pub latency: Option<f64>,
-    /// The costs that dress costs measured of the checkpoint, on whatever machine the result is for.
-    #[arg(long, value_name = "FILE", requires = "latency")]
-    pub costs: Option<PathBuf>,
-    /// Which pass --latency is of; by default decode.
-    #[arg(long, value_enum, requires = "latency")]
-    pub latency_of: Option<Pass>,
-    /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole blocks.
-    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
-    pub tile: usize,
-    #[command(flatten)]
-    pub target: TargetArgs,
     /// How structures are scored; depth by block-influence, sleb or random, everything else by the others. Both with a comma. By
     /// default activation-norm, and block-influence for depth.
-    #[arg(long, value_delimiter = ',', value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
+    #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
     pub criterion: Vec<Criterion>,
     /// Let blocks differ: what goes is ranked over all blocks, with a budget over all axes as well, by scores less
     /// their mean and over their deviation. For --target dress alone.
-    #[arg(long)]
+    #[arg(long, group = SAID_BY_A_PLAN)]
     pub per_layer: bool,
 }
 
@@ -117,7 +118,7 @@ impl SelectArgs {
         let recipe = Recipe::new(self.axis.clone(), self.how_much(dense)?);
         Ok(Recipe {
             criteria: self.criterion.clone(),
-            stock: self.target.target,
+            stock: self.target,
             tile: self.tile,
             per_layer: self.per_layer,
             seed,

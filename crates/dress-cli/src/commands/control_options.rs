@@ -1,6 +1,7 @@
 //! The controls of an ablation's base, as options.
 
 use super::given_options::Given;
+use super::regularize_args::REGULARIZES;
 use crate::Error;
 use dress_study::ablation::Control;
 
@@ -9,7 +10,7 @@ use dress_study::ablation::Control;
 /// # Errors
 /// Those of [`Given::with`].
 pub(super) fn controls(base: &Given) -> Result<Vec<(Control, Given)>, Error> {
-    let (regularize, factors) = (Given::of_group("RegularizeArgs"), Given::of_group("LoraArgs"));
+    let (regularize, factors) = (Given::of_group(REGULARIZES), Given::of_group("LoraArgs"));
     let plain = base.without(&[&regularize[..], &factors].concat());
     let but_the_gate: Vec<String> = regularize.iter().filter(|id| *id != "gate").cloned().collect();
     let mut controls = vec![

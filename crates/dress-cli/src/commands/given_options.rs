@@ -1,8 +1,9 @@
 //! Options of `dress prune` as data: given, changed, and read again by the command's own parser.
 
 use super::PruneArgs;
-use super::common_args::HOW_MUCH;
+use super::common_args::{HOW_MUCH, OF_THE_COMMAND};
 use super::regularize_args::PENALISES;
+use super::transform_args::PLACES;
 use super::written_setting::WrittenSetting;
 use crate::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -15,7 +16,7 @@ use std::fmt;
 use std::path::Path;
 
 /// The groups of options that are the same in every row, or that the study has in another form.
-const NOT_VARIED: [&str; 3] = ["TransformArgs", "CommonArgs", "SettingsFileArgs"];
+const NOT_VARIED: [&str; 3] = [PLACES, OF_THE_COMMAND, "SettingsFileArgs"];
 
 /// The options of one run of `dress prune` that are given, by their names to clap, with their values as written; flags
 /// have none.

@@ -1,9 +1,9 @@
 //! The options of `dress prune`.
 
-use super::common_args::{HOW_MUCH, SelectArgs, at_least_one};
+use super::common_args::{HOW_MUCH, SAID_BY_A_PLAN, SelectArgs, at_least_one};
 use super::listed::listed;
 use super::prune::Prune;
-use super::regularize_args::RegularizeArgs;
+use super::regularize_args::{REGULARIZES, RegularizeArgs};
 use super::transform_args::TransformArgs;
 use crate::{Error, locate, read_plan};
 use clap::Args;
@@ -31,22 +31,22 @@ pub struct PruneArgs {
     #[command(flatten)]
     select: SelectArgs,
     /// A plan made before on the same checkpoint, by score or prune: what it selected goes, and nothing is scored.
-    #[arg(long, value_name = "FILE", group = HOW_MUCH, conflicts_with = "SelectArgs")]
+    #[arg(long, value_name = "FILE", group = HOW_MUCH, conflicts_with = SAID_BY_A_PLAN)]
     plan: Option<PathBuf>,
     /// The coordinates in which the width is sliced: the checkpoint's own; the principal components of what the blocks
     /// read, which a tied head is untied for; or those that leave it tied. By default principal components where they
     /// cost no parameters, and identity with --criterion.
-    #[arg(long, conflicts_with = "plan", value_parser = listed::<Basis>(Basis::NAMES))]
+    #[arg(long, group = SAID_BY_A_PLAN, value_parser = listed::<Basis>(Basis::NAMES))]
     basis: Option<Basis>,
     /// How projections behind sliced neurons and heads make up for them. By default none, and ridge where prune finds what
     /// goes.
     #[arg(long, value_parser = listed::<Compensation>(Compensation::NAMES))]
     compensate: Option<Compensation>,
     /// Slice at once, without regularizing first.
-    #[arg(long, conflicts_with_all = ["RegularizeArgs", "LoraArgs", "DistillArgs", "TrainingArgs"])]
+    #[arg(long, conflicts_with_all = [REGULARIZES, "LoraArgs", "DistillArgs", "TrainingArgs"])]
     no_regularize: bool,
     /// Reach the ratio in so many rounds of score, regularize and slice, each as long as one alone.
-    #[arg(long, default_value_t = 1, value_parser = at_least_one, conflicts_with = "plan")]
+    #[arg(long, default_value_t = 1, value_parser = at_least_one, group = SAID_BY_A_PLAN)]
     rounds: usize,
     #[command(flatten)]
     settings_file: SettingsFileArgs,

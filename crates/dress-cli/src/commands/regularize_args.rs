@@ -11,6 +11,9 @@ use dress_prune::{RegularizeConfig, usual_learning_rate};
 use dress_regularize::{ComponentWeights, GateNorms, PenaltyKind, Schedule, SlotChoice};
 use dress_train::{LoraConfig, PenaltyForm, Precision, TrainConfig, Trainable};
 
+/// The group of options that mean nothing without a regularization, but for those of low-rank factors.
+pub(super) const REGULARIZES: &str = "regularizes";
+
 /// The group of options of the penalty on weights, which mean nothing where none are penalised.
 pub(super) const PENALISES: &str = "penalises";
 
@@ -32,56 +35,58 @@ pub(super) struct LoraArgs {
 
 /// The regularization's options; the defaults are those of [`RegularizeConfig`], with [`usual_learning_rate`].
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Regularization", group = ArgGroup::new(PENALISES).multiple(true))]
+#[command(next_help_heading = "Regularization")]
+#[command(group = ArgGroup::new(REGULARIZES).multiple(true))]
+#[command(group = ArgGroup::new(PENALISES).multiple(true))]
 pub(super) struct RegularizeArgs {
     /// The penalty; by default group.
-    #[arg(long, group = PENALISES, value_parser = listed::<PenaltyKind>(PenaltyKind::NAMES))]
+    #[arg(long, groups = [PENALISES, REGULARIZES], value_parser = listed::<PenaltyKind>(PenaltyKind::NAMES))]
     penalty: Option<PenaltyKind>,
     /// Add the penalty to the loss, the paper's form, instead of proximal steps.
-    #[arg(long, conflicts_with = "no_penalty")]
+    #[arg(long, group = REGULARIZES, conflicts_with = "no_penalty")]
     penalty_in_loss: bool,
     /// Penalise no weights: with a gate or a penalty on activations, or to fine-tune before slicing.
-    #[arg(long)]
+    #[arg(long, group = REGULARIZES)]
     no_penalty: bool,
     /// The penalty's strength, 5 by default. Proximal: structures are zero after 1/lambda of the steps.
-    #[arg(long, group = PENALISES)]
+    #[arg(long, groups = [PENALISES, REGULARIZES])]
     lambda: Option<f64>,
     /// How the strength changes: constant (the default), linear, cosine or growing; linear:0.2 for a ramp over a fifth
     /// of the steps.
-    #[arg(long, group = PENALISES)]
+    #[arg(long, groups = [PENALISES, REGULARIZES])]
     schedule: Option<Schedule>,
     /// Divide a penalty in the loss by what it is at the start, so that one lambda does for every model.
-    #[arg(long)]
+    #[arg(long, group = REGULARIZES)]
     normalize_penalty: bool,
     /// The weight of a penalty on what the selected structures compute, in the loss.
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, group = REGULARIZES, default_value_t = 0.0)]
     activations: f64,
     /// Multiply what is selected by a gate that closes as the schedule says, such as cosine:0.2; without a penalty
     /// unless one is asked for with --penalty-in-loss.
-    #[arg(long, value_name = "SCHEDULE")]
+    #[arg(long, group = REGULARIZES, value_name = "SCHEDULE")]
     gate: Option<Schedule>,
     /// What the gate does to the norms' statistics: fixed, over all channels, or count, over kept + g^2 removed.
-    #[arg(long, default_value_t = GateNorms::default(), requires = "gate", value_parser = listed::<GateNorms>(GateNorms::NAMES))]
+    #[arg(long, group = REGULARIZES, default_value_t = GateNorms::default(), requires = "gate", value_parser = listed::<GateNorms>(GateNorms::NAMES))]
     gate_norms: GateNorms,
     /// Slice at the end, and not as soon as nothing selected is left.
-    #[arg(long)]
+    #[arg(long, group = REGULARIZES)]
     no_slice_early: bool,
     /// Train only the weights that stay.
-    #[arg(long)]
+    #[arg(long, group = REGULARIZES)]
     kept_only: bool,
     #[command(flatten)]
     factors: LoraArgs,
     /// Act only on what writes the selected structures, not on what reads them too.
-    #[arg(long, group = PENALISES)]
+    #[arg(long, groups = [PENALISES, REGULARIZES])]
     writers_only: bool,
     /// Weight of the attention's parameters in the penalty, 1 by default.
-    #[arg(long, group = PENALISES)]
+    #[arg(long, groups = [PENALISES, REGULARIZES])]
     attention_weight: Option<f64>,
     /// Weight of the feed-forward networks' parameters in the penalty, 1 by default.
-    #[arg(long, group = PENALISES)]
+    #[arg(long, groups = [PENALISES, REGULARIZES])]
     ffn_weight: Option<f64>,
     /// Weight of all other parameters in the penalty, 1 by default.
-    #[arg(long, group = PENALISES)]
+    #[arg(long, groups = [PENALISES, REGULARIZES])]
     rest_weight: Option<f64>,
     #[command(flatten)]
     distill: DistillArgs,

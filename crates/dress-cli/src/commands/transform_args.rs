@@ -4,23 +4,27 @@ use super::CommonArgs;
 use super::common_args::CalibrationArgs;
 use super::transform::Transform;
 use crate::{Error, locate};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use dress_models::Checkpoint;
 use std::path::PathBuf;
 
+/// The group of options of which checkpoint becomes which.
+pub(super) const PLACES: &str = "places";
+
 /// From which checkpoint, with which text, to where.
 #[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new(PLACES).multiple(true))]
 pub struct TransformArgs {
     /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
-    #[arg(long)]
+    #[arg(long, group = PLACES)]
     pub model: PathBuf,
     #[command(flatten)]
     pub calibration: CalibrationArgs,
     /// Where the new checkpoint goes.
-    #[arg(long)]
+    #[arg(long, group = PLACES)]
     pub out: PathBuf,
     /// Replace the checkpoint at --out.
-    #[arg(long)]
+    #[arg(long, group = PLACES)]
     pub force: bool,
     #[command(flatten)]
     pub common: CommonArgs,
