@@ -83,14 +83,6 @@ pub enum Error {
         /// The process that holds it, as far as is known.
         process: String,
     },
-    /// A kept result that is not what was written.
-    #[error("{path}: a kept result that is damaged ({reason}); remove that file, and the same command measures it again", path = .path.display())]
-    DamagedCell {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
     /// An option that the others leave without effect.
     #[error("{option} has no effect {why}; {remedy}")]
     OptionUnused {
@@ -123,12 +115,6 @@ pub enum Error {
         /// What it should be.
         what: &'static str,
     },
-    /// A report that is to go into a checkpoint.
-    #[error("{path}: a checkpoint, and no place for a report; choose another directory", path = .path.display())]
-    ReportInCheckpoint {
-        /// The directory.
-        path: PathBuf,
-    },
     /// A report of something else.
     #[error("{path}: the report of {of}; choose another place, or give --force to replace it", path = .path.display())]
     OtherReport {
@@ -145,14 +131,6 @@ pub enum Error {
     Exists {
         /// The file.
         path: PathBuf,
-    },
-    /// A name that is no cell of a comparison.
-    #[error(
-        "`{name}` is no cell of these settings and data; write dense, or a preset and a ratio as flap@0.2"
-    )]
-    CellName {
-        /// The name as given.
-        name: String,
     },
     /// A text that names no option and its value.
     #[error(
@@ -259,6 +237,19 @@ pub enum Error {
     /// Of evaluation.
     #[error(transparent)]
     Eval(#[from] dress_eval::Error),
+    /// Of a study.
+    #[error(transparent)]
+    Study(dress_study::Error),
+}
+
+impl From<dress_study::Error> for Error {
+    /// What is missing is named by its option.
+    fn from(error: dress_study::Error) -> Self {
+        match error {
+            dress_study::Error::NeedsCalibration { method } => Self::NeedsCalibration { criterion: method },
+            error => Self::Study(error),
+        }
+    }
 }
 
 impl Error {

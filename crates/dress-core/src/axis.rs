@@ -70,6 +70,11 @@ impl Axis {
     }
 }
 
+impl AxisKind {
+    /// The names of all kinds, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 4] = ["residual", "ffn", "heads", "depth"];
+}
+
 impl fmt::Display for AxisKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

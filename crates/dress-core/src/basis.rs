@@ -19,6 +19,11 @@ pub enum Basis {
     PcaTied,
 }
 
+impl Basis {
+    /// The names of all bases, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 3] = ["identity", "pca", "pca-tied"];
+}
+
 impl fmt::Display for Basis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

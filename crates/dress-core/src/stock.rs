@@ -48,6 +48,11 @@ impl MultipleOf {
     }
 }
 
+impl StockTarget {
+    /// The names of all targets, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 3] = ["all", "transformers", "dress"];
+}
+
 impl fmt::Display for StockTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -85,6 +85,11 @@ pub fn compensate<M: CausalLm>(
     Ok((model, report))
 }
 
+impl Compensation {
+    /// The names of all compensations, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 3] = ["none", "bias", "ridge"];
+}
+
 impl fmt::Display for Compensation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

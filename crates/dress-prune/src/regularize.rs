@@ -10,8 +10,8 @@ use dress_regularize::{
     ActivationPenalty, ComponentWeights, Gate, GateNorms, PenaltyKind, Regularizer, Schedule, SlotChoice,
 };
 use dress_train::{
-    Distillation, DistillationConfig, LanguageModelling, Objective, Slicer, Teacher, TrainConfig, Trainable,
-    Trained, Training,
+    Distillation, DistillationConfig, LanguageModelling, Objective, RunDirectory, Slicer, Teacher,
+    TrainConfig, Trainable, Trained, Training,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -232,7 +232,7 @@ fn teacher<M: CausalLm>(
     };
     Ok(Some(match settings.train.run_dir.as_ref().filter(|_| distill.cache) {
         Some(directory) => {
-            teacher.cached(calibration, streams, &directory.join("teacher.cache"), progress)?
+            teacher.cached(calibration, streams, &RunDirectory::at(directory).teacher_cache(), progress)?
         }
         None => teacher,
     }))

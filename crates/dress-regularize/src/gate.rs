@@ -239,6 +239,11 @@ impl Tap for GateTap<'_> {
     }
 }
 
+impl GateNorms {
+    /// The names of all ways, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 2] = ["fixed", "count"];
+}
+
 impl fmt::Display for GateNorms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if *self == GateNorms::Count { "count" } else { "fixed" })

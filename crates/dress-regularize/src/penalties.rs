@@ -114,6 +114,11 @@ impl PenaltyKind {
     }
 }
 
+impl PenaltyKind {
+    /// The names of all penalties, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 3] = ["l1", "l2", "group"];
+}
+
 impl fmt::Display for PenaltyKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.penalty().name())

@@ -95,6 +95,11 @@ impl LearningRate {
     }
 }
 
+impl Decay {
+    /// The names of all decays, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 4] = ["constant", "linear", "cosine", "geometric"];
+}
+
 impl fmt::Display for Decay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -213,6 +213,11 @@ fn decay(penalty: f64) -> Option<WeightDecayConfig> {
     (penalty > 0.0).then(|| WeightDecayConfig::new(penalty as f32))
 }
 
+impl OptimizerConfig {
+    /// The names of all optimizers, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 4] = ["adamw", "adafactor", "sgd", "muon"];
+}
+
 impl fmt::Display for OptimizerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

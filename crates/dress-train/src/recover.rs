@@ -2,7 +2,7 @@
 
 use crate::{
     Distillation, DistillationConfig, Error, LanguageModelling, LoraDropout, NoRegularization, Objective,
-    Regularization, Teacher, TrainConfig, Trainable, Trained, Training,
+    Regularization, RunDirectory, Teacher, TrainConfig, Trainable, Trained, Training,
 };
 use dress_core::{Calibration, CausalLm, Progress};
 use serde::{Deserialize, Serialize};
@@ -72,7 +72,7 @@ pub fn recover<M: CausalLm>(
     let cache = config.train.run_dir.as_ref().filter(|_| config.cache);
     let teacher = match (teacher, cache) {
         (Some(teacher), Some(directory)) => {
-            Some(teacher.cached(data, false, &directory.join("teacher.cache"), progress)?)
+            Some(teacher.cached(data, false, &RunDirectory::at(directory).teacher_cache(), progress)?)
         }
         (teacher, _) => teacher,
     };

@@ -8,6 +8,7 @@ use crate::divergence::{self, Found, Judge};
 use crate::early_stopping::Watch;
 use crate::gradients::StepGradients;
 use crate::optimizer_state_device::reading_to;
+use crate::run_directory::{BEST, LAST_GOOD, MODEL, OPTIMIZER, RunDirectory};
 use crate::slicing_while_training::{Cut, logits_moved, sliced_state};
 use crate::step_objective::StepObjective;
 use crate::{
@@ -240,15 +241,15 @@ impl<'a, M: CausalLm> Run<'a, M> {
             (Some(_), Some(slicer)) => self.sliced(model, slicer)?.1,
             _ => model,
         };
-        let model = checkpoint::load(model, &path.join("model.bpk"))?;
+        let model = checkpoint::load(model, &path.join(MODEL))?;
         let optimizer = self.config.optimizer.init(&model, self.config.precision);
         let unreadable = |reason: String| Error::Checkpoint { path: path.into(), reason };
-        let loaded = reading_to(&model.device(), || optimizer.load(path.join("optimizer.bpk")));
+        let loaded = reading_to(&model.device(), || optimizer.load(path.join(OPTIMIZER)));
         self.optimizer = loaded.map_err(|error| unreadable(error.to_string()))?;
         (self.cut, self.tokens) = (position.cut, position.tokens);
         self.curve = CurveFile::read(path)?;
         if let Some((watch, looks)) = self.watch.as_mut().zip(position.looks) {
-            watch.restore(looks, checkpoint::load(model.clone(), &path.join("best.bpk"))?);
+            watch.restore(looks, checkpoint::load(model.clone(), &path.join(BEST))?);
         }
         (0..position.steps).for_each(|_| drop(self.batches.next_step()));
         tracing::info!(
@@ -385,7 +386,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
         if let Some((parameters, edits)) = known {
             let elsewhere;
             let scratch = match &self.config.run_dir {
-                Some(directory) => directory.join("slice.partial"),
+                Some(directory) => RunDirectory::at(directory).slice_partial(),
                 None => {
                     let io = |source| Error::Io { path: std::env::temp_dir(), source };
                     elsewhere = tempfile::tempdir().map_err(io)?;
@@ -451,7 +452,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
                 steps: position.steps,
             }));
         }
-        let path = directory.join("last-good.bpk");
+        let path = directory.join(LAST_GOOD);
         let saved = model.valid().save_file(&path);
         saved.map_err(|error| Error::Save { path: path.clone(), reason: error.to_string() })?;
         Ok(Saved::Weights(path))

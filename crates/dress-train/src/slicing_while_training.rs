@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::optimizer_state_device::reading_to;
+use crate::run_directory::OPTIMIZER;
 use burn_pack::{Reader, Tensor as PackedTensor, Writer};
 use dress_core::burn::module::ParamId;
 use dress_core::burn::optim::ModuleOptimizer;
@@ -78,7 +79,7 @@ pub(crate) fn sliced_state(
     let state = |source: &dyn std::fmt::Display| Error::OptimizerState { reason: source.to_string() };
     let io = |source| Error::Io { path: scratch.into(), source };
     fs::create_dir_all(scratch).map_err(io)?;
-    let file = scratch.join("optimizer.bpk");
+    let file = scratch.join(OPTIMIZER);
     let record = optimizer.to_record();
     drop(optimizer);
     record.save(&file).map_err(|e| Error::Save { path: file.clone(), reason: e.to_string() })?;

@@ -1,22 +1,10 @@
 //! `dress inspect`.
 
-use super::CommonArgs;
-use crate::{Error, Table, fingerprint, locate};
-use clap::Args;
+use crate::{Error, RunContext, Table, fingerprint};
 use dress_core::{AxisKind, CausalLm, Fingerprint, StockTarget, parameters};
 use serde::Serialize;
 use std::collections::HashMap;
-use std::path::PathBuf;
-
-/// Options of `dress inspect`.
-#[derive(Debug, Args)]
-pub struct InspectArgs {
-    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
-    #[arg(long)]
-    model: PathBuf,
-    #[command(flatten)]
-    common: CommonArgs,
-}
+use std::path::Path;
 
 #[derive(Serialize)]
 struct Inspection {
@@ -42,22 +30,22 @@ struct AxisShape {
     parameters_a_structure: u64,
 }
 
-impl InspectArgs {
-    pub(super) fn run(mut self) -> Result<(), Error> {
-        self.model = locate(&self.model)?;
-        let model = self.common.load(&self.model)?;
-        let inspection = Inspection {
-            architecture: model.architecture().into(),
-            fingerprint: fingerprint(&self.model)?,
-            parameters: parameters::count(&model),
-            blocks: model.num_layers(),
-            vocab_size: model.vocab_size(),
-            max_positions: model.max_positions(),
-            axes: axes(&model)?,
-        };
-        self.common.output().print(&inspection, || inspection.text())?;
-        Ok(())
-    }
+/// Shows the shape of the checkpoint at `path`.
+///
+/// # Errors
+/// Those of loading it.
+pub(super) fn inspect(path: &Path, context: &RunContext) -> Result<(), Error> {
+    let model = context.load(path)?;
+    let inspection = Inspection {
+        architecture: model.architecture().into(),
+        fingerprint: fingerprint(path)?,
+        parameters: parameters::count(&model),
+        blocks: model.num_layers(),
+        vocab_size: model.vocab_size(),
+        max_positions: model.max_positions(),
+        axes: axes(&model)?,
+    };
+    context.output.print(&inspection, || inspection.text())
 }
 
 fn axes<M: CausalLm>(model: &M) -> Result<Vec<AxisShape>, Error> {

@@ -171,6 +171,11 @@ fn transpose_stripe<T>(
     }
 }
 
+impl FloatType {
+    /// The names of all types, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 3] = ["f32", "f16", "bf16"];
+}
+
 impl fmt::Display for FloatType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
