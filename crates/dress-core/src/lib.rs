@@ -4,7 +4,7 @@
 //! score structures on a little data, regularize the selected ones so that what they know moves
 //! to the rest, and slice them out of every matrix.
 //!
-//! This crate holds the words that the other crates speak, and nothing else:
+//! This crate holds the words that the other crates speak:
 //!
 //! - an [`Axis`] is a dimension of the model that can be sliced, a *structure* is one index of it;
 //! - a [`Slot`] is one place where an axis touches a parameter, and a [`CouplingMap`] lists, per
@@ -13,6 +13,10 @@
 //!   model it was made for;
 //! - [`CausalLm`] is what a model implements, [`Scorer`] what ranks structures, [`Penalty`] what
 //!   regularizes them, and [`Tap`] what listens to activations on the way.
+//!
+//! It also holds what every crate has to do alike: how parameters are named and visited
+//! ([`parameters`]), a checkpoint's fingerprint, what is drawn, and files that are complete or not
+//! there ([`files`]). It knows no model family and no machine.
 //!
 //! Depend on this crate alone to bring your own model, scorer or penalty: Burn is re-exported as
 //! [`burn`], so that versions cannot disagree.
