@@ -64,7 +64,7 @@ pub enum Error {
         known: String,
     },
     /// A task file that is none.
-    #[error("{path}: not a task: {reason}; docs/evaluation.md describes the file", path = .path.display())]
+    #[error("{path}: not a task: {reason}; docs/reference/evaluation.md describes the file", path = .path.display())]
     TaskFile {
         /// The file.
         path: PathBuf,

@@ -10,7 +10,7 @@ use dress_importance::{Criteria, Criterion};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// A published method. `docs/compare.md` says what each paper fixes and what had to be chosen.
+/// A published method. `docs/reference/options.md` says what each paper fixes and what had to be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {

@@ -72,7 +72,7 @@ impl Distill {
 }
 
 impl Default for RegularizeConfig {
-    /// What did best of what was tried on SmolLM2-135M at 25% width, in principal components; `docs/regularize.md` has the table, and
+    /// What did best of what was tried on SmolLM2-135M at 25% width, in principal components; `docs/results/regularizing.md` has the table, and
     /// [`usual_learning_rate`] the rate for another basis.
     fn default() -> Self {
         Self {
@@ -95,7 +95,7 @@ impl Default for RegularizeConfig {
 }
 
 /// The highest learning rate that did best while structures go, of 1e-4 and 3e-4: principal components are a start that higher ones
-/// undo, and channels, neurons and heads of the checkpoint's own take longer to make up for. `docs/regularize.md` has the tables.
+/// undo, and channels, neurons and heads of the checkpoint's own take longer to make up for. `docs/results/regularizing.md` has the tables.
 pub fn usual_learning_rate(basis: Basis) -> f64 {
     match basis {
         Basis::Identity => 3e-4,
