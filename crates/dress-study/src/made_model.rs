@@ -1,8 +1,7 @@
 //! A model that is about to be measured.
 
-use crate::kept_cells::KeptOfKind;
 use crate::origin_of;
-use dress_core::{CorpusProvenance, SlicePlan};
+use dress_core::{CorpusProvenance, KeptOfKind, SlicePlan};
 use dress_eval::report::Origin;
 use dress_models::AnyModel;
 use dress_prune::PruneReport;

@@ -1,15 +1,14 @@
 //! What every cell of a study has in common: the checkpoint, and the texts it is evaluated on.
 
-use crate::kept_cells::{CellKey, DataKey, KeptOfKind, Measured, config_by_meaning};
+use crate::kept_cells::{CellKey, DataKey, Measured, config_by_meaning};
 use crate::{ComputeSettings, Error, MadeModel, TextSource};
-use dress_core::{AxisKind, Calibration, CausalLm, Fingerprint, Progress, Selection, parameters};
+use dress_core::{Calibration, CausalLm, Fingerprint, KeptOfKind, Progress, Selection, parameters};
 use dress_data::{BlockConfig, Corpus, SampleConfig, Tokenizer, evaluation_blocks};
 use dress_eval::{PerplexityConfig, PerplexityReport, Size, perplexity};
 use dress_machine::memory;
 use dress_models::checkpoint::read_config;
 use dress_models::{AnyModel, Checkpoint};
 use dress_prune::Sampling;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Tokens a block of the evaluation where nothing is said.
@@ -184,11 +183,7 @@ impl Subject {
 
     /// What `selection` leaves of the checkpoint's axes.
     pub fn kept(&self, selection: &Selection) -> Vec<KeptOfKind> {
-        let mut axes: BTreeMap<AxisKind, usize> = BTreeMap::new();
-        for (axis, _) in self.declared().coupling().iter() {
-            *axes.entry(axis.kind()).or_default() += 1;
-        }
-        KeptOfKind::of(selection, &axes)
+        KeptOfKind::of(selection, self.declared().coupling().iter().map(|(axis, _)| axis))
     }
 
     fn blocks(&self, corpus: &Corpus) -> Result<Calibration, Error> {

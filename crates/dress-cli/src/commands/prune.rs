@@ -3,13 +3,12 @@
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, Output, PlaceLock, ResultFile, TerminalProgress, check_place};
 use dress::PrunedCheckpoint;
-use dress_core::{AxisKind, Selection};
+use dress_core::{KeptOfKind, SlicePlan};
 use dress_models::Checkpoint;
 use dress_models::checkpoint::check_output;
 use dress_study::ablation::PruneRun;
 use dress_train::RunDirectory;
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -89,23 +88,21 @@ impl Prune {
                 result.parameters_before,
                 result.parameters,
                 self.out.display(),
-                kept_text(&result.plan.selection),
+                kept_text(&result.plan),
             )
         })
     }
 }
 
 /// What is left of each kind of axis, as `residual 192 -> 144, ffn 512 -> 384`.
-fn kept_text(selection: &Selection) -> String {
-    let mut kinds: BTreeMap<AxisKind, [usize; 3]> = BTreeMap::new();
-    for (axis, chosen) in selection.iter() {
-        let kept = chosen.kept_len();
-        let [len, least, most] = kinds.entry(axis.kind()).or_insert([0, kept, kept]);
-        (*len, *least, *most) = (chosen.len().max(*len), kept.min(*least), kept.max(*most));
-    }
-    let part = |(kind, [len, least, most]): (AxisKind, [usize; 3])| match least == most {
-        true => format!("{kind} {len} -> {least}"),
-        false => format!("{kind} {len} -> {least} to {most}"),
+fn kept_text(plan: &SlicePlan) -> String {
+    let length = |kind| {
+        let of_kind = plan.selection.iter().filter(|(axis, _)| axis.kind() == kind);
+        of_kind.map(|(_, chosen)| chosen.len()).max().unwrap_or(0)
     };
-    kinds.into_iter().map(part).collect::<Vec<_>>().join(", ")
+    let part = |KeptOfKind { kind, range, .. }: KeptOfKind| match range {
+        [least, most] if least == most => format!("{kind} {} -> {least}", length(kind)),
+        [least, most] => format!("{kind} {} -> {least} to {most}", length(kind)),
+    };
+    KeptOfKind::of_plan(plan).into_iter().map(part).collect::<Vec<_>>().join(", ")
 }

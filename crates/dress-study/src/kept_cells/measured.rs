@@ -1,7 +1,6 @@
 //! What is measured of a cell, whatever it is a cell of.
 
-use super::KeptOfKind;
-use dress_core::{CorpusProvenance, Fingerprint};
+use dress_core::{CorpusProvenance, Fingerprint, KeptOfKind};
 use dress_eval::report::{ModelReport, Origin, RunInfo};
 use dress_eval::{PerplexityReport, Size};
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! What is left of a model's axes.
 
-use dress_core::{AxisKind, Selection};
+use crate::{Axis, AxisKind, Selection, SlicePlan};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What is left of the axes of one kind.
@@ -19,8 +19,15 @@ pub struct KeptOfKind {
 }
 
 impl KeptOfKind {
-    /// What `selection` leaves, of a model that has as many axes of each kind as `axes` says.
-    pub fn of(selection: &Selection, axes: &BTreeMap<AxisKind, usize>) -> Vec<Self> {
+    /// What a plan leaves of the kinds that it takes from. Layers that were scored and lose nothing are counted whole.
+    pub fn of_plan(plan: &SlicePlan) -> Vec<Self> {
+        Self::of(&plan.selection, plan.scores.keys().copied())
+    }
+
+    /// What `selection` leaves of the kinds that it takes from, of a model that has `axes`.
+    pub fn of(selection: &Selection, axes: impl IntoIterator<Item = Axis>) -> Vec<Self> {
+        let all: BTreeSet<Axis> = axes.into_iter().chain(selection.iter().map(|(axis, _)| axis)).collect();
+        let count = |kind: AxisKind| all.iter().filter(|axis| axis.kind() == kind).count();
         let mut kinds: BTreeMap<AxisKind, (usize, Self)> = BTreeMap::new();
         for (axis, chosen) in selection.iter() {
             let (kind, kept) = (axis.kind(), chosen.kept_len());
@@ -33,7 +40,7 @@ impl KeptOfKind {
         }
         let whole = |(kind, (touched, mut of)): (AxisKind, (usize, Self))| {
             // Axes that lost nothing are as long as the others were.
-            let untouched = axes.get(&kind).map_or(0, |all| all.saturating_sub(touched));
+            let untouched = count(kind) - touched;
             let each = of.before / touched;
             of.before += untouched * each;
             of.after += untouched * each;
@@ -59,17 +66,17 @@ impl fmt::Display for KeptOfKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dress_core::{Axis, AxisSelection};
+    use crate::AxisSelection;
 
     #[test]
-    fn blocks_that_lose_nothing_are_counted_whole() {
+    fn layers_that_lose_nothing_are_counted_whole() {
         let lost = |removed: usize| AxisSelection::new(10, (0..removed).collect()).unwrap();
         let selection = Selection::new()
             .with(Axis::Ffn { layer: 0 }, lost(4))
             .with(Axis::Ffn { layer: 1 }, lost(2))
             .with(Axis::Residual, lost(5));
-        let axes = BTreeMap::from([(AxisKind::Ffn, 3), (AxisKind::Residual, 1)]);
-        let kept = KeptOfKind::of(&selection, &axes);
+        let axes = (0..3).map(|layer| Axis::Ffn { layer }).chain([Axis::Residual]);
+        let kept = KeptOfKind::of(&selection, axes);
         let texts: Vec<String> = kept.iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["residual 5 (50%)", "ffn 6 to 10 (80%)"]);
     }
