@@ -1,6 +1,6 @@
 //! The options that every subcommand has, and those that several share.
 
-use super::listed::{float_type, listed, stock_target};
+use super::listed::{float_type, listed, pass, stock_target};
 use crate::{CostsFile, Error, Output, Pass, RunContext};
 use clap::{ArgGroup, Args};
 use dress_core::{AxisKind, Draw, Ratio, StockTarget};
@@ -90,7 +90,7 @@ pub struct SelectArgs {
     #[arg(long, group = SAID_BY_A_PLAN, value_name = "FILE", requires = "latency")]
     pub costs: Option<PathBuf>,
     /// Which pass --latency is of; by default decode.
-    #[arg(long, group = SAID_BY_A_PLAN, value_enum, requires = "latency")]
+    #[arg(long, group = SAID_BY_A_PLAN, value_parser = pass(), requires = "latency")]
     pub latency_of: Option<Pass>,
     /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole blocks.
     #[arg(long, group = SAID_BY_A_PLAN, default_value_t = 1, value_parser = at_least_one)]

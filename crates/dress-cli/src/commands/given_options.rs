@@ -179,7 +179,10 @@ fn word(command: &Command, id: &str, value: Option<&str>) -> Option<String> {
 /// The parser of `dress prune` that takes any option without those that every run needs.
 fn relaxed() -> Command {
     let command = unbuilt().mut_args(|arg| arg.required(false));
-    command.mut_group(HOW_MUCH, |group| group.required(false))
+    let mut command = command.mut_group(HOW_MUCH, |group| group.required(false));
+    // Only then can an option say what it is called in messages.
+    command.build();
+    command
 }
 
 /// The options that clap takes this one only together with, by their names to clap.

@@ -1,5 +1,6 @@
 //! Options whose values clap lists.
 
+use crate::Pass;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use dress_core::StockTarget;
 use dress_models::FloatType;
@@ -26,6 +27,12 @@ pub(super) fn float_type() -> impl TypedValueParser<Value = FloatType> {
     let names = FloatType::NAMES.into_iter().zip(others);
     PossibleValuesParser::new(names.map(|(name, other)| PossibleValue::new(name).alias(other)))
         .try_map(|name| name.parse::<FloatType>())
+}
+
+/// A parser of which pass costs are of.
+pub(super) fn pass() -> impl TypedValueParser<Value = Pass> {
+    let of = |name: String| if name == "prefill" { Pass::Prefill } else { Pass::Decode };
+    PossibleValuesParser::new(["decode", "prefill"]).map(of)
 }
 
 #[cfg(test)]
