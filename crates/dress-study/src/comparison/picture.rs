@@ -5,16 +5,17 @@ use crate::Error;
 use dress_eval::plot::{Panel, Series, log_svg};
 
 /// An SVG of perplexity against parameters, a curve a method, the model as it is at the end of each; one panel for the
-/// seen text and one for the unseen. Perplexity is on a logarithmic scale.
+/// seen text and one for the unseen, where there is one. Perplexity is on a logarithmic scale.
 ///
 /// # Errors
 /// Those of [`log_svg`].
 pub fn picture(comparison: &Comparison) -> Result<String, Error> {
     let unseen = |cell: &Cell| cell.measured.unseen.as_ref().map_or(f64::NAN, |unseen| unseen.perplexity);
-    let panels = [
-        panel(comparison, "A text like the calibration's", |cell| cell.measured.seen.perplexity),
-        panel(comparison, "Another text", unseen),
-    ];
+    let mut panels =
+        vec![panel(comparison, "A text like the calibration's", |cell| cell.measured.seen.perplexity)];
+    if comparison.cells.iter().any(|cell| cell.measured.unseen.is_some()) {
+        panels.push(panel(comparison, "Another text", unseen));
+    }
     Ok(log_svg(&panels)?)
 }
 
