@@ -213,5 +213,5 @@ fn what_cannot_be_says_so() {
     let config = PruneConfig { allocation, ..PruneConfig::new(targets(&[AxisKind::Ffn], 0.5)) };
     let scorer = Criterion::MagnitudeL2.scorer::<AnyModel>(1);
     let error = dress_prune::plan(&model, scorer.as_ref(), &Default::default(), &config, &NoProgress);
-    assert!(error.unwrap_err().to_string().contains("--target any has one number for all"));
+    assert!(error.unwrap_err().to_string().contains("--target all has one number for all"));
 }
