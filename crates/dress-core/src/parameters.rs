@@ -6,13 +6,16 @@
 
 mod fill;
 mod layout;
+mod name_path;
 
 pub use fill::{ParameterSource, fill, fill_where};
-pub use layout::{Layout, NamedParameters, ParameterPlace};
+pub use layout::{Layout, NamedParameters};
+pub use name_path::ParameterPlace;
 
 use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Tensor};
 use layout::Layouts;
+use name_path::NamePath;
 use std::collections::HashMap;
 
 /// A parameter's name, shape and kind.
@@ -47,31 +50,6 @@ pub trait ParameterVisitor {
 pub trait ParameterMapper {
     /// Called once a parameter, with its value; the shape may change, the rank may not.
     fn map<const D: usize>(&mut self, name: &str, layout: Layout, value: Tensor<D>) -> Tensor<D>;
-}
-
-#[derive(Default)]
-struct NamePath {
-    entered: Vec<(String, String)>,
-}
-
-impl NamePath {
-    fn enter(&mut self, name: &str, container: &str) {
-        self.entered.push((name.into(), container.into()));
-    }
-
-    fn exit(&mut self) {
-        self.entered.pop();
-    }
-
-    fn name(&self) -> String {
-        let shown = self.entered.iter().filter(|(_, container)| !container.starts_with("Enum:"));
-        shown.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(".")
-    }
-
-    fn place<'a>(&'a self, name: &'a str, rank: usize) -> ParameterPlace<'a> {
-        let holder = self.entered.last().map_or("", |(_, container)| container.as_str());
-        ParameterPlace { name, holder, rank }
-    }
 }
 
 struct Visiting<'a, M, V> {

@@ -1,7 +1,8 @@
 //! Giving values to parameters that were only declared.
 
 use super::layout::Layouts;
-use super::{Layout, NamePath, NamedParameters};
+use super::name_path::NamePath;
+use super::{Layout, NamedParameters};
 use burn::module::{ModuleMapper, Param};
 use burn::tensor::Tensor;
 

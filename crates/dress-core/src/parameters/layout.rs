@@ -1,6 +1,6 @@
 //! How parameters lie in memory, as their model says.
 
-use super::NamePath;
+use super::name_path::{NamePath, ParameterPlace};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use std::collections::BTreeSet;
@@ -39,17 +39,6 @@ impl Layout {
             Layout::Transposed => vec![shape[1], shape[0]],
         }
     }
-}
-
-/// Where a parameter is in its module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ParameterPlace<'a> {
-    /// The Hugging Face name.
-    pub name: &'a str,
-    /// The type that holds it, as Burn's derive reports it: `Struct:Linear`.
-    pub holder: &'a str,
-    /// How many dimensions it has.
-    pub rank: usize,
 }
 
 /// A module whose parameters have the names of a Hugging Face checkpoint, and that says how each lies in memory.
