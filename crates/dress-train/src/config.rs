@@ -206,10 +206,10 @@ mod tests {
         assert!(zero.check().unwrap_err().to_string().contains("batch_size"));
         let mut negative = TrainConfig::default();
         negative.learning_rate.peak = -1.0;
-        assert!(negative.check().unwrap_err().to_string().contains("learning rate"));
+        assert!(negative.check().unwrap_err().to_string().contains("`learning_rate`"));
         let all = EarlyStopping { holdout: 1.0, ..EarlyStopping::default() };
         let nothing_left = TrainConfig { early_stopping: Some(all), ..TrainConfig::default() };
-        assert!(nothing_left.check().unwrap_err().to_string().contains("held out"));
+        assert!(nothing_left.check().unwrap_err().to_string().contains("`early_stopping`"));
     }
 
     #[test]
@@ -227,17 +227,20 @@ mod tests {
             refused(&|config| config.epochs = many, "epochs");
             refused(&|config| config.batch_size = many, "batch_size");
             refused(&|config| config.accumulation = many, "accumulation");
-            refused(&|config| config.learning_rate.warmup_steps = many, "warm-up");
-            refused(&|config| config.checkpoint_every = Some(CheckpointEvery::Steps(many)), "checkpoints");
+            refused(&|config| config.learning_rate.warmup_steps = many, "warmup_steps");
+            refused(
+                &|config| config.checkpoint_every = Some(CheckpointEvery::Steps(many)),
+                "checkpoint_every",
+            );
             let early = EarlyStopping { patience: many, ..EarlyStopping::default() };
             refused(&|config| config.early_stopping = Some(early), "early_stopping_patience");
         }
         refused(&|config| config.workers = 1025, "workers");
-        refused(&|config| config.learning_rate.peak = 1e300, "learning rate");
-        refused(&|config| config.learning_rate.peak = 1e-300, "learning rate");
-        refused(&|config| config.optimizer = config.optimizer.with_weight_decay(1e5), "weight decay");
+        refused(&|config| config.learning_rate.peak = 1e300, "learning_rate");
+        refused(&|config| config.learning_rate.peak = 1e-300, "learning_rate");
+        refused(&|config| config.optimizer = config.optimizer.with_weight_decay(1e5), "weight_decay");
         let beta = |beta_2| OptimizerConfig::AdamW(crate::AdamW { beta_2, ..Default::default() });
-        refused(&|config| config.optimizer = beta(0.999_999_999_99), "beta 2");
+        refused(&|config| config.optimizer = beta(0.999_999_999_99), "beta_2");
         let tiny = crate::AdamW { epsilon: 1e-60, ..Default::default() };
         refused(&|config| config.optimizer = OptimizerConfig::AdamW(tiny), "epsilon");
         assert_eq!(TrainConfig { epochs: usize::MAX, ..TrainConfig::default() }.steps(9), usize::MAX);
@@ -251,6 +254,6 @@ mod tests {
             ..TrainConfig::default()
         };
         assert!(warm(5).check_steps(1).is_ok() && warm(20).check_steps(20).is_ok());
-        assert!(warm(21).check_steps(20).unwrap_err().to_string().contains("warm-up"));
+        assert!(warm(21).check_steps(20).unwrap_err().to_string().contains("`warmup_steps`"));
     }
 }

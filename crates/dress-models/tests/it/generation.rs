@@ -88,7 +88,7 @@ fn a_prompt_without_room_is_an_error() {
     let unknown = model.vocab_size() as u32;
     assert!(refused(&[1, unknown], &config(4)).contains(&format!("token {unknown}")));
     let sampling = |top_p, temperature| Sampling::TopP { top_p, temperature, seed: 1 };
-    for (sampling, setting) in [(sampling(1.5, 1.0), "top-p"), (sampling(0.5, -1.0), "temperature")] {
+    for (sampling, setting) in [(sampling(1.5, 1.0), "`top_p`"), (sampling(0.5, -1.0), "`temperature`")] {
         assert!(refused(&[1], &GenerationConfig { sampling, ..config(4) }).contains(setting));
     }
 }

@@ -26,7 +26,7 @@ fn a_rate_far_too_high_ends_in_an_error_that_leaves_nothing_to_go_on_from() {
     let lost = train(model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err();
     let says = lost.to_string();
     assert!(matches!(lost, Error::Lost { .. }), "{says}");
-    assert!(says.contains("lower the learning rate") && says.contains("1000"), "{says}");
+    assert!(says.contains("lower `learning_rate`") && says.contains("1000"), "{says}");
     let left = std::fs::read_dir(place.path()).unwrap().flatten();
     assert!(left.into_iter().all(|entry| entry.file_name() == "curve.jsonl"), "the next run begins anew");
     train(

@@ -93,7 +93,7 @@ fn nan_stops_with_the_step() {
         let run_dir = name.map(|name| place.path().join(name));
         let config = TrainConfig { run_dir, checkpoint_every, ..config() };
         let error = train(model(), &data(), &config, &Poison { share: 0.5 }, &NoProgress).unwrap_err();
-        assert!(error.to_string().contains("learning rate"), "{error}");
+        assert!(error.to_string().contains("`learning_rate`"), "{error}");
         let Error::Diverged { step: 13, what: "loss", saved, .. } = error else { panic!("{error}") };
         saved
     };
