@@ -19,7 +19,7 @@ use std::collections::HashMap;
 /// use dress_core::CausalLm;
 ///
 /// // A LLaMA's RMSNorm takes no mean off, so that there is nothing to take out.
-/// let architecture = model.architecture();
+/// let architecture = model.architecture().to_string();
 /// assert_eq!(dress_regularize::centre(model).architecture(), architecture);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
