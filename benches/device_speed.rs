@@ -11,8 +11,9 @@ use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{CausalLm, NoProgress};
 use dress_eval::{SpeedConfig, speed};
 use dress_models::{AnyModel, FloatType};
+use dress_prune::{PenaltyForm, SelectedPenalty};
 use dress_regularize::{ComponentWeights, PenaltyKind, Regularizer, Schedule, SlotChoice};
-use dress_train::{GradientCheckpointing, PenaltyForm, Precision, SelectedPenalty, TrainConfig, train};
+use dress_train::{GradientCheckpointing, Precision, TrainConfig, train};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::time::Instant;
@@ -53,7 +54,7 @@ struct Args {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    let device = dress_core::device::parse(&args.device)?;
+    let device = dress_machine::device::parse(&args.device)?;
     let dtype = args.dtype.dtype();
     let mut found = json!({ "device": args.device, "dtype": args.dtype.torch_name(), "seqlen": args.seqlen });
     found["ceilings"] = ceilings(&device, dtype, args.seqlen);

@@ -15,7 +15,7 @@ const SEQ: usize = 512;
 const PROMPT: usize = 64;
 
 fn device() -> Device {
-    dress_core::device::parse("auto").expect("there is always a device")
+    dress_machine::device::parse("auto").expect("there is always a device")
 }
 
 /// A model as it is, narrower and, of the two that a table of ratios is for, with fewer neurons and heads. No weights are
@@ -66,7 +66,7 @@ pub fn decode(criterion: &mut Criterion) {
                 model.forward_last(input, &mut Forward::new(&mut tap).with_cache(cache)).into_data()
             };
             let prompt = LazyCell::new(|| {
-                let mut prompt = KvCache::new(model.num_blocks(), PROMPT);
+                let mut prompt = KvCache::new(model.num_layers(), PROMPT);
                 step(&tokens(1, PROMPT, model.vocab_size()).blocks, &mut prompt);
                 prompt
             });

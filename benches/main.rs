@@ -8,7 +8,7 @@ mod scoring;
 mod training;
 
 use criterion::{Criterion, criterion_group};
-use dress_core::memory;
+use dress_machine::memory;
 
 criterion_group!(
     benches,
@@ -25,7 +25,7 @@ criterion_group!(
 );
 
 #[global_allocator]
-static ALLOCATOR: dress_core::HugePages = dress_core::HugePages;
+static ALLOCATOR: dress_machine::HugePages = dress_machine::HugePages;
 
 fn main() {
     memory::keep_freed();

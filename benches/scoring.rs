@@ -18,7 +18,7 @@ pub fn criteria(criterion: &mut Criterion) {
     let ids = tokens(BLOCKS, SEQ, model.vocab_size());
     let forward = forward_macs(&model, BLOCKS, SEQ);
     let mut group = Beside::new(criterion, "score");
-    let neurons: Vec<Axis> = (0..model.num_blocks()).map(|layer| Axis::Ffn { layer }).collect();
+    let neurons: Vec<Axis> = (0..model.num_layers()).map(|layer| Axis::Ffn { layer }).collect();
     let first_order = |criterion: &Score| matches!(criterion, Score::Taylor(_) | Score::Fisher);
     let of_gradients: Vec<Score> = Score::all().filter(first_order).collect();
     let one = |name: &str| vec![name.parse::<Score>().expect("the criterion exists")];

@@ -3,6 +3,9 @@
 //! With no arguments an example prunes the small model that ships in `models`, calibrated on Luke and
 //! evaluated on Acts; `--model DIR --data FILE` does the same to any checkpoint.
 
+#[cfg(test)]
+mod claims;
+
 use clap::Parser;
 use dress::Checkpoint;
 use dress::terminal::{Table, TerminalProgress};
@@ -77,7 +80,7 @@ pub fn run(family: Family) -> Result<(), Box<dyn Error>> {
     let blocks = BlockConfig::new(args.seqlen).max_blocks(Some(args.max_blocks));
     let evaluation = evaluation_blocks(&evaluation, &tokenizer, &blocks)?;
 
-    let device = dress_core::device::parse(&args.device)?;
+    let device = dress_machine::device::parse(&args.device)?;
     let dense = checkpoint.load(&LoadConfig::default(), &device)?;
     let mut table = Table::new(&["model", "parameters", "perplexity", "tokens/s", "made in"]);
     evaluate("dense", &dense, &evaluation, None, &mut table)?;

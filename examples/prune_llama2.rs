@@ -10,5 +10,5 @@ use dress_examples::{Family, run};
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    run(Family { shipped: "llama2-kjv", axes: &[AxisKind::Residual, AxisKind::Ffn], stock: StockTarget::Any })
+    run(Family { shipped: "llama2-kjv", axes: &[AxisKind::Residual, AxisKind::Ffn], stock: StockTarget::All })
 }

@@ -10,5 +10,5 @@ use dress_examples::{Family, run};
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    run(Family { shipped: "llama3-kjv", axes: &[AxisKind::Residual], stock: StockTarget::Any })
+    run(Family { shipped: "llama3-kjv", axes: &[AxisKind::Residual], stock: StockTarget::All })
 }

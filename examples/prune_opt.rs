@@ -9,5 +9,5 @@ use dress_examples::{Family, run};
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    run(Family { shipped: "opt-kjv", axes: &[AxisKind::Residual, AxisKind::Heads], stock: StockTarget::Any })
+    run(Family { shipped: "opt-kjv", axes: &[AxisKind::Residual, AxisKind::Heads], stock: StockTarget::All })
 }

@@ -98,7 +98,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let tokenizer = Tokenizer::from_directory(&work)?;
     let corpus = |name: &str| Corpus::read(&work.join(name), CorpusFormat::Text);
 
-    let device = dress_core::device::parse("auto")?;
+    let device = dress_machine::device::parse("auto")?;
     device.seed(42);
     let model = AnyModel::from_config(config, Path::new("config.json"), &device)?;
     let blocks = training_blocks(&corpus("train.txt")?, &tokenizer, 256, 42)?;

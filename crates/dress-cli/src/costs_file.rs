@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub const COSTS_FORMAT: u32 = 1;
 
 /// Which forward pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pass {
     /// One more token behind a prompt, with its KV cache.
     #[default]

@@ -1,5 +1,6 @@
 //! Any error of the libraries, and those of the command line itself.
 
+use crate::option_names::as_options;
 use std::path::PathBuf;
 
 /// Errors of the `dress` command.
@@ -82,14 +83,6 @@ pub enum Error {
         /// The process that holds it, as far as is known.
         process: String,
     },
-    /// A kept result that is not what was written.
-    #[error("{path}: a kept result that is damaged ({reason}); remove that file, and the same command measures it again", path = .path.display())]
-    DamagedCell {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
     /// An option that the others leave without effect.
     #[error("{option} has no effect {why}; {remedy}")]
     OptionUnused {
@@ -122,12 +115,6 @@ pub enum Error {
         /// What it should be.
         what: &'static str,
     },
-    /// A report that is to go into a checkpoint.
-    #[error("{path}: a checkpoint, and no place for a report; choose another directory", path = .path.display())]
-    ReportInCheckpoint {
-        /// The directory.
-        path: PathBuf,
-    },
     /// A report of something else.
     #[error("{path}: the report of {of}; choose another place, or give --force to replace it", path = .path.display())]
     OtherReport {
@@ -144,14 +131,6 @@ pub enum Error {
     Exists {
         /// The file.
         path: PathBuf,
-    },
-    /// A name that is no cell of a comparison.
-    #[error(
-        "`{name}` is no cell of these settings and data; write dense, or a preset and a ratio as flap@0.2"
-    )]
-    CellName {
-        /// The name as given.
-        name: String,
     },
     /// A text that names no option and its value.
     #[error(
@@ -237,6 +216,9 @@ pub enum Error {
     /// Of the shared vocabulary.
     #[error(transparent)]
     Core(#[from] dress_core::Error),
+    /// Of finding a device.
+    #[error(transparent)]
+    Machine(#[from] dress_machine::Error),
     /// Of models and checkpoints.
     #[error(transparent)]
     Models(#[from] dress_models::Error),
@@ -255,16 +237,26 @@ pub enum Error {
     /// Of evaluation.
     #[error(transparent)]
     Eval(#[from] dress_eval::Error),
+    /// Of a study.
+    #[error(transparent)]
+    Study(dress_study::Error),
+}
+
+impl From<dress_study::Error> for Error {
+    /// What is missing is named by its option.
+    fn from(error: dress_study::Error) -> Self {
+        match error {
+            dress_study::Error::NeedsCalibration { method } => Self::NeedsCalibration { criterion: method },
+            error => Self::Study(error),
+        }
+    }
 }
 
 impl Error {
     /// What is wrong, and what is meant where the system says only that a file cannot grow.
-    pub fn with_cure(&self) -> String {
-        let mut text = self.to_string();
-        // They name what is wrong; what it is called on the command line is known here.
-        if let Some((_, option)) = OPTIONS.iter().find(|(words, _)| text.starts_with(words)) {
-            text = format!("{text} ({option})");
-        }
+    pub fn with_cure(&self, command: &clap::Command) -> String {
+        // Libraries name settings; what they are called on the command line is known here.
+        let text = as_options(&self.to_string(), command);
         // Libraries below hand on the system's words, not its numbers.
         match FULL.iter().any(|number| text.contains(&format!("(os error {number})"))) {
             true => format!(
@@ -274,22 +266,6 @@ impl Error {
         }
     }
 }
-
-/// How libraries begin to speak of a number, and the option that it was given with.
-const OPTIONS: [(&str, &str); 12] = [
-    ("activation weight is", "--activations"),
-    ("distillation alpha is", "--distill of prune, --distill-alpha of recover"),
-    ("distillation temperature is", "--distill-temperature"),
-    ("hidden-state weight is", "--distill-hidden"),
-    ("learning rate is", "--learning-rate"),
-    ("the learning rate at the end is", "--learning-rate-end"),
-    ("warm-up steps is", "--warmup-steps"),
-    ("steps between two checkpoints is", "--checkpoint-every"),
-    ("share held out is", "--early-stopping"),
-    ("LoRA alpha is", "--lora-alpha"),
-    ("LoRA dropout is", "--lora-dropout"),
-    ("LoRA rank is", "--lora-rank"),
-];
 
 /// EFBIG, ENOSPC and EDQUOT.
 const FULL: [i32; 3] = [27, 28, 122];
@@ -303,10 +279,15 @@ mod tests {
     fn a_file_that_cannot_grow_is_said_to_be_that() {
         for number in FULL {
             let source = std::io::Error::from_raw_os_error(number);
-            let said = Error::Io { path: "out/plan.json".into(), source }.with_cure();
+            let said =
+                Error::Io { path: "out/plan.json".into(), source }.with_cure(&clap::Command::new("prune"));
             assert!(said.contains("out/plan.json") && said.contains("the disk is full"), "{said}");
         }
         let source = std::io::Error::from_raw_os_error(2);
-        assert!(!Error::Io { path: "out".into(), source }.with_cure().contains("disk"));
+        assert!(
+            !Error::Io { path: "out".into(), source }
+                .with_cure(&clap::Command::new("prune"))
+                .contains("disk")
+        );
     }
 }

@@ -1,21 +1,21 @@
 //! The `dress` command, as a library: its options, its files and what it prints.
 
-pub mod ablation;
-pub mod cells;
 mod check_place;
 pub mod commands;
-pub mod comparison;
 mod costs_file;
 mod error;
 mod evaluated;
 pub mod evaluation;
-mod located;
+mod interrupted_run;
+mod model_files;
+mod option_names;
 mod output;
 mod place_lock;
 mod read_text;
+mod run_context;
 mod settings_file;
 mod signals;
-mod write_beside;
+mod write_result;
 
 pub use check_place::{check_file_place, check_own_file_place, check_place};
 pub use costs_file::{COSTS_FORMAT, CostsFile, Pass, TimedShape};
@@ -23,10 +23,12 @@ pub use dress::terminal::{Table, TerminalProgress};
 pub use dress::{PruneResult, ResultFile};
 pub use error::Error;
 pub use evaluated::Evaluation;
-pub use located::{declared, fingerprint, locate, max_positions, prefix_token, tokenizer};
+pub use model_files::{declared, fingerprint, locate, max_positions, prefix_token, tokenizer};
+pub(crate) use model_files::{row_text, seqlen_or};
 pub use output::{Output, print_line, tell};
 pub use place_lock::PlaceLock;
 pub use read_text::{read_plan, read_text};
+pub use run_context::RunContext;
 pub use settings_file::with_settings_file;
 pub use signals::prepare_signals;
-pub use write_beside::{write_beside, write_result};
+pub use write_result::write_result;

@@ -1,27 +1,30 @@
 //! The `dress` command.
 
-use clap::{CommandFactory, Parser};
+use clap::{Command, CommandFactory, Parser};
 use dress_cli::commands::Cli;
 use dress_cli::{Error, prepare_signals, print_line, tell, with_settings_file};
-use dress_core::memory;
+use dress_machine::memory;
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
-static ALLOCATOR: dress_core::HugePages = dress_core::HugePages;
+static ALLOCATOR: dress_machine::HugePages = dress_machine::HugePages;
 
 fn main() -> ExitCode {
     // Before anything starts a thread.
     memory::keep_freed();
     prepare_signals();
-    let words = match with_settings_file(std::env::args_os().collect(), &Cli::command()) {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let command = subcommand(&words);
+    let words = match with_settings_file(words, &Cli::command()) {
         Ok(words) => words,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(&error, &command),
     };
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
-        Err(said) => return shown(&said),
+        Err(said) => return shown(&said, &command),
     };
     let level = ["warn,dress::resume=info", "info", "debug"][usize::from(cli.verbose.min(2))];
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
@@ -35,17 +38,24 @@ fn main() -> ExitCode {
         .init();
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+        Err(error) => failed(&error, &command),
     }
 }
 
-fn failed(error: &Error) -> ExitCode {
-    tell(&format!("error: {}", error.with_cure()));
+/// The subcommand that the words name, or the whole command.
+fn subcommand(words: &[OsString]) -> Command {
+    let whole = Cli::command();
+    let named = words.iter().skip(1).find_map(|word| whole.find_subcommand(word)).cloned();
+    named.unwrap_or(whole)
+}
+
+fn failed(error: &Error, command: &Command) -> ExitCode {
+    tell(&format!("error: {}", error.with_cure(command)));
     ExitCode::FAILURE
 }
 
 /// Shows help, the version, or what is wrong with the options.
-fn shown(said: &clap::Error) -> ExitCode {
+fn shown(said: &clap::Error, command: &Command) -> ExitCode {
     if said.use_stderr() {
         let _ = said.print();
         return ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2));
@@ -54,6 +64,6 @@ fn shown(said: &clap::Error) -> ExitCode {
     let text = if std::io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() };
     match print_line(&text) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+        Err(error) => failed(&error, command),
     }
 }

@@ -25,12 +25,15 @@ pub fn with_settings_file(words: Vec<OsString>, command: &Command) -> Result<Vec
     let table = read(&path)?;
     let refused = |reason: String| Error::SettingsFile { path: path.clone(), reason };
     let given: Vec<&Arg> = subcommand.get_arguments().filter(|arg| is_given(&texts, arg)).collect();
+    let mut built = subcommand.clone();
+    // Only then does clap know what its groups hold.
+    built.build();
     let mut all = words;
     for (key, value) in &table {
         let arg = option(subcommand, key).ok_or_else(|| {
             refused(format!("`{key}` is no option of dress {}; its help lists them", subcommand.get_name()))
         })?;
-        let said = |other: &&Arg| other.get_id() == arg.get_id() || conflict(subcommand, arg, other);
+        let said = |other: &&Arg| other.get_id() == arg.get_id() || conflict(&built, arg, other);
         if given.iter().any(said) {
             continue;
         }

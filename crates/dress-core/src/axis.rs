@@ -7,21 +7,32 @@ use std::{fmt, str::FromStr};
 /// One dimension of one model that can be sliced.
 ///
 /// Written `residual`, `ffn.3`, `heads.3` and `depth`.
+///
+/// # Examples
+/// ```
+/// use dress_core::{Axis, AxisKind};
+///
+/// let axis: Axis = "ffn.3".parse()?;
+/// assert_eq!(axis, Axis::Ffn { layer: 3 });
+/// assert_eq!((axis.kind(), axis.layer()), (AxisKind::Ffn, Some(3)));
+/// assert_eq!(Axis::Residual.to_string(), "residual");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Axis {
-    /// The channels of the residual stream, which every block reads and writes.
+    /// The channels of the residual stream, which every layer reads and writes.
     Residual,
-    /// The intermediate neurons of one block's feed-forward network.
+    /// The intermediate neurons of one layer's feed-forward network.
     Ffn {
-        /// Index of the block.
+        /// Index of the layer.
         layer: usize,
     },
-    /// The attention heads of one block; under GQA, its KV groups with their query heads.
+    /// The attention heads of one layer; under GQA, its KV groups with their query heads.
     Heads {
-        /// Index of the block.
+        /// Index of the layer.
         layer: usize,
     },
-    /// Whole blocks.
+    /// Whole layers.
     Depth,
 }
 
@@ -35,7 +46,7 @@ pub enum AxisKind {
     Ffn,
     /// Attention heads, or KV groups with their query heads.
     Heads,
-    /// Whole blocks.
+    /// Whole layers.
     Depth,
 }
 
@@ -50,13 +61,18 @@ impl Axis {
         }
     }
 
-    /// The block this axis belongs to, where it belongs to one.
+    /// The layer this axis belongs to, where it belongs to one.
     pub fn layer(self) -> Option<usize> {
         match self {
             Axis::Ffn { layer } | Axis::Heads { layer } => Some(layer),
             Axis::Residual | Axis::Depth => None,
         }
     }
+}
+
+impl AxisKind {
+    /// The names of all kinds, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 4] = ["residual", "ffn", "heads", "depth"];
 }
 
 impl fmt::Display for AxisKind {

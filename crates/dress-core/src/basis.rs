@@ -11,12 +11,17 @@ pub enum Basis {
     /// Those of the checkpoint.
     #[default]
     Identity,
-    /// The principal components of what the blocks read, one rotation for the whole model, as in SliceGPT
+    /// The principal components of what the layers read, one rotation for the whole model, as in SliceGPT
     /// (arXiv 2401.15024) but without its adapters.
     Pca,
     /// Principal components of most channels, with a head that is the embedding left tied. The logits move a
     /// little; a model with a head of its own is rotated as in [`Basis::Pca`].
     PcaTied,
+}
+
+impl Basis {
+    /// The names of all bases, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 3] = ["identity", "pca", "pca-tied"];
 }
 
 impl fmt::Display for Basis {

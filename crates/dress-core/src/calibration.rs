@@ -63,11 +63,35 @@ impl Calibration {
         Tensor::from_data(TensorData::new(ids, [blocks.len(), seq]), device)
     }
 
+    /// Checks that all blocks have the same number of tokens.
+    ///
+    /// # Errors
+    /// [`Error::UnequalBlocks`].
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_core::Calibration;
+    ///
+    /// let blocks = Calibration::from_blocks(vec![vec![1, 2, 3], vec![4, 5]]);
+    /// let error = blocks.check_lengths().unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "block 1 has 2 tokens and the first 3; give blocks of one length, or leave out the shorter ones"
+    /// );
+    /// ```
+    pub fn check_lengths(&self) -> Result<(), Error> {
+        let expected = self.blocks.first().map_or(0, Vec::len);
+        match self.blocks.iter().enumerate().find(|(_, block)| block.len() != expected) {
+            Some((block, tokens)) => Err(Error::UnequalBlocks { block, found: tokens.len(), expected }),
+            None => Ok(()),
+        }
+    }
+
     /// Checks that there is something to look at, and that `model` can look at it.
     ///
     /// # Errors
     /// [`Error::CalibrationEmpty`] where there is no block, [`Error::TooShort`] where one predicts nothing, and
-    /// those of [`Calibration::check`].
+    /// those of [`Calibration::check_lengths`] and [`Calibration::check`].
     pub fn require<M: CausalLm>(&self, model: &M, who: &str) -> Result<(), Error> {
         if self.blocks.is_empty() {
             return Err(Error::CalibrationEmpty { who: who.into() });
@@ -75,6 +99,7 @@ impl Calibration {
         if let Some(block) = self.blocks.iter().find(|block| block.len() < 2) {
             return Err(Error::TooShort { who: who.into(), seqlen: block.len() });
         }
+        self.check_lengths()?;
         self.check(model)
     }
 

@@ -1,23 +1,22 @@
 //! What a decoder-only language model has to offer.
 
-use crate::parameters::block_of;
+use crate::parameters::{NamedParameters, layer_of};
 use crate::{CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
-use burn::module::Module;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Device, Int, Tensor};
 use std::collections::BTreeMap;
 
 /// A decoder-only language model that can be scored, regularized and sliced.
 ///
-/// The forward pass comes in three parts, so that a caller can stream a model block by block;
+/// The forward pass comes in three parts, so that a caller can stream a model layer by layer;
 /// [`CausalLm::forward`] puts them together. Widths follow from the parameters' shapes: after
 /// slicing only [`CausalLm::resized`] has to be told.
-pub trait CausalLm: Module + Sync {
+pub trait CausalLm: NamedParameters + Sync {
     /// The name in `config.json`'s `architectures`, such as `LlamaForCausalLM`.
     fn architecture(&self) -> &str;
 
-    /// How many blocks the model has.
-    fn num_blocks(&self) -> usize;
+    /// How many layers the model has.
+    fn num_layers(&self) -> usize;
 
     /// How many tokens the vocabulary has.
     fn vocab_size(&self) -> usize;
@@ -28,18 +27,18 @@ pub trait CausalLm: Module + Sync {
     /// Every axis with the slots that have to be sliced together.
     fn coupling(&self) -> CouplingMap;
 
-    /// The residual stream before the first block.
+    /// The residual stream before the first layer.
     ///
     /// # Shapes
     /// - `tokens`: `[batch, seq]`; returns `[batch, seq, hidden_size]`
     fn embed(&self, tokens: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<3>;
 
-    /// The residual stream after block `index`. It passes the taps inside the block; the stream
+    /// The residual stream after layer `index`. It passes the taps inside the layer; the stream
     /// itself is tapped by [`CausalLm::forward`].
     ///
     /// # Shapes
     /// - `hidden`: `[batch, seq, hidden_size]`, returned likewise
-    fn block(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3>;
+    fn layer(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3>;
 
     /// The logits of a residual stream.
     ///
@@ -86,15 +85,15 @@ pub trait CausalLm: Module + Sync {
         Ok(())
     }
 
-    /// The stream after the last block, every [`Site`] passing the tap on the way.
+    /// The stream after the last layer, every [`Site`] passing the tap on the way.
     ///
     /// # Shapes
     /// - `tokens`: `[batch, seq]`; returns `[batch, seq, hidden_size]`
     fn hidden(&self, tokens: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<3> {
         let [_, seq] = tokens.dims();
         let mut hidden = self.embed_tapped(tokens, pass);
-        for layer in 0..self.num_blocks() {
-            hidden = self.block_tapped(layer, hidden, pass);
+        for layer in 0..self.num_layers() {
+            hidden = self.layer_tapped(layer, hidden, pass);
         }
         pass.advance(seq);
         hidden
@@ -109,13 +108,13 @@ pub trait CausalLm: Module + Sync {
         pass.pass(Site::Embedding, embedded)
     }
 
-    /// [`CausalLm::block`], the stream passing the tap at [`Site::Residual`].
+    /// [`CausalLm::layer`], the stream passing the tap at [`Site::Residual`].
     ///
     /// # Shapes
     /// - `hidden`: `[batch, seq, hidden_size]`, returned likewise
-    fn block_tapped(&self, layer: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
-        let after = self.block(layer, hidden.clone(), pass);
-        pass.after_block(layer, &hidden, &after);
+    fn layer_tapped(&self, layer: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+        let after = self.layer(layer, hidden.clone(), pass);
+        pass.after_layer(layer, &hidden, &after);
         pass.pass(Site::Residual { layer }, after)
     }
 
@@ -152,7 +151,7 @@ pub trait CausalLm: Module + Sync {
         self.loss_of_hidden(hidden, tokens, pass)
     }
 
-    /// [`CausalLm::next_token_loss`] of a stream that has been through the blocks already.
+    /// [`CausalLm::next_token_loss`] of a stream that has been through the layers already.
     ///
     /// # Shapes
     /// - `hidden`: `[batch, seq, hidden_size]`, of `tokens`: `[batch, seq]`
@@ -175,12 +174,12 @@ pub trait CausalLm: Module + Sync {
         loss_of_logits(self.head(hidden, pass), targets)
     }
 
-    /// Whether a part needs a parameter. By default a parameter whose path leads through block `i` is that
-    /// block's, and both ends need all others.
+    /// Whether a part needs a parameter. By default a parameter whose path leads through layer `i` is that
+    /// layer's, and both ends need all others.
     fn is_in_part(&self, parameter: &str, part: Part) -> bool {
-        match block_of(parameter) {
-            Some(layer) => part == Part::Block(layer),
-            None => !matches!(part, Part::Block(_)),
+        match layer_of(parameter) {
+            Some(layer) => part == Part::Layer(layer),
+            None => !matches!(part, Part::Layer(_)),
         }
     }
 

@@ -72,7 +72,7 @@ impl CouplingMap {
         self.axes.iter().map(|(axis, slots)| (*axis, slots))
     }
 
-    /// The axes of one kind: one for the residual width, one a block for FFN and heads.
+    /// The axes of one kind: one for the residual width, one a layer for FFN and heads.
     ///
     /// # Errors
     /// [`Error::AxisNotInModel`] where there is none.

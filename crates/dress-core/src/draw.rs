@@ -16,6 +16,11 @@ pub enum Draw {
     Blocks,
 }
 
+impl Draw {
+    /// The names of all draws, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 2] = ["rows", "blocks"];
+}
+
 impl fmt::Display for Draw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -14,9 +14,9 @@ pub struct TensorEdit {
     pub takes: Vec<(usize, Arc<[usize]>)>,
     /// What the numbers are multiplied by (identity E2).
     pub factor: f64,
-    /// Whether the parameter goes altogether, with its block.
+    /// Whether the parameter goes altogether, with its layer.
     pub dropped: bool,
-    /// The name it has afterwards, where blocks before its own went.
+    /// The name it has afterwards, where layers before its own went.
     pub renamed: Option<String>,
 }
 

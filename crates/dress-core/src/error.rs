@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub enum Error {
     /// A name that is no axis.
     #[error(
-        "`{name}` is not an axis of a model; write `residual`, `depth`, or `ffn.3` and `heads.3` for block 3"
+        "`{name}` is not an axis of a model; write `residual`, `depth`, or `ffn.3` and `heads.3` for layer 3"
     )]
     AxisName {
         /// The name as given.
@@ -28,7 +28,7 @@ pub enum Error {
         name: String,
     },
     /// Not a target.
-    #[error("`{name}` is not a target; use any, transformers or dress")]
+    #[error("`{name}` is not a target; use all, transformers or dress")]
     StockTargetName {
         /// The name as given.
         name: String,
@@ -96,17 +96,17 @@ pub enum Error {
         index: usize,
     },
     /// Calibration data is needed and there is none.
-    #[error("`{who}` needs calibration data and got none; give a corpus with --calibration")]
+    #[error("`{who}` needs calibration data and got none; give a corpus as `calibration`")]
     CalibrationEmpty {
         /// Who needs it.
         who: String,
     },
     /// A part of a model that cannot be brought into memory.
-    #[error("{0}")]
-    Part(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Part(Box<dyn std::error::Error + Send + Sync>),
     /// Whatever a model, a scorer or a penalty of another crate ran into; made by [`Error::other`].
-    #[error("{0}")]
-    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
     /// A criterion that says nothing of an axis.
     #[error("`{criterion}` does not score axis `{axis}`; use {use_instead}")]
     CriterionOfAxis {
@@ -131,7 +131,7 @@ pub enum Error {
     },
     /// A criterion that needs the whole model.
     #[error(
-        "`{criterion}` needs the whole model in memory; score without --stream, or choose a criterion without gradients and search"
+        "`{criterion}` needs the whole model in memory; score without `stream`, or choose a criterion without gradients and search"
     )]
     NotByParts {
         /// The criterion.
@@ -139,7 +139,7 @@ pub enum Error {
     },
     /// Blocks longer than the model's context.
     #[error(
-        "blocks of {seqlen} tokens: this model has {positions} positions; choose a --seqlen of at most that"
+        "blocks of {seqlen} tokens: this model has {positions} positions; choose a `seqlen` of at most that"
     )]
     TooLong {
         /// Tokens a block.
@@ -156,6 +156,18 @@ pub enum Error {
         who: String,
         /// Tokens of the block.
         seqlen: usize,
+    },
+    /// Blocks of different lengths.
+    #[error(
+        "block {block} has {found} tokens and the first {expected}; give blocks of one length, or leave out the shorter ones"
+    )]
+    UnequalBlocks {
+        /// The first block that differs, from 0.
+        block: usize,
+        /// Its tokens.
+        found: usize,
+        /// Tokens of the first block.
+        expected: usize,
     },
     /// A token that the model does not have.
     #[error(
@@ -195,33 +207,17 @@ pub enum Error {
         /// The version this crate reads.
         expected: u32,
     },
-    /// A name that is no device.
-    #[error("`{name}` is not a device; use one of {}", crate::device::NAMES)]
-    DeviceName {
-        /// The name as given.
-        name: String,
-    },
-    /// A device index that is not a number, or of a device that has none.
-    #[error(
-        "`{name}`: what follows a colon is a device number, as in `cuda:1`, which cuda, rocm, vulkan and metal alone have"
-    )]
-    DeviceIndex {
-        /// The name as given.
-        name: String,
-    },
-    /// A device whose backend is not built in.
-    #[error("this build has no `{feature}` backend; build it with --features {feature}")]
-    DeviceNotBuilt {
-        /// The Cargo feature.
-        feature: &'static str,
-    },
-    /// A device whose backend is built in, but that cannot be used on this machine.
-    #[error("`{device}` cannot be used: {reason}, or compute with --device cpu")]
-    DeviceUnusable {
-        /// The device.
-        device: String,
-        /// What is missing, and what to do about it.
-        reason: String,
+    /// Work that was cancelled on the way.
+    #[error("{stage} was cancelled after {done} of {total} {unit}")]
+    Cancelled {
+        /// The stage, as [`Stage::name`](crate::Stage::name).
+        stage: String,
+        /// How many were done.
+        done: u64,
+        /// How many there were to do.
+        total: u64,
+        /// What was counted.
+        unit: crate::Unit,
     },
     /// A shape the family cannot have.
     #[error("{architecture} cannot have this shape: {reason}")]

@@ -1,9 +1,11 @@
-//! Reading files that end: pipes, devices and sockets are refused before they are opened, since whoever opens one waits without
-//! a word for somebody to write to it.
+//! Files that end, and files that are complete or not there.
+//!
+//! Pipes, devices and sockets are refused before they are opened to read, since whoever opens one waits without a word for
+//! somebody to write to it. What is written gets its name when all of it is on the disk.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 /// Opens a file.
 ///
@@ -43,6 +45,50 @@ pub fn check(path: &Path) -> io::Result<()> {
     };
     let cure = "copy what it gives into a file and give that; a corpus can also be piped to standard input, given as -";
     Err(io::Error::new(ErrorKind::InvalidInput, format!("it is {what} and no file; {cure}")))
+}
+
+/// Gives a complete file the name under which it is looked for. Its bytes are on the disk before the name points to them, so
+/// that the place has either what was there or all of the new file, whenever the machine stops.
+///
+/// # Errors
+/// Those of [`File::sync_all`] and [`fs::rename`]; `partial` is left.
+pub fn put_in_place(file: &File, partial: &Path, place: &Path) -> io::Result<()> {
+    file.sync_all()?;
+    fs::rename(partial, place)
+}
+
+/// Writes a file beside its place, under a name with the process's number, with its bytes on the disk.
+///
+/// # Errors
+/// Those of creating, writing and syncing; nothing is left behind.
+pub fn write_partial(place: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    let name = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let partial = place.with_file_name(format!(".{name}.partial-{}", std::process::id()));
+    let written =
+        File::create(&partial).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    written.map(|()| partial.clone()).inspect_err(|_| {
+        let _ = fs::remove_file(&partial);
+    })
+}
+
+/// Writes a file beside its place and renames it when complete, over whatever is there.
+///
+/// # Errors
+/// Those of [`write_partial`] and [`fs::rename`]; nothing is left behind.
+///
+/// # Examples
+/// ```
+/// let place = std::env::temp_dir().join(format!("dress-example-{}.json", std::process::id()));
+/// dress_core::files::write_whole(&place, b"{}")?;
+/// assert_eq!(dress_core::files::read_to_string(&place)?, "{}");
+/// std::fs::remove_file(&place)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn write_whole(place: &Path, bytes: &[u8]) -> io::Result<()> {
+    let partial = write_partial(place, bytes)?;
+    fs::rename(&partial, place).inspect_err(|_| {
+        let _ = fs::remove_file(&partial);
+    })
 }
 
 #[cfg(unix)]
@@ -89,5 +135,19 @@ mod tests {
         assert_eq!(read_to_string(&at("file")).unwrap(), "text");
         assert_eq!(read(&at("nothing")).unwrap_err().kind(), ErrorKind::NotFound);
         assert!(open(place.path()).is_ok());
+    }
+
+    #[test]
+    fn a_file_is_whole_or_not_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("table.json");
+        write_whole(&place, b"first").unwrap();
+        write_whole(&place, b"second").unwrap();
+        assert_eq!(read(&place).unwrap(), b"second");
+        let folder = directory.path().join("folder");
+        fs::create_dir_all(folder.join("inside")).unwrap();
+        assert!(write_whole(&folder, b"third").is_err());
+        assert!(write_whole(&directory.path().join("none/table.json"), b"fourth").is_err());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "nothing partial is left");
     }
 }

@@ -1,7 +1,7 @@
 //! Telling one model from another.
 
-use crate::parameters::{self, Layout, ParameterVisitor};
-use burn::module::{Module, Param};
+use crate::parameters::{self, Layout, NamedParameters, ParameterVisitor};
+use burn::module::Param;
 use burn::tensor::{DType, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -24,7 +24,7 @@ pub struct Fingerprint(String);
 
 impl Fingerprint {
     /// The fingerprint of a model in memory.
-    pub fn of<M: Module>(module: &M) -> Self {
+    pub fn of<M: NamedParameters>(module: &M) -> Self {
         let mut collect = Collect(FingerprintBuilder::default());
         parameters::visit(module, &mut collect);
         collect.0.finish()
@@ -107,6 +107,7 @@ fn filed_rows<const D: usize>(value: Tensor<D>, layout: Layout, rows: &[usize]) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::module::Module;
     use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
     use burn::tensor::{Device, Distribution};
 
@@ -115,6 +116,8 @@ mod tests {
         embedding: Embedding,
         linear: Linear,
     }
+
+    impl NamedParameters for Small {}
 
     fn small() -> Small {
         let device = Device::flex();

@@ -28,9 +28,9 @@ impl<'a> Forward<'a> {
         self.tap.pass(site, value)
     }
 
-    /// Shows the stream before and after a block to the tap.
-    pub fn after_block(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
-        self.tap.after_block(layer, before, after);
+    /// Shows the stream before and after a layer to the tap.
+    pub fn after_layer(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
+        self.tap.after_layer(layer, before, after);
     }
 
     /// The position of the first token of this pass.
@@ -41,7 +41,7 @@ impl<'a> Forward<'a> {
     /// The keys and values of all positions so far, this pass's included. `[batch, kv_heads, seq, head_dim]`
     ///
     /// # Panics
-    /// Where the cache has no room for this pass, or was made for fewer blocks.
+    /// Where the cache has no room for this pass, or was made for fewer layers.
     pub fn cached(&mut self, layer: usize, key: Tensor<4>, value: Tensor<4>) -> [Tensor<4>; 2] {
         match &mut self.cache {
             Some(cache) => cache.append(layer, key, value),
@@ -49,7 +49,7 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// The rotary cosines and sines of this pass, computed by the first block that asks. `[seq, dims]`
+    /// The rotary cosines and sines of this pass, computed by the first layer that asks. `[seq, dims]`
     pub fn rotary(&mut self, compute: impl FnOnce() -> [Tensor<2>; 2]) -> [Tensor<2>; 2] {
         self.rotary.get_or_insert_with(compute).clone()
     }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor, TensorData};
 
-/// The keys and values of every block, in buffers that are written in place.
+/// The keys and values of every layer, in buffers that are written in place.
 #[derive(Debug, Clone)]
 pub struct KvCache {
     layers: Vec<Option<[Tensor<4>; 2]>>,
@@ -11,9 +11,9 @@ pub struct KvCache {
 }
 
 impl KvCache {
-    /// An empty cache for `num_blocks` blocks and at most `capacity` tokens.
-    pub fn new(num_blocks: usize, capacity: usize) -> Self {
-        Self { layers: vec![None; num_blocks], capacity, len: 0 }
+    /// An empty cache for `num_layers` layers and at most `capacity` tokens.
+    pub fn new(num_layers: usize, capacity: usize) -> Self {
+        Self { layers: vec![None; num_layers], capacity, len: 0 }
     }
 
     /// How many tokens it holds.

@@ -4,7 +4,7 @@
 //! score structures on a little data, regularize the selected ones so that what they know moves
 //! to the rest, and slice them out of every matrix.
 //!
-//! This crate holds the words that the other crates speak, and nothing else:
+//! This crate holds the words that the other crates speak:
 //!
 //! - an [`Axis`] is a dimension of the model that can be sliced, a *structure* is one index of it;
 //! - a [`Slot`] is one place where an axis touches a parameter, and a [`CouplingMap`] lists, per
@@ -13,6 +13,10 @@
 //!   model it was made for;
 //! - [`CausalLm`] is what a model implements, [`Scorer`] what ranks structures, [`Penalty`] what
 //!   regularizes them, and [`Tap`] what listens to activations on the way.
+//!
+//! It also holds what every crate has to do alike: how parameters are named and visited
+//! ([`parameters`]), a checkpoint's fingerprint, what is drawn, and files that are complete or not
+//! there ([`files`]). It knows no model family and no machine.
 //!
 //! Depend on this crate alone to bring your own model, scorer or penalty: Burn is re-exported as
 //! [`burn`], so that versions cannot disagree.
@@ -27,20 +31,18 @@ mod axis;
 mod basis;
 mod calibration;
 mod causal_lm;
+mod causal_lm_of_variants;
 mod coupling;
-#[cfg(feature = "cuda")]
-mod cuda_needs;
-pub mod device;
 mod draw;
 mod edit;
 mod error;
 pub mod files;
 mod fingerprint;
 mod forward;
-mod huge_pages;
+mod kept_of_kind;
 mod kv_cache;
-pub mod memory;
 pub mod parameters;
+mod part;
 mod parts;
 mod penalty;
 mod plan;
@@ -65,12 +67,13 @@ pub use edit::TensorEdit;
 pub use error::Error;
 pub use fingerprint::{Fingerprint, FingerprintBuilder};
 pub use forward::Forward;
-pub use huge_pages::HugePages;
+pub use kept_of_kind::KeptOfKind;
 pub use kv_cache::KvCache;
-pub use parts::{Part, Parts, forward_by_parts, forward_last_by_parts};
+pub use part::Part;
+pub use parts::{Parts, forward_by_parts, forward_last_by_parts};
 pub use penalty::Penalty;
 pub use plan::{PLAN_FORMAT, ScoreSummary, SlicePlan};
-pub use progress::{NoProgress, Progress};
+pub use progress::{Advance, NoProgress, Progress, RunningStage, Stage, Unit};
 pub use ratio::Ratio;
 pub use rotation::{Rotation, Turn, TurnedChannels};
 pub use rounding::round_at_random;

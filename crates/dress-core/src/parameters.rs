@@ -2,42 +2,21 @@
 //!
 //! Burn's `Linear` keeps its weight as `[in, out]`, the files as `[out, in]`. Slots speak of the
 //! files; the [`Layout`] that comes with every parameter here says how to get from one to the
-//! other. Variants of an enum of models do not show in the names.
+//! other, and the model says which it is ([`NamedParameters`]). Variants of an enum of models do not show in the names.
 
 mod fill;
+mod layout;
+mod name_path;
 
 pub use fill::{ParameterSource, fill, fill_where};
+pub use layout::{Layout, NamedParameters};
+pub use name_path::ParameterPlace;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Tensor};
+use layout::Layouts;
+use name_path::NamePath;
 use std::collections::HashMap;
-
-/// How a parameter in memory relates to the same parameter in a Hugging Face file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
-    /// The same order of dimensions.
-    AsFiled,
-    /// A matrix whose two dimensions are exchanged.
-    Transposed,
-}
-
-impl Layout {
-    /// The dimension in memory of dimension `dim` in the file.
-    pub fn dim(self, dim: usize) -> usize {
-        match self {
-            Layout::AsFiled => dim,
-            Layout::Transposed => 1 - dim,
-        }
-    }
-
-    /// The shape in the file of a parameter of shape `shape` in memory, and back.
-    pub fn shape(self, shape: &[usize]) -> Vec<usize> {
-        match self {
-            Layout::AsFiled => shape.to_vec(),
-            Layout::Transposed => vec![shape[1], shape[0]],
-        }
-    }
-}
 
 /// A parameter's name, shape and kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,39 +52,13 @@ pub trait ParameterMapper {
     fn map<const D: usize>(&mut self, name: &str, layout: Layout, value: Tensor<D>) -> Tensor<D>;
 }
 
-#[derive(Default)]
-struct NamePath {
-    entered: Vec<(String, String)>,
-}
-
-impl NamePath {
-    fn enter(&mut self, name: &str, container: &str) {
-        self.entered.push((name.into(), container.into()));
-    }
-
-    fn exit(&mut self) {
-        self.entered.pop();
-    }
-
-    fn name(&self) -> String {
-        let shown = self.entered.iter().filter(|(_, container)| !container.starts_with("Enum:"));
-        shown.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(".")
-    }
-
-    fn layout(&self, rank: usize) -> Layout {
-        match self.entered.last() {
-            Some((_, container)) if container == "Struct:Linear" && rank == 2 => Layout::Transposed,
-            _ => Layout::AsFiled,
-        }
-    }
-}
-
-struct Visiting<'a, V> {
+struct Visiting<'a, M, V> {
     path: NamePath,
+    module: &'a M,
     visitor: &'a mut V,
 }
 
-impl<V: ParameterVisitor> ModuleVisitor for Visiting<'_, V> {
+impl<M: NamedParameters, V: ParameterVisitor> ModuleVisitor for Visiting<'_, M, V> {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.path.enter(name, container);
     }
@@ -115,17 +68,28 @@ impl<V: ParameterVisitor> ModuleVisitor for Visiting<'_, V> {
     }
 
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        self.visitor.visit(&self.path.name(), self.path.layout(D), parameter);
+        let name = self.path.name();
+        let layout = self.module.layout(&self.path.place(&name, D));
+        self.visitor.visit(&name, layout, parameter);
     }
 }
 
 struct Mapping<'a, F> {
     path: NamePath,
+    layouts: Layouts,
     mapper: &'a mut F,
     /// Whether the new values stay on the autodiff graph of the old ones.
     attached: bool,
     /// Whether parameters that were only declared are passed over.
     initialized: bool,
+}
+
+impl<'a, F: ParameterMapper> Mapping<'a, F> {
+    /// The mapping of every parameter of `module`, to values that are on no graph.
+    fn new<M: NamedParameters>(module: &M, mapper: &'a mut F) -> Self {
+        let (path, layouts) = (NamePath::default(), Layouts::of(module));
+        Self { path, layouts, mapper, attached: false, initialized: false }
+    }
 }
 
 impl<F: ParameterMapper> ModuleMapper for Mapping<'_, F> {
@@ -141,7 +105,8 @@ impl<F: ParameterMapper> ModuleMapper for Mapping<'_, F> {
         if self.initialized && !parameter.is_initialized() {
             return parameter;
         }
-        let (name, layout) = (self.path.name(), self.path.layout(D));
+        let name = self.path.name();
+        let layout = self.layouts.get(&name);
         let (id, value, param_mapper) = parameter.consume();
         if self.attached {
             return Param::from_mapped_value(id, self.mapper.map(&name, layout, value), param_mapper);
@@ -159,30 +124,33 @@ impl<F: ParameterMapper> ModuleMapper for Mapping<'_, F> {
 }
 
 /// Shows every float parameter of `module` to `visitor`.
-pub fn visit<M: Module>(module: &M, visitor: &mut impl ParameterVisitor) {
-    module.visit(&mut Visiting { path: NamePath::default(), visitor });
+pub fn visit<M: NamedParameters>(module: &M, visitor: &mut impl ParameterVisitor) {
+    module.visit(&mut Visiting { path: NamePath::default(), module, visitor });
 }
 
-/// Replaces every float parameter of `module` by what `mapper` makes of it. Ids stay, and so
-/// does whether a parameter is trained; the new values are leaves of the autodiff graph. The mapper gets values, and makes values, that
-/// are on none.
-pub fn map<M: Module>(module: M, mapper: &mut impl ParameterMapper) -> M {
-    module.map(&mut Mapping { path: NamePath::default(), mapper, attached: false, initialized: false })
+/// Replaces every float parameter of `module` by what `mapper` makes of it. Ids stay, and so does whether a parameter
+/// is trained; the new values are leaves of the autodiff graph. The mapper gets values, and makes values, that are on
+/// none.
+pub fn map<M: NamedParameters>(module: M, mapper: &mut impl ParameterMapper) -> M {
+    let mut mapping = Mapping::new(&module, mapper);
+    module.map(&mut mapping)
 }
 
 /// As [`map`], of the parameters that have their values; those that were only declared stay so.
-pub fn map_initialized<M: Module>(module: M, mapper: &mut impl ParameterMapper) -> M {
-    module.map(&mut Mapping { path: NamePath::default(), mapper, attached: false, initialized: true })
+pub fn map_initialized<M: NamedParameters>(module: M, mapper: &mut impl ParameterMapper) -> M {
+    let mut mapping = Mapping { initialized: true, ..Mapping::new(&module, mapper) };
+    module.map(&mut mapping)
 }
 
 /// A module whose float parameters are what `mapper` makes of those of `module`, on the autodiff graph of
 /// those: what is computed with it has gradients with respect to the parameters of `module`.
-pub fn derive<M: Module>(module: &M, mapper: &mut impl ParameterMapper) -> M {
-    module.clone().map(&mut Mapping { path: NamePath::default(), mapper, attached: true, initialized: false })
+pub fn derive<M: NamedParameters>(module: &M, mapper: &mut impl ParameterMapper) -> M {
+    let mut mapping = Mapping { attached: true, ..Mapping::new(module, mapper) };
+    module.clone().map(&mut mapping)
 }
 
 /// Name, shape and kind of every float parameter, in the module's order.
-pub fn list<M: Module>(module: &M) -> Vec<ParameterInfo> {
+pub fn list<M: NamedParameters>(module: &M) -> Vec<ParameterInfo> {
     struct List(Vec<ParameterInfo>);
     impl ParameterVisitor for List {
         fn visit<const D: usize>(&mut self, name: &str, layout: Layout, parameter: &Param<Tensor<D>>) {
@@ -197,22 +165,22 @@ pub fn list<M: Module>(module: &M) -> Vec<ParameterInfo> {
 }
 
 /// How many numbers the parameters hold. A tied head is counted once, as it is stored.
-pub fn count<M: Module>(module: &M) -> u64 {
+pub fn count<M: NamedParameters>(module: &M) -> u64 {
     list(module).iter().map(|p| p.shape.iter().product::<usize>() as u64).sum()
 }
 
 /// The names of all parameters by Burn's id.
-pub fn names<M: Module>(module: &M) -> HashMap<ParamId, String> {
+pub fn names<M: NamedParameters>(module: &M) -> HashMap<ParamId, String> {
     list(module).into_iter().map(|p| (p.id, p.name)).collect()
 }
 
-/// The number of the block that a parameter's path leads through: its first segment that is a number.
-pub fn block_of(parameter: &str) -> Option<usize> {
+/// The number of the layer that a parameter's path leads through: its first segment that is a number.
+pub fn layer_of(parameter: &str) -> Option<usize> {
     parameter.split('.').find_map(|segment| segment.parse().ok())
 }
 
-/// The path of the same parameter in block `layer`.
-pub fn in_block(parameter: &str, layer: usize) -> String {
+/// The path of the same parameter in layer `layer`.
+pub fn in_layer(parameter: &str, layer: usize) -> String {
     let mut segments: Vec<&str> = parameter.split('.').collect();
     let number = layer.to_string();
     if let Some(segment) = segments.iter_mut().find(|segment| segment.parse::<usize>().is_ok()) {
@@ -255,7 +223,10 @@ pub fn ungroup<const D: usize>(groups: Tensor<2>, dims: [usize; D], dim: usize) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::nn::{Linear, LinearConfig};
     use burn::tensor::{Device, Int};
+
+    impl NamedParameters for Linear {}
 
     fn counting<const D: usize>(dims: [usize; D]) -> Tensor<D> {
         let len = dims.iter().product::<usize>() as i64;
@@ -284,8 +255,6 @@ mod tests {
 
     #[test]
     fn what_is_mapped_on_a_graph_leaves_nothing_of_the_old_values_there() {
-        use burn::nn::LinearConfig;
-
         /// Doubles values, and knows whether the last was on a graph.
         struct Twice(Option<bool>);
         impl ParameterMapper for Twice {
@@ -308,9 +277,9 @@ mod tests {
     }
 
     #[test]
-    fn the_block_in_a_path_is_found_and_replaced() {
+    fn the_layer_in_a_path_is_found_and_replaced() {
         let name = "model.layers.3.mlp.up_proj.weight";
-        assert_eq!((block_of(name), block_of("lm_head.weight")), (Some(3), None));
-        assert_eq!(in_block(name, 12), "model.layers.12.mlp.up_proj.weight");
+        assert_eq!((layer_of(name), layer_of("lm_head.weight")), (Some(3), None));
+        assert_eq!(in_layer(name, 12), "model.layers.12.mlp.up_proj.weight");
     }
 }

@@ -1,26 +1,7 @@
 //! Models that are in memory one part at a time.
 
-use crate::{Calibration, CausalLm, Error, Forward, Progress, Tap};
+use crate::{Calibration, CausalLm, Error, Forward, Part, Progress, Tap, Unit};
 use burn::tensor::Tensor;
-
-/// A part of a model that works without the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Part {
-    /// What [`CausalLm::embed`] needs.
-    Embedding,
-    /// What [`CausalLm::block`] needs of one block.
-    Block(usize),
-    /// What [`CausalLm::head`] needs.
-    Head,
-}
-
-impl Part {
-    /// Every part of a model of that many blocks, in the order a forward pass meets them.
-    pub fn all(blocks: usize) -> impl Iterator<Item = Part> {
-        let blocks = (0..blocks).map(Part::Block);
-        std::iter::once(Part::Embedding).chain(blocks).chain([Part::Head])
-    }
-}
 
 /// Brings the parts of a model into memory, one at a time.
 pub trait Parts {
@@ -45,8 +26,9 @@ pub trait Parts {
     }
 }
 
-/// Runs calibration blocks through a model of which one part at a time is in memory; the residual stream of
-/// all of them is kept instead. Every [`Site`](crate::Site) passes the tap, in the order of the sites and not of the blocks.
+/// Runs calibration blocks through a model of which one part at a time is in memory; the residual stream of all of
+/// them is kept instead. Every [`Site`](crate::Site) passes the tap, in the order of the sites and not of the blocks
+/// of tokens.
 ///
 /// # Errors
 /// Those of [`Calibration::require`], naming `who` asked, and of [`Parts::part`].
@@ -87,8 +69,8 @@ fn run_by_parts<P: Parts>(
     of_head: impl Fn(Tensor<3>) -> Tensor<3>,
 ) -> Result<(), Error> {
     calibration.require(parts.declared(), who)?;
-    let layers = parts.declared().num_blocks();
-    progress.start(who, layers as u64 + 2);
+    let layers = parts.declared().num_layers();
+    let stage = progress.begin(who, Unit::Layers, layers as u64 + 2);
     let mut streams: Vec<Tensor<3>> = Vec::new();
     let model = parts.part(Part::Embedding)?;
     for block in &calibration.blocks {
@@ -96,19 +78,17 @@ fn run_by_parts<P: Parts>(
         streams.push(model.embed_tapped(tokens, &mut Forward::new(tap)));
     }
     drop(model);
-    progress.advance(1, "");
+    stage.advance(1)?;
     for layer in 0..layers {
-        let model = parts.part(Part::Block(layer))?;
+        let model = parts.part(Part::Layer(layer))?;
         for stream in &mut streams {
-            *stream = model.block_tapped(layer, stream.clone(), &mut Forward::new(tap));
+            *stream = model.layer_tapped(layer, stream.clone(), &mut Forward::new(tap));
         }
-        progress.advance(1, "");
+        stage.advance(1)?;
     }
     let model = parts.part(Part::Head)?;
     for stream in streams {
         model.head(of_head(stream), &mut Forward::new(tap));
     }
-    progress.advance(1, "");
-    progress.finish();
-    Ok(())
+    stage.advance(1)
 }

@@ -6,6 +6,27 @@ use burn::tensor::Tensor;
 ///
 /// `groups` is `[structures, elements]`: row `i` holds what the slot keeps of the selected
 /// structure `i`, as a view of the parameter that autodiff sees through.
+///
+/// # Examples
+/// ```
+/// use dress_core::Penalty;
+/// use dress_core::burn::tensor::{Device, Tensor};
+///
+/// /// The sum over structures of the largest weight's size.
+/// struct Largest;
+///
+/// impl Penalty for Largest {
+///     fn name(&self) -> &str {
+///         "largest"
+///     }
+///     fn value(&self, groups: Tensor<2>) -> Tensor<1> {
+///         groups.abs().max_dim(1).sum()
+///     }
+/// }
+///
+/// let groups = Tensor::<2>::from_floats([[1.0, -3.0], [0.5, 0.0]], &Device::flex());
+/// assert_eq!(Largest.value(groups).into_scalar::<f32>(), 3.5);
+/// ```
 pub trait Penalty: Send + Sync {
     /// The name a result records, such as `group`.
     fn name(&self) -> &str;

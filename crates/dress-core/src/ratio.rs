@@ -5,6 +5,18 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// The share of an axis that is removed, in `[0, 1)`.
+///
+/// # Examples
+/// ```
+/// use dress_core::Ratio;
+///
+/// let quarter: Ratio = "0.25".parse()?;
+/// assert_eq!(quarter.kept(576, 1), 432);
+/// // Where only multiples of 64 will do.
+/// assert_eq!(quarter.kept(576, 64), 448);
+/// assert!(Ratio::new(1.0).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Ratio(f64);

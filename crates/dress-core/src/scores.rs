@@ -5,6 +5,17 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How much each structure of each scored axis matters; higher stays.
+///
+/// # Examples
+/// ```
+/// use dress_core::{Axis, Scores};
+///
+/// let mut scores = Scores::new();
+/// scores.insert(Axis::Residual, vec![0.5, 2.0, 1.0])?;
+/// assert_eq!(scores.get(Axis::Residual), Some(&[0.5, 2.0, 1.0][..]));
+/// assert!(scores.insert(Axis::Residual, vec![f64::NAN]).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Scores {

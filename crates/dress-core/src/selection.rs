@@ -5,6 +5,20 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The structures of one axis that go; all others stay, in their order.
+///
+/// # Examples
+/// ```
+/// use dress_core::AxisSelection;
+///
+/// let selection = AxisSelection::new(5, vec![3, 1])?;
+/// assert_eq!(selection.removed(), [1, 3]);
+/// assert_eq!(selection.kept(), [0, 2, 4]);
+/// // E1: what stays comes first.
+/// assert_eq!(selection.permutation(), [0, 2, 4, 1, 3]);
+/// assert_eq!(selection.permuted().removed(), [3, 4]);
+/// assert!(AxisSelection::new(2, vec![0, 1]).is_err(), "nothing would be left");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawAxisSelection")]
 pub struct AxisSelection {
@@ -83,6 +97,17 @@ impl AxisSelection {
 }
 
 /// Per axis, which structures go and which stay. Axes that are not named stay whole.
+///
+/// # Examples
+/// ```
+/// use dress_core::{Axis, AxisSelection, Selection};
+///
+/// let neurons = AxisSelection::new(24, (16..24).collect())?;
+/// let selection = Selection::new().with(Axis::Ffn { layer: 0 }, neurons);
+/// assert_eq!(selection.get(Axis::Ffn { layer: 0 }).map(|chosen| chosen.kept_len()), Some(16));
+/// assert!(selection.get(Axis::Residual).is_none(), "it stays whole");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Selection {
@@ -117,7 +142,7 @@ impl Selection {
         self.iter().next().is_none()
     }
 
-    /// The same selection on a model whose axes were permuted to put what stays first. Blocks have no other
+    /// The same selection on a model whose axes were permuted to put what stays first. Layers have no other
     /// order than theirs.
     #[must_use]
     pub fn permuted(&self) -> Self {
@@ -126,7 +151,7 @@ impl Selection {
         Self { axes: self.axes.iter().map(|(a, s)| (*a, permuted(a, s))).collect() }
     }
 
-    /// Which blocks go, and what goes of the model that is left, its blocks counted anew.
+    /// Which layers go, and what goes of the model that is left, its layers counted anew.
     pub fn split_depth(&self) -> (Self, Self) {
         let Some(depth) = self.get(Axis::Depth) else { return (Self::new(), self.clone()) };
         let place = |layer: usize| depth.kept().binary_search(&layer).ok();

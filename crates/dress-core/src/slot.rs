@@ -17,7 +17,7 @@ pub enum Role {
     Shifts,
 }
 
-/// The part of a block a parameter belongs to; penalties weigh each part on its own.
+/// The part of a layer a parameter belongs to; penalties weigh each part on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Component {

@@ -10,29 +10,29 @@ use serde::{Deserialize, Serialize};
 pub enum Site {
     /// The residual stream as the embeddings leave it. `[batch, seq, hidden_size]`
     Embedding,
-    /// The residual stream after one block. `[batch, seq, hidden_size]`
+    /// The residual stream after one layer. `[batch, seq, hidden_size]`
     Residual {
-        /// Index of the block.
+        /// Index of the layer.
         layer: usize,
     },
     /// The normalized stream that enters the attention. `[batch, seq, hidden_size]`
     AttentionInput {
-        /// Index of the block.
+        /// Index of the layer.
         layer: usize,
     },
     /// What enters the attention's output projection. `[batch, seq, heads * head_dim]`
     Heads {
-        /// Index of the block.
+        /// Index of the layer.
         layer: usize,
     },
     /// The normalized stream that enters the feed-forward network. `[batch, seq, hidden_size]`
     FfnInput {
-        /// Index of the block.
+        /// Index of the layer.
         layer: usize,
     },
     /// What enters the feed-forward network's down projection. `[batch, seq, intermediate_size]`
     Ffn {
-        /// Index of the block.
+        /// Index of the layer.
         layer: usize,
     },
     /// The normalized stream that enters the head. `[batch, seq, hidden_size]`
@@ -63,8 +63,8 @@ pub trait Tap {
     /// Called once a site with `value` of shape `[batch, seq, width]`.
     fn pass(&mut self, site: Site, value: Tensor<3>) -> Tensor<3>;
 
-    /// Called once a block with the residual stream before and after it, `[batch, seq, hidden_size]`.
-    fn after_block(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
+    /// Called once a layer with the residual stream before and after it, `[batch, seq, hidden_size]`.
+    fn after_layer(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
         let _ = (layer, before, after);
     }
 }

@@ -154,7 +154,7 @@ mod tests {
     fn corpus_shorter_than_one_block_is_an_error() {
         let error =
             evaluation_blocks(&corpus("w0 w1"), &words(), &BlockConfig::new(4)).unwrap_err().to_string();
-        assert!(error.contains("corpus.txt: 3 tokens") && error.contains("--seqlen"), "{error}");
+        assert!(error.contains("corpus.txt: 3 tokens") && error.contains("`seqlen`"), "{error}");
     }
 
     #[test]

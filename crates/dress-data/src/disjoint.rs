@@ -34,7 +34,7 @@ pub(crate) fn disjoint_blocks(
     let whole = ids.len() / seqlen;
     if whole < config.samples {
         tracing::warn!(
-            "{} holds {whole} blocks of {seqlen} tokens and {} are drawn: some tokens are seen more than once; give a longer text, or fewer --samples or a shorter --seqlen",
+            "{} holds {whole} blocks of {seqlen} tokens and {} are drawn: some tokens are seen more than once; give a longer text, or fewer `samples` or a shorter `seqlen`",
             corpus.path().display(),
             config.samples
         );

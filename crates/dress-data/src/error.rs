@@ -150,7 +150,7 @@ pub enum Error {
         keys: String,
     },
     /// Less text than one block.
-    #[error("{path}: {found} tokens are less than one block of {seqlen}; give a longer corpus or a smaller --seqlen", path = .path.display())]
+    #[error("{path}: {found} tokens are less than one block of {seqlen}; give a longer corpus or a smaller `seqlen`", path = .path.display())]
     ShorterThanOneBlock {
         /// The file.
         path: PathBuf,
@@ -160,7 +160,7 @@ pub enum Error {
         seqlen: usize,
     },
     /// Blocks too short to predict anything in.
-    #[error("a block of {seqlen} tokens has nothing to predict; use a --seqlen of at least 2")]
+    #[error("a block of {seqlen} tokens has nothing to predict; use a `seqlen` of at least 2")]
     BlockTooShort {
         /// The tokens asked for.
         seqlen: usize,
@@ -187,7 +187,7 @@ pub enum Error {
     },
     /// No token to put before every window.
     #[error(
-        "the tokenizer names no token that begins a text; put bos_token into tokenizer_config.json, or use --bos tokenizer"
+        "the tokenizer names no token that begins a text; put bos_token into tokenizer_config.json, or use `bos = tokenizer`"
     )]
     NoBosToken,
     /// A directory without tokenizer.

@@ -62,6 +62,11 @@ fn wikitext(row: &str, is_line: bool) -> String {
     }
 }
 
+impl Protocol {
+    /// The names of all protocols, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 3] = ["wikitext2", "ptb", "c4"];
+}
+
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -186,6 +186,11 @@ impl Span {
     }
 }
 
+impl Bos {
+    /// The names of all places, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 3] = ["tokenizer", "each", "none"];
+}
+
 impl fmt::Display for Bos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -6,7 +6,7 @@ use dress_core::burn::tensor::activation::log_softmax;
 use dress_core::burn::tensor::{DType, Int, Tensor, TensorData};
 use dress_core::{
     Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Forward, NoTap, Progress, Selection,
-    Site, Tap,
+    Site, Tap, Unit,
 };
 use dress_data::Windows;
 use serde::{Deserialize, Serialize};
@@ -108,8 +108,8 @@ pub fn departure<M: CausalLm, A: CausalLm>(
     };
     let mut results: BTreeMap<usize, WindowDeparture> =
         kept.into_iter().filter(|r| r.window < windows.windows.len()).map(|r| (r.window, r)).collect();
-    progress.start("departure", windows.windows.len() as u64);
-    progress.advance(results.len() as u64, "reused");
+    let stage = progress.begin("departure", Unit::Blocks, windows.windows.len() as u64);
+    stage.reuse(results.len() as u64);
     for (index, window) in windows.windows.iter().enumerate() {
         if results.contains_key(&index) {
             continue;
@@ -118,10 +118,11 @@ pub fn departure<M: CausalLm, A: CausalLm>(
         if let Some(journal) = &mut journal {
             journal.keep(&result)?;
         }
-        progress.advance(1, &format!("KL {:.3}", result.kl / result.positions as f64));
+        let note = format!("KL {:.3}", result.kl / result.positions as f64);
         results.insert(index, result);
+        stage.advance_with(1, None, &note)?;
     }
-    progress.finish();
+    drop(stage);
     Ok(summary(&results.into_values().collect::<Vec<_>>(), other, alignment, windows))
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub enum Error {
     /// A loss that is NaN or infinite.
     #[error(
-        "block {block}: the loss is {value}; are the weights damaged, or did half precision overflow? try --dtype f32"
+        "block {block}: the loss is {value}; are the weights damaged, or did half precision overflow? try `dtype = f32`"
     )]
     NotFinite {
         /// The block, from 0.
@@ -17,7 +17,7 @@ pub enum Error {
         value: f64,
     },
     /// A picture of nothing.
-    #[error("`{panel}` has no point to plot; was the model made with --no-regularize?")]
+    #[error("`{panel}` has no point to plot; was the model made with `no_regularize`?")]
     NothingToPlot {
         /// The panel's title.
         panel: String,
@@ -64,7 +64,7 @@ pub enum Error {
         known: String,
     },
     /// A task file that is none.
-    #[error("{path}: not a task: {reason}; docs/evaluation.md describes the file", path = .path.display())]
+    #[error("{path}: not a task: {reason}; docs/reference/evaluation.md describes the file", path = .path.display())]
     TaskFile {
         /// The file.
         path: PathBuf,
@@ -140,7 +140,7 @@ pub enum Error {
         choices: usize,
     },
     /// Too few rows to draw examples from.
-    #[error("{path}: {found} rows, {needed} are needed to draw the examples; give a larger file or a smaller --fewshot", path = .path.display())]
+    #[error("{path}: {found} rows, {needed} are needed to draw the examples; give a larger file or a smaller `fewshot`", path = .path.display())]
     TooFewExamples {
         /// The file.
         path: PathBuf,
@@ -176,7 +176,7 @@ pub enum Error {
     /// A likelihood that is NaN or infinite.
     #[error(
         "row {row}, choice {request}: the log-likelihood is {value}; are the weights damaged, or did half precision \
-         overflow? try --dtype f32", row = .question + 1
+         overflow? try `dtype = f32`", row = .question + 1
     )]
     LikelihoodNotFinite {
         /// The row, from 0.

@@ -1,5 +1,8 @@
-//! Evaluation of dense and pruned models: [`perplexity()`], exactly as the pruning papers report
-//! it, and how fast it went.
+//! Evaluation of dense and pruned models.
+//!
+//! [`perplexity()`] is as the pruning papers report it, [`tasks`] as lm-evaluation-harness scores
+//! them. [`departure()`] says how far one model is from another, [`speed()`] and [`Size`] what a
+//! model costs, and [`report`] joins all of it into JSON, Markdown and a page.
 
 mod departure;
 mod error;

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::journal::{ResultCache, ResultKey};
 use crate::scoring::score_targets;
-use dress_core::{Calibration, CausalLm, CorpusProvenance, Forward, NoTap, Progress};
+use dress_core::{Calibration, CausalLm, CorpusProvenance, Forward, NoTap, Progress, Unit};
 use dress_data::{Bos, Protocol, Window, Windows};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -67,6 +67,22 @@ struct WindowResult {
 ///
 /// # Errors
 /// [`Error::NoData`], [`Error::NotFinite`] and those of [`Calibration::check`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{Calibration, NoProgress};
+/// use dress_eval::{PerplexityConfig, perplexity};
+///
+/// let blocks = Calibration::from_blocks(vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]]);
+/// let report = perplexity(&model, &blocks, &PerplexityConfig::default(), &NoProgress)?;
+/// // A model that knows nothing is about as unsure as its 32 words allow.
+/// assert!(report.perplexity > 10.0 && report.perplexity < 100.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn perplexity<M: CausalLm>(
     model: &M,
     blocks: &Calibration,
@@ -89,7 +105,7 @@ pub fn window_perplexity<M: CausalLm>(
     progress: &dyn Progress,
 ) -> Result<PerplexityReport, Error> {
     check(model, windows)?;
-    progress.start("perplexity", windows.windows.len() as u64);
+    let stage = progress.begin("perplexity", Unit::Blocks, windows.windows.len() as u64);
     let (kept, mut journal) = match cache {
         Some(cache) => {
             cache.open::<WindowResult>(&key(model, windows)).map(|(kept, journal)| (kept, Some(journal)))?
@@ -105,7 +121,7 @@ pub fn window_perplexity<M: CausalLm>(
     let reused = results.iter().flatten().count();
     if reused > 0 {
         tracing::info!("{reused} of {} blocks are reused", results.len());
-        progress.advance(reused as u64, "reused");
+        stage.reuse(reused as u64);
     }
     let missing: Vec<usize> = (0..results.len()).filter(|&index| results[index].is_none()).collect();
     for batch in equally_long(&missing, &windows.windows, config.batch_size.max(1)) {
@@ -116,9 +132,10 @@ pub fn window_perplexity<M: CausalLm>(
             results[result.window] = Some(result);
         }
         let done: Vec<WindowResult> = results.iter().flatten().copied().collect();
-        progress.advance(batch.len() as u64, &format!("perplexity {:.3}", loss(&done).exp()));
+        let loss = loss(&done);
+        stage.advance_with(batch.len() as u64, Some(loss), &format!("perplexity {:.3}", loss.exp()))?;
     }
-    progress.finish();
+    drop(stage);
     let results: Vec<WindowResult> = results.into_iter().flatten().collect();
     Ok(report(&results, windows, reused))
 }

@@ -37,6 +37,20 @@ pub struct Unaligned {
 
 impl Size {
     /// The size of a model, counted from its parameters and its coupling map.
+    ///
+    /// # Examples
+    /// ```
+    /// # use dress_core::burn::tensor::Device;
+    /// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    /// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+    /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+    /// use dress_eval::Size;
+    ///
+    /// let size = Size::of(&model);
+    /// assert_eq!(size.bytes, 4 * size.parameters);
+    /// assert_eq!(size.blocks, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn of<M: CausalLm>(model: &M) -> Self {
         let list = parameters::list(model);
         let map = model.coupling();
@@ -65,7 +79,7 @@ impl Size {
             bytes: list.iter().map(|p| p.elements() * p.dtype.size() as u64).sum(),
             macs_per_token: map.multiplied(&list).into_iter().map(ParameterInfo::elements).sum(),
             attention_macs_per_context_token: attention_macs(model),
-            blocks: model.num_blocks(),
+            blocks: model.num_layers(),
             axes,
             unaligned,
         }
@@ -85,5 +99,5 @@ fn attention_macs<M: CausalLm>(model: &M) -> u64 {
         let reads = axis.slots.iter().find(|slot| slot.role == Role::Reads)?;
         Some((axis.len * reads.block) as u64)
     };
-    (0..model.num_blocks()).filter_map(width).map(|width| 2 * width).sum()
+    (0..model.num_layers()).filter_map(width).map(|width| 2 * width).sum()
 }

@@ -2,8 +2,9 @@
 
 use crate::Error;
 use dress_core::burn::tensor::{Int, Tensor};
-use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap, Progress, memory, parameters};
+use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap, Progress, Unit, parameters};
 use dress_kernels::on_a_worker;
+use dress_machine::memory;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -42,8 +43,8 @@ impl SpeedConfig {
             return Err(Error::NoRounds);
         }
         let lengths = [
-            (self.prefill_tokens, "--prefill-tokens"),
-            (self.prompt_tokens.saturating_add(self.new_tokens), "--prompt-tokens or --new-tokens"),
+            (self.prefill_tokens, "`prefill_tokens`"),
+            (self.prompt_tokens.saturating_add(self.new_tokens), "`prompt_tokens` or `new_tokens`"),
         ];
         match lengths.into_iter().find(|(tokens, _)| *tokens > positions) {
             Some((tokens, options)) => Err(Error::SpeedTooLong { tokens, positions, options }),
@@ -104,7 +105,7 @@ pub fn speed<M: CausalLm>(
     let mut measured: Vec<Measured> = models.iter().map(|_| Measured::new(config)).collect();
     let slow = config.repeats.div_ceil(10);
     let rounds = config.warmup + config.repeats;
-    progress.start("speed", (rounds * models.len()) as u64);
+    let stage = progress.begin("speed", Unit::Rounds, (rounds * models.len()) as u64);
     for round in 0..rounds {
         for (model, measured) in models.iter().zip(&mut measured) {
             let counts = round >= config.warmup;
@@ -116,10 +117,10 @@ pub fn speed<M: CausalLm>(
             if counts && round - config.warmup < slow {
                 measured.throughput(*model, config);
             }
-            progress.advance(1, "");
+            stage.advance(1)?;
         }
     }
-    progress.finish();
+    drop(stage);
     let finished = measured.into_iter().zip(models);
     Ok(finished.map(|(measured, model)| measured.report(*model, config)).collect())
 }
@@ -221,7 +222,7 @@ fn next(logits: Tensor<3>) -> Tensor<2, Int> {
 
 /// Milliseconds of the first token, and of each one behind it.
 fn generate<M: CausalLm>(model: &M, batch: usize, config: &SpeedConfig) -> (f64, Vec<f64>) {
-    let mut cache = KvCache::new(model.num_blocks(), config.prompt_tokens + config.new_tokens);
+    let mut cache = KvCache::new(model.num_layers(), config.prompt_tokens + config.new_tokens);
     let (mut tokens, device) = (prompt(model, batch, config.prompt_tokens), model.device());
     let mut step = |tokens: &mut Tensor<2, Int>| {
         milliseconds(|| {

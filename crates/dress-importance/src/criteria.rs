@@ -128,7 +128,7 @@ impl<M: CausalLm> Scorer<M> for Criteria {
         axes: &[Axis],
         progress: &dyn Progress,
     ) -> Result<Scores, Error> {
-        let blocks = model.num_blocks();
+        let blocks = model.num_layers();
         let most = self.depth_ratio.map_or(usize::MAX, |ratio| blocks - ratio.kept(blocks, 1));
         self.split(axes, |criterion, axes| {
             criterion.scorer_of_at_most(self.seed, most).score(model, calibration, axes, progress)

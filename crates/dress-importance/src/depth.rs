@@ -2,7 +2,7 @@
 
 use crate::ActivationStatistics;
 use dress_core::burn::tensor::Tensor;
-use dress_core::{Axis, Calibration, CausalLm, Error, Forward, NoTap, Progress, Scores};
+use dress_core::{Axis, Calibration, CausalLm, Error, Forward, NoTap, Progress, Scores, Unit};
 
 /// `1 - mean cos(x, block(x))` (ShortGPT, arXiv 2403.03853).
 pub(crate) fn block_influence(statistics: &ActivationStatistics, blocks: usize) -> Result<Scores, Error> {
@@ -20,22 +20,22 @@ pub(crate) fn sleb<M: CausalLm>(
     most: usize,
     progress: &dyn Progress,
 ) -> Result<Scores, Error> {
-    let blocks = model.num_blocks();
+    let blocks = model.num_layers();
     let most = most.clamp(1, blocks.saturating_sub(1).max(1));
     let mut left: Vec<usize> = (0..blocks).collect();
     let mut scores = vec![most as f64; blocks];
-    progress.start("sleb", most as u64 * calibration.blocks.len() as u64);
+    let stage = progress.begin("sleb", Unit::Blocks, most as u64 * calibration.blocks.len() as u64);
     for round in 0..most {
         let mut losses = vec![0.0; left.len()];
         for block in &calibration.blocks {
             add_losses_without_each(model, &left, block, &mut losses);
-            progress.advance(1, &format!("round {} of {most}", round + 1));
+            stage.advance_with(1, None, &format!("round {} of {most}", round + 1))?;
         }
         let least = (0..left.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b]));
         let Some(place) = least else { break };
         scores[left.remove(place)] = round as f64;
     }
-    progress.finish();
+    drop(stage);
     let mut of_depth = Scores::new();
     of_depth.insert(Axis::Depth, scores)?;
     Ok(of_depth)
@@ -50,8 +50,8 @@ fn add_losses_without_each<M: CausalLm>(model: &M, left: &[usize], block: &[u32]
     let mut before: Tensor<3> = model.embed(ids.clone(), &mut pass);
     for (place, loss) in losses.iter_mut().enumerate() {
         let after = left[place + 1..].iter();
-        let hidden = after.fold(before.clone(), |hidden, &layer| model.block(layer, hidden, &mut pass));
+        let hidden = after.fold(before.clone(), |hidden, &layer| model.layer(layer, hidden, &mut pass));
         *loss += f64::from(model.loss_of_hidden(hidden, ids.clone(), &mut pass).into_scalar::<f32>());
-        before = model.block(left[place], before, &mut pass);
+        before = model.layer(left[place], before, &mut pass);
     }
 }

@@ -4,7 +4,9 @@ use crate::per_structure::{Aggregate, SlotScore, over_slots, plain, sum_per_stru
 use dress_core::burn::module::Param;
 use dress_core::burn::optim::{GradientsAccumulator, GradientsParams};
 use dress_core::burn::tensor::{DType, Tensor};
-use dress_core::{Axis, Calibration, CausalLm, Error, Forward, NoTap, Progress, Scores, Slot, parameters};
+use dress_core::{
+    Axis, Calibration, CausalLm, Error, Forward, NoTap, Progress, Scores, Slot, Unit, parameters,
+};
 
 /// Which of LLM-Pruner's (arXiv 2305.11627) estimates of what the loss gains without a structure. `L` is the mean
 /// next-token loss of all calibration blocks.
@@ -79,7 +81,7 @@ pub(crate) fn first_order<M: CausalLm>(
     let with_taylor = criteria.iter().any(|criterion| *criterion != FirstOrder::Fisher);
     let share = 1.0 / calibration.blocks.len() as f64;
     let model = model.clone().train();
-    progress.start("gradients", calibration.blocks.len() as u64);
+    let stage = progress.begin("gradients", Unit::Blocks, calibration.blocks.len() as u64);
     for block in &calibration.blocks {
         let tokens = Calibration::tensor(std::slice::from_ref(block), &model.device());
         let loss = model.next_token_loss(tokens, &mut Forward::new(&mut NoTap));
@@ -93,9 +95,9 @@ pub(crate) fn first_order<M: CausalLm>(
         if with_taylor {
             sum.accumulate(&model, gradients);
         }
-        progress.advance(1, "");
+        stage.advance(1)?;
     }
-    progress.finish();
+    drop(stage);
     let gradients = sum.grads();
     let score = |criterion: &FirstOrder| match criterion {
         FirstOrder::Taylor(Taylor { vector, aggregate }) => {

@@ -95,7 +95,7 @@ pub(crate) fn over_parts<P: Parts>(
 ) -> Result<Scores, Error> {
     let declared = parts.declared();
     let mut visitor = OverSlots::new(&declared.coupling(), axes, Aggregate::Sum, score)?;
-    for part in Part::all(declared.num_blocks()) {
+    for part in Part::all(declared.num_layers()) {
         parameters::visit(&parts.part(part)?, &mut visitor);
     }
     visitor.finish(finish)

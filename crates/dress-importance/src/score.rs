@@ -47,6 +47,22 @@ impl<M: CausalLm> Scorer<M> for CriterionScorer {
 ///
 /// # Errors
 /// Those of [`Scorer::score`] of each.
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{Axis, Calibration, NoProgress};
+/// use dress_importance::{Criterion, score_all};
+///
+/// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]]);
+/// let criteria = [Criterion::MagnitudeL2, Criterion::Wanda];
+/// let scores = score_all(&criteria, &model, &calibration, &[Axis::Residual], 42, &NoProgress)?;
+/// assert!(scores.iter().all(|scores| scores.get(Axis::Residual).is_some_and(|scores| scores.len() == 16)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn score_all<M: CausalLm>(
     criteria: &[Criterion],
     model: &M,

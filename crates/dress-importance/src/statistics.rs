@@ -1,7 +1,7 @@
 //! What several criteria need to know of the activations, in one pass.
 
 use dress_core::burn::tensor::{DType, Tensor};
-use dress_core::{Calibration, CausalLm, Error, Forward, Parts, Progress, Site, Tap, forward_by_parts};
+use dress_core::{Calibration, CausalLm, Error, Forward, Parts, Progress, Site, Tap, Unit, forward_by_parts};
 use std::collections::BTreeMap;
 
 /// Per site and channel, mean and variance over all calibration tokens; per block, how much it turns the
@@ -42,13 +42,12 @@ impl ActivationStatistics {
     ) -> Result<Self, Error> {
         calibration.require(model, who)?;
         let mut statistics = Self::default();
-        progress.start("activations", calibration.blocks.len() as u64);
+        let stage = progress.begin("activations", Unit::Blocks, calibration.blocks.len() as u64);
         for block in &calibration.blocks {
             let tokens = Calibration::tensor(std::slice::from_ref(block), &model.device());
             model.forward(tokens, &mut Forward::new(&mut statistics));
-            progress.advance(1, "");
+            stage.advance(1)?;
         }
-        progress.finish();
         Ok(statistics)
     }
 
@@ -140,7 +139,7 @@ impl Tap for ActivationStatistics {
         value
     }
 
-    fn after_block(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
+    fn after_layer(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
         let wide = |stream: &Tensor<3>| stream.clone().without_autodiff().cast(DType::F32);
         let (before, after) = (wide(before), wide(after));
         let norm = |stream: &Tensor<3>| (stream.clone() * stream.clone()).sum_dim(2).sqrt();

@@ -29,7 +29,7 @@ impl Criterion {
                 return standardized(&weights.coupling(), &sums, &squares);
             }
             Criterion::Minitron => return minitron(statistics, &weights.coupling(), axes),
-            Criterion::BlockInfluence => return block_influence(statistics, weights.num_blocks()),
+            Criterion::BlockInfluence => return block_influence(statistics, weights.num_layers()),
             _ => return activation_norms(statistics, &weights.coupling(), axes),
         };
         weights.over_slots(axes, &mut InputScore { metric, statistics }, |sum| sum)
@@ -59,7 +59,7 @@ impl Criterion {
 /// Weights to sum over, all at once or part by part.
 pub(crate) trait Weights {
     fn coupling(&self) -> CouplingMap;
-    fn num_blocks(&self) -> usize;
+    fn num_layers(&self) -> usize;
     fn over_slots(
         &self,
         axes: &[Axis],
@@ -75,8 +75,8 @@ impl<M: CausalLm> Weights for Resident<'_, M> {
     fn coupling(&self) -> CouplingMap {
         self.0.coupling()
     }
-    fn num_blocks(&self) -> usize {
-        self.0.num_blocks()
+    fn num_layers(&self) -> usize {
+        self.0.num_layers()
     }
     fn over_slots(
         &self,
@@ -95,8 +95,8 @@ impl<P: Parts> Weights for ByParts<'_, P> {
     fn coupling(&self) -> CouplingMap {
         self.0.declared().coupling()
     }
-    fn num_blocks(&self) -> usize {
-        self.0.declared().num_blocks()
+    fn num_layers(&self) -> usize {
+        self.0.declared().num_layers()
     }
     fn over_slots(
         &self,
@@ -123,7 +123,7 @@ mod tests {
             let axis = AxisSlots { len: 3, multiple_of: MultipleOf::ONE, normalization: None, slots };
             CouplingMap::new().with(Axis::Ffn { layer: 0 }, axis)
         }
-        fn num_blocks(&self) -> usize {
+        fn num_layers(&self) -> usize {
             1
         }
         fn over_slots(

@@ -1,6 +1,6 @@
 //! The gradient of causal attention, from scores computed again.
 
-use crate::attention::{Block, Problem, State};
+use crate::attention_problem::{Block, Problem, State};
 use crate::heads::{Heads, interleaved};
 use crate::product::{Cores, Matrix, product};
 use crate::vector::{exp, sum, vectorized};

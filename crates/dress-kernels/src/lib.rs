@@ -16,6 +16,7 @@
 mod adamw;
 mod attention;
 mod attention_gradient;
+mod attention_problem;
 mod cross_entropy;
 mod dots;
 mod few_rows;

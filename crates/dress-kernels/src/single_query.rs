@@ -1,7 +1,7 @@
 //! Attention of one query a sequence, as in decoding: keys are read once for each query head, values once for all that share them,
 //! where they are.
 
-use crate::attention::{Problem, exponentials};
+use crate::attention_problem::{Problem, exponentials};
 use crate::dots::dots;
 use crate::vector::{add_scaled, vectorized};
 use rayon::prelude::*;

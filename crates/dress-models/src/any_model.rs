@@ -1,16 +1,15 @@
 //! A model of whichever family its `config.json` says.
 
-use crate::Error;
-use crate::checkpoint::{self, LoadConfig};
-use crate::llama::{LlamaConfig, LlamaForCausalLm};
-use crate::opt::{OptConfig, OptForCausalLm};
-use crate::phi::{PhiConfig, PhiForCausalLm};
+use crate::checkpoint::{LoadConfig, load_model, read_config_of};
+use crate::llama::LlamaForCausalLm;
+use crate::opt::OptForCausalLm;
+use crate::phi::PhiForCausalLm;
+use crate::{DeclaredHead, Error, Family};
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor};
-use dress_core::{CausalLm, CouplingMap, Forward, Part, Selection, StockTarget};
-use serde_json::Value;
-use std::collections::BTreeMap;
-use std::path::Path;
+use burn::tensor::Device;
+use dress_core::causal_lm_of_variants;
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
 
 /// The families this crate builds, by `model_type`.
 const MODEL_TYPES: &[&str] = &["llama", "opt", "phi"];
@@ -27,38 +26,53 @@ pub enum AnyModel {
     Phi(PhiForCausalLm),
 }
 
+causal_lm_of_variants!(AnyModel { Llama, Opt, Phi });
+
 impl AnyModel {
     /// Loads a Hugging Face directory.
     ///
     /// # Errors
     /// [`Error::ModelType`] for a family that is not built, and those of
-    /// [`LlamaConfig::from_json`] and its like, and [`checkpoint::load`].
+    /// [`LlamaConfig::from_json`](crate::llama::LlamaConfig::from_json) and its like, and
+    /// [`load`](crate::checkpoint::load).
     pub fn load(directory: &Path, config: &LoadConfig, device: &Device) -> Result<Self, Error> {
-        let (text, path) = checkpoint::read_config(directory)?;
-        let declared = Self::from_config(&text, &path, device)?;
-        checkpoint::load(declared, directory, config, device)
+        load_model(directory, config, device)
     }
 
     /// A model of the family and shape of a `config.json`, its weights not yet allocated.
     ///
     /// # Errors
     /// As [`AnyModel::load`], of the configuration alone.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_core::{CausalLm, burn::tensor::Device};
+    /// use dress_models::AnyModel;
+    ///
+    /// let text = r#"{"model_type":"phi","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    ///     "num_attention_heads":4,"partial_rotary_factor":0.5}"#;
+    /// let model = AnyModel::from_config(text, "config.json".as_ref(), &Device::flex())?;
+    /// assert_eq!(model.architecture(), "PhiForCausalLM");
+    /// # Ok::<(), dress_models::Error>(())
+    /// ```
     pub fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, Error> {
+        Family::from_config(text, path, device)
+    }
+
+    /// The text of the model's `config.json`.
+    pub fn config_json(&self, torch_dtype: &str) -> String {
+        Family::config_json(self, torch_dtype)
+    }
+}
+
+impl Family for AnyModel {
+    fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, Error> {
         let unreadable = |source| Error::ConfigUnreadable { path: path.into(), source };
         let found: Value = serde_json::from_str(text).map_err(unreadable)?;
         match found.get("model_type").and_then(Value::as_str) {
-            Some("llama") => {
-                let config = LlamaConfig::from_json(text, path)?;
-                Ok(AnyModel::Llama(LlamaForCausalLm::new(config, device)))
-            }
-            Some("opt") => {
-                let config = OptConfig::from_json(text, path)?;
-                Ok(AnyModel::Opt(OptForCausalLm::new(config, device)))
-            }
-            Some("phi") => {
-                let config = PhiConfig::from_json(text, path)?;
-                Ok(AnyModel::Phi(PhiForCausalLm::new(config, device)))
-            }
+            Some("llama") => Family::from_config(text, path, device).map(AnyModel::Llama),
+            Some("opt") => Family::from_config(text, path, device).map(AnyModel::Opt),
+            Some("phi") => Family::from_config(text, path, device).map(AnyModel::Phi),
             other => Err(Error::ModelType {
                 path: path.into(),
                 found: other.unwrap_or("nothing").into(),
@@ -67,83 +81,51 @@ impl AnyModel {
         }
     }
 
-    /// The text of the model's `config.json`.
-    pub fn config_json(&self, torch_dtype: &str) -> String {
+    fn config_json(&self, torch_dtype: &str) -> String {
         match self {
-            AnyModel::Llama(model) => model.config().to_json(torch_dtype),
-            AnyModel::Opt(model) => model.config().to_json(torch_dtype),
-            AnyModel::Phi(model) => model.config().to_json(torch_dtype),
+            AnyModel::Llama(model) => model.config_json(torch_dtype),
+            AnyModel::Opt(model) => model.config_json(torch_dtype),
+            AnyModel::Phi(model) => model.config_json(torch_dtype),
+        }
+    }
+
+    fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
+        match config.get("model_type").and_then(Value::as_str) {
+            Some("llama") => LlamaForCausalLm::declared_head(config),
+            Some("opt") => OptForCausalLm::declared_head(config),
+            Some("phi") => PhiForCausalLm::declared_head(config),
+            _ => DeclaredHead::by_key(config, false),
         }
     }
 }
 
-/// Calls the same method of whichever family it is.
-macro_rules! each {
-    ($self:ident, $model:ident => $call:expr) => {
-        match $self {
-            AnyModel::Llama($model) => $call,
-            AnyModel::Opt($model) => $call,
-            AnyModel::Phi($model) => $call,
-        }
-    };
+/// [`read_config_of`] one of the families here.
+///
+/// # Errors
+/// Those of [`read_config_of`].
+pub fn read_config(directory: &Path) -> Result<(String, PathBuf), Error> {
+    read_config_of::<AnyModel>(directory)
 }
 
-impl CausalLm for AnyModel {
-    fn architecture(&self) -> &str {
-        each!(self, model => model.architecture())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// The names of the functions of the block that a line starts.
+    fn functions(source: &str, start: &str) -> BTreeSet<String> {
+        let inside = source.lines().skip_while(|line| *line != start).skip(1).take_while(|line| *line != "}");
+        let name = |line: &str| Some(line.strip_prefix("    fn ")?.split_once(['(', '<'])?.0.to_string());
+        inside.filter_map(name).collect()
     }
-    fn num_blocks(&self) -> usize {
-        each!(self, model => model.num_blocks())
-    }
-    fn vocab_size(&self) -> usize {
-        each!(self, model => model.vocab_size())
-    }
-    fn max_positions(&self) -> usize {
-        each!(self, model => model.max_positions())
-    }
-    fn coupling(&self) -> CouplingMap {
-        each!(self, model => model.coupling())
-    }
-    fn embed(&self, tokens: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<3> {
-        each!(self, model => model.embed(tokens, pass))
-    }
-    fn block(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
-        each!(self, model => model.block(index, hidden, pass))
-    }
-    fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
-        each!(self, model => model.head(hidden, pass))
-    }
-    fn head_loss(&self, hidden: Tensor<3>, targets: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<1> {
-        each!(self, model => model.head_loss(hidden, targets, pass))
-    }
-    fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
-        each!(self, model => model.slice_factors(selection))
-    }
-    fn untied(self) -> Self {
-        match self {
-            AnyModel::Llama(model) => AnyModel::Llama(model.untied()),
-            AnyModel::Opt(model) => AnyModel::Opt(model.untied()),
-            AnyModel::Phi(model) => AnyModel::Phi(model.untied()),
-        }
-    }
-    fn biased(self) -> Self {
-        match self {
-            AnyModel::Llama(model) => AnyModel::Llama(model.biased()),
-            AnyModel::Opt(model) => AnyModel::Opt(model.biased()),
-            AnyModel::Phi(model) => AnyModel::Phi(model.biased()),
-        }
-    }
-    fn is_in_part(&self, parameter: &str, part: Part) -> bool {
-        each!(self, model => model.is_in_part(parameter, part))
-    }
-    fn check_stock(&self, selection: &Selection, target: StockTarget) -> Result<(), dress_core::Error> {
-        each!(self, model => model.check_stock(selection, target))
-    }
-    fn resized(self, selection: &Selection) -> Result<Self, dress_core::Error> {
-        match self {
-            AnyModel::Llama(model) => model.resized(selection).map(AnyModel::Llama),
-            AnyModel::Opt(model) => model.resized(selection).map(AnyModel::Opt),
-            AnyModel::Phi(model) => model.resized(selection).map(AnyModel::Phi),
-        }
+
+    #[test]
+    fn what_a_family_overrides_is_not_lost() {
+        let declared = functions(include_str!("family.rs"), "pub trait Family: CausalLm {");
+        assert!(declared.contains("declared_head"));
+        assert_eq!(declared, functions(include_str!("any_model.rs"), "impl Family for AnyModel {"));
+        // One name for all, as which of them it is is not known before the names are needed.
+        let each = [LlamaForCausalLm::NAMES, OptForCausalLm::NAMES, PhiForCausalLm::NAMES];
+        assert_eq!(each, [AnyModel::NAMES; 3]);
     }
 }

@@ -7,14 +7,36 @@ use std::path::Path;
 
 /// A `config.json` as it was read. Keys that pruning does not touch stay as they were, so that a
 /// result's file differs from its source's only in what changed.
+///
+/// # Examples
+/// ```
+/// use dress_models::ConfigJson;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Shape {
+///     width: usize,
+/// }
+/// let text = r#"{"width":8,"made_by":"somebody"}"#;
+/// let read = |shape: Shape, raw: ConfigJson| match shape.width {
+///     0 => Err(("width", "0 channels are none".into())),
+///     width => Ok((width, raw)),
+/// };
+/// let (width, raw) = ConfigJson::read(text, "config.json".as_ref(), read)?;
+/// let sliced = raw.with(&[("width", (width / 2).into())]).to_text("float32");
+/// assert!(sliced.contains(r#""width": 4"#) && sliced.contains("somebody"));
+/// # Ok::<(), dress_models::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ConfigJson(Map<String, Value>);
+pub struct ConfigJson(Map<String, Value>);
 
 /// The key that asks for something that is not built, and why it is not.
-pub(crate) type Unsupported = (&'static str, String);
+pub type Unsupported = (&'static str, String);
 
 impl ConfigJson {
-    /// What a family's `check` makes of the whole file and what the family reads of it.
+    /// What a family's `check` makes of the whole file and what the family reads of it. `path` is only named in errors.
+    ///
+    /// # Errors
+    /// [`Error::ConfigUnreadable`], and [`Error::ConfigUnsupported`] where `check` refuses a key.
     pub fn read<T: DeserializeOwned, C>(
         text: &str,
         path: &Path,
@@ -70,7 +92,7 @@ pub(crate) fn key_value_heads(heads: usize, kv_heads: Option<usize>) -> Result<u
     Ok(kv_heads)
 }
 
-/// The most blocks and the largest size that a config may ask for: ten times what anyone has
+/// The most layers and the largest size that a config may ask for: ten times what anyone has
 /// trained, so that a damaged file is refused before it asks for memory.
 const MOST_LAYERS: usize = 1024;
 const LARGEST_SIZE: usize = 1 << 24;

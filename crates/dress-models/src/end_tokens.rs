@@ -9,6 +9,13 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`Error::ConfigUnreadable`], and those of [`read_config`].
+///
+/// # Examples
+/// ```
+/// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
+/// assert!(!dress_models::end_tokens(directory.as_ref())?.is_empty());
+/// # Ok::<(), dress_models::Error>(())
+/// ```
 pub fn end_tokens(model: &Path) -> Result<Vec<u32>, Error> {
     let (text, path) = read_config(model)?;
     let parse = |text: &str, path: &Path| -> Result<Value, Error> {

@@ -1,6 +1,8 @@
 //! What can go wrong with a checkpoint, and what to do about it.
 
 use crate::FloatType;
+use crate::checkpoint::{FloatTypeName, OutputError};
+use crate::generation_error::GenerationError;
 use crate::name_lists::{listing, ten, written_by};
 use std::path::PathBuf;
 
@@ -45,6 +47,14 @@ pub enum Error {
         key: &'static str,
         /// What it asks for and what there is.
         reason: String,
+    },
+    /// A `config.json` that a family refuses for a cause of its own.
+    #[error("{path}: {source}", path = .path.display())]
+    ConfigRefused {
+        /// The file.
+        path: PathBuf,
+        /// What the family says.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A family that is not built.
     #[error("{path}: model_type `{found}` is not supported; this version builds {built}", path = .path.display())]
@@ -267,7 +277,7 @@ pub enum Error {
         value: f32,
     },
     /// A sound number that the type it is loaded as cannot hold.
-    #[error("{file}: {tensor}: number {index} is {value}, which {held} holds and {wanted} cannot (half precision ends at 65504); the file is sound, load it as bf16 or f32 (--dtype)", file = .file.display())]
+    #[error("{file}: {tensor}: number {index} is {value}, which {held} holds and {wanted} cannot (half precision ends at 65504); the file is sound, load it with `dtype = bf16` or `dtype = f32`", file = .file.display())]
     OutOfRange {
         /// The file.
         file: PathBuf,
@@ -295,12 +305,6 @@ pub enum Error {
         value: f32,
         /// The type.
         element: FloatType,
-    },
-    /// A result that would overwrite something.
-    #[error("{path}: already exists; choose another place, or give --force to replace it", path = .path.display())]
-    OutputExists {
-        /// The output directory.
-        path: PathBuf,
     },
     /// A model that is not in the cache while the network may not be used.
     #[cfg(feature = "hub")]
@@ -330,42 +334,6 @@ pub enum Error {
         /// What went wrong.
         source: safetensors::SafeTensorError,
     },
-    /// An output directory with other things in it.
-    #[error("{path}: holds `{entry}`, which is no part of a checkpoint and would be lost; choose another place or move it", path = .path.display())]
-    OutputForeign {
-        /// The directory.
-        path: PathBuf,
-        /// What is in it.
-        entry: String,
-    },
-    /// A file where a directory is to be.
-    #[error("{path}: is a file, and the result is a directory; choose another place or move the file", path = .path.display())]
-    OutputIsFile {
-        /// The file.
-        path: PathBuf,
-    },
-    /// An output directory that cannot be renamed.
-    #[error("{path}: cannot be replaced, since something is mounted there or it is the current directory; choose a place inside it", path = .path.display())]
-    OutputStuck {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// A complete result that could not be put in its place.
-    #[error("{path}: cannot be put in its place: {source}; the complete result is kept in {partial}, move it where it is wanted", path = .path.display(), partial = .partial.display())]
-    OutputNotPlaced {
-        /// The place.
-        path: PathBuf,
-        /// Where the result is.
-        partial: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// An output that would replace what it is made from.
-    #[error("{path}: is the checkpoint that is read; choose another place for the result", path = .path.display())]
-    OutputIsSource {
-        /// The directory.
-        path: PathBuf,
-    },
     /// A model that is neither a directory, a GGUF file nor an id.
     #[error("{path}: no such model; give a checkpoint's directory, a .gguf file, or `owner/name` on the Hugging Face hub", path = .path.display())]
     NoModel {
@@ -373,50 +341,20 @@ pub enum Error {
         path: PathBuf,
     },
     /// A checkpoint whose files cannot be rewritten without loading them.
-    #[error("{path}: only safetensors are rewritten file to file; convert the checkpoint first, or work in memory, without --stream", path = .path.display())]
+    #[error("{path}: only safetensors are rewritten file to file; convert the checkpoint first, or work in memory, without `stream`", path = .path.display())]
     NotStreamable {
         /// The checkpoint.
         path: PathBuf,
     },
-    /// No prompt.
-    #[error("the prompt is empty, and this tokenizer adds no token to start from; give at least one word")]
-    PromptEmpty,
-    /// A setting of sampling that makes no sense.
-    #[error("{setting} is {value}: {expected}")]
-    Sampling {
-        /// The setting.
-        setting: &'static str,
-        /// Its value.
-        value: f64,
-        /// What would do.
-        expected: &'static str,
-    },
-    /// A prompt that leaves no room.
-    #[error(
-        "a prompt of {prompt} tokens and {new} new ones: this model has {positions} positions; shorten the prompt or lower --max-new-tokens"
-    )]
-    PromptLength {
-        /// Tokens of the prompt.
-        prompt: usize,
-        /// Tokens asked for.
-        new: usize,
-        /// Positions of the model.
-        positions: usize,
-    },
-    /// A model that says nothing of the next token.
-    #[error(
-        "the logits after {position} tokens are not finite; load the model as f32 or bf16, or get another copy of the checkpoint"
-    )]
-    LogitsNotFinite {
-        /// Tokens before.
-        position: usize,
-    },
+    /// A result that cannot be put where it is to go.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// A text that cannot be continued.
+    #[error(transparent)]
+    Generation(#[from] GenerationError),
     /// Not a float type.
-    #[error("`{name}` is not a float type; use f32, f16 or bf16")]
-    FloatTypeName {
-        /// The name as given.
-        name: String,
-    },
+    #[error(transparent)]
+    FloatTypeName(#[from] FloatTypeName),
     /// An error of the shared vocabulary.
     #[error(transparent)]
     Core(#[from] dress_core::Error),

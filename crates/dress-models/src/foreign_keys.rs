@@ -38,10 +38,10 @@ const WINDOW: &str =
     "attention within a window is not built, and this one is shorter than `max_position_embeddings`";
 const MULTIPLIER: &str = "multipliers are not built; where the weights have it multiplied in, remove the key";
 const EXPERTS: &str = "experts are not built";
-const NO_ROPE: &str = "blocks without rotary embedding are not built";
+const NO_ROPE: &str = "layers without rotary embedding are not built";
 const NORMS: &str = "norms of queries and keys are not built";
 const LATENT: &str = "latent attention is not built";
-const MIXED: &str = "blocks of several kinds are not built";
+const MIXED: &str = "layers of several kinds are not built";
 
 const FOREIGN: &[(&str, Off, &str)] = &[
     ("quantization_config", Off::Nothing, QUANTIZED),
@@ -88,7 +88,7 @@ const FOREIGN: &[(&str, Off, &str)] = &[
         "rotation of neighbours is not built; permute the rows of queries and keys to halves",
     ),
     ("rotary_pct", Off::One, "a share of each head is given by `partial_rotary_factor`"),
-    ("rope_local_base_freq", Off::Nothing, "a second base for some of the blocks is not built"),
+    ("rope_local_base_freq", Off::Nothing, "a second base for some of the layers is not built"),
     ("clip_qkv", Off::Nothing, "clipped queries, keys and values are not built"),
     ("alibi", Off::Nothing, "biases by distance (ALiBi) are not built"),
     ("use_qk_norm", Off::Nothing, NORMS),

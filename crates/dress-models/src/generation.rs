@@ -1,6 +1,6 @@
 //! Continuing a text.
 
-use crate::Error;
+use crate::{Error, GenerationError};
 use burn::tensor::DType;
 use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap};
 use dress_kernels::on_a_worker;
@@ -25,15 +25,15 @@ pub enum Sampling {
 }
 
 impl Sampling {
-    fn check(self) -> Result<(), Error> {
+    fn check(self) -> Result<(), GenerationError> {
         let Sampling::TopP { top_p, temperature, .. } = self else { return Ok(()) };
         if !(top_p > 0.0 && top_p <= 1.0) {
             let expected = "it has to be above 0 and at most 1";
-            return Err(Error::Sampling { setting: "top-p", value: top_p, expected });
+            return Err(GenerationError::Sampling { setting: "top_p", value: top_p, expected });
         }
         if !(temperature >= 0.0 && temperature.is_finite()) {
             let expected = "it has to be 0, which is greedy, or a positive number";
-            return Err(Error::Sampling { setting: "temperature", value: temperature, expected });
+            return Err(GenerationError::Sampling { setting: "temperature", value: temperature, expected });
         }
         Ok(())
     }
@@ -54,9 +54,27 @@ pub struct GenerationConfig {
 /// position's work.
 ///
 /// # Errors
-/// [`Error::PromptEmpty`], [`Error::PromptLength`] where prompt and new tokens together exceed the model's
-/// positions, [`dress_core::Error::Vocabulary`] where the model does not have a token of the prompt,
-/// [`Error::Sampling`], and [`Error::LogitsNotFinite`].
+/// [`GenerationError::PromptEmpty`], [`GenerationError::PromptLength`] where prompt and new tokens together exceed
+/// the model's positions, [`dress_core::Error::Vocabulary`] where the model does not have a token of the prompt,
+/// [`GenerationError::Sampling`], and [`GenerationError::LogitsNotFinite`].
+///
+/// # Examples
+/// ```
+/// use dress_core::burn::tensor::Device;
+/// use dress_models::generation::{GenerationConfig, Sampling, generate};
+/// use dress_models::llama::{LlamaConfig, LlamaForCausalLm};
+///
+/// let text = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+///     "num_attention_heads":4,"num_key_value_heads":2,"tie_word_embeddings":true}"#;
+/// let config = LlamaConfig::from_json(text, "config.json".as_ref())?;
+/// let model = LlamaForCausalLm::new(config, &Device::flex());
+/// let sampling = Sampling::TopP { top_p: 0.9, temperature: 0.7, seed: 1 };
+/// let config = GenerationConfig { max_new_tokens: 5, sampling, stop: Vec::new() };
+/// let mut seen = Vec::new();
+/// let new = generate(&model, &[3, 1, 4], &config, |token| seen.push(token))?;
+/// assert_eq!((new.len(), &seen), (5, &new));
+/// # Ok::<(), dress_models::Error>(())
+/// ```
 pub fn generate<M: CausalLm>(
     model: &M,
     prompt: &[u32],
@@ -66,14 +84,15 @@ pub fn generate<M: CausalLm>(
     let (positions, total) = (model.max_positions(), prompt.len().saturating_add(config.max_new_tokens));
     config.sampling.check()?;
     if prompt.is_empty() {
-        return Err(Error::PromptEmpty);
+        return Err(GenerationError::PromptEmpty.into());
     }
     if total > positions {
-        return Err(Error::PromptLength { prompt: prompt.len(), new: config.max_new_tokens, positions });
+        let (prompt, new) = (prompt.len(), config.max_new_tokens);
+        return Err(GenerationError::PromptLength { prompt, new, positions }.into());
     }
     Calibration::from_blocks(vec![prompt.to_vec()]).check(model)?;
     let device = model.device();
-    let mut cache = KvCache::new(model.num_blocks(), total);
+    let mut cache = KvCache::new(model.num_layers(), total);
     let mut chooser = Chooser::new(config.sampling);
     let mut new = Vec::new();
     let mut input = prompt.to_vec();
@@ -85,7 +104,8 @@ pub fn generate<M: CausalLm>(
             logits.cast(DType::F32).into_data().iter().collect()
         });
         if !logits.iter().all(|logit| logit.is_finite()) {
-            return Err(Error::LogitsNotFinite { position: prompt.len() + new.len() });
+            let position = prompt.len() + new.len();
+            return Err(GenerationError::LogitsNotFinite { position }.into());
         }
         let token = chooser.choose(&logits);
         on_token(token);

@@ -12,8 +12,8 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// `HF_HUB_CACHE` goes before the older `HUGGINGFACE_HUB_CACHE`, both before `HF_HOME`, that before `XDG_CACHE_HOME`
-    /// and that before `~/.cache`.
+    /// `HF_HUB_CACHE` goes before the older `HUGGINGFACE_HUB_CACHE`, both before `HF_HOME`, that before
+    /// `XDG_CACHE_HOME` and that before `~/.cache`.
     pub fn of(variable: &dyn Fn(&str) -> Option<OsString>) -> Self {
         let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let user = path("HOME").or_else(std::env::home_dir).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! How wide each block is, where blocks differ.
+//! How wide each layer is, where layers differ.
 
 use crate::config_json::{ConfigJson, Unsupported};
 use dress_core::{Axis, AxisKind, Error, Selection, StockTarget};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// shapes than it expects.
 const KEY: &str = "dress";
 
-/// Neurons and heads of every block. A stock `config.json` has one number for all; where blocks differ, these lists
+/// Neurons and heads of every layer. A stock `config.json` has one number for all; where layers differ, these lists
 /// stand beside it under `dress`, and the stock keys have the largest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,7 +20,7 @@ pub struct LayerWidths {
 }
 
 impl LayerWidths {
-    /// What a `config.json` says of that many blocks, whose stock keys say `ffn` neurons and `heads` heads.
+    /// What a `config.json` says of that many layers, whose stock keys say `ffn` neurons and `heads` heads.
     pub(crate) fn read(
         raw: &ConfigJson,
         layers: usize,
@@ -34,16 +34,16 @@ impl LayerWidths {
         for (name, list, most) in [("ffn", &lists.ffn, ffn), ("heads", &lists.heads, heads)] {
             if list.len() != layers {
                 let found = list.len();
-                return Err((KEY, format!("`{name}` has {found} numbers, and there are {layers} blocks")));
+                return Err((KEY, format!("`{name}` has {found} numbers, and there are {layers} layers")));
             }
             if let Some(bad) = list.iter().find(|&&width| width == 0 || width > most) {
-                return Err((KEY, format!("`{name}` has a block of {bad}, which is not from 1 to {most}")));
+                return Err((KEY, format!("`{name}` has a layer of {bad}, which is not from 1 to {most}")));
             }
         }
         Ok(lists)
     }
 
-    /// `raw` with the lists where the blocks differ, and without them where they do not.
+    /// `raw` with the lists where the layers differ, and without them where they do not.
     pub(crate) fn write(&self, raw: ConfigJson) -> ConfigJson {
         match self.first_that_differs() {
             Some(_) => {
@@ -54,17 +54,17 @@ impl LayerWidths {
         }
     }
 
-    /// Neurons of one block.
+    /// Neurons of one layer.
     pub fn ffn(&self, layer: usize) -> usize {
         self.ffn[layer]
     }
 
-    /// Key/value heads of one block.
+    /// Key/value heads of one layer.
     pub fn heads(&self, layer: usize) -> usize {
         self.heads[layer]
     }
 
-    /// The most neurons and the most key/value heads of any block.
+    /// The most neurons and the most key/value heads of any layer.
     pub fn largest(&self) -> (usize, usize) {
         let largest = |list: &[usize]| list.iter().copied().max().unwrap_or(0);
         (largest(&self.ffn), largest(&self.heads))
@@ -73,9 +73,9 @@ impl LayerWidths {
     /// What slicing leaves.
     #[must_use]
     pub fn resized(&self, selection: &Selection) -> Self {
-        let blocks = self.ffn.len();
+        let count = self.ffn.len();
         let gone = selection.get(Axis::Depth).map_or(&[][..], |depth| depth.removed());
-        let layers = || (0..blocks).filter(|layer| !gone.contains(layer));
+        let layers = || (0..count).filter(|layer| !gone.contains(layer));
         let left = |axis, width| selection.get(axis).map_or(width, |chosen| chosen.kept_len());
         Self {
             ffn: layers().map(|layer| left(Axis::Ffn { layer }, self.ffn(layer))).collect(),
@@ -83,7 +83,7 @@ impl LayerWidths {
         }
     }
 
-    /// The first block that is of another width than block 0.
+    /// The first layer that is of another width than layer 0.
     fn first_that_differs(&self) -> Option<(AxisKind, usize, [usize; 2])> {
         let kinds = [(AxisKind::Ffn, &self.ffn), (AxisKind::Heads, &self.heads)];
         kinds.into_iter().find_map(|(kind, list)| {
@@ -92,10 +92,10 @@ impl LayerWidths {
         })
     }
 
-    /// Checks that `target` can load blocks of these widths.
+    /// Checks that `target` can load layers of these widths.
     ///
     /// # Errors
-    /// [`Error::Shape`] where blocks differ and the target is not [`StockTarget::Dress`].
+    /// [`Error::Shape`] where layers differ and the target is not [`StockTarget::Dress`].
     pub fn check_stock(&self, architecture: &str, target: StockTarget) -> Result<(), Error> {
         let Some((kind, layer, [width, first])) = self.first_that_differs() else { return Ok(()) };
         if target == StockTarget::Dress {
@@ -104,8 +104,8 @@ impl LayerWidths {
         Err(Error::Shape {
             architecture: architecture.into(),
             reason: format!(
-                "block {layer} has {width} {kind} and block 0 has {first}, and the config.json of stock software \
-                 has one number for all; remove the same number in every block, or give --target dress for a \
+                "layer {layer} has {width} {kind} and layer 0 has {first}, and the config.json of stock software \
+                 has one number for all; remove the same number in every layer, or give `target = dress` for a \
                  checkpoint that these crates alone load"
             ),
         })
@@ -148,17 +148,17 @@ mod tests {
         let lists = read(r#"{"dress":{"ffn":[8,8,6],"heads":[2,2,2]}}"#).unwrap();
         let message =
             lists.check_stock("LlamaForCausalLM", StockTarget::Transformers).unwrap_err().to_string();
-        assert!(message.contains("block 2 has 6 ffn and block 0 has 8"), "{message}");
-        assert!(message.contains("--target dress"), "{message}");
+        assert!(message.contains("layer 2 has 6 ffn and layer 0 has 8"), "{message}");
+        assert!(message.contains("`target = dress`"), "{message}");
         assert!(lists.check_stock("LlamaForCausalLM", StockTarget::Dress).is_ok());
     }
 
     #[test]
     fn lists_that_do_not_fit_are_errors() {
         for (bad, says) in [
-            (r#"{"ffn":[8,8],"heads":[2,2,2]}"#, "2 numbers, and there are 3 blocks"),
-            (r#"{"ffn":[8,9,8],"heads":[2,2,2]}"#, "a block of 9"),
-            (r#"{"ffn":[8,8,8],"heads":[2,0,2]}"#, "a block of 0"),
+            (r#"{"ffn":[8,8],"heads":[2,2,2]}"#, "2 numbers, and there are 3 layers"),
+            (r#"{"ffn":[8,9,8],"heads":[2,2,2]}"#, "a layer of 9"),
+            (r#"{"ffn":[8,8,8],"heads":[2,0,2]}"#, "a layer of 0"),
             (r#"{"ffn":[8,8,8]}"#, "heads"),
             ("7", "invalid type"),
         ] {

@@ -1,14 +1,16 @@
 //! Model families for DReSS, in Burn.
 //!
-//! [`Checkpoint::open`] finds a checkpoint and has everything that is read from one. A family is a config, a thin composition of the
-//! shared [`blocks`] and a coupling map: see [`llama`], [`opt`] and [`phi`]. [`AnyModel`] picks the family from `config.json`,
-//! [`checkpoint`] reads and writes Hugging Face directories, and [`generation`] continues a text.
+//! [`Checkpoint::open`] finds a checkpoint and has everything that is read from one. A family is a config, a thin
+//! composition of the shared [`modules`] and a coupling map: see [`llama`], [`opt`] and [`phi`]. [`AnyModel`] picks
+//! the family from `config.json`, [`checkpoint`] reads and writes Hugging Face directories, and [`generation`]
+//! continues a text. A family that is not here implements [`Family`] in a crate of its own, and is read, rewritten and
+//! saved alike.
 //!
 //! ```
 //! use dress_models::generation::{GenerationConfig, Sampling, generate};
 //! use dress_models::{AnyModel, LoadConfig};
 //!
-//! let device = dress_core::device::parse("cpu")?;
+//! let device = dress_machine::device::parse("cpu")?;
 //! let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
 //! let model = AnyModel::load(directory.as_ref(), &LoadConfig::default(), &device)?;
 //! let config = GenerationConfig { max_new_tokens: 4, sampling: Sampling::Greedy, stop: Vec::new() };
@@ -17,13 +19,14 @@
 //! ```
 
 mod any_model;
-pub mod blocks;
 pub mod checkpoint;
 mod config_json;
 mod end_tokens;
 mod error;
+mod family;
 mod foreign_keys;
 pub mod generation;
+mod generation_error;
 pub mod gguf;
 #[cfg(feature = "hub")]
 pub mod hub;
@@ -31,9 +34,11 @@ pub mod hub;
 mod hub_cache;
 mod layer_widths;
 pub mod llama;
+pub mod modules;
 mod name_lists;
 mod open_checkpoint;
 pub mod opt;
+mod part_of_parameter;
 mod parts;
 pub mod phi;
 mod rope_config;
@@ -42,8 +47,11 @@ mod slots;
 
 pub use any_model::AnyModel;
 pub use checkpoint::{FloatType, LoadConfig, SaveConfig, SaveReport};
+pub use config_json::{ConfigJson, Unsupported};
 pub use end_tokens::end_tokens;
 pub use error::Error;
+pub use family::{DeclaredHead, Family, TensorNames};
+pub use generation_error::GenerationError;
 pub use layer_widths::LayerWidths;
 pub use open_checkpoint::Checkpoint;
 pub use parts::CheckpointParts;

@@ -1,7 +1,7 @@
 //! A checkpoint opened by where it is.
 
-use crate::checkpoint::{fingerprint, read_config};
-use crate::{AnyModel, Error, LoadConfig};
+use crate::checkpoint::{declare, fingerprint, load_model};
+use crate::{AnyModel, Error, Family, LoadConfig};
 use dress_core::Fingerprint;
 use dress_core::burn::tensor::Device;
 use std::path::{Path, PathBuf};
@@ -23,9 +23,9 @@ use {
 /// # Ok::<(), dress_models::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Checkpoint {
+pub struct Checkpoint<F = AnyModel> {
     path: PathBuf,
-    declared: AnyModel,
+    declared: F,
 }
 
 impl Checkpoint {
@@ -33,7 +33,8 @@ impl Checkpoint {
     /// Hugging Face hub, by the settings in the environment.
     ///
     /// # Errors
-    /// Those of [`Checkpoint::at`]; with the feature `hub`, those of [`HubConfig::locate`](crate::hub::HubConfig::locate) too.
+    /// Those of [`Checkpoint::at`]; with the feature `hub`, those of
+    /// [`HubConfig::locate`](crate::hub::HubConfig::locate) too.
     pub fn open(model: impl AsRef<Path>) -> Result<Self, Error> {
         #[cfg(feature = "hub")]
         let found = crate::hub::HubConfig::from_env().locate(model.as_ref())?;
@@ -45,15 +46,24 @@ impl Checkpoint {
     /// Opens the directory or the GGUF file at `path`.
     ///
     /// # Errors
-    /// [`Error::NoModel`] where there is nothing, and those of [`read_config`] and [`AnyModel::from_config`].
+    /// Those of [`Checkpoint::at_as`].
     pub fn at(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::at_as(path)
+    }
+}
+
+impl<F: Family> Checkpoint<F> {
+    /// Opens the directory or the GGUF file at `path` as a checkpoint of the family `F`.
+    ///
+    /// # Errors
+    /// [`Error::NoModel`] where there is nothing, and those of [`declare`].
+    pub fn at_as(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
         if !path.exists() {
             return Err(Error::NoModel { path });
         }
         dress_core::files::check(&path).map_err(Error::io(&path, "cannot be read"))?;
-        let (text, file) = read_config(&path)?;
-        let declared = AnyModel::from_config(&text, &file, &Device::flex())?;
+        let declared = declare::<F>(&path, &Device::flex())?;
         Ok(Self { path, declared })
     }
 
@@ -63,16 +73,16 @@ impl Checkpoint {
     }
 
     /// The model that the configuration describes, without its weights.
-    pub fn declared(&self) -> &AnyModel {
+    pub fn declared(&self) -> &F {
         &self.declared
     }
 
     /// The model with its weights.
     ///
     /// # Errors
-    /// Those of [`AnyModel::load`].
-    pub fn load(&self, config: &LoadConfig, device: &Device) -> Result<AnyModel, Error> {
-        AnyModel::load(&self.path, config, device)
+    /// Those of [`load_model`].
+    pub fn load(&self, config: &LoadConfig, device: &Device) -> Result<F, Error> {
+        load_model(&self.path, config, device)
     }
 
     /// The fingerprint of the files' weights, which is the same whatever type they are loaded as.

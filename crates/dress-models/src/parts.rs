@@ -1,26 +1,48 @@
 //! Checkpoints of which one part at a time is in memory.
 
-use crate::checkpoint::{LoadConfig, PartialLoad, fingerprint, read_config};
-use crate::{AnyModel, Error};
+use crate::checkpoint::{LoadConfig, PartialLoad, declare, fingerprint};
+use crate::{AnyModel, Error, Family};
 use burn::tensor::Device;
-use dress_core::{Fingerprint, Part, Parts};
+use dress_core::{Fingerprint, Parts};
 use std::path::{Path, PathBuf};
 
 /// A checkpoint whose parts are read when they are needed and dropped after.
-pub struct CheckpointParts {
-    declared: AnyModel,
+pub struct CheckpointParts<F = AnyModel> {
+    declared: F,
     directory: PathBuf,
     load: PartialLoad,
 }
 
 impl CheckpointParts {
-    /// Opens a checkpoint; nothing but its headers is read.
+    /// Opens a checkpoint of one of the families here; nothing but its headers is read.
     ///
     /// # Errors
     /// Those of [`AnyModel::load`], but of the numbers.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_core::{Calibration, NoProgress, NoTap, burn::tensor::Device, forward_by_parts};
+    /// use dress_models::{CheckpointParts, LoadConfig};
+    ///
+    /// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
+    /// let parts = CheckpointParts::open(directory.as_ref(), &LoadConfig::default(), &Device::flex())?;
+    /// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]]);
+    /// // One layer at a time is in memory.
+    /// forward_by_parts(&parts, &calibration, &mut NoTap, "an example", &NoProgress)?;
+    /// # Ok::<(), dress_models::Error>(())
+    /// ```
     pub fn open(directory: &Path, config: &LoadConfig, device: &Device) -> Result<Self, Error> {
-        let (text, path) = read_config(directory)?;
-        let declared = AnyModel::from_config(&text, &path, device)?;
+        Self::open_as(directory, config, device)
+    }
+}
+
+impl<F: Family> CheckpointParts<F> {
+    /// Opens a checkpoint of the family `F`; nothing but its headers is read.
+    ///
+    /// # Errors
+    /// Those of [`load_model`](crate::checkpoint::load_model), but of the numbers.
+    pub fn open_as(directory: &Path, config: &LoadConfig, device: &Device) -> Result<Self, Error> {
+        let declared = declare::<F>(directory, device)?;
         let load = PartialLoad::open(&declared, directory, config, device)?;
         Ok(Self { declared, directory: directory.into(), load })
     }
@@ -34,30 +56,15 @@ impl CheckpointParts {
     }
 }
 
-impl Parts for CheckpointParts {
-    type Model = AnyModel;
+impl<F: Family> Parts for CheckpointParts<F> {
+    type Model = F;
 
-    fn declared(&self) -> &AnyModel {
+    fn declared(&self) -> &F {
         &self.declared
     }
 
-    fn filled(&self, wanted: &dyn Fn(&str) -> bool) -> Result<AnyModel, dress_core::Error> {
+    fn filled(&self, wanted: &dyn Fn(&str) -> bool) -> Result<F, dress_core::Error> {
         let model = self.load.fill(self.declared.clone(), wanted);
         model.map_err(|error| dress_core::Error::Part(Box::new(error)))
-    }
-}
-
-/// [`CausalLm::is_in_part`] of the families here: blocks lie in `layers`, the ends need what their names say,
-/// and a tied head the embedding.
-pub(crate) fn is_in_part(parameter: &str, part: Part, tied: bool) -> bool {
-    let layer = parameter.split_once("layers.").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
-    if let Some(layer) = layer {
-        return part == Part::Block(layer);
-    }
-    let of_the_head = ["lm_head.", "norm.", "project_out."].iter().any(|name| parameter.contains(name));
-    match part {
-        Part::Embedding => !of_the_head,
-        Part::Block(_) => false,
-        Part::Head => of_the_head || (tied && parameter.contains("embed_tokens.")),
     }
 }

@@ -3,9 +3,9 @@
 //! `rope_scaling`, the older key, goes before `rope_parameters` where it is not empty, and what it does not say comes
 //! from the top level and not from the other key.
 
-use crate::blocks::RopeScaling;
 use crate::checkpoint::warn_once;
 use crate::config_json::{ConfigJson, Unsupported, is_falsy};
+use crate::modules::RopeScaling;
 use serde_json::{Map, Value};
 
 const DEFAULT_THETA: f64 = 10_000.0;

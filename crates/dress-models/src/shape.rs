@@ -3,26 +3,26 @@
 use crate::LayerWidths;
 use dress_core::{Axis, AxisSlots, Error, MultipleOf, Selection, StockTarget};
 
-/// The axis of whole blocks. It has no slots: what goes is not a part of a parameter.
-pub(crate) fn depth(blocks: usize) -> AxisSlots {
-    AxisSlots { len: blocks, multiple_of: MultipleOf::ONE, normalization: None, slots: Vec::new() }
+/// The axis of whole layers. It has no slots: what goes is not a part of a parameter.
+pub(crate) fn depth(layers: usize) -> AxisSlots {
+    AxisSlots { len: layers, multiple_of: MultipleOf::ONE, normalization: None, slots: Vec::new() }
 }
 
-/// The blocks that stay.
-fn kept_blocks<T>(blocks: Vec<T>, selection: &Selection) -> Vec<T> {
-    let Some(depth) = selection.get(Axis::Depth) else { return blocks };
+/// The layers that stay.
+fn kept_layers<T>(layers: Vec<T>, selection: &Selection) -> Vec<T> {
+    let Some(depth) = selection.get(Axis::Depth) else { return layers };
     let kept = depth.kept();
-    let numbered = blocks.into_iter().enumerate();
-    numbered.filter(|(layer, _)| kept.binary_search(layer).is_ok()).map(|(_, block)| block).collect()
+    let numbered = layers.into_iter().enumerate();
+    numbered.filter(|(layer, _)| kept.binary_search(layer).is_ok()).map(|(_, layer)| layer).collect()
 }
 
-/// Takes blocks and widths to what `selection` leaves: the most neurons of a block, the most key/value heads, and the
-/// number of blocks.
-pub(crate) fn resize<T>(widths: &mut LayerWidths, blocks: &mut Vec<T>, selection: &Selection) -> [usize; 3] {
+/// Takes layers and widths to what `selection` leaves: the most neurons of a layer, the most key/value heads, and the
+/// number of layers.
+pub(crate) fn resize<T>(widths: &mut LayerWidths, layers: &mut Vec<T>, selection: &Selection) -> [usize; 3] {
     *widths = widths.resized(selection);
-    *blocks = kept_blocks(std::mem::take(blocks), selection);
+    *layers = kept_layers(std::mem::take(layers), selection);
     let (neurons, heads) = widths.largest();
-    [neurons, heads, blocks.len()]
+    [neurons, heads, layers.len()]
 }
 
 /// Checks the rule of loaders that take the width of a head from the width of the stream: the one is

@@ -28,7 +28,7 @@ pub(crate) struct GroupedHeads<'a> {
     pub heads_per_group: usize,
     /// Key/value heads.
     pub len: usize,
-    /// The block.
+    /// The layer.
     pub layer: usize,
 }
 

@@ -64,7 +64,7 @@ impl Allocation {
                 selection.check(&model.coupling())?;
                 Ok(selection.clone())
             }
-            _ => select_sparing(scores, &model.coupling(), targets, stock, &self.spared(model.num_blocks())),
+            _ => select_sparing(scores, &model.coupling(), targets, stock, &self.spared(model.num_layers())),
         }
     }
 
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(Allocation::Sparing { first: 0, last: 0 }.spared(3), [0; 0]);
         assert_eq!(Allocation::Uniform.spared(3), [0; 0]);
         assert!(sparing.check(StockTarget::Dress).is_ok());
-        let refused = sparing.check(StockTarget::Any).unwrap_err().to_string();
-        assert!(refused.contains("--target dress"), "{refused}");
+        let refused = sparing.check(StockTarget::All).unwrap_err().to_string();
+        assert!(refused.contains("`target = dress`"), "{refused}");
     }
 }

@@ -38,7 +38,7 @@ pub fn rotate_to_principal_components<M: CausalLm>(
     let folded = fold_gains(centre(model.untied()))?;
     let map = folded.coupling();
     let residual = map.axis(Axis::Residual)?;
-    let moments = Moments::collect(&folded, residual, calibration, progress);
+    let moments = Moments::collect(&folded, residual, calibration, progress)?;
     let (basis, energy) = components(&moments, residual)?;
     let model = parameters::map(folded, &mut Rotate::new(residual, &basis));
     Ok(Rotated { model, energy })

@@ -1,7 +1,7 @@
 //! Biases that take over the mean of what is sliced.
 
 use crate::Error;
-use crate::compensate::{CompensatedProjection, Projection, Write};
+use crate::projection::{CompensatedProjection, Projection, Write};
 use dress_core::{Axis, AxisSelection, Calibration, CausalLm, Progress, Role, Selection, Slot, parameters};
 use dress_importance::ActivationStatistics;
 
@@ -20,7 +20,7 @@ pub(crate) fn take_over_means<M: CausalLm>(
     let map = model.coupling();
     let statistics = ActivationStatistics::collect(&model, calibration, "compensation", progress)?;
     let (mut model, mut report) = (model, Vec::new());
-    let axes = (0..model.num_blocks()).flat_map(|layer| [Axis::Heads { layer }, Axis::Ffn { layer }]);
+    let axes = (0..model.num_layers()).flat_map(|layer| [Axis::Heads { layer }, Axis::Ffn { layer }]);
     for axis in axes {
         let Some(chosen) = selection.get(axis) else { continue };
         for slot in map.axis(axis)?.slots.iter().filter(|slot| slot.role == Role::Reads) {

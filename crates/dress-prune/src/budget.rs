@@ -49,6 +49,21 @@ impl Budget {
     /// # Errors
     /// [`dress_core::Error::AxisNotInModel`], and [`Error::BudgetOutOfReach`] where no such shape is smaller than
     /// the model.
+    ///
+    /// # Examples
+    /// ```
+    /// # use dress_core::burn::tensor::Device;
+    /// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    /// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+    /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+    /// use dress_core::{AxisKind, StockTarget};
+    /// use dress_prune::{Budget, Measure};
+    ///
+    /// let budget = Budget::share(&model, Measure::Parameters, 0.8);
+    /// let fit = budget.targets(&model, &[AxisKind::Ffn], StockTarget::Dress, 1)?;
+    /// assert!(fit.targets[0].ratio.get() > 0.0 && fit.off() < 0.05);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn targets<M: CausalLm>(
         self,
         model: &M,

@@ -48,19 +48,19 @@ impl Costs {
             Measure::Bytes => info.dtype.size() as f64,
             Measure::Macs | Measure::Latency(_) if !multiplied.contains(info.name.as_str()) => 0.0,
             Measure::Macs => 1.0,
-            Measure::Latency(costs) if parameters::block_of(&info.name).is_some() => costs.in_blocks,
+            Measure::Latency(costs) if parameters::layer_of(&info.name).is_some() => costs.in_blocks,
             Measure::Latency(costs) => costs.outside,
         };
         let of_a_block = if let Measure::Latency(costs) = measure { costs.per_block } else { 0.0 };
         let counted = |info: &ParameterInfo| Counted {
             element: element(info),
-            in_block: parameters::block_of(&info.name).is_some(),
+            in_block: parameters::layer_of(&info.name).is_some(),
             dims: (info.shape.iter().enumerate())
                 .map(|(dim, &len)| Dim { len, on: places.get(&(info.name.as_str(), dim)).copied() })
                 .collect(),
         };
         let parameters = list.iter().map(counted).collect();
-        Self { parameters, of_a_block, blocks: model.num_blocks() }
+        Self { parameters, of_a_block, blocks: model.num_layers() }
     }
 
     /// What is left where that many structures are gone. Of whole blocks, each counts as the mean one.

@@ -97,11 +97,13 @@ pub enum Error {
     },
     /// Only blocks are selected, which cannot be regularized.
     #[error(
-        "only whole blocks go, and there is nothing in the blocks that stay to regularize; give --no-regularize, or another axis beside depth"
+        "only whole blocks go, and there is nothing in the blocks that stay to regularize; give `no_regularize`, or another axis beside depth"
     )]
     NothingToRegularize,
     /// A model whose stream cannot be turned.
-    #[error("the stream of this model cannot be rotated: {reason}; prune it as it is, with --basis identity")]
+    #[error(
+        "the stream of this model cannot be rotated: {reason}; prune it as it is, with `basis = identity`"
+    )]
     NotRotatable {
         /// Why.
         reason: String,
@@ -160,7 +162,7 @@ pub enum Error {
     },
     /// A budget that no shape meets.
     #[error(
-        "no shape that the target takes leaves {share:.4} of the model within half a percent{}; choose another budget, more axes, or --target dress",
+        "no shape that the target takes leaves {share:.4} of the model within half a percent{}; choose another budget, more axes, or `target = dress`",
         .nearest.map_or(String::new(), |nearest| format!(" (the nearest leaves {nearest:.4})"))
     )]
     BudgetOutOfReach {
@@ -171,7 +173,7 @@ pub enum Error {
     },
     /// Blocks of different widths for software that has one number for all.
     #[error(
-        "the blocks of the result will differ in width, and --target {target} has one number for all of them; give --target dress for a checkpoint that these crates alone load, or share out evenly, without --per-layer"
+        "the blocks of the result will differ in width, and `target = {target}` has one number for all of them; give `target = dress` for a checkpoint that these crates alone load, or share out evenly, without `per_layer`"
     )]
     BlocksDiffer {
         /// The target.
@@ -179,12 +181,12 @@ pub enum Error {
     },
     /// Whole blocks among what is ranked together.
     #[error(
-        "whole blocks are not ranked together with what they are made of; give --axis depth in a run of its own, or leave out --per-layer"
+        "whole blocks are not ranked together with what they are made of; give `axis = depth` in a run of its own, or leave out `per_layer`"
     )]
     DepthPerLayer,
     /// A projection that has no bias to take over what went.
     #[error(
-        "{parameter}: this family has no bias there to take over the mean of what goes; use --compensate ridge"
+        "{parameter}: this family has no bias there to take over the mean of what goes; use `compensate = ridge`"
     )]
     NoBias {
         /// The parameter.
@@ -210,11 +212,11 @@ pub enum Error {
     NoEndToStopAfter,
     /// Blocks that lose different numbers in several rounds.
     #[error(
-        "what goes cannot be shared out unevenly over the blocks in several rounds; give --rounds 1, or share out evenly, without --per-layer"
+        "what goes cannot be shared out unevenly over the blocks in several rounds; give `rounds = 1`, or share out evenly, without `per_layer`"
     )]
     UnevenInRounds,
     /// Whole blocks in several rounds.
-    #[error("whole blocks cannot go in several rounds; give --rounds 1, or leave depth out")]
+    #[error("whole blocks cannot go in several rounds; give `rounds = 1`, or leave depth out")]
     DepthInRounds,
     /// A file of the dense model's outputs, and no directory to put it in.
     #[error(
@@ -225,7 +227,7 @@ pub enum Error {
     #[error("every ratio is 0, so nothing would be removed; give at least one axis a ratio above 0")]
     NothingSelected,
     /// A setting that makes no sense.
-    #[error("{setting} is {value}: {expected}")]
+    #[error("`{setting}` is {value}: {expected}")]
     Setting {
         /// The setting.
         setting: &'static str,

@@ -124,7 +124,7 @@ mod tests {
     fn a_head_that_reads_the_mean_of_the_stream_is_not_rotated() {
         assert!(check_norms(&stream(Normalization::Layer, true)).is_ok());
         let message = check_norms(&stream(Normalization::Layer, false)).unwrap_err().to_string();
-        assert!(message.contains("before its head") && message.contains("--basis identity"), "{message}");
+        assert!(message.contains("before its head") && message.contains("`basis = identity`"), "{message}");
         assert!(check_norms(&stream(Normalization::RootMeanSquare, false)).is_ok());
         assert!(check_norms(&stream(Normalization::PostLayer, true)).is_err());
     }

@@ -34,10 +34,10 @@ impl Load {
         let list = parameters::list(model);
         let (mut in_blocks, mut outside) = (0, 0);
         for matrix in model.coupling().multiplied(&list) {
-            let of = if parameters::block_of(&matrix.name).is_some() { &mut in_blocks } else { &mut outside };
+            let of = if parameters::layer_of(&matrix.name).is_some() { &mut in_blocks } else { &mut outside };
             *of += matrix.elements();
         }
-        Self { blocks: model.num_blocks(), in_blocks, outside }
+        Self { blocks: model.num_layers(), in_blocks, outside }
     }
 
     fn terms(self) -> [f64; 3] {

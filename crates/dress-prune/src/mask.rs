@@ -17,7 +17,7 @@ pub fn mask<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error> {
     let mut mask = Mask::default();
     let blocks = selection.get(Axis::Depth).map_or(&[][..], |depth| depth.removed());
     for slot in map.axis(Axis::Residual).map_or(&[][..], |residual| &residual.slots) {
-        let gone = parameters::block_of(&slot.parameter).is_some_and(|layer| blocks.contains(&layer));
+        let gone = parameters::layer_of(&slot.parameter).is_some_and(|layer| blocks.contains(&layer));
         if gone && slot.role == Role::Writes {
             mask.keep.entry(slot.parameter.clone()).or_default().push((slot.dim, vec![0.0]));
         }

@@ -5,7 +5,7 @@ use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::parameters::{self, Layout, ParameterVisitor};
 use dress_core::{
-    AxisSlots, Calibration, CausalLm, Forward, Parts, Progress, Role, Site, Tap, forward_last_by_parts,
+    AxisSlots, Calibration, CausalLm, Forward, Parts, Progress, Role, Site, Tap, Unit, forward_last_by_parts,
 };
 use std::collections::BTreeMap;
 
@@ -35,16 +35,15 @@ impl Moments {
         residual: &AxisSlots,
         calibration: &Calibration,
         progress: &dyn Progress,
-    ) -> Vec<f64> {
+    ) -> Result<Vec<f64>, Error> {
         let mut moments = Self::none(model, residual);
-        progress.start("covariance", calibration.blocks.len() as u64);
+        let stage = progress.begin("covariance", Unit::Blocks, calibration.blocks.len() as u64);
         for block in &calibration.blocks {
             let tokens = Calibration::tensor(std::slice::from_ref(block), &model.device());
             model.forward_last(tokens, &mut Forward::new(&mut moments));
-            progress.advance(1, "");
+            stage.advance(1)?;
         }
-        progress.finish();
-        moments.sums
+        Ok(moments.sums)
     }
 
     /// As [`Moments::collect`], of a model of which one part at a time is in memory. Of the parameters of `norms`

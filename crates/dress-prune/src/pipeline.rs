@@ -1,15 +1,18 @@
 //! The whole path: score, regularize, slice.
 
+use crate::centre_for::centre_for;
+use crate::counted::counted;
 use crate::regularize::{Regularized, regularize};
 use crate::{
-    Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, RegularizeConfig, Rotated,
-    Round, SearchReport, centre, compensate, permute, rotate_tied, rotate_to_principal_components, slice,
+    Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, PenaltyForm,
+    RegularizeConfig, Rotated, Round, SearchReport, compensate, permute, rotate_tied,
+    rotate_to_principal_components, slice,
 };
 use dress_core::{
-    Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Progress, Scorer, Scores, Selection,
-    SlicePlan, StockTarget,
+    Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Progress, Scorer, Scores, SlicePlan,
+    StockTarget,
 };
-use dress_train::{CurvePoint, Cut, LossEnds, PenaltyForm, logits_moved};
+use dress_train::{CurvePoint, Cut, LossEnds, logits_moved};
 use serde::{Deserialize, Serialize};
 
 /// What goes, and how it is prepared.
@@ -41,7 +44,7 @@ impl PruneConfig {
             basis: Basis::Identity,
             regularize: None,
             compensation: Compensation::None,
-            stock: StockTarget::Any,
+            stock: StockTarget::All,
             seed: 42,
             allocation: Allocation::Uniform,
         }
@@ -101,6 +104,26 @@ pub struct PruneReport {
 /// # Errors
 /// Those of the scorer, of [`select`](crate::select()), of [`Allocation::check`], of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`]; [`Error::Setting`], [`Error::NothingSelected`]
 /// and [`Error::NotFinite`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{AxisKind, Calibration, NoProgress, Ratio, StockTarget, parameters};
+/// use dress_importance::Criterion;
+/// use dress_prune::{AxisTarget, PruneConfig, prune};
+///
+/// let target = AxisTarget::new(AxisKind::Ffn, Ratio::new(0.5)?, 1);
+/// let config = PruneConfig { stock: StockTarget::Dress, ..PruneConfig::new(vec![target]) };
+/// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]; 8]);
+/// let scorer = Criterion::ActivationNorm.scorer(42);
+/// let before = parameters::count(&model);
+/// let pruned = prune(model, scorer.as_ref(), &calibration, &config, &NoProgress)?;
+/// assert!(parameters::count(&pruned.model) < before);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn prune<M: CausalLm>(
     model: M,
     scorer: &dyn Scorer<M>,
@@ -120,6 +143,7 @@ pub(crate) fn prune_taught<M: CausalLm>(
     config: &PruneConfig,
     progress: &dyn Progress,
 ) -> Result<Pruned<M>, Error> {
+    calibration.check_lengths()?;
     calibration.check(&model)?;
     config.allocation.check(config.stock)?;
     if let Some(settings) = &config.regularize {
@@ -206,11 +230,6 @@ fn in_basis<M: CausalLm>(
     Ok((model, plan.in_basis(config.basis)))
 }
 
-/// `model` with its stream centred, where the width of a stream read by layer norms is to go (E3).
-pub(crate) fn centre_for<M: CausalLm>(model: M, selection: &Selection) -> M {
-    if selection.get(Axis::Residual).is_some() { centre(model) } else { model }
-}
-
 /// Scores a model and selects from it.
 ///
 /// # Errors
@@ -254,11 +273,8 @@ pub fn plan_of_scores<M: CausalLm>(
     scores: &Scores,
     config: &PruneConfig,
 ) -> Result<SlicePlan, Error> {
-    let selection = if config.compensation == Compensation::Bias {
-        config.allocation.select(&model.clone().biased(), scores, &config.targets, config.stock)?
-    } else {
-        config.allocation.select(model, scores, &config.targets, config.stock)?
-    };
+    let counted = counted(model.clone(), config.basis, config.compensation);
+    let selection = config.allocation.select(&counted, scores, &config.targets, config.stock)?;
     if selection.is_empty() {
         return Err(Error::NothingSelected);
     }

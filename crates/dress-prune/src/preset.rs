@@ -1,5 +1,6 @@
 //! Published methods, each as its paper has it, under one interface.
 
+use crate::counted::counted;
 use crate::{
     Allocation, AxisTarget, Budget, Compensation, Error, Measure, PerLayer, PruneConfig, Pruned,
     RegularizeConfig, best_basis, prune,
@@ -9,7 +10,7 @@ use dress_importance::{Criteria, Criterion};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// A published method. `docs/compare.md` says what each paper fixes and what had to be chosen.
+/// A published method. `docs/reference/options.md` says what each paper fixes and what had to be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
@@ -186,7 +187,7 @@ impl Preset {
     /// [`dress_core::Error::AxisNotInModel`], those of [`Allocation::check`], and [`Error::BudgetOutOfReach`] where
     /// no shape is smaller than the model.
     pub fn of<M: CausalLm>(self, model: &M, settings: &PresetSettings) -> Result<PresetRun, Error> {
-        let Recipe { kinds, criterion, mut allocation } = self.recipe(model.num_blocks(), settings);
+        let Recipe { kinds, criterion, mut allocation } = self.recipe(model.num_layers(), settings);
         let (stock, tile, seed) = (settings.stock, settings.tile, settings.seed);
         let basis = self.basis(model, &kinds);
         allocation.check(stock)?;
@@ -198,11 +199,8 @@ impl Preset {
                 kinds.iter().map(|&kind| target(kind, ratio)).collect()
             }
             (Amount::Parameters(ratio), allocation) => {
-                let spared = allocation.spared(model.num_blocks());
-                let counted = match basis {
-                    Basis::Pca => model.clone().untied(),
-                    Basis::PcaTied | Basis::Identity => model.clone(),
-                };
+                let spared = allocation.spared(model.num_layers());
+                let counted = counted(model.clone(), basis, self.compensation());
                 budget(model, ratio).targets_sparing(&counted, &kinds, stock, tile, &spared)?.targets
             }
         };

@@ -1,5 +1,6 @@
 //! What a user asks for, before anything that follows from the model is settled.
 
+use crate::counted::counted;
 use crate::{AxisTarget, Budget, Compensation, Error, Measure, RegularizeConfig, best_basis};
 use dress_core::{
     Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Ratio, Selection, SlicePlan, StockTarget,
@@ -118,6 +119,24 @@ pub struct Recipe {
 
 impl Recipe {
     /// The recommended run.
+    ///
+    /// # Examples
+    /// ```
+    /// # use dress_core::burn::tensor::Device;
+    /// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    /// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+    /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+    /// use dress_core::burn::tensor::DType;
+    /// use dress_core::{AxisKind, Basis, Ratio};
+    /// use dress_prune::{HowMuch, Recipe};
+    ///
+    /// // What is left open follows from the model: here the basis, as its head is not the embedding.
+    /// let recipe = Recipe::new(vec![AxisKind::Residual], HowMuch::Ratios(vec![Ratio::new(0.25)?]));
+    /// let resolved = recipe.resolve(&model, DType::F32)?;
+    /// assert_eq!(recipe.basis(&model), Basis::Pca);
+    /// # let _ = resolved;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(axes: Vec<AxisKind>, how_much: HowMuch) -> Self {
         let mut regularize = RegularizeConfig::default();
         regularize.train.checkpoint_every = Some(CheckpointEvery::Spaced);
@@ -131,7 +150,7 @@ impl Recipe {
             learning_rate: None,
             precision: None,
             rounds: 1,
-            stock: StockTarget::Any,
+            stock: StockTarget::All,
             tile: 1,
             per_layer: false,
             sampling: Sampling::default(),
@@ -204,7 +223,7 @@ impl Recipe {
             }
             (_, budget) => {
                 let budget = budget.ok_or(Error::NothingSelected)?;
-                let counted = self.counted(model.clone(), self.basis(model));
+                let counted = counted(model.clone(), self.basis(model), self.compensation);
                 Ok(budget.targets_within(&counted, axes, self.stock, tile)?.targets)
             }
         }
@@ -244,12 +263,6 @@ impl Recipe {
                 axes.into_iter().fold(Selection::new(), |all, (axis, chosen)| all.with(axis, chosen));
             model.check_stock(&selection, self.stock).is_ok()
         })
-    }
-
-    /// The model whose parameters are counted: with a head of its own or with biases, where the run gives it those.
-    fn counted<M: CausalLm>(&self, model: M, basis: Basis) -> M {
-        let model = if basis == Basis::Pca { model.untied() } else { model };
-        if self.compensation == Compensation::Bias { model.biased() } else { model }
     }
 
     fn by_ratios(&self, ratios: &[Ratio]) -> Result<Vec<AxisTarget>, Error> {

@@ -1,8 +1,8 @@
 //! The regularization phase: training that prepares a model for being sliced.
 
-use crate::pipeline::centre_for;
+use crate::centre_for::centre_for;
 use crate::reindex::Reindex;
-use crate::{Error, permute};
+use crate::{Error, PenaltyForm, SelectedPenalty, WeightedActivations, permute};
 use dress_core::{
     Axis, Basis, Calibration, CausalLm, Progress, Role, Selection, SlicePlan, TensorEdit, parameters,
 };
@@ -10,8 +10,8 @@ use dress_regularize::{
     ActivationPenalty, ComponentWeights, Gate, GateNorms, PenaltyKind, Regularizer, Schedule, SlotChoice,
 };
 use dress_train::{
-    Distillation, DistillationConfig, LanguageModelling, Objective, PenaltyForm, SelectedPenalty, Slicer,
-    Teacher, TrainConfig, Trainable, Trained, Training, WeightedActivations,
+    Distillation, DistillationConfig, LanguageModelling, Objective, RunDirectory, Slicer, Teacher,
+    TrainConfig, Trainable, Trained, Training,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ impl Distill {
 }
 
 impl Default for RegularizeConfig {
-    /// What did best of what was tried on SmolLM2-135M at 25% width, in principal components; `docs/regularize.md` has the table, and
+    /// What did best of what was tried on SmolLM2-135M at 25% width, in principal components; `docs/results/regularizing.md` has the table, and
     /// [`usual_learning_rate`] the rate for another basis.
     fn default() -> Self {
         Self {
@@ -95,7 +95,7 @@ impl Default for RegularizeConfig {
 }
 
 /// The highest learning rate that did best while structures go, of 1e-4 and 3e-4: principal components are a start that higher ones
-/// undo, and channels, neurons and heads of the checkpoint's own take longer to make up for. `docs/regularize.md` has the tables.
+/// undo, and channels, neurons and heads of the checkpoint's own take longer to make up for. `docs/results/regularizing.md` has the tables.
 pub fn usual_learning_rate(basis: Basis) -> f64 {
     match basis {
         Basis::Identity => 3e-4,
@@ -113,10 +113,10 @@ impl RegularizeConfig {
         let ComponentWeights { attention, ffn, rest } = self.weights;
         let numbers = [
             ("lambda", self.lambda),
-            ("attention weight", attention),
-            ("ffn weight", ffn),
-            ("rest weight", rest),
-            ("activation weight", self.activations),
+            ("attention_weight", attention),
+            ("ffn_weight", ffn),
+            ("rest_weight", rest),
+            ("activations", self.activations),
         ];
         if let Some((setting, value)) = numbers.into_iter().find(|(_, n)| !(n.is_finite() && *n >= 0.0)) {
             return Err(Error::Setting { setting, value, expected: "it has to be 0 or a positive number" });
@@ -232,7 +232,7 @@ fn teacher<M: CausalLm>(
     };
     Ok(Some(match settings.train.run_dir.as_ref().filter(|_| distill.cache) {
         Some(directory) => {
-            teacher.cached(calibration, streams, &directory.join("teacher.cache"), progress)?
+            teacher.cached(calibration, streams, &RunDirectory::at(directory).teacher_cache(), progress)?
         }
         None => teacher,
     }))
@@ -242,7 +242,7 @@ fn teacher<M: CausalLm>(
 fn showing_streams<M: CausalLm>(dense: M, selection: &Selection) -> Result<Teacher<M>, Error> {
     let layers = match selection.get(Axis::Depth) {
         Some(depth) => depth.kept(),
-        None => (0..dense.num_blocks()).collect(),
+        None => (0..dense.num_layers()).collect(),
     };
     Ok(match selection.get(Axis::Residual) {
         None => {

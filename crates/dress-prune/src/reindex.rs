@@ -39,9 +39,9 @@ pub fn edits<M: CausalLm>(model: &M, selection: &Selection) -> Result<BTreeMap<S
     if let Some(depth) = selection.get(Axis::Depth) {
         let kept = depth.kept();
         for name in parameters::list(model).into_iter().map(|parameter| parameter.name) {
-            let Some(layer) = parameters::block_of(&name) else { continue };
+            let Some(layer) = parameters::layer_of(&name) else { continue };
             let place = kept.binary_search(&layer);
-            let renamed = place.ok().map(|place| parameters::in_block(&name, place));
+            let renamed = place.ok().map(|place| parameters::in_layer(&name, place));
             let edit = edits.entry(name).or_default();
             (edit.dropped, edit.renamed) = (renamed.is_none(), renamed);
         }

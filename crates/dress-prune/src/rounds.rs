@@ -5,6 +5,7 @@ use crate::{Allocation, AxisTarget, Error, PruneConfig, PruneReport, Pruned, pru
 use dress_core::{
     Axis, AxisKind, AxisSelection, Calibration, CausalLm, Progress, Ratio, Scorer, Selection, SlicePlan,
 };
+use dress_train::RunDirectory;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -86,7 +87,8 @@ fn config_of<M: CausalLm>(
     }
     let mut config = PruneConfig { targets, ..config.clone() };
     if let Some(train) = config.regularize.as_mut().map(|settings| &mut settings.train) {
-        train.run_dir = train.run_dir.take().map(|directory| directory.join(format!("round-{round}")));
+        train.run_dir =
+            train.run_dir.take().map(|directory| RunDirectory::at(directory).round(round).path().into());
     }
     Ok(config)
 }

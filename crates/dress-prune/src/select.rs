@@ -32,6 +32,25 @@ impl AxisTarget {
 /// # Errors
 /// [`Error::RemovesNothing`] where rounding leaves an axis whole, [`Error::NotScored`] and
 /// [`Error::ScoreCount`] where `scores` are not of this model.
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{Axis, AxisKind, CausalLm, Ratio, Scores, StockTarget};
+/// use dress_prune::{AxisTarget, select};
+///
+/// let mut scores = Scores::new();
+/// for layer in 0..2 {
+///     scores.insert(Axis::Ffn { layer }, (0..24).map(f64::from).collect())?;
+/// }
+/// let target = AxisTarget::new(AxisKind::Ffn, Ratio::new(0.25)?, 1);
+/// let selection = select(&scores, &model.coupling(), &[target], StockTarget::Dress)?;
+/// assert_eq!(selection.get(Axis::Ffn { layer: 0 }).unwrap().removed(), [0, 1, 2, 3, 4, 5]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn select(
     scores: &Scores,
     map: &CouplingMap,
@@ -135,7 +154,7 @@ mod tests {
     use super::*;
     use dress_core::MultipleOf;
 
-    const ANY: StockTarget = StockTarget::Any;
+    const ALL: StockTarget = StockTarget::All;
 
     fn residual(len: usize, multiple_of: usize) -> CouplingMap {
         let slots = AxisSlots {
@@ -160,9 +179,9 @@ mod tests {
     #[test]
     fn the_least_scores_go_and_of_equals_the_later() {
         let scores = scored(vec![3.0, 1.0, 2.0, 1.0]);
-        let selection = select(&scores, &residual(4, 1), &[target(0.25, 1)], ANY).unwrap();
+        let selection = select(&scores, &residual(4, 1), &[target(0.25, 1)], ALL).unwrap();
         assert_eq!(selection.get(Axis::Residual).unwrap().removed(), [3]);
-        let selection = select(&scores, &residual(4, 2), &[target(0.5, 1)], ANY).unwrap();
+        let selection = select(&scores, &residual(4, 2), &[target(0.5, 1)], ALL).unwrap();
         assert_eq!(selection.get(Axis::Residual).unwrap().removed(), [1, 3]);
     }
 
@@ -170,7 +189,7 @@ mod tests {
     fn the_kept_count_suits_config_and_tile() {
         let scores = scored((0..576).map(f64::from).collect());
         let kept = |tile| {
-            let selection = select(&scores, &residual(576, 9), &[target(0.3, tile)], ANY).unwrap();
+            let selection = select(&scores, &residual(576, 9), &[target(0.3, tile)], ALL).unwrap();
             selection.get(Axis::Residual).unwrap().kept_len()
         };
         assert_eq!(kept(1), 405);
@@ -180,10 +199,10 @@ mod tests {
     #[test]
     fn a_ratio_that_rounds_to_nothing_says_what_would_do() {
         let scores = scored((0..576).map(f64::from).collect());
-        let error = select(&scores, &residual(576, 9), &[target(0.005, 16)], ANY).unwrap_err();
+        let error = select(&scores, &residual(576, 9), &[target(0.005, 16)], ALL).unwrap_err();
         let Error::RemovesNothing { least: Some(least), .. } = error else { panic!("{error}") };
-        assert!(select(&scores, &residual(576, 9), &[target(least, 16)], ANY).is_ok());
-        assert!(select(&scores, &residual(576, 9), &[target(least - 1e-4, 16)], ANY).is_err());
+        assert!(select(&scores, &residual(576, 9), &[target(least, 16)], ALL).is_ok());
+        assert!(select(&scores, &residual(576, 9), &[target(least - 1e-4, 16)], ALL).is_err());
     }
 
     #[test]
@@ -194,7 +213,7 @@ mod tests {
         );
         assert_eq!((least_ratio(192, 1000), least_ratio(64, 64), least_ratio(1, 1)), (None, None, None));
         let scores = scored((0..192).map(f64::from).collect());
-        let refused = select(&scores, &residual(192, 1), &[target(0.5, 1000)], ANY).unwrap_err().to_string();
+        let refused = select(&scores, &residual(192, 1), &[target(0.5, 1000)], ALL).unwrap_err().to_string();
         assert!(refused.contains("no ratio does") && refused.contains("lower the tile"), "{refused}");
     }
 
@@ -213,7 +232,7 @@ mod tests {
 
     #[test]
     fn scores_of_another_model_are_refused() {
-        let error = select(&scored(vec![1.0; 5]), &residual(4, 1), &[target(0.5, 1)], ANY).unwrap_err();
+        let error = select(&scored(vec![1.0; 5]), &residual(4, 1), &[target(0.5, 1)], ALL).unwrap_err();
         assert!(error.to_string().contains("4 structures and 5 scores"), "{error}");
     }
 }

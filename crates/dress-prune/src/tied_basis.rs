@@ -40,7 +40,7 @@ pub fn rotate_tied<M: CausalLm>(
     calibration.require(&model, "pca-tied")?;
     let gains = gains(&model, residual);
     let folded = fold_gains(model)?;
-    let moments = Moments::collect(&folded, residual, calibration, progress);
+    let moments = Moments::collect(&folded, residual, calibration, progress)?;
     let TiedComponents { components: (basis, energy), last_gain } =
         TiedComponents::of(&moments, &gains, residual)?;
     let turned = parameters::map(folded, &mut Rotate::new(residual, &basis));

@@ -9,6 +9,20 @@ use std::collections::HashMap;
 /// out anyway, so the logits stay; afterwards they act on it as root-mean-square norms do, which can be
 /// sliced. An embedding that is the head as well is left as it is, since its mean shows in the logits;
 /// [`Recentring`] sees to it while there is training to make up for that.
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::CausalLm;
+///
+/// // A LLaMA's RMSNorm takes no mean off, so that there is nothing to take out.
+/// let architecture = model.architecture().to_string();
+/// assert_eq!(dress_regularize::centre(model).architecture(), architecture);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn centre<M: CausalLm>(model: M) -> M {
     let mut centring = Centring::default();

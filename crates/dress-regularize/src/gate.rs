@@ -91,6 +91,21 @@ impl Gate {
     }
 
     /// `g` where `share` of the steps are done.
+    ///
+    /// # Examples
+    /// ```
+    /// # use dress_core::burn::tensor::Device;
+    /// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    /// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+    /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+    /// use dress_core::{Axis, AxisSelection, Selection};
+    /// use dress_regularize::{Gate, GateNorms};
+    ///
+    /// let selection = Selection::new().with(Axis::Ffn { layer: 0 }, AxisSelection::new(24, (16..24).collect())?);
+    /// let gate = Gate::new(&model, &selection, "linear:0.5".parse()?, GateNorms::Fixed)?;
+    /// assert_eq!((gate.at(0.0), gate.at(0.25), gate.at(0.5), gate.at(1.0)), (1.0, 0.5, 0.0, 0.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn at(&self, share: f64) -> f64 {
         1.0 - self.schedule.at(share)
     }
@@ -222,6 +237,11 @@ impl Tap for GateTap<'_> {
         let factors = span.factors::<3>(2, self.g, &value.device()).cast(value.dtype());
         value * factors
     }
+}
+
+impl GateNorms {
+    /// The names of all ways, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 2] = ["fixed", "count"];
 }
 
 impl fmt::Display for GateNorms {

@@ -19,6 +19,22 @@ pub struct L1;
 pub struct L2;
 
 /// The sum of the structures' L2 norms (group lasso, L2,1).
+///
+/// # Examples
+/// ```
+/// use dress_core::Penalty;
+/// use dress_core::burn::tensor::{Device, Tensor};
+/// use dress_regularize::Group;
+///
+/// let device = Device::flex();
+/// // Two structures of norm 5 and 1: a step of 1 takes a fifth of the first and all of the second.
+/// let groups = Tensor::<2>::from_floats([[3.0, 4.0], [0.6, 0.8]], &device);
+/// assert_eq!(Group.value(groups.clone()).into_scalar::<f32>(), 6.0);
+/// let thresholds = Tensor::<2>::from_floats([[1.0], [1.0]], &device);
+/// let shrunk: Vec<f32> = Group.shrink(groups, thresholds).unwrap().into_data().iter().collect();
+/// assert!((shrunk[0] - 2.4).abs() < 1e-6 && (shrunk[1] - 3.2).abs() < 1e-6);
+/// assert!(shrunk[2].abs() < 1e-6 && shrunk[3].abs() < 1e-6);
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Group;
 
@@ -96,6 +112,11 @@ impl PenaltyKind {
             PenaltyKind::Group => Box::new(Group),
         }
     }
+}
+
+impl PenaltyKind {
+    /// The names of all penalties, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 3] = ["l1", "l2", "group"];
 }
 
 impl fmt::Display for PenaltyKind {

@@ -90,6 +90,24 @@ impl Regularizer {
     ///
     /// # Errors
     /// As [`Regularizer::new`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use dress_core::burn::tensor::Device;
+    /// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    /// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+    /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+    /// use dress_core::{Axis, AxisSelection, Selection};
+    /// use dress_regularize::{ComponentWeights, L1, Regularizer, SlotChoice};
+    ///
+    /// // The last eight of 24 neurons.
+    /// let selection = Selection::new().with(Axis::Ffn { layer: 0 }, AxisSelection::new(24, (16..24).collect())?);
+    /// let (weights, slots) = (ComponentWeights::default(), SlotChoice::All);
+    /// let regularizer = Regularizer::with_penalty(&model, &selection, Box::new(L1), weights, slots)?;
+    /// assert!(regularizer.selected_norm(&model) > 0.0);
+    /// assert!(regularizer.penalty(&model).total().into_scalar::<f32>() > 0.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_penalty<M: CausalLm>(
         model: &M,
         selection: &Selection,

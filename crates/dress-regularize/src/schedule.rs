@@ -10,6 +10,18 @@ const GEOMETRIC_START: f64 = 0.01;
 
 /// A factor that climbs to one over the first `ramp` of the steps and stays there: of lambda for a penalty, and
 /// what is taken off one for a gate. With `p = share / ramp`, at most 1:
+///
+/// # Examples
+/// ```
+/// use dress_regularize::Schedule;
+///
+/// // Up over the first fifth of the steps, slowly at both ends.
+/// let schedule: Schedule = "cosine:0.2".parse()?;
+/// assert_eq!(schedule.at(0.0), 0.0);
+/// assert!((schedule.at(0.1) - 0.5).abs() < 1e-12);
+/// assert_eq!(schedule.at(0.2), 1.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

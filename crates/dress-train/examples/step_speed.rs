@@ -6,14 +6,15 @@
 use dress_core::burn::module::Module;
 use dress_core::burn::optim::GradientsParams;
 use dress_core::burn::tensor::{Device, Tensor};
-use dress_core::{Calibration, CausalLm, Forward, NoTap, memory};
+use dress_core::{Calibration, CausalLm, Forward, NoTap};
 use dress_kernels::{FusedAdamW, sum_of_squares};
+use dress_machine::memory;
 use dress_models::{AnyModel, LoadConfig};
 use std::error::Error;
 use std::time::Instant;
 
 #[global_allocator]
-static ALLOCATOR: dress_core::HugePages = dress_core::HugePages;
+static ALLOCATOR: dress_machine::HugePages = dress_machine::HugePages;
 
 fn main() -> Result<(), Box<dyn Error>> {
     memory::keep_freed();

@@ -1,6 +1,6 @@
 //! A pass that keeps one stream a block and computes each block again on the way back.
 
-use crate::gradients::StepObjective;
+use crate::step_objective::StepObjective;
 use crate::{Batch, Error, ObjectiveLoss, StepInfo};
 use dress_core::burn::optim::{GradientsAccumulator, GradientsParams};
 use dress_core::burn::tensor::{Gradients, Tensor};
@@ -22,15 +22,15 @@ impl<M: CausalLm> ByBlocks<'_, M> {
     /// # Errors
     /// [`Error::NotByBlocks`] where activations count that are not the last stream's.
     pub fn gradients(&self, batch: &Batch<'_>) -> Result<(ObjectiveLoss, GradientsParams), Error> {
-        let blocks = self.model.num_blocks();
+        let blocks = self.model.num_layers();
         let embed =
             |model: &M, tap: &mut dyn Tap| model.embed_tapped(batch.tokens.clone(), &mut Forward::new(tap));
         let block = |layer: usize, stream: Tensor<3>| {
-            move |model: &M, tap: &mut dyn Tap| model.block_tapped(layer, stream, &mut Forward::new(tap))
+            move |model: &M, tap: &mut dyn Tap| model.layer_tapped(layer, stream, &mut Forward::new(tap))
         };
         let mut streams = vec![self.part(Part::Embedding, embed)?.detach()];
         for layer in 0..blocks {
-            let after = self.part(Part::Block(layer), block(layer, streams[layer].clone()))?;
+            let after = self.part(Part::Layer(layer), block(layer, streams[layer].clone()))?;
             streams.push(after.detach());
         }
 
@@ -48,7 +48,7 @@ impl<M: CausalLm> ByBlocks<'_, M> {
         keep(gradients);
         for layer in (0..blocks).rev() {
             let stream = take();
-            let after = self.part(Part::Block(layer), block(layer, stream.clone()))?;
+            let after = self.part(Part::Layer(layer), block(layer, stream.clone()))?;
             let mut gradients = (after * slope).sum().backward();
             slope = slope_of(&stream, &mut gradients);
             keep(gradients);
@@ -65,8 +65,8 @@ impl<M: CausalLm> ByBlocks<'_, M> {
     fn part<R>(&self, part: Part, run: impl FnOnce(&M, &mut dyn Tap) -> R) -> Result<R, Error> {
         let number = match part {
             Part::Embedding => 0,
-            Part::Block(layer) => layer as u64 + 1,
-            Part::Head => self.model.num_blocks() as u64 + 1,
+            Part::Layer(layer) => layer as u64 + 1,
+            Part::Head => self.model.num_layers() as u64 + 1,
         };
         self.model.device().seed(self.step.seed.wrapping_add(number));
         match self.step.seen(self.model, self.info, run) {

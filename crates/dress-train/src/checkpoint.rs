@@ -2,6 +2,7 @@
 
 use crate::contents;
 use crate::curve::CurveFile;
+use crate::run_directory::{BEST, MODEL, OPTIMIZER, POSITION, RunDirectory, steps_of};
 use crate::settings_difference::differences;
 use crate::{CheckpointEvery, CurvePoint, Cut, Error};
 use dress_core::burn::module::{Module, Param};
@@ -50,7 +51,7 @@ pub(crate) struct Position {
 
 /// The checkpoints of one run, in directories `checkpoint-STEPS` that are complete or not there.
 pub(crate) struct Checkpoints {
-    directory: PathBuf,
+    directory: RunDirectory,
     every: CheckpointEvery,
     key: RunKey,
     latest: Latest,
@@ -112,7 +113,7 @@ impl RunKey {
 impl Checkpoints {
     pub fn new(directory: &Path, every: CheckpointEvery, key: RunKey) -> Self {
         let latest = Latest { steps: 0, at: Instant::now(), took: Duration::ZERO };
-        Self { directory: directory.into(), every, key, latest }
+        Self { directory: RunDirectory::at(directory), every, key, latest }
     }
 
     /// Whether there is to be one after `steps` of `total` steps.
@@ -135,7 +136,7 @@ impl Checkpoints {
     ) -> Result<(), Error> {
         let began = Instant::now();
         position.key = self.key.clone();
-        let partial = self.directory.join("checkpoint.partial");
+        let partial = self.directory.checkpoint_partial();
         let io = |source| Error::Io { path: partial.clone(), source };
         let failed = |reason: &dyn std::fmt::Display| Error::Save {
             path: partial.clone(),
@@ -145,14 +146,14 @@ impl Checkpoints {
             fs::remove_dir_all(&partial).map_err(io)?;
         }
         fs::create_dir_all(&partial).map_err(io)?;
-        save(snapshot.model, &partial.join("model.bpk")).map_err(|error| failed(&error))?;
-        snapshot.optimizer.save(partial.join("optimizer.bpk")).map_err(|error| failed(&error))?;
+        save(snapshot.model, &partial.join(MODEL)).map_err(|error| failed(&error))?;
+        snapshot.optimizer.save(partial.join(OPTIMIZER)).map_err(|error| failed(&error))?;
         if let Some(best) = snapshot.best {
-            save(best, &partial.join("best.bpk")).map_err(|error| failed(&error))?;
+            save(best, &partial.join(BEST)).map_err(|error| failed(&error))?;
         }
         CurveFile::create(&partial, snapshot.curve)?;
         let text = serde_json::to_string_pretty(&position).expect("a position is numbers and texts");
-        fs::write(partial.join("position.json"), text).map_err(io)?;
+        fs::write(partial.join(POSITION), text).map_err(io)?;
         contents::write(&partial)?;
         for entry in fs::read_dir(&partial).map_err(io)? {
             File::open(entry.map_err(io)?.path()).and_then(|file| file.sync_all()).map_err(io)?;
@@ -193,7 +194,7 @@ impl Checkpoints {
     pub fn latest(&self) -> Result<Option<(PathBuf, Position)>, Error> {
         let Some((_, path)) = self.all()?.pop() else { return Ok(None) };
         let unreadable = |reason: String| Error::Checkpoint { path: path.clone(), reason };
-        let file = path.join("position.json");
+        let file = path.join(POSITION);
         let text = fs::read_to_string(&file).map_err(|error| unreadable(error.to_string()))?;
         let value: Value = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
         if value["format"] != FORMAT {
@@ -203,27 +204,27 @@ impl Checkpoints {
         let position: Position =
             serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
         match self.key.differs(&position.key) {
-            Some(what) => Err(Error::AnotherRun { path: self.directory.clone(), what }),
+            Some(what) => Err(Error::AnotherRun { path: self.directory.path().into(), what }),
             None => Ok(Some((path, position))),
         }
     }
 
     /// Every complete checkpoint, the latest last.
     fn all(&self) -> Result<Vec<(usize, PathBuf)>, Error> {
-        let Ok(entries) = fs::read_dir(&self.directory) else { return Ok(Vec::new()) };
+        let Ok(entries) = fs::read_dir(self.directory.path()) else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for entry in entries {
-            let path = entry.map_err(|source| Error::Io { path: self.directory.clone(), source })?.path();
+            let path =
+                entry.map_err(|source| Error::Io { path: self.directory.path().into(), source })?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let steps = name.strip_prefix("checkpoint-").and_then(|steps| steps.parse().ok());
-            found.extend(steps.map(|steps| (steps, path.clone())));
+            found.extend(steps_of(name).map(|steps| (steps, path.clone())));
         }
         found.sort();
         Ok(found)
     }
 
     fn place(&self, steps: usize) -> PathBuf {
-        self.directory.join(format!("checkpoint-{steps}"))
+        self.directory.checkpoint(steps)
     }
 }
 

@@ -1,13 +1,13 @@
 //! The norm of all gradients together, and scaling them down to a limit.
 
-use dress_core::burn::module::{Module, Param};
+use dress_core::burn::module::Param;
 use dress_core::burn::optim::GradientsParams;
 use dress_core::burn::tensor::{DType, Tensor};
-use dress_core::parameters::{self, Layout, ParameterVisitor};
+use dress_core::parameters::{self, Layout, NamedParameters, ParameterVisitor};
 use dress_kernels::sum_of_squares;
 
 /// The L2 norm of all gradients of `module` together.
-pub(crate) fn gradient_norm<M: Module>(module: &M, gradients: &GradientsParams) -> f64 {
+pub(crate) fn gradient_norm<M: NamedParameters>(module: &M, gradients: &GradientsParams) -> f64 {
     struct Norm<'a> {
         gradients: &'a GradientsParams,
         /// The sum of those that are known already.
@@ -35,7 +35,11 @@ pub(crate) fn gradient_norm<M: Module>(module: &M, gradients: &GradientsParams) 
 }
 
 /// Multiplies every gradient of `module` by `factor`.
-pub(crate) fn scale<M: Module>(module: &M, gradients: GradientsParams, factor: f64) -> GradientsParams {
+pub(crate) fn scale<M: NamedParameters>(
+    module: &M,
+    gradients: GradientsParams,
+    factor: f64,
+) -> GradientsParams {
     struct Scale {
         gradients: GradientsParams,
         factor: f64,

@@ -102,6 +102,14 @@ impl Default for TrainConfig {
 
 impl TrainConfig {
     /// How many optimizer steps `blocks` blocks make.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_train::TrainConfig;
+    ///
+    /// let config = TrainConfig { epochs: 2, batch_size: 4, ..TrainConfig::default() };
+    /// assert_eq!(config.steps(10), 6, "the last batch of an epoch may be smaller");
+    /// ```
     pub fn steps(&self, blocks: usize) -> usize {
         let per_step = self.batch_size.saturating_mul(self.accumulation).max(1);
         self.epochs.saturating_mul(blocks.div_ceil(per_step))
@@ -117,7 +125,7 @@ impl TrainConfig {
         if warmup > steps.max(LearningRate::default().warmup_steps) {
             let expected =
                 "it has to be at most the number of steps of the run, or the rate never gets to its height";
-            return Err(Error::Setting { setting: "warm-up steps", value: warmup as f64, expected });
+            return Err(Error::Setting { setting: "warmup_steps", value: warmup as f64, expected });
         }
         Ok(())
     }
@@ -129,18 +137,18 @@ impl TrainConfig {
     pub fn check(&self) -> Result<(), Error> {
         let mut counts = vec![
             ("epochs", self.epochs),
-            ("batch size", self.batch_size),
+            ("batch_size", self.batch_size),
             ("accumulation", self.accumulation),
             ("workers", self.workers),
         ];
         if let Some(CheckpointEvery::Steps(steps)) = self.checkpoint_every {
-            counts.push(("steps between two checkpoints", steps));
+            counts.push(("checkpoint_every", steps));
         }
         if let Some(EarlyStopping { holdout, every, patience }) = self.early_stopping {
-            counts.extend([("steps between two looks", every), ("patience", patience)]);
+            counts.extend([("early_stopping_every", every), ("early_stopping_patience", patience)]);
             if !(holdout > 0.0 && holdout < 1.0) {
                 let expected = "it has to be above 0 and below 1";
-                return Err(Error::Setting { setting: "share held out", value: holdout, expected });
+                return Err(Error::Setting { setting: "early_stopping", value: holdout, expected });
             }
         }
         if let Some((setting, _)) = counts.iter().copied().find(|(_, count)| *count == 0) {
@@ -161,7 +169,7 @@ impl TrainConfig {
         if shrunk >= 1.0 {
             let expected = "it has to be below 1, or every step turns the weights over";
             return Err(Error::Setting {
-                setting: "weight decay times learning rate",
+                setting: "weight_decay times learning_rate",
                 value: shrunk,
                 expected,
             });
@@ -181,7 +189,7 @@ impl TrainConfig {
         match self.clip_norm {
             Some(norm) if !(norm > 0.0 && norm.is_finite()) => {
                 let expected = "it has to be a positive number, such as 1, or none for no limit";
-                Err(Error::Setting { setting: "norm to clip gradients to", value: norm, expected })
+                Err(Error::Setting { setting: "clip_norm", value: norm, expected })
             }
             _ => Ok(()),
         }
@@ -195,13 +203,13 @@ mod tests {
     #[test]
     fn a_setting_that_makes_no_sense_is_an_error() {
         let zero = TrainConfig { batch_size: 0, ..TrainConfig::default() };
-        assert!(zero.check().unwrap_err().to_string().contains("batch size"));
+        assert!(zero.check().unwrap_err().to_string().contains("batch_size"));
         let mut negative = TrainConfig::default();
         negative.learning_rate.peak = -1.0;
-        assert!(negative.check().unwrap_err().to_string().contains("learning rate"));
+        assert!(negative.check().unwrap_err().to_string().contains("`learning_rate`"));
         let all = EarlyStopping { holdout: 1.0, ..EarlyStopping::default() };
         let nothing_left = TrainConfig { early_stopping: Some(all), ..TrainConfig::default() };
-        assert!(nothing_left.check().unwrap_err().to_string().contains("held out"));
+        assert!(nothing_left.check().unwrap_err().to_string().contains("`early_stopping`"));
     }
 
     #[test]
@@ -217,19 +225,22 @@ mod tests {
         }
         for many in [MOST + 1, usize::MAX] {
             refused(&|config| config.epochs = many, "epochs");
-            refused(&|config| config.batch_size = many, "batch size");
+            refused(&|config| config.batch_size = many, "batch_size");
             refused(&|config| config.accumulation = many, "accumulation");
-            refused(&|config| config.learning_rate.warmup_steps = many, "warm-up");
-            refused(&|config| config.checkpoint_every = Some(CheckpointEvery::Steps(many)), "checkpoints");
+            refused(&|config| config.learning_rate.warmup_steps = many, "warmup_steps");
+            refused(
+                &|config| config.checkpoint_every = Some(CheckpointEvery::Steps(many)),
+                "checkpoint_every",
+            );
             let early = EarlyStopping { patience: many, ..EarlyStopping::default() };
-            refused(&|config| config.early_stopping = Some(early), "patience");
+            refused(&|config| config.early_stopping = Some(early), "early_stopping_patience");
         }
         refused(&|config| config.workers = 1025, "workers");
-        refused(&|config| config.learning_rate.peak = 1e300, "learning rate");
-        refused(&|config| config.learning_rate.peak = 1e-300, "learning rate");
-        refused(&|config| config.optimizer = config.optimizer.with_weight_decay(1e5), "weight decay");
+        refused(&|config| config.learning_rate.peak = 1e300, "learning_rate");
+        refused(&|config| config.learning_rate.peak = 1e-300, "learning_rate");
+        refused(&|config| config.optimizer = config.optimizer.with_weight_decay(1e5), "weight_decay");
         let beta = |beta_2| OptimizerConfig::AdamW(crate::AdamW { beta_2, ..Default::default() });
-        refused(&|config| config.optimizer = beta(0.999_999_999_99), "beta 2");
+        refused(&|config| config.optimizer = beta(0.999_999_999_99), "beta_2");
         let tiny = crate::AdamW { epsilon: 1e-60, ..Default::default() };
         refused(&|config| config.optimizer = OptimizerConfig::AdamW(tiny), "epsilon");
         assert_eq!(TrainConfig { epochs: usize::MAX, ..TrainConfig::default() }.steps(9), usize::MAX);
@@ -243,6 +254,6 @@ mod tests {
             ..TrainConfig::default()
         };
         assert!(warm(5).check_steps(1).is_ok() && warm(20).check_steps(20).is_ok());
-        assert!(warm(21).check_steps(20).unwrap_err().to_string().contains("warm-up"));
+        assert!(warm(21).check_steps(20).unwrap_err().to_string().contains("`warmup_steps`"));
     }
 }

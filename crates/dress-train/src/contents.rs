@@ -1,16 +1,14 @@
 //! What the files of a checkpoint were when they were written.
 
 use crate::Error;
+use crate::run_directory::CONTENTS as FILE;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The file that says it, with SHA-256 of every other file in the directory.
-pub(crate) const FILE: &str = "contents.json";
-
-/// Writes what the files in `directory` are.
+/// Writes what the files in `directory` are: SHA-256 of every other file there.
 ///
 /// # Errors
 /// [`Error::Io`].

@@ -1,6 +1,7 @@
 //! What a run leaves behind of each step.
 
 use crate::Error;
+use crate::run_directory::CURVE;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -74,7 +75,7 @@ pub(crate) struct CurveFile {
 impl CurveFile {
     /// The file of a run, which begins with `curve`.
     pub fn create(directory: &Path, curve: &[CurvePoint]) -> Result<Self, Error> {
-        let path = directory.join("curve.jsonl");
+        let path = directory.join(CURVE);
         let io = |source| Error::Io { path: path.clone(), source };
         fs::create_dir_all(directory).map_err(io)?;
         let file = BufWriter::new(File::create(&path).map_err(io)?);
@@ -85,7 +86,7 @@ impl CurveFile {
 
     /// The points in a directory.
     pub fn read(directory: &Path) -> Result<Vec<CurvePoint>, Error> {
-        let path = directory.join("curve.jsonl");
+        let path = directory.join(CURVE);
         let text = fs::read_to_string(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
         let points = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
         points.map_err(|error| Error::Checkpoint { path, reason: error.to_string() })

@@ -35,16 +35,16 @@ impl DistillationConfig {
     pub fn check(&self) -> Result<(), Error> {
         let expected = "it has to be from 0, all from the text, to 1, all from the teacher";
         if !(0.0..=1.0).contains(&self.alpha) {
-            return Err(Error::Setting { setting: "distillation alpha", value: self.alpha, expected });
+            return Err(Error::Setting { setting: "distill_alpha", value: self.alpha, expected });
         }
         let expected = "it has to be from 0.01 to 1000, such as 1 or 2";
         if !(0.01..=1000.0).contains(&self.temperature) {
             let value = self.temperature;
-            return Err(Error::Setting { setting: "distillation temperature", value, expected });
+            return Err(Error::Setting { setting: "distill_temperature", value, expected });
         }
         if !(0.0..=1e6).contains(&self.hidden) {
             let expected = "it has to be 0 or a positive number up to 1e6";
-            return Err(Error::Setting { setting: "hidden-state weight", value: self.hidden, expected });
+            return Err(Error::Setting { setting: "distill_hidden", value: self.hidden, expected });
         }
         Ok(())
     }

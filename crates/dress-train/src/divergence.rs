@@ -154,7 +154,7 @@ mod tests {
         let rough = curve(&[3.0, 9.0, 8.0, 4.0, 2.9], 0.0);
         assert!(!JUDGE.is_suspicious(&rough) && JUDGE.check(found(2.9, 10.0), &rough).is_ok());
         let says = JUDGE.check(found(4.5, 10.0), &rough).unwrap_err().to_string();
-        assert!(says.contains("began at 3.000") && says.contains("lower the learning rate"), "{says}");
+        assert!(says.contains("began at 3.000") && says.contains("lower `learning_rate`"), "{says}");
         assert!(JUDGE.check(found(f64::NAN, 10.0), &rough).is_err());
     }
 

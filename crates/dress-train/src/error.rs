@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub enum Error {
     /// A loss or a gradient became NaN or infinite.
     #[error(
-        "step {step}: the {what} is {value}; {saved}; lower the learning rate or lambda, or train in f32"
+        "step {step}: the {what} is {value}; {saved}; lower `learning_rate` or `lambda`, or train in f32"
     )]
     Diverged {
         /// The optimizer step, from 0.
@@ -23,7 +23,7 @@ pub enum Error {
     },
     /// A model that training has made worse than one that has learnt nothing.
     #[error(
-        "after {steps} steps the loss on the blocks of the first step is {loss:.3}, where it began at {start:.3} and a model that knows nothing has {nothing:.3}: training diverged, and nothing of it is kept; lower the learning rate, which rose to {learning_rate}, or warm up for longer"
+        "after {steps} steps the loss on the blocks of the first step is {loss:.3}, where it began at {start:.3} and a model that knows nothing has {nothing:.3}: training diverged, and nothing of it is kept; lower `learning_rate`, which rose to {learning_rate}, or warm up for longer"
     )]
     Lost {
         /// Steps that were done.
@@ -39,7 +39,7 @@ pub enum Error {
     },
     /// Factors of more rank than any matrix has that they are for.
     #[error(
-        "LoRA rank is {rank}: the matrices that get factors have a rank of at most {most}; give less, or train all weights"
+        "`lora_rank` is {rank}: the matrices that get factors have a rank of at most {most}; give less, or train all weights"
     )]
     LoraRank {
         /// The rank as given.
@@ -49,11 +49,11 @@ pub enum Error {
     },
     /// Nothing to train on.
     #[error(
-        "there is no block to train on; give a calibration corpus with at least one block of --seqlen tokens"
+        "there is no block to train on; give a calibration corpus with at least one block of `seqlen` tokens"
     )]
     NoData,
     /// A setting that makes no sense.
-    #[error("{setting} is {value}: {expected}")]
+    #[error("`{setting}` is {value}: {expected}")]
     Setting {
         /// The setting.
         setting: &'static str,
@@ -107,7 +107,7 @@ pub enum Error {
         student: usize,
     },
     /// A checkpoint that cannot be read.
-    #[error("{path}: not a checkpoint to go on from: {reason}; remove it, or give --force, to train from the start", path = .path.display())]
+    #[error("{path}: not a checkpoint to go on from: {reason}; remove it, or give `force`, to train from the start", path = .path.display())]
     Checkpoint {
         /// The checkpoint.
         path: PathBuf,
@@ -115,7 +115,7 @@ pub enum Error {
         reason: String,
     },
     /// A checkpoint of another run.
-    #[error("{path}: a run with {what} was interrupted there; repeat its command to go on with it, or give --force (or remove the directory) to start anew", path = .path.display())]
+    #[error("{path}: a run with {what} was interrupted there; repeat its command to go on with it, or give `force` (or remove the directory) to start anew", path = .path.display())]
     AnotherRun {
         /// The run's directory.
         path: PathBuf,
@@ -166,9 +166,6 @@ pub enum Error {
     /// An error of the shared vocabulary.
     #[error(transparent)]
     Core(#[from] dress_core::Error),
-    /// An error of the penalty.
-    #[error(transparent)]
-    Regularize(#[from] dress_regularize::Error),
 }
 
 /// What is left of a run that diverged.

@@ -18,6 +18,11 @@ pub enum GradientCheckpointing {
     Blocks,
 }
 
+impl GradientCheckpointing {
+    /// The names of all kinds, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 3] = ["none", "operations", "blocks"];
+}
+
 impl fmt::Display for GradientCheckpointing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

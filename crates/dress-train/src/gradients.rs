@@ -2,10 +2,11 @@
 
 use crate::batches::blocks_at;
 use crate::by_blocks::ByBlocks;
-use crate::{Batch, Error, GradientCheckpointing, Objective, Regularization, StepInfo, TrainConfig};
+use crate::step_objective::StepObjective;
+use crate::{Batch, Error, GradientCheckpointing, StepInfo};
 use dress_core::burn::optim::{GradientsAccumulator, GradientsParams};
 use dress_core::burn::tensor::{DType, Tensor};
-use dress_core::{Calibration, CausalLm, Tap};
+use dress_core::{Calibration, CausalLm};
 
 /// What a step is taken by.
 pub(crate) struct StepGradients {
@@ -15,16 +16,6 @@ pub(crate) struct StepGradients {
     pub penalty: f64,
     pub distillation: Option<f64>,
     pub tokens: u64,
-}
-
-/// The mean objective over the batches of one step with what the regularization adds, and the gradients of it all.
-pub(crate) struct StepObjective<'a, M: CausalLm> {
-    pub data: &'a Calibration,
-    pub objective: &'a dyn Objective<M>,
-    pub regularization: &'a dyn Regularization<M>,
-    pub config: &'a TrainConfig,
-    /// Seed of what the step draws.
-    pub seed: u64,
 }
 
 /// The part of a step that one worker does.
@@ -105,19 +96,6 @@ impl<M: CausalLm> StepObjective<'_, M> {
             tokens,
             gradients,
         })
-    }
-
-    /// What `run` makes of the model as the regularization shows it, and what the activations that passed its tap cost.
-    pub fn seen<R>(
-        &self,
-        model: &M,
-        info: &StepInfo,
-        run: impl FnOnce(&M, &mut dyn Tap) -> R,
-    ) -> (R, Option<Tensor<1>>) {
-        let viewed = self.regularization.view(model, info);
-        let mut tap = self.regularization.tap(info);
-        let result = run(viewed.as_ref().unwrap_or(model), tap.as_mut());
-        (result, tap.penalty())
     }
 }
 

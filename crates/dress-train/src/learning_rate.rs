@@ -46,6 +46,16 @@ impl Default for LearningRate {
 
 impl LearningRate {
     /// The rate of step `step` of `total`, both counted from 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_train::{Decay, LearningRate};
+    ///
+    /// let rate = LearningRate { peak: 1e-3, warmup_steps: 1, end: 0.1, decay: Decay::Linear };
+    /// assert_eq!(rate.at(0, 4), 0.5e-3);
+    /// assert_eq!(rate.at(1, 4), 1e-3);
+    /// assert!((rate.at(3, 4) - 1e-4).abs() < 1e-12);
+    /// ```
     pub fn at(&self, step: usize, total: usize) -> f64 {
         if step < self.warmup_steps {
             return self.peak * (step as f64 + 1.0) / (self.warmup_steps as f64 + 1.0);
@@ -69,20 +79,25 @@ impl LearningRate {
         let (rate, end) = (self.peak, self.end);
         if !(LEAST..=GREATEST).contains(&rate) {
             let expected = "it has to be a positive number from 1e-30 to 1e6, such as 3e-4";
-            return Err(Error::Setting { setting: "learning rate", value: rate, expected });
+            return Err(Error::Setting { setting: "learning_rate", value: rate, expected });
         }
         if self.warmup_steps > 1_000_000_000 {
             let (value, expected) = (self.warmup_steps as f64, "it has to be at most 1000000000");
-            return Err(Error::Setting { setting: "warm-up steps", value, expected });
+            return Err(Error::Setting { setting: "warmup_steps", value, expected });
         }
         let least = if self.decay == Decay::Geometric { f64::MIN_POSITIVE } else { 0.0 };
         if !(end >= least && end <= 1.0) {
             let expected =
                 "it has to be a share of the highest rate, from 0 (above 0 to get there geometrically) to 1";
-            return Err(Error::Setting { setting: "the learning rate at the end", value: end, expected });
+            return Err(Error::Setting { setting: "learning_rate_end", value: end, expected });
         }
         Ok(())
     }
+}
+
+impl Decay {
+    /// The names of all decays, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 4] = ["constant", "linear", "cosine", "geometric"];
 }
 
 impl fmt::Display for Decay {

@@ -1,15 +1,15 @@
 //! Burn's optimizers behind one choice.
 
-use crate::placed::Placed;
+use crate::optimizer_state_device::Placed;
 use crate::precision::{MasterWeights, Rounded};
 use crate::{Error, Precision};
-use dress_core::burn::module::{Module, ParamGroup};
+use dress_core::burn::module::ParamGroup;
 use dress_core::burn::optim::decay::WeightDecayConfig;
 use dress_core::burn::optim::momentum::MomentumConfig;
 use dress_core::burn::optim::{
     AdafactorConfig, AdjustLrFn, ModuleOptimizer, MuonConfig, Optimizer, SgdConfig,
 };
-use dress_core::parameters;
+use dress_core::parameters::{self, NamedParameters};
 use dress_kernels::FusedAdamW;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -73,7 +73,7 @@ impl Default for OptimizerConfig {
 
 impl OptimizerConfig {
     /// The optimizer of `model`, without any state.
-    pub fn init<M: Module>(&self, model: &M, precision: Precision) -> ModuleOptimizer {
+    pub fn init<M: NamedParameters>(&self, model: &M, precision: Precision) -> ModuleOptimizer {
         match *self {
             OptimizerConfig::AdamW(settings) => whole(settings.fused(), precision),
             OptimizerConfig::Adafactor { weight_decay } => {
@@ -121,8 +121,8 @@ impl OptimizerConfig {
             }
         };
         let adamw = |settings: &AdamW| {
-            below_one("beta 1", settings.beta_1)?;
-            below_one("beta 2", settings.beta_2)?;
+            below_one("beta_1", settings.beta_1)?;
+            below_one("beta_2", settings.beta_2)?;
             above_zero("epsilon", settings.epsilon)?;
             not_negative("weight decay", settings.weight_decay)
         };
@@ -176,9 +176,9 @@ impl AdamW {
 }
 
 /// The matrices that Muon is for: those inside the blocks, embeddings and the head excluded.
-fn hidden_matrices<M: Module>(model: &M) -> ParamGroup {
+fn hidden_matrices<M: NamedParameters>(model: &M) -> ParamGroup {
     let inside =
-        |p: &parameters::ParameterInfo| p.shape.len() == 2 && parameters::block_of(&p.name).is_some();
+        |p: &parameters::ParameterInfo| p.shape.len() == 2 && parameters::layer_of(&p.name).is_some();
     ParamGroup::from_ids(parameters::list(model).into_iter().filter(inside).map(|p| p.id).collect())
 }
 
@@ -211,6 +211,11 @@ fn momentum_of(momentum: f64, nesterov: bool) -> Option<MomentumConfig> {
 
 fn decay(penalty: f64) -> Option<WeightDecayConfig> {
     (penalty > 0.0).then(|| WeightDecayConfig::new(penalty as f32))
+}
+
+impl OptimizerConfig {
+    /// The names of all optimizers, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 4] = ["adamw", "adafactor", "sgd", "muon"];
 }
 
 impl fmt::Display for OptimizerConfig {

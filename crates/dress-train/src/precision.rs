@@ -119,6 +119,11 @@ fn reconcile<const D: usize>(master: Tensor<D>, tensor: &Tensor<D>) -> Tensor<D>
     master.mask_where(set, tensor.clone().cast(DType::F32))
 }
 
+impl Precision {
+    /// The names of all precisions, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 3] = ["as-is", "master-weights", "stochastic-rounding"];
+}
+
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

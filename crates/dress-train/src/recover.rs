@@ -2,7 +2,7 @@
 
 use crate::{
     Distillation, DistillationConfig, Error, LanguageModelling, LoraDropout, NoRegularization, Objective,
-    Regularization, Teacher, TrainConfig, Trainable, Trained, Training,
+    Regularization, RunDirectory, Teacher, TrainConfig, Trainable, Trained, Training,
 };
 use dress_core::{Calibration, CausalLm, Progress};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,22 @@ impl Default for RecoverConfig {
 /// # Errors
 /// Those of [`Training::run`]; [`Error::Setting`] where the residual stream is to be compared,
 /// [`Error::TeacherCannotRead`] and [`Error::TeacherVocabulary`] where `dense` is not one to learn from.
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{Calibration, NoProgress};
+/// use dress_train::{RecoverConfig, recover};
+///
+/// let data = Calibration::from_blocks(vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]]);
+/// // From the dense model's distribution as well as from the text; here the two are one model.
+/// let recovered = recover(model.clone(), Some(model), &data, &RecoverConfig::default(), &NoProgress)?;
+/// assert!(recovered.curve.iter().all(|point| point.distillation.is_some()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn recover<M: CausalLm>(
     model: M,
     dense: Option<M>,
@@ -43,7 +59,7 @@ pub fn recover<M: CausalLm>(
     if config.distill.hidden > 0.0 {
         let expected = "recovery compares distributions alone; it has to be 0";
         let value = config.distill.hidden;
-        return Err(Error::Setting { setting: "hidden-state weight", value, expected });
+        return Err(Error::Setting { setting: "distill_hidden", value, expected });
     }
     if let Some(dense) = &dense {
         data.check(dense).map_err(|source| Error::TeacherCannotRead { source })?;
@@ -56,7 +72,7 @@ pub fn recover<M: CausalLm>(
     let cache = config.train.run_dir.as_ref().filter(|_| config.cache);
     let teacher = match (teacher, cache) {
         (Some(teacher), Some(directory)) => {
-            Some(teacher.cached(data, false, &directory.join("teacher.cache"), progress)?)
+            Some(teacher.cached(data, false, &RunDirectory::at(directory).teacher_cache(), progress)?)
         }
         (teacher, _) => teacher,
     };

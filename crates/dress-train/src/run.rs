@@ -4,11 +4,13 @@ use crate::batches::{Batches, blocks_at, split};
 use crate::checkpoint::{self, Checkpoints, Position, RunKey, Snapshot};
 use crate::clip::{gradient_norm, scale};
 use crate::curve::CurveFile;
-use crate::cut::{Cut, logits_moved, sliced_state};
 use crate::divergence::{self, Found, Judge};
 use crate::early_stopping::Watch;
-use crate::gradients::{StepGradients, StepObjective};
-use crate::placed::reading_to;
+use crate::gradients::StepGradients;
+use crate::optimizer_state_device::reading_to;
+use crate::run_directory::{BEST, LAST_GOOD, MODEL, OPTIMIZER, RunDirectory};
+use crate::slicing_while_training::{Cut, logits_moved, sliced_state};
+use crate::step_objective::StepObjective;
 use crate::{
     Batch, CurvePoint, Error, GradientCheckpointing, LanguageModelling, NoRegularization, Objective,
     Regularization, Saved, Slicer, StepInfo, TrainConfig,
@@ -17,7 +19,7 @@ use dress_core::burn::module::Param;
 use dress_core::burn::optim::ModuleOptimizer;
 use dress_core::burn::tensor::{DType, GradientCheckpointingStrategy, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
-use dress_core::{Calibration, CausalLm, Progress, Tap};
+use dress_core::{Calibration, CausalLm, Progress, Tap, Unit};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -52,6 +54,23 @@ pub struct Training<'a, M: CausalLm> {
 ///
 /// # Errors
 /// As [`Training::run`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{Calibration, NoProgress};
+/// use dress_train::{NoRegularization, TrainConfig, train};
+///
+/// let data = Calibration::from_blocks(vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]]);
+/// let config = TrainConfig { epochs: 5, ..TrainConfig::default() };
+/// let trained = train(model, &data, &config, &NoRegularization, &NoProgress)?;
+/// assert_eq!(trained.curve.len(), 10);
+/// assert!(trained.curve[9].loss.is_finite());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn train<M: CausalLm>(
     model: M,
     data: &Calibration,
@@ -75,7 +94,7 @@ impl<M: CausalLm> Training<'_, M> {
         if self.data.blocks.is_empty() {
             return Err(Error::NoData);
         }
-        self.data.check(&model)?;
+        self.data.require(&model, "training")?;
         let blocks = self.data.blocks.len();
         let (trained, watch) = match self.config.early_stopping {
             None => ((0..blocks).collect(), None),
@@ -222,15 +241,15 @@ impl<'a, M: CausalLm> Run<'a, M> {
             (Some(_), Some(slicer)) => self.sliced(model, slicer)?.1,
             _ => model,
         };
-        let model = checkpoint::load(model, &path.join("model.bpk"))?;
+        let model = checkpoint::load(model, &path.join(MODEL))?;
         let optimizer = self.config.optimizer.init(&model, self.config.precision);
         let unreadable = |reason: String| Error::Checkpoint { path: path.into(), reason };
-        let loaded = reading_to(&model.device(), || optimizer.load(path.join("optimizer.bpk")));
+        let loaded = reading_to(&model.device(), || optimizer.load(path.join(OPTIMIZER)));
         self.optimizer = loaded.map_err(|error| unreadable(error.to_string()))?;
         (self.cut, self.tokens) = (position.cut, position.tokens);
         self.curve = CurveFile::read(path)?;
         if let Some((watch, looks)) = self.watch.as_mut().zip(position.looks) {
-            watch.restore(looks, checkpoint::load(model.clone(), &path.join("best.bpk"))?);
+            watch.restore(looks, checkpoint::load(model.clone(), &path.join(BEST))?);
         }
         (0..position.steps).for_each(|_| drop(self.batches.next_step()));
         tracing::info!(
@@ -246,8 +265,8 @@ impl<'a, M: CausalLm> Run<'a, M> {
     fn all_steps(mut self, mut model: M, start: usize, progress: &dyn Progress) -> Result<Trained<M>, Error> {
         let directory = self.config.run_dir.as_deref();
         self.file = directory.map(|directory| CurveFile::create(directory, &self.curve)).transpose()?;
-        progress.start("training", self.total as u64);
-        progress.advance(start as u64, "");
+        let stage = progress.begin("training", Unit::Steps, self.total as u64);
+        stage.reuse(start as u64);
         for step in start..self.total {
             let info = StepInfo::new(step, self.total, self.config.learning_rate.at(step, self.total));
             let (next, mut point) = self.step(model, step, &info)?;
@@ -260,17 +279,18 @@ impl<'a, M: CausalLm> Run<'a, M> {
             if self.judge.is_suspicious(&self.curve) {
                 self.judge(&model, step + 1, Some(&info))?;
             }
-            progress.advance(1, &note(&point));
             if (step + 1) % self.total.div_ceil(10) == 0 {
                 tracing::info!("step {} of {}: {}", step + 1, self.total, note(&point));
             }
-            self.checkpoint(&model, step + 1)?;
+            let told = stage.advance_with(1, Some(point.loss), &note(&point));
+            self.checkpoint(&model, step + 1, told.is_err())?;
+            told?;
             if stop {
                 tracing::info!("stopped after step {}: the held-out blocks get no better", step + 1);
                 break;
             }
         }
-        progress.finish();
+        drop(stage);
         let model = self.watch.take().and_then(Watch::into_best).unwrap_or(model);
         let settled = self.regularization().settle(self.config.trainable.merge(model)).valid();
         self.judge(&settled, self.curve.len(), None)?;
@@ -366,7 +386,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
         if let Some((parameters, edits)) = known {
             let elsewhere;
             let scratch = match &self.config.run_dir {
-                Some(directory) => directory.join("slice.partial"),
+                Some(directory) => RunDirectory::at(directory).slice_partial(),
                 None => {
                     let io = |source| Error::Io { path: std::env::temp_dir(), source };
                     elsewhere = tempfile::tempdir().map_err(io)?;
@@ -407,9 +427,12 @@ impl<'a, M: CausalLm> Run<'a, M> {
         }
     }
 
-    fn checkpoint(&mut self, model: &M, steps: usize) -> Result<(), Error> {
+    /// Keeps what the run can be gone on from, where that is due or the run ends here.
+    fn checkpoint(&mut self, model: &M, steps: usize, ends: bool) -> Result<(), Error> {
         // One that holds a NaN would take the place of one that can be gone on with.
-        let due = |checkpoints: &&mut Checkpoints| checkpoints.is_due(steps, self.total) && is_finite(model);
+        let due = |checkpoints: &&mut Checkpoints| {
+            (ends || checkpoints.is_due(steps, self.total)) && is_finite(model)
+        };
         let Some(checkpoints) = self.checkpoints.as_mut().filter(due) else { return Ok(()) };
         let watch = self.watch.as_ref();
         let position = Position::new(steps, self.tokens, self.cut, watch.and_then(Watch::looks));
@@ -429,7 +452,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
                 steps: position.steps,
             }));
         }
-        let path = directory.join("last-good.bpk");
+        let path = directory.join(LAST_GOOD);
         let saved = model.valid().save_file(&path);
         saved.map_err(|error| Error::Save { path: path.clone(), reason: error.to_string() })?;
         Ok(Saved::Weights(path))

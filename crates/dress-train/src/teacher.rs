@@ -4,7 +4,7 @@ use crate::teacher_cache::TeacherCache;
 use crate::{Batch, Error};
 use dress_core::burn::tensor::{DType, Int, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper};
-use dress_core::{Calibration, CausalLm, Fingerprint, Forward, NoTap, Part, Progress, Site, Tap};
+use dress_core::{Calibration, CausalLm, Fingerprint, Forward, NoTap, Part, Progress, Site, Tap, Unit};
 use std::path::Path;
 
 /// The model that a student learns from. It is not trained.
@@ -61,7 +61,7 @@ impl<M: CausalLm> Teacher<M> {
     /// A file that is there already, of this teacher and this data, is used as it is.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`], and [`dress_core::Error::Cancelled`].
     pub fn cached(
         mut self,
         data: &Calibration,
@@ -75,14 +75,13 @@ impl<M: CausalLm> Teacher<M> {
             Some(cache) => cache,
             None => {
                 let mut writer = TeacherCache::create(path, &key)?;
-                progress.start("teacher", data.blocks.len() as u64);
+                let stage = progress.begin("teacher", Unit::Blocks, data.blocks.len() as u64);
                 for block in &data.blocks {
                     let tokens = Calibration::tensor(std::slice::from_ref(block), &self.model.device());
                     let (last, streams) = self.streams(tokens, streams);
                     writer.push(last, streams)?;
-                    progress.advance(1, "");
+                    stage.advance(1)?;
                 }
-                progress.finish();
                 writer.finish()?
             }
         };

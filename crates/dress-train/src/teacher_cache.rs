@@ -2,7 +2,7 @@
 
 use crate::Error;
 use dress_core::burn::tensor::{DType, Device, Tensor, TensorData};
-use dress_core::{Calibration, Fingerprint};
+use dress_core::{Calibration, Fingerprint, files};
 use sha2::{Digest, Sha256};
 use std::fs::{File, TryLockError};
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
@@ -54,7 +54,7 @@ impl TeacherCache {
     /// # Errors
     /// [`Error::TeacherCache`] where it is one of that key and not what was written, and [`Error::Io`] of a pipe or device.
     pub fn open(path: &Path, key: &[u8; 32]) -> Result<Option<Self>, Error> {
-        dress_core::files::check(path).map_err(|source| Error::Io { path: path.into(), source })?;
+        files::check(path).map_err(|source| Error::Io { path: path.into(), source })?;
         let Ok(mut file) = File::open(path) else { return Ok(None) };
         let mut header = vec![0; HEADER as usize];
         if file.read_exact(&mut header).is_err() || header[..8] != *MAGIC {
@@ -188,7 +188,8 @@ impl CacheWriter {
         header.extend(numbers.flat_map(u64::to_le_bytes));
         let hash = hash_of(&header);
         self.file.write_all(&header).and_then(|()| self.file.write_all(&hash)).map_err(io)?;
-        self.file.flush().and_then(|()| std::fs::rename(&self.partial, &self.path)).map_err(io)?;
+        self.file.flush().map_err(io)?;
+        files::put_in_place(self.file.get_ref(), &self.partial, &self.path).map_err(io)?;
         let file = Mutex::new(File::open(&self.path).map_err(io)?);
         Ok(TeacherCache { path: self.path, file, seq, width, shown })
     }

@@ -53,18 +53,18 @@ impl LoraConfig {
     pub fn check(&self) -> Result<(), Error> {
         if self.rank == 0 {
             return Err(Error::Setting {
-                setting: "LoRA rank",
+                setting: "lora_rank",
                 value: 0.0,
                 expected: "it has to be at least 1",
             });
         }
         if !(0.0..1.0).contains(&self.dropout) {
             let expected = "it has to be at least 0 and below 1";
-            return Err(Error::Setting { setting: "LoRA dropout", value: self.dropout, expected });
+            return Err(Error::Setting { setting: "lora_dropout", value: self.dropout, expected });
         }
         if !(self.alpha >= 1e-6 && self.alpha <= 1e10) {
             let expected = "it has to be a positive number up to 1e10, such as twice the rank";
-            return Err(Error::Setting { setting: "LoRA alpha", value: self.alpha, expected });
+            return Err(Error::Setting { setting: "lora_alpha", value: self.alpha, expected });
         }
         Ok(())
     }
@@ -75,7 +75,7 @@ impl LoraConfig {
     /// [`Error::NoSuchTarget`] where a target names none, and [`Error::LoraRank`] where none of them has that rank.
     fn matrices<M: CausalLm>(&self, model: &M) -> Result<Vec<ParamId>, Error> {
         let list = parameters::list(model);
-        let inside = |p: &&ParameterInfo| p.shape.len() == 2 && parameters::block_of(&p.name).is_some();
+        let inside = |p: &&ParameterInfo| p.shape.len() == 2 && parameters::layer_of(&p.name).is_some();
         let projection = |p: &ParameterInfo| p.name.rsplit('.').nth(1).unwrap_or_default().to_string();
         for target in &self.targets {
             if !list.iter().filter(inside).any(|p| projection(p) == *target) {

@@ -7,6 +7,9 @@ pub enum Error {
     /// Of the shared vocabulary.
     #[error(transparent)]
     Core(#[from] dress_core::Error),
+    /// Of finding a device.
+    #[error(transparent)]
+    Machine(#[from] dress_machine::Error),
     /// Of models and checkpoints.
     #[error(transparent)]
     Models(#[from] dress_models::Error),

@@ -41,10 +41,10 @@ pub mod terminal;
 
 pub use dress_core::{
     AxisKind, Basis, Calibration, CausalLm, NoProgress, Progress, Ratio, Scorer, SlicePlan, StockTarget,
-    device,
 };
 pub use dress_data::{Corpus, CorpusFormat, Mixture, Tokenizer};
 pub use dress_importance::Criterion;
+pub use dress_machine::device;
 pub use dress_models::{AnyModel, Checkpoint, FloatType, LoadConfig};
 pub use dress_prune::{Compensation, HowMuch, Measure, Recipe, RegularizeConfig, ResolvedRecipe, Sampling};
 pub use dress_train::TrainConfig;
@@ -56,6 +56,7 @@ pub use dress_core as core;
 pub use dress_data as data;
 pub use dress_eval as eval;
 pub use dress_importance as importance;
+pub use dress_machine as machine;
 pub use dress_models as models;
 pub use dress_prune as prune;
 pub use dress_regularize as regularize;

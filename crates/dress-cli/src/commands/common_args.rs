@@ -1,126 +1,111 @@
 //! The options that every subcommand has, and those that several share.
 
-use crate::{CostsFile, Error, Output, Pass, ResultFile};
+use super::listed::{float_type, listed, pass, stock_target};
+use crate::{CostsFile, Error, Output, Pass, RunContext};
 use clap::{ArgGroup, Args};
-use dress_core::burn::tensor::Device;
-use dress_core::{AxisKind, Calibration, Draw, Ratio, StockTarget};
-use dress_data::{Mixture, RowText, SampleConfig, Tokenizer};
-use dress_eval::report::RunInfo;
+use dress_core::{AxisKind, Draw, Ratio, StockTarget};
 use dress_importance::Criterion;
-use dress_models::{AnyModel, FloatType, LoadConfig};
+use dress_models::{AnyModel, FloatType};
 use dress_prune::{HowMuch, Load, Measure, Recipe, Sampling};
+use dress_study::{ComputeSettings, TextSource};
 use std::path::{Path, PathBuf};
 
 /// How far measured costs may be from the measurements without a word.
 const DOUBTFUL: f64 = 0.05;
 
-/// The options of every subcommand.
+/// Where to compute, and as what.
 #[derive(Debug, Clone, Args)]
-pub struct CommonArgs {
+pub struct ComputeArgs {
     /// Where to compute: auto, cpu, cuda, rocm, vulkan, metal or cubecl-cpu; a card by its number, as cuda:1.
     #[arg(long, default_value = "auto")]
     pub device: String,
-    /// The type of the weights in memory: f32, f16 or bf16.
-    #[arg(long, default_value = "f32")]
+    /// The type of the weights in memory.
+    #[arg(long, default_value = "f32", value_parser = float_type())]
     pub dtype: FloatType,
+}
+
+/// The group of options that say nothing of one result: the seed, of which a study has several, and the form of what is printed.
+pub(super) const OF_THE_COMMAND: &str = "of_the_command";
+
+/// The options of every subcommand.
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new(OF_THE_COMMAND).multiple(true))]
+pub struct CommonArgs {
+    #[command(flatten)]
+    pub(super) compute: ComputeArgs,
     /// Seed of everything that is drawn.
-    #[arg(long, default_value_t = 42)]
+    #[arg(long, group = OF_THE_COMMAND, default_value_t = 42)]
     pub seed: u64,
     /// Print one JSON object on standard output; everything else goes to standard error.
-    #[arg(long)]
+    #[arg(long, group = OF_THE_COMMAND)]
     pub json: bool,
 }
 
 impl CommonArgs {
-    /// The device, seeded.
+    /// What they ask for, with the device seeded.
     ///
     /// # Errors
-    /// Those of [`dress_core::device::parse`].
-    pub fn device(&self) -> Result<Device, Error> {
-        let device = dress_core::device::parse(&self.device)?;
+    /// Those of [`dress_machine::device::parse`].
+    pub(super) fn context(&self) -> Result<RunContext, Error> {
+        let device = dress_machine::device::parse(&self.compute.device)?;
         device.seed(self.seed);
-        Ok(device)
-    }
-
-    /// The checkpoint in `directory`.
-    ///
-    /// # Errors
-    /// Those of [`AnyModel::load`].
-    pub fn load(&self, directory: &Path) -> Result<AnyModel, Error> {
-        let config = LoadConfig { dtype: self.dtype };
-        let device = self.device()?;
-        let began = std::time::Instant::now();
-        let model = AnyModel::load(directory, &config, &device)?;
-        let seconds = began.elapsed().as_secs_f64();
-        tracing::info!("loaded {} in {seconds:.1} s to {device:?}", directory.display());
-        Ok(model)
-    }
-
-    /// The device that the work is done on, for results to say.
-    pub fn device_name(&self) -> String {
-        self.device().map_or_else(|_| self.device.clone(), |device| format!("{device:?}"))
-    }
-
-    /// A run here and now.
-    pub fn run_info(&self) -> RunInfo {
-        RunInfo::here(ResultFile::BURN_VERSION, self.device_name(), self.dtype.to_string(), self.seed)
-    }
-
-    /// Where the result goes.
-    pub fn output(&self) -> Output {
-        Output::new(self.json)
+        let compute = ComputeSettings { device, dtype: self.compute.dtype };
+        Ok(RunContext { compute, seed: self.seed, output: Output::new(self.json) })
     }
 }
 
 /// The options of which one says how much goes.
 pub(super) const HOW_MUCH: &str = "how_much";
 
+/// The group of options that a plan made before has the answers to.
+pub(super) const SAID_BY_A_PLAN: &str = "said_by_a_plan";
+
 /// What goes, and by which criterion.
 #[derive(Debug, Clone, Args)]
 #[command(group = ArgGroup::new(HOW_MUCH).required(true).multiple(true))]
+#[command(group = ArgGroup::new(SAID_BY_A_PLAN).multiple(true))]
 pub struct SelectArgs {
-    /// What to remove: residual, ffn, heads, depth, or several with commas (OPT and Phi: residual,heads together). Without it, and with a
+    /// What to remove, several with commas (OPT and Phi: residual,heads together). Without it, and with a
     /// budget such as --params, prune finds how much of which layers' neurons and heads goes by measuring the loss.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = listed::<AxisKind>(AxisKind::NAMES))]
     pub axis: Vec<AxisKind>,
     /// The share to remove, in [0, 1): one for all axes, or one for each with commas. What stays is the nearest
     /// number that the checkpoint's config can say.
-    #[arg(long, value_delimiter = ',', group = HOW_MUCH, allow_negative_numbers = true)]
+    #[arg(long, value_delimiter = ',', groups = [HOW_MUCH, SAID_BY_A_PLAN], allow_negative_numbers = true)]
     pub ratio: Vec<Ratio>,
     /// Instead of --ratio: the share of the parameters that stays, shared out over the axes to within half a
     /// percent.
-    #[arg(long, value_parser = share, group = HOW_MUCH, conflicts_with_all = ["ratio", "flops", "bytes", "latency"])]
+    #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "flops", "bytes", "latency"])]
     pub params: Option<f64>,
     /// Instead of --ratio: the share of the multiplications a token makes with weights that stays.
-    #[arg(long, value_parser = share, group = HOW_MUCH, conflicts_with_all = ["ratio", "bytes", "latency"])]
+    #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "bytes", "latency"])]
     pub flops: Option<f64>,
     /// Instead of --ratio: the share of the weights' bytes that stays.
-    #[arg(long, value_parser = share, group = HOW_MUCH, conflicts_with_all = ["ratio", "latency"])]
+    #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "latency"])]
     pub bytes: Option<f64>,
     /// Instead of --ratio: the share of a forward pass's time that stays, by the costs in --costs.
-    #[arg(long, value_parser = share, group = HOW_MUCH, requires = "costs", conflicts_with = "ratio")]
+    #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], requires = "costs", conflicts_with = "ratio")]
     pub latency: Option<f64>,
     /// The costs that dress costs measured of the checkpoint, on whatever machine the result is for.
-    #[arg(long, value_name = "FILE", requires = "latency")]
+    #[arg(long, group = SAID_BY_A_PLAN, value_name = "FILE", requires = "latency")]
     pub costs: Option<PathBuf>,
     /// Which pass --latency is of; by default decode.
-    #[arg(long, value_enum, requires = "latency")]
+    #[arg(long, group = SAID_BY_A_PLAN, value_parser = pass(), requires = "latency")]
     pub latency_of: Option<Pass>,
     /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole blocks.
-    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    #[arg(long, group = SAID_BY_A_PLAN, default_value_t = 1, value_parser = at_least_one)]
     pub tile: usize,
-    /// Whose rules the shape of the result keeps: any (transformers, vLLM, llama.cpp), transformers, or
-    /// dress for these crates alone.
-    #[arg(long, default_value_t = StockTarget::Any)]
+    /// Whose rules the shape of the result keeps: of any of transformers, vLLM and llama.cpp, of transformers, or of
+    /// these crates alone.
+    #[arg(long, default_value_t = StockTarget::All, value_parser = stock_target())]
     pub target: StockTarget,
-    /// How structures are scored: magnitude-l1, magnitude-l2, activation-norm, wanda, flap-ifv, flap-wifv,
-    /// flap-wifn, flap, minitron, taylor[-vector][-max|-prod|-last], fisher or random; for depth block-influence, sleb or random.
-    /// Both with a comma. By default activation-norm, and block-influence for depth.
-    #[arg(long, value_delimiter = ',')]
+    /// How structures are scored; depth by block-influence, sleb or random, everything else by the others. Both with a comma. By
+    /// default activation-norm, and block-influence for depth.
+    #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
     pub criterion: Vec<Criterion>,
     /// Let blocks differ: what goes is ranked over all blocks, with a budget over all axes as well, by scores less
     /// their mean and over their deviation. For --target dress alone.
-    #[arg(long)]
+    #[arg(long, group = SAID_BY_A_PLAN)]
     pub per_layer: bool,
 }
 
@@ -186,7 +171,7 @@ pub struct CalibrationArgs {
     pub seqlen: Option<usize>,
     /// How blocks are drawn: blocks of the text as it stands that do not overlap; or rows, each from a line drawn at
     /// random on with empty lines dropped, as SliceGPT, SparseGPT and Wanda calibrate.
-    #[arg(long, default_value_t = Sampling::default().draw)]
+    #[arg(long, default_value_t = Sampling::default().draw, value_parser = listed::<Draw>(Draw::NAMES))]
     pub draw: Draw,
 }
 
@@ -196,39 +181,10 @@ impl CalibrationArgs {
         Sampling { samples: self.samples, seqlen: self.seqlen, draw: self.draw }
     }
 
-    /// The blocks, none without a corpus.
-    ///
-    /// # Errors
-    /// Those of the tokenizer and of [`Mixture`].
-    pub fn blocks(&self, model: &Path, seed: u64) -> Result<Calibration, Error> {
-        let Some(path) = &self.calibration else { return Ok(Calibration::default()) };
-        let tokenizer = crate::tokenizer(model)?;
-        let rows = row_text(model, &tokenizer, self.text_field.as_deref());
-        let corpus = Mixture::read(path, &rows)?;
-        let Sampling { samples, draw, .. } = self.sampling();
-        let seqlen = seqlen_or(self.seqlen, Sampling::USUAL_SEQLEN, model)?;
-        let config = SampleConfig { samples, seqlen, seed, draw, ..SampleConfig::default() };
-        let blocks = corpus.blocks(&tokenizer, &config)?;
-        tracing::info!("{} blocks of {seqlen} tokens from {}", blocks.blocks.len(), path.display());
-        Ok(blocks)
-    }
-}
-
-/// How rows become texts: by a field, and conversations by the model's chat template.
-pub(super) fn row_text(model: &Path, tokenizer: &Tokenizer, field: Option<&str>) -> RowText {
-    RowText::default().field(field).chat_of(model, tokenizer)
-}
-
-/// `chosen`, or the lesser of `usual` and the positions of the model.
-///
-/// # Errors
-/// [`dress_core::Error::TooLong`] where the model has not that many positions.
-pub(super) fn seqlen_or(chosen: Option<usize>, usual: usize, model: &Path) -> Result<usize, Error> {
-    let positions = crate::max_positions(model)?;
-    match chosen {
-        Some(seqlen) if seqlen > positions => Err(dress_core::Error::TooLong { seqlen, positions }.into()),
-        Some(seqlen) => Ok(seqlen),
-        None => Ok(usual.min(positions)),
+    /// The text, where there is one.
+    pub fn text(&self) -> Option<TextSource> {
+        let path = self.calibration.clone()?;
+        Some(TextSource { path, text_field: self.text_field.clone() })
     }
 }
 

@@ -1,9 +1,7 @@
 //! `dress generate`.
 
-use super::CommonArgs;
-use crate::located::chat_template;
-use crate::{Error, locate, tokenizer};
-use clap::Args;
+use crate::model_files::chat_template;
+use crate::{Error, RunContext, tokenizer};
 use dress_data::{ChatMessage, Tokenizer};
 use dress_models::end_tokens;
 use dress_models::generation::{GenerationConfig, Sampling, generate};
@@ -11,54 +9,34 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Options of `dress generate`.
-#[derive(Debug, Args)]
-pub struct GenerateArgs {
-    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
-    #[arg(long)]
-    model: PathBuf,
-    /// The text to continue; with --chat, what the user says.
-    #[arg(long)]
-    prompt: String,
-    /// Ask the prompt as a user's message, in the words of the checkpoint's chat template.
-    #[arg(long)]
-    chat: bool,
-    /// With --chat, the system's message before it.
-    #[arg(long, requires = "chat")]
-    system: Option<String>,
-    /// Go on after the tokens that end a text by generation_config.json and config.json.
-    #[arg(long)]
-    ignore_eos: bool,
+/// What `dress generate` does.
+#[derive(Debug)]
+pub(super) struct Generate {
+    /// The checkpoint.
+    pub model: PathBuf,
+    /// The text to continue, or what the user says.
+    pub prompt: String,
+    /// Whether it is what a user says.
+    pub chat: bool,
+    /// The system's message before it.
+    pub system: Option<String>,
+    /// Whether the tokens that end a text do not.
+    pub ignore_eos: bool,
     /// The most tokens to add.
-    #[arg(long, default_value_t = 64)]
-    max_new_tokens: usize,
-    /// Draw from the likeliest tokens that together reach this probability.
-    #[arg(long)]
-    top_p: Option<f64>,
-    /// Draw, the logits divided by this; greedy without --top-p and --temperature.
-    #[arg(long, allow_negative_numbers = true)]
-    temperature: Option<f64>,
-    /// A token that ends the text, such as `<|im_end|>`; may be given several times.
-    #[arg(long)]
-    stop: Vec<String>,
-    #[command(flatten)]
-    common: CommonArgs,
+    pub max_new_tokens: usize,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// More tokens that end the text.
+    pub stop: Vec<String>,
+    /// Where it is computed.
+    pub context: RunContext,
 }
 
-impl GenerateArgs {
-    pub(super) fn run(mut self) -> Result<(), Error> {
-        self.model = locate(&self.model)?;
+impl Generate {
+    pub fn run(self) -> Result<(), Error> {
         let tokenizer = tokenizer(&self.model)?;
         let prompt = self.prompt_tokens(&tokenizer)?;
-        let model = self.common.load(&self.model)?;
-        let sampling = match (self.top_p, self.temperature) {
-            (None, None) => Sampling::Greedy,
-            (top_p, temperature) => Sampling::TopP {
-                top_p: top_p.unwrap_or(1.0),
-                temperature: temperature.unwrap_or(1.0),
-                seed: self.common.seed,
-            },
-        };
+        let model = self.context.load(&self.model)?;
         let stop = |token: &String| {
             tokenizer.token_id(token).ok_or_else(|| Error::NoSuchToken { token: token.clone() })
         };
@@ -66,7 +44,7 @@ impl GenerateArgs {
         if !self.ignore_eos {
             stop.extend(end_tokens(&self.model)?);
         }
-        let config = GenerationConfig { max_new_tokens: self.max_new_tokens, sampling, stop };
+        let config = GenerationConfig { max_new_tokens: self.max_new_tokens, sampling: self.sampling, stop };
         let began = Instant::now();
         let tokens = generate(&model, &prompt, &config, |_| ())?;
         let seconds = began.elapsed().as_secs_f64();
@@ -81,7 +59,7 @@ impl GenerateArgs {
             "tokens_per_second": tokens.len() as f64 / seconds,
         });
         let shown = if self.chat { "" } else { self.prompt.as_str() };
-        self.common.output().print(&report, || format!("{shown}{text}"))?;
+        self.context.output.print(&report, || format!("{shown}{text}"))?;
         Ok(())
     }
 

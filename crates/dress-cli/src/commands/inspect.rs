@@ -1,22 +1,10 @@
 //! `dress inspect`.
 
-use super::CommonArgs;
-use crate::{Error, Table, fingerprint, locate};
-use clap::Args;
+use crate::{Error, RunContext, Table, fingerprint};
 use dress_core::{AxisKind, CausalLm, Fingerprint, StockTarget, parameters};
 use serde::Serialize;
 use std::collections::HashMap;
-use std::path::PathBuf;
-
-/// Options of `dress inspect`.
-#[derive(Debug, Args)]
-pub struct InspectArgs {
-    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
-    #[arg(long)]
-    model: PathBuf,
-    #[command(flatten)]
-    common: CommonArgs,
-}
+use std::path::Path;
 
 #[derive(Serialize)]
 struct Inspection {
@@ -42,22 +30,22 @@ struct AxisShape {
     parameters_a_structure: u64,
 }
 
-impl InspectArgs {
-    pub(super) fn run(mut self) -> Result<(), Error> {
-        self.model = locate(&self.model)?;
-        let model = self.common.load(&self.model)?;
-        let inspection = Inspection {
-            architecture: model.architecture().into(),
-            fingerprint: fingerprint(&self.model)?,
-            parameters: parameters::count(&model),
-            blocks: model.num_blocks(),
-            vocab_size: model.vocab_size(),
-            max_positions: model.max_positions(),
-            axes: axes(&model)?,
-        };
-        self.common.output().print(&inspection, || inspection.text())?;
-        Ok(())
-    }
+/// Shows the shape of the checkpoint at `path`.
+///
+/// # Errors
+/// Those of loading it.
+pub(super) fn inspect(path: &Path, context: &RunContext) -> Result<(), Error> {
+    let model = context.load(path)?;
+    let inspection = Inspection {
+        architecture: model.architecture().into(),
+        fingerprint: fingerprint(path)?,
+        parameters: parameters::count(&model),
+        blocks: model.num_layers(),
+        vocab_size: model.vocab_size(),
+        max_positions: model.max_positions(),
+        axes: axes(&model)?,
+    };
+    context.output.print(&inspection, || inspection.text())
 }
 
 fn axes<M: CausalLm>(model: &M) -> Result<Vec<AxisShape>, Error> {
@@ -83,7 +71,7 @@ fn axes<M: CausalLm>(model: &M) -> Result<Vec<AxisShape>, Error> {
             axes: axes.len(),
             structures,
             structures_of_each: lengths.iter().any(|len| *len != structures).then_some(lengths),
-            kept_multiple_of: slots.multiple_of.of(StockTarget::Any),
+            kept_multiple_of: slots.multiple_of.of(StockTarget::All),
             parameters_a_structure,
         });
     }
@@ -94,7 +82,7 @@ fn axes<M: CausalLm>(model: &M) -> Result<Vec<AxisShape>, Error> {
 fn largest_block(sizes: &HashMap<String, Vec<usize>>) -> u64 {
     let mut blocks: HashMap<usize, u64> = HashMap::new();
     for (name, shape) in sizes {
-        if let Some(block) = parameters::block_of(name) {
+        if let Some(block) = parameters::layer_of(name) {
             *blocks.entry(block).or_default() += shape.iter().product::<usize>() as u64;
         }
     }
@@ -122,7 +110,7 @@ impl Inspection {
         format!(
             "{}, {} parameters, {} blocks, vocabulary of {}, {} positions\nfingerprint {}\n\n{table}\n\
              There is one axis of `ffn` and of `heads` a block; structures and parameters are those of one axis.\n\
-             A structure of `heads` is a key/value head with its query heads. docs/formats.md says which shapes\n\
+             A structure of `heads` is a key/value head with its query heads. docs/reference/formats.md says which shapes\n\
              stock software takes: OPT and Phi lose residual and heads together.",
             self.architecture,
             self.parameters,

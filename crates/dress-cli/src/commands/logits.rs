@@ -1,13 +1,11 @@
 //! `dress logits`.
 
-use super::CommonArgs;
-use super::common_args::row_text;
-use crate::{Error, PlaceLock, check_file_place, locate, tokenizer, write_result};
-use clap::Args;
+use crate::{Error, PlaceLock, RunContext, check_file_place, row_text, tokenizer, write_result};
 use dress_core::burn::tensor::DType;
 use dress_core::{Calibration, CausalLm, Forward, NoTap};
 use dress_data::{BlockConfig, Corpus, CorpusFormat, evaluation_blocks};
 use dress_models::generation::{GenerationConfig, Sampling, generate};
+use dress_study::TextSource;
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::json;
 use std::path::PathBuf;
@@ -15,45 +13,35 @@ use std::path::PathBuf;
 /// Tokens of the prompt that is continued.
 const PROMPT: usize = 8;
 
-/// Options of `dress logits`.
-#[derive(Debug, Args)]
-pub struct LogitsArgs {
-    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
-    #[arg(long)]
-    model: PathBuf,
+/// What `dress logits` does.
+#[derive(Debug)]
+pub(super) struct Logits {
+    /// The checkpoint.
+    pub model: PathBuf,
     /// The text whose first tokens go through the model.
-    #[arg(long)]
-    data: PathBuf,
-    /// The field of --data's rows that is their text.
-    #[arg(long, value_name = "NAME")]
-    text_field: Option<String>,
+    pub text: TextSource,
     /// How many tokens.
-    #[arg(long, default_value_t = 64)]
-    tokens: usize,
-    /// How many tokens to add, greedily, to the first eight.
-    #[arg(long, default_value_t = 32)]
-    max_new_tokens: usize,
-    /// The safetensors file to write: input_ids, logits, prompt, greedy.
-    #[arg(long)]
-    out: PathBuf,
-    /// Replace the file that is there.
-    #[arg(long)]
-    force: bool,
-    #[command(flatten)]
-    common: CommonArgs,
+    pub tokens: usize,
+    /// How many tokens to add.
+    pub max_new_tokens: usize,
+    /// The file to write.
+    pub out: PathBuf,
+    /// Whether one that is there is replaced.
+    pub force: bool,
+    /// Where it is computed.
+    pub context: RunContext,
 }
 
-impl LogitsArgs {
-    pub(super) fn run(mut self) -> Result<(), Error> {
-        self.model = locate(&self.model)?;
+impl Logits {
+    pub fn run(self) -> Result<(), Error> {
         check_file_place(&self.out, self.force)?;
         let _lock = PlaceLock::take(&self.out)?;
         let tokenizer = tokenizer(&self.model)?;
-        let rows = row_text(&self.model, &tokenizer, self.text_field.as_deref());
-        let corpus = Corpus::read_as(&self.data, CorpusFormat::Auto, &rows)?;
+        let rows = row_text(&self.model, &tokenizer, self.text.text_field.as_deref());
+        let corpus = Corpus::read_as(&self.text.path, CorpusFormat::Auto, &rows)?;
         let cut = BlockConfig::new(self.tokens).max_blocks(Some(1));
         let ids = evaluation_blocks(&corpus, &tokenizer, &cut)?.blocks.remove(0);
-        let model = self.common.load(&self.model)?;
+        let model = self.context.load(&self.model)?;
         Calibration::from_blocks(vec![ids.clone()]).check(&model)?;
         let tokens = Calibration::tensor(std::slice::from_ref(&ids), &model.device());
         let logits = model.forward(tokens, &mut Forward::new(&mut NoTap)).cast(DType::F32).into_data();
@@ -81,7 +69,7 @@ impl LogitsArgs {
         let bytes = safetensors::serialize(views, None).expect("four tensors have a short header");
         write_result(&self.out, &bytes, self.force)?;
         let report = json!({ "out": self.out.display().to_string(), "tokens": ids.len(), "greedy": greedy });
-        self.common.output().print(&report, || format!("written to {}", self.out.display()))?;
+        self.context.output.print(&report, || format!("written to {}", self.out.display()))?;
         Ok(())
     }
 }

@@ -1,30 +1,26 @@
 //! `dress plot`.
 
 use crate::{Error, Output, PlaceLock, ResultFile, check_file_place, read_text, write_result};
-use clap::Args;
 use dress_eval::plot::{Panel, Series, svg};
 use dress_train::CurvePoint;
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Options of `dress plot`.
-#[derive(Debug, Args)]
-pub struct PlotArgs {
-    /// The directory that `dress prune` wrote, or its dress.json.
-    run: PathBuf,
-    /// The SVG file to write.
-    #[arg(long)]
-    out: PathBuf,
-    /// Replace the file that is there.
-    #[arg(long)]
-    force: bool,
-    /// Print one JSON object on standard output.
-    #[arg(long)]
-    json: bool,
+/// What `dress plot` does.
+#[derive(Debug)]
+pub(super) struct Plot {
+    /// The directory that `dress prune` wrote, or its `dress.json`.
+    pub run: PathBuf,
+    /// The file to write.
+    pub out: PathBuf,
+    /// Whether one that is there is replaced.
+    pub force: bool,
+    /// How the result is reported.
+    pub output: Output,
 }
 
-impl PlotArgs {
-    pub(super) fn run(self) -> Result<(), Error> {
+impl Plot {
+    pub fn draw(self) -> Result<(), Error> {
         check_file_place(&self.out, self.force)?;
         let _lock = PlaceLock::take(&self.out)?;
         if self.out.extension().is_none_or(|extension| extension != "svg") {
@@ -47,7 +43,7 @@ impl PlotArgs {
         write_result(&self.out, svg(&panels)?.as_bytes(), self.force)?;
         let out = self.out.display().to_string();
         let report = json!({ "out": out, "steps": curve.len() });
-        Output::new(self.json).print(&report, || format!("drawn to {out}"))?;
+        self.output.print(&report, || format!("drawn to {out}"))?;
         Ok(())
     }
 }

@@ -1,83 +1,53 @@
 //! `dress recover`.
 
-use super::common_args::at_least_one;
-use super::run_directory::RunDirectory;
-use super::training_args::TrainingArgs;
-use super::transform_args::TransformArgs;
-use crate::{Error, ResultFile, TerminalProgress, declared, fingerprint, locate};
-use clap::Args;
+use super::transform::Transform;
+use crate::interrupted_run::explain_interrupt;
+use crate::{Error, ResultFile, TerminalProgress, fingerprint};
 use dress_core::{CausalLm, Selection, StockTarget, parameters};
 use dress_models::SaveConfig;
 use dress_models::checkpoint::save;
-use dress_train::{CurvePoint, DistillationConfig, LoraConfig, LossEnds, RecoverConfig, Trainable, recover};
+use dress_train::{CurvePoint, LossEnds, RecoverConfig, RunDirectory, recover};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Options of `dress recover`.
-#[derive(Debug, Args)]
-pub struct RecoverArgs {
-    #[command(flatten)]
-    checkpoint: TransformArgs,
-    /// Train all weights instead of low-rank factors.
-    #[arg(long, conflicts_with_all = ["lora_rank", "lora_alpha", "lora_dropout", "lora_targets"])]
-    full: bool,
-    /// The rank of the factors beside each matrix.
-    #[arg(long, default_value_t = LoraConfig::default().rank, value_parser = at_least_one)]
-    lora_rank: usize,
-    /// What the factors' product is multiplied by, times the rank; by default twice the rank.
-    #[arg(long)]
-    lora_alpha: Option<f64>,
-    /// The share of the factors' inputs that is left out of each step.
-    #[arg(long, default_value_t = 0.0)]
-    lora_dropout: f64,
-    /// The projections that get factors, with commas, as q_proj,v_proj; by default all inside the blocks.
-    #[arg(long, value_delimiter = ',')]
-    lora_targets: Vec<String>,
-    /// Learn from what this dense model says of the text too.
-    #[arg(long, value_name = "MODEL")]
-    distill_from: Option<PathBuf>,
-    /// How much that counts, from 0 to 1, beside the text's own tokens.
-    #[arg(long, default_value_t = DistillationConfig::default().alpha, requires = "distill_from")]
-    distill_alpha: f64,
-    /// The temperature at which distributions are compared.
-    #[arg(long, default_value_t = 1.0, requires = "distill_from")]
-    distill_temperature: f64,
-    /// Compute the dense model's outputs once, to a file, instead of in every step.
-    #[arg(long, requires = "distill_from")]
-    distill_cache: bool,
-    /// Whose rules the shape of the checkpoint keeps: any, transformers or dress.
-    #[arg(long, default_value_t = StockTarget::Any)]
-    target: StockTarget,
-    #[command(flatten)]
-    training: TrainingArgs,
+/// What `dress recover` does.
+#[derive(Debug)]
+pub(super) struct Recover {
+    /// From which checkpoint, with which text, to where.
+    pub checkpoint: Transform,
+    /// How it is trained.
+    pub config: RecoverConfig,
+    /// The dense model that it learns from, where there is one.
+    pub teacher: Option<PathBuf>,
+    /// Whose rules the shape keeps.
+    pub target: StockTarget,
 }
 
-impl RecoverArgs {
-    pub(super) fn run(mut self) -> Result<(), Error> {
-        let began = Instant::now();
-        let _lock = self.checkpoint.open()?;
-        declared(&self.checkpoint.model)?.check_stock(&Selection::new(), self.target)?;
-        let config = self.config();
-        self.distill_from = self.distill_from.as_deref().map(locate).transpose()?;
+impl Recover {
+    /// Trains and saves; `began` is when the command did.
+    pub fn run(self, began: Instant) -> Result<(), Error> {
+        let _lock = self.checkpoint.lock()?;
+        self.checkpoint.checkpoint.declared().check_stock(&Selection::new(), self.target)?;
+        let config = &self.config;
         self.check_teacher()?;
         let calibration = self.checkpoint.blocks_for("recovery")?;
         let model = self.checkpoint.load()?;
-        let common = &self.checkpoint.common;
-        let dense = self.distill_from.as_ref().map(|dense| common.load(dense)).transpose()?;
-        self.run_directory().explain_interrupt();
+        let context = &self.checkpoint.context;
+        let dense = self.teacher.as_ref().map(|dense| context.load(dense)).transpose()?;
+        explain_interrupt(&self.run_directory());
         let progress = TerminalProgress::default();
         let trained =
-            recover(model, dense, &calibration, &config, &progress).map_err(dress_prune::Error::from)?;
+            recover(model, dense, &calibration, config, &progress).map_err(dress_prune::Error::from)?;
         let about = json!({
             "dress_version": env!("CARGO_PKG_VERSION"),
             "burn_version": ResultFile::BURN_VERSION,
-            "device": common.device_name(),
-            "dtype": common.dtype.to_string(),
-            "model": self.checkpoint.model.display().to_string(),
-            "fingerprint": fingerprint(&self.checkpoint.model)?,
-            "distilled_from": self.distill_from.as_ref().map(|dense| dense.display().to_string()),
-            "distilled_from_fingerprint": self.distill_from.as_deref().map(fingerprint).transpose()?,
+            "device": context.compute.device_name(),
+            "dtype": context.compute.dtype.to_string(),
+            "model": self.checkpoint.model().display().to_string(),
+            "fingerprint": fingerprint(self.checkpoint.model())?,
+            "distilled_from": self.teacher.as_ref().map(|dense| dense.display().to_string()),
+            "distilled_from_fingerprint": self.teacher.as_deref().map(fingerprint).transpose()?,
             "calibration": calibration.provenance,
             "recover": config,
             "curve": trained.curve,
@@ -95,42 +65,23 @@ impl RecoverArgs {
 
     /// The blocks are the tokens of the model that is trained; to a teacher of another tokenizer they say something else.
     fn check_teacher(&self) -> Result<(), Error> {
-        let Some(against) = &self.distill_from else { return Ok(()) };
-        if crate::tokenizer(&self.checkpoint.model)?.sha256() == crate::tokenizer(against)?.sha256() {
+        let Some(against) = &self.teacher else { return Ok(()) };
+        if crate::tokenizer(self.checkpoint.model())?.sha256() == crate::tokenizer(against)?.sha256() {
             return Ok(());
         }
-        Err(Error::OtherTokenizer { model: self.checkpoint.model.clone(), against: against.clone() })
+        Err(Error::OtherTokenizer { model: self.checkpoint.model().into(), against: against.clone() })
     }
 
     fn run_directory(&self) -> RunDirectory {
-        RunDirectory::of(&self.checkpoint.out, self.checkpoint.force)
+        RunDirectory::beside(&self.checkpoint.out)
     }
 
     /// What says of the sliced checkpoint how it came to be, which is true of the fine-tuned one as well.
     fn how_it_was_pruned(&self) -> impl Iterator<Item = (String, String)> {
-        let read =
-            |name: &str| Some((name.into(), std::fs::read_to_string(self.checkpoint.model.join(name)).ok()?));
-        ["dress.json", "plan.json"].into_iter().filter_map(read)
-    }
-
-    fn config(&self) -> RecoverConfig {
-        let usual_rate = RecoverConfig::default().train.learning_rate.peak;
-        let mut train = self.training.config(&self.checkpoint.common, self.run_directory(), usual_rate);
-        if !self.full {
-            let usual = LoraConfig::of_rank(self.lora_rank);
-            train.trainable = Trainable::Lora(LoraConfig {
-                rank: usual.rank,
-                alpha: self.lora_alpha.unwrap_or(usual.alpha),
-                dropout: self.lora_dropout,
-                targets: self.lora_targets.clone(),
-            });
-        }
-        let distill = DistillationConfig {
-            alpha: self.distill_alpha,
-            temperature: self.distill_temperature,
-            hidden: 0.0,
+        let read = |name: &str| {
+            Some((name.into(), std::fs::read_to_string(self.checkpoint.model().join(name)).ok()?))
         };
-        RecoverConfig { distill, cache: self.distill_cache, train }
+        ["dress.json", "plan.json"].into_iter().filter_map(read)
     }
 
     fn print(&self, parameters: u64, curve: &[CurvePoint], seconds: f64) -> Result<(), Error> {
@@ -144,7 +95,7 @@ impl RecoverArgs {
             "seconds": seconds,
             "out": self.checkpoint.out.display().to_string(),
         });
-        self.checkpoint.common.output().print(&report, || {
+        self.checkpoint.context.output.print(&report, || {
             format!(
                 "{} steps in {seconds:.0} s, the loss from {:.3} to {:.3} (means over the first and the last {} steps, of different blocks), written to {}",
                 curve.len(),

@@ -1,81 +1,26 @@
 //! The options of the regularization.
 
-use super::CommonArgs;
 use super::common_args::at_least_one;
-use super::run_directory::RunDirectory;
+use super::listed::listed;
 use super::training_args::{DistillArgs, TrainingArgs};
 use crate::Error;
-use clap::{Args, Command, FromArgMatches};
+use clap::{ArgGroup, Args, Command, FromArgMatches};
 use dress_core::Basis;
-use dress_prune::{RegularizeConfig, usual_learning_rate};
+use dress_models::FloatType;
+use dress_prune::{PenaltyForm, RegularizeConfig, usual_learning_rate};
 use dress_regularize::{ComponentWeights, GateNorms, PenaltyKind, Schedule, SlotChoice};
-use dress_train::{LoraConfig, PenaltyForm, Precision, TrainConfig, Trainable};
+use dress_train::{LoraConfig, Precision, TrainConfig, Trainable};
 
-/// The options of [`RegularizeArgs`] that mean nothing without a regularization.
-pub(super) const REGULARIZE_OPTIONS: [&str; 18] = [
-    "penalty",
-    "penalty_in_loss",
-    "no_penalty",
-    "lambda",
-    "schedule",
-    "normalize_penalty",
-    "activations",
-    "gate",
-    "gate_norms",
-    "no_slice_early",
-    "kept_only",
-    "lora_rank",
-    "lora_alpha",
-    "lora_targets",
-    "writers_only",
-    "attention_weight",
-    "ffn_weight",
-    "rest_weight",
-];
+/// The group of options that mean nothing without a regularization, but for those of low-rank factors.
+pub(super) const REGULARIZES: &str = "regularizes";
 
-/// Options of the penalty, which mean nothing where no weights are penalised.
-pub(super) const PENALTY_OPTIONS: [&str; 7] =
-    ["lambda", "attention_weight", "ffn_weight", "rest_weight", "penalty", "schedule", "writers_only"];
+/// The group of options of the penalty on weights, which mean nothing where none are penalised.
+pub(super) const PENALISES: &str = "penalises";
 
-/// The regularization's options; the defaults are those of [`RegularizeConfig`], with [`usual_learning_rate`].
+/// Low-rank factors that are trained in place of weights.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Regularization")]
-pub(super) struct RegularizeArgs {
-    /// The penalty: l1, l2 or group, the default.
-    #[arg(long)]
-    penalty: Option<PenaltyKind>,
-    /// Add the penalty to the loss, the paper's form, instead of proximal steps.
-    #[arg(long, conflicts_with = "no_penalty")]
-    penalty_in_loss: bool,
-    /// Penalise no weights: with a gate or a penalty on activations, or to fine-tune before slicing.
-    #[arg(long)]
-    no_penalty: bool,
-    /// The penalty's strength, 5 by default. Proximal: structures are zero after 1/lambda of the steps.
-    #[arg(long)]
-    lambda: Option<f64>,
-    /// How the strength changes: constant (the default), linear, cosine or growing; linear:0.2 for a ramp over a fifth
-    /// of the steps.
-    #[arg(long)]
-    schedule: Option<Schedule>,
-    /// Divide a penalty in the loss by what it is at the start, so that one lambda does for every model.
-    #[arg(long)]
-    normalize_penalty: bool,
-    /// The weight of a penalty on what the selected structures compute, in the loss.
-    #[arg(long, default_value_t = 0.0)]
-    activations: f64,
-    /// Multiply what is selected by a gate that closes as the schedule says, such as cosine:0.2; without a penalty
-    /// unless one is asked for with --penalty-in-loss.
-    #[arg(long, value_name = "SCHEDULE")]
-    gate: Option<Schedule>,
-    /// What the gate does to the norms' statistics: fixed, over all channels, or count, over kept + g^2 removed.
-    #[arg(long, default_value_t = GateNorms::default(), requires = "gate")]
-    gate_norms: GateNorms,
-    /// Slice at the end, and not as soon as nothing selected is left.
-    #[arg(long)]
-    no_slice_early: bool,
-    /// Train only the weights that stay.
-    #[arg(long)]
-    kept_only: bool,
+pub(super) struct LoraArgs {
     /// With a gate, train low-rank factors of this rank beside the matrices inside the blocks, and no other weights;
     /// they need a higher --learning-rate, such as 3e-3 in the checkpoint's own basis.
     #[arg(long, requires = "gate", conflicts_with = "kept_only", value_parser = at_least_one)]
@@ -86,17 +31,62 @@ pub(super) struct RegularizeArgs {
     /// The projections that get factors, with commas, as q_proj,v_proj; by default all inside the blocks.
     #[arg(long, requires = "lora_rank", value_delimiter = ',')]
     lora_targets: Vec<String>,
+}
+
+/// The regularization's options; the defaults are those of [`RegularizeConfig`], with [`usual_learning_rate`].
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Regularization")]
+#[command(group = ArgGroup::new(REGULARIZES).multiple(true))]
+#[command(group = ArgGroup::new(PENALISES).multiple(true))]
+pub(super) struct RegularizeArgs {
+    /// The penalty; by default group.
+    #[arg(long, groups = [PENALISES, REGULARIZES], value_parser = listed::<PenaltyKind>(PenaltyKind::NAMES))]
+    penalty: Option<PenaltyKind>,
+    /// Add the penalty to the loss, the paper's form, instead of proximal steps.
+    #[arg(long, group = REGULARIZES, conflicts_with = "no_penalty")]
+    penalty_in_loss: bool,
+    /// Penalise no weights: with a gate or a penalty on activations, or to fine-tune before slicing.
+    #[arg(long, group = REGULARIZES)]
+    no_penalty: bool,
+    /// The penalty's strength, 5 by default. Proximal: structures are zero after 1/lambda of the steps.
+    #[arg(long, groups = [PENALISES, REGULARIZES])]
+    lambda: Option<f64>,
+    /// How the strength changes: constant (the default), linear, cosine or growing; linear:0.2 for a ramp over a fifth
+    /// of the steps.
+    #[arg(long, groups = [PENALISES, REGULARIZES])]
+    schedule: Option<Schedule>,
+    /// Divide a penalty in the loss by what it is at the start, so that one lambda does for every model.
+    #[arg(long, group = REGULARIZES)]
+    normalize_penalty: bool,
+    /// The weight of a penalty on what the selected structures compute, in the loss.
+    #[arg(long, group = REGULARIZES, default_value_t = 0.0)]
+    activations: f64,
+    /// Multiply what is selected by a gate that closes as the schedule says, such as cosine:0.2; without a penalty
+    /// unless one is asked for with --penalty-in-loss.
+    #[arg(long, group = REGULARIZES, value_name = "SCHEDULE")]
+    gate: Option<Schedule>,
+    /// What the gate does to the norms' statistics: fixed, over all channels, or count, over kept + g^2 removed.
+    #[arg(long, group = REGULARIZES, default_value_t = GateNorms::default(), requires = "gate", value_parser = listed::<GateNorms>(GateNorms::NAMES))]
+    gate_norms: GateNorms,
+    /// Slice at the end, and not as soon as nothing selected is left.
+    #[arg(long, group = REGULARIZES)]
+    no_slice_early: bool,
+    /// Train only the weights that stay.
+    #[arg(long, group = REGULARIZES)]
+    kept_only: bool,
+    #[command(flatten)]
+    factors: LoraArgs,
     /// Act only on what writes the selected structures, not on what reads them too.
-    #[arg(long)]
+    #[arg(long, groups = [PENALISES, REGULARIZES])]
     writers_only: bool,
     /// Weight of the attention's parameters in the penalty, 1 by default.
-    #[arg(long)]
+    #[arg(long, groups = [PENALISES, REGULARIZES])]
     attention_weight: Option<f64>,
     /// Weight of the feed-forward networks' parameters in the penalty, 1 by default.
-    #[arg(long)]
+    #[arg(long, groups = [PENALISES, REGULARIZES])]
     ffn_weight: Option<f64>,
     /// Weight of all other parameters in the penalty, 1 by default.
-    #[arg(long)]
+    #[arg(long, groups = [PENALISES, REGULARIZES])]
     rest_weight: Option<f64>,
     #[command(flatten)]
     distill: DistillArgs,
@@ -106,8 +96,8 @@ pub(super) struct RegularizeArgs {
 
 impl RegularizeArgs {
     /// What options are that have no default on the command line, since giving them is more than their value, or their default
-    /// follows from others. In a basis that is not known the learning rate is not either.
-    pub(super) fn usual_values(&self, basis: Option<Basis>) -> Vec<(&'static str, String)> {
+    /// follows from others.
+    pub(super) fn usual_values(&self, basis: Basis) -> Vec<(&'static str, String)> {
         let RegularizeConfig { lambda, weights, penalty, schedule, .. } = RegularizeConfig::default();
         let mut usual = vec![
             ("lambda", lambda.to_string()),
@@ -116,9 +106,11 @@ impl RegularizeArgs {
             ("rest-weight", weights.rest.to_string()),
             ("penalty", penalty.to_string()),
             ("schedule", schedule.to_string()),
+            ("learning-rate", usual_learning_rate(basis).to_string()),
         ];
-        usual.extend(basis.map(|basis| ("learning-rate", usual_learning_rate(basis).to_string())));
-        usual.extend(self.lora_rank.map(|rank| ("lora-alpha", LoraConfig::of_rank(rank).alpha.to_string())));
+        usual.extend(
+            self.factors.lora_rank.map(|rank| ("lora-alpha", LoraConfig::of_rank(rank).alpha.to_string())),
+        );
         usual
     }
 
@@ -139,16 +131,12 @@ impl RegularizeArgs {
         self.training.precision()
     }
 
-    /// The settings, for a model in `basis`.
+    /// The settings of a run that keeps nothing, for weights of type `dtype`. What follows from the basis is settled by whoever
+    /// knows it.
     ///
     /// # Errors
     /// [`Error::OptionUnused`] where an option was given that the others leave without effect.
-    pub(super) fn config(
-        &self,
-        common: &CommonArgs,
-        run: RunDirectory,
-        basis: Basis,
-    ) -> Result<RegularizeConfig, Error> {
+    pub(super) fn config(&self, dtype: FloatType, seed: u64) -> Result<RegularizeConfig, Error> {
         self.check_used()?;
         let usual = RegularizeConfig::default();
         Ok(RegularizeConfig {
@@ -171,16 +159,16 @@ impl RegularizeArgs {
             distill: self.distill.config(),
             train: TrainConfig {
                 trainable: self.trainable(),
-                ..self.training.config(common, run, usual_learning_rate(basis))
+                ..self.training.config(usual.train.learning_rate.peak, dtype, seed)
             },
         })
     }
 
     fn trainable(&self) -> Trainable {
-        self.lora_rank.map_or(Trainable::All, |rank| {
+        self.factors.lora_rank.map_or(Trainable::All, |rank| {
             let usual = LoraConfig::of_rank(rank);
-            let alpha = self.lora_alpha.unwrap_or(usual.alpha);
-            Trainable::Lora(LoraConfig { alpha, targets: self.lora_targets.clone(), ..usual })
+            let alpha = self.factors.lora_alpha.unwrap_or(usual.alpha);
+            Trainable::Lora(LoraConfig { alpha, targets: self.factors.lora_targets.clone(), ..usual })
         })
     }
 

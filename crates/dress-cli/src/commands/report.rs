@@ -2,33 +2,28 @@
 
 use crate::evaluation::{read_report, write_report};
 use crate::{Error, Output, PlaceLock};
-use clap::Args;
 use dress_eval::report::{Report, markdown};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Options of `dress report`.
-#[derive(Debug, Args)]
-pub struct ReportArgs {
-    /// Directories that `dress eval --out` wrote, or their report.json, in the order in which they are shown.
-    #[arg(required = true)]
-    runs: Vec<PathBuf>,
-    /// A directory for report.json, report.md and report.html; without it, Markdown goes to standard output.
-    #[arg(long)]
-    out: Option<PathBuf>,
+/// What `dress report` does.
+#[derive(Debug)]
+pub(super) struct JoinedReport {
+    /// The reports, in the order in which they are shown.
+    pub runs: Vec<PathBuf>,
+    /// A directory for the joined report; without it, Markdown goes to standard output.
+    pub out: Option<PathBuf>,
     /// What stands above the page.
-    #[arg(long, default_value = "Evaluation")]
-    title: String,
-    /// Print one JSON object on standard output: the joined report, or where it was written.
-    #[arg(long)]
-    json: bool,
+    pub title: String,
+    /// How the result is reported.
+    pub output: Output,
 }
 
-impl ReportArgs {
-    pub(super) fn run(self) -> Result<(), Error> {
+impl JoinedReport {
+    pub fn run(self) -> Result<(), Error> {
         let reports = self.runs.iter().map(|run| read_report(run)).collect::<Result<Vec<_>, _>>()?;
         let report = Report::join(reports);
-        let output = Output::new(self.json);
+        let output = self.output;
         let Some(directory) = &self.out else {
             output.print(&report, || markdown(&report))?;
             return Ok(());

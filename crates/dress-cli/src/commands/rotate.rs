@@ -1,31 +1,25 @@
 //! `dress rotate`.
 
-use super::transform_args::TransformArgs;
+use super::transform::Transform;
 use crate::{Error, TerminalProgress};
-use clap::Args;
 use dress_core::{Axis, AxisKind, Basis, Calibration, CausalLm, Normalization, Parts, parameters};
+use dress_models::CheckpointParts;
 use dress_models::checkpoint::{RewriteConfig, Weights, rewrite_rotated, save};
-use dress_models::{CheckpointParts, LoadConfig};
 use dress_prune::{
     Rotated, RotatedByParts, best_basis, rotate_by_parts, rotate_tied, rotate_to_principal_components,
 };
 use serde_json::json;
 use std::time::Instant;
 
-/// Options of `dress rotate`.
-#[derive(Debug, Args)]
-pub struct RotateArgs {
-    #[command(flatten)]
-    checkpoint: TransformArgs,
-    /// The coordinates: pca, the principal components of what the blocks read, which a tied head is untied for; or
-    /// pca-tied, which leaves it tied and moves the logits a little. By default pca-tied for a tied head behind RMSNorm
-    /// and pca for a head of its own.
-    #[arg(long)]
-    basis: Option<Basis>,
-    /// Read the checkpoint one block at a time and rewrite it from file to file: memory holds one block and the
-    /// calibration's residual stream, then one tensor. For safetensors alone.
-    #[arg(long)]
-    stream: bool,
+/// What `dress rotate` does.
+#[derive(Debug)]
+pub(super) struct Rotate {
+    /// From which checkpoint, with which text, to where.
+    pub checkpoint: Transform,
+    /// The coordinates, where they are given.
+    pub basis: Option<Basis>,
+    /// Whether it goes from file to file.
+    pub stream: bool,
 }
 
 /// What a rotation made.
@@ -34,12 +28,12 @@ struct Made {
     energy: Vec<f64>,
 }
 
-impl RotateArgs {
-    pub(super) fn run(mut self) -> Result<(), Error> {
-        let began = Instant::now();
-        let _lock = self.checkpoint.open()?;
+impl Rotate {
+    /// Rotates and saves; `began` is when the command did.
+    pub fn run(self, began: Instant) -> Result<(), Error> {
+        let _lock = self.checkpoint.lock()?;
         if self.stream {
-            Weights::open(&self.checkpoint.model)?.streamable()?;
+            Weights::open(self.checkpoint.model())?.streamable()?;
         }
         let basis = self.basis()?;
         let calibration = self.checkpoint.blocks_for(&basis.to_string())?;
@@ -52,7 +46,7 @@ impl RotateArgs {
     }
 
     fn basis(&self) -> Result<Basis, Error> {
-        let map = crate::declared(&self.checkpoint.model)?.coupling();
+        let map = self.checkpoint.checkpoint.declared().coupling();
         match self.basis.unwrap_or(best_basis(&map, &[AxisKind::Residual])) {
             Basis::Identity if self.basis.is_some() => Err(dress_prune::Error::NothingToRotate.into()),
             Basis::Identity if map.axis(Axis::Residual)?.normalization == Some(Normalization::Layer) => {
@@ -78,10 +72,9 @@ impl RotateArgs {
 
     /// With one part of the model at a time in memory, then from file to file.
     fn rotate_files(&self, basis: Basis, calibration: &Calibration) -> Result<Made, Error> {
-        let TransformArgs { model, out, force, common, .. } = &self.checkpoint;
-        let progress = TerminalProgress::default();
-        let load = LoadConfig { dtype: common.dtype };
-        let parts = CheckpointParts::open(model, &load, &common.device()?)?;
+        let Transform { checkpoint, out, force, context, .. } = &self.checkpoint;
+        let (progress, model, compute) = (TerminalProgress::default(), checkpoint.path(), &context.compute);
+        let parts = CheckpointParts::open(model, &compute.load_config(), &compute.device)?;
         let RotatedByParts { declared, rotation, energy } =
             rotate_by_parts(&parts, basis, calibration, &progress)?;
         let config = RewriteConfig { force: *force, ..RewriteConfig::default() };
@@ -101,7 +94,7 @@ impl RotateArgs {
         });
         let carried =
             |share: f64| energy.iter().take((energy.len() as f64 * share) as usize).sum::<f64>() * 100.0;
-        self.checkpoint.common.output().print(&report, || {
+        self.checkpoint.context.output.print(&report, || {
             format!(
                 "rotated to principal components ({basis}), written to {out}; half of the width carries {:.1}% of \
                  the energy, three quarters {:.1}%",

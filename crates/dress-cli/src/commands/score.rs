@@ -1,63 +1,51 @@
 //! `dress score`.
 
-use super::CommonArgs;
-use super::common_args::{CalibrationArgs, SelectArgs};
-use crate::{Error, PlaceLock, TerminalProgress, check_own_file_place, locate, write_result};
-use clap::Args;
-use dress_core::{Basis, Calibration, Parts, Progress, SlicePlan};
+use crate::{Error, PlaceLock, RunContext, TerminalProgress, check_own_file_place, write_result};
+use dress_core::{Calibration, Parts, Progress, SlicePlan};
 use dress_importance::Criteria;
-use dress_models::{Checkpoint, CheckpointParts, LoadConfig};
-use dress_prune::{HowMuch, PruneConfig, Recipe, ResolvedRecipe, axes, plan, plan_of_scores};
+use dress_models::{Checkpoint, CheckpointParts};
+use dress_prune::{PruneConfig, Recipe, ResolvedRecipe, axes, plan, plan_of_scores};
+use dress_study::TextSource;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Options of `dress score`.
-#[derive(Debug, Args)]
-pub struct ScoreArgs {
-    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
-    #[arg(long)]
-    model: PathBuf,
-    #[command(flatten)]
-    select: SelectArgs,
-    #[command(flatten)]
-    calibration: CalibrationArgs,
+/// What `dress score` does.
+#[derive(Debug)]
+pub(super) struct Score {
+    /// What is scored.
+    pub checkpoint: Checkpoint,
+    /// How much of what would go, and by which criteria.
+    pub recipe: Recipe,
+    /// The text that is looked at, where there is one.
+    pub text: Option<TextSource>,
     /// Where the plan goes.
-    #[arg(long)]
-    out: PathBuf,
-    /// Read the checkpoint one block at a time: memory holds one block and the calibration's residual stream.
-    /// Not for criteria that need gradients.
-    #[arg(long)]
-    stream: bool,
-    /// Replace the plan that is there.
-    #[arg(long)]
-    force: bool,
-    #[command(flatten)]
-    common: CommonArgs,
+    pub out: PathBuf,
+    /// Whether the checkpoint is read one layer at a time.
+    pub stream: bool,
+    /// Whether a plan that is there is replaced.
+    pub force: bool,
+    /// Where it is computed.
+    pub context: RunContext,
 }
 
-impl ScoreArgs {
-    pub(super) fn run(mut self) -> Result<(), Error> {
-        self.model = locate(&self.model)?;
+impl Score {
+    pub fn run(self) -> Result<(), Error> {
+        let context = &self.context;
         check_own_file_place(&self.out, self.force, "plan", is_plan)?;
         let _lock = PlaceLock::take(&self.out)?;
-        let checkpoint = Checkpoint::at(&self.model)?;
-        let recipe = self.select.recipe(checkpoint.declared(), self.common.seed)?.without_training();
-        if matches!(recipe.how_much, HowMuch::Searched { .. }) {
-            return Err(Error::NothingToScore);
-        }
-        let recipe = Recipe { basis: Some(Basis::Identity), ..recipe };
         let ResolvedRecipe { criteria: scorer, config, .. } =
-            recipe.resolve(checkpoint.declared(), self.common.dtype.dtype())?;
-        let calibration = self.calibration.blocks(&self.model, self.common.seed)?;
+            self.recipe.resolve(self.checkpoint.declared(), context.compute.dtype.dtype())?;
+        let blocks = |text: &TextSource| text.blocks(&self.checkpoint, &self.recipe.sampling, context.seed);
+        let calibration = self.text.as_ref().map(blocks).transpose()?.unwrap_or_default();
         if scorer.needs_calibration() && calibration.blocks.is_empty() {
             return Err(Error::NeedsCalibration { criterion: scorer.name().into() });
         }
         let progress = TerminalProgress::default();
         let mut plan = match self.stream {
             true => self.plan_by_parts(&scorer, &calibration, &config, &progress)?,
-            false => plan(&self.common.load(&self.model)?, &scorer, &calibration, &config, &progress)?,
+            false => plan(&context.load(self.checkpoint.path())?, &scorer, &calibration, &config, &progress)?,
         };
-        plan.fingerprint = checkpoint.fingerprint()?;
+        plan.fingerprint = self.checkpoint.fingerprint()?;
         write_result(&self.out, plan.to_json().as_bytes(), self.force)?;
         let report = json!({
             "plan": self.out.display().to_string(),
@@ -65,7 +53,7 @@ impl ScoreArgs {
             "fingerprint": plan.fingerprint,
             "scores": plan.scores,
         });
-        self.common.output().print(&report, || format!("plan written to {}", self.out.display()))?;
+        context.output.print(&report, || format!("plan written to {}", self.out.display()))?;
         Ok(())
     }
 
@@ -76,8 +64,8 @@ impl ScoreArgs {
         config: &PruneConfig,
         progress: &dyn Progress,
     ) -> Result<SlicePlan, Error> {
-        let load = LoadConfig { dtype: self.common.dtype };
-        let parts = CheckpointParts::open(&self.model, &load, &self.common.device()?)?;
+        let compute = &self.context.compute;
+        let parts = CheckpointParts::open(self.checkpoint.path(), &compute.load_config(), &compute.device)?;
         let axes = axes(parts.declared(), &config.targets)?;
         let scores = criteria.score_by_parts(&parts, calibration, &axes, progress)?;
         let data = criteria.needs_calibration().then(|| calibration.provenance.clone());

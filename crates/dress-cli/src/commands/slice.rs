@@ -1,53 +1,43 @@
 //! `dress slice`.
 
-use super::CommonArgs;
-use crate::{Error, Output, PlaceLock, ResultFile, TerminalProgress, check_place, locate, read_plan};
-use clap::Args;
+use crate::{Error, PlaceLock, ResultFile, RunContext, TerminalProgress, check_place, read_plan};
 use dress_core::{Basis, CausalLm, StockTarget, TensorEdit, parameters};
 use dress_models::checkpoint::{
     RewriteConfig, SaveReport, Weights, check_output, fingerprint, read_config, rewrite, save,
 };
-use dress_models::{AnyModel, FloatType, SaveConfig};
+use dress_models::{AnyModel, SaveConfig};
 use dress_prune::PruneReport;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Options of `dress slice`.
-#[derive(Debug, Args)]
-pub struct SliceArgs {
-    /// The plan that `dress score` or `dress prune` wrote.
-    #[arg(long)]
-    plan: PathBuf,
-    /// The checkpoint the plan was made from.
-    input: PathBuf,
+/// What `dress slice` does.
+#[derive(Debug)]
+pub(super) struct Slice {
+    /// The plan's file.
+    pub plan: PathBuf,
+    /// The checkpoint that it was made from.
+    pub input: PathBuf,
     /// Where the smaller checkpoint goes.
-    output: PathBuf,
-    /// Whose rules the shape of the result keeps: any, transformers or dress.
-    #[arg(long, default_value_t = StockTarget::Any)]
-    target: StockTarget,
-    /// Replace what is there.
-    #[arg(long)]
-    force: bool,
-    /// Where to load what cannot be read in parts, such as GGUF: auto, cpu, cuda, rocm, vulkan, metal or cubecl-cpu.
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// Print one JSON object on standard output; everything else goes to standard error.
-    #[arg(long)]
-    json: bool,
+    pub out: PathBuf,
+    /// Whose rules the shape keeps.
+    pub target: StockTarget,
+    /// Whether what is there is replaced.
+    pub force: bool,
+    /// Where what cannot be streamed is loaded.
+    pub context: RunContext,
 }
 
-impl SliceArgs {
-    pub(super) fn run(mut self) -> Result<(), Error> {
-        self.input = locate(&self.input)?;
-        let began = Instant::now();
-        check_place(&self.output)?;
-        let _lock = PlaceLock::take(&self.output)?;
-        check_output(&self.output, Some(&self.input), self.force)?;
+impl Slice {
+    /// Slices and saves; `began` is when the command did.
+    pub fn run(self, began: Instant) -> Result<(), Error> {
+        check_place(&self.out)?;
+        let _lock = PlaceLock::take(&self.out)?;
+        check_output(&self.out, Some(&self.input), self.force)?;
         let plan = read_plan(&self.plan)?;
         let (text, path) = read_config(&self.input)?;
-        let declared = AnyModel::from_config(&text, &path, &self.loading().device()?)?;
+        let declared = AnyModel::from_config(&text, &path, &self.context.compute.device)?;
         if plan.basis != Basis::Identity {
             return Err(dress_prune::Error::BasisOfPlan { basis: plan.basis }.into());
         }
@@ -62,7 +52,7 @@ impl SliceArgs {
         let result = ResultFile {
             dress_version: env!("CARGO_PKG_VERSION").into(),
             burn_version: ResultFile::BURN_VERSION.into(),
-            device: self.loading().device_name(),
+            device: self.context.compute.device_name(),
             // Every tensor keeps the type it has in its file.
             dtype: weights.float_type().unwrap_or_default().to_string(),
             parameters_before,
@@ -81,17 +71,12 @@ impl SliceArgs {
             "parameters": parameters,
             "bytes": saved.bytes,
             "seconds": began.elapsed().as_secs_f64(),
-            "out": self.output.display().to_string(),
+            "out": self.out.display().to_string(),
         });
-        Output::new(self.json).print(&report, || {
-            format!("{parameters_before} -> {} parameters in {}", report["parameters"], self.output.display())
+        self.context.output.print(&report, || {
+            format!("{parameters_before} -> {} parameters in {}", report["parameters"], self.out.display())
         })?;
         Ok(())
-    }
-
-    /// How what cannot be streamed is loaded.
-    fn loading(&self) -> CommonArgs {
-        CommonArgs { device: self.device.clone(), dtype: FloatType::F32, seed: 0, json: self.json }
     }
 
     /// From file to file, with no model in memory.
@@ -103,13 +88,13 @@ impl SliceArgs {
     ) -> Result<SaveReport, Error> {
         let resized = declared.clone().resized(&result.plan.selection)?;
         let config = RewriteConfig { extra_files: result.files(), target: self.target, force: self.force };
-        let places = [self.input.as_path(), &self.output];
+        let places = [self.input.as_path(), &self.out];
         Ok(rewrite(declared, &resized, edits, places, &config, &TerminalProgress::default())?)
     }
 
     /// Through memory, from files that cannot be streamed.
     fn load_and_save(&self, result: &ResultFile) -> Result<SaveReport, Error> {
-        let model = dress_prune::apply(self.loading().load(&self.input)?, &result.plan)?;
+        let model = dress_prune::apply(self.context.load(&self.input)?, &result.plan)?;
         let config = SaveConfig {
             source: Some(self.input.clone()),
             extra_files: result.files(),
@@ -117,6 +102,6 @@ impl SliceArgs {
             force: self.force,
             ..SaveConfig::default()
         };
-        Ok(save(&model, &self.output, &config)?)
+        Ok(save(&model, &self.out, &config)?)
     }
 }

@@ -1,36 +1,13 @@
 //! The options of training, whatever it is for.
 
-use super::CommonArgs;
 use super::common_args::at_least_one;
-use super::run_directory::RunDirectory;
+use super::listed::listed;
 use clap::Args;
+use dress_models::FloatType;
 use dress_train::{
     CheckpointEvery, Decay, DistillationConfig, EarlyStopping, GradientCheckpointing, LearningRate,
     OptimizerConfig, Precision, TrainConfig, Trainable,
 };
-
-/// The options of [`TrainingArgs`], for subcommands in which they can mean nothing.
-pub(super) const TRAINING_OPTIONS: [&str; 19] = [
-    "learning_rate",
-    "learning_rate_decay",
-    "learning_rate_end",
-    "warmup_steps",
-    "optimizer",
-    "weight_decay",
-    "precision",
-    "clip_norm",
-    "gradient_checkpointing",
-    "epochs",
-    "batch_size",
-    "accumulation",
-    "workers",
-    "checkpoint_every",
-    "early_stopping",
-    "early_stopping_every",
-    "early_stopping_patience",
-    "distill",
-    "distill_hidden",
-];
 
 /// The training's options; the defaults are those of [`TrainConfig`], but for the learning rate of a regularization.
 #[derive(Debug, Clone, Args)]
@@ -39,8 +16,8 @@ pub struct TrainingArgs {
     /// The highest learning rate. By default 1e-4, but 3e-4 where regularizing is in the checkpoint's own basis.
     #[arg(long)]
     learning_rate: Option<f64>,
-    /// How it falls: constant, linear, cosine or geometric.
-    #[arg(long, default_value_t = LearningRate::default().decay)]
+    /// How it falls.
+    #[arg(long, default_value_t = LearningRate::default().decay, value_parser = listed::<Decay>(Decay::NAMES))]
     learning_rate_decay: Decay,
     /// What it falls to, as a share of the highest.
     #[arg(long, default_value_t = LearningRate::default().end)]
@@ -48,22 +25,22 @@ pub struct TrainingArgs {
     /// Steps in which it climbs.
     #[arg(long, default_value_t = LearningRate::default().warmup_steps)]
     warmup_steps: usize,
-    /// What takes the steps: adamw, adafactor, sgd or muon (on matrices inside the blocks, adamw on the rest).
-    #[arg(long, default_value_t = OptimizerConfig::default())]
+    /// What takes the steps; muon those of matrices inside the blocks, and adamw the rest.
+    #[arg(long, default_value_t = OptimizerConfig::default(), value_parser = listed::<OptimizerConfig>(OptimizerConfig::NAMES))]
     optimizer: OptimizerConfig,
     /// The optimizer's weight decay.
     #[arg(long, default_value_t = 0.0)]
     weight_decay: f64,
-    /// How steps are taken that half-precision weights cannot express: as-is, master-weights or stochastic-rounding.
-    /// By default as-is for f32, and master-weights for bf16 and f16.
-    #[arg(long)]
+    /// How steps are taken that half-precision weights cannot express. By default as-is for f32, and master-weights for bf16 and
+    /// f16.
+    #[arg(long, value_parser = listed::<Precision>(Precision::NAMES))]
     precision: Option<Precision>,
     /// Scale gradients down to this norm; 0 for no limit.
     #[arg(long, default_value_t = TrainConfig::default().clip_norm.unwrap_or_default(), value_parser = norm)]
     clip_norm: f64,
-    /// What is computed again in the backward pass instead of being kept: none, operations (the cheap ones), or blocks (all
-    /// of one block at a time, which takes the least memory and one more forward pass).
-    #[arg(long, default_value_t = GradientCheckpointing::None)]
+    /// What is computed again in the backward pass instead of being kept: nothing, cheap operations, or all of one block
+    /// at a time, which takes the least memory and one more forward pass.
+    #[arg(long, default_value_t = GradientCheckpointing::None, value_parser = listed::<GradientCheckpointing>(GradientCheckpointing::NAMES))]
     gradient_checkpointing: GradientCheckpointing,
     /// How often each calibration block is seen.
     #[arg(long, default_value_t = TrainConfig::default().epochs, value_parser = at_least_one)]
@@ -98,7 +75,7 @@ pub struct TrainingArgs {
 #[command(next_help_heading = "Distillation")]
 pub struct DistillArgs {
     /// Learn from the dense model's distribution too: its weight from 0 to 1, beside the text's own tokens.
-    #[arg(long, value_name = "ALPHA")]
+    #[arg(long, alias = "distill-alpha", value_name = "ALPHA")]
     distill: Option<f64>,
     /// The temperature at which distributions are compared.
     #[arg(long, default_value_t = 1.0, requires = "distill")]
@@ -122,8 +99,9 @@ impl TrainingArgs {
         self.precision
     }
 
-    /// The settings, with the highest learning rate that is usual where none is given.
-    pub(super) fn config(&self, common: &CommonArgs, run: RunDirectory, usual_rate: f64) -> TrainConfig {
+    /// The settings of a run that keeps nothing, with the highest learning rate that is usual where none is given, for weights of
+    /// type `dtype`.
+    pub(super) fn config(&self, usual_rate: f64, dtype: FloatType, seed: u64) -> TrainConfig {
         TrainConfig {
             epochs: self.epochs,
             batch_size: self.batch_size,
@@ -136,7 +114,7 @@ impl TrainingArgs {
                 decay: self.learning_rate_decay,
             },
             optimizer: self.optimizer.with_weight_decay(self.weight_decay),
-            precision: self.precision.unwrap_or_else(|| Precision::of_weights(common.dtype.dtype())),
+            precision: self.precision.unwrap_or_else(|| Precision::of_weights(dtype.dtype())),
             clip_norm: (self.clip_norm > 0.0).then_some(self.clip_norm),
             gradient_checkpointing: self.gradient_checkpointing,
             early_stopping: self.early_stopping.map(|holdout| EarlyStopping {
@@ -144,14 +122,14 @@ impl TrainingArgs {
                 every: self.early_stopping_every,
                 patience: self.early_stopping_patience,
             }),
-            seed: common.seed,
-            run_dir: Some(run.path),
+            seed,
+            run_dir: None,
             checkpoint_every: match self.checkpoint_every {
                 None => Some(CheckpointEvery::Spaced),
                 Some(0) => None,
                 Some(steps) => Some(CheckpointEvery::Steps(steps)),
             },
-            replace_other_run: run.replace,
+            replace_other_run: false,
             trainable: Trainable::All,
         }
     }

@@ -1,14 +1,13 @@
 //! A checkpoint with all that evaluating it needs.
 
-use crate::commands::CommonArgs;
-use crate::{Error, ResultFile, fingerprint, locate, prefix_token, tokenizer};
+use crate::{Error, ResultFile, RunContext, fingerprint, locate, prefix_token, tokenizer};
 use dress_core::{CausalLm, Fingerprint, SlicePlan};
 use dress_data::Tokenizer;
 use dress_eval::Size;
-use dress_eval::report::{CurveSample, ModelReport, Origin};
+use dress_eval::report::{ModelReport, Origin};
 use dress_eval::scoring::{PrefixToken, RequestEncoder};
 use dress_models::AnyModel;
-use dress_prune::PruneReport;
+use dress_study::origin_of;
 use std::path::{Path, PathBuf};
 
 /// A loaded checkpoint, its tokenizer and how it came to be.
@@ -38,7 +37,7 @@ impl EvaluatedCheckpoint {
     ///
     /// # Errors
     /// Those of [`locate`], [`tokenizer`] and [`AnyModel::load`].
-    pub fn load(path: &Path, name: Option<&str>, common: &CommonArgs) -> Result<Self, Error> {
+    pub fn load(path: &Path, name: Option<&str>, context: &RunContext) -> Result<Self, Error> {
         let path = locate(path)?;
         let tokenizer = tokenizer(&path)?;
         let (plan, origin) = origin(&path).map_or((None, None), |(plan, origin)| (Some(plan), Some(origin)));
@@ -46,7 +45,7 @@ impl EvaluatedCheckpoint {
         let own = own.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         let name = name.map(String::from).or(own).unwrap_or_else(|| path.display().to_string());
         let prefix = prefix_token(&path, &tokenizer)?;
-        let (model, fingerprint) = (common.load(&path)?, fingerprint(&path)?);
+        let (model, fingerprint) = (context.load(&path)?, fingerprint(&path)?);
         let calibrated_on = calibrated_on(&path);
         Ok(Self { name, path, model, fingerprint, tokenizer, prefix, plan, origin, calibrated_on })
     }
@@ -57,7 +56,7 @@ impl EvaluatedCheckpoint {
     }
 
     /// A report that has no measurement yet.
-    pub fn report(&self, common: &CommonArgs) -> ModelReport {
+    pub fn report(&self, context: &RunContext) -> ModelReport {
         ModelReport {
             name: self.name.clone(),
             series: None,
@@ -65,7 +64,7 @@ impl EvaluatedCheckpoint {
             fingerprint: self.fingerprint.clone(),
             architecture: self.model.architecture().into(),
             tokenizer_sha256: self.tokenizer.sha256().into(),
-            runs: vec![common.run_info()],
+            runs: vec![context.run_info()],
             size: Size::of(&self.model),
             origin: self.origin.clone(),
             perplexity: Vec::new(),
@@ -87,21 +86,6 @@ fn calibrated_on(directory: &Path) -> Vec<String> {
         value.pointer(place)?.as_str().map(String::from)
     };
     places.filter_map(hash).collect()
-}
-
-/// How a model came to be that was pruned so.
-pub fn origin_of(plan: &SlicePlan, report: &PruneReport, parameters_before: u64) -> Origin {
-    let curve = report.curve.iter().map(|point| CurveSample {
-        tokens: point.tokens,
-        loss: point.loss,
-        selected_norm: point.selected_norm,
-    });
-    Origin {
-        parameters_before: Some(parameters_before),
-        slicing_error: report.slicing_error,
-        curve: curve.collect(),
-        ..Origin::of(plan)
-    }
 }
 
 /// What `dress.json` beside the weights says, else `plan.json`. Neither is needed to evaluate.

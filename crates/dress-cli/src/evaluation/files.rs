@@ -1,11 +1,10 @@
 //! What an evaluation leaves on disk.
 
-use crate::place_lock::clear_unfinished;
-use crate::{Error, check_place, read_text, write_beside, write_result};
-use dress_eval::report::{Report, html, markdown};
+use crate::{Error, read_text, write_result};
+use dress_eval::report::Report;
 use dress_eval::tasks::{RowResult, Task, TaskConfig};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One request and what the model said to it, for comparing with other software.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,34 +70,6 @@ pub fn write_requests(path: &Path, records: &[RequestRecord], replace: bool) -> 
 pub fn is_requests(path: &Path) -> bool {
     let text = dress_core::files::read_to_string(path).unwrap_or_default();
     text.lines().all(|line| serde_json::from_str::<RequestRecord>(line).is_ok())
-}
-
-/// Checks that a report may be put into a directory.
-///
-/// # Errors
-/// [`Error::NoDirectory`], and [`Error::ReportInCheckpoint`] where the directory is a checkpoint.
-pub fn check_report_place(directory: &Path) -> Result<(), Error> {
-    check_place(&directory.join("report.json"))?;
-    match directory.join("config.json").exists() {
-        true => Err(Error::ReportInCheckpoint { path: directory.into() }),
-        false => Ok(()),
-    }
-}
-
-/// Writes `report.json`, `report.md` and `report.html` into a directory, which is made if need be; says which files.
-///
-/// # Errors
-/// Those of [`check_report_place`], and [`Error::Io`].
-pub fn write_report(directory: &Path, report: &Report, title: &str) -> Result<Vec<PathBuf>, Error> {
-    check_report_place(directory)?;
-    std::fs::create_dir_all(directory).map_err(|source| Error::Io { path: directory.into(), source })?;
-    clear_unfinished(directory);
-    let texts = [report.to_json(), markdown(report), html(report, title)];
-    let paths = ["report.json", "report.md", "report.html"].map(|name| directory.join(name));
-    for (path, text) in paths.iter().zip(texts) {
-        write_beside(path, text.as_bytes())?;
-    }
-    Ok(paths.into())
 }
 
 /// Reads the report of a run, given as its directory or as the file.

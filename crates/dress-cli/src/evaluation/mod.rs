@@ -4,6 +4,7 @@ mod checkpoint;
 mod files;
 mod plan;
 
-pub use checkpoint::{EvaluatedCheckpoint, origin_of};
-pub use files::{RequestRecord, check_report_place, is_requests, read_report, write_report, write_requests};
+pub use checkpoint::EvaluatedCheckpoint;
+pub use dress_study::{check_report_place, write_report};
+pub use files::{RequestRecord, is_requests, read_report, write_requests};
 pub use plan::EvaluationPlan;

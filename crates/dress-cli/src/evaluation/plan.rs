@@ -1,8 +1,7 @@
 //! What is measured of a checkpoint.
 
 use super::{EvaluatedCheckpoint, RequestRecord};
-use crate::commands::CommonArgs;
-use crate::{Error, declared};
+use crate::{Error, RunContext, declared};
 use dress_core::Progress;
 use dress_data::{Corpus, WindowConfig, Windows};
 use dress_eval::journal::ResultCache;
@@ -39,10 +38,10 @@ impl EvaluationPlan {
     pub fn evaluate(
         &self,
         checkpoint: &EvaluatedCheckpoint,
-        common: &CommonArgs,
+        context: &RunContext,
         progress: &dyn Progress,
     ) -> Result<(ModelReport, Vec<RequestRecord>), Error> {
-        let mut report = checkpoint.report(common);
+        let mut report = checkpoint.report(context);
         if let Some(windows) = self.windows(checkpoint)? {
             if checkpoint.calibrated_on.contains(&windows.provenance.sha256) {
                 tracing::warn!(
@@ -59,7 +58,7 @@ impl EvaluationPlan {
         for task in &self.tasks {
             let config = TaskConfig {
                 cache: self.cache.clone(),
-                dtype: common.dtype.to_string(),
+                dtype: context.compute.dtype.to_string(),
                 ..self.task_config.clone()
             };
             let (result, rows) = run_task(&checkpoint.model, &checkpoint.encoder(), task, &config, progress)?;
@@ -124,7 +123,7 @@ impl EvaluationPlan {
         report: &Report,
         directory: &Path,
         models: &[PathBuf],
-        common: &CommonArgs,
+        context: &RunContext,
     ) -> Result<(), Error> {
         let other = |of: String| Err(Error::OtherReport { path: directory.join("report.json"), of });
         // The model that something was made from comes first.
@@ -132,14 +131,14 @@ impl EvaluationPlan {
         if known.fingerprint != fingerprint(&declared(&models[0])?, &models[0])? {
             return other(format!("another model, {}", known.name));
         }
-        match report.models.len() == models.len() && self.covers(known, common) {
+        match report.models.len() == models.len() && self.covers(known, context) {
             true => Ok(()),
             false => other(format!("{} with other settings", known.name)),
         }
     }
 
     /// Whether all that `known` has is measured again.
-    fn covers(&self, known: &ModelReport, common: &CommonArgs) -> bool {
+    fn covers(&self, known: &ModelReport, context: &RunContext) -> bool {
         let text = |found: &PerplexityReport| {
             self.text.as_ref().is_some_and(|(corpus, config)| {
                 (found.data.sha256.as_str(), found.data.seqlen) == (corpus.sha256(), config.seqlen)
@@ -158,7 +157,7 @@ impl EvaluationPlan {
                     .iter()
                     .any(|task| (&task.file.name, &task.rows.sha256) == (&found.task, &found.data_sha256))
         };
-        known.runs.last().is_some_and(|run| run.dtype == common.dtype.to_string())
+        known.runs.last().is_some_and(|run| run.dtype == context.compute.dtype.to_string())
             && known.perplexity.iter().all(text)
             && known.tasks.iter().all(task)
             && known.speed.as_ref().is_none_or(|found| self.speed.as_ref() == Some(&found.config))

@@ -151,7 +151,7 @@ fn a_run_that_diverges_ends_with_an_error_and_without_a_result() {
     ] {
         let refused = refusal(&[command, &data, &["--learning-rate", "1e3"]].concat());
         assert!(
-            refused.contains("learning rate") || refused.contains("not a number"),
+            refused.contains("lower --learning-rate") || refused.contains("not a number"),
             "{command:?}: {refused}"
         );
         assert!(!Path::new(&out).exists(), "{command:?}");

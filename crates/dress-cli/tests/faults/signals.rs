@@ -2,6 +2,7 @@
 
 use crate::{DRESS, Paths, ended, json, model, said, started, text, until};
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -26,7 +27,8 @@ fn signals_that_end<const N: usize>(
     signals.into_iter().filter(move |(name, code, _)| {
         let ignored = mask >> (code - 129) & 1 == 1;
         if ignored {
-            eprintln!("skipped: SIG{name} is ignored here, and so by what is started");
+            // Past what the harness captures. `.ci/run` fails where they are not ignored.
+            let _ = writeln!(std::io::stderr(), "SKIPPED for want of signals: SIG{name} is ignored here");
         }
         !ignored
     })

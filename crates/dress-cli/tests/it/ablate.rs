@@ -178,7 +178,7 @@ fn a_row_that_fails_leaves_the_others() {
     let output = dress(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && said.contains("learning-rate=1e3, seed 42"), "{said}");
-    assert!(said.contains("training diverged") && said.contains("lower the learning rate"), "{said}");
+    assert!(said.contains("training diverged") && said.contains("lower --learning-rate"), "{said}");
     let kept: Value =
         serde_json::from_str(&fs::read_to_string(paths.path("out/ablate.json")).unwrap()).unwrap();
     assert_eq!(kept["failed"], serde_json::json!(["learning-rate=1e3, seed 42"]));

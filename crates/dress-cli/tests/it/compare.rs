@@ -118,7 +118,7 @@ fn a_damaged_cell_is_refused_and_a_failed_one_leaves_the_others() {
     let output = dress(&failing.iter().map(String::as_str).collect::<Vec<_>>());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        !output.status.success() && said.contains("dress@0.2") && said.contains("--no-regularize"),
+        !output.status.success() && said.contains("dress@0.2") && said.contains("`no_regularize`"),
         "{said}"
     );
     let kept: Value =

@@ -1,6 +1,15 @@
 //! Options that the others leave without effect, and places where no result can be put.
 
 use crate::{Paths, dress, json, model, refusal, text};
+use clap::CommandFactory;
+use dress_cli::commands::Cli;
+use dress_core::{AxisKind, Basis, Draw, StockTarget};
+use dress_data::{Bos, Protocol};
+use dress_importance::Criterion;
+use dress_models::FloatType;
+use dress_prune::{Compensation, Preset};
+use dress_regularize::{GateNorms, PenaltyKind};
+use dress_train::{Decay, GradientCheckpointing, OptimizerConfig, Precision};
 use serde_json::Value;
 use std::fs;
 
@@ -118,4 +127,63 @@ fn a_slice_records_the_type_of_the_files() {
     };
     assert_eq!(read("dress.json")["dtype"], "bf16");
     assert_eq!(read("config.json")["torch_dtype"], "bfloat16");
+}
+
+/// The types of which a command line can give one of a few names, as clap knows them, and the names.
+fn closed_types() -> Vec<(clap::builder::ValueParser, Vec<&'static str>)> {
+    use clap::value_parser;
+    vec![
+        (value_parser!(AxisKind).into(), AxisKind::NAMES.into()),
+        (value_parser!(Basis).into(), Basis::NAMES.into()),
+        (value_parser!(Draw).into(), Draw::NAMES.into()),
+        (value_parser!(StockTarget).into(), StockTarget::NAMES.into()),
+        (value_parser!(Bos).into(), Bos::NAMES.into()),
+        (value_parser!(Protocol).into(), Protocol::NAMES.into()),
+        (value_parser!(FloatType).into(), FloatType::NAMES.into()),
+        (value_parser!(Criterion).into(), Criterion::all().map(Criterion::name).collect()),
+        (value_parser!(Compensation).into(), Compensation::NAMES.into()),
+        (value_parser!(Preset).into(), Preset::all().map(Preset::name).collect()),
+        (value_parser!(GateNorms).into(), GateNorms::NAMES.into()),
+        (value_parser!(PenaltyKind).into(), PenaltyKind::NAMES.into()),
+        (value_parser!(Decay).into(), Decay::NAMES.into()),
+        (value_parser!(GradientCheckpointing).into(), GradientCheckpointing::NAMES.into()),
+        (value_parser!(OptimizerConfig).into(), OptimizerConfig::NAMES.into()),
+        (value_parser!(Precision).into(), Precision::NAMES.into()),
+    ]
+}
+
+#[test]
+fn every_option_of_a_few_values_lists_them() {
+    let (command, closed) = (Cli::command(), closed_types());
+    let mut seen = vec![false; closed.len()];
+    for subcommand in command.get_subcommands() {
+        for arg in subcommand.get_arguments().filter(|arg| arg.get_action().takes_values()) {
+            let of =
+                closed.iter().position(|(parser, _)| parser.type_id() == arg.get_value_parser().type_id());
+            let Some(index) = of else { continue };
+            let listed: Vec<String> =
+                arg.get_possible_values().iter().map(|value| value.get_name().into()).collect();
+            assert_eq!(listed, closed[index].1, "dress {} --{}", subcommand.get_name(), arg.get_id());
+            seen[index] = true;
+        }
+    }
+    let unseen: Vec<_> =
+        closed.iter().zip(seen).filter(|(_, seen)| !seen).map(|((_, names), _)| names).collect();
+    assert!(unseen.is_empty(), "no option takes one of {unseen:?}");
+}
+
+#[test]
+fn help_and_refusals_name_the_values() {
+    let help = String::from_utf8(dress(&["prune", "-h"]).stdout).unwrap();
+    for values in
+        ["[possible values: identity, pca, pca-tied]", "[possible values: adamw, adafactor, sgd, muon]"]
+    {
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains(values), "{help}");
+    }
+    let said = dress(&["inspect", "--model", "m", "--dtype", "f64"]);
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(said.contains("[possible values: f32, f16, bf16]"), "{said}");
+    let said = refusal(&["inspect", "--model", "m", "--dtype", "float32"]);
+    assert!(said.contains("m"), "PyTorch's name is taken too: {said}");
 }

@@ -3,6 +3,7 @@
 use crate::{Paths, dress, json, model, refusal, text};
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 fn result(out: &str, file: &str) -> Value {
@@ -170,9 +171,8 @@ fn interrupts_are_ignored() -> bool {
 fn an_interrupted_run_says_what_is_kept_and_goes_on_or_begins_anew() {
     use std::process::{Command, Stdio};
     if interrupts_are_ignored() {
-        eprintln!(
-            "skipped: interrupts are ignored here, as in a shell's background, and so by what is started"
-        );
+        // Past what the harness captures. `.ci/run` fails where they are not ignored.
+        let _ = writeln!(std::io::stderr(), "SKIPPED for want of signals: interrupts are ignored here");
         return;
     }
     let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));

@@ -1,7 +1,9 @@
 //! Giving values to parameters that were only declared.
 
-use super::{Layout, NamePath};
-use burn::module::{Module, ModuleMapper, Param};
+use super::layout::Layouts;
+use super::name_path::NamePath;
+use super::{Layout, NamedParameters};
+use burn::module::{ModuleMapper, Param};
 use burn::tensor::Tensor;
 
 /// Gives values to the parameters of a module that was only declared.
@@ -20,6 +22,7 @@ pub trait ParameterSource<E> {
 
 struct Filling<'a, S, E> {
     path: NamePath,
+    layouts: Layouts,
     wanted: &'a dyn Fn(&str) -> bool,
     source: &'a mut S,
     error: Option<E>,
@@ -40,7 +43,7 @@ impl<S: ParameterSource<E>, E> ModuleMapper for Filling<'_, S, E> {
             return parameter;
         }
         let shape = parameter.lazy_shape().dims();
-        match self.source.value(&name, self.path.layout(D), shape) {
+        match self.source.value(&name, self.layouts.get(&name), shape) {
             Ok(value) => Param::initialized(parameter.id, value).set_require_grad(true),
             Err(error) => {
                 self.error = Some(error);
@@ -55,7 +58,7 @@ impl<S: ParameterSource<E>, E> ModuleMapper for Filling<'_, S, E> {
 ///
 /// # Errors
 /// The first that `source` returns.
-pub fn fill<M: Module, E>(module: M, source: &mut impl ParameterSource<E>) -> Result<M, E> {
+pub fn fill<M: NamedParameters, E>(module: M, source: &mut impl ParameterSource<E>) -> Result<M, E> {
     fill_where(module, &|_| true, source)
 }
 
@@ -63,12 +66,13 @@ pub fn fill<M: Module, E>(module: M, source: &mut impl ParameterSource<E>) -> Re
 ///
 /// # Errors
 /// The first that `source` returns.
-pub fn fill_where<M: Module, E>(
+pub fn fill_where<M: NamedParameters, E>(
     module: M,
     wanted: &dyn Fn(&str) -> bool,
     source: &mut impl ParameterSource<E>,
 ) -> Result<M, E> {
-    let mut filling = Filling { path: NamePath::default(), wanted, source, error: None };
+    let (path, layouts) = (NamePath::default(), Layouts::of(&module));
+    let mut filling = Filling { path, layouts, wanted, source, error: None };
     let module = module.map(&mut filling);
     match filling.error {
         Some(error) => Err(error),

@@ -1,6 +1,6 @@
 //! How a pruned model came to be, as far as a report shows it.
 
-use dress_core::{Axis, AxisKind, Basis, CorpusProvenance, Fingerprint, ScoreSummary, SlicePlan};
+use dress_core::{Axis, AxisKind, Basis, CorpusProvenance, Fingerprint, KeptOfKind, ScoreSummary, SlicePlan};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -70,14 +70,8 @@ impl Origin {
     /// What a plan says; the regularization is another's to add.
     pub fn of(plan: &SlicePlan) -> Self {
         let hash = Sha256::digest(plan.to_json().as_bytes());
-        let mut kept: Vec<Kept> = Vec::new();
-        for (axis, chosen) in plan.selection.iter() {
-            let (before, after) = (chosen.len(), chosen.kept_len());
-            match kept.iter_mut().find(|kept| kept.axis == axis.kind()) {
-                Some(kept) => (kept.before, kept.after) = (kept.before + before, kept.after + after),
-                None => kept.push(Kept { axis: axis.kind(), before, after }),
-            }
-        }
+        let kept = KeptOfKind::of_plan(plan).into_iter();
+        let kept = kept.map(|KeptOfKind { kind, before, after, .. }| Kept { axis: kind, before, after });
         let score = |(&axis, &summary): (&Axis, &ScoreSummary)| {
             let chosen = plan.selection.get(axis);
             let removed = chosen.map_or(0.0, |s| 1.0 - s.kept_len() as f64 / s.len() as f64);
@@ -90,7 +84,7 @@ impl Origin {
             basis: plan.basis,
             seed: plan.seed,
             calibration: plan.calibration.clone(),
-            kept,
+            kept: kept.collect(),
             scores: plan.scores.iter().map(score).collect(),
             parameters_before: None,
             slicing_error: None,

@@ -3,7 +3,7 @@
 use super::batches::{Asked, Batch, BatchConfig, Group, batches};
 use super::{Request, score_targets};
 use crate::Error;
-use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap, Progress};
+use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap, RunningStage};
 use serde::{Deserialize, Serialize};
 
 /// How likely a continuation is after its context.
@@ -22,12 +22,13 @@ pub struct Likelihood {
 /// asked for and no others.
 ///
 /// # Errors
-/// [`Error::ContinuationTooLong`], [`Error::LikelihoodNotFinite`], those of [`Calibration::check`] and those of `done`.
+/// [`Error::ContinuationTooLong`], [`Error::LikelihoodNotFinite`], those of [`Calibration::check`], those of `done`, and
+/// [`dress_core::Error::Cancelled`].
 pub fn score<M: CausalLm, E: From<Error>>(
     model: &M,
     questions: &[Vec<Request>],
     config: &BatchConfig,
-    progress: &dyn Progress,
+    stage: &RunningStage<'_>,
     mut done: impl FnMut(usize, Vec<Likelihood>) -> Result<(), E>,
 ) -> Result<(), E> {
     let positions = model.max_positions();
@@ -45,7 +46,7 @@ pub fn score<M: CausalLm, E: From<Error>>(
             }
             done(group.index, likelihoods)?;
         }
-        progress.advance(batch.groups.len() as u64, "");
+        stage.advance(batch.groups.len() as u64).map_err(Error::from)?;
     }
     Ok(())
 }
@@ -108,7 +109,7 @@ fn score_batch<M: CausalLm>(model: &M, batch: &Batch) -> Vec<Vec<Likelihood>> {
 fn start<M: CausalLm>(model: &M, batch: &Batch, capacity: usize) -> KvCache {
     let starts: Vec<Vec<u32>> =
         batch.groups.iter().map(|group| group.rows[0].input[..batch.prefix].to_vec()).collect();
-    let mut cache = KvCache::new(model.num_blocks(), batch.prefix);
+    let mut cache = KvCache::new(model.num_layers(), batch.prefix);
     let tokens = Calibration::tensor(&starts, &model.device());
     let _ = model.hidden(tokens, &mut Forward::new(&mut NoTap).with_cache(&mut cache));
     let rows = batch.groups.iter().enumerate().flat_map(|(index, group)| vec![index; group.rows.len()]);

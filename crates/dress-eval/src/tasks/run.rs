@@ -9,7 +9,7 @@ use super::template::Templates;
 use crate::Error;
 use crate::journal::{ResultCache, ResultKey};
 use crate::scoring::{BatchConfig, Likelihood, Request, RequestEncoder, score};
-use dress_core::{CausalLm, Fingerprint, Progress};
+use dress_core::{CausalLm, Fingerprint, Progress, Unit};
 use sha2::{Digest, Sha256};
 use std::time::Instant;
 
@@ -130,10 +130,10 @@ pub fn run_task<M: CausalLm>(
     };
     let requests: Vec<Vec<Request>> = questions.iter().enumerate().map(encode).collect::<Result<_, _>>()?;
     let asked: usize = requests.iter().map(Vec::len).sum();
-    progress.start(&task.file.name, questions.len() as u64);
-    progress.advance(reused as u64, "reused");
+    let stage = progress.begin(&task.file.name, Unit::Questions, questions.len() as u64);
+    stage.reuse(reused as u64);
     let began = Instant::now();
-    score(model, &requests, &config.batch, progress, |row, likelihoods| {
+    score(model, &requests, &config.batch, &stage, |row, likelihoods| {
         if let Some(journal) = &mut journal {
             journal.keep(&RowResult { row, likelihoods: likelihoods.clone() })?;
         }
@@ -141,7 +141,7 @@ pub fn run_task<M: CausalLm>(
         Ok::<(), Error>(())
     })?;
     let seconds = began.elapsed().as_secs_f64();
-    progress.finish();
+    drop(stage);
     let said: Vec<Vec<Likelihood>> = said.into_iter().flatten().collect();
     let pairs: Vec<_> =
         questions.iter().zip(&said).map(|(question, said)| (question, said.as_slice())).collect();

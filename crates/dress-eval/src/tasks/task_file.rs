@@ -115,6 +115,15 @@ impl TaskFile {
     ///
     /// # Errors
     /// [`Error::UnknownTask`], with the names there are.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_eval::tasks::TaskFile;
+    ///
+    /// assert_eq!(TaskFile::named("piqa")?.name, "piqa");
+    /// assert!(TaskFile::named("pica").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn named(name: &str) -> Result<Self, Error> {
         let tasks = Self::built_in();
         let names = tasks.iter().map(|task| task.name.clone()).collect::<Vec<_>>().join(", ");

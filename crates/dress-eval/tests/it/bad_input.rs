@@ -129,5 +129,5 @@ fn too_few_rows_for_the_examples_are_an_error() {
     task.fewshot_rows = Some(Rows::read(&rows("piqa_train.jsonl")).unwrap());
     let config = TaskConfig { fewshot: 8, ..TaskConfig::default() };
     let says = task.questions(&config).unwrap_err().to_string();
-    assert!(says.contains("8 rows, 9 are needed") && says.contains("--fewshot"), "{says}");
+    assert!(says.contains("8 rows, 9 are needed") && says.contains("`fewshot`"), "{says}");
 }

@@ -2,7 +2,7 @@
 
 use crate::small::{CONFIGS, random};
 use dress_core::burn::tensor::activation::log_softmax;
-use dress_core::{Calibration, CausalLm, Forward, NoProgress, NoTap};
+use dress_core::{Calibration, CausalLm, Forward, NoProgress, NoTap, Progress, Unit};
 use dress_eval::Error;
 use dress_eval::scoring::{BatchConfig, Likelihood, Request, score};
 
@@ -44,7 +44,9 @@ fn questions() -> Vec<Vec<Request>> {
 fn scores<M: CausalLm>(model: &M, max_tokens: usize) -> Vec<Vec<Likelihood>> {
     let questions = questions();
     let mut found = vec![Vec::new(); questions.len()];
-    score(model, &questions, &BatchConfig { max_tokens }, &NoProgress, |index, likelihoods| {
+    let progress: &dyn Progress = &NoProgress;
+    let stage = progress.begin("questions", Unit::Questions, questions.len() as u64);
+    score(model, &questions, &BatchConfig { max_tokens }, &stage, |index, likelihoods| {
         found[index] = likelihoods;
         Ok::<(), Error>(())
     })
@@ -84,7 +86,9 @@ fn a_shared_context_that_pays_goes_through_the_cache_with_the_same_result() {
     };
     let questions: Vec<Vec<Request>> = (0..3).map(question).collect();
     let mut found = vec![Vec::new(); 3];
-    score(&model, &questions, &BatchConfig::default(), &NoProgress, |index, likelihoods| {
+    let progress: &dyn Progress = &NoProgress;
+    let stage = progress.begin("questions", Unit::Questions, questions.len() as u64);
+    score(&model, &questions, &BatchConfig::default(), &stage, |index, likelihoods| {
         found[index] = likelihoods;
         Ok::<(), Error>(())
     })

@@ -219,7 +219,7 @@ fn what_cannot_be_scored_says_why() {
         let scorer = criterion.scorer::<AnyModel>(0);
         let error =
             scorer.score(&model, &Calibration::default(), &AXES, &NoProgress).unwrap_err().to_string();
-        assert!(error.contains(criterion.name()) && error.contains("--calibration"), "{error}");
+        assert!(error.contains(criterion.name()) && error.contains("`calibration`"), "{error}");
     }
     let scorer = Criterion::MagnitudeL1.scorer::<AnyModel>(0);
     let absent = [Axis::Ffn { layer: 9 }];

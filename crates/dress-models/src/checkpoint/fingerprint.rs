@@ -2,7 +2,7 @@
 
 use super::Weights;
 use super::tensor_names::match_names;
-use crate::{AnyModel, Error};
+use crate::{Error, Family};
 use dress_core::Fingerprint;
 use std::path::Path;
 
@@ -11,7 +11,20 @@ use std::path::Path;
 ///
 /// # Errors
 /// Those of [`Weights::open`] and [`Error::Names`].
-pub fn fingerprint(declared: &AnyModel, directory: &Path) -> Result<Fingerprint, Error> {
+///
+/// # Examples
+/// ```
+/// use dress_core::{Fingerprint, burn::tensor::Device};
+/// use dress_models::checkpoint::{declare, fingerprint};
+/// use dress_models::{AnyModel, LoadConfig};
+///
+/// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
+/// let of_files = fingerprint(&declare::<AnyModel>(directory.as_ref(), &Device::flex())?, directory.as_ref())?;
+/// let model = AnyModel::load(directory.as_ref(), &LoadConfig::default(), &Device::flex())?;
+/// assert_eq!(of_files, Fingerprint::of(&model));
+/// # Ok::<(), dress_models::Error>(())
+/// ```
+pub fn fingerprint<F: Family>(declared: &F, directory: &Path) -> Result<Fingerprint, Error> {
     let files = Weights::open(directory)?;
     let mut builder = Fingerprint::builder();
     for (name, filed) in match_names(declared, &files)? {

@@ -1,6 +1,5 @@
 //! The number types that checkpoints come in.
 
-use crate::Error;
 use burn::tensor::{Bytes, DType};
 use half::{bf16, f16};
 use rayon::prelude::*;
@@ -16,6 +15,15 @@ const CHUNK: usize = 1 << 16;
 const TILE: usize = 32;
 
 /// A float type that models are kept and saved in.
+///
+/// # Examples
+/// ```
+/// use dress_models::FloatType;
+///
+/// let half: FloatType = "float16".parse()?;
+/// assert_eq!((half, half.torch_name(), half.size()), (FloatType::F16, "float16", 2));
+/// # Ok::<(), dress_models::checkpoint::FloatTypeName>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FloatType {
@@ -26,6 +34,14 @@ pub enum FloatType {
     F16,
     /// 16 bits with the range of 32.
     Bf16,
+}
+
+/// A name that is not a float type's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is not a float type; use f32, f16 or bf16")]
+pub struct FloatTypeName {
+    /// The name as given.
+    pub name: String,
 }
 
 impl FloatType {
@@ -155,6 +171,11 @@ fn transpose_stripe<T>(
     }
 }
 
+impl FloatType {
+    /// The names of all types, as they are written on command lines and in files.
+    pub const NAMES: [&'static str; 3] = ["f32", "f16", "bf16"];
+}
+
 impl fmt::Display for FloatType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -166,14 +187,14 @@ impl fmt::Display for FloatType {
 }
 
 impl FromStr for FloatType {
-    type Err = Error;
+    type Err = FloatTypeName;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, FloatTypeName> {
         match text {
             "f32" | "float32" => Ok(FloatType::F32),
             "f16" | "float16" => Ok(FloatType::F16),
             "bf16" | "bfloat16" => Ok(FloatType::Bf16),
-            _ => Err(Error::FloatTypeName { name: text.into() }),
+            _ => Err(FloatTypeName { name: text.into() }),
         }
     }
 }

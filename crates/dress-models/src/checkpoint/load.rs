@@ -3,11 +3,10 @@
 use super::own_head::with_its_head;
 use super::tensor_names::match_names;
 use super::{FloatType, RawTensor, Weights, git_lfs, is_gguf};
-use crate::Error;
 use crate::gguf::GgufCheckpoint;
+use crate::{Error, Family};
 use burn::tensor::{Device, Tensor, TensorData};
-use dress_core::CausalLm;
-use dress_core::parameters::{self, Layout, ParameterSource};
+use dress_core::parameters::{self, Layout, NamedParameters, ParameterSource};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -18,13 +17,14 @@ pub struct LoadConfig {
     pub dtype: FloatType,
 }
 
-/// The text and the path of a directory's `config.json`, or the one that a GGUF file's metadata makes. Where the file
-/// ties the head to the embedding and the weights hold another head, the text says that it is not tied.
+/// The text and the path of a directory's `config.json` as a family takes it, or the one that a GGUF file's metadata
+/// makes. Where the file ties the head to the embedding and the weights hold another head, the text says that it is
+/// not tied.
 ///
 /// # Errors
-/// [`Error::ConfigMissing`], [`Error::AdapterAlone`], [`Error::AdapterBeside`], [`Error::LfsPointer`], [`Error::ConfigUnsupported`], [`Error::Io`] and
-/// those of [`GgufCheckpoint::open`].
-pub fn read_config(directory: &Path) -> Result<(String, PathBuf), Error> {
+/// [`Error::ConfigMissing`], [`Error::AdapterAlone`], [`Error::AdapterBeside`], [`Error::LfsPointer`],
+/// [`Error::ConfigUnsupported`], [`Error::Io`] and those of [`GgufCheckpoint::open`].
+pub fn read_config_of<F: Family>(directory: &Path) -> Result<(String, PathBuf), Error> {
     if is_gguf(directory) {
         git_lfs::check(directory)?;
         return Ok((GgufCheckpoint::open(directory)?.config_json()?, directory.into()));
@@ -38,7 +38,47 @@ pub fn read_config(directory: &Path) -> Result<(String, PathBuf), Error> {
     }
     git_lfs::check(&path)?;
     let text = dress_core::files::read_to_string(&path).map_err(Error::io(&path, "cannot be read"))?;
-    Ok((with_its_head(text, directory, &path)?, path))
+    Ok((with_its_head::<F>(text, directory, &path)?, path))
+}
+
+/// The model that a directory's `config.json` or a GGUF file declares, without its weights.
+///
+/// # Errors
+/// Those of [`read_config_of`] and [`Family::from_config`].
+///
+/// # Examples
+/// ```
+/// use dress_core::{burn::tensor::Device, parameters};
+/// use dress_models::{AnyModel, checkpoint::declare};
+///
+/// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
+/// let declared: AnyModel = declare(directory.as_ref(), &Device::flex())?;
+/// assert!(parameters::count(&declared) > 100_000, "counted without reading a weight");
+/// # Ok::<(), dress_models::Error>(())
+/// ```
+pub fn declare<F: Family>(directory: &Path, device: &Device) -> Result<F, Error> {
+    let (text, path) = read_config_of::<F>(directory)?;
+    F::from_config(&text, &path, device)
+}
+
+/// A model with the weights of a directory or a GGUF file.
+///
+/// # Errors
+/// Those of [`declare`] and [`load`].
+///
+/// # Examples
+/// ```
+/// use dress_core::burn::tensor::Device;
+/// use dress_models::checkpoint::{LoadConfig, load_model};
+/// use dress_models::opt::OptForCausalLm;
+///
+/// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
+/// let model: OptForCausalLm = load_model(directory.as_ref(), &LoadConfig::default(), &Device::flex())?;
+/// assert_eq!(model.config().num_hidden_layers, model.model.decoder.layers.len());
+/// # Ok::<(), dress_models::Error>(())
+/// ```
+pub fn load_model<F: Family>(directory: &Path, config: &LoadConfig, device: &Device) -> Result<F, Error> {
+    load(declare::<F>(directory, device)?, directory, config, device)
 }
 
 /// Fills a declared model with the weights of a directory or a GGUF file. Every parameter is found; names may lack
@@ -47,12 +87,12 @@ pub fn read_config(directory: &Path) -> Result<(String, PathBuf), Error> {
 /// # Errors
 /// Those of [`Weights::open`], [`Error::Names`] and the more precise causes of missing names,
 /// [`Error::TensorShape`], [`Error::TensorType`], [`Error::NotFinite`] and [`Error::OutOfRange`].
-pub fn load<M: CausalLm>(
-    declared: M,
+pub fn load<F: Family>(
+    declared: F,
     directory: &Path,
     config: &LoadConfig,
     device: &Device,
-) -> Result<M, Error> {
+) -> Result<F, Error> {
     let load = PartialLoad::open(&declared, directory, config, device)?;
     load.fill_from(declared, &|_| true, Weights::get)
 }
@@ -70,8 +110,8 @@ impl PartialLoad {
     ///
     /// # Errors
     /// Those of [`load`], but of the numbers.
-    pub fn open<M: CausalLm>(
-        declared: &M,
+    pub fn open<F: Family>(
+        declared: &F,
         directory: &Path,
         config: &LoadConfig,
         device: &Device,
@@ -85,11 +125,11 @@ impl PartialLoad {
     ///
     /// # Errors
     /// Those of [`load`].
-    pub fn fill<M: CausalLm>(&self, declared: M, wanted: &dyn Fn(&str) -> bool) -> Result<M, Error> {
+    pub fn fill<M: NamedParameters>(&self, declared: M, wanted: &dyn Fn(&str) -> bool) -> Result<M, Error> {
         self.fill_from(declared, wanted, Weights::read)
     }
 
-    fn fill_from<M: CausalLm>(
+    fn fill_from<M: NamedParameters>(
         &self,
         declared: M,
         wanted: &dyn Fn(&str) -> bool,

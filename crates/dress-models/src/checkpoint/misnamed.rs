@@ -1,7 +1,7 @@
 //! Why a checkpoint's tensors are not those of its model.
 
 use super::Weights;
-use crate::Error;
+use crate::{Error, TensorNames};
 use std::collections::BTreeMap;
 
 /// What stands at the end of the names of tensors that quantizers write beside their weights, and who does.
@@ -32,7 +32,7 @@ const WRAPPERS: &[(&str, &str)] = &[
 ];
 
 /// The error for parameters that no file holds: the one cause that explains them, where there is one.
-pub(super) fn cause(files: &Weights, missing: Vec<String>, unknown: Vec<&str>) -> Error {
+pub(super) fn cause(files: &Weights, family: TensorNames, missing: Vec<String>, unknown: Vec<&str>) -> Error {
     let path = || files.path().to_path_buf();
     if let Some((tensor, scheme)) = quantizer(&unknown) {
         return Error::Quantized { path: path(), tensor: tensor.into(), scheme };
@@ -42,16 +42,16 @@ pub(super) fn cause(files: &Weights, missing: Vec<String>, unknown: Vec<&str>) -
     if let Some(tensor) = unknown.iter().find(adapter) {
         return Error::AdapterNotMerged { path: path(), tensor: tensor.to_string() };
     }
-    if let Some(error) = prefixed(files, &missing, &unknown) {
+    if let Some(error) = prefixed(files, family, &missing, &unknown) {
         return error;
     }
-    if let Some(error) = misplaced(files, &missing) {
+    if let Some(error) = misplaced(files, family, &missing) {
         return error;
     }
-    if missing.iter().all(|name| name.starts_with("lm_head.")) {
+    if missing.iter().all(|name| family.is_of_head(name)) {
         return Error::HeadMissing { path: path(), missing };
     }
-    let unknown = unknown.into_iter().filter(|name| !super::tensor_names::is_redundant(name));
+    let unknown = unknown.into_iter().filter(|name| !super::redundant_tensors::is_redundant(name));
     Error::Names { path: path(), missing, unknown: unknown.map(str::to_string).collect() }
 }
 
@@ -84,12 +84,12 @@ fn quantizer<'a>(names: &[&'a str]) -> Option<(&'a str, &'static str)> {
 }
 
 /// The error for names that are right but for a prefix or for what a wrapper left in them.
-fn prefixed(files: &Weights, missing: &[String], unknown: &[&str]) -> Option<Error> {
+fn prefixed(files: &Weights, family: TensorNames, missing: &[String], unknown: &[&str]) -> Option<Error> {
     let path = files.path().to_path_buf();
     for (wrapper, writer) in WRAPPERS {
         let bare = |name: &&&str| {
             let bare = name.replace(wrapper, "");
-            name.contains(wrapper) && is_one_of(&bare, missing)
+            name.contains(wrapper) && is_one_of(&bare, family, missing)
         };
         let mut wrapped = unknown.iter().filter(bare);
         if let Some(tensor) = wrapped.next() {
@@ -98,7 +98,7 @@ fn prefixed(files: &Weights, missing: &[String], unknown: &[&str]) -> Option<Err
             return Some(Error::Prefixed { path, prefix, count, tensor: tensor.to_string(), writer });
         }
     }
-    let (prefix, named) = most_common_prefix(missing, unknown)?;
+    let (prefix, named) = most_common_prefix(family, missing, unknown)?;
     let (key, _) = prefix.split_once('.')?;
     if files.is_nested(key) {
         return Some(Error::Nested { path, key: key.into() });
@@ -107,20 +107,22 @@ fn prefixed(files: &Weights, missing: &[String], unknown: &[&str]) -> Option<Err
     Some(Error::Prefixed { path, prefix, count, tensor, writer: None })
 }
 
-/// Whether a name is that of a missing parameter, with or without its `model.`.
-fn is_one_of(name: &str, missing: &[String]) -> bool {
-    let full = format!("model.{name}");
-    let stripped = name.strip_prefix("model.");
-    missing.iter().any(|m| m == name || *m == full || Some(m.as_str()) == stripped)
+/// Whether a name is that of a missing parameter, with or without its prefix.
+fn is_one_of(name: &str, family: TensorNames, missing: &[String]) -> bool {
+    family.meanings(name).any(|meant| missing.contains(&meant))
 }
 
 /// What most of the missing parameters are preceded by in the files, where it is more than half of them.
-fn most_common_prefix<'a>(missing: &[String], unknown: &[&'a str]) -> Option<(String, Vec<&'a str>)> {
+fn most_common_prefix<'a>(
+    family: TensorNames,
+    missing: &[String],
+    unknown: &[&'a str],
+) -> Option<(String, Vec<&'a str>)> {
     let mut prefixes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for name in unknown {
         // Shorter prefixes leave longer names, so that the first that is missing is the whole name.
         let mut ends = name.match_indices('.').map(|(dot, _)| dot + 1);
-        if let Some(end) = ends.find(|&end| is_one_of(&name[end..], missing)) {
+        if let Some(end) = ends.find(|&end| is_one_of(&name[end..], family, missing)) {
             prefixes.entry(&name[..end]).or_default().push(name);
         }
     }
@@ -129,10 +131,10 @@ fn most_common_prefix<'a>(missing: &[String], unknown: &[&'a str]) -> Option<(St
 }
 
 /// The error for parameters that the index places in a file which does not hold them.
-fn misplaced(files: &Weights, missing: &[String]) -> Option<Error> {
+fn misplaced(files: &Weights, family: TensorNames, missing: &[String]) -> Option<Error> {
     let index = files.index()?;
     let place = |name: &String| {
-        let short = name.strip_prefix("model.").unwrap_or(name);
+        let short = name.strip_prefix(family.prefix).unwrap_or(name);
         let file = index.place_of(name).or_else(|| index.place_of(short))?;
         Some(format!("{name} (indexed in {file}, not there)"))
     };
@@ -148,8 +150,8 @@ mod tests {
     fn the_prefix_of_most_names_is_found_and_that_of_a_few_is_not() {
         let missing = ["model.norm.weight", "model.embed_tokens.weight", "lm_head.weight"].map(String::from);
         let all = ["state_dict.model.norm.weight", "state_dict.model.embed_tokens.weight", "epoch"];
-        let (prefix, named) = most_common_prefix(&missing, &all).unwrap();
+        let (prefix, named) = most_common_prefix(TensorNames::HUGGING_FACE, &missing, &all).unwrap();
         assert_eq!((prefix.as_str(), named.len()), ("state_dict.", 2));
-        assert!(most_common_prefix(&missing, &all[..1]).is_none());
+        assert!(most_common_prefix(TensorNames::HUGGING_FACE, &missing, &all[..1]).is_none());
     }
 }

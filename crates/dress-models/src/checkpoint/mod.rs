@@ -1,15 +1,17 @@
 //! Checkpoints in and out: Hugging Face directories, and GGUF files in.
 
-mod byte_progress;
 mod directory;
 mod fingerprint;
 mod float_type;
 mod git_lfs;
 mod load;
 mod misnamed;
+mod output_error;
 mod own_head;
 mod positional;
 mod pytorch_files;
+mod raw_tensor;
+mod redundant_tensors;
 mod rewrite;
 mod rewrite_rotated;
 mod rewritten;
@@ -27,12 +29,15 @@ mod turn_stream;
 mod weight_sets;
 mod weights;
 
+pub use crate::any_model::read_config;
 #[cfg(feature = "hub")]
 pub(crate) use directory::COMPANIONS;
 pub use fingerprint::fingerprint;
-pub use float_type::FloatType;
-pub use load::{LoadConfig, PartialLoad, load, read_config};
+pub use float_type::{FloatType, FloatTypeName};
+pub use load::{LoadConfig, PartialLoad, declare, load, load_model, read_config_of};
+pub use output_error::OutputError;
 pub use pytorch_files::PytorchFiles;
+pub use raw_tensor::RawTensor;
 pub use rewrite::rewrite;
 pub use rewrite_rotated::rewrite_rotated;
 pub use rewritten::RewriteConfig;
@@ -41,5 +46,5 @@ pub(crate) use said_once::warn_once;
 pub use save::{SaveConfig, SaveReport, save};
 pub use shard_index::ShardIndex;
 pub use staging::{Staging, check_output};
+pub use weights::Weights;
 pub(crate) use weights::is_gguf;
-pub use weights::{RawTensor, Weights};

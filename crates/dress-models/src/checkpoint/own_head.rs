@@ -3,31 +3,29 @@
 use super::Weights;
 use super::said_once::warn_once;
 use super::same_tensor::are_same;
-use super::tensor_names::is_head;
-use crate::Error;
+use crate::{DeclaredHead, Error, Family, TensorNames};
 use serde_json::{Map, Value, json};
 use std::path::Path;
-
-const TIED: &str = "tie_word_embeddings";
 
 /// The text of a `config.json` as the weights beside it have it: a head that the text ties to the embedding, and that
 /// the files hold with other numbers, is not tied. A merged adapter or a head that was trained leaves such files.
 ///
 /// # Errors
 /// Those of reading the two tensors, and [`Error::ConfigUnsupported`] where the text names its own weights file.
-pub(super) fn with_its_head(text: String, directory: &Path, path: &Path) -> Result<String, Error> {
+pub(super) fn with_its_head<F: Family>(text: String, directory: &Path, path: &Path) -> Result<String, Error> {
     // What is not JSON is said by the family that reads it.
     let Ok(mut config) = serde_json::from_str::<Map<String, Value>>(&text) else { return Ok(text) };
     check_no_named_file(&config, path)?;
-    if !is_tied(&config) {
+    let declared = F::declared_head(&config);
+    if declared == DeclaredHead::Own {
         return Ok(text);
     }
     // Weights that cannot be opened are said by whoever needs them.
     let Ok(files) = Weights::open(directory) else { return Ok(text) };
-    if !has_its_own(&files, &config)? {
+    if !has_its_own(&files, F::NAMES, declared)? {
         return Ok(text);
     }
-    config.insert(TIED.into(), json!(false));
+    config.insert(DeclaredHead::KEY.into(), json!(false));
     Ok(serde_json::to_string_pretty(&config).unwrap_or(text))
 }
 
@@ -43,27 +41,20 @@ fn check_no_named_file(config: &Map<String, Value>, path: &Path) -> Result<(), E
     Err(Error::ConfigUnsupported { path: path.into(), key, reason })
 }
 
-/// Whether a configuration ties the head, by its key or by its family's default.
-fn is_tied(config: &Map<String, Value>) -> bool {
-    match config.get(TIED) {
-        Some(value) => value.as_bool() == Some(true),
-        None => config.get("model_type").and_then(Value::as_str) == Some("opt"),
-    }
-}
-
-/// Whether the files hold a head that is not the embedding. A tied Phi is not built, so that any head of its own will do.
-fn has_its_own(files: &Weights, config: &Map<String, Value>) -> Result<bool, Error> {
+/// Whether the files hold a head that is not the embedding, or any, where the family has none that is the embedding.
+fn has_its_own(files: &Weights, family: TensorNames, declared: DeclaredHead) -> Result<bool, Error> {
     let names = files.names();
     let find = |is: &dyn Fn(&str) -> bool| names.iter().copied().find(|name| is(name));
-    let (head, embedding) = (find(&is_head), find(&|name| name.ends_with("embed_tokens.weight")));
+    let (head, embedding) = (find(&|name| family.is_head(name)), find(&|name| family.is_embedding(name)));
     let (Some(head), Some(embedding)) = (head, embedding) else { return Ok(false) };
     if are_same(files, head, embedding)? {
-        return Ok(config.get("model_type").and_then(Value::as_str) == Some("phi"));
+        return Ok(declared == DeclaredHead::TiedUnlessFiled);
     }
     warn_once(format!(
         "{}: config.json ties the head to the embedding, but the files hold a {head} that differs from {embedding}; both \
-         are read, as transformers does, and results are written with `{TIED}` false",
-        files.path().display()
+         are read, as transformers does, and results are written with `{}` false",
+        files.path().display(),
+        DeclaredHead::KEY
     ));
     Ok(true)
 }

@@ -1,10 +1,9 @@
 //! Checkpoints that `torch.save` wrote, through the reader behind Burn's store.
 
 use super::git_lfs;
-use super::same_tensor::have_same_numbers;
-use super::tensor_names::is_redundant;
+use super::raw_tensor::{RawTensor, have_same_numbers};
+use super::redundant_tensors::is_redundant;
 use super::weight_sets::PYTORCH_INDEX;
-use super::weights::RawTensor;
 use super::{FloatType, ShardIndex};
 use crate::Error;
 use pytorch_reader::{DType, PickleValue, PytorchReader, Tensor};

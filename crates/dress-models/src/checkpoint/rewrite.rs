@@ -1,13 +1,12 @@
 //! From files to smaller files, without a model in memory.
 
-use super::byte_progress::ByteProgress;
 use super::rewritten::{RewriteConfig, Rewritten, place};
 use super::shard_file::{Planned, ShardFile};
 use super::tensor_names::match_names;
 use super::tensor_stream::{Buffers, TensorStream};
 use super::{SafetensorsDirectory, SaveReport, Weights};
-use crate::{AnyModel, Error};
-use dress_core::{Progress, Selection, TensorEdit, parameters};
+use crate::{Error, Family};
+use dress_core::{Progress, RunningStage, Selection, TensorEdit, parameters};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,17 +21,46 @@ const BATCH: usize = 32;
 /// same after slicing; `edits` says what happens to each parameter that changes.
 ///
 /// # Errors
-/// Those of [`check_output`](super::check_output), of [`SafetensorsDirectory::open`], [`Error::Names`], [`Error::TensorShape`],
-/// [`Error::TensorType`], [`Error::NotFinite`] and [`Error::Write`]; nothing is left behind.
-pub fn rewrite(
-    declared: &AnyModel,
-    resized: &AnyModel,
+/// Those of [`check_output`](super::check_output), of [`SafetensorsDirectory::open`], [`Error::Names`],
+/// [`Error::TensorShape`], [`Error::TensorType`], [`Error::NotFinite`] and [`Error::Write`]; nothing is left behind.
+///
+/// # Examples
+/// ```
+/// use dress_core::burn::tensor::Device;
+/// use dress_core::{Axis, AxisSelection, CausalLm, NoProgress, Selection, TensorEdit};
+/// use dress_models::checkpoint::{RewriteConfig, SaveConfig, declare, rewrite, save};
+/// use dress_models::opt::{OptConfig, OptForCausalLm};
+/// use std::collections::BTreeMap;
+///
+/// let text = r#"{"model_type":"opt","vocab_size":32,"hidden_size":16,"ffn_dim":24,"num_hidden_layers":2,
+///     "num_attention_heads":4}"#;
+/// let config = OptConfig::from_json(text, "config.json".as_ref())?;
+/// let directory = tempfile::tempdir().expect("a place for temporary files");
+/// let places = [directory.path().join("dense"), directory.path().join("smaller")];
+/// save(&OptForCausalLm::new(config, &Device::flex()), &places[0], &SaveConfig::default())?;
+///
+/// // The last layer goes, and with it every tensor of it.
+/// let declared: OptForCausalLm = declare(&places[0], &Device::flex())?;
+/// let selection = Selection::new().with(Axis::Depth, AxisSelection::new(2, vec![1])?);
+/// let smaller = declared.clone().resized(&selection)?;
+/// let names = dress_core::parameters::list(&declared).into_iter().map(|parameter| parameter.name);
+/// let dropped = TensorEdit { dropped: true, ..TensorEdit::default() };
+/// let edits: BTreeMap<_, _> =
+///     names.filter(|name| name.contains("layers.1.")).map(|name| (name, dropped.clone())).collect();
+/// let [from, to] = [&places[0], &places[1]];
+/// let report = rewrite(&declared, &smaller, &edits, [from, to], &RewriteConfig::default(), &NoProgress)?;
+/// assert_eq!(report.bytes, 4 * dress_core::parameters::count(&smaller));
+/// # Ok::<(), dress_models::Error>(())
+/// ```
+pub fn rewrite<F: Family>(
+    declared: &F,
+    resized: &F,
     edits: &BTreeMap<String, TensorEdit>,
     [source, place]: [&Path; 2],
     config: &RewriteConfig,
     progress: &dyn Progress,
 ) -> Result<SaveReport, Error> {
-    dress_core::CausalLm::check_stock(resized, &Selection::new(), config.target)?;
+    resized.check_stock(&Selection::new(), config.target)?;
     let weights = Weights::open(source)?;
     let names = match_names(declared, &weights)?;
     let files = weights.streamable()?;
@@ -41,8 +69,8 @@ pub fn rewrite(
 }
 
 /// What each file will hold: what the source's file holds, in its order.
-fn shards<'a>(
-    declared: &AnyModel,
+fn shards<'a, F: Family>(
+    declared: &F,
     files: &'a SafetensorsDirectory,
     names: &BTreeMap<String, String>,
     edits: &BTreeMap<String, TensorEdit>,
@@ -66,7 +94,7 @@ fn shards<'a>(
 fn carry(
     shard: &[Planned<'_, TensorEdit>],
     file: &ShardFile<'_>,
-    progress: &mut ByteProgress<'_>,
+    stage: &RunningStage<'_>,
 ) -> Result<(), Error> {
     let streams = shard
         .iter()
@@ -80,7 +108,7 @@ fn carry(
         batch.par_iter().try_for_each_init(Buffers::default, |buffers, (stream, rows)| {
             stream.carry(rows.clone(), file, buffers)
         })?;
-        progress.advance(batch.iter().map(|(stream, rows)| (rows.len() * stream.row_bytes()) as u64).sum());
+        stage.advance(batch.iter().map(|(stream, rows)| (rows.len() * stream.row_bytes()) as u64).sum())?;
     }
     Ok(())
 }

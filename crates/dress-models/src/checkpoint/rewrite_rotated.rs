@@ -1,6 +1,5 @@
 //! From files to files in other coordinates, without a model in memory.
 
-use super::byte_progress::ByteProgress;
 use super::rewritten::{RewriteConfig, Rewritten, place};
 use super::shard_file::{Planned, ShardFile};
 use super::tensor_names::match_names;
@@ -8,9 +7,9 @@ use super::tensor_rows::TensorRows;
 use super::tensor_stream::{Buffers, TensorStream};
 use super::turn_stream::TurnStream;
 use super::{SafetensorsDirectory, SaveReport, Weights};
-use crate::{AnyModel, Error};
+use crate::{Error, Family};
 use burn::tensor::Tensor;
-use dress_core::{Progress, Rotation, Selection, TensorEdit, Turn, TurnedChannels, parameters};
+use dress_core::{Progress, Rotation, RunningStage, Selection, TensorEdit, Turn, TurnedChannels, parameters};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -23,15 +22,15 @@ use std::path::Path;
 ///
 /// # Errors
 /// Those of [`rewrite`](super::rewrite()), and [`Error::Overflow`]; nothing is left behind.
-pub fn rewrite_rotated(
-    declared: &AnyModel,
-    rotated: &AnyModel,
+pub fn rewrite_rotated<F: Family>(
+    declared: &F,
+    rotated: &F,
     rotation: &Rotation,
     [source, place]: [&Path; 2],
     config: &RewriteConfig,
     progress: &dyn Progress,
 ) -> Result<SaveReport, Error> {
-    dress_core::CausalLm::check_stock(rotated, &Selection::new(), config.target)?;
+    rotated.check_stock(&Selection::new(), config.target)?;
     let weights = Weights::open(source)?;
     let names = match_names(declared, &weights)?;
     let files = weights.streamable()?;
@@ -41,7 +40,7 @@ pub fn rewrite_rotated(
         place,
         config,
         ("rotation", progress),
-        |shard, file, progress| carry(shard, basis, file, progress),
+        |shard, file, stage| carry(shard, basis, file, stage),
     )
 }
 
@@ -49,8 +48,8 @@ pub fn rewrite_rotated(
 type PlannedTurn<'a> = Planned<'a, Option<&'a Turn>>;
 
 /// What each file will hold: what the source's file holds, in its order, and in the last one what is new.
-fn shards<'a>(
-    rotated: &AnyModel,
+fn shards<'a, F: Family>(
+    rotated: &F,
     files: &'a SafetensorsDirectory,
     names: &BTreeMap<String, String>,
     rotation: &'a Rotation,
@@ -79,18 +78,18 @@ fn carry(
     shard: &[PlannedTurn<'_>],
     basis: &Tensor<2>,
     file: &ShardFile<'_>,
-    progress: &mut ByteProgress<'_>,
+    stage: &RunningStage<'_>,
 ) -> Result<(), Error> {
     for (tensor, &to) in shard.iter().zip(file.starts()) {
         let rows = || TensorRows::new(&tensor.name, &tensor.from);
         let stream = || rows().map(|from| TurnStream { from, basis, to });
         match tensor.edit {
-            Some(Turn::Channels(channels)) => stream()?.turn(channels, file, progress)?,
+            Some(Turn::Channels(channels)) => stream()?.turn(channels, file, stage)?,
             Some(Turn::Set(numbers)) => {
                 stream()?.set(numbers, file)?;
-                progress.advance(tensor.bytes_read());
+                stage.advance(tensor.bytes_read())?;
             }
-            None => copy(tensor, to, file, progress)?,
+            None => copy(tensor, to, file, stage)?,
         }
     }
     Ok(())
@@ -100,11 +99,11 @@ fn copy(
     tensor: &PlannedTurn<'_>,
     to: u64,
     file: &ShardFile<'_>,
-    progress: &mut ByteProgress<'_>,
+    stage: &RunningStage<'_>,
 ) -> Result<(), Error> {
     let (same, mut buffers) = (TensorEdit::default(), Buffers::default());
     let stream = TensorStream::new(&tensor.name, &tensor.from, &same, to)?;
     stream.chunks().try_for_each(|rows| stream.carry(rows, file, &mut buffers))?;
-    progress.advance(tensor.bytes_read());
+    stage.advance(tensor.bytes_read())?;
     Ok(())
 }

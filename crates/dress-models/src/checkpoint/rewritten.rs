@@ -1,13 +1,12 @@
 //! What every way of rewriting a checkpoint from file to file has in common.
 
-use super::byte_progress::ByteProgress;
 use super::directory::{copy_companions, shard_name, write, write_index};
-use super::load::read_config;
+use super::load::read_config_of;
 use super::safetensors_reader::TensorPlace;
 use super::shard_file::{Planned, ShardFile};
 use super::{SafetensorsDirectory, SaveReport, Staging};
-use crate::{AnyModel, Error};
-use dress_core::{Progress, StockTarget};
+use crate::{Error, Family};
+use dress_core::{Progress, RunningStage, StockTarget, Unit};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,31 +23,32 @@ pub struct RewriteConfig {
 }
 
 /// A checkpoint that will be written from the safetensors of another.
-pub(super) struct Rewritten<'a, E> {
+pub(super) struct Rewritten<'a, F, E> {
     /// Where from.
     pub files: &'a SafetensorsDirectory,
     /// What each file will hold.
     pub shards: Vec<Vec<Planned<'a, E>>>,
     /// The model of the result's configuration; it need not have its weights.
-    pub model: &'a AnyModel,
+    pub model: &'a F,
 }
 
-impl<E> Rewritten<'_, E> {
+impl<F: Family, E> Rewritten<'_, F, E> {
     /// Writes a directory beside its place, every file's tensors by `carry`, and moves it there when it is complete.
     ///
     /// # Errors
-    /// Those of [`check_output`](super::check_output), of `carry`, [`Error::Io`] and [`Error::Write`]; nothing is left behind.
+    /// Those of [`check_output`](super::check_output), of `carry`, [`Error::Io`] and [`Error::Write`]; nothing is
+    /// left behind.
     pub fn write(
         &self,
         place: &Path,
         config: &RewriteConfig,
         (phase, progress): (&str, &dyn Progress),
-        carry: impl Fn(&[Planned<'_, E>], &ShardFile<'_>, &mut ByteProgress<'_>) -> Result<(), Error>,
+        carry: impl Fn(&[Planned<'_, E>], &ShardFile<'_>, &RunningStage<'_>) -> Result<(), Error>,
     ) -> Result<SaveReport, Error> {
         let source = self.files.path();
         let staging = Staging::new(place, Some(source), config.force)?;
         let total = self.shards.iter().flatten().map(Planned::bytes_read).sum();
-        let mut progress = ByteProgress::start(progress, phase, total);
+        let stage = progress.begin(phase, Unit::Bytes, total);
         let (mut index, mut report) = (BTreeMap::new(), SaveReport { bytes: 0, shards: self.shards.len() });
         for (number, shard) in self.shards.iter().enumerate() {
             let name = shard_name(number, self.shards.len());
@@ -56,14 +56,14 @@ impl<E> Rewritten<'_, E> {
             index.extend(shard.iter().map(|t| (t.name.clone(), name.clone())));
             let path = staging.path().join(name);
             let file = ShardFile::create(&path, shard)?;
-            carry(shard, &file, &mut progress)?;
+            carry(shard, &file, &stage)?;
             file.sync()?;
         }
-        progress.finish();
+        drop(stage);
         if self.shards.len() > 1 {
             write_index(staging.path(), report.bytes, &index)?;
         }
-        let config_json = self.model.config_json(&torch_dtype(self.files)?);
+        let config_json = self.model.config_json(&torch_dtype::<F>(self.files)?);
         write(&staging.path().join("config.json"), &config_json)?;
         for (name, text) in &config.extra_files {
             write(&staging.path().join(name), text)?;
@@ -75,8 +75,8 @@ impl<E> Rewritten<'_, E> {
 }
 
 /// The type that the source's `config.json` says it has, since tensors keep theirs; else the one of most bytes.
-fn torch_dtype(files: &SafetensorsDirectory) -> Result<String, Error> {
-    let (text, path) = read_config(files.path())?;
+fn torch_dtype<F: Family>(files: &SafetensorsDirectory) -> Result<String, Error> {
+    let (text, path) = read_config_of::<F>(files.path())?;
     let config: Value =
         serde_json::from_str(&text).map_err(|source| Error::ConfigUnreadable { path, source })?;
     let said = ["dtype", "torch_dtype"].iter().find_map(|key| config[key].as_str());

@@ -2,10 +2,9 @@
 
 use super::git_lfs;
 use super::positional::read_at;
-use super::same_tensor::have_same_numbers;
-use super::tensor_names::is_redundant;
+use super::raw_tensor::{RawTensor, have_same_numbers};
+use super::redundant_tensors::is_redundant;
 use super::weight_sets::{SAFETENSORS_INDEX, WeightSet};
-use super::weights::RawTensor;
 use super::{FloatType, ShardIndex};
 use crate::Error;
 use memmap2::Mmap;
@@ -149,8 +148,8 @@ impl SafetensorsDirectory {
         Ok(Some(RawTensor { bytes: Cow::Owned(bytes), ..mapped }))
     }
 
-    /// Takes the mapped pages of one tensor off the process, so that a model that was made of them is in memory once. They
-    /// come back when they are read again.
+    /// Takes the mapped pages of one tensor off the process, so that a model that was made of them is in memory once.
+    /// They come back when they are read again.
     pub(super) fn release(&self, name: &str) {
         let Some((shard, info)) = self
             .tensors

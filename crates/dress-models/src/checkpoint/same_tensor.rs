@@ -1,6 +1,7 @@
 //! Whether two tensors of a checkpoint hold the same numbers.
 
-use super::{RawTensor, SafetensorsDirectory, Weights};
+use super::raw_tensor::have_same_numbers;
+use super::{SafetensorsDirectory, Weights};
 use crate::Error;
 
 /// Numbers compared at a time, so that neither tensor is in memory as a whole.
@@ -38,45 +39,4 @@ fn are_same_by_stretches(files: &SafetensorsDirectory, first: &str, second: &str
         }
     }
     Ok(true)
-}
-
-/// Whether two tensors, or the same stretches of two, agree.
-pub(super) fn have_same_numbers(first: &RawTensor<'_>, second: &RawTensor<'_>) -> bool {
-    if first.shape != second.shape {
-        return false;
-    }
-    if first.element_name == second.element_name && first.bytes == second.bytes {
-        return true;
-    }
-    // Zero has two signs, and one number may be filed in several types.
-    let (Some(one), Some(other)) = (first.element, second.element) else { return false };
-    let (ones, others) = (first.bytes.chunks_exact(one.size()), second.bytes.chunks_exact(other.size()));
-    ones.zip(others).all(|(a, b)| one.read(a) == other.read(b))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::FloatType;
-    use std::borrow::Cow;
-
-    fn tensor(element: FloatType, bytes: &[u8]) -> RawTensor<'_> {
-        RawTensor {
-            file: "model.safetensors".into(),
-            element: Some(element),
-            element_name: element.to_string(),
-            shape: vec![bytes.len() / element.size()],
-            bytes: Cow::Borrowed(bytes),
-        }
-    }
-
-    #[test]
-    fn the_same_number_in_another_type_is_the_same_and_its_neighbour_is_not() {
-        let (one, next) = (1.5f32.to_le_bytes(), 1.500_000_1f32.to_le_bytes());
-        let half = half::bf16::from_f32(1.5).to_le_bytes();
-        assert!(have_same_numbers(&tensor(FloatType::F32, &one), &tensor(FloatType::Bf16, &half)));
-        assert!(!have_same_numbers(&tensor(FloatType::F32, &next), &tensor(FloatType::Bf16, &half)));
-        let zeros = [0.0f32.to_le_bytes(), (-0.0f32).to_le_bytes()];
-        assert!(have_same_numbers(&tensor(FloatType::F32, &zeros[0]), &tensor(FloatType::F32, &zeros[1])));
-    }
 }

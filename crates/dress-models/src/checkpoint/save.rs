@@ -3,11 +3,11 @@
 use super::directory::{copy_companions, shard_name, write, write_index};
 use super::tensor_stream::first_not_finite;
 use super::{FloatType, Staging, Weights};
-use crate::{AnyModel, Error};
+use crate::{Error, Family};
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
 use dress_core::parameters::{self, Layout, ParameterVisitor};
-use dress_core::{CausalLm, Selection, StockTarget};
+use dress_core::{Selection, StockTarget};
 use safetensors::tensor::View;
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -31,8 +31,8 @@ pub struct SaveConfig {
     pub target: StockTarget,
     /// Whether to replace what is there.
     pub force: bool,
-    /// Whether to keep the result beside its place where something is in that place, instead of refusing before it is written.
-    /// For models that took long to make, whose place was looked at before.
+    /// Whether to keep the result beside its place where something is in that place, instead of refusing before it is
+    /// written. For models that took long to make, whose place was looked at before.
     pub keep: bool,
 }
 
@@ -48,9 +48,28 @@ pub struct SaveReport {
 /// Writes a model as a Hugging Face directory, beside its place and renamed when complete.
 ///
 /// # Errors
-/// Those of [`check_output`](super::check_output), [`Error::Write`] (a full disk, say), [`Error::Overflow`] and [`Error::Io`]; nothing is left
-/// behind. [`Error::OutputNotPlaced`], which says where the result is. [`Error::Core`] where stock software would refuse the model's shape.
-pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveReport, Error> {
+/// Those of [`check_output`](super::check_output), [`Error::Write`] (a full disk, say), [`Error::Overflow`] and
+/// [`Error::Io`]; nothing is left behind. [`OutputError::NotPlaced`](super::OutputError::NotPlaced), which says where
+/// the result is. [`Error::Core`] where stock software would refuse the model's shape.
+///
+/// # Examples
+/// ```
+/// use dress_core::{Fingerprint, burn::tensor::Device};
+/// use dress_models::checkpoint::{LoadConfig, SaveConfig, load_model, save};
+/// use dress_models::opt::{OptConfig, OptForCausalLm};
+///
+/// let text = r#"{"model_type":"opt","vocab_size":32,"hidden_size":16,"ffn_dim":24,"num_hidden_layers":2,
+///     "num_attention_heads":4}"#;
+/// let config = OptConfig::from_json(text, "config.json".as_ref())?;
+/// let model = OptForCausalLm::new(config, &Device::flex());
+/// let directory = tempfile::tempdir().expect("a place for temporary files");
+/// let place = directory.path().join("model");
+/// assert_eq!(save(&model, &place, &SaveConfig::default())?.shards, 1);
+/// let again: OptForCausalLm = load_model(&place, &LoadConfig::default(), &Device::flex())?;
+/// assert_eq!(Fingerprint::of(&again), Fingerprint::of(&model));
+/// # Ok::<(), dress_models::Error>(())
+/// ```
+pub fn save<F: Family>(model: &F, place: &Path, config: &SaveConfig) -> Result<SaveReport, Error> {
     model.check_stock(&Selection::new(), config.target)?;
     let stage = if config.keep { Staging::beside } else { Staging::new };
     let staging = stage(place, config.source.as_deref(), config.force)?;
@@ -74,8 +93,8 @@ pub fn save(model: &AnyModel, place: &Path, config: &SaveConfig) -> Result<SaveR
     Ok(report)
 }
 
-fn write_weights(
-    model: &AnyModel,
+fn write_weights<F: Family>(
+    model: &F,
     directory: &Path,
     dtype: FloatType,
     max_shard_bytes: u64,

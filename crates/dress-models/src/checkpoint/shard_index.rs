@@ -1,7 +1,7 @@
 //! The index of a checkpoint in several files.
 
 use super::git_lfs;
-use super::tensor_names::is_redundant;
+use super::redundant_tensors::is_redundant;
 use crate::Error;
 use serde::Deserialize;
 use std::collections::BTreeMap;

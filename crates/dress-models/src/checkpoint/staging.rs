@@ -1,5 +1,6 @@
 //! Outputs that are either complete or not there.
 
+use super::OutputError;
 use super::directory::is_part_of_a_checkpoint;
 use crate::Error;
 use std::fs;
@@ -10,26 +11,26 @@ use std::path::{Path, PathBuf};
 /// directory or, with `force`, a checkpoint other than `source`, and that what is there can be replaced.
 ///
 /// # Errors
-/// [`Error::OutputExists`] where something is there and `force` is not set, [`Error::OutputIsFile`],
-/// [`Error::OutputForeign`] where a directory holds what is no part of a checkpoint, [`Error::OutputIsSource`],
-/// and [`Error::OutputStuck`] and [`Error::Io`] where a directory cannot be replaced, such as a mount point.
+/// [`OutputError::Exists`] where something is there and `force` is not set, [`OutputError::IsFile`],
+/// [`OutputError::Foreign`] where a directory holds what is no part of a checkpoint, [`OutputError::IsSource`],
+/// and [`OutputError::Stuck`] and [`Error::Io`] where a directory cannot be replaced, such as a mount point.
 pub fn check_output(place: &Path, source: Option<&Path>, force: bool) -> Result<(), Error> {
     let Some(found) = resolve(place)? else { return check_parent(place) };
     if !found.is_dir() {
-        return Err(Error::OutputIsFile { path: place.into() });
+        return Err(OutputError::IsFile { path: place.into() }.into());
     }
     let entries = entries(&found)?;
     if entries.is_empty() {
         return check_empty(&found);
     }
     if !force {
-        return Err(Error::OutputExists { path: place.into() });
+        return Err(OutputError::Exists { path: place.into() }.into());
     }
     if source.is_some_and(|source| source.canonicalize().is_ok_and(|source| source == found)) {
-        return Err(Error::OutputIsSource { path: place.into() });
+        return Err(OutputError::IsSource { path: place.into() }.into());
     }
     match entries.into_iter().find(|name| !is_part_of_a_checkpoint(name)) {
-        Some(entry) => Err(Error::OutputForeign { path: place.into(), entry }),
+        Some(entry) => Err(OutputError::Foreign { path: place.into(), entry }.into()),
         None => check_parent(&found).and_then(|()| check_not_mounted(&found)),
     }
 }
@@ -53,7 +54,7 @@ fn entries(directory: &Path) -> Result<Vec<String>, Error> {
 /// An empty directory is made anew, which shows whether it can be.
 fn check_empty(directory: &Path) -> Result<(), Error> {
     if std::env::current_dir().is_ok_and(|current| current.starts_with(directory)) {
-        return Err(Error::OutputStuck { path: directory.into() });
+        return Err(OutputError::Stuck { path: directory.into() }.into());
     }
     fs::remove_dir(directory)
         .and_then(|()| fs::create_dir(directory))
@@ -87,7 +88,7 @@ fn check_not_mounted(directory: &Path) -> Result<(), Error> {
     let current = std::env::current_dir().is_ok_and(|current| current.starts_with(directory));
     match directory.parent() {
         Some(parent) if device(parent) == device(directory) && !current => Ok(()),
-        _ => Err(Error::OutputStuck { path: directory.into() }),
+        _ => Err(OutputError::Stuck { path: directory.into() }.into()),
     }
 }
 
@@ -119,8 +120,8 @@ impl Staging {
         Self::beside(place, source, force)
     }
 
-    /// As [`Staging::new`] for a result that is there already and must not be lost: what is wrong with its place is said when it
-    /// is to be put there, and the result is then kept beside it.
+    /// As [`Staging::new`] for a result that is there already and must not be lost: what is wrong with its place is
+    /// said when it is to be put there, and the result is then kept beside it.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -141,7 +142,7 @@ impl Staging {
     /// Puts the directory in its place.
     ///
     /// # Errors
-    /// [`Error::OutputNotPlaced`]; the result is then where that says, and what was in the place before is still
+    /// [`OutputError::NotPlaced`]; the result is then where that says, and what was in the place before is still
     /// there. [`Error::Io`] where it cannot be removed.
     pub fn commit(mut self) -> Result<(), Error> {
         self.keep = true;
@@ -150,7 +151,7 @@ impl Staging {
             .map(|()| self.place.exists())
             .map_err(|found| std::io::Error::other(found.to_string()));
         let placed = replaces.and_then(|replaces| self.swap(replaces).map(|()| replaces));
-        let replaced = placed.map_err(|source| Error::OutputNotPlaced {
+        let replaced = placed.map_err(|source| OutputError::NotPlaced {
             path: self.place.clone(),
             partial: self.kept(),
             source,
@@ -332,11 +333,14 @@ mod tests {
         let place = directory.path().join("out");
         checkpoint(&place);
         fs::write(place.join("recover.json"), "{}").unwrap();
-        assert!(matches!(check_output(&place, None, false), Err(Error::OutputExists { .. })));
-        assert!(matches!(check_output(&place, Some(&place), true), Err(Error::OutputIsSource { .. })));
+        assert!(matches!(check_output(&place, None, false), Err(Error::Output(OutputError::Exists { .. }))));
+        assert!(matches!(
+            check_output(&place, Some(&place), true),
+            Err(Error::Output(OutputError::IsSource { .. }))
+        ));
         check_output(&place, None, true).unwrap();
         fs::write(place.join("notes.txt"), "").unwrap();
-        assert!(matches!(check_output(&place, None, true), Err(Error::OutputForeign { .. })));
+        assert!(matches!(check_output(&place, None, true), Err(Error::Output(OutputError::Foreign { .. }))));
     }
 
     #[test]

@@ -2,30 +2,29 @@
 
 use super::Weights;
 use super::misnamed::cause;
+use super::redundant_tensors::is_redundant;
 use super::said_once::warn_once;
 use super::same_tensor::are_same;
-use crate::Error;
 use crate::name_lists::ten;
-use dress_core::{CausalLm, parameters};
+use crate::{Error, Family, TensorNames};
+use dress_core::parameters;
 use std::collections::{BTreeMap, BTreeSet};
 
-const HEAD: &str = "lm_head.weight";
-
-/// By parameter, the name that the files have for it. As in `transformers`, a tensor's name may lack the `model.` that
+/// By parameter, the name that the files have for it. As in `transformers`, a tensor's name may lack the prefix that
 /// its parameter begins with, or have one too many; a tied embedding may be filed as the head alone; and tensors
 /// that the model does not have are not read.
 ///
 /// # Errors
-/// [`Error::Names`] and the more precise causes of [`cause`], [`Error::NamedTwice`], [`Error::HeadDiffers`], and those of
-/// comparing tensors.
-pub(super) fn match_names<M: CausalLm>(
-    declared: &M,
+/// [`Error::Names`] and the more precise causes of [`cause`], [`Error::NamedTwice`], [`Error::HeadDiffers`], and
+/// those of comparing tensors.
+pub(super) fn match_names<F: Family>(
+    declared: &F,
     files: &Weights,
 ) -> Result<BTreeMap<String, String>, Error> {
     let expected: BTreeSet<String> = parameters::list(declared).into_iter().map(|p| p.name).collect();
     let (mut names, mut unknown) = (BTreeMap::new(), Vec::new());
     for found in files.names() {
-        match parameter_of(found, &expected) {
+        match parameter_of(found, F::NAMES, &expected) {
             Some(parameter) => match names.get(&parameter).copied() {
                 None => {
                     names.insert(parameter, found);
@@ -35,13 +34,13 @@ pub(super) fn match_names<M: CausalLm>(
             None => unknown.push(found),
         }
     }
-    if !expected.contains(HEAD) {
-        settle_tied_head(&expected, files, &mut names, &mut unknown)?;
+    if !expected.contains(F::NAMES.head) {
+        settle_tied_head(F::NAMES, &expected, files, &mut names, &mut unknown)?;
     }
     let missing: Vec<String> =
         expected.iter().filter(|name| !names.contains_key(name.as_str())).cloned().collect();
     if !missing.is_empty() {
-        return Err(cause(files, missing, unknown));
+        return Err(cause(files, F::NAMES, missing, unknown));
     }
     unknown.retain(|name| !is_redundant(name));
     cause_of_leftovers(files, &unknown)?;
@@ -49,10 +48,8 @@ pub(super) fn match_names<M: CausalLm>(
 }
 
 /// The parameter that a tensor's name means.
-fn parameter_of(found: &str, expected: &BTreeSet<String>) -> Option<String> {
-    let stripped = found.strip_prefix("model.").map(str::to_string);
-    let candidates = [stripped, Some(format!("model.{found}")), Some(found.to_string())];
-    candidates.into_iter().flatten().find(|name| expected.contains(name))
+fn parameter_of(found: &str, names: TensorNames, expected: &BTreeSet<String>) -> Option<String> {
+    names.meanings(found).find(|name| expected.contains(name))
 }
 
 /// Two names for one parameter have to hold the same numbers, since which one counts is not for us to say.
@@ -66,14 +63,15 @@ fn check_same(files: &Weights, parameter: String, first: &str, second: &str) -> 
 
 /// In a tied model the head is the embedding: it stands in for one that is not filed, and else has to equal it.
 fn settle_tied_head<'a>(
+    family: TensorNames,
     expected: &BTreeSet<String>,
     files: &Weights,
     names: &mut BTreeMap<String, &'a str>,
     unknown: &mut Vec<&'a str>,
 ) -> Result<(), Error> {
-    let Some(at) = unknown.iter().position(|name| is_head(name)) else { return Ok(()) };
+    let Some(at) = unknown.iter().position(|name| family.is_head(name)) else { return Ok(()) };
     let head = unknown.remove(at);
-    let Some(embedding) = expected.iter().find(|name| name.ends_with("embed_tokens.weight")) else {
+    let Some(embedding) = expected.iter().find(|name| family.is_embedding(name)) else {
         return Ok(());
     };
     match names.get(embedding) {
@@ -105,55 +103,26 @@ fn cause_of_leftovers(files: &Weights, unknown: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a tensor is the weight of the head.
-pub(super) fn is_head(name: &str) -> bool {
-    name == HEAD || name.strip_prefix("model.") == Some(HEAD)
-}
-
-/// Tensors that older exports carry though they follow from the rest: rotary tables, masks, numbers of positions and of
-/// the format's version. They are left out without a word.
-pub(super) fn is_redundant(name: &str) -> bool {
-    let tables = ["inv_freq", "original_inv_freq", "cos_cached", "sin_cached"];
-    let endings = [".self_attn.bias", ".self_attn.masked_bias", "decoder.version", "position_ids"];
-    match name.rsplit_once("rotary_emb.") {
-        Some((_, rest)) => tables.contains(&rest),
-        None => endings.iter().any(|ending| name.ends_with(ending)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_name_may_lack_its_prefix_or_have_one_too_many() {
-        let expected = BTreeSet::from(["model.norm.weight".to_string(), HEAD.to_string()]);
+        let expected = BTreeSet::from(["model.norm.weight".to_string(), "lm_head.weight".to_string()]);
         for (found, parameter) in [
             ("norm.weight", Some("model.norm.weight")),
             ("model.norm.weight", Some("model.norm.weight")),
             ("model.model.norm.weight", Some("model.norm.weight")),
-            ("model.lm_head.weight", Some(HEAD)),
-            (HEAD, Some(HEAD)),
+            ("model.lm_head.weight", Some("lm_head.weight")),
+            ("lm_head.weight", Some("lm_head.weight")),
             ("module.norm.weight", None),
         ] {
-            assert_eq!(parameter_of(found, &expected).as_deref(), parameter, "{found}");
-        }
-    }
-
-    #[test]
-    fn what_follows_from_the_rest_is_redundant_and_a_head_is_not() {
-        for name in [
-            "model.layers.0.self_attn.rotary_emb.inv_freq",
-            "rotary_emb.inv_freq",
-            "model.layers.0.self_attn.rotary_emb.cos_cached",
-            "decoder.version",
-            "model.decoder.version",
-            "model.layers.3.self_attn.masked_bias",
-        ] {
-            assert!(is_redundant(name), "{name}");
-        }
-        for name in ["lm_head.weight", "model.layers.0.self_attn.q_proj.bias", "rotary_emb.scale"] {
-            assert!(!is_redundant(name), "{name}");
+            assert_eq!(
+                parameter_of(found, TensorNames::HUGGING_FACE, &expected).as_deref(),
+                parameter,
+                "{found}"
+            );
         }
     }
 }

@@ -1,12 +1,11 @@
 //! One tensor from file to file with its channels turned.
 
 use super::FloatType;
-use super::byte_progress::ByteProgress;
 use super::shard_file::ShardFile;
 use super::tensor_rows::TensorRows;
 use crate::Error;
 use burn::tensor::{Bytes, DType, Tensor, TensorData};
-use dress_core::TurnedChannels;
+use dress_core::{RunningStage, TurnedChannels};
 use std::ops::Range;
 
 /// Numbers that are made by one product and written: enough that the product takes longer than all beside it.
@@ -40,7 +39,7 @@ impl TurnStream<'_> {
         &self,
         turn: &TurnedChannels,
         file: &ShardFile<'_>,
-        progress: &mut ByteProgress<'_>,
+        stage: &RunningStage<'_>,
     ) -> Result<(), Error> {
         let stretches = self.from.stretches((NUMBERS / self.from.columns.max(1)).max(1));
         let whole = match turn.dim {
@@ -57,7 +56,7 @@ impl TurnStream<'_> {
                 None => prepared(turn, self.read(rows)?).matmul(self.basis.clone()),
             };
             self.write(start, turned.into_data().as_bytes(), file)?;
-            progress.advance((len * self.from.row_bytes()) as u64);
+            stage.advance((len * self.from.row_bytes()) as u64)?;
         }
         Ok(())
     }

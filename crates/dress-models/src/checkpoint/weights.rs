@@ -1,15 +1,13 @@
 //! The weights of a checkpoint, in whichever format they lie.
 
 use super::pytorch_files::PytorchFiles;
+use super::raw_tensor::RawTensor;
 use super::said_once::warn_once;
 use super::weight_sets::WeightSet;
 use super::{FloatType, SafetensorsDirectory, ShardIndex, git_lfs};
 use crate::Error;
 use crate::gguf::GgufCheckpoint;
-use dress_core::FingerprintBuilder;
-use std::borrow::Cow;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Every tensor of a checkpoint by its Hugging Face name.
 pub enum Weights {
@@ -21,37 +19,22 @@ pub enum Weights {
     Gguf(Box<GgufCheckpoint>),
 }
 
-/// One tensor as its file has it, dequantized where it has to be.
-#[derive(Debug)]
-pub struct RawTensor<'a> {
-    /// Where it is from.
-    pub file: PathBuf,
-    /// The type of the bytes, where it is one that is read.
-    pub element: Option<FloatType>,
-    /// What the file calls its type.
-    pub element_name: String,
-    /// Extents, outermost first.
-    pub shape: Vec<usize>,
-    /// The numbers, little-endian.
-    pub bytes: Cow<'a, [u8]>,
-}
-
-impl RawTensor<'_> {
-    /// The bytes of the rows that a fingerprint looks at.
-    fn sampled_rows(&self) -> Vec<Range<usize>> {
-        let sampled = FingerprintBuilder::sampled_rows(&self.shape);
-        let rows = if self.shape.len() < 2 { 1 } else { self.shape[0].max(1) };
-        let width = self.bytes.len() / rows;
-        sampled.into_iter().map(|row| row * width..(row + 1) * width).collect()
-    }
-}
-
 impl Weights {
     /// Opens a Hugging Face directory or a GGUF file. In a directory one file goes before an index of several, and
     /// safetensors before PyTorch's files; where there is more than one set of weights, a warning says which is read.
     ///
     /// # Errors
     /// [`Error::WeightsMissing`], and those of each format's own `open`.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_models::checkpoint::Weights;
+    ///
+    /// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
+    /// let weights = Weights::open(directory.as_ref())?;
+    /// assert!(weights.names().contains(&"model.decoder.embed_tokens.weight"));
+    /// # Ok::<(), dress_models::Error>(())
+    /// ```
     pub fn open(path: &Path) -> Result<Self, Error> {
         if is_gguf(path) {
             git_lfs::check(path)?;

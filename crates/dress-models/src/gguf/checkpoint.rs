@@ -1,42 +1,34 @@
 //! A GGUF file as the Hugging Face checkpoint it was made from.
 
-use super::config::{Family, config_json};
+use super::config::config_json;
+use super::family::GgufFamily;
 use super::parts::{Parts, unsupported};
+use super::tensor_part::TensorPart;
 use super::tokenizer_config::tokenizer_config_json;
 use super::{TensorInfo, TensorType, tokenizer};
 use crate::Error;
 use crate::checkpoint::{FloatType, RawTensor};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::Path;
 
 /// A memory-mapped GGUF file of a family that is built, its tensors under their Hugging Face names.
 #[derive(Debug)]
 pub struct GgufCheckpoint {
     files: Parts,
-    tensors: BTreeMap<String, Part>,
-}
-
-/// Some rows of a tensor in the file.
-#[derive(Debug, Clone)]
-pub(super) struct Part {
-    info: TensorInfo,
-    rows: Range<usize>,
-    /// The heads whose rows lie in the order of interleaved rotation.
-    interleaved_heads: Option<usize>,
+    tensors: BTreeMap<String, TensorPart>,
 }
 
 impl GgufCheckpoint {
-    /// Opens a file, with the other parts of a split model beside its first, and finds every tensor's place in the Hugging
-    /// Face checkpoint.
+    /// Opens a file, with the other parts of a split model beside its first, and finds every tensor's place in the
+    /// Hugging Face checkpoint.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Gguf`] and [`Error::GgufUnsupported`].
     pub fn open(path: &Path) -> Result<Self, Error> {
         let files = Parts::open(path)?;
         let header = files.header()?;
-        let family = Family::of(&header).map_err(unsupported(path))?;
+        let family = GgufFamily::of(&header).map_err(unsupported(path))?;
         let tensors = family.tensors(&header).map_err(unsupported(path))?;
         Ok(Self { files, tensors })
     }
@@ -108,37 +100,7 @@ impl GgufCheckpoint {
             }
             (None, None) => (None, Cow::Borrowed(bytes)),
         };
-        let bytes = match part.interleaved_heads {
-            Some(heads) => Cow::Owned(rotate_half_order(&bytes, shape[0], heads)),
-            None => bytes,
-        };
-        Ok(Some(RawTensor { file, element, element_name, shape, bytes }))
-    }
-}
-
-impl Part {
-    /// All rows.
-    pub fn whole(info: &TensorInfo) -> Self {
-        let rows = 0..info.shape.first().copied().unwrap_or(1);
-        Self { info: info.clone(), rows, interleaved_heads: None }
-    }
-
-    /// Some of the rows.
-    pub fn rows(info: &TensorInfo, rows: Range<usize>) -> Self {
-        Self { rows, ..Self::whole(info) }
-    }
-
-    /// The same, from the order of interleaved rotation to that of halves.
-    pub fn interleaved(self, heads: usize) -> Self {
-        Self { interleaved_heads: Some(heads), ..self }
-    }
-
-    fn shape(&self) -> Vec<usize> {
-        let mut shape = self.info.shape.clone();
-        if let Some(rows) = shape.first_mut() {
-            *rows = self.rows.len();
-        }
-        shape
+        Ok(Some(RawTensor { file, element, element_name, shape, bytes: part.in_order(bytes) }))
     }
 }
 
@@ -148,30 +110,5 @@ fn float_type(kind: TensorType) -> Option<FloatType> {
         TensorType::F16 => Some(FloatType::F16),
         TensorType::Bf16 => Some(FloatType::Bf16),
         _ => None,
-    }
-}
-
-/// The rows of query or key projections, of which llama.cpp's converter puts row `i` of the second half
-/// of each head behind row `i` of the first.
-fn rotate_half_order(bytes: &[u8], rows: usize, heads: usize) -> Vec<u8> {
-    let (row_bytes, head_dim) = (bytes.len() / rows, rows / heads);
-    let mut ordered = Vec::with_capacity(bytes.len());
-    for row in 0..rows {
-        let (head, within) = (row / head_dim, row % head_dim);
-        let (half, pair) = (within / (head_dim / 2), within % (head_dim / 2));
-        let source = head * head_dim + 2 * pair + half;
-        ordered.extend_from_slice(&bytes[source * row_bytes..(source + 1) * row_bytes]);
-    }
-    ordered
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn interleaved_pairs_become_halves() {
-        // Two heads of four rows: what was written as 0 2 1 3 comes back as 0 1 2 3.
-        assert_eq!(rotate_half_order(&[0, 2, 1, 3, 4, 6, 5, 7], 8, 2), [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 }

@@ -1,169 +1,18 @@
-//! From GGUF metadata to `config.json`, and from GGUF names to Hugging Face's.
+//! From GGUF metadata to `config.json`.
 
-use super::checkpoint::Part;
 use super::facts::Facts;
+use super::family::GgufFamily;
 use super::rope::{rope_scaling, scale};
 use super::tokenizer::Vocabulary;
-use super::{GgufHeader, TensorInfo, metadata_types};
+use super::{GgufHeader, TensorInfo};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-
-/// A family that llama.cpp and these crates both have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
-    Llama,
-    Phi2,
-}
-
-pub(super) const LLAMA_PARTS: [(&str, &str); 9] = [
-    ("attn_norm", "input_layernorm"),
-    ("ffn_norm", "post_attention_layernorm"),
-    ("attn_q", "self_attn.q_proj"),
-    ("attn_k", "self_attn.k_proj"),
-    ("attn_v", "self_attn.v_proj"),
-    ("attn_output", "self_attn.o_proj"),
-    ("ffn_gate", "mlp.gate_proj"),
-    ("ffn_up", "mlp.up_proj"),
-    ("ffn_down", "mlp.down_proj"),
-];
-
-const PHI_PARTS: [(&str, &str); 7] = [
-    ("attn_q", "self_attn.q_proj"),
-    ("attn_k", "self_attn.k_proj"),
-    ("attn_v", "self_attn.v_proj"),
-    ("attn_norm", "input_layernorm"),
-    ("attn_output", "self_attn.dense"),
-    ("ffn_up", "mlp.fc1"),
-    ("ffn_down", "mlp.fc2"),
-];
-
-impl Family {
-    pub fn of(header: &GgufHeader<'_>) -> Result<Self, String> {
-        check_is_model(header)?;
-        let family = match header.metadata.get("general.architecture").and_then(|value| value.text()) {
-            Some("llama") => Family::Llama,
-            Some("phi2") => Family::Phi2,
-            other => {
-                return Err(format!(
-                    "architecture `{}` is not read from GGUF, only llama and phi2; use the Hugging Face checkpoint",
-                    other.unwrap_or("nothing")
-                ));
-            }
-        };
-        metadata_types::check(header, family.name())?;
-        Ok(family)
-    }
-
-    pub fn name(self) -> &'static str {
-        if self == Family::Llama { "llama" } else { "phi2" }
-    }
-
-    fn parts(self) -> &'static [(&'static str, &'static str)] {
-        if self == Family::Llama { &LLAMA_PARTS } else { &PHI_PARTS }
-    }
-
-    /// Every tensor's part in the Hugging Face checkpoint.
-    pub fn tensors(self, header: &GgufHeader<'_>) -> Result<BTreeMap<String, Part>, String> {
-        let facts = Facts { header, family: self };
-        let [heads, kv_heads] = facts.heads()?;
-        facts.check_biases()?;
-        let mut tensors = BTreeMap::new();
-        for (&name, info) in &header.tensors {
-            let kind = name.rsplit('.').next().unwrap_or_default();
-            if name == "rope_freqs.weight" && self == Family::Llama {
-                continue;
-            }
-            facts.check_block(name)?;
-            if self == Family::Phi2 && name.contains("attn_qkv") {
-                tensors.extend(self.split_qkv(name, info, [heads, kv_heads])?);
-                continue;
-            }
-            let found = self.hugging_face_name(name).ok_or_else(|| {
-                format!(
-                    "tensor `{name}` has no place in a {} checkpoint; was it made for another program?",
-                    self.name()
-                )
-            })?;
-            let part = Part::whole(info);
-            let part = match (self, name.split('.').nth(2)) {
-                (Family::Llama, Some("attn_q")) => part.interleaved(even_heads(info, heads, name)?),
-                (Family::Llama, Some("attn_k")) => part.interleaved(even_heads(info, kv_heads, name)?),
-                _ => part,
-            };
-            tensors.insert(format!("{found}.{kind}"), part);
-        }
-        Ok(tensors)
-    }
-
-    /// The name without its `.weight` or `.bias`.
-    fn hugging_face_name(self, name: &str) -> Option<String> {
-        let (stem, _) = name.rsplit_once('.')?;
-        let norm = if self == Family::Llama { "model.norm" } else { "model.final_layernorm" };
-        match stem {
-            "token_embd" => return Some("model.embed_tokens".into()),
-            "output_norm" => return Some(norm.into()),
-            "output" => return Some("lm_head".into()),
-            _ => {}
-        }
-        let (block, part) = stem.strip_prefix("blk.")?.split_once('.')?;
-        let block: usize = block.parse().ok()?;
-        let (_, found) = self.parts().iter().find(|(gguf, _)| *gguf == part)?;
-        Some(format!("model.layers.{block}.{found}"))
-    }
-
-    fn split_qkv(
-        self,
-        name: &str,
-        info: &TensorInfo,
-        [heads, kv_heads]: [usize; 2],
-    ) -> Result<Vec<(String, Part)>, String> {
-        let mut words = name.split('.');
-        let block = words.nth(1).and_then(|block| block.parse::<usize>().ok());
-        let (Some(block), Some(kind)) = (block, words.nth(1)) else {
-            return Err(format!("tensor `{name}` has no block"));
-        };
-        let rows = info.shape.first().copied().unwrap_or(0);
-        let all = heads + 2 * kv_heads;
-        if !rows.is_multiple_of(all) {
-            return Err(format!("tensor `{name}` has {rows} rows, which {all} heads do not share evenly"));
-        }
-        let head_dim = rows / all;
-        let ends = [0, heads, heads + kv_heads, all].map(|head| head * head_dim);
-        let parts = ["q_proj", "k_proj", "v_proj"].iter().zip(ends.windows(2)).map(|(projection, range)| {
-            let hf = format!("model.layers.{block}.self_attn.{projection}.{kind}");
-            (hf, Part::rows(info, range[0]..range[1]))
-        });
-        Ok(parts.collect())
-    }
-}
-
-pub(super) const REMEDY: &str = "convert the Hugging Face checkpoint anew, or use that";
-
-/// Checks that the file is a model, and no adapter or the like.
-fn check_is_model(header: &GgufHeader<'_>) -> Result<(), String> {
-    let metadata = |key: &str| header.metadata.get(key);
-    match metadata("general.type").and_then(|kind| kind.text()) {
-        None | Some("model") => Ok(()),
-        Some(kind) => {
-            Err(format!("it holds no model (its general.type is `{kind}`); give the GGUF file of the model"))
-        }
-    }
-}
-
-fn even_heads(info: &TensorInfo, heads: usize, name: &str) -> Result<usize, String> {
-    let rows = info.shape.first().copied().unwrap_or(0);
-    if heads == 0 || rows == 0 || !rows.is_multiple_of(2 * heads) {
-        return Err(format!("tensor `{name}` has {rows} rows, which {heads} heads do not share in pairs"));
-    }
-    Ok(heads)
-}
 
 /// The `config.json` of the file's family.
 pub(super) fn config_json<'f>(
     header: &GgufHeader<'_>,
     bytes: &dyn Fn(&TensorInfo) -> &'f [u8],
 ) -> Result<String, String> {
-    let facts = Facts { header, family: Family::of(header)? };
+    let facts = Facts { header, family: GgufFamily::of(header)? };
     let [heads, kv_heads] = facts.heads()?;
     let number = |key: &str| facts.need(key, facts.number(key));
     let width = number("embedding_length")?;
@@ -187,7 +36,7 @@ pub(super) fn config_json<'f>(
     let head_dim = facts.number("attention.key_length").unwrap_or(width / heads as u64);
     facts.check(embedding.shape.first().copied().unwrap_or(0) as u64, head_dim)?;
     match facts.family {
-        Family::Llama => {
+        GgufFamily::Llama => {
             let key = "attention.layer_norm_rms_epsilon";
             set("architectures", json!(["LlamaForCausalLM"]));
             set("model_type", json!("llama"));
@@ -199,7 +48,7 @@ pub(super) fn config_json<'f>(
             set("mlp_bias", json!(header.tensors.contains_key("blk.0.ffn_up.bias")));
             set("rope_scaling", rope_scaling(&facts, head_dim, bytes)?);
         }
-        Family::Phi2 => {
+        GgufFamily::Phi2 => {
             let key = "attention.layer_norm_epsilon";
             let rotated = facts.number("rope.dimension_count").unwrap_or(head_dim);
             set("architectures", json!(["PhiForCausalLM"]));
@@ -322,13 +171,13 @@ mod tests {
     fn biases_in_some_projections_or_blocks_only_are_refused() {
         let parts = ["attn_q", "attn_k", "attn_v", "attn_output"];
         let names: Vec<String> =
-            (0..2).flat_map(|block| parts.map(|part| format!("blk.{block}.{part}.bias"))).collect();
+            (0..2).flat_map(|layer| parts.map(|part| format!("blk.{layer}.{part}.bias"))).collect();
         let check = |names: &[String]| {
             let tensors: Vec<(&str, &[usize])> =
                 names.iter().map(|name| (name.as_str(), &[16][..])).collect();
             let bytes = file_of(&llama(), &tensors);
             let header = GgufHeader::parse(&bytes).unwrap();
-            Facts { header: &header, family: Family::Llama }.check_biases()
+            Facts { header: &header, family: GgufFamily::Llama }.check_biases()
         };
         assert_eq!((check(&[]), check(&names)), (Ok(()), Ok(())));
         for some in [&names[..3], &names[..4], &names[4..]] {

@@ -1,12 +1,15 @@
 //! What GGUF metadata says of one family, and what of it is not built.
 
-use super::config::{Family, LLAMA_PARTS, REMEDY};
+use super::family::{GgufFamily, LLAMA_PARTS};
 use super::{GgufHeader, MetadataArray, MetadataValue};
+
+/// What to do about metadata that do not hold.
+pub(super) const REMEDY: &str = "convert the Hugging Face checkpoint anew, or use that";
 
 /// What the metadata says of one family.
 pub(super) struct Facts<'a, 'f> {
     pub header: &'a GgufHeader<'f>,
-    pub family: Family,
+    pub family: GgufFamily,
 }
 
 impl Facts<'_, '_> {
@@ -18,7 +21,7 @@ impl Facts<'_, '_> {
         let value = *self.header.metadata.get(self.key(key).as_str())?;
         match value.array() {
             None => value.unsigned(),
-            // One number a block, as files of some models have it.
+            // One number a layer, as files of some models have it.
             Some(list) => {
                 let first = list.iter().next()?;
                 list.iter().all(|one| one == first).then(|| first.unsigned())?
@@ -26,31 +29,31 @@ impl Facts<'_, '_> {
         }
     }
 
-    /// Checks that LLaMA's biases are in all projections of all blocks, or in none: a configuration can say no other.
+    /// Checks that LLaMA's biases are in all projections of all layers, or in none: a configuration can say no other.
     pub fn check_biases(&self) -> Result<(), String> {
-        let blocks = self.number("block_count").unwrap_or(0);
+        let layers = self.number("block_count").unwrap_or(0);
         for part in ["attn_", "ffn_"] {
             let projections =
                 LLAMA_PARTS.iter().filter(|(name, _)| name.starts_with(part) && !name.ends_with("norm"));
-            let all = projections.count() as u64 * blocks;
+            let all = projections.count() as u64 * layers;
             let has = |name: &str| name.contains(part) && name.starts_with("blk.") && name.ends_with(".bias");
             let mut found = self.header.tensors.keys().filter(|name| has(name)).peekable();
             let Some(&&first) = found.peek() else { continue };
-            if self.family == Family::Llama && found.count() as u64 != all {
+            if self.family == GgufFamily::Llama && found.count() as u64 != all {
                 return Err(format!(
-                    "`{first}`: biases that only some projections or blocks have are not built; {REMEDY}"
+                    "`{first}`: biases that only some projections or layers have are not built; {REMEDY}"
                 ));
             }
         }
         Ok(())
     }
 
-    /// Checks that a tensor belongs to a block that there is.
+    /// Checks that a tensor belongs to a layer that there is.
     pub fn check_block(&self, name: &str) -> Result<(), String> {
-        let block = name.strip_prefix("blk.").and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
-        match (block, self.number("block_count")) {
-            (Some(block), Some(count)) if block >= count => Err(format!(
-                "tensor `{name}` is of block {block}, and `{}` is {count}",
+        let layer = name.strip_prefix("blk.").and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
+        match (layer, self.number("block_count")) {
+            (Some(layer), Some(count)) if layer >= count => Err(format!(
+                "tensor `{name}` is of layer {layer}, and `{}` is {count}",
                 self.key("block_count")
             )),
             _ => Ok(()),
@@ -88,7 +91,7 @@ impl Facts<'_, '_> {
                 return Err(format!("`{}` other than 1 is not built", self.key(key)));
             }
         }
-        let rotated = (self.family == Family::Llama).then_some("rope.dimension_count");
+        let rotated = (self.family == GgufFamily::Llama).then_some("rope.dimension_count");
         for key in ["attention.value_length"].into_iter().chain(rotated) {
             if let Some(found) = self.number(key).filter(|&found| found != head_dim) {
                 let key = self.key(key);

@@ -2,12 +2,12 @@
 
 use super::TensorType;
 use super::cursor::Cursor;
+use super::metadata_value::MetadataValue;
+use super::tensor_info::{RawInfo, TensorInfo};
 use std::collections::BTreeMap;
 
 const MAGIC: &[u8; 4] = b"GGUF";
 const DEFAULT_ALIGNMENT: u64 = 32;
-/// As many as ggml has.
-pub(super) const MAX_DIMENSIONS: u32 = 4;
 
 /// Why a header is not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,46 +54,6 @@ pub struct GgufHeader<'a> {
     pub tensors: BTreeMap<&'a str, TensorInfo>,
 }
 
-/// One value of the metadata.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum MetadataValue<'a> {
-    /// Any unsigned integer.
-    Unsigned(u64),
-    /// Any signed integer.
-    Signed(i64),
-    /// Either float.
-    Float(f64),
-    /// A truth value.
-    Bool(bool),
-    /// A text.
-    Text(&'a str),
-    /// A list.
-    Array(MetadataArray<'a>),
-}
-
-/// A list that was walked but not copied.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct MetadataArray<'a> {
-    pub(super) kind: u32,
-    pub(super) len: u64,
-    pub(super) bytes: &'a [u8],
-}
-
-/// Where a tensor lies and what it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TensorInfo {
-    /// Extents, outermost first (the file has them innermost first).
-    pub shape: Vec<usize>,
-    /// How its numbers are written.
-    pub kind: TensorType,
-    /// The first byte, counted from the start of the file.
-    pub start: usize,
-    /// How many bytes.
-    pub len: usize,
-    /// Which of the files of a split model it is in, counted from 0.
-    pub part: usize,
-}
-
 impl<'a> GgufHeader<'a> {
     /// Reads the header of a whole file.
     ///
@@ -115,7 +75,7 @@ impl<'a> GgufHeader<'a> {
             let key = cursor.text()?;
             let kind = cursor.u32()?;
             written.insert(key, kind);
-            if metadata.insert(key, cursor.value(kind)?).is_some() {
+            if metadata.insert(key, MetadataValue::read(&mut cursor, kind)?).is_some() {
                 return Err(format!("its metadata has `{key}` twice").into());
             }
         }
@@ -128,7 +88,7 @@ impl<'a> GgufHeader<'a> {
         };
         let mut infos = Vec::new();
         for _ in 0..tensors {
-            infos.push((cursor.text()?, cursor.tensor_info()?));
+            infos.push((cursor.text()?, RawInfo::read(&mut cursor)?));
         }
         let data = (cursor.at as u64).checked_next_multiple_of(alignment).ok_or("a bad alignment")?;
         let (mut tensors, mut last) = (BTreeMap::new(), "");
@@ -158,7 +118,8 @@ impl<'a> GgufHeader<'a> {
     }
 }
 
-/// Checks that nothing follows the last tensor: a type that makes it shorter shows only there, as nothing comes after it.
+/// Checks that nothing follows the last tensor: a type that makes it shorter shows only there, as nothing comes after
+/// it.
 fn check_end(file: &[u8], end: u64, last: &str) -> Result<(), String> {
     match (file.len() as u64).checked_sub(end) {
         None | Some(0) => Ok(()),
@@ -166,89 +127,6 @@ fn check_end(file: &[u8], end: u64, last: &str) -> Result<(), String> {
         Some(more) => Err(format!(
             "{more} bytes follow its last tensor `{last}`, which is of another type or shape than was written"
         )),
-    }
-}
-
-impl<'a> MetadataValue<'a> {
-    /// The value as an unsigned integer, where it is one.
-    pub fn unsigned(self) -> Option<u64> {
-        match self {
-            MetadataValue::Unsigned(value) => Some(value),
-            MetadataValue::Signed(value) => value.try_into().ok(),
-            _ => None,
-        }
-    }
-
-    /// The value as a float, where it is a number.
-    pub fn float(self) -> Option<f64> {
-        match self {
-            MetadataValue::Float(value) => Some(value),
-            MetadataValue::Unsigned(value) => Some(value as f64),
-            MetadataValue::Signed(value) => Some(value as f64),
-            _ => None,
-        }
-    }
-
-    /// The value as a text, where it is one.
-    pub fn text(self) -> Option<&'a str> {
-        if let MetadataValue::Text(text) = self { Some(text) } else { None }
-    }
-
-    /// The value as a truth value, where it is one.
-    pub fn bool(self) -> Option<bool> {
-        if let MetadataValue::Bool(value) = self { Some(value) } else { None }
-    }
-
-    /// The value as a list, where it is one.
-    pub fn array(self) -> Option<MetadataArray<'a>> {
-        if let MetadataValue::Array(array) = self { Some(array) } else { None }
-    }
-}
-
-impl<'a> MetadataArray<'a> {
-    /// The number of elements.
-    pub fn len(self) -> u64 {
-        self.len
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(self) -> bool {
-        self.len == 0
-    }
-
-    /// The elements, in order.
-    pub fn iter(self) -> impl Iterator<Item = MetadataValue<'a>> {
-        let mut cursor = Cursor { bytes: self.bytes, at: 0 };
-        // Parsing has walked the same bytes without an error.
-        (0..self.len).map_while(move |_| cursor.value(self.kind).ok())
-    }
-}
-
-/// What a header says of a tensor.
-pub(super) struct RawInfo {
-    pub shape: Vec<usize>,
-    pub elements: u64,
-    pub kind: u32,
-    pub offset: u64,
-}
-
-impl RawInfo {
-    fn place(self, kind: TensorType, data: u64, file: u64) -> Result<TensorInfo, String> {
-        if self.shape.len() < 2 && kind.block() > 1 {
-            return Err("is a vector in blocks, as no program writes them".into());
-        }
-        let row = *self.shape.last().unwrap_or(&1);
-        if !row.is_multiple_of(kind.block()) {
-            return Err(format!("has rows of {row}, which are no whole blocks of {}", kind.block()));
-        }
-        let blocks = self.elements / kind.block() as u64;
-        let len = blocks.checked_mul(kind.block_bytes() as u64).ok_or("is too large")?;
-        let start = data.checked_add(self.offset).ok_or("lies beyond the file")?;
-        match start.checked_add(len) {
-            Some(end) if end <= file => {}
-            _ => return Err(format!("of {len} bytes at {start} lies beyond the file of {file}")),
-        }
-        Ok(TensorInfo { shape: self.shape, kind, start: start as usize, len: len as usize, part: 0 })
     }
 }
 

@@ -43,7 +43,7 @@ const OF_FAMILY: [(u32, &[&str]); 4] = [
     (TEXT, &["rope.scaling.type"]),
 ];
 
-/// Keys of a family with one value, or one for each block.
+/// Keys of a family with one value, or one for each layer.
 const OF_BLOCKS: [&str; 3] = ["attention.head_count", "attention.head_count_kv", "feed_forward_length"];
 
 /// Keys with one value that are the same for all families.
@@ -111,10 +111,10 @@ fn each_block(header: &GgufHeader<'_>, family: &str, key: &str) -> Result<(), St
         return single(header, key, U32);
     };
     list(header, key, &[U32, I32])?;
-    let blocks = header.metadata.get(format!("{family}.block_count").as_str());
-    match blocks.and_then(|blocks| blocks.unsigned()) {
-        Some(blocks) if blocks != found.len() => {
-            Err(format!("its metadata has {} numbers as `{key}` for {blocks} blocks; {AGAIN}", found.len()))
+    let layers = header.metadata.get(format!("{family}.block_count").as_str());
+    match layers.and_then(|layers| layers.unsigned()) {
+        Some(layers) if layers != found.len() => {
+            Err(format!("its metadata has {} numbers as `{key}` for {layers} layers; {AGAIN}", found.len()))
         }
         _ => Ok(()),
     }
@@ -176,6 +176,6 @@ mod tests {
             ("llama.attention.head_count", Entry::Numbers(vec![4, 4])),
         ]);
         let message = check(&GgufHeader::parse(&bytes).unwrap(), "llama").unwrap_err();
-        assert!(message.contains("2 numbers as `llama.attention.head_count` for 3 blocks"), "{message}");
+        assert!(message.contains("2 numbers as `llama.attention.head_count` for 3 layers"), "{message}");
     }
 }

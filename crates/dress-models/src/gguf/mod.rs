@@ -8,17 +8,24 @@ mod checkpoint;
 mod config;
 mod cursor;
 mod facts;
+mod family;
 mod header;
 mod metadata_types;
+mod metadata_value;
 mod parts;
 mod pre_tokenizer;
 mod quantization;
 mod rope;
+mod tensor_info;
+mod tensor_part;
+mod tensor_places;
 mod tokenizer;
 mod tokenizer_config;
 #[cfg(test)]
 mod written;
 
 pub use checkpoint::GgufCheckpoint;
-pub use header::{GgufHeader, GgufHeaderError, MetadataArray, MetadataValue, TensorInfo};
+pub use header::{GgufHeader, GgufHeaderError};
+pub use metadata_value::{MetadataArray, MetadataValue};
 pub use quantization::TensorType;
+pub use tensor_info::TensorInfo;

@@ -1,9 +1,8 @@
 //! Rotary scaling of GGUF metadata: linear in its spellings, and LLaMA-3's in the factors that its converter computed.
 
-use super::config::REMEDY;
-use super::facts::Facts;
+use super::facts::{Facts, REMEDY};
 use super::{TensorInfo, TensorType};
-use crate::blocks::RopeScaling;
+use crate::modules::RopeScaling;
 use serde_json::{Value, json};
 
 /// The divisor of the frequencies, by llama.cpp's rules: scaling is linear where no type is said, and the factor

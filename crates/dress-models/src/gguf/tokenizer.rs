@@ -104,7 +104,8 @@ impl<'a> Vocabulary<'a> {
         ends
     }
 
-    /// The id and the text of a special token, such as `bos`: what the file says, or else what SentencePiece's always are.
+    /// The id and the text of a special token, such as `bos`: what the file says, or else what SentencePiece's always
+    /// are.
     pub fn special(&self, name: &str) -> Option<(u64, &'a str)> {
         let default = match (self.key("model").and_then(|kind| kind.text()), name) {
             (Some("llama"), "unknown") => Some(0),
@@ -125,8 +126,8 @@ impl<'a> Vocabulary<'a> {
         self.tokens.iter().enumerate().map(|(id, token)| (token.to_string(), json!(id))).collect()
     }
 
-    /// Control and user-defined tokens, which no merge makes. As GGUF does not say which of them take the blanks behind them,
-    /// llama.cpp goes by the model's name.
+    /// Control and user-defined tokens, which no merge makes. As GGUF does not say which of them take the blanks
+    /// behind them, llama.cpp goes by the model's name.
     fn added_tokens(&self) -> Vec<Value> {
         let name = self.header.metadata.get("general.name").and_then(|name| name.text());
         let strips =

@@ -1,11 +1,11 @@
 //! `config.json` of a LLaMA checkpoint.
 
-use crate::blocks::RopeScaling;
 use crate::checkpoint::warn_once;
 use crate::config_json::{
     ConfigJson, Unsupported, check_not_negative, check_sizes, default_positions, key_value_heads,
 };
 use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
+use crate::modules::RopeScaling;
 use crate::rope_config::{RopeConfig, rope_config};
 use crate::{Error, LayerWidths};
 use dress_core::StockTarget;
@@ -25,11 +25,11 @@ pub struct LlamaConfig {
     pub hidden_size: usize,
     /// Neurons of each feed-forward network.
     pub intermediate_size: usize,
-    /// Number of blocks.
+    /// Number of layers.
     pub num_hidden_layers: usize,
-    /// Query heads of each block.
+    /// Query heads of each layer.
     pub num_attention_heads: usize,
-    /// Key/value heads of each block.
+    /// Key/value heads of each layer.
     pub num_key_value_heads: usize,
     /// Width of a head, independent of `hidden_size`.
     pub head_dim: usize,
@@ -49,7 +49,7 @@ pub struct LlamaConfig {
     pub mlp_bias: bool,
     /// Standard deviation of weights that are trained from nothing.
     pub initializer_range: f64,
-    /// Neurons and heads of every block, where they differ.
+    /// Neurons and heads of every layer, where they differ.
     pub widths: LayerWidths,
     raw: ConfigJson,
 }
@@ -165,6 +165,19 @@ impl LlamaConfig {
 
     /// The text of a `config.json` that stock software reads, with the element type of the
     /// weights beside it.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_models::llama::LlamaConfig;
+    ///
+    /// let text = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    ///     "num_attention_heads":4,"num_key_value_heads":2,"tie_word_embeddings":true}"#;
+    /// let mut config = LlamaConfig::from_json(text, "config.json".as_ref())?;
+    /// config.hidden_size = 12;
+    /// let written = config.to_json("bfloat16");
+    /// assert!(written.contains(r#""hidden_size": 12"#) && written.contains(r#""vocab_size": 32"#));
+    /// # Ok::<(), dress_models::Error>(())
+    /// ```
     pub fn to_json(&self, torch_dtype: &str) -> String {
         let mut values = vec![
             ("hidden_size", json!(self.hidden_size)),
@@ -285,7 +298,7 @@ mod tests {
     fn a_width_stock_software_refuses_names_the_nearest_that_fit() {
         let mut config = read(LLAMA3).unwrap();
         config.hidden_size = 3080;
-        let message = config.check_stock(StockTarget::Any).unwrap_err().to_string();
+        let message = config.check_stock(StockTarget::All).unwrap_err().to_string();
         assert!(message.contains("3072") && message.contains("3104"), "{message}");
     }
 }

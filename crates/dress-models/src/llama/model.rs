@@ -1,16 +1,19 @@
-//! The LLaMA decoder, composed of the shared blocks.
+//! The LLaMA decoder, composed of the shared modules.
 
 use super::{LlamaConfig, coupling};
-use crate::blocks::{
+use crate::Family;
+use crate::modules::{
     Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary, head_loss, linear, tied_head,
     untied_head, with_zero_bias,
 };
-use crate::parts::is_in_part;
+use crate::part_of_parameter::is_in_part;
 use crate::shape::resize;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
+use dress_core::parameters::NamedParameters;
 use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
+use std::path::Path;
 
 /// A LLaMA language model; parameter paths are those of its checkpoints.
 #[derive(Module, Debug)]
@@ -23,18 +26,18 @@ pub struct LlamaForCausalLm {
     config: LlamaConfig,
 }
 
-/// Embedding, blocks and final norm.
+/// Embedding, layers and final norm.
 #[derive(Module, Debug)]
 pub struct LlamaModel {
     /// From tokens to the stream.
     pub embed_tokens: Embedding,
-    /// The blocks.
+    /// The layers.
     pub layers: Vec<LlamaDecoderLayer>,
     /// The norm before the head.
     pub norm: RmsNorm,
 }
 
-/// One block: attention, then the feed-forward network, each behind its norm.
+/// One layer: attention, then the feed-forward network, each behind its norm.
 #[derive(Module, Debug)]
 pub struct LlamaDecoderLayer {
     /// The norm before the attention.
@@ -50,6 +53,24 @@ pub struct LlamaDecoderLayer {
 impl LlamaForCausalLm {
     /// A model of this configuration. Weights are drawn from a normal distribution of
     /// `initializer_range` when first used, and never where a checkpoint fills them.
+    ///
+    /// # Examples
+    /// A configuration makes a model, and tokens go through it:
+    ///
+    /// ```
+    /// use dress_core::burn::tensor::{Device, Int, Tensor};
+    /// use dress_core::{CausalLm, Forward, NoTap};
+    /// use dress_models::llama::{LlamaConfig, LlamaForCausalLm};
+    ///
+    /// let text = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    ///     "num_attention_heads":4,"num_key_value_heads":2,"tie_word_embeddings":true}"#;
+    /// let config = LlamaConfig::from_json(text, "config.json".as_ref())?;
+    /// let model = LlamaForCausalLm::new(config, &Device::flex());
+    /// let tokens = Tensor::<2, Int>::from_ints([[1, 2, 3]], &Device::flex());
+    /// let logits = model.forward(tokens, &mut Forward::new(&mut NoTap));
+    /// assert_eq!(logits.dims(), [1, 3, 32]);
+    /// # Ok::<(), dress_models::Error>(())
+    /// ```
     pub fn new(config: LlamaConfig, device: &Device) -> Self {
         let initializer = Initializer::Normal { mean: 0.0, std: config.initializer_range };
         let embedding = EmbeddingConfig::new(config.vocab_size, config.hidden_size);
@@ -118,12 +139,24 @@ impl LlamaDecoderLayer {
     }
 }
 
+impl NamedParameters for LlamaForCausalLm {}
+
+impl Family for LlamaForCausalLm {
+    fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, crate::Error> {
+        Ok(Self::new(LlamaConfig::from_json(text, path)?, device))
+    }
+
+    fn config_json(&self, torch_dtype: &str) -> String {
+        self.config.to_json(torch_dtype)
+    }
+}
+
 impl CausalLm for LlamaForCausalLm {
     fn architecture(&self) -> &str {
         "LlamaForCausalLM"
     }
 
-    fn num_blocks(&self) -> usize {
+    fn num_layers(&self) -> usize {
         self.model.layers.len()
     }
 
@@ -143,7 +176,7 @@ impl CausalLm for LlamaForCausalLm {
         self.model.embed_tokens.forward(tokens)
     }
 
-    fn block(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+    fn layer(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
         self.model.layers[index].forward(hidden, index, pass)
     }
 

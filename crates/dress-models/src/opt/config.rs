@@ -1,10 +1,10 @@
 //! `config.json` of an OPT checkpoint.
 
-use crate::blocks::Activation;
 use crate::config_json::{
     ConfigJson, Unsupported, check_not_negative, check_sizes, default_positions, key_value_heads,
 };
 use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
+use crate::modules::Activation;
 use crate::shape::check_width_is_heads;
 use crate::{Error, LayerWidths};
 use dress_core::StockTarget;
@@ -23,9 +23,9 @@ pub struct OptConfig {
     pub word_embed_proj_dim: usize,
     /// Neurons of each feed-forward network.
     pub ffn_dim: usize,
-    /// Number of blocks.
+    /// Number of layers.
     pub num_hidden_layers: usize,
-    /// Heads of each block.
+    /// Heads of each layer.
     pub num_attention_heads: usize,
     /// Width of a head. Stock software knows only `hidden_size / num_attention_heads`.
     pub head_dim: usize,
@@ -37,13 +37,13 @@ pub struct OptConfig {
     pub final_layer_norm: bool,
     /// The activation of the feed-forward networks.
     pub activation: Activation,
-    /// Whether the projections of the blocks have biases.
+    /// Whether the projections of the layers have biases.
     pub enable_bias: bool,
     /// Whether the head is the embedding, transposed.
     pub tie_word_embeddings: bool,
     /// Standard deviation of weights that are trained from nothing.
     pub init_std: f64,
-    /// Neurons and heads of every block, where they differ.
+    /// Neurons and heads of every layer, where they differ.
     pub widths: LayerWidths,
     raw: ConfigJson,
 }

@@ -61,7 +61,7 @@ fn residual_of_block(config: &OptConfig, layer: usize, slots: &mut Vec<Slot>) {
     slots.extend(linear(&name("fc2"), config.enable_bias, 1, Ffn));
 }
 
-/// Where the outputs of a block's norms pass next: norms before attention and network feed these, norms behind them
+/// Where the outputs of a layer's norms pass next: norms before attention and network feed these, norms behind them
 /// what comes after.
 fn sites_of_norms(config: &OptConfig, layer: usize) -> (Site, Site) {
     let next = layer + 1;

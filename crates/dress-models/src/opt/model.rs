@@ -1,16 +1,20 @@
-//! The OPT decoder, composed of the shared blocks.
+//! The OPT decoder, composed of the shared modules.
 
 use super::{OptConfig, coupling};
-use crate::blocks::{
+use crate::modules::{
     Activation, Heads, LayerNorm, feed_forward, head_loss, linear, tied_head, untied_head, with_zero_bias,
 };
-use crate::parts::is_in_part;
+use crate::part_of_parameter::is_in_part;
 use crate::shape::resize;
+use crate::{DeclaredHead, Family};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
+use dress_core::parameters::NamedParameters;
 use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Role, Selection, Site, StockTarget};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Rows of the position embedding before position 0.
 const POSITION_OFFSET: usize = 2;
@@ -33,7 +37,7 @@ pub struct OptModel {
     pub decoder: OptDecoder,
 }
 
-/// Embeddings, blocks and final norm.
+/// Embeddings, layers and final norm.
 #[derive(Module, Debug)]
 pub struct OptDecoder {
     /// From tokens to the stream, or to what `project_in` takes.
@@ -46,11 +50,11 @@ pub struct OptDecoder {
     pub project_out: Option<Linear>,
     /// The norm before the head, unless the norms are behind.
     pub final_layer_norm: Option<LayerNorm>,
-    /// The blocks.
+    /// The layers.
     pub layers: Vec<OptDecoderLayer>,
 }
 
-/// One block: attention, then the feed-forward network, each with a norm before or behind it.
+/// One layer: attention, then the feed-forward network, each with a norm before or behind it.
 #[derive(Module, Debug)]
 pub struct OptDecoderLayer {
     /// The attention.
@@ -87,6 +91,24 @@ pub struct OptAttention {
 impl OptForCausalLm {
     /// A model of this configuration. Weights are drawn from a normal distribution of `init_std` when
     /// first used, and never where a checkpoint fills them.
+    ///
+    /// # Examples
+    /// A configuration makes a model, and tokens go through it:
+    ///
+    /// ```
+    /// use dress_core::burn::tensor::{Device, Int, Tensor};
+    /// use dress_core::{CausalLm, Forward, NoTap};
+    /// use dress_models::opt::{OptConfig, OptForCausalLm};
+    ///
+    /// let text = r#"{"model_type":"opt","vocab_size":32,"hidden_size":16,"ffn_dim":24,"num_hidden_layers":2,
+    ///     "num_attention_heads":4}"#;
+    /// let config = OptConfig::from_json(text, "config.json".as_ref())?;
+    /// let model = OptForCausalLm::new(config, &Device::flex());
+    /// let tokens = Tensor::<2, Int>::from_ints([[1, 2, 3]], &Device::flex());
+    /// let logits = model.forward(tokens, &mut Forward::new(&mut NoTap));
+    /// assert_eq!(logits.dims(), [1, 3, 32]);
+    /// # Ok::<(), dress_models::Error>(())
+    /// ```
     pub fn new(config: OptConfig, device: &Device) -> Self {
         let initializer = Initializer::Normal { mean: 0.0, std: config.init_std };
         let embedding = |rows, width| {
@@ -190,12 +212,28 @@ impl OptAttention {
     }
 }
 
+impl NamedParameters for OptForCausalLm {}
+
+impl Family for OptForCausalLm {
+    fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, crate::Error> {
+        Ok(Self::new(OptConfig::from_json(text, path)?, device))
+    }
+
+    fn config_json(&self, torch_dtype: &str) -> String {
+        self.config.to_json(torch_dtype)
+    }
+
+    fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
+        DeclaredHead::by_key(config, true)
+    }
+}
+
 impl CausalLm for OptForCausalLm {
     fn architecture(&self) -> &str {
         "OPTForCausalLM"
     }
 
-    fn num_blocks(&self) -> usize {
+    fn num_layers(&self) -> usize {
         self.model.decoder.layers.len()
     }
 
@@ -223,7 +261,7 @@ impl CausalLm for OptForCausalLm {
         embedded + positions.unsqueeze()
     }
 
-    fn block(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+    fn layer(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
         self.model.decoder.layers[index].forward(hidden, index, pass)
     }
 

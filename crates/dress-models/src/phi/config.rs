@@ -1,10 +1,10 @@
 //! `config.json` of a Phi checkpoint.
 
-use crate::blocks::{Activation, RopeScaling};
 use crate::config_json::{
     ConfigJson, Unsupported, check_not_negative, check_sizes, default_positions, key_value_heads,
 };
 use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
+use crate::modules::{Activation, RopeScaling};
 use crate::rope_config::rope_config;
 use crate::shape::check_width_is_heads;
 use crate::{Error, LayerWidths};
@@ -22,11 +22,11 @@ pub struct PhiConfig {
     pub hidden_size: usize,
     /// Neurons of each feed-forward network.
     pub intermediate_size: usize,
-    /// Number of blocks.
+    /// Number of layers.
     pub num_hidden_layers: usize,
-    /// Query heads of each block.
+    /// Query heads of each layer.
     pub num_attention_heads: usize,
-    /// Key/value heads of each block.
+    /// Key/value heads of each layer.
     pub num_key_value_heads: usize,
     /// Width of a head; `transformers` reads it, other loaders divide the width by the heads.
     pub head_dim: usize,
@@ -44,7 +44,7 @@ pub struct PhiConfig {
     pub activation: Activation,
     /// Standard deviation of weights that are trained from nothing.
     pub initializer_range: f64,
-    /// Neurons and heads of every block, where they differ.
+    /// Neurons and heads of every layer, where they differ.
     pub widths: LayerWidths,
     raw: ConfigJson,
 }
@@ -184,7 +184,7 @@ impl PhiConfig {
     /// [`dress_core::Error::Shape`] with the nearest shapes that fit.
     pub fn check_stock(&self, target: StockTarget) -> Result<(), dress_core::Error> {
         let shape = [self.hidden_size, self.num_attention_heads, self.head_dim];
-        let who = "software other than transformers (--target transformers accepts this shape)";
+        let who = "software other than transformers (`target = transformers` accepts this shape)";
         self.widths.check_stock("PhiForCausalLM", target)?;
         match target {
             StockTarget::Transformers => Ok(()),
@@ -221,12 +221,15 @@ mod tests {
         let mut config = read(PHI_2).unwrap();
         config.hidden_size = 1920;
         assert!(config.check_stock(StockTarget::Transformers).is_ok());
-        let message = config.check_stock(StockTarget::Any).unwrap_err().to_string();
-        assert!(message.contains("1920 with 24 heads") && message.contains("--target"), "{message}");
+        let message = config.check_stock(StockTarget::All).unwrap_err().to_string();
+        assert!(
+            message.contains("1920 with 24 heads") && message.contains("`target = transformers`"),
+            "{message}"
+        );
         let written: serde_json::Value = serde_json::from_str(&config.to_json("float16")).unwrap();
         assert_eq!(written["head_dim"], 80);
         config.num_attention_heads = 24;
-        assert!(config.check_stock(StockTarget::Any).is_ok());
+        assert!(config.check_stock(StockTarget::All).is_ok());
     }
 
     #[test]

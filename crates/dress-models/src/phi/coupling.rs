@@ -24,7 +24,7 @@ fn residual(config: &PhiConfig) -> AxisSlots {
     slots.push(Slot::new("lm_head.weight", 1, Reads, Rest).site(Site::HeadInput));
     AxisSlots {
         len: config.hidden_size,
-        multiple_of: MultipleOf { any: config.head_dim, transformers: 1 },
+        multiple_of: MultipleOf { all: config.head_dim, transformers: 1 },
         normalization: Some(Normalization::Layer),
         slots,
     }

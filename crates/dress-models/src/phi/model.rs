@@ -1,13 +1,17 @@
-//! The Phi decoder, composed of the shared blocks.
+//! The Phi decoder, composed of the shared modules.
 
 use super::{PhiConfig, coupling};
-use crate::blocks::{Heads, LayerNorm, Mlp, Rotary, linear};
-use crate::parts::is_in_part;
+use crate::modules::{Heads, LayerNorm, Mlp, Rotary, linear};
+use crate::part_of_parameter::is_in_part;
 use crate::shape::resize;
+use crate::{DeclaredHead, Family};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
+use dress_core::parameters::NamedParameters;
 use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
+use serde_json::{Map, Value};
+use std::path::Path;
 
 /// A Phi language model; parameter paths are those of its checkpoints.
 #[derive(Module, Debug)]
@@ -20,18 +24,18 @@ pub struct PhiForCausalLm {
     config: PhiConfig,
 }
 
-/// Embedding, blocks and final norm.
+/// Embedding, layers and final norm.
 #[derive(Module, Debug)]
 pub struct PhiModel {
     /// From tokens to the stream.
     pub embed_tokens: Embedding,
-    /// The blocks.
+    /// The layers.
     pub layers: Vec<PhiDecoderLayer>,
     /// The norm before the head.
     pub final_layernorm: LayerNorm,
 }
 
-/// One block: attention and feed-forward network side by side, behind one norm.
+/// One layer: attention and feed-forward network side by side, behind one norm.
 #[derive(Module, Debug)]
 pub struct PhiDecoderLayer {
     /// The norm before both.
@@ -62,6 +66,24 @@ pub struct PhiAttention {
 impl PhiForCausalLm {
     /// A model of this configuration. Weights are drawn from a normal distribution of
     /// `initializer_range` when first used, and never where a checkpoint fills them.
+    ///
+    /// # Examples
+    /// A configuration makes a model, and tokens go through it:
+    ///
+    /// ```
+    /// use dress_core::burn::tensor::{Device, Int, Tensor};
+    /// use dress_core::{CausalLm, Forward, NoTap};
+    /// use dress_models::phi::{PhiConfig, PhiForCausalLm};
+    ///
+    /// let text = r#"{"model_type":"phi","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    ///     "num_attention_heads":4,"partial_rotary_factor":0.5}"#;
+    /// let config = PhiConfig::from_json(text, "config.json".as_ref())?;
+    /// let model = PhiForCausalLm::new(config, &Device::flex());
+    /// let tokens = Tensor::<2, Int>::from_ints([[1, 2, 3]], &Device::flex());
+    /// let logits = model.forward(tokens, &mut Forward::new(&mut NoTap));
+    /// assert_eq!(logits.dims(), [1, 3, 32]);
+    /// # Ok::<(), dress_models::Error>(())
+    /// ```
     pub fn new(config: PhiConfig, device: &Device) -> Self {
         let initializer = Initializer::Normal { mean: 0.0, std: config.initializer_range };
         let embedding = EmbeddingConfig::new(config.vocab_size, config.hidden_size);
@@ -132,12 +154,32 @@ impl PhiAttention {
     }
 }
 
+impl NamedParameters for PhiForCausalLm {}
+
+impl Family for PhiForCausalLm {
+    fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, crate::Error> {
+        Ok(Self::new(PhiConfig::from_json(text, path)?, device))
+    }
+
+    fn config_json(&self, torch_dtype: &str) -> String {
+        self.config.to_json(torch_dtype)
+    }
+
+    /// Phi's head has a bias and is built with weights of its own alone.
+    fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
+        match DeclaredHead::by_key(config, false) {
+            DeclaredHead::Tied => DeclaredHead::TiedUnlessFiled,
+            head => head,
+        }
+    }
+}
+
 impl CausalLm for PhiForCausalLm {
     fn architecture(&self) -> &str {
         "PhiForCausalLM"
     }
 
-    fn num_blocks(&self) -> usize {
+    fn num_layers(&self) -> usize {
         self.model.layers.len()
     }
 
@@ -157,7 +199,7 @@ impl CausalLm for PhiForCausalLm {
         self.model.embed_tokens.forward(tokens)
     }
 
-    fn block(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+    fn layer(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
         self.model.layers[index].forward(hidden, index, pass)
     }
 

@@ -170,7 +170,7 @@ fn an_output_directory_that_exists_is_an_error_and_stays_as_it_was() {
     fs::write(out.join("precious"), "data").unwrap();
     let model = load(&fixture("llama2_mha_untied"));
     let said = save(&model, &out, &SaveConfig::default()).unwrap_err().to_string();
-    assert_says(&said, &["out", "already exists", "--force"]);
+    assert_says(&said, &["out", "already exists", "`force`"]);
     assert_eq!(fs::read_to_string(out.join("precious")).unwrap(), "data");
     let force = SaveConfig { force: true, ..SaveConfig::default() };
     let said = save(&model, &out, &force).unwrap_err().to_string();

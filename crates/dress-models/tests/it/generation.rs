@@ -14,7 +14,7 @@ fn cached_logits_equal_uncached_ones_however_the_text_is_split() {
         let tokens =
             |range: std::ops::Range<usize>| Calibration::tensor(&[ids[range].to_vec()], &model.device());
         let whole = model.forward(tokens(0..20), &mut Forward::new(&mut NoTap));
-        let mut cache = KvCache::new(model.num_blocks(), 20);
+        let mut cache = KvCache::new(model.num_layers(), 20);
         for range in [0..7, 7..8, 8..9, 9..20] {
             let mut tap = NoTap;
             let part =
@@ -88,7 +88,7 @@ fn a_prompt_without_room_is_an_error() {
     let unknown = model.vocab_size() as u32;
     assert!(refused(&[1, unknown], &config(4)).contains(&format!("token {unknown}")));
     let sampling = |top_p, temperature| Sampling::TopP { top_p, temperature, seed: 1 };
-    for (sampling, setting) in [(sampling(1.5, 1.0), "top-p"), (sampling(0.5, -1.0), "temperature")] {
+    for (sampling, setting) in [(sampling(1.5, 1.0), "`top_p`"), (sampling(0.5, -1.0), "`temperature`")] {
         assert!(refused(&[1], &GenerationConfig { sampling, ..config(4) }).contains(setting));
     }
 }

@@ -124,7 +124,7 @@ fn tensors_that_the_model_does_not_have_do_not_stop_the_work() {
         }
     });
     assert_parity(copy.path(), &Reference::read(&copy.path().join("reference.safetensors")));
-    // Blocks beyond those of the configuration are left out, as in transformers.
+    // Layers beyond those of the configuration are left out, as in transformers.
     edit_config(copy.path(), "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1");
     load(copy.path());
 }

@@ -117,7 +117,10 @@ fn a_sound_number_that_half_precision_cannot_hold_is_not_called_damage() {
     });
     let load = |dtype| AnyModel::load(copy.path(), &LoadConfig { dtype }, &Device::flex());
     let said = load(FloatType::F16).unwrap_err().to_string();
-    assert_says(&said, &["model.norm.weight", "number 1 is 70144", "the file is sound", "bf16 or f32"]);
+    assert_says(
+        &said,
+        &["model.norm.weight", "number 1 is 70144", "the file is sound", "`dtype = bf16` or `dtype = f32`"],
+    );
     load(FloatType::Bf16).unwrap();
 
     let model = load(FloatType::F32).unwrap();

@@ -7,6 +7,7 @@ use dress_models::checkpoint::save;
 use dress_models::gguf::{GgufCheckpoint, GgufHeader};
 use dress_models::{AnyModel, LoadConfig, SaveConfig};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use safetensors::SafeTensors;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -125,8 +126,16 @@ fn a_damaged_or_foreign_gguf_file_is_an_error() {
     assert_says(&message(&path), &["model.gguf", "`mamba`", "llama and phi2"]);
 }
 
+/// Another one every time, which a failed test shows. `DRESS_TEST_SEED` draws the same again.
+fn test_seed() -> u64 {
+    let given = std::env::var("DRESS_TEST_SEED").ok().map(|text| text.parse().expect("a number"));
+    let seed = given.unwrap_or_else(rand::random);
+    println!("drawn with DRESS_TEST_SEED={seed}");
+    seed
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(test_seed()), ..ProptestConfig::with_cases(400) })]
 
     /// What `fuzz/fuzz_targets/gguf.rs` looks for with more patience.
     #[test]
@@ -156,7 +165,10 @@ proptest! {
 fn a_real_gguf_file_equals_its_directory() {
     let variable = |name| std::env::var_os(name).map(PathBuf::from);
     let (Some(gguf), Some(directory)) = (variable("DRESS_GGUF"), variable("DRESS_MODEL")) else {
-        return skipped("set DRESS_GGUF and DRESS_MODEL to compare a real GGUF file with its directory");
+        return skipped(
+            "DRESS_GGUF",
+            "set DRESS_GGUF and DRESS_MODEL to compare a real GGUF file with its directory",
+        );
     };
     let ids = [(0..48).map(|i| i * 37 % 4096).collect::<Vec<u32>>()];
     let found = crate::parity::logits(&load(&gguf), &ids);

@@ -65,6 +65,6 @@ fn a_real_checkpoint_equals_transformers() {
     let variable = |name| std::env::var_os(name).map(PathBuf::from);
     match (variable("DRESS_MODEL"), variable("DRESS_REFERENCE")) {
         (Some(model), Some(reference)) => assert_parity(&model, &Reference::read(&reference)),
-        _ => skipped("set DRESS_MODEL and DRESS_REFERENCE to compare a real checkpoint"),
+        _ => skipped("DRESS_REFERENCE", "set DRESS_MODEL and DRESS_REFERENCE to compare a real checkpoint"),
     }
 }

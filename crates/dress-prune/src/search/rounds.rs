@@ -3,8 +3,8 @@
 use super::allocate::{Choice, allocate};
 use super::sensitivity::{Measuring, Sizes};
 use super::{FoundShape, Search, SearchReport, SearchRound, Sensitivity};
-use crate::compensate::embedded;
 use crate::costs::{Costs, Gone};
+use crate::site_moments::embedded;
 use crate::{Compensation, Error, compensate};
 use dress_core::{Axis, AxisKind, AxisSelection, Calibration, CausalLm, Progress, Scores, Selection};
 use std::collections::BTreeMap;

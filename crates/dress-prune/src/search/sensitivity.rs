@@ -2,11 +2,13 @@
 
 use super::removal::{Removal, removal};
 use crate::Error;
-use crate::compensate::{DAMPING, Projection, SiteMoments, Write, embedded};
+use crate::projection::{Projection, Write};
+use crate::ridge::DAMPING;
+use crate::site_moments::{SiteMoments, embedded};
 use dress_core::burn::tensor::Tensor;
 use dress_core::{
     Axis, AxisSlots, Calibration, CausalLm, CouplingMap, Forward, NoTap, Progress, Role, Site, Slot, Tap,
-    parameters,
+    Unit, parameters,
 };
 use faer::Mat;
 use serde::{Deserialize, Serialize};
@@ -91,8 +93,8 @@ impl<M: CausalLm> Measuring<'_, M> {
         let (map, model) = (self.dense.coupling(), self.reference);
         let (mut fitted, mut held_back) = (embedded(model, self.fitted), embedded(model, self.held_back));
         let whole = self.loss_from(model, 0, &held_back);
-        let layers = model.num_blocks();
-        progress.start("sensitivity", layers as u64);
+        let layers = model.num_layers();
+        let stage = progress.begin("sensitivity", Unit::Layers, layers as u64);
         let mut found = Vec::new();
         for layer in 0..layers {
             let axes = self.sizes.keys().copied().filter(|axis| axis.layer() == Some(layer));
@@ -103,9 +105,8 @@ impl<M: CausalLm> Measuring<'_, M> {
                 found.push(self.sensitivity(reader, layer, &held_back, whole)?);
             }
             held_back = through(model, layer, held_back, &mut NoTap);
-            progress.advance(1, "");
+            stage.advance(1)?;
         }
-        progress.finish();
         Ok((whole, found))
     }
 
@@ -161,8 +162,8 @@ impl<M: CausalLm> Measuring<'_, M> {
             let (mut tap, tokens) =
                 (NoTap, Calibration::tensor(std::slice::from_ref(block), &model.device()));
             let mut pass = Forward::new(&mut tap);
-            let after = (layer..model.num_blocks())
-                .fold(stream.clone(), |hidden, at| model.block(at, hidden, &mut pass));
+            let after = (layer..model.num_layers())
+                .fold(stream.clone(), |hidden, at| model.layer(at, hidden, &mut pass));
             sum += f64::from(model.loss_of_hidden(after, tokens, &mut pass).into_scalar::<f32>());
         }
         sum / self.held_back.blocks.len() as f64
@@ -175,7 +176,7 @@ fn through<M: CausalLm>(
     streams: Vec<Tensor<3>>,
     tap: &mut dyn Tap,
 ) -> Vec<Tensor<3>> {
-    streams.into_iter().map(|stream| model.block(layer, stream, &mut Forward::new(tap))).collect()
+    streams.into_iter().map(|stream| model.layer(layer, stream, &mut Forward::new(tap))).collect()
 }
 
 /// What reads one axis, and what it was seen to read.

@@ -64,12 +64,12 @@ fn budgets_are_met_within_half_a_percent() {
                 (Measure::Latency(COSTS), 0.75),
             ] {
                 let budget = Budget::share(&model, measure, share);
-                let fit = budget.targets_within(&model, kinds, StockTarget::Any, 1).unwrap();
+                let fit = budget.targets_within(&model, kinds, StockTarget::All, 1).unwrap();
                 let axes = dress_prune::axes(&model, &fit.targets).unwrap();
                 let random: Box<dyn Scorer<AnyModel>> = Criterion::Random.scorer(1);
                 let scores = random.score(&model, &Default::default(), &axes, &NoProgress).unwrap();
-                let selection = select(&scores, &model.coupling(), &fit.targets, StockTarget::Any).unwrap();
-                model.check_stock(&selection, StockTarget::Any).unwrap();
+                let selection = select(&scores, &model.coupling(), &fit.targets, StockTarget::All).unwrap();
+                model.check_stock(&selection, StockTarget::All).unwrap();
                 let sliced = model.clone().resized(&selection).unwrap();
                 let counted = |model| count(model, measure != Measure::Macs);
                 let found = match measure {
@@ -118,12 +118,12 @@ fn what_no_shape_meets_says_what_comes_nearest() {
     let model = declared(SMOLLM2);
     let budget = Budget::share(&model, Measure::Parameters, 0.9);
     let depth =
-        budget.targets_within(&model, &[AxisKind::Depth], StockTarget::Any, 1).unwrap_err().to_string();
+        budget.targets_within(&model, &[AxisKind::Depth], StockTarget::All, 1).unwrap_err().to_string();
     assert!(depth.contains("0.9000") && depth.contains("the nearest leaves 0.8"), "{depth}");
-    let fit = budget.targets(&model, &[AxisKind::Depth], StockTarget::Any, 1).unwrap();
+    let fit = budget.targets(&model, &[AxisKind::Depth], StockTarget::All, 1).unwrap();
     assert_eq!(fit.targets[0].ratio.kept(30, 1), 26);
     let opt = Shape { family: Family::Opt, ..Shape::example() }.model();
     let alone = Budget::share(&opt, Measure::Parameters, 0.5);
-    let refused = alone.targets(&opt, &[AxisKind::Heads], StockTarget::Any, 1).unwrap_err().to_string();
+    let refused = alone.targets(&opt, &[AxisKind::Heads], StockTarget::All, 1).unwrap_err().to_string();
     assert!(refused.contains("no shape that the target takes"), "{refused}");
 }

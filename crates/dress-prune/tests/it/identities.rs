@@ -140,14 +140,14 @@ fn slicing_a_permuted_model_equals_slicing_the_original() {
 #[test]
 fn a_block_that_writes_nothing_can_go_with_whatever_else_goes() {
     each_family(12, |family, model, seed| {
-        if family == Family::Opt350m || model.num_blocks() < 2 {
+        if family == Family::Opt350m || model.num_layers() < 2 {
             return Ok(());
         }
         for kinds in [vec![AxisKind::Depth], [&KINDS[..], &[AxisKind::Depth]].concat()] {
             let selected = selection(&model, &kinds, |len| some_of(len, seed));
             let zeroed = zeroed(&model, &selected);
             let sliced = slice(zeroed.clone(), &selected).unwrap();
-            prop_assert!(sliced.num_blocks() < model.num_blocks());
+            prop_assert!(sliced.num_layers() < model.num_layers());
             let moved = distance(logits(&sliced), logits(&zeroed));
             prop_assert!(moved < TOLERANCE, "{family:?} {kinds:?}: {moved}");
         }
@@ -158,7 +158,7 @@ fn a_block_that_writes_nothing_can_go_with_whatever_else_goes() {
 #[test]
 fn blocks_then_the_rest_is_all_at_once() {
     each_family(6, |family, model, seed| {
-        if model.num_blocks() < 2 {
+        if model.num_layers() < 2 {
             return Ok(());
         }
         let kinds = [&KINDS[1..], &[AxisKind::Depth]].concat();

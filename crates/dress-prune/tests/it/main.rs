@@ -11,5 +11,6 @@ mod search;
 mod small_models;
 mod streaming;
 mod third_party;
+mod third_party_files;
 mod tied_basis;
 mod training_free;

@@ -69,9 +69,9 @@ fn a_checkpoint_whose_blocks_differ_is_read_back_streamed_and_pruned_again() {
         keep(&model, "dense", DRESS).unwrap();
         let selected = uneven(&model, &[AxisKind::Ffn, AxisKind::Heads], 0x5a5a);
         let sliced = slice(model, &selected).unwrap();
-        for target in [StockTarget::Any, StockTarget::Transformers] {
+        for target in [StockTarget::All, StockTarget::Transformers] {
             let refused = keep(&sliced, "refused", target).unwrap_err().to_string();
-            assert!(refused.contains("--target dress"), "{family:?}: {refused}");
+            assert!(refused.contains("`target = dress`"), "{family:?}: {refused}");
         }
         keep(&sliced, "sliced", DRESS).unwrap();
         assert_eq!(logits(&load("sliced")).into_data(), logits(&sliced).into_data(), "{family:?}");
@@ -86,7 +86,7 @@ fn a_checkpoint_whose_blocks_differ_is_read_back_streamed_and_pruned_again() {
             let places = [places[0].as_path(), places[1].as_path()];
             rewrite(&declared, &resized, &edits, places, &config, &NoProgress).map(|_| ())
         };
-        assert!(stream(StockTarget::Any).unwrap_err().to_string().contains("--target dress"));
+        assert!(stream(StockTarget::All).unwrap_err().to_string().contains("`target = dress`"));
         stream(DRESS).unwrap();
         assert_eq!(logits(&load("streamed")).into_data(), logits(&sliced).into_data(), "{family:?}");
 
@@ -205,7 +205,7 @@ fn what_cannot_be_says_so() {
         targets(&[AxisKind::Depth], 0.0),
         to(Budget::share(&model, Measure::Parameters, 0.5)),
     );
-    assert!(depth.unwrap_err().to_string().contains("--axis depth in a run of its own"));
+    assert!(depth.unwrap_err().to_string().contains("`axis = depth` in a run of its own"));
     let strict = PerLayer { tolerance: TOLERANCE, ..to(Budget::share(&model, Measure::Parameters, 0.01)) };
     let error = planned(&model, &scores, targets(&[AxisKind::Ffn], 0.0), strict).unwrap_err().to_string();
     assert!(error.contains("0.0100") && error.contains("the nearest leaves"), "{error}");
@@ -213,5 +213,5 @@ fn what_cannot_be_says_so() {
     let config = PruneConfig { allocation, ..PruneConfig::new(targets(&[AxisKind::Ffn], 0.5)) };
     let scorer = Criterion::MagnitudeL2.scorer::<AnyModel>(1);
     let error = dress_prune::plan(&model, scorer.as_ref(), &Default::default(), &config, &NoProgress);
-    assert!(error.unwrap_err().to_string().contains("--target any has one number for all"));
+    assert!(error.unwrap_err().to_string().contains("`target = all` has one number for all"));
 }

@@ -92,9 +92,9 @@ fn a_preset_prunes_what_its_paper_prunes() {
 fn llm_pruner_spares_the_ends_and_prunes_the_middle_evenly() {
     let (dense, pruned) = run(Preset::LlmPruner, Amount::Parameters(ratio(0.1)));
     let run = Preset::LlmPruner.of(&dense, &settings(Amount::Parameters(ratio(0.1)))).unwrap();
-    let spared = run.config.allocation.spared(dense.num_blocks());
-    assert!(!spared.is_empty() && spared.len() < dense.num_blocks());
-    let kept: BTreeSet<usize> = (0..dense.num_blocks())
+    let spared = run.config.allocation.spared(dense.num_layers());
+    assert!(!spared.is_empty() && spared.len() < dense.num_layers());
+    let kept: BTreeSet<usize> = (0..dense.num_layers())
         .filter_map(|layer| {
             let chosen = pruned.plan.selection.get(Axis::Ffn { layer });
             assert_eq!(chosen.is_none(), spared.contains(&layer), "block {layer}");
@@ -108,9 +108,9 @@ fn llm_pruner_spares_the_ends_and_prunes_the_middle_evenly() {
 fn presets_that_treat_blocks_differently_are_refused_for_stock_software() {
     let model = model();
     for preset in [Preset::Flap, Preset::LlmPruner] {
-        let stock = PresetSettings { stock: StockTarget::Any, ..settings(Amount::Parameters(ratio(0.2))) };
+        let stock = PresetSettings { stock: StockTarget::All, ..settings(Amount::Parameters(ratio(0.2))) };
         let refused = preset.of(&model, &stock).unwrap_err().to_string();
-        assert!(refused.contains("--target dress"), "{refused}");
+        assert!(refused.contains("`target = dress`"), "{refused}");
     }
     let run = Preset::Flap.of(&model, &settings(Amount::Width(ratio(0.2)))).unwrap();
     assert!(matches!(run.config.allocation, Allocation::PerLayer(per_layer) if per_layer.comparable));
@@ -125,7 +125,7 @@ impl Tap for MeanOutput {
         value
     }
 
-    fn after_block(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
+    fn after_layer(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
         if layer == 0 {
             let [batch, seq, width] = after.dims();
             self.0.push(
@@ -190,5 +190,5 @@ fn a_family_without_biases_says_so() {
     let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]]);
     let error = compensate(model, &selected, &calibration, Compensation::Bias, &NoProgress).unwrap_err();
     let error = error.to_string();
-    assert!(error.contains("fc2.weight") && error.contains("--compensate ridge"), "{error}");
+    assert!(error.contains("fc2.weight") && error.contains("`compensate = ridge`"), "{error}");
 }

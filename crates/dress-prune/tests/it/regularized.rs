@@ -2,19 +2,18 @@
 
 use crate::small_models::{FAMILIES, Family, KINDS, Shape, VOCAB, logits, selection};
 use dress_core::{
-    Axis, AxisKind, Basis, Calibration, CausalLm, NoProgress, Progress, Ratio, SlicePlan, StockTarget,
-    parameters,
+    Advance, Axis, AxisKind, Basis, Calibration, CausalLm, NoProgress, Progress, Ratio, SlicePlan, Stage,
+    StockTarget, parameters,
 };
 use dress_importance::Criterion;
 use dress_models::AnyModel;
 use dress_prune::{
-    Allocation, AxisTarget, Distill, PerLayer, PruneConfig, PruneReport, Pruned, RegularizeConfig, apply,
-    mask, prune, prune_in_rounds, recentre,
+    Allocation, AxisTarget, Distill, PenaltyForm, PerLayer, PruneConfig, PruneReport, Pruned,
+    RegularizeConfig, apply, mask, prune, prune_in_rounds, recentre,
 };
 use dress_regularize::{GateNorms, PenaltyKind};
-use dress_train::{CurvePoint, DistillationConfig, EarlyStopping, LoraConfig, PenaltyForm, Trainable};
+use dress_train::{CurvePoint, DistillationConfig, EarlyStopping, LoraConfig, Trainable};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 fn calibration() -> Calibration {
     let block = |n: u32| (0..24).map(|i| (i * (n % 5 + 1) + n) % VOCAB as u32).collect();
@@ -246,16 +245,11 @@ fn with_kept_weights_alone_only_proximal_steps_move_the_selected() {
 #[test]
 fn a_run_interrupted_before_and_after_the_slice_ends_as_one_that_was_not() {
     /// Panics when so many steps are done.
-    struct Interrupt(AtomicU64, u64);
+    struct Interrupt(u64);
     impl Progress for Interrupt {
-        fn start(&self, _phase: &str, _total: u64) {
-            self.0.store(0, Ordering::Relaxed);
+        fn advanced(&self, _stage: &Stage, at: &Advance) {
+            assert!(at.done < self.0, "interrupted on purpose");
         }
-        fn advance(&self, steps: u64, _note: &str) {
-            let done = self.0.fetch_add(steps, Ordering::Relaxed) + steps;
-            assert!(done < self.1, "interrupted on purpose");
-        }
-        fn finish(&self) {}
     }
     let place = tempfile::tempdir().unwrap();
     let config = |name: &str| {
@@ -274,7 +268,7 @@ fn a_run_interrupted_before_and_after_the_slice_ends_as_one_that_was_not() {
     };
     let whole = pruned("whole", &NoProgress);
     for steps in [5, 8, 14] {
-        let interrupt = Interrupt(0.into(), steps);
+        let interrupt = Interrupt(steps);
         assert!(catch_unwind(AssertUnwindSafe(|| pruned("broken", &interrupt))).is_err());
     }
     let resumed = pruned("broken", &NoProgress);
@@ -325,7 +319,7 @@ fn rounds_of_whole_blocks_and_of_blocks_that_differ_are_refused() {
         let model = Shape::example().model();
         let error = prune_in_rounds(model, scorer.as_ref(), &calibration(), &config, 2, &NoProgress);
         let error = error.unwrap_err().to_string();
-        assert!(error.contains("--rounds 1"), "{error}");
+        assert!(error.contains("`rounds = 1`"), "{error}");
     }
 }
 

@@ -5,7 +5,7 @@ use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{AxisKind, AxisSelection, Calibration, CausalLm, Forward, NoTap, Selection};
 use dress_models::AnyModel;
 use proptest::prelude::*;
-use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::{RngSeed, TestRunner};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
@@ -55,13 +55,16 @@ pub fn shapes(family: Family) -> impl Strategy<Value = Shape> {
     })
 }
 
-/// Draws the same cases every time, so that a tolerance that was met is met.
+/// Draws new cases every time, and says with which seed, which a failed test shows. `DRESS_TEST_SEED` draws the same again.
 pub fn runner(cases: u32) -> TestRunner {
-    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    TestRunner::new_with_rng(
-        ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) },
-        rng,
-    )
+    let given = std::env::var("DRESS_TEST_SEED").ok().map(|text| text.parse().expect("a number"));
+    let seed = given.unwrap_or_else(rand::random);
+    println!("drawn with DRESS_TEST_SEED={seed}");
+    TestRunner::new(ProptestConfig {
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(seed),
+        ..ProptestConfig::with_cases(cases)
+    })
 }
 
 pub const VOCAB: usize = 37;

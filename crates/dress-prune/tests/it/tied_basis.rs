@@ -74,7 +74,7 @@ fn a_head_of_its_own_is_rotated_exactly() {
 fn a_tied_head_behind_layer_norms_cannot_be_rotated_without_a_head_of_its_own() {
     let model = Shape { family: Family::Opt, tied: true, ..Shape::example() }.model();
     let error = rotate_tied(model, &calibration(), &NoProgress).unwrap_err().to_string();
-    assert!(error.contains("layer norms") && error.contains("--basis identity"), "{error}");
+    assert!(error.contains("layer norms") && error.contains("`basis = identity`"), "{error}");
 }
 
 #[test]

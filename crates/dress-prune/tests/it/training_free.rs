@@ -42,7 +42,7 @@ fn e4_a_rotated_model_has_the_same_logits_and_its_energy_in_front() {
 fn norms_behind_their_blocks_cannot_be_rotated() {
     let model = Shape { family: Family::Opt350m, ..Shape::example() }.model();
     let error = rotate_to_principal_components(model, &calibration(), &NoProgress).unwrap_err().to_string();
-    assert!(error.contains("behind the blocks") && error.contains("--basis identity"), "{error}");
+    assert!(error.contains("behind the blocks") && error.contains("`basis = identity`"), "{error}");
 }
 
 /// The last channels of the rotated model are those that carry least: without them it is closer to the dense
@@ -72,7 +72,7 @@ fn outputs(model: &AnyModel) -> Vec<Tensor<3>> {
         let mut tap = NoTap;
         let mut pass = Forward::new(&mut tap);
         let stream = model.embed(Calibration::tensor(&[block], &model.device()), &mut pass);
-        model.block(0, stream, &mut pass)
+        model.layer(0, stream, &mut pass)
     };
     calibration().blocks.into_iter().map(output).collect()
 }
@@ -92,7 +92,7 @@ fn what_is_made_up_for_is_closer_and_the_figures_say_by_how_much() {
         for how in [Compensation::Bias, Compensation::Ridge] {
             let (made_up, report) =
                 compensate(model.clone(), &selected, &calibration(), how, &NoProgress).unwrap();
-            assert_eq!(report.len(), model.num_blocks());
+            assert_eq!(report.len(), model.num_layers());
             for line in &report {
                 assert!(line.error_with <= line.error_without * (1.0 + 1e-6), "{family:?} {line:?}");
             }
@@ -137,7 +137,7 @@ fn nothing_is_made_up_for_without_data() {
     let selected = selection(&model, &[AxisKind::Ffn], |_| vec![0]);
     let none = Calibration::default();
     let error = compensate(model.clone(), &selected, &none, Compensation::Ridge, &NoProgress).unwrap_err();
-    assert!(error.to_string().contains("--calibration"), "{error}");
+    assert!(error.to_string().contains("`calibration`"), "{error}");
     let untouched = compensate(model.clone(), &selected, &none, Compensation::None, &NoProgress).unwrap();
     assert_eq!(logits(&untouched.0).into_data(), logits(&model).into_data());
 }

@@ -3,12 +3,13 @@
 use crate::small::{alone, config, data, model, weights, worst};
 use dress_core::{Axis, AxisSelection, CausalLm, Forward, NoProgress, NoTap, Selection};
 use dress_models::AnyModel;
+use dress_prune::{PenaltyForm, SelectedPenalty, WeightedActivations};
 use dress_regularize::{
     ActivationPenalty, ComponentWeights, Gate, GateNorms, PenaltyKind, Regularizer, Schedule, SlotChoice,
 };
 use dress_train::{
-    GradientCheckpointing, LoraConfig, NoRegularization, OptimizerConfig, PenaltyForm, Regularization,
-    SelectedPenalty, TrainConfig, Trainable, WeightedActivations, train,
+    GradientCheckpointing, LoraConfig, NoRegularization, OptimizerConfig, Regularization, TrainConfig,
+    Trainable, train,
 };
 
 fn selection() -> Selection {

@@ -26,7 +26,7 @@ fn a_rate_far_too_high_ends_in_an_error_that_leaves_nothing_to_go_on_from() {
     let lost = train(model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err();
     let says = lost.to_string();
     assert!(matches!(lost, Error::Lost { .. }), "{says}");
-    assert!(says.contains("lower the learning rate") && says.contains("1000"), "{says}");
+    assert!(says.contains("lower `learning_rate`") && says.contains("1000"), "{says}");
     let left = std::fs::read_dir(place.path()).unwrap().flatten();
     assert!(left.into_iter().all(|entry| entry.file_name() == "curve.jsonl"), "the next run begins anew");
     train(
@@ -77,5 +77,5 @@ fn factors_of_more_rank_than_the_matrices_have_are_refused() {
     let lora = Trainable::Lora(LoraConfig::of_rank(1_000_000));
     let settings = TrainConfig { trainable: lora, ..at(1e-3, 1) };
     let says = train(model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err().to_string();
-    assert!(says.contains("LoRA rank is 1000000") && says.contains("at most"), "{says}");
+    assert!(says.contains("`lora_rank` is 1000000") && says.contains("at most"), "{says}");
 }

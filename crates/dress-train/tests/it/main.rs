@@ -93,7 +93,7 @@ fn nan_stops_with_the_step() {
         let run_dir = name.map(|name| place.path().join(name));
         let config = TrainConfig { run_dir, checkpoint_every, ..config() };
         let error = train(model(), &data(), &config, &Poison { share: 0.5 }, &NoProgress).unwrap_err();
-        assert!(error.to_string().contains("learning rate"), "{error}");
+        assert!(error.to_string().contains("`learning_rate`"), "{error}");
         let Error::Diverged { step: 13, what: "loss", saved, .. } = error else { panic!("{error}") };
         saved
     };
@@ -140,6 +140,19 @@ fn nothing_to_train_on_is_an_error() {
     let error =
         train(model(), &Calibration::default(), &config(), &NoRegularization, &NoProgress).unwrap_err();
     assert!(error.to_string().contains("no block to train on"), "{error}");
+}
+
+#[test]
+fn blocks_that_predict_nothing_or_differ_in_length_are_errors() {
+    let with = |block: Vec<u32>| {
+        let mut data = data();
+        data.blocks.push(block);
+        train(model(), &data, &config(), &NoRegularization, &NoProgress).unwrap_err().to_string()
+    };
+    let short = with(vec![1]);
+    assert!(short.contains("`training` got a block of 1 tokens") && short.contains("at least 2"), "{short}");
+    let unequal = with(vec![1, 2, 3]);
+    assert!(unequal.contains("has 3 tokens and the first 12") && unequal.contains("one length"), "{unequal}");
 }
 
 #[test]

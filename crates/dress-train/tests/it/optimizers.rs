@@ -5,11 +5,9 @@ use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{Axis, AxisSelection, Calibration, NoProgress, Selection};
 use dress_models::AnyModel;
+use dress_prune::{PenaltyForm, SelectedPenalty};
 use dress_regularize::{ComponentWeights, PenaltyKind, Regularizer, Schedule, SlotChoice};
-use dress_train::{
-    Decay, LearningRate, NoRegularization, OptimizerConfig, PenaltyForm, Precision, SelectedPenalty,
-    TrainConfig, train,
-};
+use dress_train::{Decay, LearningRate, NoRegularization, OptimizerConfig, Precision, TrainConfig, train};
 
 struct Half;
 

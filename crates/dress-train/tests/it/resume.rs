@@ -3,7 +3,7 @@
 use crate::small::{CONFIG, alone, config, data, weights};
 use dress_core::burn::tensor::Device;
 use dress_core::parameters;
-use dress_core::{NoProgress, Progress};
+use dress_core::{Advance, NoProgress, Progress, Stage};
 use dress_models::AnyModel;
 use dress_train::{CheckpointEvery, EarlyStopping, NoRegularization, Precision, TrainConfig, train};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -107,12 +107,41 @@ fn killed_at_ten_random_moments() {
 struct Interrupt(std::sync::atomic::AtomicU64, u64);
 
 impl Progress for Interrupt {
-    fn start(&self, _phase: &str, _total: u64) {}
-    fn advance(&self, steps: u64, _note: &str) {
-        let done = self.0.fetch_add(steps, std::sync::atomic::Ordering::Relaxed) + steps;
-        assert!(done < self.1, "interrupted on purpose");
+    fn advanced(&self, _stage: &Stage, at: &Advance) {
+        self.0.store(at.done, std::sync::atomic::Ordering::Relaxed);
+        assert!(at.done < self.1, "interrupted on purpose");
     }
-    fn finish(&self) {}
+}
+
+/// Ends the work when so many steps are done.
+struct Cancel(std::sync::atomic::AtomicU64, u64);
+
+impl Progress for Cancel {
+    fn advanced(&self, _stage: &Stage, at: &Advance) {
+        self.0.store(at.done, std::sync::atomic::Ordering::Relaxed);
+    }
+    fn is_cancelled(&self) -> bool {
+        self.0.load(std::sync::atomic::Ordering::Relaxed) >= self.1
+    }
+}
+
+#[test]
+fn a_run_that_is_cancelled_keeps_its_last_step_and_goes_on_from_it() {
+    let (whole, cancelled) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let bits = run(whole.path(), &NoProgress);
+    let rarely = |place: &Path| TrainConfig {
+        checkpoint_every: Some(CheckpointEvery::Steps(1000)),
+        ..settings(place)
+    };
+    let cancel = Cancel(0.into(), 7);
+    let error = train(model(), &data(), &rarely(cancelled.path()), &NoRegularization, &cancel).unwrap_err();
+    let steps = settings(whole.path()).steps(data().blocks.len());
+    assert!(error.to_string().contains("training was cancelled after 7 of"), "{error}, {steps} steps");
+    assert_eq!(steps_done(cancelled.path()), 7);
+    let seen = Cancel(0.into(), u64::MAX);
+    let trained = train(model(), &data(), &rarely(cancelled.path()), &NoRegularization, &seen).unwrap();
+    let again: Vec<u8> = weights(&trained.model).iter().flat_map(|weight| weight.to_le_bytes()).collect();
+    assert!(again == bits, "the weights differ");
 }
 
 #[test]
@@ -123,7 +152,7 @@ fn another_run_in_the_same_directory_is_refused() {
     let other = TrainConfig { batch_size: 2, ..settings(place.path()) };
     let error = train(model(), &data(), &other, &NoRegularization, &NoProgress).unwrap_err().to_string();
     assert!(error.contains("other settings (train.batch_size 4 there and 2 here)"), "{error}");
-    assert!(error.contains("--force") && error.contains("remove the directory"), "{error}");
+    assert!(error.contains("`force`") && error.contains("remove the directory"), "{error}");
     let mut fewer = data();
     fewer.blocks.pop();
     let settings = settings(place.path());
@@ -156,12 +185,10 @@ fn spaced_checkpoints_are_a_tenth_of_the_steps_apart_where_writing_them_costs_li
 struct Slow(Interrupt);
 
 impl Progress for Slow {
-    fn start(&self, _phase: &str, _total: u64) {}
-    fn advance(&self, steps: u64, note: &str) {
+    fn advanced(&self, stage: &Stage, at: &Advance) {
         std::thread::sleep(Duration::from_millis(20));
-        self.0.advance(steps, note);
+        self.0.advanced(stage, at);
     }
-    fn finish(&self) {}
 }
 
 #[test]
@@ -201,7 +228,7 @@ fn a_flipped_byte_in_any_file_of_a_checkpoint_is_refused() {
         let error = train(model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err();
         let says = error.to_string();
         assert!(
-            says.contains("not a checkpoint to go on from") && says.contains("--force"),
+            says.contains("not a checkpoint to go on from") && says.contains("`force`"),
             "{name}: {says}"
         );
         std::fs::write(&path, whole).unwrap();

@@ -1,6 +1,6 @@
 //! Progress bars with the time that is left.
 
-use dress_core::Progress;
+use dress_core::{Advance, Progress, Stage, Unit};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Mutex;
 
@@ -17,24 +17,30 @@ impl TerminalProgress {
 }
 
 impl Progress for TerminalProgress {
-    fn start(&self, phase: &str, total: u64) {
-        let template = "{prefix:>12} {wide_bar} {pos}/{len} [{elapsed_precise}, {eta_precise} left] {msg}";
-        let style = ProgressStyle::with_template(template).expect("the template is well-formed");
-        let bar = ProgressBar::new(total).with_style(style).with_prefix(phase.to_string());
+    fn started(&self, stage: &Stage) {
+        let counts = match stage.unit {
+            Unit::Bytes => "{bytes}/{total_bytes}",
+            _ => "{pos}/{len}",
+        };
+        let template = format!(
+            "{{prefix:>12}} {{wide_bar}} {counts} [{{elapsed_precise}}, {{eta_precise}} left] {{msg}}"
+        );
+        let style = ProgressStyle::with_template(&template).expect("the template is well-formed");
+        let bar = ProgressBar::new(stage.total).with_style(style).with_prefix(stage.name.clone());
         bar.tick();
         self.with(|slot| *slot = Some(bar));
     }
 
-    fn advance(&self, steps: u64, note: &str) {
+    fn advanced(&self, _stage: &Stage, at: &Advance) {
         self.with(|slot| {
             if let Some(bar) = slot {
-                bar.set_message(note.to_string());
-                bar.inc(steps);
+                bar.set_message(at.note.to_string());
+                bar.set_position(at.done);
             }
         });
     }
 
-    fn finish(&self) {
+    fn finished(&self, _stage: &Stage) {
         self.with(|slot| {
             if let Some(bar) = slot.take() {
                 bar.finish_and_clear();

@@ -1,75 +1,61 @@
 //! `dress eval`.
 
-mod measurements;
+mod eval_args;
+mod measurement_args;
 mod task_args;
 
-use super::CommonArgs;
+pub use eval_args::EvalArgs;
+
 use crate::evaluation::{
     EvaluatedCheckpoint, EvaluationPlan, check_report_place, is_requests, read_report, write_report,
     write_requests,
 };
-use crate::{Error, Evaluation, PlaceLock, Table, TerminalProgress, check_own_file_place, locate, tokenizer};
-use clap::Args;
-use dress_eval::journal::ResultCache;
+use crate::{
+    Error, Evaluation, PlaceLock, RunContext, Table, TerminalProgress, check_own_file_place, tokenizer,
+};
+use dress_eval::PerplexityReport;
 use dress_eval::report::{ModelReport, Report};
-use dress_eval::{PerplexityConfig, PerplexityReport};
-use measurements::{SpeedArgs, TextArgs};
 use std::path::PathBuf;
-use task_args::TaskArgs;
 
-/// Options of `dress eval`.
-#[derive(Debug, Args)]
-pub struct EvalArgs {
-    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
-    #[arg(long)]
-    model: PathBuf,
-    /// The model that it was made from, or any other with the same tokenizer: measured alike, and how far the
-    /// checkpoint is from it.
-    #[arg(long)]
-    against: Option<PathBuf>,
-    /// What reports call the checkpoint; by default its directory's name.
-    #[arg(long)]
-    name: Option<String>,
-    #[command(flatten)]
-    text: TextArgs,
-    #[command(flatten)]
-    tasks: TaskArgs,
-    #[command(flatten)]
-    speed: SpeedArgs,
-    /// A directory for report.json, report.md and report.html. Run again, it goes on where it was broken off.
-    #[arg(long)]
-    out: Option<PathBuf>,
-    /// Where results are kept and found again, for any model, text and task; by default OUT/cache.
-    #[arg(long)]
-    cache: Option<PathBuf>,
-    /// A JSONL file for every request of every task with its log-likelihood.
-    #[arg(long, requires = "tasks")]
-    requests: Option<PathBuf>,
-    /// Replace the report of another model or of other settings at --out, and the requests.
-    #[arg(long)]
-    force: bool,
-    #[command(flatten)]
-    common: CommonArgs,
+/// What `dress eval` does.
+#[derive(Debug)]
+pub(super) struct Eval {
+    /// The checkpoint as given.
+    pub model: PathBuf,
+    /// The model that it is held against, as given.
+    pub against: Option<PathBuf>,
+    /// Where both of them are.
+    pub models: Vec<PathBuf>,
+    /// What reports call the checkpoint.
+    pub name: Option<String>,
+    /// What is measured.
+    pub plan: EvaluationPlan,
+    /// A directory for the report.
+    pub out: Option<PathBuf>,
+    /// A file for every request of every task.
+    pub requests: Option<PathBuf>,
+    /// Whether what is there of other settings is replaced.
+    pub force: bool,
+    /// Where it is computed.
+    pub context: RunContext,
 }
 
-impl EvalArgs {
-    pub(super) fn run(self) -> Result<(), Error> {
-        let against = self.against.as_deref().map(locate).transpose()?;
-        let models: Vec<PathBuf> = std::iter::once(locate(&self.model)?).chain(against).collect();
-        let plan = self.plan(&models)?;
-        self.check(&plan, &models)?;
+impl Eval {
+    pub fn run(self) -> Result<(), Error> {
+        let (plan, context) = (&self.plan, &self.context);
+        self.check()?;
         let _locks = self.locks()?;
         let progress = TerminalProgress::default();
-        let checkpoint = EvaluatedCheckpoint::load(&self.model, self.name.as_deref(), &self.common)?;
-        let (report, records) = plan.evaluate(&checkpoint, &self.common, &progress)?;
+        let checkpoint = EvaluatedCheckpoint::load(&self.model, self.name.as_deref(), context)?;
+        let (report, records) = plan.evaluate(&checkpoint, context, &progress)?;
         let mut reports = vec![report];
         let against = match &self.against {
-            Some(against) => Some(EvaluatedCheckpoint::load(against, None, &self.common)?),
+            Some(against) => Some(EvaluatedCheckpoint::load(against, None, context)?),
             None => None,
         };
         if let Some(against) = &against {
             plan.depart(&checkpoint, against, &mut reports[0], &progress)?;
-            reports.push(plan.evaluate(against, &self.common, &progress)?.0);
+            reports.push(plan.evaluate(against, context, &progress)?.0);
         }
         let both: Vec<&EvaluatedCheckpoint> = std::iter::once(&checkpoint).chain(&against).collect();
         plan.time(&both, &mut reports, &progress)?;
@@ -82,7 +68,7 @@ impl EvalArgs {
             write_report(directory, &shown, &format!("Evaluation of {}", checkpoint.name))?;
         }
         let evaluation = self.evaluation(reports);
-        self.common.output().print(&evaluation, || text(&evaluation, self.out.as_deref()))?;
+        context.output.print(&evaluation, || text(&evaluation, self.out.as_deref()))?;
         Ok(())
     }
 
@@ -91,32 +77,16 @@ impl EvalArgs {
         self.out.iter().chain(&self.requests).map(|place| PlaceLock::take(place)).collect()
     }
 
-    fn plan(&self, models: &[PathBuf]) -> Result<EvaluationPlan, Error> {
-        let cache = self.cache.clone().or_else(|| self.out.as_ref().map(|out| out.join("cache")));
-        let (text, tasks, speed) =
-            (self.text.windows(&models[0])?, self.tasks.tasks()?, self.speed.config(models)?);
-        if text.is_none() && tasks.is_empty() && speed.is_none() {
-            return Err(Error::NothingToMeasure);
-        }
-        Ok(EvaluationPlan {
-            text,
-            perplexity: PerplexityConfig { batch_size: self.text.batch_size },
-            tasks,
-            task_config: self.tasks.config(),
-            speed,
-            cache: cache.map(|directory| ResultCache::new(&directory)),
-        })
-    }
-
     /// Refuses before the work what would be refused after it.
-    fn check(&self, plan: &EvaluationPlan, models: &[PathBuf]) -> Result<(), Error> {
+    fn check(&self) -> Result<(), Error> {
+        let (plan, models) = (&self.plan, &self.models[..]);
         if let Some(path) = &self.requests {
             check_own_file_place(path, self.force, "file of requests", is_requests)?;
         }
         if let Some(out) = &self.out {
             check_report_place(out)?;
             if !self.force && out.join("report.json").exists() {
-                plan.check_replaces(&read_report(out)?, out, models, &self.common)?;
+                plan.check_replaces(&read_report(out)?, out, models, &self.context)?;
             }
         }
         let [model, against] = models else { return Ok(()) };
@@ -134,8 +104,8 @@ impl EvalArgs {
             parameters: report.size.parameters,
             model: report.path,
             fingerprint: report.fingerprint,
-            device: self.common.device_name(),
-            dtype: self.common.dtype.to_string(),
+            device: self.context.compute.device_name(),
+            dtype: self.context.compute.dtype.to_string(),
             dress_version: env!("CARGO_PKG_VERSION").into(),
             size: report.size,
             tasks: report.tasks,

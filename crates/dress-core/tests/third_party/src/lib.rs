@@ -1,27 +1,50 @@
-//! What somebody else's crate looks like: its own two-block model and its own scorer, with
-//! `dress-core` as the only dependency. The tests of `dress-prune` score, regularize and slice it.
+//! What somebody else's crate looks like: its own model and its own scorer, with `dress-core` as the only dependency.
+//! With the feature `files` its checkpoints are read, rewritten and saved by `dress-models`. The tests of
+//! `dress-prune` score, regularize and slice it, in memory and from file to file.
+
+#[cfg(feature = "files")]
+mod family;
+
+#[cfg(feature = "files")]
+pub use family::NoLayers;
 
 use dress_core::burn;
 use dress_core::burn::module::{Module, Param};
-use dress_core::burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
+use dress_core::burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use dress_core::burn::tensor::{Device, Int, Tensor, activation::relu};
-use dress_core::parameters::{self, Layout, ParameterVisitor};
+use dress_core::parameters::{self, Layout, NamedParameters, ParameterVisitor};
 use dress_core::{
     Axis, AxisSlots, Calibration, CausalLm, Component, CouplingMap, Error, Forward, MultipleOf,
     Normalization, Progress, Role, Scorer, Scores, Selection, Site, Slot,
 };
 
-/// Two blocks, each of which looks at the current and the previous token.
+/// The shape of a [`ShiftLm`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "files", derive(serde::Serialize, serde::Deserialize))]
+pub struct ShiftConfig {
+    /// Tokens in the vocabulary.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub width: usize,
+    /// Neurons of each layer.
+    pub inner: Vec<usize>,
+    /// Added to the mean square in every norm.
+    pub epsilon: f64,
+}
+
+/// Layers that look at the current and the previous token each.
 #[derive(Module, Debug)]
 pub struct ShiftLm {
     embed: Embedding,
-    blocks: Vec<ShiftBlock>,
+    blocks: Vec<ShiftLayer>,
     norm: ScaleNorm,
     head: Linear,
+    #[module(skip)]
+    config: ShiftConfig,
 }
 
 #[derive(Module, Debug)]
-struct ShiftBlock {
+struct ShiftLayer {
     norm: ScaleNorm,
     inner: Linear,
     outer: Linear,
@@ -35,9 +58,9 @@ struct ScaleNorm {
 }
 
 impl ScaleNorm {
-    fn new(width: usize, device: &Device) -> Self {
-        let gain = Tensor::<1>::random([width], burn::tensor::Distribution::Uniform(0.5, 1.5), device);
-        Self { gain: Param::from_tensor(gain), epsilon: 1e-5 }
+    fn new(config: &ShiftConfig, device: &Device) -> Self {
+        let gain = Initializer::Uniform { min: 0.5, max: 1.5 }.init([config.width], device);
+        Self { gain, epsilon: config.epsilon }
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
@@ -47,19 +70,31 @@ impl ScaleNorm {
 }
 
 impl ShiftLm {
-    /// Random weights.
+    /// Two layers of random weights.
     pub fn new(vocab_size: usize, width: usize, inner: usize, device: &Device) -> Self {
-        let block = || ShiftBlock {
-            norm: ScaleNorm::new(width, device),
-            inner: LinearConfig::new(width, inner).init(device),
-            outer: LinearConfig::new(inner, width).init(device),
+        let config = ShiftConfig { vocab_size, width, inner: vec![inner; 2], epsilon: 1e-5 };
+        Self::of_config(config, device)
+    }
+
+    /// Random weights, drawn when they are first used.
+    pub fn of_config(config: ShiftConfig, device: &Device) -> Self {
+        let layer = |&inner: &usize| ShiftLayer {
+            norm: ScaleNorm::new(&config, device),
+            inner: LinearConfig::new(config.width, inner).init(device),
+            outer: LinearConfig::new(inner, config.width).init(device),
         };
         Self {
-            embed: EmbeddingConfig::new(vocab_size, width).init(device),
-            blocks: vec![block(), block()],
-            norm: ScaleNorm::new(width, device),
-            head: LinearConfig::new(width, vocab_size).with_bias(false).init(device),
+            embed: EmbeddingConfig::new(config.vocab_size, config.width).init(device),
+            blocks: config.inner.iter().map(layer).collect(),
+            norm: ScaleNorm::new(&config, device),
+            head: LinearConfig::new(config.width, config.vocab_size).with_bias(false).init(device),
+            config,
         }
+    }
+
+    /// Its shape, as it is after slicing.
+    pub fn config(&self) -> &ShiftConfig {
+        &self.config
     }
 }
 
@@ -73,17 +108,19 @@ fn ffn_slots(layer: usize, inner: usize) -> AxisSlots {
     AxisSlots { len: inner, multiple_of: MultipleOf::ONE, normalization: None, slots }
 }
 
+impl NamedParameters for ShiftLm {}
+
 impl CausalLm for ShiftLm {
     fn architecture(&self) -> &str {
         "ShiftLM"
     }
 
-    fn num_blocks(&self) -> usize {
+    fn num_layers(&self) -> usize {
         self.blocks.len()
     }
 
     fn vocab_size(&self) -> usize {
-        self.head.weight.dims()[1]
+        self.config.vocab_size
     }
 
     fn max_positions(&self) -> usize {
@@ -93,44 +130,43 @@ impl CausalLm for ShiftLm {
     fn coupling(&self) -> CouplingMap {
         let mut slots = vec![
             Slot::new("embed.weight", 1, Role::Writes, Component::Rest),
-            Slot::new("norm.gain", 0, Role::Scales, Component::Rest),
+            Slot::new("norm.gain", 0, Role::Scales, Component::Rest).site(Site::HeadInput),
             Slot::new("head.weight", 1, Role::Reads, Component::Rest).site(Site::HeadInput),
         ];
         for layer in 0..self.blocks.len() {
             let name = |rest: &str| format!("blocks.{layer}.{rest}");
-            slots.push(Slot::new(name("norm.gain"), 0, Role::Scales, Component::Rest));
-            slots.push(
-                Slot::new(name("inner.weight"), 1, Role::Reads, Component::Ffn)
-                    .site(Site::FfnInput { layer }),
-            );
+            let input = |slot: Slot| slot.site(Site::FfnInput { layer });
+            slots.push(input(Slot::new(name("norm.gain"), 0, Role::Scales, Component::Rest)));
+            slots.push(input(Slot::new(name("inner.weight"), 1, Role::Reads, Component::Ffn)));
             slots.push(Slot::new(name("outer.weight"), 0, Role::Writes, Component::Ffn));
             slots.push(Slot::new(name("outer.bias"), 0, Role::Writes, Component::Ffn));
         }
-        let width = self.norm.gain.dims()[0];
         let residual = AxisSlots {
-            len: width,
+            len: self.config.width,
             multiple_of: MultipleOf::ONE,
             normalization: Some(Normalization::RootMeanSquare),
             slots,
         };
         let map = CouplingMap::new().with(Axis::Residual, residual);
-        self.blocks.iter().enumerate().fold(map, |map, (layer, block)| {
-            map.with(Axis::Ffn { layer }, ffn_slots(layer, block.inner.weight.dims()[1]))
-        })
+        self.config
+            .inner
+            .iter()
+            .enumerate()
+            .fold(map, |map, (layer, &inner)| map.with(Axis::Ffn { layer }, ffn_slots(layer, inner)))
     }
 
     fn embed(&self, tokens: Tensor<2, Int>, _pass: &mut Forward<'_>) -> Tensor<3> {
         self.embed.forward(tokens)
     }
 
-    fn block(&self, layer: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
-        let block = &self.blocks[layer];
-        let input = pass.pass(Site::FfnInput { layer }, block.norm.forward(hidden.clone()));
+    fn layer(&self, layer: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+        let ShiftLayer { norm, inner, outer } = &self.blocks[layer];
+        let input = pass.pass(Site::FfnInput { layer }, norm.forward(hidden.clone()));
         let [batch, seq, width] = input.dims();
         let first = Tensor::zeros([batch, 1, width], &input.device());
         let shifted = Tensor::cat(vec![first, input.clone().narrow(1, 0, seq - 1)], 1);
-        let inner = pass.pass(Site::Ffn { layer }, relu(block.inner.forward(input + shifted)));
-        hidden + block.outer.forward(inner)
+        let neurons = pass.pass(Site::Ffn { layer }, relu(inner.forward(input + shifted)));
+        hidden + outer.forward(neurons)
     }
 
     fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
@@ -139,9 +175,13 @@ impl CausalLm for ShiftLm {
 
     fn resized(mut self, selection: &Selection) -> Result<Self, Error> {
         if let Some(residual) = selection.get(Axis::Residual) {
-            let grown = residual.len() as f64 / residual.kept_len() as f64;
-            self.norm.epsilon *= grown;
-            self.blocks.iter_mut().for_each(|block| block.norm.epsilon *= grown);
+            self.config.width = residual.kept_len();
+            self.config.epsilon *= residual.len() as f64 / residual.kept_len() as f64;
+            self.norm.epsilon = self.config.epsilon;
+            self.blocks.iter_mut().for_each(|layer| layer.norm.epsilon = self.config.epsilon);
+        }
+        for (layer, inner) in self.config.inner.iter_mut().enumerate() {
+            *inner = selection.get(Axis::Ffn { layer }).map_or(*inner, |ffn| ffn.kept_len());
         }
         Ok(self)
     }

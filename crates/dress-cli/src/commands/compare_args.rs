@@ -1,0 +1,123 @@
+//! The options of `dress compare`.
+
+use super::CommonArgs;
+use super::common_args::{CalibrationArgs, at_least_one};
+use super::compare::Compare;
+use super::listed::{listed, stock_target};
+use super::regularize_args::RegularizeArgs;
+use super::study_args::StudyTextArgs;
+use crate::{Error, locate};
+use clap::{Args, ValueEnum};
+use dress_core::{AxisKind, Ratio, StockTarget};
+use dress_importance::Criterion;
+use dress_models::Checkpoint;
+use dress_prune::Preset;
+use dress_study::Subject;
+use dress_study::comparison::{CellId, ComparisonSettings, ComparisonStudy, RatioOf};
+use std::path::PathBuf;
+
+/// What ratios are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum By {
+    /// The parameters of the model as it is: every method ends at the same size.
+    Params,
+    /// Every axis that a method prunes.
+    Width,
+}
+
+/// Options of `dress compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
+    #[arg(long)]
+    model: PathBuf,
+    #[command(flatten)]
+    calibration: CalibrationArgs,
+    /// The methods.
+    #[arg(long, value_delimiter = ',', default_values_t = Preset::all(), value_parser = listed::<Preset>(Preset::all().map(Preset::name)))]
+    presets: Vec<Preset>,
+    /// The shares that go.
+    #[arg(long, value_delimiter = ',', required = true)]
+    ratios: Vec<Ratio>,
+    /// Of what ratios are: params for equal sizes, width for equal shares of whatever a method prunes.
+    #[arg(long, value_enum, default_value_t = By::Params)]
+    by: By,
+    #[command(flatten)]
+    texts: StudyTextArgs,
+    /// Another text to evaluate on, that nothing was calibrated on.
+    #[arg(long)]
+    unseen: PathBuf,
+    /// Calibration blocks of sleb, which goes over them again and again.
+    #[arg(long, default_value_t = 8, value_parser = at_least_one)]
+    search_samples: usize,
+    /// Calibration blocks of dress, which trains on them; by default --samples.
+    #[arg(long, value_parser = at_least_one)]
+    train_samples: Option<usize>,
+    /// What dress prunes, several with commas.
+    #[arg(long, value_delimiter = ',', default_value = "residual", value_parser = listed::<AxisKind>(AxisKind::NAMES))]
+    dress_axis: Vec<AxisKind>,
+    /// By what dress selects.
+    #[arg(long, default_value_t = Criterion::ActivationNorm, value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
+    dress_criterion: Criterion,
+    /// Whose rules the shapes keep. Nothing is saved, and these crates' own come nearest to equal sizes; flap and
+    /// llm-pruner have no other.
+    #[arg(long, default_value_t = StockTarget::Dress, value_parser = stock_target())]
+    target: StockTarget,
+    /// Round what stays of every axis to a multiple of this.
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    tile: usize,
+    /// Where the results go: compare.json, compare.md, compare.svg, report.json, report.md, report.html, and a file a cell, which is used again by the
+    /// next run with the same settings.
+    #[arg(long)]
+    out: PathBuf,
+    /// Runs one cell in this process, as this command does for each.
+    #[arg(long, hide = true)]
+    cell: Option<CellId>,
+    #[command(flatten)]
+    common: CommonArgs,
+    #[command(flatten)]
+    regularize: RegularizeArgs,
+}
+
+impl CompareArgs {
+    pub(super) fn run(self) -> Result<(), Error> {
+        self.settings()?.run()
+    }
+
+    /// What they ask for.
+    fn settings(&self) -> Result<Compare, Error> {
+        let checkpoint = Checkpoint::at(locate(&self.model)?)?;
+        let texts = self.texts.texts(Some(&self.unseen), self.calibration.text_field.as_deref())?;
+        let subject = Subject::new(checkpoint, &texts)?;
+        let calibration = self.calibration.text_read_again()?;
+        let context = self.common.context()?;
+        let study = ComparisonStudy::new(subject, self.compared()?, context.compute, &self.out)
+            .calibration(calibration);
+        Ok(Compare { study, cell: self.cell, output: context.output })
+    }
+
+    fn compared(&self) -> Result<ComparisonSettings, Error> {
+        let usual = ComparisonSettings::new(self.ratios.clone());
+        let trains = self.presets.iter().any(|preset| preset.trains());
+        let regularize = match trains {
+            true => self.regularize.config(self.common.compute.dtype, self.common.seed)?,
+            false => usual.regularize.clone(),
+        };
+        Ok(ComparisonSettings {
+            presets: self.presets.clone(),
+            by: if self.by == By::Params { RatioOf::Parameters } else { RatioOf::Width },
+            stock: self.target,
+            tile: self.tile,
+            seed: self.common.seed,
+            sampling: self.calibration.sampling(),
+            search_samples: self.search_samples,
+            train_samples: self.train_samples,
+            dress_axes: self.dress_axis.clone(),
+            dress_criterion: self.dress_criterion,
+            regularize,
+            learning_rate: self.regularize.learning_rate(),
+            precision: self.regularize.precision(),
+            ..usual
+        })
+    }
+}

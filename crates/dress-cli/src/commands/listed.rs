@@ -1,0 +1,73 @@
+//! Options whose values clap lists.
+
+use crate::Pass;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use dress_core::StockTarget;
+use dress_models::FloatType;
+use std::error::Error;
+use std::str::FromStr;
+
+/// A parser of a type that is read from one of `names`: what help and completions list, and what a wrong value is answered with.
+pub(super) fn listed<T>(names: impl IntoIterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
+}
+
+/// A parser of a target; `any` is what `all` was called.
+pub(super) fn stock_target() -> impl TypedValueParser<Value = StockTarget> {
+    let value = |name| PossibleValue::new(name).aliases(if name == "all" { vec!["any"] } else { vec![] });
+    PossibleValuesParser::new(StockTarget::NAMES.map(value)).try_map(|name| name.parse::<StockTarget>())
+}
+
+/// A parser of a type of weights, which PyTorch's names mean too.
+pub(super) fn float_type() -> impl TypedValueParser<Value = FloatType> {
+    let others = ["float32", "float16", "bfloat16"];
+    let names = FloatType::NAMES.into_iter().zip(others);
+    PossibleValuesParser::new(names.map(|(name, other)| PossibleValue::new(name).alias(other)))
+        .try_map(|name| name.parse::<FloatType>())
+}
+
+/// A parser of which pass costs are of.
+pub(super) fn pass() -> impl TypedValueParser<Value = Pass> {
+    let of = |name: String| if name == "prefill" { Pass::Prefill } else { Pass::Decode };
+    PossibleValuesParser::new(["decode", "prefill"]).map(of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StockTarget;
+    use dress_core::{AxisKind, Basis, Draw};
+    use dress_data::{Bos, Protocol};
+    use dress_models::FloatType;
+    use dress_prune::Compensation;
+    use dress_regularize::{GateNorms, PenaltyKind};
+    use dress_train::{Decay, GradientCheckpointing, OptimizerConfig, Precision};
+    use std::fmt::{Debug, Display};
+    use std::str::FromStr;
+
+    fn read_back<T: FromStr<Err: Debug> + Display>(names: impl IntoIterator<Item = &'static str>) {
+        for name in names {
+            assert_eq!(name.parse::<T>().unwrap().to_string(), name);
+        }
+    }
+
+    #[test]
+    fn every_name_that_is_listed_reads_back() {
+        read_back::<AxisKind>(AxisKind::NAMES);
+        read_back::<Basis>(Basis::NAMES);
+        read_back::<Draw>(Draw::NAMES);
+        read_back::<StockTarget>(StockTarget::NAMES);
+        read_back::<Bos>(Bos::NAMES);
+        read_back::<Protocol>(Protocol::NAMES);
+        read_back::<FloatType>(FloatType::NAMES);
+        read_back::<Compensation>(Compensation::NAMES);
+        read_back::<GateNorms>(GateNorms::NAMES);
+        read_back::<PenaltyKind>(PenaltyKind::NAMES);
+        read_back::<Decay>(Decay::NAMES);
+        read_back::<GradientCheckpointing>(GradientCheckpointing::NAMES);
+        read_back::<OptimizerConfig>(OptimizerConfig::NAMES);
+        read_back::<Precision>(Precision::NAMES);
+    }
+}

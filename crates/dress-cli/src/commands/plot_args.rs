@@ -1,0 +1,28 @@
+//! The options of `dress plot`.
+
+use super::plot::Plot;
+use crate::{Error, Output};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Options of `dress plot`.
+#[derive(Debug, Args)]
+pub struct PlotArgs {
+    /// The directory that `dress prune` wrote, or its dress.json.
+    run: PathBuf,
+    /// The SVG file to write.
+    #[arg(long)]
+    out: PathBuf,
+    /// Replace the file that is there.
+    #[arg(long)]
+    force: bool,
+    /// Print one JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+impl PlotArgs {
+    pub(super) fn run(self) -> Result<(), Error> {
+        Plot { run: self.run, out: self.out, force: self.force, output: Output::new(self.json) }.draw()
+    }
+}

@@ -1,0 +1,92 @@
+//! The options of `dress recover`.
+
+use super::common_args::at_least_one;
+use super::listed::stock_target;
+use super::recover::Recover;
+use super::training_args::TrainingArgs;
+use super::transform_args::TransformArgs;
+use crate::{Error, locate};
+use clap::Args;
+use dress_core::StockTarget;
+use dress_train::{DistillationConfig, LoraConfig, RecoverConfig, RunDirectory, Trainable};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Options of `dress recover`.
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    #[command(flatten)]
+    checkpoint: TransformArgs,
+    /// Train all weights instead of low-rank factors.
+    #[arg(long, conflicts_with_all = ["lora_rank", "lora_alpha", "lora_dropout", "lora_targets"])]
+    full: bool,
+    /// The rank of the factors beside each matrix.
+    #[arg(long, default_value_t = LoraConfig::default().rank, value_parser = at_least_one)]
+    lora_rank: usize,
+    /// What the factors' product is multiplied by, times the rank; by default twice the rank.
+    #[arg(long)]
+    lora_alpha: Option<f64>,
+    /// The share of the factors' inputs that is left out of each step.
+    #[arg(long, default_value_t = 0.0)]
+    lora_dropout: f64,
+    /// The projections that get factors, with commas, as q_proj,v_proj; by default all inside the blocks.
+    #[arg(long, value_delimiter = ',')]
+    lora_targets: Vec<String>,
+    /// Learn from what this dense model says of the text too.
+    #[arg(long, value_name = "MODEL")]
+    distill_from: Option<PathBuf>,
+    /// How much that counts, from 0 to 1, beside the text's own tokens.
+    #[arg(long, default_value_t = DistillationConfig::default().alpha, requires = "distill_from")]
+    distill_alpha: f64,
+    /// The temperature at which distributions are compared.
+    #[arg(long, default_value_t = 1.0, requires = "distill_from")]
+    distill_temperature: f64,
+    /// Compute the dense model's outputs once, to a file, instead of in every step.
+    #[arg(long, requires = "distill_from")]
+    distill_cache: bool,
+    /// Whose rules the shape of the checkpoint keeps.
+    #[arg(long, default_value_t = StockTarget::All, value_parser = stock_target())]
+    target: StockTarget,
+    #[command(flatten)]
+    training: TrainingArgs,
+}
+
+impl RecoverArgs {
+    pub(super) fn run(self) -> Result<(), Error> {
+        let began = Instant::now();
+        self.settings()?.run(began)
+    }
+
+    /// What they ask for.
+    fn settings(&self) -> Result<Recover, Error> {
+        Ok(Recover {
+            checkpoint: self.checkpoint.settings()?,
+            config: self.config(),
+            teacher: self.distill_from.as_deref().map(locate).transpose()?,
+            target: self.target,
+        })
+    }
+
+    fn config(&self) -> RecoverConfig {
+        let usual_rate = RecoverConfig::default().train.learning_rate.peak;
+        let common = &self.checkpoint.common;
+        let mut train = self.training.config(usual_rate, common.compute.dtype, common.seed);
+        train.run_dir = Some(RunDirectory::beside(&self.checkpoint.out).path().into());
+        train.replace_other_run = self.checkpoint.force;
+        if !self.full {
+            let usual = LoraConfig::of_rank(self.lora_rank);
+            train.trainable = Trainable::Lora(LoraConfig {
+                rank: usual.rank,
+                alpha: self.lora_alpha.unwrap_or(usual.alpha),
+                dropout: self.lora_dropout,
+                targets: self.lora_targets.clone(),
+            });
+        }
+        let distill = DistillationConfig {
+            alpha: self.distill_alpha,
+            temperature: self.distill_temperature,
+            hidden: 0.0,
+        };
+        RecoverConfig { distill, cache: self.distill_cache, train }
+    }
+}

@@ -1,0 +1,33 @@
+//! The options of `dress rotate`.
+
+use super::listed::listed;
+use super::rotate::Rotate;
+use super::transform_args::TransformArgs;
+use crate::Error;
+use clap::Args;
+use dress_core::Basis;
+use std::time::Instant;
+
+/// Options of `dress rotate`.
+#[derive(Debug, Args)]
+pub struct RotateArgs {
+    #[command(flatten)]
+    checkpoint: TransformArgs,
+    /// The coordinates: the principal components of what the blocks read, which a tied head is untied for, or those
+    /// that leave it tied and move the logits a little; identity is none. By default pca-tied for a tied head behind RMSNorm
+    /// and pca for a head of its own.
+    #[arg(long, value_parser = listed::<Basis>(Basis::NAMES))]
+    basis: Option<Basis>,
+    /// Read the checkpoint one block at a time and rewrite it from file to file: memory holds one block and the
+    /// calibration's residual stream, then one tensor. For safetensors alone.
+    #[arg(long)]
+    stream: bool,
+}
+
+impl RotateArgs {
+    pub(super) fn run(self) -> Result<(), Error> {
+        let began = Instant::now();
+        let checkpoint = self.checkpoint.settings()?;
+        Rotate { checkpoint, basis: self.basis, stream: self.stream }.run(began)
+    }
+}

@@ -1,0 +1,60 @@
+//! The options of `dress score`.
+
+use super::CommonArgs;
+use super::common_args::{CalibrationArgs, SelectArgs};
+use super::score::Score;
+use crate::{Error, locate};
+use clap::Args;
+use dress_core::Basis;
+use dress_models::Checkpoint;
+use dress_prune::{HowMuch, Recipe};
+use std::path::PathBuf;
+
+/// Options of `dress score`.
+#[derive(Debug, Args)]
+pub struct ScoreArgs {
+    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
+    #[arg(long)]
+    model: PathBuf,
+    #[command(flatten)]
+    select: SelectArgs,
+    #[command(flatten)]
+    calibration: CalibrationArgs,
+    /// Where the plan goes.
+    #[arg(long)]
+    out: PathBuf,
+    /// Read the checkpoint one block at a time: memory holds one block and the calibration's residual stream.
+    /// Not for criteria that need gradients.
+    #[arg(long)]
+    stream: bool,
+    /// Replace the plan that is there.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+impl ScoreArgs {
+    pub(super) fn run(self) -> Result<(), Error> {
+        self.settings()?.run()
+    }
+
+    /// What they ask for.
+    fn settings(&self) -> Result<Score, Error> {
+        let checkpoint = Checkpoint::at(locate(&self.model)?)?;
+        let recipe = self.select.recipe(checkpoint.declared(), self.common.seed)?.without_training();
+        if matches!(recipe.how_much, HowMuch::Searched { .. }) {
+            return Err(Error::NothingToScore);
+        }
+        let sampling = self.calibration.sampling();
+        Ok(Score {
+            checkpoint,
+            recipe: Recipe { basis: Some(Basis::Identity), sampling, ..recipe },
+            text: self.calibration.text(),
+            out: self.out.clone(),
+            stream: self.stream,
+            force: self.force,
+            context: self.common.context()?,
+        })
+    }
+}

@@ -1,0 +1,64 @@
+//! Results that are either complete or not there.
+
+use crate::Error;
+use dress_study::write_partial;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// Writes a result beside its place, which was looked at before the work, and renames it when it is complete. Without `replace` a
+/// file that has appeared there since stays, and the result is kept beside it.
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::Appeared`], which says where the result is.
+pub fn write_result(path: &Path, bytes: &[u8], replace: bool) -> Result<(), Error> {
+    let partial = write_partial(path, bytes)?;
+    let placed = match replace && !path.is_dir() {
+        true => std::fs::rename(&partial, path),
+        false => put_where_nothing_is(&partial, path),
+    };
+    placed.map_err(|source| Error::Appeared { path: path.into(), kept: kept(&partial, path), source })
+}
+
+fn put_where_nothing_is(partial: &Path, path: &Path) -> std::io::Result<()> {
+    // A second name for the file, unlike a rename, is never given over another file.
+    match std::fs::hard_link(partial, path) {
+        Ok(()) => std::fs::remove_file(partial),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
+        // There are file systems without such names.
+        Err(_) if !path.exists() => std::fs::rename(partial, path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives a result without a place a name that people see; says which.
+fn kept(partial: &Path, path: &Path) -> PathBuf {
+    let mut names = (1..1000).map(|number| path.with_file_name(format!("{}.kept-{number}", name(path))));
+    let kept = names.find(|kept| put_where_nothing_is(partial, kept).is_ok());
+    kept.unwrap_or_else(|| partial.into())
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_appears_meanwhile_stays_and_the_result_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("plan.json");
+        write_result(&place, b"first", false).unwrap();
+        let said = write_result(&place, b"second", false).unwrap_err().to_string();
+        assert!(said.contains("plan.json.kept-1"), "{said}");
+        assert_eq!(std::fs::read(&place).unwrap(), b"first");
+        assert_eq!(std::fs::read(directory.path().join("plan.json.kept-1")).unwrap(), b"second");
+        write_result(&place, b"third", true).unwrap();
+        assert_eq!(std::fs::read(&place).unwrap(), b"third");
+        let folder = directory.path().join("folder");
+        std::fs::create_dir(&folder).unwrap();
+        assert!(write_result(&folder, b"fourth", true).unwrap_err().to_string().contains("folder.kept-1"));
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 4);
+    }
+}

@@ -1,0 +1,91 @@
+//! Where every tensor of a GGUF file is in the Hugging Face checkpoint it was made from.
+
+use super::facts::Facts;
+use super::family::GgufFamily;
+use super::tensor_part::TensorPart;
+use super::{GgufHeader, TensorInfo};
+use std::collections::BTreeMap;
+
+impl GgufFamily {
+    /// Every tensor's part in the Hugging Face checkpoint.
+    pub fn tensors(self, header: &GgufHeader<'_>) -> Result<BTreeMap<String, TensorPart>, String> {
+        let facts = Facts { header, family: self };
+        let [heads, kv_heads] = facts.heads()?;
+        facts.check_biases()?;
+        let mut tensors = BTreeMap::new();
+        for (&name, info) in &header.tensors {
+            let kind = name.rsplit('.').next().unwrap_or_default();
+            if name == "rope_freqs.weight" && self == GgufFamily::Llama {
+                continue;
+            }
+            facts.check_block(name)?;
+            if self == GgufFamily::Phi2 && name.contains("attn_qkv") {
+                tensors.extend(self.split_qkv(name, info, [heads, kv_heads])?);
+                continue;
+            }
+            let found = self.hugging_face_name(name).ok_or_else(|| {
+                format!(
+                    "tensor `{name}` has no place in a {} checkpoint; was it made for another program?",
+                    self.name()
+                )
+            })?;
+            let part = TensorPart::whole(info);
+            let part = match (self, name.split('.').nth(2)) {
+                (GgufFamily::Llama, Some("attn_q")) => part.interleaved(even_heads(info, heads, name)?),
+                (GgufFamily::Llama, Some("attn_k")) => part.interleaved(even_heads(info, kv_heads, name)?),
+                _ => part,
+            };
+            tensors.insert(format!("{found}.{kind}"), part);
+        }
+        Ok(tensors)
+    }
+
+    /// The name without its `.weight` or `.bias`.
+    fn hugging_face_name(self, name: &str) -> Option<String> {
+        let (stem, _) = name.rsplit_once('.')?;
+        let norm = if self == GgufFamily::Llama { "model.norm" } else { "model.final_layernorm" };
+        match stem {
+            "token_embd" => return Some("model.embed_tokens".into()),
+            "output_norm" => return Some(norm.into()),
+            "output" => return Some("lm_head".into()),
+            _ => {}
+        }
+        let (layer, part) = stem.strip_prefix("blk.")?.split_once('.')?;
+        let layer: usize = layer.parse().ok()?;
+        let (_, found) = self.parts().iter().find(|(gguf, _)| *gguf == part)?;
+        Some(format!("model.layers.{layer}.{found}"))
+    }
+
+    fn split_qkv(
+        self,
+        name: &str,
+        info: &TensorInfo,
+        [heads, kv_heads]: [usize; 2],
+    ) -> Result<Vec<(String, TensorPart)>, String> {
+        let mut words = name.split('.');
+        let layer = words.nth(1).and_then(|layer| layer.parse::<usize>().ok());
+        let (Some(layer), Some(kind)) = (layer, words.nth(1)) else {
+            return Err(format!("tensor `{name}` has no layer"));
+        };
+        let rows = info.shape.first().copied().unwrap_or(0);
+        let all = heads + 2 * kv_heads;
+        if !rows.is_multiple_of(all) {
+            return Err(format!("tensor `{name}` has {rows} rows, which {all} heads do not share evenly"));
+        }
+        let head_dim = rows / all;
+        let ends = [0, heads, heads + kv_heads, all].map(|head| head * head_dim);
+        let parts = ["q_proj", "k_proj", "v_proj"].iter().zip(ends.windows(2)).map(|(projection, range)| {
+            let hf = format!("model.layers.{layer}.self_attn.{projection}.{kind}");
+            (hf, TensorPart::rows(info, range[0]..range[1]))
+        });
+        Ok(parts.collect())
+    }
+}
+
+fn even_heads(info: &TensorInfo, heads: usize, name: &str) -> Result<usize, String> {
+    let rows = info.shape.first().copied().unwrap_or(0);
+    if heads == 0 || rows == 0 || !rows.is_multiple_of(2 * heads) {
+        return Err(format!("tensor `{name}` has {rows} rows, which {heads} heads do not share in pairs"));
+    }
+    Ok(heads)
+}

@@ -1,0 +1,185 @@
+//! The directory in which a run keeps what it takes to go on, and the names of all that is in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The curve, one point a line.
+pub(crate) const CURVE: &str = "curve.jsonl";
+/// Where a checkpoint's run stood.
+pub(crate) const POSITION: &str = "position.json";
+/// What the files of a checkpoint were when they were written.
+pub(crate) const CONTENTS: &str = "contents.json";
+/// The weights of a checkpoint.
+pub(crate) const MODEL: &str = "model.bpk";
+/// The optimizer's state, of a checkpoint or while it is sliced.
+pub(crate) const OPTIMIZER: &str = "optimizer.bpk";
+/// The weights with the least loss on the blocks held out.
+pub(crate) const BEST: &str = "best.bpk";
+/// The last good weights of a run that failed.
+pub(crate) const LAST_GOOD: &str = "last-good.bpk";
+/// The dense model's outputs.
+const TEACHER: &str = "teacher.cache";
+/// The same while it is written.
+const TEACHER_PARTIAL: &str = "teacher.partial";
+/// A checkpoint while it is written.
+const CHECKPOINT_PARTIAL: &str = "checkpoint.partial";
+/// What slicing needs for a moment.
+const SLICE_PARTIAL: &str = "slice.partial";
+/// What a checkpoint's name begins with, before its steps.
+const CHECKPOINT: &str = "checkpoint-";
+/// What the name of a round's own directory begins with, before its number.
+const ROUND: &str = "round-";
+
+/// Every file that a run and its checkpoints write.
+const FILES: [&str; 9] =
+    [CURVE, POSITION, CONTENTS, MODEL, OPTIMIZER, BEST, LAST_GOOD, TEACHER, TEACHER_PARTIAL];
+
+/// Where a run keeps its curve and its checkpoints while it goes on, and the last good weights if it fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDirectory {
+    path: PathBuf,
+}
+
+/// How far a run came that was interrupted: what the same run, started again, goes on from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptSteps {
+    /// Steps that its latest checkpoint has behind it.
+    pub steps: usize,
+    /// The round that the checkpoint is of, where there are several.
+    pub round: Option<usize>,
+}
+
+impl RunDirectory {
+    /// The run that keeps its files in the directory at `path`.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// That of a run whose result goes to `out`: `OUT.run` beside it.
+    pub fn beside(out: &Path) -> Self {
+        let name = out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Self { path: out.with_file_name(format!("{name}.run")) }
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory of one round of several, from 1.
+    #[must_use]
+    pub fn round(&self, number: usize) -> Self {
+        Self { path: self.path.join(format!("{ROUND}{number}")) }
+    }
+
+    /// The file of the dense model's outputs.
+    pub fn teacher_cache(&self) -> PathBuf {
+        self.path.join(TEACHER)
+    }
+
+    pub(crate) fn checkpoint(&self, steps: usize) -> PathBuf {
+        self.path.join(format!("{CHECKPOINT}{steps}"))
+    }
+
+    pub(crate) fn checkpoint_partial(&self) -> PathBuf {
+        self.path.join(CHECKPOINT_PARTIAL)
+    }
+
+    pub(crate) fn slice_partial(&self) -> PathBuf {
+        self.path.join(SLICE_PARTIAL)
+    }
+
+    /// Removes what runs write there, and the directory where it holds nothing else.
+    pub fn remove(&self) {
+        remove(&self.path);
+    }
+
+    /// What the same run goes on from, if a checkpoint was left.
+    pub fn kept(&self) -> Option<KeptSteps> {
+        if let Some(steps) = latest(&self.path, CHECKPOINT) {
+            return Some(KeptSteps { steps, round: None });
+        }
+        let rounds = (1..=latest(&self.path, ROUND)?).rev();
+        let of_round = |round| {
+            let steps = latest(self.round(round).path(), CHECKPOINT)?;
+            Some(KeptSteps { steps, round: Some(round) })
+        };
+        rounds.filter_map(of_round).next()
+    }
+}
+
+/// The steps of the checkpoint of this name.
+pub(crate) fn steps_of(name: &str) -> Option<usize> {
+    number_behind(name, CHECKPOINT)
+}
+
+fn remove(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
+        if is_run(&name) {
+            remove(&path);
+        } else if FILES.contains(&name.as_str()) || name.ends_with(".bpk") {
+            let _ = fs::remove_file(path);
+        }
+    }
+    let _ = fs::remove_dir(directory);
+}
+
+/// Whether a directory of this name is a checkpoint, a round or a slice of a run.
+fn is_run(name: &str) -> bool {
+    [CHECKPOINT_PARTIAL, SLICE_PARTIAL].contains(&name)
+        || steps_of(name).or(number_behind(name, ROUND)).is_some()
+}
+
+fn number_behind(name: &str, start: &str) -> Option<usize> {
+    name.strip_prefix(start)?.parse().ok()
+}
+
+fn latest(directory: &Path, start: &str) -> Option<usize> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| number_behind(&entry.file_name().to_string_lossy(), start)).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_files(names: &[&str]) -> (tempfile::TempDir, RunDirectory) {
+        let place = tempfile::tempdir().unwrap();
+        let run = RunDirectory::beside(&place.path().join("out"));
+        for name in names {
+            let path = run.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        (place, run)
+    }
+
+    #[test]
+    fn only_what_a_run_writes_is_removed() {
+        let written = [
+            "curve.jsonl",
+            "checkpoint-8/model.bpk",
+            "checkpoint-8/contents.json",
+            "slice.partial/optimizer.bpk",
+            "round-2/curve.jsonl",
+        ];
+        let (_place, run) = with_files(&written);
+        run.remove();
+        assert!(!run.path().exists());
+        let (_place, run) = with_files(&[&written[..], &["thesis.txt", "checkpoint-8/notes.txt"]].concat());
+        run.remove();
+        assert!(run.path().join("thesis.txt").exists() && run.path().join("checkpoint-8/notes.txt").exists());
+        assert!(!run.path().join("curve.jsonl").exists() && !run.path().join("round-2").exists());
+    }
+
+    #[test]
+    fn what_was_kept_is_the_latest_checkpoint_of_the_latest_round_that_has_one() {
+        let (_place, run) = with_files(&["curve.jsonl"]);
+        assert_eq!(run.kept(), None);
+        let (_place, run) = with_files(&["checkpoint-8/model.bpk", "checkpoint-16/model.bpk"]);
+        assert_eq!(run.kept(), Some(KeptSteps { steps: 16, round: None }));
+        let (_place, run) = with_files(&["round-1/checkpoint-9/model.bpk", "round-2/checkpoint-3/model.bpk"]);
+        assert_eq!(run.kept(), Some(KeptSteps { steps: 3, round: Some(2) }));
+    }
+}

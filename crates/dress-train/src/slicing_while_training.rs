@@ -1,0 +1,150 @@
+//! Slicing a model that is being trained, with what the optimizer knows of it.
+
+use crate::Error;
+use crate::optimizer_state_device::reading_to;
+use crate::run_directory::OPTIMIZER;
+use burn_pack::{Reader, Tensor as PackedTensor, Writer};
+use dress_core::burn::module::ParamId;
+use dress_core::burn::optim::ModuleOptimizer;
+use dress_core::burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use dress_core::parameters::ParameterInfo;
+use dress_core::{Calibration, CausalLm, Forward, NoTap, TensorEdit};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Takes what is selected out of a model. The slicing of `dress-prune` is one.
+pub trait Slicer<M: CausalLm>: Sync {
+    /// The smaller model.
+    ///
+    /// # Errors
+    /// Where the family cannot be of that shape.
+    fn slice(&self, model: M) -> Result<M, dress_core::Error>;
+
+    /// What that does to each parameter that changes.
+    ///
+    /// # Errors
+    /// Where the selection does not fit.
+    fn edits(&self, model: &M) -> Result<BTreeMap<String, TensorEdit>, dress_core::Error>;
+}
+
+/// A slice in the middle of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Cut {
+    /// The step after which it was, counted from 0.
+    pub step: usize,
+    /// How far it moved the logits, see [`logits_moved`].
+    pub slicing_error: f64,
+}
+
+/// Positions whose logits are in memory at a time.
+const POSITIONS: usize = 256;
+
+/// `|after - before| / |before|` over the logits of one block of tokens.
+pub fn logits_moved<M: CausalLm>(before: &M, after: &M, block: &[u32]) -> f64 {
+    let stream = |model: &M| {
+        let tokens = Calibration::tensor(&[block.to_vec()], &model.device());
+        model.hidden(tokens, &mut Forward::new(&mut NoTap))
+    };
+    let squares = |t: Tensor<3>| -> f64 { f64::from((t.clone() * t).sum().into_scalar::<f32>()) };
+    let (stream_before, stream_after) = (stream(before), stream(after));
+    let (mut apart, mut size) = (0.0, 0.0);
+    for start in (0..block.len()).step_by(POSITIONS) {
+        let positions = POSITIONS.min(block.len() - start);
+        let logits = |model: &M, stream: &Tensor<3>| {
+            let stream = stream.clone().narrow(1, start, positions);
+            model.head(stream, &mut Forward::new(&mut NoTap)).cast(DType::F32)
+        };
+        let reference = logits(before, &stream_before);
+        apart += squares(logits(after, &stream_after) - reference.clone());
+        size += squares(reference);
+    }
+    (apart / size).sqrt()
+}
+
+/// The state of `optimizer`, which has moved a model of `parameters`, for the model that `edits` make of it, in `fresh`, an
+/// optimizer without state. What an optimizer keeps of a parameter in the parameter's own shape, or summed over one of its
+/// dimensions, is cut like the parameter; that a norm's gains are rescaled besides is left out of it. The state is larger than
+/// the model: it waits in a file in `scratch`, which is removed, while the optimizer goes.
+pub(crate) fn sliced_state(
+    optimizer: ModuleOptimizer,
+    fresh: ModuleOptimizer,
+    parameters: Vec<ParameterInfo>,
+    edits: &BTreeMap<String, TensorEdit>,
+    device: &Device,
+    scratch: &Path,
+) -> Result<ModuleOptimizer, Error> {
+    let state = |source: &dyn std::fmt::Display| Error::OptimizerState { reason: source.to_string() };
+    let io = |source| Error::Io { path: scratch.into(), source };
+    fs::create_dir_all(scratch).map_err(io)?;
+    let file = scratch.join(OPTIMIZER);
+    let record = optimizer.to_record();
+    drop(optimizer);
+    record.save(&file).map_err(|e| Error::Save { path: file.clone(), reason: e.to_string() })?;
+    let reader = Reader::from_file(&file).map_err(|e| state(&e))?;
+    let (scalars, metadata) = (reader.scalars().clone(), reader.metadata().clone());
+    let known: HashMap<ParamId, _> = parameters.into_iter().map(|p| (p.id, p)).collect();
+    let cut = |tensor: PackedTensor| {
+        let parameter = tensor.param_id.and_then(|id| known.get(&ParamId::from(id)));
+        match parameter.and_then(|parameter| Some((parameter, edits.get(&parameter.name)?))) {
+            Some((parameter, edit)) => what_stays(tensor, parameter, edit),
+            None => tensor,
+        }
+    };
+    let tensors = reader.into_tensors().map_err(|e| state(&e))?.into_iter().map(cut).collect();
+    let mut writer = Writer::new(tensors);
+    for (key, value) in &scalars {
+        writer = writer.with_scalar(key, *value);
+    }
+    for (key, value) in &metadata {
+        writer = writer.with_metadata(key, value);
+    }
+    let bytes = writer.into_bytes().map_err(|e| state(&e))?;
+    fs::remove_dir_all(scratch).map_err(io)?;
+    reading_to(device, || fresh.from_bytes(bytes)).map_err(|e| state(&e))
+}
+
+/// What stays of `tensor` where `edit` cuts the parameter: the kept indices of every dimension that is as long as the
+/// parameter's. Nothing is read before it is written.
+fn what_stays(tensor: PackedTensor, parameter: &ParameterInfo, edit: &TensorEdit) -> PackedTensor {
+    let mut shape = tensor.shape.to_vec();
+    let mut takes = Vec::new();
+    for (dim, kept) in &edit.takes {
+        let at = parameter.layout.dim(*dim);
+        if shape.get(at) == Some(&parameter.shape[*dim]) {
+            shape[at] = kept.len();
+            takes.push((at, kept.clone()));
+        }
+    }
+    if takes.is_empty() {
+        return tensor;
+    }
+    let bytes = shape.iter().product::<usize>() * tensor.dtype.size();
+    let (name, dtype, id) = (tensor.name.clone(), tensor.dtype, tensor.param_id);
+    PackedTensor::deferred(name, dtype, shape, id, bytes, move || {
+        let data = TensorData::from_bytes(tensor.to_bytes()?, tensor.shape.clone(), tensor.dtype);
+        Ok(take(data, &takes).into_parts().0)
+    })
+}
+
+/// The indices of each dimension.
+fn take(data: TensorData, takes: &[(usize, Arc<[usize]>)]) -> TensorData {
+    fn of_rank<const D: usize>(data: TensorData, takes: &[(usize, Arc<[usize]>)]) -> TensorData {
+        let device = Device::flex();
+        let dtype = data.dtype();
+        let value = Tensor::<D>::from_data(data, (&device, dtype));
+        let taken = takes.iter().fold(value, |value, (dim, kept)| {
+            let indices: Vec<i32> = kept.iter().map(|&i| i as i32).collect();
+            let count = [indices.len()];
+            value.select(*dim, Tensor::<1, Int>::from_data(TensorData::new(indices, count), &device))
+        });
+        taken.into_data()
+    }
+    match data.rank() {
+        1 => of_rank::<1>(data, takes),
+        2 => of_rank::<2>(data, takes),
+        rank => unreachable!("a parameter that is cut is a vector or a matrix, and this is of rank {rank}"),
+    }
+}
