@@ -40,7 +40,8 @@ mod result_file;
 pub mod terminal;
 
 pub use dress_core::{
-    AxisKind, Basis, Calibration, CausalLm, NoProgress, Progress, Ratio, Scorer, SlicePlan, StockTarget,
+    Axis, AxisKind, Basis, Calibration, CausalLm, NoProgress, Progress, Ratio, Scorer, Scores, SlicePlan,
+    StockTarget,
 };
 pub use dress_data::{Corpus, CorpusFormat, Mixture, Tokenizer};
 pub use dress_importance::Criterion;
