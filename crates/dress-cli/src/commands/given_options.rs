@@ -207,7 +207,9 @@ impl fmt::Display for Given {
 fn of_result(matches: &ArgMatches) -> Resolved {
     let value = |arg: &Arg| {
         let value = written(matches, arg.get_id().as_str())?;
-        let numbers: Vec<String> = value.split(',').map(one_way).collect();
+        // The target that was called `any` first has that name in files, so that what was kept under it is found.
+        let first_name = if arg.get_id() == "target" && value == "all" { "any".into() } else { value };
+        let numbers: Vec<String> = first_name.split(',').map(one_way).collect();
         Some((arg.get_long()?.to_string(), numbers.join(",")))
     };
     varied(&command()).filter(|arg| !is_in_the_key(arg)).filter_map(value).collect()
@@ -285,6 +287,16 @@ mod tests {
         assert_eq!(with(&base, "gate=none").unwrap().to_string(), "--axis=ffn --ratio=0.5");
         let without_factors = "--axis=ffn --gate=constant --gate-norms=count --ratio=0.5";
         assert_eq!(with(&base, "lora-rank=none").unwrap().to_string(), without_factors);
+    }
+
+    #[test]
+    fn a_target_is_in_keys_under_the_name_that_it_had_first() {
+        let base = ["--axis", "ffn", "--ratio", "0.5"];
+        for target in [&[][..], &["--target", "all"], &["--target", "any"]] {
+            let given = given(&[&base, target].concat());
+            let (_, written) = given.parse("row", Path::new("m"), Path::new("o"), 1).unwrap();
+            assert_eq!(written.get("target").map(String::as_str), Some("any"), "{target:?}");
+        }
     }
 
     #[test]
