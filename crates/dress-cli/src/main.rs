@@ -17,14 +17,14 @@ fn main() -> ExitCode {
     memory::keep_freed();
     prepare_signals();
     let words: Vec<OsString> = std::env::args_os().collect();
-    let command = subcommand(&words);
+    let named = words.clone();
     let words = match with_settings_file(words, &Cli::command()) {
         Ok(words) => words,
-        Err(error) => return failed(&error, &command),
+        Err(error) => return failed(&error, &named),
     };
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
-        Err(said) => return shown(&said, &command),
+        Err(said) => return shown(&said, &named),
     };
     let level = ["warn,dress::resume=info", "info", "debug"][usize::from(cli.verbose.min(2))];
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         .init();
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error, &command),
+        Err(error) => failed(&error, &named),
     }
 }
 
@@ -49,13 +49,14 @@ fn subcommand(words: &[OsString]) -> Command {
     named.unwrap_or(whole)
 }
 
-fn failed(error: &Error, command: &Command) -> ExitCode {
-    tell(&format!("error: {}", error.with_cure(command)));
+/// Says what went wrong with what the words asked for.
+fn failed(error: &Error, words: &[OsString]) -> ExitCode {
+    tell(&format!("error: {}", error.with_cure(&subcommand(words))));
     ExitCode::FAILURE
 }
 
 /// Shows help, the version, or what is wrong with the options.
-fn shown(said: &clap::Error, command: &Command) -> ExitCode {
+fn shown(said: &clap::Error, words: &[OsString]) -> ExitCode {
     if said.use_stderr() {
         let _ = said.print();
         return ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2));
@@ -64,6 +65,6 @@ fn shown(said: &clap::Error, command: &Command) -> ExitCode {
     let text = if std::io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() };
     match print_line(&text) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error, command),
+        Err(error) => failed(&error, words),
     }
 }

@@ -102,19 +102,6 @@ pub(crate) fn row_text(model: &Path, tokenizer: &Tokenizer, field: Option<&str>)
     RowText::default().field(field).chat_of(model, tokenizer)
 }
 
-/// `chosen`, or the lesser of `usual` and the positions of the model.
-///
-/// # Errors
-/// [`dress_core::Error::TooLong`] where the model has not that many positions.
-pub(crate) fn seqlen_or(chosen: Option<usize>, usual: usize, model: &Path) -> Result<usize, Error> {
-    let positions = max_positions(model)?;
-    match chosen {
-        Some(seqlen) if seqlen > positions => Err(dress_core::Error::TooLong { seqlen, positions }.into()),
-        Some(seqlen) => Ok(seqlen),
-        None => Ok(usual.min(positions)),
-    }
-}
-
 /// The `config.json` that a GGUF file's metadata makes.
 fn config_of_file(model: &Path) -> Result<Value, Error> {
     let (text, path) = dress_models::checkpoint::read_config(model)?;

@@ -1,7 +1,7 @@
 //! Results that are either complete or not there.
 
 use crate::Error;
-use dress_study::write_partial;
+use dress_core::files;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// [`Error::Io`], and [`Error::Appeared`], which says where the result is.
 pub fn write_result(path: &Path, bytes: &[u8], replace: bool) -> Result<(), Error> {
-    let partial = write_partial(path, bytes)?;
+    let partial =
+        files::write_partial(path, bytes).map_err(|source| Error::Io { path: path.into(), source })?;
     let placed = match replace && !path.is_dir() {
         true => std::fs::rename(&partial, path),
         false => put_where_nothing_is(&partial, path),

@@ -3,7 +3,7 @@
 use crate::counted::counted;
 use crate::{AxisTarget, Budget, Compensation, Error, Measure, RegularizeConfig, best_basis};
 use dress_core::{
-    Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Ratio, Selection, SlicePlan, StockTarget,
+    Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Ratio, Selection, SlicePlan, StockTarget, seqlen_or,
 };
 use dress_importance::Criterion;
 use dress_train::{CheckpointEvery, Precision};
@@ -54,14 +54,7 @@ impl Sampling {
     /// # Errors
     /// [`dress_core::Error::TooLong`] where the model has not that many positions.
     pub fn seqlen<M: CausalLm>(&self, model: &M) -> Result<usize, Error> {
-        let positions = model.max_positions();
-        match self.seqlen {
-            Some(seqlen) if seqlen > positions => {
-                Err(dress_core::Error::TooLong { seqlen, positions }.into())
-            }
-            Some(seqlen) => Ok(seqlen),
-            None => Ok(Self::USUAL_SEQLEN.min(positions)),
-        }
+        Ok(seqlen_or(self.seqlen, Self::USUAL_SEQLEN, model.max_positions())?)
     }
 }
 

@@ -27,6 +27,7 @@ mod gate;
 mod penalties;
 mod regularizer;
 mod schedule;
+mod slot_choice;
 
 pub use activations::{ActivationPenalty, ActivationTap};
 pub use centring::{Recentring, centre, recentre};
@@ -34,5 +35,6 @@ pub use component_weights::ComponentWeights;
 pub use error::Error;
 pub use gate::{Gate, GateNorms, GateTap};
 pub use penalties::{Group, L1, L2, PenaltyKind};
-pub use regularizer::{PenaltyTerms, Regularizer, SlotChoice, Thresholds};
+pub use regularizer::{PenaltyTerms, Regularizer, Thresholds};
 pub use schedule::Schedule;
+pub use slot_choice::SlotChoice;

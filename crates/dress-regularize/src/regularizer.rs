@@ -1,26 +1,12 @@
 //! A penalty over all that is selected of one model.
 
-use crate::{ComponentWeights, Error, PenaltyKind, Recentring};
+use crate::{ComponentWeights, Error, PenaltyKind, Recentring, SlotChoice};
 use dress_core::burn::module::Param;
 use dress_core::burn::optim::GradientsParams;
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
-use dress_core::{CausalLm, Component, Penalty, Role, Selection, round_at_random};
-use serde::{Deserialize, Serialize};
+use dress_core::{CausalLm, Component, Penalty, Selection, round_at_random};
 use std::collections::HashMap;
-
-/// Which slots of the selected structures a penalty acts on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SlotChoice {
-    /// Everything that slicing removes.
-    #[default]
-    All,
-    /// Only what writes the structures. When that is zero, slicing is exact already.
-    Writers,
-    /// Only what reads the structures.
-    Readers,
-}
 
 /// The weighted penalties of one model, on the autodiff graph if the model is. `[1]` each
 #[derive(Debug, Clone)]
@@ -224,16 +210,6 @@ impl Regularizer {
 
     fn parts(&self, name: &str) -> &[Part] {
         self.parts.get(name).map_or(&[], Vec::as_slice)
-    }
-}
-
-impl SlotChoice {
-    fn includes(self, role: Role) -> bool {
-        match self {
-            SlotChoice::All => true,
-            SlotChoice::Writers => matches!(role, Role::Writes | Role::Shifts),
-            SlotChoice::Readers => role == Role::Reads,
-        }
     }
 }
 

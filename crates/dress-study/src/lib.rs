@@ -88,4 +88,4 @@ pub use origin::origin_of;
 pub use report_files::{check_report_place, write_report};
 pub use subject::{EvaluationTexts, Subject};
 pub use text_source::TextSource;
-pub use whole_file::{clear_unfinished, write_beside, write_partial};
+pub use whole_file::{clear_unfinished, write_beside};

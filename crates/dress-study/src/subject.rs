@@ -2,7 +2,9 @@
 
 use crate::kept_cells::{CellKey, DataKey, Measured, config_by_meaning};
 use crate::{ComputeSettings, Error, MadeModel, TextSource};
-use dress_core::{Calibration, CausalLm, Fingerprint, KeptOfKind, Progress, Selection, parameters};
+use dress_core::{
+    Calibration, CausalLm, Fingerprint, KeptOfKind, Progress, Selection, parameters, seqlen_or,
+};
 use dress_data::{BlockConfig, Corpus, SampleConfig, Tokenizer, evaluation_blocks};
 use dress_eval::{PerplexityConfig, PerplexityReport, Size, perplexity};
 use dress_machine::memory;
@@ -52,7 +54,7 @@ impl Subject {
     /// # Errors
     /// Those of the checkpoint and of the texts, and [`dress_core::Error::TooLong`].
     pub fn new(checkpoint: Checkpoint, texts: &EvaluationTexts) -> Result<Self, Error> {
-        let seqlen = seqlen_or_usual(texts.seqlen, checkpoint.declared())?;
+        let seqlen = seqlen_or(texts.seqlen, USUAL_SEQLEN, checkpoint.declared().max_positions())?;
         let tokenizer = checkpoint.tokenizer()?;
         let read = |text: &TextSource| text.corpus(checkpoint.path(), &tokenizer);
         let seen = read(&texts.seen)?;
@@ -190,15 +192,6 @@ impl Subject {
         let blocks = evaluation_blocks(corpus, &self.tokenizer, &self.cut)?;
         blocks.check(self.declared())?;
         Ok(blocks)
-    }
-}
-
-fn seqlen_or_usual(chosen: Option<usize>, model: &AnyModel) -> Result<usize, Error> {
-    let positions = model.max_positions();
-    match chosen {
-        Some(seqlen) if seqlen > positions => Err(dress_core::Error::TooLong { seqlen, positions }.into()),
-        Some(seqlen) => Ok(seqlen),
-        None => Ok(USUAL_SEQLEN.min(positions)),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::Error;
 use dress_core::files;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Writes a file beside its place and renames it when it is complete, over whatever is there.
 ///
@@ -11,14 +11,6 @@ use std::path::{Path, PathBuf};
 /// [`Error::Io`]; nothing is left behind.
 pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     files::write_whole(path, bytes).map_err(|source| Error::Io { path: path.into(), source })
-}
-
-/// Writes a file beside its place, under a name that says that it is not there yet; says which.
-///
-/// # Errors
-/// [`Error::Io`]; nothing is left behind.
-pub fn write_partial(path: &Path, bytes: &[u8]) -> Result<PathBuf, Error> {
-    files::write_partial(path, bytes).map_err(|source| Error::Io { path: path.into(), source })
 }
 
 /// Removes files that [`write_beside`] left unfinished in `directory` when its process died.

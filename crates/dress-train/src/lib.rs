@@ -35,6 +35,7 @@ mod step_objective;
 mod teacher;
 mod teacher_cache;
 mod trainable;
+mod training;
 
 pub use config::{CheckpointEvery, EarlyStopping, TrainConfig};
 pub use curve::{CurvePoint, LossEnds};
@@ -47,8 +48,9 @@ pub use optimizer::{AdamW, OptimizerConfig};
 pub use precision::Precision;
 pub use recover::{RecoverConfig, recover};
 pub use regularization::{NoRegularization, Regularization, StepInfo, TrainingTap};
-pub use run::{Trained, Training, train};
+pub use run::Trained;
 pub use run_directory::{KeptSteps, RunDirectory};
 pub use slicing_while_training::{Cut, Slicer, logits_moved};
 pub use teacher::Teacher;
 pub use trainable::{LoraConfig, LoraDropout, Trainable};
+pub use training::{Training, train};

@@ -2,8 +2,9 @@
 
 use crate::commands::common_args::{at_least_one, or_none};
 use crate::commands::listed::listed;
-use crate::{Error, row_text, seqlen_or};
+use crate::{Error, row_text};
 use clap::Args;
+use dress_core::seqlen_or;
 use dress_data::{Bos, Corpus, CorpusFormat, Protocol, WindowConfig};
 use dress_eval::SpeedConfig;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,7 @@ impl TextArgs {
             join: self.join.replace("\\n", "\n"),
             protocol: self.protocol,
             bos: self.bos,
-            ..WindowConfig::new(seqlen_or(self.seqlen, 2048, model)?)
+            ..WindowConfig::new(seqlen_or(self.seqlen, 2048, crate::max_positions(model)?)?)
         };
         let rows = row_text(model, &crate::tokenizer(model)?, self.text_field.as_deref());
         Ok(Some((Corpus::read_as(data, CorpusFormat::Auto, &rows)?, config)))
