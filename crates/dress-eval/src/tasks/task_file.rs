@@ -136,7 +136,7 @@ impl TaskFile {
     /// # Errors
     /// [`Error::Io`] and [`Error::TaskFile`].
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let io = |source| Error::Io { path: path.into(), source };
+        let io = |cause| Error::Io { path: path.into(), cause };
         let text = dress_core::files::read_to_string(path).map_err(io)?;
         let invalid = |reason: String| Error::TaskFile { path: path.into(), reason };
         let json = path.extension().is_some_and(|ending| ending == "json");
