@@ -15,11 +15,10 @@ const DAMPING: f64 = 1e-3;
 /// of its neurons the perplexity of WikiText-2 and of C4 falls by 6% with it.
 const SHRINKAGE: f64 = 0.3;
 
-/// What is added to the diagonal of the second moments of channels, given theirs.
-pub(crate) fn added_to_diagonal(second: impl Fn(usize) -> f64, channels: usize) -> Vec<f64> {
-    let mean = (0..channels).map(&second).sum::<f64>() / channels as f64;
-    let least = (DAMPING * mean).max(f64::MIN_POSITIVE);
-    (0..channels).map(|channel| least + SHRINKAGE * second(channel)).collect()
+/// The least that is added to the diagonal of the second moments of channels, given theirs.
+pub(crate) fn least_damping(second: impl Fn(usize) -> f64, channels: usize) -> f64 {
+    let mean = (0..channels).map(second).sum::<f64>() / channels as f64;
+    (DAMPING * mean).max(f64::MIN_POSITIVE)
 }
 
 impl Projection {
@@ -47,7 +46,8 @@ impl Projection {
             Mat::from_fn(rows.len(), columns.len(), |i, j| moments.second(rows[i], columns[j], centred))
         };
         let (kk, kg, gg) = (moment(&kept, &kept), moment(&kept, &gone), moment(&gone, &gone));
-        let damping = added_to_diagonal(|i| kk[(i, i)], kept.len());
+        let least = least_damping(|i| kk[(i, i)], kept.len());
+        let damping: Vec<f64> = (0..kept.len()).map(|i| least + SHRINKAGE * kk[(i, i)]).collect();
         // What the kept channels have to add to say what the others said: (K + damping)^-1 G W.
         let damped = Mat::from_fn(kept.len(), kept.len(), |i, j| {
             0.5 * (kk[(i, j)] + kk[(j, i)]) + if i == j { damping[i] } else { 0.0 }

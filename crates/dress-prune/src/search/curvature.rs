@@ -11,7 +11,7 @@
 //! errors the loss does not feel gives more than one whose errors it does.
 
 use crate::Error;
-use crate::ridge::added_to_diagonal;
+use crate::ridge::least_damping;
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{
     Axis, Calibration, CausalLm, CouplingMap, Forward, Progress, Role, Scores, Site, Tap, Unit,
@@ -92,10 +92,10 @@ fn gained(
 ) -> Result<Vec<f64>, String> {
     let reversed: Vec<usize> = order.iter().rev().flat_map(|&s| (s * block..(s + 1) * block).rev()).collect();
     let channels = reversed.len();
-    let damping = added_to_diagonal(|i| activations(reversed[i], reversed[i]), channels);
+    let damping = least_damping(|i| activations(reversed[i], reversed[i]), channels);
     let damped = Mat::from_fn(channels, channels, |i, j| {
         let (a, b) = (reversed[i], reversed[j]);
-        0.5 * (activations(a, b) + activations(b, a)) + if i == j { damping[i] } else { 0.0 }
+        0.5 * (activations(a, b) + activations(b, a)) + if i == j { damping } else { 0.0 }
     });
     let solver = damped.llt(Side::Lower).map_err(|error| format!("{error:?}"))?;
     let factor = solver.L();
@@ -216,9 +216,9 @@ mod tests {
             let (x, h) = (second(0), second(9));
             let order = [4, 0, 5, 2, 1, 3];
             let sums = gained(&order, block, |i, j| x[(i, j)], |i, j| h[(i, j)]).unwrap();
-            let added = added_to_diagonal(|i| x[(i, i)], channels);
+            let added = least_damping(|i| x[(i, i)], channels);
             let damped =
-                Mat::from_fn(channels, channels, |i, j| x[(i, j)] + if i == j { added[i] } else { 0.0 });
+                Mat::from_fn(channels, channels, |i, j| x[(i, j)] + if i == j { added } else { 0.0 });
             let inverse = damped.llt(Side::Lower).unwrap().inverse();
             for gone in 1..=order.len() {
                 let channels: Vec<usize> =

@@ -115,23 +115,23 @@ impl Search {
         even: &Kept,
         sensitivities: &[Sensitivity],
     ) -> Result<Vec<(&'static str, Kept)>, Error> {
-        let least = shapes.least(sensitivities, &[])?;
+        // On the calibration's own kind of text heads that go cost no more than neurons, on other text they do. So they go
+        // where neurons alone do not reach the budget, as in the even shape.
+        let heads_stay = even.iter().all(|(axis, kept)| {
+            axis.kind() != AxisKind::Heads
+                || sensitivities.iter().any(|seen| seen.axis == *axis && seen.structures() == *kept)
+        });
+        let whole: &[AxisKind] = if heads_stay { &[AxisKind::Heads] } else { &[] };
+        let least = shapes.least(sensitivities, whole)?;
         let between = shapes.between(even, &least)?;
-        let mut all = vec![("even", even.clone()), ("least expected loss", least)];
-        if shapes.fits(&between)? {
-            all.push(("half way from even to least expected loss", between));
+        let mut all = vec![("even", even.clone())];
+        if least != *even {
+            all.push(("least expected loss", least));
         }
-        // Heads carry over to other text what neurons do not: whole ones are tried where neurons alone reach the budget.
-        if let Ok(neurons) = shapes.least(sensitivities, &[AxisKind::Heads]) {
-            all.push(("least expected loss with all heads", neurons));
+        if shapes.fits(&between)? && all.iter().all(|(_, other)| *other != between) {
+            all.push(("half way between the two", between));
         }
-        let mut seen: Vec<(&'static str, Kept)> = Vec::new();
-        for (name, kept) in all {
-            if seen.iter().all(|(_, other)| *other != kept) {
-                seen.push((name, kept));
-            }
-        }
-        Ok(seen)
+        Ok(all)
     }
 }
 
