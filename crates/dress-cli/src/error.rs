@@ -42,38 +42,38 @@ pub enum Error {
         path: PathBuf,
     },
     /// A file that another command writes, and that cannot be read.
-    #[error("{path} cannot be read: {source}; give {wanted}", path = .path.display())]
+    #[error("{path} cannot be read: {cause}; give {wanted}", path = .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What would do.
         wanted: &'static str,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A file that cannot be read or written.
-    #[error("{path}: {source}", path = .path.display())]
+    #[error("{path}: {cause}", path = .path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A result whose place was taken while it was made.
-    #[error("{path}: was not there when the run began, and is not replaced ({source}); the complete result is kept in {kept}, move it where it is wanted", path = .path.display(), kept = .kept.display())]
+    #[error("{path}: was not there when the run began, and is not replaced ({cause}); the complete result is kept in {kept}, move it where it is wanted", path = .path.display(), kept = .kept.display())]
     Appeared {
         /// The place.
         path: PathBuf,
         /// Where the result is.
         kept: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// What was to be said and could not be.
-    #[error("standard output cannot be written: {source}; whatever files the command makes are complete")]
+    #[error("standard output cannot be written: {cause}; whatever files the command makes are complete")]
     Output {
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Another run that writes to the same place.
     #[error("{path}: another run (process {process}) is writing there; wait for its end, or choose another place", path = .path.display())]
@@ -187,12 +187,12 @@ pub enum Error {
     )]
     NoFreeBasis,
     /// A `dress.json` that is not one.
-    #[error("{path}: not a dress.json of this version: {source}; give a directory that `dress prune` wrote", path = .path.display())]
+    #[error("{path}: not a dress.json of this version: {cause}; give a directory that `dress prune` wrote", path = .path.display())]
     ResultFile {
         /// The file.
         path: PathBuf,
         /// What the parser says.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// Two models whose tokens mean different texts.
     #[error(
@@ -206,12 +206,12 @@ pub enum Error {
         against: PathBuf,
     },
     /// A tokenizer's configuration that cannot be read.
-    #[error("{path}: not valid JSON: {source}; copy the one of the published checkpoint there", path = .path.display())]
+    #[error("{path}: not valid JSON: {cause}; copy the one of the published checkpoint there", path = .path.display())]
     TokenizerConfig {
         /// The file.
         path: PathBuf,
         /// What the parser says.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// Of the shared vocabulary.
     #[error(transparent)]
@@ -278,16 +278,14 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn a_file_that_cannot_grow_is_said_to_be_that() {
         for number in FULL {
-            let source = std::io::Error::from_raw_os_error(number);
+            let cause = std::io::Error::from_raw_os_error(number);
             let said =
-                Error::Io { path: "out/plan.json".into(), source }.with_cure(&clap::Command::new("prune"));
+                Error::Io { path: "out/plan.json".into(), cause }.with_cure(&clap::Command::new("prune"));
             assert!(said.contains("out/plan.json") && said.contains("the disk is full"), "{said}");
         }
-        let source = std::io::Error::from_raw_os_error(2);
+        let cause = std::io::Error::from_raw_os_error(2);
         assert!(
-            !Error::Io { path: "out".into(), source }
-                .with_cure(&clap::Command::new("prune"))
-                .contains("disk")
+            !Error::Io { path: "out".into(), cause }.with_cure(&clap::Command::new("prune")).contains("disk")
         );
     }
 }

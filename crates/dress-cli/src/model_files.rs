@@ -20,7 +20,7 @@ pub fn locate(model: &Path) -> Result<PathBuf, Error> {
     if !found.exists() {
         return Err(dress_models::Error::NoModel { path: found }.into());
     }
-    dress_core::files::check(&found).map_err(|source| Error::Io { path: found.clone(), source })?;
+    dress_core::files::check(&found).map_err(|cause| Error::Io { path: found.clone(), cause })?;
     // Says early what is wrong with a directory that is no checkpoint.
     dress_models::checkpoint::read_config(&found)?;
     Ok(found)
@@ -74,7 +74,7 @@ pub fn prefix_token(model: &Path, tokenizer: &Tokenizer) -> Result<Option<Prefix
     let read = |name: &str| -> Result<Value, Error> {
         let path = model.join(name);
         match dress_core::files::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text).map_err(|source| Error::TokenizerConfig { path, source }),
+            Ok(text) => serde_json::from_str(&text).map_err(|cause| Error::TokenizerConfig { path, cause }),
             Err(_) => Ok(Value::Null),
         }
     };
@@ -105,7 +105,7 @@ pub(crate) fn row_text(model: &Path, tokenizer: &Tokenizer, field: Option<&str>)
 /// The `config.json` that a GGUF file's metadata makes.
 fn config_of_file(model: &Path) -> Result<Value, Error> {
     let (text, path) = dress_models::checkpoint::read_config(model)?;
-    serde_json::from_str(&text).map_err(|source| Error::TokenizerConfig { path, source })
+    serde_json::from_str(&text).map_err(|cause| Error::TokenizerConfig { path, cause })
 }
 
 #[cfg(test)]

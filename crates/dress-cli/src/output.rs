@@ -40,7 +40,7 @@ pub fn print_line(text: &str) -> Result<(), Error> {
 fn write_line(to: &mut impl Write, text: &str) -> Result<(), Error> {
     let written = writeln!(to, "{}", text.trim_end()).and_then(|()| to.flush());
     match written {
-        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::Output { source }),
+        Err(cause) if cause.kind() != ErrorKind::BrokenPipe => Err(Error::Output { cause }),
         _ => Ok(()),
     }
 }

@@ -9,10 +9,10 @@ use std::path::Path;
 /// # Errors
 /// [`Error::Unreadable`].
 pub fn read_text(path: &Path, wanted: &'static str) -> Result<String, Error> {
-    dress_core::files::read_to_string(path).map_err(|source| Error::Unreadable {
+    dress_core::files::read_to_string(path).map_err(|cause| Error::Unreadable {
         path: path.into(),
         wanted,
-        source,
+        cause,
     })
 }
 

@@ -64,8 +64,8 @@ fn file_in(words: &[String]) -> Option<PathBuf> {
 
 fn read(path: &Path) -> Result<Table, Error> {
     let refused = |reason: String| Error::SettingsFile { path: path.into(), reason };
-    let text = std::fs::read_to_string(path).map_err(|source| refused(source.to_string()))?;
-    text.parse().map_err(|source: toml::de::Error| refused(source.to_string().trim_end().replace('\n', " ")))
+    let text = std::fs::read_to_string(path).map_err(|cause| refused(cause.to_string()))?;
+    text.parse().map_err(|cause: toml::de::Error| refused(cause.to_string().trim_end().replace('\n', " ")))
 }
 
 /// The option that a key means; `_` and `-` are the same.

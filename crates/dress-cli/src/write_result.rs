@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 /// [`Error::Io`], and [`Error::Appeared`], which says where the result is.
 pub fn write_result(path: &Path, bytes: &[u8], replace: bool) -> Result<(), Error> {
     let partial =
-        files::write_partial(path, bytes).map_err(|source| Error::Io { path: path.into(), source })?;
+        files::write_partial(path, bytes).map_err(|cause| Error::Io { path: path.into(), cause })?;
     let placed = match replace && !path.is_dir() {
         true => std::fs::rename(&partial, path),
         false => put_where_nothing_is(&partial, path),
     };
-    placed.map_err(|source| Error::Appeared { path: path.into(), kept: kept(&partial, path), source })
+    placed.map_err(|cause| Error::Appeared { path: path.into(), kept: kept(&partial, path), cause })
 }
 
 fn put_where_nothing_is(partial: &Path, path: &Path) -> std::io::Result<()> {

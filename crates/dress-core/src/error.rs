@@ -190,12 +190,12 @@ pub enum Error {
         found: Fingerprint,
     },
     /// A plan that is not valid JSON, or not a plan.
-    #[error("{path}: not a slice plan: {source}; make it again with `dress score`", path = .path.display())]
+    #[error("{path}: not a slice plan: {cause}; make it again with `dress score`", path = .path.display())]
     PlanUnreadable {
         /// The file.
         path: PathBuf,
         /// What the parser says.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// A plan of another version.
     #[error("{path}: plan format {found}, this version reads {expected}; make it again with `dress score`", path = .path.display())]

@@ -121,7 +121,7 @@ impl SlicePlan {
     /// # Errors
     /// [`Error::PlanUnreadable`] and [`Error::PlanFormat`].
     pub fn from_json(text: &str, path: &Path) -> Result<Self, Error> {
-        let unreadable = |source| Error::PlanUnreadable { path: path.into(), source };
+        let unreadable = |cause| Error::PlanUnreadable { path: path.into(), cause };
         #[derive(Deserialize)]
         struct Version {
             format: u32,

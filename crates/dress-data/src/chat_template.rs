@@ -169,9 +169,9 @@ fn template_files(directory: &Path) -> Result<BTreeMap<String, String>, Error> {
         match dress_core::files::read_to_string(&path) {
             Ok(text) => _ = found.insert(name, text),
             // A GGUF file is no directory.
-            Err(source)
-                if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&source.kind()) => {}
-            Err(source) => return Err(Error::Io { path, source }),
+            Err(cause) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&cause.kind()) => {
+            }
+            Err(cause) => return Err(Error::Io { path, cause }),
         }
     }
     Ok(found)

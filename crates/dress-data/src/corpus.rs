@@ -292,7 +292,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, Error> {
         true => std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes),
         false => dress_core::files::read(path),
     };
-    read.map_err(|source| Error::Io { path: path.into(), source })
+    read.map_err(|cause| Error::Io { path: path.into(), cause })
 }
 
 /// The text of some bytes, without a byte-order mark.

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// A file that cannot be read.
-    #[error("{path}: cannot be read: {source}; check the path and its permissions", path = .path.display())]
+    #[error("{path}: cannot be read: {cause}; check the path and its permissions", path = .path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A file that is not UTF-8.
     #[error("{path}: not UTF-8 from byte {offset} on; convert it first, for example with iconv", path = .path.display())]
@@ -29,14 +29,14 @@ pub enum Error {
         path: PathBuf,
     },
     /// A row that is not JSON.
-    #[error("{path}: row {row} is not valid JSON: {source}; correct or delete it", path = .path.display())]
+    #[error("{path}: row {row} is not valid JSON: {cause}; correct or delete it", path = .path.display())]
     MalformedRow {
         /// The file.
         path: PathBuf,
         /// The row, from 1.
         row: usize,
         /// What the parser says.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// A row without text.
     #[error("{path}: row {row} has the keys {found}; expected `text`, `messages`, or `instruction` and `output` with or without `input`; or say which field is the text", path = .path.display())]
@@ -69,14 +69,14 @@ pub enum Error {
         directory: PathBuf,
     },
     /// A conversation that the chat template refuses.
-    #[error("{path}: row {row}: {source}", path = .path.display())]
+    #[error("{path}: row {row}: {cause}", path = .path.display())]
     ChatRowRefused {
         /// The file.
         path: PathBuf,
         /// The row, from 1.
         row: usize,
         /// What the template says.
-        source: Box<Error>,
+        cause: Box<Error>,
     },
     /// Standard input as two corpora.
     #[error("standard input (`-`) can be read once and was read already; write it to a file and give that")]
@@ -96,14 +96,14 @@ pub enum Error {
         what: &'static str,
     },
     /// A compressed file that is damaged.
-    #[error("{path}: this {kind} archive cannot be decompressed: {source}; download it again", path = .path.display())]
+    #[error("{path}: this {kind} archive cannot be decompressed: {cause}; download it again", path = .path.display())]
     Compressed {
         /// The file.
         path: PathBuf,
         /// How it is compressed.
         kind: &'static str,
         /// What the decompressor says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A table that cannot be read.
     #[error("{path}: this {kind} file cannot be read: {reason}; correct it, or give it as JSON lines", path = .path.display())]

@@ -18,7 +18,7 @@ pub(crate) fn files(given: &Path) -> Result<Option<Vec<PathBuf>>, Error> {
 }
 
 fn add_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
-    let io = |source| Error::Io { path: folder.into(), source };
+    let io = |cause| Error::Io { path: folder.into(), cause };
     let entries = std::fs::read_dir(folder).map_err(io)?.map(|entry| entry.map(|entry| entry.path()));
     let mut paths: Vec<PathBuf> = entries.collect::<Result<_, _>>().map_err(io)?;
     paths.sort();

@@ -53,7 +53,7 @@ pub(crate) fn decompressed(mut bytes: Vec<u8>, path: &Path) -> Result<Vec<u8>, E
             }
             _ => break,
         };
-        read.map_err(|source| Error::Compressed { path: path.into(), kind, source })?;
+        read.map_err(|cause| Error::Compressed { path: path.into(), kind, cause })?;
         bytes = plain;
     }
     Ok(bytes)
@@ -101,7 +101,7 @@ pub(crate) fn told(bytes: &[u8], path: &Path, format: CorpusFormat) -> Result<Fo
 
 /// Whether a file holds JSON lines that are not compressed, told without reading all of it.
 pub(crate) fn is_plain_lines(path: &Path, format: CorpusFormat) -> Result<bool, Error> {
-    let io = |source| Error::Io { path: path.into(), source };
+    let io = |cause| Error::Io { path: path.into(), cause };
     // What is no file can be read only once.
     if !std::fs::metadata(path).map_err(io)?.is_file() {
         return Ok(false);

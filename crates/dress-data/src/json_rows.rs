@@ -39,7 +39,7 @@ pub(crate) fn line_text(line: &str, number: usize, rows: &RowText, path: &Path) 
     if let Some(text) = only_field(line, rows.usual_field()) {
         return Ok(Made { text, by_template: false });
     }
-    let malformed = |source| Error::MalformedRow { path: path.into(), row: number, source };
+    let malformed = |cause| Error::MalformedRow { path: path.into(), row: number, cause };
     rows.of(&serde_json::from_str(line).map_err(malformed)?, number, path)
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn read_array(text: &str, rows: &RowText, path: &Path) -> Result<Text
     let mut json = serde_json::Deserializer::from_str(text);
     let read = json.deserialize_seq(JsonRows(&mut found)).and_then(|()| json.end());
     let row = found.len() + 1;
-    read.map_err(|source| Error::MalformedRow { path: path.into(), row, source })?;
+    read.map_err(|cause| Error::MalformedRow { path: path.into(), row, cause })?;
     texts(&found, rows, path)
 }
 

@@ -166,7 +166,7 @@ impl LargeLines {
 
 impl Known {
     fn of(path: &Path) -> Result<Self, Error> {
-        let about = std::fs::metadata(path).map_err(|source| Error::Io { path: path.into(), source })?;
+        let about = std::fs::metadata(path).map_err(|cause| Error::Io { path: path.into(), cause })?;
         Ok(Self { path: path.into(), bytes: about.len(), modified: about.modified().ok() })
     }
 }
@@ -231,7 +231,7 @@ struct Lines {
 
 impl Lines {
     fn open(file: Known, at: u64, number: usize) -> Result<Self, Error> {
-        let io = |source| Error::Io { path: file.path.clone(), source };
+        let io = |cause| Error::Io { path: file.path.clone(), cause };
         let mut opened = File::open(&file.path).map_err(io)?;
         opened.seek(SeekFrom::Start(at)).map_err(io)?;
         let reader = BufReader::with_capacity(CHUNK, opened);
@@ -244,7 +244,7 @@ impl Lines {
         self.line.clear();
         self.number += 1;
         let read = self.reader.read_until(b'\n', &mut self.line);
-        let read = read.map_err(|source| Error::Io { path: self.file.path.clone(), source })?;
+        let read = read.map_err(|cause| Error::Io { path: self.file.path.clone(), cause })?;
         Ok(read > 0)
     }
 

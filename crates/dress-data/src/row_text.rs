@@ -98,7 +98,7 @@ impl RowText {
             Error::NoChatTemplate { directory } => {
                 Error::ChatRow { path: path.into(), row: number, directory }
             }
-            source => Error::ChatRowRefused { path: path.into(), row: number, source: Box::new(source) },
+            cause => Error::ChatRowRefused { path: path.into(), row: number, cause: Box::new(cause) },
         };
         let template = self.template().map_err(failed)?;
         let text = template.render_json(messages, tools, false).map_err(failed)?;

@@ -46,12 +46,12 @@ pub enum Error {
         line: usize,
     },
     /// A file that cannot be read or written.
-    #[error("{path}: {source}", path = .path.display())]
+    #[error("{path}: {cause}", path = .path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A task that is not built in.
     #[error(
@@ -187,30 +187,30 @@ pub enum Error {
         value: f64,
     },
     /// An error with the row that led to it.
-    #[error("{task}, row {row}: {source}")]
+    #[error("{task}, row {row}: {cause}")]
     Row {
         /// The task.
         task: String,
         /// The row, from 1.
         row: usize,
         /// What is wrong.
-        source: Box<Error>,
+        cause: Box<Error>,
     },
     /// An error with the task that led to it.
-    #[error("task `{task}`: {source}")]
+    #[error("task `{task}`: {cause}")]
     InTask {
         /// The task.
         task: String,
         /// What is wrong.
-        source: Box<Error>,
+        cause: Box<Error>,
     },
     /// An error with the file that led to it.
-    #[error("{path}: {source}", path = .path.display())]
+    #[error("{path}: {cause}", path = .path.display())]
     InFile {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: Box<Error>,
+        cause: Box<Error>,
     },
     /// More tokens to time than the model has positions.
     #[error(
@@ -240,12 +240,12 @@ pub enum Error {
     )]
     NoRounds,
     /// A report that is none.
-    #[error("{path}: not a report: {source}; give a file that `dress eval --out` wrote", path = .path.display())]
+    #[error("{path}: not a report: {cause}; give a file that `dress eval --out` wrote", path = .path.display())]
     ReportUnreadable {
         /// The file.
         path: PathBuf,
         /// What the parser says.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// A report of another version.
     #[error("{path}: a report of format {found}, this version reads {expected}; evaluate again", path = .path.display())]
@@ -269,7 +269,7 @@ impl Error {
     /// The same with the task that led to it, where it does not name one.
     pub(crate) fn in_task(self, task: &str) -> Self {
         match self {
-            Error::Template { .. } => Error::InTask { task: task.into(), source: Box::new(self) },
+            Error::Template { .. } => Error::InTask { task: task.into(), cause: Box::new(self) },
             error => error,
         }
     }
@@ -278,7 +278,7 @@ impl Error {
     pub(crate) fn in_file(self, path: &Path) -> Self {
         match self {
             Error::Template { .. } | Error::InTask { .. } | Error::Label { .. } => {
-                Error::InFile { path: path.into(), source: Box::new(self) }
+                Error::InFile { path: path.into(), cause: Box::new(self) }
             }
             error => error,
         }

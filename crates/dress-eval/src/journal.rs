@@ -29,7 +29,7 @@ impl ResultCache {
     /// [`Error::DamagedJournal`] where it is not what was written.
     pub fn open<T: DeserializeOwned>(&self, key: &ResultKey) -> Result<(Vec<T>, Journal), Error> {
         let path = self.directory.join(key.file_name());
-        let io = |source| Error::Io { path: path.clone(), source };
+        let io = |cause| Error::Io { path: path.clone(), cause };
         fs::create_dir_all(&self.directory).map_err(io)?;
         dress_core::files::check(&path).map_err(io)?;
         let file = OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(io)?;
@@ -111,7 +111,7 @@ impl Journal {
         let line = serde_json::to_string(entry).expect("a result is numbers and texts");
         let hash = chained(&self.chain, line.as_bytes());
         let written = writeln!(self.file, "{hash} {line}").and_then(|()| self.file.flush());
-        written.map_err(|source| Error::Io { path: self.path.clone(), source })?;
+        written.map_err(|cause| Error::Io { path: self.path.clone(), cause })?;
         self.chain = hash;
         Ok(())
     }

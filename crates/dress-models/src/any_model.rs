@@ -67,7 +67,7 @@ impl AnyModel {
 
 impl Family for AnyModel {
     fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, Error> {
-        let unreadable = |source| Error::ConfigUnreadable { path: path.into(), source };
+        let unreadable = |cause| Error::ConfigUnreadable { path: path.into(), cause };
         let found: Value = serde_json::from_str(text).map_err(unreadable)?;
         match found.get("model_type").and_then(Value::as_str) {
             Some("llama") => Family::from_config(text, path, device).map(AnyModel::Llama),

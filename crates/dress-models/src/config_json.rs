@@ -42,7 +42,7 @@ impl ConfigJson {
         path: &Path,
         check: impl FnOnce(T, Self) -> Result<C, Unsupported>,
     ) -> Result<C, Error> {
-        let unreadable = |source| Error::ConfigUnreadable { path: path.into(), source };
+        let unreadable = |cause| Error::ConfigUnreadable { path: path.into(), cause };
         let raw: Map<String, Value> = serde_json::from_str(text).map_err(unreadable)?;
         // From the map, in which the last of equal keys counts, as in Python.
         let read = serde_json::from_value(Value::Object(raw.clone())).map_err(unreadable)?;

@@ -19,7 +19,7 @@ use std::path::Path;
 pub fn end_tokens(model: &Path) -> Result<Vec<u32>, Error> {
     let (text, path) = read_config(model)?;
     let parse = |text: &str, path: &Path| -> Result<Value, Error> {
-        serde_json::from_str(text).map_err(|source| Error::ConfigUnreadable { path: path.into(), source })
+        serde_json::from_str(text).map_err(|cause| Error::ConfigUnreadable { path: path.into(), cause })
     };
     let mut ids = of(&parse(&text, &path)?);
     let path = model.join("generation_config.json");

@@ -11,14 +11,14 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Error {
     /// A file that cannot be read or written.
-    #[error("{path}: {doing}: {source}", path = .path.display())]
+    #[error("{path}: {doing}: {cause}", path = .path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
         /// What was tried, with the remedy where there is one.
         doing: &'static str,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A tokenizer that cannot be read.
     #[cfg(feature = "tokenizer")]
@@ -31,12 +31,12 @@ pub enum Error {
         path: PathBuf,
     },
     /// A `config.json` that is not JSON or lacks a key.
-    #[error("{path}: {source}; compare it with the config.json of the published checkpoint", path = .path.display())]
+    #[error("{path}: {cause}; compare it with the config.json of the published checkpoint", path = .path.display())]
     ConfigUnreadable {
         /// The file.
         path: PathBuf,
         /// What the parser says.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// A `config.json` that asks for something that is not built.
     #[error("{path}: `{key}`: {reason}; use another checkpoint, or correct the file", path = .path.display())]
@@ -49,12 +49,12 @@ pub enum Error {
         reason: String,
     },
     /// A `config.json` that a family refuses for a cause of its own.
-    #[error("{path}: {source}", path = .path.display())]
+    #[error("{path}: {cause}", path = .path.display())]
     ConfigRefused {
         /// The file.
         path: PathBuf,
         /// What the family says.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        cause: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A family that is not built.
     #[error("{path}: model_type `{found}` is not supported; this version builds {built}", path = .path.display())]
@@ -97,12 +97,12 @@ pub enum Error {
         path: PathBuf,
     },
     /// A safetensors file whose header does not hold.
-    #[error("{path}: not a valid safetensors file: {source}; it is truncated or corrupt, download it again", path = .path.display())]
+    #[error("{path}: not a valid safetensors file: {cause}; it is truncated or corrupt, download it again", path = .path.display())]
     Corrupt {
         /// The file.
         path: PathBuf,
         /// What the parser says.
-        source: safetensors::SafeTensorError,
+        cause: safetensors::SafeTensorError,
     },
     /// A file that is not what `torch.save` writes.
     #[error("{path}: not a readable PyTorch checkpoint: {reason}; it is truncated or corrupt, download it again, or its safetensors", path = .path.display())]
@@ -129,12 +129,12 @@ pub enum Error {
         what: String,
     },
     /// An index that is not JSON or has no `weight_map`.
-    #[error("{path}: not a valid shard index: {source}; download it again", path = .path.display())]
+    #[error("{path}: not a valid shard index: {cause}; download it again", path = .path.display())]
     Index {
         /// The file.
         path: PathBuf,
         /// What the parser says.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// An index that names a file outside its directory.
     #[error("{path}: shard `{shard}` is not a plain file name; download the index again", path = .path.display())]
@@ -327,12 +327,12 @@ pub enum Error {
         reason: String,
     },
     /// A safetensors file that could not be written.
-    #[error("{path}: writing the weights failed: {source}; nothing was left behind, free some space or choose another place", path = .path.display())]
+    #[error("{path}: writing the weights failed: {cause}; nothing was left behind, free some space or choose another place", path = .path.display())]
     Write {
         /// The file.
         path: PathBuf,
         /// What went wrong.
-        source: safetensors::SafeTensorError,
+        cause: safetensors::SafeTensorError,
     },
     /// A model that is neither a directory, a GGUF file nor an id.
     #[error("{path}: no such model; give a checkpoint's directory, a .gguf file, or `owner/name` on the Hugging Face hub", path = .path.display())]
@@ -363,6 +363,6 @@ pub enum Error {
 impl Error {
     pub(crate) fn io(path: impl Into<PathBuf>, doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io { path, doing, source }
+        move |cause| Self::Io { path, doing, cause }
     }
 }

@@ -61,7 +61,7 @@ impl HubConfig {
         if self.offline {
             return Err(Error::HubOffline { id, cache: self.cache.clone() });
         }
-        let fetched = self.fetch(repo).map_err(|source| Error::Hub { id, reason: in_words(&source) });
+        let fetched = self.fetch(repo).map_err(|cause| Error::Hub { id, reason: in_words(&cause) });
         // Without a tokenizer it is a model still.
         fetched.or_else(|error| cached.ok_or(error))
     }

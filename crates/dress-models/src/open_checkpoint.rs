@@ -130,7 +130,7 @@ impl<F: Family> Checkpoint<F> {
 /// What a GGUF file says of its tokenizer beside the tokens.
 #[cfg(feature = "tokenizer")]
 fn tokenizer_config(file: &GgufCheckpoint) -> Result<serde_json::Value, Error> {
-    let unreadable = |source| Error::ConfigUnreadable { path: file.path().into(), source };
+    let unreadable = |cause| Error::ConfigUnreadable { path: file.path().into(), cause };
     serde_json::from_str(&file.tokenizer_config_json()?).map_err(unreadable)
 }
 

@@ -14,7 +14,7 @@ use faer::Mat;
 pub struct Rotated<M> {
     /// The model; its logits are those of the one it was made from.
     pub model: M,
-    /// The share of the energy of what the blocks read that each new channel carries, greatest first.
+    /// The share of the energy of what the layers read that each new channel carries, greatest first.
     pub energy: Vec<f64>,
 }
 

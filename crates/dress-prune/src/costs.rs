@@ -12,15 +12,15 @@ pub(crate) type Gone = BTreeMap<Axis, usize>;
 pub(crate) struct Costs {
     parameters: Vec<Counted>,
     /// What a block counts, whatever its width.
-    of_a_block: f64,
-    /// How many blocks there are.
-    blocks: usize,
+    of_a_layer: f64,
+    /// How many layers there are.
+    layers: usize,
 }
 
 /// One parameter: what an element counts, and its dimensions.
 struct Counted {
     element: f64,
-    in_block: bool,
+    in_layer: bool,
     dims: Vec<Dim>,
 }
 
@@ -48,32 +48,32 @@ impl Costs {
             Measure::Bytes => info.dtype.size() as f64,
             Measure::Macs | Measure::Latency(_) if !multiplied.contains(info.name.as_str()) => 0.0,
             Measure::Macs => 1.0,
-            Measure::Latency(costs) if parameters::layer_of(&info.name).is_some() => costs.in_blocks,
+            Measure::Latency(costs) if parameters::layer_of(&info.name).is_some() => costs.in_layers,
             Measure::Latency(costs) => costs.outside,
         };
-        let of_a_block = if let Measure::Latency(costs) = measure { costs.per_block } else { 0.0 };
+        let of_a_layer = if let Measure::Latency(costs) = measure { costs.per_layer } else { 0.0 };
         let counted = |info: &ParameterInfo| Counted {
             element: element(info),
-            in_block: parameters::layer_of(&info.name).is_some(),
+            in_layer: parameters::layer_of(&info.name).is_some(),
             dims: (info.shape.iter().enumerate())
                 .map(|(dim, &len)| Dim { len, on: places.get(&(info.name.as_str(), dim)).copied() })
                 .collect(),
         };
         let parameters = list.iter().map(counted).collect();
-        Self { parameters, of_a_block, blocks: model.num_layers() }
+        Self { parameters, of_a_layer, layers: model.num_layers() }
     }
 
-    /// What is left where that many structures are gone. Of whole blocks, each counts as the mean one.
+    /// What is left where that many structures are gone. Of whole layers, each counts as the mean one.
     pub fn left(&self, gone: &Gone) -> f64 {
         let of_axis = |axis| gone.get(&axis).copied().unwrap_or(0);
-        let left = (self.blocks - of_axis(Axis::Depth)) as f64;
-        let blocks = left / self.blocks as f64;
+        let left = (self.layers - of_axis(Axis::Depth)) as f64;
+        let layers = left / self.layers as f64;
         let of = |parameter: &Counted| {
             let lengths = (parameter.dims.iter())
                 .map(|dim| dim.len - dim.on.map_or(0, |(axis, block)| of_axis(axis) * block));
             let elements = lengths.product::<usize>() as f64 * parameter.element;
-            if parameter.in_block { elements * blocks } else { elements }
+            if parameter.in_layer { elements * layers } else { elements }
         };
-        self.parameters.iter().map(of).sum::<f64>() + self.of_a_block * left
+        self.parameters.iter().map(of).sum::<f64>() + self.of_a_layer * left
     }
 }

@@ -6,13 +6,15 @@ use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 use serde::{Deserialize, Serialize};
 
-/// Seconds of a forward pass as a sum over its blocks and matrices. The measurements it was fitted to say how well that does.
+/// Seconds of a forward pass as a sum over its layers and matrices. The measurements it was fitted to say how well that does.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
-    /// Of every block, whatever its width.
-    pub per_block: f64,
-    /// Of every element of the blocks' matrices.
-    pub in_blocks: f64,
+    /// Of every layer, whatever its width.
+    #[serde(alias = "per_block")]
+    pub per_layer: f64,
+    /// Of every element of the layers' matrices.
+    #[serde(alias = "in_blocks")]
+    pub in_layers: f64,
     /// Of every element of the matrices outside: the head.
     pub outside: f64,
 }
@@ -21,9 +23,9 @@ pub struct Latency {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Load {
     /// Blocks.
-    pub blocks: usize,
-    /// Elements of the blocks' matrices.
-    pub in_blocks: u64,
+    pub layers: usize,
+    /// Elements of the layers' matrices.
+    pub in_layers: u64,
     /// Elements of other matrices that a token is multiplied with, a tied head included.
     pub outside: u64,
 }
@@ -32,16 +34,16 @@ impl Load {
     /// What `model`, which need not have its weights, has.
     pub fn of<M: CausalLm>(model: &M) -> Self {
         let list = parameters::list(model);
-        let (mut in_blocks, mut outside) = (0, 0);
+        let (mut in_layers, mut outside) = (0, 0);
         for matrix in model.coupling().multiplied(&list) {
-            let of = if parameters::layer_of(&matrix.name).is_some() { &mut in_blocks } else { &mut outside };
+            let of = if parameters::layer_of(&matrix.name).is_some() { &mut in_layers } else { &mut outside };
             *of += matrix.elements();
         }
-        Self { blocks: model.num_layers(), in_blocks, outside }
+        Self { layers: model.num_layers(), in_layers, outside }
     }
 
     fn terms(self) -> [f64; 3] {
-        [self.blocks as f64, self.in_blocks as f64, self.outside as f64]
+        [self.layers as f64, self.in_layers as f64, self.outside as f64]
     }
 }
 
@@ -70,14 +72,14 @@ impl Latency {
     /// Seconds of a pass through that much.
     pub fn seconds(&self, load: Load) -> f64 {
         let terms = load.terms();
-        self.per_block * terms[0] + self.in_blocks * terms[1] + self.outside * terms[2]
+        self.per_layer * terms[0] + self.in_layers * terms[1] + self.outside * terms[2]
     }
 }
 
 /// The least-squares costs where only the `chosen` ones (bits) are not zero; none where one would be negative.
 fn least_squares(measured: &[(Load, f64)], chosen: u8) -> Option<Latency> {
     let chosen: Vec<usize> = (0..3).filter(|index| chosen >> index & 1 == 1).collect();
-    // Columns of one size, so that seconds an element and seconds a block can be told apart in f64.
+    // Columns of one size, so that seconds an element and seconds a layer can be told apart in f64.
     let scale = |index: usize| measured.iter().map(|(load, _)| load.terms()[index]).fold(0.0, f64::max);
     let scales: Vec<f64> = chosen.iter().map(|&index| scale(index)).collect();
     if scales.contains(&0.0) {
@@ -94,15 +96,15 @@ fn least_squares(measured: &[(Load, f64)], chosen: u8) -> Option<Latency> {
     for (column, &index) in chosen.iter().enumerate() {
         costs[index] = solved[(column, 0)] / scales[column];
     }
-    let [per_block, in_blocks, outside] = costs;
+    let [per_layer, in_layers, outside] = costs;
     costs.iter().all(|cost| cost.is_finite() && *cost >= 0.0).then_some(Latency {
-        per_block,
-        in_blocks,
+        per_layer,
+        in_layers,
         outside,
     })
 }
 
-/// Shapes whose times tell the costs of a model apart: half of the width gone, of the neurons, of the heads, of the blocks.
+/// Shapes whose times tell the costs of a model apart: half of the width gone, of the neurons, of the heads, of the layers.
 /// They are for these crates alone, not for stock software.
 pub fn shapes_to_time<M: CausalLm>(model: &M) -> Vec<Selection> {
     let map = model.coupling();
@@ -129,7 +131,7 @@ mod tests {
     use super::*;
 
     fn loads() -> Vec<Load> {
-        let load = |blocks, in_blocks, outside| Load { blocks, in_blocks, outside };
+        let load = |layers, in_layers, outside| Load { layers, in_layers, outside };
         vec![
             load(30, 106_000_000, 28_000_000),
             load(30, 53_000_000, 14_000_000),
@@ -140,12 +142,12 @@ mod tests {
 
     #[test]
     fn costs_that_made_the_times_are_found_again() {
-        let costs = Latency { per_block: 2e-5, in_blocks: 1e-10, outside: 3e-10 };
+        let costs = Latency { per_layer: 2e-5, in_layers: 1e-10, outside: 3e-10 };
         let measured: Vec<_> = loads().into_iter().map(|load| (load, costs.seconds(load))).collect();
         let found = Latency::fit(&measured).unwrap();
         for (a, b) in [
-            (found.per_block, costs.per_block),
-            (found.in_blocks, costs.in_blocks),
+            (found.per_layer, costs.per_layer),
+            (found.in_layers, costs.in_layers),
             (found.outside, costs.outside),
         ] {
             assert!((a / b - 1.0).abs() < 1e-6, "{a} for {b}");
@@ -158,7 +160,7 @@ mod tests {
         let seconds = [0.030, 0.031, 0.0305, 0.015];
         let measured: Vec<_> = loads().into_iter().zip(seconds).collect();
         let found = Latency::fit(&measured).unwrap();
-        assert!(found.per_block > 0.0 && found.in_blocks >= 0.0 && found.outside >= 0.0, "{found:?}");
+        assert!(found.per_layer > 0.0 && found.in_layers >= 0.0 && found.outside >= 0.0, "{found:?}");
         for (load, seconds) in &measured {
             assert!((found.seconds(*load) / seconds - 1.0).abs() < 0.03, "{found:?} at {load:?}");
         }

@@ -9,7 +9,7 @@ use dress_core::{
 };
 use std::collections::BTreeMap;
 
-/// The second moments of what the blocks read, in f64, summed over the sites that are read.
+/// The second moments of what the layers read, in f64, summed over the sites that are read.
 pub(crate) struct Moments {
     sites: Vec<Site>,
     shifts: BTreeMap<Site, Tensor<1>>,

@@ -16,7 +16,7 @@ pub struct CompensatedProjection {
     pub error_without: f64,
     /// The same after the compensation.
     pub error_with: f64,
-    /// What was added to the diagonal of the activations' second moments.
+    /// What was added to the diagonal of the activations' second moments, on average.
     pub damping: f64,
 }
 

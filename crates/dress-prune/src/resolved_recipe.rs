@@ -66,14 +66,7 @@ impl Recipe {
             return Err(Error::BlocksDiffer { target: self.stock });
         }
         let held_back = Search::blocks_to_hold_back(self.sampling.seqlen(model)?);
-        Ok(Some(Search {
-            budget,
-            stock: self.stock,
-            tile: self.tile,
-            per_layer: self.per_layer,
-            held_back,
-            rounds: Search::USUAL_ROUNDS,
-        }))
+        Ok(Some(Search { budget, stock: self.stock, tile: self.tile, per_layer: self.per_layer, held_back }))
     }
 
     fn regularization(&self, basis: Basis, weights: DType) -> Option<RegularizeConfig> {
@@ -99,7 +92,11 @@ impl Recipe {
     /// [`Error::CriterionUnused`] and those of [`Criteria::check`].
     pub fn scorers(&self, targets: &[AxisTarget], basis: Basis) -> Result<Criteria, Error> {
         let by_energy = |kind: &AxisKind| basis != Basis::Identity && *kind == AxisKind::Residual;
-        let kinds: Vec<AxisKind> = self.axes.iter().copied().filter(|kind| !by_energy(kind)).collect();
+        // A search finds its axes among the targets' kinds.
+        let searched = matches!(self.how_much, HowMuch::Searched { .. });
+        let chosen: Vec<AxisKind> =
+            if searched { targets.iter().map(|target| target.kind).collect() } else { self.axes.clone() };
+        let kinds: Vec<AxisKind> = chosen.into_iter().filter(|kind| !by_energy(kind)).collect();
         let scores_a_width = kinds.iter().any(|kind| *kind != AxisKind::Depth);
         let unused = self.criteria.iter().find(|criterion| !scores_a_width && !criterion.scores_depth());
         if let Some(criterion) = unused.filter(|_| self.axes.iter().any(by_energy)) {
@@ -178,7 +175,7 @@ impl ResolvedRecipe {
     }
 
     /// The same with another scorer than the recipe's criteria, somebody else's for example. A plan that was made before is
-    /// not scored, and neither is what a search finds.
+    /// not scored; a search asks it which structures of an axis go first.
     ///
     /// # Errors
     /// Those of [`prune_in_rounds`] and [`prune_as_planned`], and [`dress_core::Error::CalibrationEmpty`].
@@ -195,7 +192,7 @@ impl ResolvedRecipe {
         }
         match (&self.plan, &self.search) {
             (Some(plan), _) => prune_as_planned(model, plan, calibration, &self.config, progress),
-            (None, Some(search)) => self.prune_searched(model, search, calibration, progress),
+            (None, Some(search)) => self.prune_searched(model, search, scorer, calibration, progress),
             (None, None) => prune_in_rounds(model, scorer, calibration, &self.config, self.rounds, progress),
         }
     }
@@ -204,11 +201,12 @@ impl ResolvedRecipe {
         &self,
         model: M,
         search: &Search,
+        scorer: &dyn Scorer<M>,
         calibration: &Calibration,
         progress: &dyn Progress,
     ) -> Result<Pruned<M>, Error> {
         let kinds: Vec<AxisKind> = self.config.targets.iter().map(|target| target.kind).collect();
-        let found = search.run(&model, &kinds, calibration, progress)?;
+        let found = search.run(&model, &kinds, scorer, calibration, progress)?;
         let config = PruneConfig { allocation: Allocation::Given(found.selection), ..self.config.clone() };
         let mut pruned = prune(model, &Known(&found.scores), calibration, &config, progress)?;
         pruned.report.search = Some(found.report);

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Error {
     /// A file that cannot be read or written.
-    #[error("{path}: {source}", path = .path.display())]
+    #[error("{path}: {cause}", path = .path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A kept result that is not what was written.
     #[error("{path}: a kept result that is damaged ({reason}); remove that file, and the same command measures it again", path = .path.display())]
@@ -31,12 +31,12 @@ pub enum Error {
         name: String,
     },
     /// A row whose settings do not go.
-    #[error("row `{row}`: {source}")]
+    #[error("row `{row}`: {cause}")]
     Row {
         /// The row.
         row: String,
         /// Why.
-        source: Box<Error>,
+        cause: Box<Error>,
     },
     /// A text that cannot be read twice.
     #[error("{path}: every cell reads the texts again, and this can be read once; write it to a file and give that", path = .path.display())]

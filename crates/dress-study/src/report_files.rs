@@ -25,7 +25,7 @@ pub fn check_report_place(directory: &Path) -> Result<(), Error> {
 /// Those of [`check_report_place`], and [`Error::Io`].
 pub fn write_report(directory: &Path, report: &Report, title: &str) -> Result<Vec<PathBuf>, Error> {
     check_report_place(directory)?;
-    std::fs::create_dir_all(directory).map_err(|source| Error::Io { path: directory.into(), source })?;
+    std::fs::create_dir_all(directory).map_err(|cause| Error::Io { path: directory.into(), cause })?;
     clear_unfinished(directory);
     let texts = [report.to_json(), markdown(report), html(report, title)];
     let paths = ["report.json", "report.md", "report.html"].map(|name| directory.join(name));

@@ -10,7 +10,7 @@ use std::path::Path;
 /// # Errors
 /// [`Error::Io`]; nothing is left behind.
 pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    files::write_whole(path, bytes).map_err(|source| Error::Io { path: path.into(), source })
+    files::write_whole(path, bytes).map_err(|cause| Error::Io { path: path.into(), cause })
 }
 
 /// Removes files that [`write_beside`] left unfinished in `directory` when its process died.

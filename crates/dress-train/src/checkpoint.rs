@@ -137,7 +137,7 @@ impl Checkpoints {
         let began = Instant::now();
         position.key = self.key.clone();
         let partial = self.directory.checkpoint_partial();
-        let io = |source| Error::Io { path: partial.clone(), source };
+        let io = |cause| Error::Io { path: partial.clone(), cause };
         let failed = |reason: &dyn std::fmt::Display| Error::Save {
             path: partial.clone(),
             reason: reason.to_string(),
@@ -165,7 +165,7 @@ impl Checkpoints {
         }
         fs::rename(&partial, &place).map_err(io)?;
         for (_, old) in before.into_iter().filter(|(steps, _)| *steps != position.steps) {
-            fs::remove_dir_all(&old).map_err(|source| Error::Io { path: old, source })?;
+            fs::remove_dir_all(&old).map_err(|cause| Error::Io { path: old, cause })?;
         }
         self.latest = Latest { steps: position.steps, at: Instant::now(), took: began.elapsed() };
         Ok(())
@@ -182,7 +182,7 @@ impl Checkpoints {
     /// [`Error::Io`].
     pub fn discard(&self) -> Result<(), Error> {
         for (_, path) in self.all()? {
-            fs::remove_dir_all(&path).map_err(|source| Error::Io { path, source })?;
+            fs::remove_dir_all(&path).map_err(|cause| Error::Io { path, cause })?;
         }
         Ok(())
     }
@@ -214,8 +214,7 @@ impl Checkpoints {
         let Ok(entries) = fs::read_dir(self.directory.path()) else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for entry in entries {
-            let path =
-                entry.map_err(|source| Error::Io { path: self.directory.path().into(), source })?.path();
+            let path = entry.map_err(|cause| Error::Io { path: self.directory.path().into(), cause })?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             found.extend(steps_of(name).map(|steps| (steps, path.clone())));
         }

@@ -13,7 +13,7 @@ use std::path::Path;
 /// # Errors
 /// [`Error::Io`].
 pub(crate) fn write(directory: &Path) -> Result<(), Error> {
-    let io = |source| Error::Io { path: directory.join(FILE), source };
+    let io = |cause| Error::Io { path: directory.join(FILE), cause };
     let found = hashes(directory).map_err(io)?;
     let text = serde_json::to_string_pretty(&found).expect("names and hashes");
     fs::write(directory.join(FILE), text).map_err(io)

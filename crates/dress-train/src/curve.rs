@@ -76,7 +76,7 @@ impl CurveFile {
     /// The file of a run, which begins with `curve`.
     pub fn create(directory: &Path, curve: &[CurvePoint]) -> Result<Self, Error> {
         let path = directory.join(CURVE);
-        let io = |source| Error::Io { path: path.clone(), source };
+        let io = |cause| Error::Io { path: path.clone(), cause };
         fs::create_dir_all(directory).map_err(io)?;
         let file = BufWriter::new(File::create(&path).map_err(io)?);
         let mut file = Self { path, file };
@@ -87,7 +87,7 @@ impl CurveFile {
     /// The points in a directory.
     pub fn read(directory: &Path) -> Result<Vec<CurvePoint>, Error> {
         let path = directory.join(CURVE);
-        let text = fs::read_to_string(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        let text = fs::read_to_string(&path).map_err(|cause| Error::Io { path: path.clone(), cause })?;
         let points = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
         points.map_err(|error| Error::Checkpoint { path, reason: error.to_string() })
     }
@@ -95,7 +95,7 @@ impl CurveFile {
     pub fn push(&mut self, point: &CurvePoint) -> Result<(), Error> {
         let line = serde_json::to_string(point).expect("a point is numbers");
         let written = writeln!(self.file, "{line}").and_then(|()| self.file.flush());
-        written.map_err(|source| Error::Io { path: self.path.clone(), source })
+        written.map_err(|cause| Error::Io { path: self.path.clone(), cause })
     }
 }
 

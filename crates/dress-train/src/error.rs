@@ -90,11 +90,11 @@ pub enum Error {
     },
     /// A teacher that cannot read what its student is trained on.
     #[error(
-        "the model to learn from cannot see this text: {source}; learn from the model that this one was sliced out of, and give blocks that both can take"
+        "the model to learn from cannot see this text: {cause}; learn from the model that this one was sliced out of, and give blocks that both can take"
     )]
     TeacherCannotRead {
         /// What does not fit.
-        source: dress_core::Error,
+        cause: dress_core::Error,
     },
     /// A teacher of another vocabulary.
     #[error(
@@ -143,12 +143,12 @@ pub enum Error {
         reason: String,
     },
     /// A file of the run that could not be written.
-    #[error("{path}: {source}; free some space or choose another place", path = .path.display())]
+    #[error("{path}: {cause}; free some space or choose another place", path = .path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Weights, or what the optimizer keeps, could not be saved.
     #[error("{path} could not be saved: {reason}; free some space or choose another place", path = .path.display())]

@@ -53,7 +53,7 @@ pub enum OptimizerConfig {
         /// Weight decay, added to the gradient.
         weight_decay: f64,
     },
-    /// Muon (<https://kellerjordan.github.io/posts/muon/>) on the matrices inside the blocks, its steps as large as AdamW's
+    /// Muon (<https://kellerjordan.github.io/posts/muon/>) on the matrices inside the layers, its steps as large as AdamW's
     /// would be (arXiv 2502.16982), so that the same learning rate does; AdamW on everything else.
     Muon {
         /// The momentum, Nesterov's.
@@ -175,7 +175,7 @@ impl AdamW {
     }
 }
 
-/// The matrices that Muon is for: those inside the blocks, embeddings and the head excluded.
+/// The matrices that Muon is for: those inside the layers, embeddings and the head excluded.
 fn hidden_matrices<M: NamedParameters>(model: &M) -> ParamGroup {
     let inside =
         |p: &parameters::ParameterInfo| p.shape.len() == 2 && parameters::layer_of(&p.name).is_some();

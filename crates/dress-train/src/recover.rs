@@ -62,7 +62,7 @@ pub fn recover<M: CausalLm>(
         return Err(Error::Setting { setting: "distill_hidden", value, expected });
     }
     if let Some(dense) = &dense {
-        data.check(dense).map_err(|source| Error::TeacherCannotRead { source })?;
+        data.check(dense).map_err(|cause| Error::TeacherCannotRead { cause })?;
         let (teacher, student) = (dense.vocab_size(), model.vocab_size());
         if teacher != student {
             return Err(Error::TeacherVocabulary { teacher, student });

@@ -228,7 +228,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
             let scratch = match &self.config.run_dir {
                 Some(directory) => RunDirectory::at(directory).slice_partial(),
                 None => {
-                    let io = |source| Error::Io { path: std::env::temp_dir(), source };
+                    let io = |cause| Error::Io { path: std::env::temp_dir(), cause };
                     elsewhere = tempfile::tempdir().map_err(io)?;
                     elsewhere.path().into()
                 }

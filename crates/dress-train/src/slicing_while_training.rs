@@ -76,8 +76,8 @@ pub(crate) fn sliced_state(
     device: &Device,
     scratch: &Path,
 ) -> Result<ModuleOptimizer, Error> {
-    let state = |source: &dyn std::fmt::Display| Error::OptimizerState { reason: source.to_string() };
-    let io = |source| Error::Io { path: scratch.into(), source };
+    let state = |cause: &dyn std::fmt::Display| Error::OptimizerState { reason: cause.to_string() };
+    let io = |cause| Error::Io { path: scratch.into(), cause };
     fs::create_dir_all(scratch).map_err(io)?;
     let file = scratch.join(OPTIMIZER);
     let record = optimizer.to_record();

@@ -54,7 +54,7 @@ impl TeacherCache {
     /// # Errors
     /// [`Error::TeacherCache`] where it is one of that key and not what was written, and [`Error::Io`] of a pipe or device.
     pub fn open(path: &Path, key: &[u8; 32]) -> Result<Option<Self>, Error> {
-        files::check(path).map_err(|source| Error::Io { path: path.into(), source })?;
+        files::check(path).map_err(|cause| Error::Io { path: path.into(), cause })?;
         let Ok(mut file) = File::open(path) else { return Ok(None) };
         let mut header = vec![0; HEADER as usize];
         if file.read_exact(&mut header).is_err() || header[..8] != *MAGIC {
@@ -65,10 +65,10 @@ impl TeacherCache {
         let (width, streams) = (number(&header, 2), number(&header, 3));
         let mut widths = Vec::new();
         // A file is no longer than the system says, whatever it says of itself.
-        let length = file.metadata().map_err(|source| Error::Io { path: path.into(), source })?.len();
+        let length = file.metadata().map_err(|cause| Error::Io { path: path.into(), cause })?.len();
         let numbers =
             Read::by_ref(&mut file).take(streams.saturating_mul(8).min(length)).read_to_end(&mut widths);
-        numbers.map_err(|source| Error::Io { path: path.into(), source })?;
+        numbers.map_err(|cause| Error::Io { path: path.into(), cause })?;
         header.extend(&widths);
         let mut hash = [0; HASH as usize];
         if file.read_exact(&mut hash).is_err() || hash_of(&header) != hash {
@@ -93,7 +93,7 @@ impl TeacherCache {
     /// [`Error::TeacherCacheInUse`] where another process does so, and [`Error::Io`].
     pub fn create(path: &Path, key: &[u8; 32]) -> Result<CacheWriter, Error> {
         let partial = path.with_extension("partial");
-        let io = |source| Error::Io { path: path.into(), source };
+        let io = |cause| Error::Io { path: path.into(), cause };
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory).map_err(io)?;
         }
@@ -123,7 +123,7 @@ impl TeacherCache {
         let at = self.start() + index as u64 * self.stride();
         let mut file = self.file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut bytes));
-        read.map_err(|source| Error::Io { path: self.path.clone(), source })?;
+        read.map_err(|cause| Error::Io { path: self.path.clone(), cause })?;
         let hash = bytes.split_off(bytes.len() - HASH as usize);
         if hash_of(&bytes)[..] != hash[..] {
             let reason = format!("the SHA-256 of block {index} is another");
@@ -156,7 +156,7 @@ impl TeacherCache {
 impl CacheWriter {
     /// Adds one block of tokens, each stream `[1, seq, width]`.
     pub fn push(&mut self, last: Tensor<3>, streams: Vec<Tensor<3>>) -> Result<(), Error> {
-        let io = |source| Error::Io { path: self.path.clone(), source };
+        let io = |cause| Error::Io { path: self.path.clone(), cause };
         let [_, seq, width] = last.dims();
         if self.shape.is_none() {
             let shown: Vec<usize> = streams.iter().map(|stream| stream.dims()[2]).collect();
@@ -179,7 +179,7 @@ impl CacheWriter {
 
     /// The complete file, in its place.
     pub fn finish(mut self) -> Result<TeacherCache, Error> {
-        let io = |source| Error::Io { path: self.path.clone(), source };
+        let io = |cause| Error::Io { path: self.path.clone(), cause };
         let (seq, width, shown) = self.shape.unwrap_or_default();
         self.file.seek(SeekFrom::Start(0)).map_err(io)?;
         let numbers = [self.blocks, seq as u64, width as u64, shown.len() as u64];

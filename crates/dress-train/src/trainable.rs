@@ -18,7 +18,7 @@ pub struct LoraConfig {
     /// The share of the inputs of every `A` that is left out of a step, the others being made up for it. Unlike in the
     /// paper's code it is the same inputs for all tokens of the step, since factors are put together before they meet any.
     pub dropout: f64,
-    /// The projections that have factors, by the last part of their names, such as `q_proj`; all matrices inside the blocks
+    /// The projections that have factors, by the last part of their names, such as `q_proj`; all matrices inside the layers
     /// where there is none.
     pub targets: Vec<String>,
 }
@@ -41,7 +41,7 @@ pub enum Trainable {
 }
 
 impl LoraConfig {
-    /// Factors of that rank beside all matrices inside the blocks, multiplied by two, without dropout.
+    /// Factors of that rank beside all matrices inside the layers, multiplied by two, without dropout.
     pub fn of_rank(rank: usize) -> Self {
         Self { rank, alpha: 2.0 * rank as f64, dropout: 0.0, targets: Vec::new() }
     }

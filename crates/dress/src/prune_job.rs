@@ -60,7 +60,8 @@ impl PruneJob {
         Ok(calibration_blocks(corpus, &self.checkpoint.tokenizer()?, &self.sampling)?)
     }
 
-    /// Loads the checkpoint and prunes it. Nothing is written but what the regularization keeps in its run directory.
+    /// Loads the checkpoint and prunes it. Nothing is written, but where the recipe's `checkpoints` names a run directory: there
+    /// the regularization keeps its steps, and goes on from the last that it finds.
     ///
     /// # Errors
     /// Those of [`PruneJob::run_scored_by`].

@@ -137,6 +137,6 @@ impl AblateArgs {
 }
 
 fn sha256(path: &Path) -> Result<String, Error> {
-    let bytes = dress_core::files::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
+    let bytes = dress_core::files::read(path).map_err(|cause| Error::Io { path: path.into(), cause })?;
     Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }

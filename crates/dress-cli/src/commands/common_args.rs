@@ -92,7 +92,7 @@ pub struct SelectArgs {
     /// Which pass --latency is of; by default decode.
     #[arg(long, group = SAID_BY_A_PLAN, value_parser = pass(), requires = "latency")]
     pub latency_of: Option<Pass>,
-    /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole blocks.
+    /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole layers.
     #[arg(long, group = SAID_BY_A_PLAN, default_value_t = 1, value_parser = at_least_one)]
     pub tile: usize,
     /// Whose rules the shape of the result keeps: of any of transformers, vLLM and llama.cpp, of transformers, or of
@@ -103,7 +103,7 @@ pub struct SelectArgs {
     /// default activation-norm, and block-influence for depth.
     #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
     pub criterion: Vec<Criterion>,
-    /// Let blocks differ: what goes is ranked over all blocks, with a budget over all axes as well, by scores less
+    /// Let layers differ: what goes is ranked over all layers, with a budget over all axes as well, by scores less
     /// their mean and over their deviation. For --target dress alone.
     #[arg(long, group = SAID_BY_A_PLAN)]
     pub per_layer: bool,

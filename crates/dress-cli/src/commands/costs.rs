@@ -53,12 +53,12 @@ impl Costs {
             let dense = file.shapes[0].load;
             let share = |part: f64| 100.0 * part / costs.seconds(dense);
             format!(
-                "{name}: {:.2} ms, {:.0}% of it the blocks' matrices, {:.0}% the head's, {:.0}% whatever the width; \
+                "{name}: {:.2} ms, {:.0}% of it the layers' matrices, {:.0}% the head's, {:.0}% whatever the width; \
                  measured shapes are within {worst:.1}%",
                 1000.0 * costs.seconds(dense),
-                share(costs.in_blocks * dense.in_blocks as f64),
+                share(costs.in_layers * dense.in_layers as f64),
                 share(costs.outside * dense.outside as f64),
-                share(costs.per_block * dense.blocks as f64),
+                share(costs.per_layer * dense.layers as f64),
             )
         };
         let (decode, prefill) = (pass("one more token", Pass::Decode), pass("prefill", Pass::Prefill));

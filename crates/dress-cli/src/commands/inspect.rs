@@ -11,7 +11,7 @@ struct Inspection {
     architecture: String,
     fingerprint: Fingerprint,
     parameters: u64,
-    blocks: usize,
+    layers: usize,
     vocab_size: usize,
     max_positions: usize,
     axes: Vec<AxisShape>,
@@ -40,7 +40,7 @@ pub(super) fn inspect(path: &Path, context: &RunContext) -> Result<(), Error> {
         architecture: model.architecture().into(),
         fingerprint: fingerprint(path)?,
         parameters: parameters::count(&model),
-        blocks: model.num_layers(),
+        layers: model.num_layers(),
         vocab_size: model.vocab_size(),
         max_positions: model.max_positions(),
         axes: axes(&model)?,
@@ -80,13 +80,13 @@ fn axes<M: CausalLm>(model: &M) -> Result<Vec<AxisShape>, Error> {
 
 /// The parameters of the largest block.
 fn largest_block(sizes: &HashMap<String, Vec<usize>>) -> u64 {
-    let mut blocks: HashMap<usize, u64> = HashMap::new();
+    let mut layers: HashMap<usize, u64> = HashMap::new();
     for (name, shape) in sizes {
         if let Some(block) = parameters::layer_of(name) {
-            *blocks.entry(block).or_default() += shape.iter().product::<usize>() as u64;
+            *layers.entry(block).or_default() += shape.iter().product::<usize>() as u64;
         }
     }
-    blocks.into_values().max().unwrap_or(0)
+    layers.into_values().max().unwrap_or(0)
 }
 
 impl Inspection {
@@ -108,13 +108,13 @@ impl Inspection {
             ]);
         }
         format!(
-            "{}, {} parameters, {} blocks, vocabulary of {}, {} positions\nfingerprint {}\n\n{table}\n\
+            "{}, {} parameters, {} layers, vocabulary of {}, {} positions\nfingerprint {}\n\n{table}\n\
              There is one axis of `ffn` and of `heads` a block; structures and parameters are those of one axis.\n\
              A structure of `heads` is a key/value head with its query heads. docs/reference/formats.md says which shapes\n\
              stock software takes: OPT and Phi lose residual and heads together.",
             self.architecture,
             self.parameters,
-            self.blocks,
+            self.layers,
             self.vocab_size,
             self.max_positions,
             self.fingerprint

@@ -29,7 +29,7 @@ impl Plot {
         let path = if self.run.is_file() { self.run.clone() } else { self.run.join("dress.json") };
         let text = read_text(&path, "a directory that dress prune wrote, or its dress.json")?;
         let result: ResultFile =
-            serde_json::from_str(&text).map_err(|source| Error::ResultFile { path: path.clone(), source })?;
+            serde_json::from_str(&text).map_err(|cause| Error::ResultFile { path: path.clone(), cause })?;
         let curve = &result.report.curve;
         if curve.is_empty() {
             return Err(Error::NoCurve { path: self.run });

@@ -33,7 +33,7 @@ pub struct PruneArgs {
     /// A plan made before on the same checkpoint, by score or prune: what it selected goes, and nothing is scored.
     #[arg(long, value_name = "FILE", group = HOW_MUCH, conflicts_with = SAID_BY_A_PLAN)]
     plan: Option<PathBuf>,
-    /// The coordinates in which the width is sliced: the checkpoint's own; the principal components of what the blocks
+    /// The coordinates in which the width is sliced: the checkpoint's own; the principal components of what the layers
     /// read, which a tied head is untied for; or those that leave it tied. By default principal components where they
     /// cost no parameters, and identity with --criterion.
     #[arg(long, group = SAID_BY_A_PLAN, value_parser = listed::<Basis>(Basis::NAMES))]

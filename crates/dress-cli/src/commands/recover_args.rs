@@ -29,7 +29,7 @@ pub struct RecoverArgs {
     /// The share of the factors' inputs that is left out of each step.
     #[arg(long, default_value_t = 0.0)]
     lora_dropout: f64,
-    /// The projections that get factors, with commas, as q_proj,v_proj; by default all inside the blocks.
+    /// The projections that get factors, with commas, as q_proj,v_proj; by default all inside the layers.
     #[arg(long, value_delimiter = ',')]
     lora_targets: Vec<String>,
     /// Learn from what this dense model says of the text too.

@@ -21,14 +21,14 @@ pub(super) const PENALISES: &str = "penalises";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Regularization")]
 pub(super) struct LoraArgs {
-    /// With a gate, train low-rank factors of this rank beside the matrices inside the blocks, and no other weights;
+    /// With a gate, train low-rank factors of this rank beside the matrices inside the layers, and no other weights;
     /// they need a higher --learning-rate, such as 3e-3 in the checkpoint's own basis.
     #[arg(long, requires = "gate", conflicts_with = "kept_only", value_parser = at_least_one)]
     lora_rank: Option<usize>,
     /// What the factors' product is multiplied by, times the rank; by default twice the rank.
     #[arg(long, requires = "lora_rank")]
     lora_alpha: Option<f64>,
-    /// The projections that get factors, with commas, as q_proj,v_proj; by default all inside the blocks.
+    /// The projections that get factors, with commas, as q_proj,v_proj; by default all inside the layers.
     #[arg(long, requires = "lora_rank", value_delimiter = ',')]
     lora_targets: Vec<String>,
 }

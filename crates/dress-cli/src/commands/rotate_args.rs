@@ -13,7 +13,7 @@ use std::time::Instant;
 pub struct RotateArgs {
     #[command(flatten)]
     checkpoint: TransformArgs,
-    /// The coordinates: the principal components of what the blocks read, which a tied head is untied for, or those
+    /// The coordinates: the principal components of what the layers read, which a tied head is untied for, or those
     /// that leave it tied and move the logits a little; identity is none. By default pca-tied for a tied head behind RMSNorm
     /// and pca for a head of its own.
     #[arg(long, value_parser = listed::<Basis>(Basis::NAMES))]

@@ -25,7 +25,7 @@ pub struct TrainingArgs {
     /// Steps in which it climbs.
     #[arg(long, default_value_t = LearningRate::default().warmup_steps)]
     warmup_steps: usize,
-    /// What takes the steps; muon those of matrices inside the blocks, and adamw the rest.
+    /// What takes the steps; muon those of matrices inside the layers, and adamw the rest.
     #[arg(long, default_value_t = OptimizerConfig::default(), value_parser = listed::<OptimizerConfig>(OptimizerConfig::NAMES))]
     optimizer: OptimizerConfig,
     /// The optimizer's weight decay.

@@ -65,7 +65,7 @@ fn a_run_leaves_reports_goes_on_where_it_was_and_joins_with_others() {
 fn what_a_task_refuses_is_one_line() {
     let model = model().display().to_string();
     let eval = |arguments: &[&str]| refusal(&[&["eval", "--model", &model], arguments].concat());
-    assert!(eval(&["--tasks", "mmlu"]).contains("there is no task `mmlu`"));
+    assert!(eval(&["--tasks", "mmlus"]).contains("there is no task `mmlus`"));
     assert!(eval(&["--tasks", "piqa", "--task-data", "/nowhere"]).contains("piqa_val.jsonl"));
     assert!(eval(&["--tasks", "piqa=/nowhere.jsonl"]).contains("/nowhere.jsonl"));
     let report = refusal(&["report", "/nowhere"]);

@@ -36,8 +36,8 @@ fn a_share_of_the_measured_time_becomes_a_plan_and_another_shape_is_refused() {
     // Of a model this small, what a test's few rounds measure is mostly noise: plans are made by costs that are known.
     let mut known = measured;
     let costs_of = json!({
-        "decode": { "per_block": 1e-5, "in_blocks": 1e-10, "outside": 3e-10 },
-        "prefill": { "per_block": 1e-4, "in_blocks": 1e-9, "outside": 1e-9 },
+        "decode": { "per_layer": 1e-5, "in_layers": 1e-10, "outside": 3e-10 },
+        "prefill": { "per_layer": 1e-4, "in_layers": 1e-9, "outside": 1e-9 },
     });
     known["decode"] = costs_of["decode"].clone();
     known["prefill"] = costs_of["prefill"].clone();

@@ -18,8 +18,8 @@ pub(super) fn build(directory: &Path, declared: &Declared) -> Result<(Tokenizer,
     let path = directory.join("tokenizer.json");
     let bytes = match dress_core::files::read(&path) {
         Ok(bytes) => Some(bytes),
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => None,
-        Err(source) => return Err(Error::Io { path, source }),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
+        Err(cause) => return Err(Error::Io { path, cause }),
     };
     let file = bytes.as_deref().map(tokenizer_json::parse).transpose().map_err(unreadable(&path))?;
     let class = Class::of(declared.class.as_deref(), declared.model_type.as_deref(), file.as_ref());
@@ -77,7 +77,7 @@ fn from_vocabulary(
     }
     if model.exists() && class == Class::Llama {
         let bytes =
-            dress_core::files::read(&model).map_err(|source| Error::Io { path: model.clone(), source })?;
+            dress_core::files::read(&model).map_err(|cause| Error::Io { path: model.clone(), cause })?;
         if let Some(pieces) = sentencepiece::pieces(&bytes) {
             let bpe = sentencepiece::bpe(&pieces).map_err(unreadable(&model))?;
             let marked = pieces.iter().filter_map(sentencepiece::Piece::added).collect();

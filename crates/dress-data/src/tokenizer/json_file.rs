@@ -13,10 +13,10 @@ pub(crate) fn read(directory: &Path, name: &str) -> Result<Option<Map<String, Va
     let path = directory.join(name);
     let text = match dress_core::files::read_to_string(&path) {
         Ok(text) => text,
-        Err(source) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&source.kind()) => {
+        Err(cause) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&cause.kind()) => {
             return Ok(None);
         }
-        Err(source) => return Err(Error::Io { path, source }),
+        Err(cause) => return Err(Error::Io { path, cause }),
     };
     match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
         Ok(object) => Ok(Some(object)),

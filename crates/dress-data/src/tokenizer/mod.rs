@@ -47,8 +47,7 @@ impl Tokenizer {
         if !path.exists() {
             return Err(Error::TokenizerMissing { path: path.into() });
         }
-        let bytes =
-            dress_core::files::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
+        let bytes = dress_core::files::read(path).map_err(|cause| Error::Io { path: path.into(), cause })?;
         Self::from_bytes(&bytes, path)
     }
 

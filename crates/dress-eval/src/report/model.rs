@@ -101,7 +101,7 @@ impl Report {
     /// # Errors
     /// [`Error::ReportUnreadable`] and [`Error::ReportFormat`].
     pub fn from_json(text: &str, path: &Path) -> Result<Self, Error> {
-        let unreadable = |source| Error::ReportUnreadable { path: path.into(), source };
+        let unreadable = |cause| Error::ReportUnreadable { path: path.into(), cause };
         #[derive(Deserialize)]
         struct Version {
             format: u32,

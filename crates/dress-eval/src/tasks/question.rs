@@ -168,6 +168,35 @@ mod tests {
     }
 
     #[test]
+    fn copa_joins_premise_and_choice_by_the_word_that_is_asked_for() {
+        let row = r#"{"premise":"The lamp went out. ","choice1":"It was old.","choice2":"He slept.","question":"effect","label":1}"#;
+        let question = ask("copa", row).unwrap();
+        assert_eq!(question.requests[1], ("The lamp went out therefore".into(), " He slept.".into()));
+        assert_eq!(question.gold, Some(1));
+        let cause = requests("copa", &row.replace("effect", "cause"));
+        assert_eq!(cause[0], ("The lamp went out because".into(), " It was old.".into()));
+    }
+
+    #[test]
+    fn sciq_has_its_support_first_and_its_answer_last() {
+        let row = r#"{"question":"What shines?","distractor1":"a","distractor2":"b","distractor3":"c","correct_answer":"gold","support":" Gold shines. "}"#;
+        let question = ask("sciq", row).unwrap();
+        let context = "Gold shines. \nQuestion: What shines?\nAnswer:";
+        assert_eq!(question.requests[3], (context.into(), " gold".into()));
+        assert_eq!(question.gold, Some(3));
+    }
+
+    #[test]
+    fn mmlu_names_the_subject_and_asks_for_a_letter() {
+        let row = r#"{"question":" Two and three?","subject":"high_school_mathematics","choices":["4","5","6","7"],"answer":1}"#;
+        let question = ask("mmlu", row).unwrap();
+        let context = "The following are multiple choice questions (with answers) about high school mathematics.\n\n\
+                       Two and three?\nA. 4\nB. 5\nC. 6\nD. 7\nAnswer:";
+        assert_eq!(question.requests[1], (context.into(), " B".into()));
+        assert_eq!((question.requests.len(), question.gold), (4, Some(1)));
+    }
+
+    #[test]
     fn lambada_asks_for_the_last_word() {
         let whole = requests("lambada_openai", r#"{"text":"In the beginning\nwas the word"}"#);
         assert_eq!(whole, [("In the beginning\nwas the".into(), " word".into())]);

@@ -26,7 +26,7 @@ impl Rows {
     /// [`Error::Io`]; [`Error::MalformedRow`] and [`Error::Parquet`]; [`Error::LabelCount`]; [`Error::EmptySplit`] where there is no
     /// row.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let io = |source| Error::Io { path: path.into(), source };
+        let io = |cause| Error::Io { path: path.into(), cause };
         let bytes = dress_core::files::read(path).map_err(io)?;
         let mut hash = Sha256::new();
         hash.update(&bytes);
@@ -41,7 +41,7 @@ impl Rows {
         ));
         if labels.is_file() {
             let text = dress_core::files::read_to_string(&labels)
-                .map_err(|source| Error::Io { path: labels.clone(), source })?;
+                .map_err(|cause| Error::Io { path: labels.clone(), cause })?;
             hash.update(text.as_bytes());
             add_labels(&mut rows, &text, &labels)?;
         }

@@ -124,8 +124,7 @@ pub fn run_task<M: CausalLm>(
         }
         let requests =
             question.requests.iter().map(|(context, continuation)| encoder.encode(context, continuation));
-        let at =
-            |source| Error::Row { task: task.file.name.clone(), row: index + 1, source: Box::new(source) };
+        let at = |cause| Error::Row { task: task.file.name.clone(), row: index + 1, cause: Box::new(cause) };
         requests.collect::<Result<_, _>>().map_err(at)
     };
     let requests: Vec<Vec<Request>> = questions.iter().enumerate().map(encode).collect::<Result<_, _>>()?;

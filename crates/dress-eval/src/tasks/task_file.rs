@@ -90,7 +90,7 @@ impl Metric {
 }
 
 /// The task files that come with this crate.
-const BUILT_IN: [&str; 8] = [
+const BUILT_IN: [&str; 11] = [
     include_str!("files/piqa.toml"),
     include_str!("files/hellaswag.toml"),
     include_str!("files/winogrande.toml"),
@@ -99,6 +99,9 @@ const BUILT_IN: [&str; 8] = [
     include_str!("files/boolq.toml"),
     include_str!("files/openbookqa.toml"),
     include_str!("files/lambada_openai.toml"),
+    include_str!("files/copa.toml"),
+    include_str!("files/sciq.toml"),
+    include_str!("files/mmlu.toml"),
 ];
 
 /// The five tasks whose plain mean the pruning papers report.
@@ -136,7 +139,7 @@ impl TaskFile {
     /// # Errors
     /// [`Error::Io`] and [`Error::TaskFile`].
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let io = |source| Error::Io { path: path.into(), source };
+        let io = |cause| Error::Io { path: path.into(), cause };
         let text = dress_core::files::read_to_string(path).map_err(io)?;
         let invalid = |reason: String| Error::TaskFile { path: path.into(), reason };
         let json = path.extension().is_some_and(|ending| ending == "json");
@@ -216,8 +219,8 @@ mod tests {
             assert_eq!(TaskFile::named(&task.name).unwrap(), task);
             assert!(task.metrics.contains(&task.headline));
         }
-        let says = TaskFile::named("mmlu").unwrap_err().to_string();
-        assert!(says.contains("mmlu") && says.contains("hellaswag"), "{says}");
+        let says = TaskFile::named("mmlus").unwrap_err().to_string();
+        assert!(says.contains("mmlus") && says.contains("hellaswag"), "{says}");
     }
 
     #[test]

@@ -30,6 +30,7 @@ impl Templates {
         environment
             .set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build().expect("Jinja's own"));
         environment.add_filter("strip", |text: String| strip(&text).to_string());
+        environment.add_filter("lstrip", |text: String| text.trim_start_matches(is_python_space).to_string());
         environment.add_filter("capitalize", |text: String| capitalize(&text));
         environment.add_filter("wikihow", |text: String| wikihow(&text));
         environment.add_filter("regex_replace", regex_replace);

@@ -39,6 +39,8 @@ TASKS = {
     "boolq": ("super_glue/boolq/default.yaml", "validation", ["boolq_val.jsonl"], ["boolq_train.jsonl"]),
     "openbookqa": ("openbookqa/openbookqa.yaml", "test", ["openbookqa_test.jsonl", "openbookqa_val.jsonl"],
                    ["openbookqa_train.jsonl"]),
+    "copa": ("super_glue/copa/default.yaml", "validation", ["copa_val.jsonl"], ["copa_train.jsonl"]),
+    "sciq": ("sciq/sciq.yaml", "test", ["sciq_test.jsonl", "sciq_val.jsonl"], ["sciq_train.jsonl"]),
     "lambada_openai": ("lambada/lambada_openai.yaml", "test", ["lambada_openai.jsonl"], []),
 }
 

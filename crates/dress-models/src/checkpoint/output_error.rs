@@ -39,13 +39,13 @@ pub enum OutputError {
         path: PathBuf,
     },
     /// A complete result that could not be put in its place.
-    #[error("{path}: cannot be put in its place: {source}; the complete result is kept in {partial}, move it where it is wanted", path = .path.display(), partial = .partial.display())]
+    #[error("{path}: cannot be put in its place: {cause}; the complete result is kept in {partial}, move it where it is wanted", path = .path.display(), partial = .partial.display())]
     NotPlaced {
         /// The place.
         path: PathBuf,
         /// Where the result is.
         partial: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
 }

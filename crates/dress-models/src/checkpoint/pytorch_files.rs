@@ -116,10 +116,8 @@ fn are_same(
 }
 
 fn tensors_of(file: &Path) -> Result<BTreeMap<String, Tensor>, Error> {
-    let unreadable = |source: pytorch_reader::PytorchError| Error::Pytorch {
-        path: file.into(),
-        reason: source.to_string(),
-    };
+    let unreadable =
+        |cause: pytorch_reader::PytorchError| Error::Pytorch { path: file.into(), reason: cause.to_string() };
     git_lfs::check(file)?;
     Ok(PytorchReader::new(file).map_err(unreadable)?.into_tensors().into_iter().collect())
 }

@@ -78,7 +78,7 @@ impl<F: Family, E> Rewritten<'_, F, E> {
 fn torch_dtype<F: Family>(files: &SafetensorsDirectory) -> Result<String, Error> {
     let (text, path) = read_config_of::<F>(files.path())?;
     let config: Value =
-        serde_json::from_str(&text).map_err(|source| Error::ConfigUnreadable { path, source })?;
+        serde_json::from_str(&text).map_err(|cause| Error::ConfigUnreadable { path, cause })?;
     let said = ["dtype", "torch_dtype"].iter().find_map(|key| config[key].as_str());
     Ok(said.unwrap_or(files.float_type().unwrap_or_default().torch_name()).into())
 }

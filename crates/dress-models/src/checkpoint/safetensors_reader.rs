@@ -176,7 +176,7 @@ impl Shard {
         // in place.
         #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io(&path, "cannot be mapped"))?;
-        let corrupt = |source| Error::Corrupt { path: path.clone(), source };
+        let corrupt = |cause| Error::Corrupt { path: path.clone(), cause };
         let (header_len, header) = SafeTensors::read_metadata(&map).map_err(corrupt)?;
         // `read_metadata` has checked that the tensors cover the rest of the file exactly.
         Ok(Self { data: header_len + size_of::<u64>(), path, file, map, header })

@@ -111,7 +111,7 @@ fn write_weights<F: Family>(
         let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
         let tensors = shard.iter().map(|t| (t.name.as_str(), t));
         safetensors::serialize_to_file(tensors, Some(metadata), &path)
-            .map_err(|source| Error::Write { path: path.clone(), source })?;
+            .map_err(|cause| Error::Write { path: path.clone(), cause })?;
         shard.iter().try_for_each(Outgoing::check_range)?;
         // The writer makes its files readable by their owner alone; they are to be as their neighbour is.
         fs::metadata(directory.join("config.json"))

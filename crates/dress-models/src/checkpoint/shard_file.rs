@@ -50,7 +50,7 @@ impl<'a> ShardFile<'a> {
         starts.iter_mut().for_each(|start| *start += first);
         let file = File::create(path).map_err(Error::io(path, "cannot be made"))?;
         let size = first + tensors.iter().map(Planned::bytes_written).sum::<u64>();
-        file.set_len(size).map_err(|source| Error::Write { path: path.into(), source: source.into() })?;
+        file.set_len(size).map_err(|cause| Error::Write { path: path.into(), cause: cause.into() })?;
         let made = Self { file, path, starts };
         made.write(&header, 0)?;
         Ok(made)
@@ -67,7 +67,7 @@ impl<'a> ShardFile<'a> {
     /// [`Error::Write`].
     pub fn write(&self, bytes: &[u8], at: u64) -> Result<(), Error> {
         write_at(&self.file, bytes, at)
-            .map_err(|source| Error::Write { path: self.path.into(), source: source.into() })
+            .map_err(|cause| Error::Write { path: self.path.into(), cause: cause.into() })
     }
 
     /// Waits until all of it is on the disk.
@@ -90,9 +90,9 @@ fn header<E>(tensors: &[Planned<'_, E>], path: &Path) -> Result<(Vec<u8>, Vec<u6
         infos.push((tensor.name.clone(), TensorInfo { dtype, shape, data_offsets: (start, end) }));
     }
     let note = HashMap::from([("format".to_string(), "pt".to_string())]);
-    let unwritable = |source| Error::Write { path: path.into(), source };
+    let unwritable = |cause| Error::Write { path: path.into(), cause };
     let metadata = Metadata::new(Some(note), infos).map_err(unwritable)?;
-    let mut text = serde_json::to_vec(&metadata).map_err(|source| unwritable(source.into()))?;
+    let mut text = serde_json::to_vec(&metadata).map_err(|cause| unwritable(cause.into()))?;
     text.resize(text.len().next_multiple_of(size_of::<u64>()), b' ');
     let mut header = (text.len() as u64).to_le_bytes().to_vec();
     header.append(&mut text);

@@ -47,7 +47,7 @@ impl ShardIndex {
     /// [`Error::Index`] and [`Error::IndexEscapes`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
         let raw: RawIndex =
-            serde_json::from_str(text).map_err(|source| Error::Index { path: path.into(), source })?;
+            serde_json::from_str(text).map_err(|cause| Error::Index { path: path.into(), cause })?;
         for file in raw.weight_map.values() {
             if Path::new(file).file_name().is_none_or(|name| name != file.as_str()) {
                 return Err(Error::IndexEscapes { path: path.into(), shard: file.clone() });

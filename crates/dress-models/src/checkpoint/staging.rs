@@ -151,10 +151,10 @@ impl Staging {
             .map(|()| self.place.exists())
             .map_err(|found| std::io::Error::other(found.to_string()));
         let placed = replaces.and_then(|replaces| self.swap(replaces).map(|()| replaces));
-        let replaced = placed.map_err(|source| OutputError::NotPlaced {
+        let replaced = placed.map_err(|cause| OutputError::NotPlaced {
             path: self.place.clone(),
             partial: self.kept(),
-            source,
+            cause,
         })?;
         if replaced {
             fs::remove_dir_all(&self.old)

@@ -46,3 +46,13 @@ pub fn edit_config(directory: &Path, from: &str, to: &str) {
     assert!(text.contains(from), "{text}");
     fs::write(path, text.replace(from, to)).unwrap();
 }
+
+/// What an error says. A program that prints an error and its sources says each cause once.
+pub fn said(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |source| source.source());
+    let text = error.to_string();
+    for cause in sources {
+        assert!(!text.contains(&cause.to_string()), "`{text}` says `{cause}`, which is its source too");
+    }
+    text
+}

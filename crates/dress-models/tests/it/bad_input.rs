@@ -1,5 +1,6 @@
 //! Damaged checkpoints are refused with words that name file, tensor and remedy.
 
+use crate::altered::said;
 use crate::reference::{copy_of, fixture, load};
 use dress_core::burn::tensor::Device;
 use dress_models::checkpoint::save;
@@ -10,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 fn message(directory: &Path) -> String {
-    AnyModel::load(directory, &LoadConfig::default(), &Device::flex()).unwrap_err().to_string()
+    said(&AnyModel::load(directory, &LoadConfig::default(), &Device::flex()).unwrap_err())
 }
 
 fn assert_says(message: &str, parts: &[&str]) {

@@ -1,6 +1,6 @@
 //! Checkpoints that are refused with their one cause and its cure.
 
-use crate::altered::{Tensors, altered, renamed};
+use crate::altered::{Tensors, altered, renamed, said};
 use crate::reference::{copy_of, fixture};
 use dress_core::burn::tensor::Device;
 use dress_models::checkpoint::save;
@@ -13,7 +13,7 @@ const LLAMA: &str = "llama2_mha_untied";
 const PROJECTION: &str = "model.layers.0.mlp.up_proj";
 
 fn message(path: &Path) -> String {
-    AnyModel::load(path, &LoadConfig::default(), &Device::flex()).unwrap_err().to_string()
+    said(&AnyModel::load(path, &LoadConfig::default(), &Device::flex()).unwrap_err())
 }
 
 fn assert_says(message: &str, parts: &[&str]) {

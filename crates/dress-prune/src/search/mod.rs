@@ -1,24 +1,25 @@
-//! How much of each layer's neurons and heads goes, found by measuring the loss.
+//! How much of each layer's neurons and heads goes, found by what the loss feels of it.
 //!
-//! Losses of single layers do not add up: in a model that has lost a quarter everywhere, one more neuron of a layer costs another
-//! amount than in the dense model. So the search goes in rounds around a reference that is as small as the result has to be. In
-//! the first it keeps the same share of every layer. In every round each axis is measured some structures above and below its size
-//! in the reference, everything else as there ([`Sensitivity`]); an exact programme picks the sizes in that range whose measured losses
-//! add up to the least within the budget; and the loss of the model that they make is measured. The best model that was measured
-//! is the result.
+//! A criterion says in which order the structures of every axis go. One pass forward and back over the calibration blocks says what
+//! the loss gains by it, axis by axis, where what reads the rest is refitted ([`Sensitivity`]); an exact programme picks the sizes whose
+//! expected losses add up to the least within the budget. Since expected losses are those of small changes, that shape, an even one and
+//! shapes between the two are made, refitted and measured on blocks that were held back, and the one whose next-token
+//! distributions are nearest to the whole model's is the result.
 
 mod allocate;
-mod removal;
+mod curvature;
+mod measured;
 mod report;
-mod rounds;
-mod sensitivity;
+mod shapes;
 
-use crate::{Budget, Error};
+use crate::{Budget, Compensation, Error, compensate};
+pub use curvature::Sensitivity;
+use curvature::sensitivities;
 use dress_core::{Axis, AxisKind, Calibration, CausalLm, Progress, Scorer, Scores, Selection, StockTarget};
-pub use report::{SearchReport, SearchRound};
-use rounds::Rounds;
-pub use sensitivity::{MeasuredLoss, Sensitivity};
+use measured::HeldBack;
+pub use report::{Candidate, Passes, SearchReport};
 use serde::{Deserialize, Serialize};
+use shapes::{Kept, Shapes, expected};
 
 /// What is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -31,30 +32,27 @@ pub struct Search {
     pub tile: usize,
     /// Whether layers may differ.
     pub per_layer: bool,
-    /// How many of the calibration blocks are held back from refitting, to measure the loss on.
+    /// How many of the calibration blocks are held back from refitting, to measure shapes on.
     pub held_back: usize,
-    /// How often all axes are measured around the latest shape.
-    pub rounds: usize,
 }
 
 impl Search {
-    /// How often all axes are measured where nothing is said.
-    pub const USUAL_ROUNDS: usize = 2;
-
-    /// How many blocks of that many tokens are held back: a thousand tokens or so, on which the same losses are compared.
+    /// How many blocks of that many tokens are held back: a thousand tokens or so, on which all shapes are compared.
     pub fn blocks_to_hold_back(seqlen: usize) -> usize {
         1024usize.div_ceil(seqlen.max(1))
     }
 
-    /// Looks for the shape of `model` that meets the budget at the least measured loss.
+    /// Looks for the shape of `model` that meets the budget and stays nearest to what the model says. The scores of `scorer` say which
+    /// structures of an axis go first.
     ///
     /// # Errors
-    /// Those of [`Calibration::require`]; [`Error::TooFewToHoldBack`], [`Error::NotSearchable`], [`Error::Solve`] and
-    /// [`Error::BudgetOutOfReach`].
+    /// Those of [`Calibration::require`] and of the scorer; [`Error::TooFewToHoldBack`], [`Error::NotSearchable`], [`Error::Solve`]
+    /// and [`Error::BudgetOutOfReach`].
     pub fn run<M: CausalLm>(
         &self,
         model: &M,
         kinds: &[AxisKind],
+        scorer: &dyn Scorer<M>,
         calibration: &Calibration,
         progress: &dyn Progress,
     ) -> Result<FoundShape, Error> {
@@ -69,9 +67,71 @@ impl Search {
             return Err(Error::TooFewToHoldBack { blocks: blocks.len(), held_back: self.held_back });
         }
         let (fitted, held_back) = blocks.split_at(blocks.len() - self.held_back);
-        let of = |blocks: &[Vec<u32>]| Calibration::from_blocks(blocks.to_vec());
-        let (fitted, held_back) = (of(fitted), of(held_back));
-        Rounds { search: self, model, axes: &axes, fitted: &fitted, held_back: &held_back }.run(progress)
+        let fitted = Calibration::from_blocks(fitted.to_vec());
+        let shapes = Shapes::new(self, model, &axes);
+        let even = shapes.even()?;
+        let scores = scorer.score(model, &fitted, &axes, progress)?;
+        let sensitivities = sensitivities(model, &axes, &scores, &fitted, progress)?;
+        let held_back = HeldBack::new(model, held_back);
+        let mut passes = Passes { forward: held_back.blocks(), backward: fitted.blocks.len() };
+        if scorer.needs_calibration() {
+            passes.forward += fitted.blocks.len();
+        }
+        let mut found: Option<Selection> = None;
+        let mut report = SearchReport {
+            search: *self,
+            passes,
+            dense_loss: held_back.dense_loss(),
+            sensitivities,
+            candidates: Vec::new(),
+            best: 0,
+        };
+        for (name, kept) in self.candidates(&shapes, &even, &report.sensitivities)? {
+            let selection = shapes.selection(&kept, &report.sensitivities)?;
+            let (refitted, _) =
+                compensate(model.clone(), &selection, &fitted, Compensation::Ridge, progress)?;
+            let (loss, divergence) = held_back.measure(&refitted);
+            let expected = expected(&kept, &report.sensitivities);
+            tracing::info!(
+                "search: {name}: a loss of {loss:.3} on blocks held back (dense {:.3}), {divergence:.3} nats from it",
+                report.dense_loss
+            );
+            // Refitting passes a layer once for each axis of it and once to go on.
+            report.passes.forward += (1 + kinds.len()) * fitted.blocks.len() + held_back.blocks();
+            if found.is_none() || divergence < report.found().divergence {
+                (found, report.best) = (Some(selection), report.candidates.len());
+            }
+            report.candidates.push(Candidate { name: name.into(), kept, expected, loss, divergence });
+        }
+        let selection = found.unwrap_or_default();
+        model.check_stock(&selection, self.stock)?;
+        Ok(FoundShape { selection, scores, report })
+    }
+
+    /// The shapes that are made and measured, each once.
+    fn candidates<M: CausalLm>(
+        &self,
+        shapes: &Shapes<'_, M>,
+        even: &Kept,
+        sensitivities: &[Sensitivity],
+    ) -> Result<Vec<(&'static str, Kept)>, Error> {
+        // On the calibration's own kind of text heads that go cost no more than neurons, on other text they do. So they go
+        // where neurons alone do not reach the budget, as in the even shape.
+        let heads_stay = even.iter().all(|(axis, kept)| {
+            axis.kind() != AxisKind::Heads
+                || sensitivities.iter().any(|seen| seen.axis == *axis && seen.structures() == *kept)
+        });
+        let whole: &[AxisKind] = if heads_stay { &[AxisKind::Heads] } else { &[] };
+        let least = shapes.least(sensitivities, whole)?;
+        let between = shapes.between(even, &least)?;
+        let mut all = vec![("even", even.clone())];
+        if least != *even {
+            all.push(("least expected loss", least));
+        }
+        if shapes.fits(&between)? && all.iter().all(|(_, other)| *other != between) {
+            all.push(("half way between the two", between));
+        }
+        Ok(all)
     }
 }
 
@@ -80,7 +140,7 @@ impl Search {
 pub struct FoundShape {
     /// What goes.
     pub selection: Selection,
-    /// When each structure went, which stands for its score.
+    /// The scores that say which structures of each axis go first.
     pub scores: Scores,
     /// What was tried.
     pub report: SearchReport,

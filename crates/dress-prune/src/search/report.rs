@@ -5,17 +5,19 @@ use dress_core::Axis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One shape that was made and measured, and what was measured around it.
+/// One shape that was made and measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SearchRound {
+pub struct Candidate {
+    /// How the shape came to be, in words.
+    pub name: String,
     /// What stays of each axis.
     pub kept: BTreeMap<Axis, usize>,
+    /// What the sensitivities said that the loss would gain, in nats a token.
+    pub expected: f64,
     /// The loss of the refitted model of that shape on the blocks held back, in nats a token.
     pub loss: f64,
-    /// What the sensitivities of the round before had said that it would be; nothing for the first.
-    pub predicted: Option<f64>,
-    /// What was measured around it; nothing for the last.
-    pub sensitivities: Vec<Sensitivity>,
+    /// The mean divergence of its next-token distributions there from the whole model's, `KL(whole || shape)`, in nats a token.
+    pub divergence: f64,
 }
 
 /// What was tried, and what came of it.
@@ -23,17 +25,30 @@ pub struct SearchRound {
 pub struct SearchReport {
     /// What was looked for.
     pub search: Search,
+    /// Passes of all that was read at: forward alone, and forward and back, as sequences of the calibration's length.
+    pub passes: Passes,
     /// The whole model's loss on the blocks held back, in nats a token.
     pub dense_loss: f64,
+    /// What each axis is expected to cost.
+    pub sensitivities: Vec<Sensitivity>,
     /// The shapes that were measured, in order.
-    pub rounds: Vec<SearchRound>,
-    /// Which of them is the result.
+    pub candidates: Vec<Candidate>,
+    /// Which of them is the result: the one of the least divergence.
     pub best: usize,
+}
+
+/// What a search costs, in blocks that went through all layers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passes {
+    /// Forward alone.
+    pub forward: usize,
+    /// Forward and back.
+    pub backward: usize,
 }
 
 impl SearchReport {
     /// The shape that is the result.
-    pub fn found(&self) -> &SearchRound {
-        &self.rounds[self.best]
+    pub fn found(&self) -> &Candidate {
+        &self.candidates[self.best]
     }
 }

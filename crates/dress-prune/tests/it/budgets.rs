@@ -34,7 +34,7 @@ fn count(model: &AnyModel, looked_up: bool) -> u64 {
 }
 
 /// A machine on which blocks cost something whatever their width, and the head more than its share.
-const COSTS: Latency = Latency { per_block: 5e-5, in_blocks: 1e-10, outside: 3e-10 };
+const COSTS: Latency = Latency { per_layer: 5e-5, in_layers: 1e-10, outside: 3e-10 };
 
 #[test]
 fn what_is_timed_is_half_of_every_axis_of_every_family() {
@@ -45,7 +45,7 @@ fn what_is_timed_is_half_of_every_axis_of_every_family() {
         assert_eq!(selections.len(), 4, "{family:?}");
         for selection in selections {
             let half = Load::of(&slice(model.clone(), &selection).unwrap());
-            assert!(half.in_blocks < dense.in_blocks, "{family:?} {half:?}");
+            assert!(half.in_layers < dense.in_layers, "{family:?} {half:?}");
         }
     }
 }

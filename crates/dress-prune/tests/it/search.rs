@@ -1,12 +1,13 @@
 //! Shapes that are found by measuring the loss.
 
 use crate::small_models::{FAMILIES, Family, Shape};
-use dress_core::burn::tensor::DType;
+use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{
-    Axis, AxisKind, Calibration, CausalLm, Forward, NoProgress, NoTap, Selection, StockTarget, parameters,
+    Axis, AxisKind, Calibration, CausalLm, Forward, NoProgress, NoTap, StockTarget, parameters,
 };
+use dress_importance::Criteria;
 use dress_models::AnyModel;
-use dress_prune::{Budget, Measure, Recipe, Search};
+use dress_prune::{Budget, FoundShape, Measure, Recipe, Search};
 
 fn calibration() -> Calibration {
     let block = |n: usize| (0..24).map(|i| ((i * i * 3 + i * n + 11 * n) % 37) as u32).collect();
@@ -20,7 +21,11 @@ fn loss(model: &AnyModel) -> f64 {
 
 fn search(model: &AnyModel, share: f64, per_layer: bool) -> Search {
     let budget = Budget::share(model, Measure::Parameters, share);
-    Search { budget, stock: StockTarget::Dress, tile: 1, per_layer, held_back: 2, rounds: 2 }
+    Search { budget, stock: StockTarget::Dress, tile: 1, per_layer, held_back: 2 }
+}
+
+fn found(model: &AnyModel, search: &Search, kinds: &[AxisKind]) -> Result<FoundShape, dress_prune::Error> {
+    search.run(model, kinds, &Criteria::new(&[], kinds, 1), &calibration(), &NoProgress)
 }
 
 #[test]
@@ -29,8 +34,7 @@ fn the_shape_is_within_the_budget_and_layers_that_may_differ_lose_no_more() {
         let model = Shape { family, layers: 3, ..Shape::example() }.model();
         let run = |per_layer| {
             let search = search(&model, 0.8, per_layer);
-            let found =
-                search.run(&model, &[AxisKind::Ffn, AxisKind::Heads], &calibration(), &NoProgress).unwrap();
+            let found = found(&model, &search, &[AxisKind::Ffn, AxisKind::Heads]).unwrap();
             let left = dress_prune::slice(model.clone(), &found.selection).unwrap();
             let (left, whole) = (parameters::count(&left) as f64, parameters::count(&model) as f64);
             assert!(left <= 0.8 * whole && left > 0.7 * whole, "{family:?}: {left} of {whole}");
@@ -38,7 +42,7 @@ fn the_shape_is_within_the_budget_and_layers_that_may_differ_lose_no_more() {
             found
         };
         let (uniform, free) = (run(false), run(true));
-        let (even, best) = (free.report.rounds[0].loss, free.report.found().loss);
+        let (even, best) = (free.report.candidates[0].divergence, free.report.found().divergence);
         assert!(best <= even, "{family:?}: the best that was measured: {best} {even}");
         let kept = |kind| {
             let of_kind = uniform.report.found().kept.iter().filter(move |(axis, _)| axis.kind() == kind);
@@ -48,33 +52,46 @@ fn the_shape_is_within_the_budget_and_layers_that_may_differ_lose_no_more() {
     }
 }
 
-/// What is said of a shape is the loss of the model that is sliced there and refitted, and what is measured around it is the loss of
-/// that model with one axis at another size.
+/// What is said of a shape is the loss of the model that is sliced there and refitted.
 #[test]
 fn what_was_measured_is_what_slicing_and_refitting_gives() {
     let model = Shape { layers: 2, ..Shape::example() }.model();
     let fitted = Calibration::from_blocks(calibration().blocks[..6].to_vec());
+    let found = found(&model, &search(&model, 0.9, true), &[AxisKind::Ffn]).unwrap();
     let ridge = dress_prune::Compensation::Ridge;
-    let refitted = |selection: &Selection| {
-        let (refitted, _) =
-            dress_prune::compensate(model.clone(), selection, &fitted, ridge, &NoProgress).unwrap();
-        loss(&dress_prune::slice(refitted, selection).unwrap())
-    };
-    let found = search(&model, 0.9, true).run(&model, &[AxisKind::Ffn], &calibration(), &NoProgress).unwrap();
+    let (refitted, _) =
+        dress_prune::compensate(model.clone(), &found.selection, &fitted, ridge, &NoProgress).unwrap();
+    let measured = loss(&dress_prune::slice(refitted, &found.selection).unwrap());
     let said = found.report.found();
-    assert!(
-        (refitted(&found.selection) - said.loss).abs() < 1e-3,
-        "{} {}",
-        refitted(&found.selection),
-        said.loss
-    );
-    // Nothing is refitted behind the last layer, so that its own table is that of whole models.
-    let first = &found.report.rounds[0];
-    let last = &first.sensitivities[1];
-    assert_eq!(last.axis, Axis::Ffn { layer: 1 });
-    let at = last.measured.iter().find(|measured| measured.removed == 40 - first.kept[&last.axis]).unwrap();
-    assert!(at.added.abs() < 0.05, "its own size changes little: {at:?}");
-    assert!(last.measured.windows(2).all(|pair| pair[0].removed < pair[1].removed), "{last:?}");
+    assert!((measured - said.loss).abs() < 1e-3, "{measured} {}", said.loss);
+    assert!(said.divergence > 0.0 && said.divergence < 1.0, "{said:?}");
+}
+
+#[test]
+fn where_the_loss_feels_nothing_of_an_axis_nothing_is_expected_of_it() {
+    let model = Shape { layers: 3, ..Shape::example() }.model();
+    let search = search(&model, 0.9, true);
+    let before = found(&model, &search, &[AxisKind::Ffn]).unwrap().report.sensitivities;
+    for seen in &before {
+        assert_eq!(seen.expected[0], 0.0);
+        assert!(seen.expected.windows(2).all(|pair| pair[0] <= pair[1]), "{seen:?}");
+        assert!(*seen.expected.last().unwrap() > 0.0, "{seen:?}");
+    }
+    // The middle layer's down projection at zero: whatever goes there, nothing changes.
+    let silent = parameters::map(model, &mut Silent("model.layers.1.mlp.down_proj.weight"));
+    let after = found(&silent, &search, &[AxisKind::Ffn]).unwrap();
+    let kept = &after.report.candidates[1].kept;
+    assert!(after.report.sensitivities[1].expected.iter().all(|expected| *expected < 1e-12));
+    assert!(kept[&Axis::Ffn { layer: 1 }] < kept[&Axis::Ffn { layer: 0 }].min(kept[&Axis::Ffn { layer: 2 }]));
+}
+
+/// Sets one parameter to zero.
+struct Silent(&'static str);
+
+impl parameters::ParameterMapper for Silent {
+    fn map<const D: usize>(&mut self, name: &str, _: parameters::Layout, value: Tensor<D>) -> Tensor<D> {
+        if name == self.0 { value.zeros_like() } else { value }
+    }
 }
 
 #[test]
@@ -107,7 +124,9 @@ fn too_little_text_and_too_small_a_budget_are_said() {
     let model = Shape::example().model();
     let few = Calibration::from_blocks(calibration().blocks[..2].to_vec());
     let run = |share, data: &Calibration| {
-        search(&model, share, true).run(&model, &[AxisKind::Ffn], data, &NoProgress).unwrap_err().to_string()
+        let kinds = [AxisKind::Ffn];
+        let scorer = Criteria::new(&[], &kinds, 1);
+        search(&model, share, true).run(&model, &kinds, &scorer, data, &NoProgress).unwrap_err().to_string()
     };
     assert!(run(0.9, &few).contains("give more samples"), "{}", run(0.9, &few));
     assert!(run(0.01, &calibration()).contains("choose another budget"), "{}", run(0.01, &calibration()));

@@ -140,7 +140,7 @@ fn a_cause_of_the_family_s_own_is_kept() {
     let (before, after) = (text.find('[').unwrap(), text.find(']').unwrap());
     std::fs::write(&config, [&text[..=before], &text[after..]].concat()).unwrap();
     match declare::<ShiftLm>(&place, &Device::flex()) {
-        Err(Error::ConfigRefused { source, .. }) => assert_eq!(source.downcast_ref(), Some(&NoLayers)),
+        Err(Error::ConfigRefused { cause, .. }) => assert_eq!(cause.downcast_ref(), Some(&NoLayers)),
         other => panic!("{other:?}"),
     }
 }

@@ -294,5 +294,5 @@ impl PlannedCell {
 }
 
 fn of_row(row: &str, error: Error) -> Error {
-    Error::Row { row: row.into(), source: Box::new(error) }
+    Error::Row { row: row.into(), cause: Box::new(error) }
 }

@@ -30,7 +30,7 @@ impl CellStore {
     /// # Errors
     /// [`Error::Io`].
     pub fn open(directory: &Path) -> Result<Self, Error> {
-        std::fs::create_dir_all(directory).map_err(|source| Error::Io { path: directory.into(), source })?;
+        std::fs::create_dir_all(directory).map_err(|cause| Error::Io { path: directory.into(), cause })?;
         clear_unfinished(directory);
         Ok(Self { directory: directory.into() })
     }
@@ -49,7 +49,7 @@ impl CellStore {
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::Io { path, source }),
+            Err(cause) => return Err(Error::Io { path, cause }),
         };
         let damaged = |reason: String| Error::DamagedCell { path: path.clone(), reason };
         let value: serde_json::Value =
@@ -86,7 +86,7 @@ impl CellStore {
     pub fn forget(&self, name: &str, key: &str) -> Result<(), Error> {
         let path = self.path(name, key);
         match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Io { path, source }),
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::Io { path, cause }),
             _ => Ok(()),
         }
     }

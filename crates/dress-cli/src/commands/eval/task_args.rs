@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tasks")]
 pub struct TaskArgs {
-    /// Tasks with commas: piqa, hellaswag, winogrande, arc_easy, arc_challenge, boolq, openbookqa, lambada_openai, `papers`
-    /// for the first five, `all`, or the path of a task file of your own. NAME=FILE says where its rows are.
+    /// Tasks with commas: piqa, hellaswag, winogrande, arc_easy, arc_challenge, boolq, openbookqa, lambada_openai, copa, sciq,
+    /// mmlu, `papers` for the first five, `all` for those whose rows are there, or the path of a task file of your own.
+    /// NAME=FILE says where its rows are.
     #[arg(long, value_delimiter = ',')]
     tasks: Vec<String>,
     /// Where the tasks' files are, under the names that they are published by.
@@ -44,14 +45,26 @@ impl TaskArgs {
                     }
                 }
                 "all" => {
-                    for file in TaskFile::built_in() {
-                        tasks.push(self.task(&file.name)?);
-                    }
+                    tasks.extend(self.all()?);
                 }
                 given => tasks.push(self.task(given)?),
             }
         }
         Ok(tasks)
+    }
+
+    /// The tasks that come with `dress-eval` and whose rows are there.
+    fn all(&self) -> Result<Vec<Task>, Error> {
+        let files = TaskFile::built_in();
+        let (there, missing): (Vec<_>, Vec<_>) =
+            files.iter().partition(|file| file.find_data(&self.task_data).is_ok());
+        if !missing.is_empty() {
+            let names: Vec<&str> = missing.iter().map(|file| file.name.as_str()).collect();
+            tracing::warn!("no rows of {} in {}", names.join(", "), self.task_data.display());
+        }
+        // Where there are no rows at all, the first task's error says which are looked for.
+        let asked = if there.is_empty() { files.iter().take(1).collect() } else { there };
+        asked.into_iter().map(|file| self.task(&file.name)).collect()
     }
 
     fn task(&self, given: &str) -> Result<Task, Error> {

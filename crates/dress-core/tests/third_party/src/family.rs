@@ -22,10 +22,10 @@ impl Family for ShiftLm {
     const NAMES: TensorNames = TensorNames { prefix: "", head: "head.weight", embedding: "embed.weight" };
 
     fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, Error> {
-        let unreadable = |source| Error::ConfigUnreadable { path: path.into(), source };
+        let unreadable = |cause| Error::ConfigUnreadable { path: path.into(), cause };
         let config: ShiftConfig = serde_json::from_str(text).map_err(unreadable)?;
         if config.inner.is_empty() {
-            return Err(Error::ConfigRefused { path: path.into(), source: NoLayers.into() });
+            return Err(Error::ConfigRefused { path: path.into(), cause: NoLayers.into() });
         }
         Ok(Self::of_config(config, device))
     }

@@ -1,0 +1,80 @@
+//! Shapes compared with the whole model on text that was held back from them.
+
+use dress_core::burn::tensor::activation::log_softmax;
+use dress_core::burn::tensor::{DType, Int, Tensor};
+use dress_core::{Calibration, CausalLm, Forward, NoTap};
+
+/// Logits that are in memory at once.
+const LOGITS: usize = 1 << 24;
+
+/// Blocks held back, and what the whole model makes of them.
+pub(super) struct HeldBack<'a, M> {
+    model: &'a M,
+    blocks: Vec<Block>,
+}
+
+struct Block {
+    tokens: Tensor<2, Int>,
+    /// The whole model's stream behind its last layer.
+    stream: Tensor<3>,
+}
+
+impl<'a, M: CausalLm> HeldBack<'a, M> {
+    pub fn new(model: &'a M, blocks: &[Vec<u32>]) -> Self {
+        let of = |block: &Vec<u32>| {
+            let tokens = Calibration::tensor(std::slice::from_ref(block), &model.device());
+            let stream = model.hidden(tokens.clone(), &mut Forward::new(&mut NoTap));
+            Block { tokens, stream }
+        };
+        Self { model, blocks: blocks.iter().map(of).collect() }
+    }
+
+    pub fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// The whole model's loss, in nats a token.
+    pub fn dense_loss(&self) -> f64 {
+        self.mean(|block| {
+            let mut tap = NoTap;
+            let mut pass = Forward::new(&mut tap);
+            let loss = self.model.loss_of_hidden(block.stream.clone(), block.tokens.clone(), &mut pass);
+            f64::from(loss.into_scalar::<f32>())
+        })
+    }
+
+    /// Another model's loss, and how far its next-token distributions are from the whole model's, in nats a token.
+    pub fn measure(&self, other: &M) -> (f64, f64) {
+        let streams = self.blocks.iter().map(|block| {
+            let stream = other.hidden(block.tokens.clone(), &mut Forward::new(&mut NoTap));
+            let mut tap = NoTap;
+            let mut pass = Forward::new(&mut tap);
+            let loss = other.loss_of_hidden(stream.clone(), block.tokens.clone(), &mut pass);
+            (f64::from(loss.into_scalar::<f32>()), self.divergence(block, other, stream))
+        });
+        let (losses, divergences): (Vec<f64>, Vec<f64>) = streams.unzip();
+        let mean = |numbers: Vec<f64>| numbers.iter().sum::<f64>() / numbers.len() as f64;
+        (mean(losses), mean(divergences))
+    }
+
+    fn mean(&self, of: impl Fn(&Block) -> f64) -> f64 {
+        self.blocks.iter().map(of).sum::<f64>() / self.blocks.len() as f64
+    }
+
+    /// `KL(whole || other)`, some rows at a time: all logits of a long block do not fit.
+    fn divergence(&self, block: &Block, other: &M, stream: Tensor<3>) -> f64 {
+        let seq = block.tokens.dims()[1];
+        let rows = (LOGITS / self.model.vocab_size()).max(1);
+        let mut sum = 0.0;
+        for start in (0..seq).step_by(rows) {
+            let some = |stream: &Tensor<3>| stream.clone().narrow(1, start, rows.min(seq - start));
+            let said = |model: &M, stream: &Tensor<3>| {
+                let logits = model.head(some(stream), &mut Forward::new(&mut NoTap));
+                log_softmax(logits.cast(DType::F32), 2)
+            };
+            let (whole, other) = (said(self.model, &block.stream), said(other, &stream));
+            sum += f64::from((whole.clone().exp() * (whole - other)).sum().into_scalar::<f32>());
+        }
+        sum / seq as f64
+    }
+}
