@@ -11,8 +11,8 @@ use faer::{Mat, Side};
 const DAMPING: f64 = 1e-3;
 
 /// The share of its own second moment that is added to each channel's. What two channels say together on the calibration blocks
-/// they do not all say together on other text, so that a refit that believes it whole is worse there: on SmolLM2 with three fifths
-/// of its neurons the perplexity of WikiText-2 and of C4 falls by 6% with it.
+/// they do not all say together on other text. On SmolLM2 with three fifths of its neurons the perplexity of WikiText-2 and of
+/// C4 falls by 1 to 2% with 16 blocks of 1024 tokens to refit on, and by 6% with 8.
 const SHRINKAGE: f64 = 0.3;
 
 /// The least that is added to the diagonal of the second moments of channels, given theirs.
