@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::bias::take_over_means;
 use crate::projection::{CompensatedProjection, Projection, Write};
-use crate::site_moments::{SiteMoments, embedded};
+use crate::token_moments::{TokenMoments, embedded};
 use dress_core::{Axis, Calibration, CausalLm, Forward, NoTap, Progress, Role, Selection, Unit, parameters};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -70,7 +70,7 @@ pub fn compensate<M: CausalLm>(
             let Some(chosen) = selection.get(axis) else { continue };
             for slot in map.axis(axis)?.slots.iter().filter(|slot| slot.role == Role::Reads) {
                 let Some(site) = slot.site else { continue };
-                let moments = SiteMoments::collect(&model, layer, site, &streams);
+                let moments = TokenMoments::collect(&model, layer, site, &streams);
                 let projection = Projection::read(&model, slot);
                 let (refitted, line) = projection.refit(chosen, slot, &moments)?;
                 model = parameters::map(model, &mut Write { projection: &refitted, slot });

@@ -11,7 +11,7 @@ pub(crate) type Gone = BTreeMap<Axis, usize>;
 /// What of a model counts.
 pub(crate) struct Costs {
     parameters: Vec<Counted>,
-    /// What a block counts, whatever its width.
+    /// What a layer counts, whatever its width.
     of_a_layer: f64,
     /// How many layers there are.
     layers: usize,

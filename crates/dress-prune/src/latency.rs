@@ -22,7 +22,7 @@ pub struct Latency {
 /// How much of what costs time a shape has.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Load {
-    /// Blocks.
+    /// Layers.
     pub layers: usize,
     /// Elements of the layers' matrices.
     pub in_layers: u64,

@@ -34,9 +34,9 @@ mod rounds;
 mod search;
 mod select;
 mod selected_penalty;
-mod site_moments;
 mod slice;
 mod tied_basis;
+mod token_moments;
 
 pub use allocation::Allocation;
 pub use basis::{Rotated, rotate_to_principal_components};

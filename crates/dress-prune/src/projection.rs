@@ -34,6 +34,12 @@ impl Projection {
     }
 }
 
+/// Whether a projection has a bias.
+pub(crate) fn has_bias<M: CausalLm>(model: &M, slot: &Slot) -> bool {
+    let bias = bias_name(&slot.parameter);
+    parameters::list(model).iter().any(|info| info.name == bias)
+}
+
 fn bias_name(weight: &str) -> String {
     weight.strip_suffix(".weight").map_or(String::new(), |stem| format!("{stem}.bias"))
 }

@@ -20,8 +20,8 @@ pub enum HowMuch {
         /// The share of it that stays.
         share: f64,
     },
-    /// The share of what is counted that stays, in `(0, 1)`; of which layers' neurons and heads the rest goes is found by
-    /// measuring the loss ([`Search`](crate::Search)). The recipe's axes are the kinds that may go, or without any all that can be
+    /// The share of what is counted that stays, in `(0, 1)`; of which layers' neurons and heads the rest goes is found by what the
+    /// loss feels of them ([`Search`](crate::Search)). The recipe's axes are the kinds that may go, or without any all that can be
     /// searched.
     Searched {
         /// What is counted.

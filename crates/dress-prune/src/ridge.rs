@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::projection::{CompensatedProjection, Projection};
-use crate::site_moments::SiteMoments;
+use crate::token_moments::TokenMoments;
 use dress_core::{AxisSelection, Slot};
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
@@ -31,7 +31,7 @@ impl Projection {
         self,
         chosen: &AxisSelection,
         slot: &Slot,
-        moments: &SiteMoments,
+        moments: &TokenMoments,
     ) -> Result<(Self, CompensatedProjection), Error> {
         let channels = |structures: &[usize]| -> Vec<usize> {
             structures.iter().flat_map(|&s| s * slot.block..(s + 1) * slot.block).collect()
@@ -88,7 +88,7 @@ impl Projection {
     }
 
     /// The energy of the mean of what went.
-    fn mean_lost(of_gone: &Mat<f64>, gone: &[usize], moments: &SiteMoments) -> f64 {
+    fn mean_lost(of_gone: &Mat<f64>, gone: &[usize], moments: &TokenMoments) -> f64 {
         let output = |output: usize| -> f64 {
             gone.iter().enumerate().map(|(i, &c)| moments.mean(c) * of_gone[(i, output)]).sum()
         };

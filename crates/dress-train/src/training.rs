@@ -85,9 +85,9 @@ impl<'a, M: CausalLm> Training<'a, M> {
                 (trained, Some(Watch::new(settings, blocks_at(self.data, &held_out).0)))
             }
         };
-        self.config.check_steps(trained_steps(self.config, &trained))?;
+        let (total, peak) = (self.config.steps(trained.len()), self.config.learning_rate.peak);
+        self.config.check_steps(total)?;
         let checkpoints = self.checkpoints(&model);
-        let (total, peak) = (trained_steps(self.config, &trained), self.config.learning_rate.peak);
         let begin = StepInfo::new(0, total, self.config.learning_rate.at(0, total));
         let removes = self.regularization.selected_norm(&model, &begin) > 0.0;
         let judge = Judge::new(&model, total, peak, removes);
@@ -154,10 +154,6 @@ impl<'a, M: CausalLm> Training<'a, M> {
         let key = RunKey::new(settings.into(), self.data, model);
         Some(Checkpoints::new(directory, every, key))
     }
-}
-
-fn trained_steps(config: &TrainConfig, trained: &[usize]) -> usize {
-    config.steps(trained.len())
 }
 
 /// `model` ready to be trained.

@@ -63,7 +63,7 @@ fn axes<M: CausalLm>(model: &M) -> Result<Vec<AxisShape>, Error> {
             (shape.iter().product::<usize>() / shape[slot.dim] * slot.block) as u64
         };
         let parameters_a_structure = match kind {
-            AxisKind::Depth => largest_block(&sizes),
+            AxisKind::Depth => largest_layer(&sizes),
             _ => slots.slots.iter().map(owned).sum(),
         };
         shapes.push(AxisShape {
@@ -78,12 +78,12 @@ fn axes<M: CausalLm>(model: &M) -> Result<Vec<AxisShape>, Error> {
     Ok(shapes)
 }
 
-/// The parameters of the largest block.
-fn largest_block(sizes: &HashMap<String, Vec<usize>>) -> u64 {
+/// The parameters of the largest layer.
+fn largest_layer(sizes: &HashMap<String, Vec<usize>>) -> u64 {
     let mut layers: HashMap<usize, u64> = HashMap::new();
     for (name, shape) in sizes {
-        if let Some(block) = parameters::layer_of(name) {
-            *layers.entry(block).or_default() += shape.iter().product::<usize>() as u64;
+        if let Some(layer) = parameters::layer_of(name) {
+            *layers.entry(layer).or_default() += shape.iter().product::<usize>() as u64;
         }
     }
     layers.into_values().max().unwrap_or(0)

@@ -11,8 +11,10 @@
 //! errors the loss does not feel gives more than one whose errors it does.
 
 use crate::Error;
+use crate::projection::has_bias;
 use crate::ridge::least_damping;
-use dress_core::burn::tensor::{DType, Tensor};
+use crate::token_moments::TokenMoments;
+use dress_core::burn::tensor::Tensor;
 use dress_core::{
     Axis, Calibration, CausalLm, CouplingMap, Forward, Progress, Role, Scores, Site, Tap, Unit,
 };
@@ -45,8 +47,8 @@ struct Moments {
     block: usize,
     /// Whether a bias makes up for what is lost of the mean.
     centred: bool,
-    activations: Sums,
-    gradients: Sums,
+    activations: TokenMoments,
+    gradients: TokenMoments,
 }
 
 impl Moments {
@@ -56,14 +58,14 @@ impl Moments {
         let (slot, site) = found
             .and_then(|slot| Some((slot, slot.site?)))
             .ok_or_else(|| Error::NotSearchable { axis: axis.to_string() })?;
-        let centred = crate::projection::Projection::read(model, slot).bias.is_some();
+        let centred = has_bias(model, slot);
         Ok(Self {
             axis,
             site,
             block: slot.block,
             centred,
-            activations: Sums::default(),
-            gradients: Sums::default(),
+            activations: TokenMoments::default(),
+            gradients: TokenMoments::default(),
         })
     }
 
@@ -111,34 +113,6 @@ fn gained(
     Ok(sums)
 }
 
-/// Sums over tokens of vectors and of their products.
-#[derive(Default)]
-struct Sums {
-    tokens: f64,
-    sums: Vec<f64>,
-    products: Vec<f64>,
-}
-
-impl Sums {
-    /// Adds what stands at every token of `value`, times `factor`. `[batch, seq, width]`
-    fn add(&mut self, value: Tensor<3>, factor: f64) {
-        let [batch, seq, width] = value.dims();
-        let wide = value.cast(DType::F32).reshape([batch * seq, width]) * factor;
-        let sums = wide.clone().sum_dim(0).into_data();
-        let products = wide.clone().swap_dims(0, 1).matmul(wide).into_data();
-        self.tokens += (batch * seq) as f64;
-        self.sums.resize(width, 0.0);
-        self.products.resize(width * width, 0.0);
-        self.sums.iter_mut().zip(sums.iter::<f64>()).for_each(|(sum, new)| *sum += new);
-        self.products.iter_mut().zip(products.iter::<f64>()).for_each(|(sum, new)| *sum += new);
-    }
-
-    fn second(&self, i: usize, j: usize, centred: bool) -> f64 {
-        let product = self.products[i * self.sums.len() + j] / self.tokens;
-        if centred { product - self.sums[i] * self.sums[j] / (self.tokens * self.tokens) } else { product }
-    }
-}
-
 /// Adds a zero to what passes, whose gradient is that of what passes.
 struct Listening<'a> {
     moments: &'a mut [Moments],
@@ -150,7 +124,7 @@ impl Tap for Listening<'_> {
         let Some(index) = self.moments.iter().position(|moments| moments.site == site) else {
             return value;
         };
-        self.moments[index].activations.add(value.clone().without_autodiff(), 1.0);
+        self.moments[index].activations.add(value.clone());
         let zero = value.zeros_like().without_autodiff().autodiff().require_grad();
         self.zeros.push((index, zero.clone()));
         value + zero
@@ -184,7 +158,7 @@ pub(crate) fn sensitivities<M: CausalLm>(
         let gradients = loss.backward();
         for (index, zero) in zeros {
             if let Some(gradient) = zero.grad(&gradients) {
-                moments[index].gradients.add(gradient, tokens);
+                moments[index].gradients.add(gradient * tokens);
             }
         }
         stage.advance(1)?;

@@ -19,6 +19,15 @@ struct Block {
     stream: Tensor<3>,
 }
 
+impl Block {
+    /// The loss of a model whose stream behind the last layer is `stream`, in nats a token.
+    fn loss<M: CausalLm>(&self, model: &M, stream: &Tensor<3>) -> f64 {
+        let mut tap = NoTap;
+        let loss = model.loss_of_hidden(stream.clone(), self.tokens.clone(), &mut Forward::new(&mut tap));
+        f64::from(loss.into_scalar::<f32>())
+    }
+}
+
 impl<'a, M: CausalLm> HeldBack<'a, M> {
     pub fn new(model: &'a M, blocks: &[Vec<u32>]) -> Self {
         let of = |block: &Vec<u32>| {
@@ -35,34 +44,21 @@ impl<'a, M: CausalLm> HeldBack<'a, M> {
 
     /// The whole model's loss, in nats a token.
     pub fn dense_loss(&self) -> f64 {
-        self.mean(|block| {
-            let mut tap = NoTap;
-            let mut pass = Forward::new(&mut tap);
-            let loss = self.model.loss_of_hidden(block.stream.clone(), block.tokens.clone(), &mut pass);
-            f64::from(loss.into_scalar::<f32>())
-        })
+        mean(self.blocks.iter().map(|block| block.loss(self.model, &block.stream)))
     }
 
     /// Another model's loss, and how far its next-token distributions are from the whole model's, in nats a token.
     pub fn measure(&self, other: &M) -> (f64, f64) {
-        let streams = self.blocks.iter().map(|block| {
+        let measured = self.blocks.iter().map(|block| {
             let stream = other.hidden(block.tokens.clone(), &mut Forward::new(&mut NoTap));
-            let mut tap = NoTap;
-            let mut pass = Forward::new(&mut tap);
-            let loss = other.loss_of_hidden(stream.clone(), block.tokens.clone(), &mut pass);
-            (f64::from(loss.into_scalar::<f32>()), self.divergence(block, other, stream))
+            (block.loss(other, &stream), self.divergence(block, other, &stream))
         });
-        let (losses, divergences): (Vec<f64>, Vec<f64>) = streams.unzip();
-        let mean = |numbers: Vec<f64>| numbers.iter().sum::<f64>() / numbers.len() as f64;
-        (mean(losses), mean(divergences))
-    }
-
-    fn mean(&self, of: impl Fn(&Block) -> f64) -> f64 {
-        self.blocks.iter().map(of).sum::<f64>() / self.blocks.len() as f64
+        let (losses, divergences): (Vec<f64>, Vec<f64>) = measured.unzip();
+        (mean(losses.into_iter()), mean(divergences.into_iter()))
     }
 
     /// `KL(whole || other)`, some rows at a time: all logits of a long block do not fit.
-    fn divergence(&self, block: &Block, other: &M, stream: Tensor<3>) -> f64 {
+    fn divergence(&self, block: &Block, other: &M, stream: &Tensor<3>) -> f64 {
         let seq = block.tokens.dims()[1];
         let rows = (LOGITS / self.model.vocab_size()).max(1);
         let mut sum = 0.0;
@@ -72,9 +68,14 @@ impl<'a, M: CausalLm> HeldBack<'a, M> {
                 let logits = model.head(some(stream), &mut Forward::new(&mut NoTap));
                 log_softmax(logits.cast(DType::F32), 2)
             };
-            let (whole, other) = (said(self.model, &block.stream), said(other, &stream));
+            let (whole, other) = (said(self.model, &block.stream), said(other, stream));
             sum += f64::from((whole.clone().exp() * (whole - other)).sum().into_scalar::<f32>());
         }
         sum / seq as f64
     }
+}
+
+fn mean(numbers: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = numbers.len() as f64;
+    numbers.sum::<f64>() / count
 }

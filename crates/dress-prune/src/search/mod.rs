@@ -20,6 +20,7 @@ use measured::HeldBack;
 pub use report::{Candidate, Passes, SearchReport};
 use serde::{Deserialize, Serialize};
 use shapes::{Kept, Shapes, expected};
+use std::collections::BTreeSet;
 
 /// What is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -77,7 +78,6 @@ impl Search {
         if scorer.needs_calibration() {
             passes.forward += fitted.blocks.len();
         }
-        let mut found: Option<Selection> = None;
         let mut report = SearchReport {
             search: *self,
             passes,
@@ -86,7 +86,7 @@ impl Search {
             candidates: Vec::new(),
             best: 0,
         };
-        for (name, kept) in self.candidates(&shapes, &even, &report.sensitivities)? {
+        for (name, kept) in candidates(&shapes, even, &report.sensitivities)? {
             let selection = shapes.selection(&kept, &report.sensitivities)?;
             let (refitted, _) =
                 compensate(model.clone(), &selection, &fitted, Compensation::Ridge, progress)?;
@@ -98,41 +98,35 @@ impl Search {
             );
             // Refitting passes a layer once for each axis of it and once to go on.
             report.passes.forward += (1 + kinds.len()) * fitted.blocks.len() + held_back.blocks();
-            if found.is_none() || divergence < report.found().divergence {
-                (found, report.best) = (Some(selection), report.candidates.len());
-            }
             report.candidates.push(Candidate { name: name.into(), kept, expected, loss, divergence });
+            if divergence < report.found().divergence {
+                report.best = report.candidates.len() - 1;
+            }
         }
-        let selection = found.unwrap_or_default();
+        let selection = shapes.selection(&report.found().kept, &report.sensitivities)?;
         model.check_stock(&selection, self.stock)?;
         Ok(FoundShape { selection, scores, report })
     }
+}
 
-    /// The shapes that are made and measured, each once.
-    fn candidates<M: CausalLm>(
-        &self,
-        shapes: &Shapes<'_, M>,
-        even: &Kept,
-        sensitivities: &[Sensitivity],
-    ) -> Result<Vec<(&'static str, Kept)>, Error> {
-        // On the calibration's own kind of text heads that go cost no more than neurons, on other text they do. So they go
-        // where neurons alone do not reach the budget, as in the even shape.
-        let heads_stay = even.iter().all(|(axis, kept)| {
-            axis.kind() != AxisKind::Heads
-                || sensitivities.iter().any(|seen| seen.axis == *axis && seen.structures() == *kept)
-        });
-        let whole: &[AxisKind] = if heads_stay { &[AxisKind::Heads] } else { &[] };
-        let least = shapes.least(sensitivities, whole)?;
-        let between = shapes.between(even, &least)?;
-        let mut all = vec![("even", even.clone())];
-        if least != *even {
-            all.push(("least expected loss", least));
-        }
-        if shapes.fits(&between)? && all.iter().all(|(_, other)| *other != between) {
-            all.push(("half way between the two", between));
-        }
-        Ok(all)
+/// The shapes that are made and measured, each once.
+fn candidates<M: CausalLm>(
+    shapes: &Shapes<'_, M>,
+    even: Kept,
+    sensitivities: &[Sensitivity],
+) -> Result<Vec<(&'static str, Kept)>, Error> {
+    // On the calibration's own kind of text heads that go cost no more than neurons, on other text they do. So they go
+    // where neurons alone do not reach the budget, as in the even shape.
+    let whole: &[AxisKind] = if shapes.is_whole(&even, AxisKind::Heads)? { &[AxisKind::Heads] } else { &[] };
+    let least = shapes.least(sensitivities, whole)?;
+    let between = shapes.between(&even, &least)?;
+    let mut all = vec![("even", even), ("least expected loss", least)];
+    if shapes.fits(&between)? {
+        all.push(("half way between the two", between));
     }
+    let mut seen = BTreeSet::new();
+    all.retain(|(_, shape)| seen.insert(shape.clone()));
+    Ok(all)
 }
 
 /// A shape that was found, with what goes for it.

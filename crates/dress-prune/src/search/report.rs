@@ -25,7 +25,7 @@ pub struct Candidate {
 pub struct SearchReport {
     /// What was looked for.
     pub search: Search,
-    /// Passes of all that was read at: forward alone, and forward and back, as sequences of the calibration's length.
+    /// What the search cost.
     pub passes: Passes,
     /// The whole model's loss on the blocks held back, in nats a token.
     pub dense_loss: f64,
@@ -37,7 +37,7 @@ pub struct SearchReport {
     pub best: usize,
 }
 
-/// What a search costs, in blocks that went through all layers.
+/// What a search costs: how many blocks went through all layers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Passes {
     /// Forward alone.

@@ -12,9 +12,9 @@ pub(super) type Kept = BTreeMap<Axis, usize>;
 
 /// The shapes of one model within one budget.
 pub(super) struct Shapes<'a, M> {
-    pub search: &'a Search,
-    pub model: &'a M,
-    pub axes: &'a [Axis],
+    search: &'a Search,
+    model: &'a M,
+    axes: &'a [Axis],
     map: CouplingMap,
     costs: Costs,
 }
@@ -107,6 +107,13 @@ impl<'a, M: CausalLm> Shapes<'a, M> {
             Ok((axis, whole.max(step.min(least))))
         };
         one.iter().map(of).collect()
+    }
+
+    /// Whether of a kind of axes nothing goes.
+    pub fn is_whole(&self, kept: &Kept, kind: AxisKind) -> Result<bool, Error> {
+        let gone = |(&axis, &kept): (&Axis, &usize)| Ok(axis.kind() == kind && kept < self.len(axis)?);
+        let gone = kept.iter().map(gone).collect::<Result<Vec<bool>, Error>>()?;
+        Ok(!gone.contains(&true))
     }
 
     /// Whether a shape is within the budget.
