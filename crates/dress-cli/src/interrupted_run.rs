@@ -17,6 +17,9 @@ fn what_is_kept(directory: &Path) -> String {
         Some(KeptSteps { steps, round: Some(round) }) => {
             format!("repeat the command to go on after step {steps} of round {round}")
         }
+        None if RunDirectory::at(directory).search().exists() => {
+            "repeat the command to go on with the search".into()
+        }
         None => "nothing was kept yet, so the same command begins anew".into(),
     }
 }
@@ -30,6 +33,8 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let said = || what_is_kept(place.path());
         assert!(said().contains("nothing was kept yet"));
+        std::fs::write(place.path().join("search.json"), "{}").unwrap();
+        assert!(said().ends_with("go on with the search"));
         std::fs::create_dir_all(place.path().join("round-2/checkpoint-3")).unwrap();
         assert!(said().ends_with("go on after step 3 of round 2"));
         std::fs::create_dir_all(place.path().join("checkpoint-16")).unwrap();

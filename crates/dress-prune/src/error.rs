@@ -2,6 +2,7 @@
 
 use crate::Compensation;
 use dress_core::{AxisKind, Basis, CorpusProvenance};
+use std::path::PathBuf;
 
 /// Errors of selecting, regularizing and slicing.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,14 @@ pub enum Error {
     NotSearchable {
         /// The axis.
         axis: String,
+    },
+    /// What a search has found so far could not be kept.
+    #[error("{path}: {cause}; free some space or choose another place", path = .path.display())]
+    SearchFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        cause: std::io::Error,
     },
     /// Too little text to fit on some blocks and measure on others.
     #[error(
@@ -170,6 +179,14 @@ pub enum Error {
         share: f64,
         /// The nearest that can be.
         nearest: Option<f64>,
+    },
+    /// A perplexity that the search found no smaller shape for.
+    #[error(
+        "no smaller shape that was tried keeps the perplexity on blocks held back within {times} times the model's; allow more, or give more samples to refit on"
+    )]
+    PerplexityOutOfReach {
+        /// How many times it was allowed to be.
+        times: f64,
     },
     /// Blocks of different widths for software that has one number for all.
     #[error(

@@ -6,7 +6,8 @@ use dress_core::{
     Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Ratio, Selection, SlicePlan, StockTarget, seqlen_or,
 };
 use dress_importance::Criterion;
-use dress_train::{CheckpointEvery, Precision};
+use dress_train::{CheckpointEvery, Precision, RunDirectory};
+use std::path::PathBuf;
 
 /// How much goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +30,14 @@ pub enum HowMuch {
         /// The share of it that stays.
         share: f64,
     },
+    /// The least that stays with a perplexity on blocks held back of at most so many times the whole model's; found as in
+    /// [`HowMuch::Searched`].
+    Within {
+        /// What is counted.
+        measure: Measure,
+        /// The perplexity over the whole model's, above 1.
+        times: f64,
+    },
     /// What a plan selected that was made before of the same checkpoint; the recipe's axes, criteria, basis and
     /// allocation are the plan's.
     Planned(Box<SlicePlan>),
@@ -43,6 +52,13 @@ pub struct Sampling {
     pub seqlen: Option<usize>,
     /// How they are drawn.
     pub draw: Draw,
+}
+
+impl HowMuch {
+    /// Whether a search finds what goes.
+    pub fn is_searched(&self) -> bool {
+        matches!(self, HowMuch::Searched { .. } | HowMuch::Within { .. })
+    }
 }
 
 impl Sampling {
@@ -108,6 +124,8 @@ pub struct Recipe {
     pub sampling: Sampling,
     /// Seed of whatever is drawn.
     pub seed: u64,
+    /// The file in which a search keeps what it has found so far, to go on from; without one it keeps nothing.
+    pub search_file: Option<PathBuf>,
 }
 
 impl Recipe {
@@ -148,13 +166,23 @@ impl Recipe {
             per_layer: false,
             sampling: Sampling::default(),
             seed: 42,
+            search_file: None,
         }
     }
 
     /// The recommended run where the tool finds what goes: the search, projections refitted to what stays, and no training.
     /// Fine-tuning the result is a run of its own.
     pub fn searched(measure: Measure, share: f64) -> Self {
-        let recipe = Self::new(Vec::new(), HowMuch::Searched { measure, share }).without_training();
+        Self::searching(HowMuch::Searched { measure, share })
+    }
+
+    /// The same where the tool finds how much goes too: the smallest model within so many times the perplexity.
+    pub fn within(measure: Measure, times: f64) -> Self {
+        Self::searching(HowMuch::Within { measure, times })
+    }
+
+    fn searching(how_much: HowMuch) -> Self {
+        let recipe = Self::new(Vec::new(), how_much).without_training();
         Self { compensation: Compensation::Ridge, ..recipe }
     }
 
@@ -162,6 +190,17 @@ impl Recipe {
     #[must_use]
     pub fn without_training(self) -> Self {
         Self { regularize: None, ..self }
+    }
+
+    /// The same, kept in `directory` while it goes on: the steps of its regularization and what its search has found. A run of this
+    /// recipe that was interrupted goes on from there.
+    #[must_use]
+    pub fn in_directory(mut self, directory: &RunDirectory) -> Self {
+        if let Some(regularize) = &mut self.regularize {
+            regularize.train.run_dir = Some(directory.path().into());
+        }
+        self.search_file = Some(directory.search());
+        self
     }
 
     /// The basis in which the width is sliced, where the model need not be known for it.
@@ -205,7 +244,7 @@ impl Recipe {
         match (&self.how_much, self.budget(model)) {
             // The plan says of what, and how much.
             (HowMuch::Planned(_), _) => Ok(Vec::new()),
-            (HowMuch::Searched { .. }, _) => {
+            (HowMuch::Searched { .. } | HowMuch::Within { .. }, _) => {
                 let kinds = self.searched_kinds(model)?;
                 kinds.into_iter().map(|kind| Ok(AxisTarget::new(kind, Ratio::new(0.0)?, tile))).collect()
             }

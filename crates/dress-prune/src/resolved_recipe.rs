@@ -2,7 +2,7 @@
 
 use crate::search::Known;
 use crate::{
-    Allocation, AxisTarget, Compensation, Error, HowMuch, PerLayer, PruneConfig, Pruned, Recipe,
+    Allocation, AxisTarget, Compensation, Error, Goal, HowMuch, PerLayer, PruneConfig, Pruned, Recipe,
     RegularizeConfig, Search, TOLERANCE, axes, prune, prune_as_planned, prune_in_rounds, select,
     usual_learning_rate,
 };
@@ -12,6 +12,7 @@ use dress_core::{
 };
 use dress_importance::Criteria;
 use dress_train::Precision;
+use std::path::PathBuf;
 
 /// A recipe in which nothing is open: what a run of it does.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct ResolvedRecipe {
     pub plan: Option<SlicePlan>,
     /// The search that finds what goes, where there is one; the targets say of which kinds of axes.
     pub search: Option<Search>,
+    /// The file in which it keeps what it has found so far.
+    pub search_file: Option<PathBuf>,
 }
 
 impl Recipe {
@@ -55,18 +58,27 @@ impl Recipe {
             _ => None,
         };
         let search = self.search(model)?;
-        Ok(ResolvedRecipe { criteria, config, rounds: self.rounds, plan, search })
+        Ok(ResolvedRecipe {
+            criteria,
+            config,
+            rounds: self.rounds,
+            plan,
+            search,
+            search_file: self.search_file.clone(),
+        })
     }
 
     fn search<M: CausalLm>(&self, model: &M) -> Result<Option<Search>, Error> {
-        let (HowMuch::Searched { .. }, Some(budget)) = (&self.how_much, self.budget(model)) else {
-            return Ok(None);
+        let goal = match (&self.how_much, self.budget(model)) {
+            (HowMuch::Searched { .. }, Some(budget)) => Goal::Budget(budget),
+            (&HowMuch::Within { measure, times }, _) => Goal::Perplexity { measure, times },
+            _ => return Ok(None),
         };
         if self.per_layer && self.stock != StockTarget::Dress {
             return Err(Error::BlocksDiffer { target: self.stock });
         }
         let held_back = Search::blocks_to_hold_back(self.sampling.seqlen(model)?);
-        Ok(Some(Search { budget, stock: self.stock, tile: self.tile, per_layer: self.per_layer, held_back }))
+        Ok(Some(Search { goal, stock: self.stock, tile: self.tile, per_layer: self.per_layer, held_back }))
     }
 
     fn regularization(&self, basis: Basis, weights: DType) -> Option<RegularizeConfig> {
@@ -79,7 +91,7 @@ impl Recipe {
 
     fn check_compensation(&self) -> Result<(), Error> {
         let made_up_for = |kind: &AxisKind| [AxisKind::Ffn, AxisKind::Heads].contains(kind);
-        let open = matches!(self.how_much, HowMuch::Planned(_) | HowMuch::Searched { .. });
+        let open = self.how_much.is_searched() || matches!(self.how_much, HowMuch::Planned(_));
         if self.compensation == Compensation::None || open || self.axes.iter().any(made_up_for) {
             return Ok(());
         }
@@ -93,7 +105,7 @@ impl Recipe {
     pub fn scorers(&self, targets: &[AxisTarget], basis: Basis) -> Result<Criteria, Error> {
         let by_energy = |kind: &AxisKind| basis != Basis::Identity && *kind == AxisKind::Residual;
         // A search finds its axes among the targets' kinds.
-        let searched = matches!(self.how_much, HowMuch::Searched { .. });
+        let searched = self.how_much.is_searched();
         let chosen: Vec<AxisKind> =
             if searched { targets.iter().map(|target| target.kind).collect() } else { self.axes.clone() };
         let kinds: Vec<AxisKind> = chosen.into_iter().filter(|kind| !by_energy(kind)).collect();
@@ -108,7 +120,7 @@ impl Recipe {
     }
 
     fn allocation<M: CausalLm>(&self, model: &M, criteria: &Criteria) -> Result<Allocation, Error> {
-        if !self.per_layer || matches!(self.how_much, HowMuch::Searched { .. }) {
+        if !self.per_layer || self.how_much.is_searched() {
             return Ok(Allocation::Uniform);
         }
         let (budget, comparable) = (self.budget(model), criteria.is_comparable());
@@ -137,6 +149,11 @@ impl ResolvedRecipe {
             // How much of what goes is in the scores.
             None => Ok(()),
         }
+    }
+
+    /// Whether a run keeps anything on its way that it can go on from.
+    pub fn is_kept(&self) -> bool {
+        self.config.regularize.is_some() || (self.search.is_some() && self.search_file.is_some())
     }
 
     /// What looks at calibration data, where anything does.
@@ -206,7 +223,7 @@ impl ResolvedRecipe {
         progress: &dyn Progress,
     ) -> Result<Pruned<M>, Error> {
         let kinds: Vec<AxisKind> = self.config.targets.iter().map(|target| target.kind).collect();
-        let found = search.run(&model, &kinds, scorer, calibration, progress)?;
+        let found = search.run(&model, &kinds, scorer, calibration, self.search_file.as_deref(), progress)?;
         let config = PruneConfig { allocation: Allocation::Given(found.selection), ..self.config.clone() };
         let mut pruned = prune(model, &Known(&found.scores), calibration, &config, progress)?;
         pruned.report.search = Some(found.report);

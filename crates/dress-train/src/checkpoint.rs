@@ -85,16 +85,8 @@ impl RunKey {
         }
         let mut weights = Weights(Sha256::new());
         parameters::visit(model, &mut weights);
-        let mut tokens = Sha256::new();
-        for block in &data.blocks {
-            block.iter().for_each(|token| tokens.update(token.to_le_bytes()));
-            tokens.update([0xff; 4]);
-        }
-        let [data, model] = [tokens, weights.0].map(|hash| {
-            let digits: Vec<String> = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            digits.concat()
-        });
-        Self { settings, data, model }
+        let model = weights.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { settings, data: data.sha256(), model }
     }
 
     /// What the run that left `other` differs in, if in anything.

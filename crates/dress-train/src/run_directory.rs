@@ -21,6 +21,8 @@ pub(crate) const LAST_GOOD: &str = "last-good.bpk";
 const TEACHER: &str = "teacher.cache";
 /// The same while it is written.
 const TEACHER_PARTIAL: &str = "teacher.partial";
+/// What a search has found so far.
+const SEARCH: &str = "search.json";
 /// A checkpoint while it is written.
 const CHECKPOINT_PARTIAL: &str = "checkpoint.partial";
 /// What slicing needs for a moment.
@@ -31,8 +33,8 @@ const CHECKPOINT: &str = "checkpoint-";
 const ROUND: &str = "round-";
 
 /// Every file that a run and its checkpoints write.
-const FILES: [&str; 9] =
-    [CURVE, POSITION, CONTENTS, MODEL, OPTIMIZER, BEST, LAST_GOOD, TEACHER, TEACHER_PARTIAL];
+const FILES: [&str; 10] =
+    [CURVE, POSITION, CONTENTS, MODEL, OPTIMIZER, BEST, LAST_GOOD, TEACHER, TEACHER_PARTIAL, SEARCH];
 
 /// Where a run keeps its curve and its checkpoints while it goes on, and the last good weights if it fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +77,11 @@ impl RunDirectory {
     /// The file of the dense model's outputs.
     pub fn teacher_cache(&self) -> PathBuf {
         self.path.join(TEACHER)
+    }
+
+    /// The file of what a search has found so far.
+    pub fn search(&self) -> PathBuf {
+        self.path.join(SEARCH)
     }
 
     pub(crate) fn checkpoint(&self, steps: usize) -> PathBuf {

@@ -41,10 +41,7 @@ impl TeacherCache {
     pub fn key(teacher: &Fingerprint, data: &Calibration, layers: &[usize], width: usize) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(teacher.as_str());
-        for block in &data.blocks {
-            block.iter().for_each(|token| hash.update(token.to_le_bytes()));
-            hash.update([0xff; 4]);
-        }
+        hash.update(data.sha256());
         hash.update(format!("{layers:?} {width}"));
         hash.finalize().into()
     }

@@ -86,6 +86,10 @@ pub struct SelectArgs {
     /// Instead of --ratio: the share of a forward pass's time that stays, by the costs in --costs.
     #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], requires = "costs", conflicts_with = "ratio")]
     pub latency: Option<f64>,
+    /// Instead of --ratio: the smallest model whose perplexity on calibration blocks held back is at most so many times the
+    /// checkpoint's, as 1.1x. Neurons and heads go, or what of them --axis says.
+    #[arg(long, value_name = "TIMES", value_parser = times, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "params", "flops", "bytes", "latency"])]
+    pub max_perplexity: Option<f64>,
     /// The costs that dress costs measured of the checkpoint, on whatever machine the result is for.
     #[arg(long, group = SAID_BY_A_PLAN, value_name = "FILE", requires = "latency")]
     pub costs: Option<PathBuf>,
@@ -133,6 +137,9 @@ impl SelectArgs {
             Some((share, path)) => Some((self.measured(path, dense)?, share)),
             None => measures.into_iter().find_map(|(measure, share)| Some((measure, share?))),
         };
+        if let Some(times) = self.max_perplexity {
+            return Ok(HowMuch::Within { measure: Measure::Parameters, times });
+        }
         Ok(match given {
             Some((measure, share)) if self.axis.is_empty() => HowMuch::Searched { measure, share },
             Some((measure, share)) => HowMuch::Stays { measure, share },
@@ -185,6 +192,14 @@ impl CalibrationArgs {
     pub fn text(&self) -> Option<TextSource> {
         let path = self.calibration.clone()?;
         Some(TextSource { path, text_field: self.text_field.clone() })
+    }
+}
+
+/// How many times the checkpoint's perplexity, with or without an x behind it.
+fn times(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches(['x', 'X']).parse::<f64>() {
+        Ok(times) if times > 1.0 && times.is_finite() => Ok(times),
+        _ => Err("expected a number above 1, as 1.1x: how many times the checkpoint's perplexity".into()),
     }
 }
 

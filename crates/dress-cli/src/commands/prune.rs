@@ -34,27 +34,24 @@ impl Prune {
         let _lock = PlaceLock::take(&self.out)?;
         check_output(&self.out, Some(self.checkpoint.path()), self.force)?;
         let directory = RunDirectory::beside(&self.out);
-        let regularize = self.run.recipe.regularize.as_mut();
-        let trains = regularize.map(|settings| &mut settings.train).map(|train| {
-            train.run_dir = Some(directory.path().into());
-            train.replace_other_run = self.force;
-        });
+        self.run.recipe = self.run.recipe.in_directory(&directory);
+        if let Some(settings) = &mut self.run.recipe.regularize {
+            settings.train.replace_other_run = self.force;
+        }
         let job = self.run.job(&self.checkpoint)?;
         let calibration = self.run.blocks(&self.checkpoint)?;
-        if trains.is_some() {
+        if job.resolved.is_kept() {
             explain_interrupt(&directory);
         }
         let pruned = job.run(&calibration, &TerminalProgress::default())?;
-        self.save(&pruned, trains.map(|()| directory))?;
+        self.save(&pruned, &directory)?;
         self.print(&pruned.result.result, began.elapsed().as_secs_f64())
     }
 
-    fn save(&self, pruned: &PrunedCheckpoint, run: Option<RunDirectory>) -> Result<(), Error> {
+    fn save(&self, pruned: &PrunedCheckpoint, run: &RunDirectory) -> Result<(), Error> {
         pruned.save(&self.out, self.force)?;
-        // The curve is in dress.json now.
-        if let Some(run) = run {
-            run.remove();
-        }
+        // The curve is in dress.json now, and what the search found in search.json.
+        run.remove();
         Ok(())
     }
 

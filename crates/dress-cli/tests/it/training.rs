@@ -265,6 +265,16 @@ fn without_an_axis_the_shape_is_searched_for() {
         assert_eq!(result(out, "dress.json")["settings"]["compensation"], "ridge");
         assert_eq!(crate::evaluate(out)["parameters"], report["parameters"]);
     }
+    let within = paths.path("within");
+    let prune = ["prune", "--model", &model, "--calibration", &calibration, "--max-perplexity", "1.2x"];
+    json(&dress(&[&prune[..], &["--samples", "24", "--seqlen", "128", "--json", "--out", &within]].concat()));
+    let search = result(&within, "search.json");
+    let best = &search["candidates"][search["best"].as_u64().unwrap() as usize];
+    let over = best["loss"].as_f64().unwrap() - search["dense_loss"].as_f64().unwrap();
+    assert!(over <= 1.2f64.ln() && over > 0.0, "{over}");
+    assert!(
+        refusal(&["prune", "--model", &model, "--max-perplexity", "0.9", "--out", "x"]).contains("above 1")
+    );
     assert!(
         refusal(&["prune", "--model", &model, "--params", "0.8", "--out", &paths.path("no")])
             .contains("calibration")

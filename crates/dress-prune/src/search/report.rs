@@ -33,7 +33,8 @@ pub struct SearchReport {
     pub sensitivities: Vec<Sensitivity>,
     /// The shapes that were measured, in order.
     pub candidates: Vec<Candidate>,
-    /// Which of them is the result: the one of the least divergence.
+    /// Which of them is the result: of those within a budget the one of the least divergence, of those within a perplexity the
+    /// smallest.
     pub best: usize,
 }
 
