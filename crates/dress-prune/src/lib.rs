@@ -57,7 +57,7 @@ pub use reindex::{edits, permute};
 pub use resolved_recipe::ResolvedRecipe;
 pub use rotate_by_parts::{RotatedByParts, rotate_by_parts};
 pub use rounds::{Round, prune_in_rounds};
-pub use search::{Candidate, FoundShape, Goal, Passes, Search, SearchReport, Sensitivity};
+pub use search::{Candidate, FoundShape, FrontierPoint, Goal, Passes, Search, SearchReport, Sensitivity};
 pub use select::{AxisTarget, select};
 pub use selected_penalty::{PenaltyForm, SelectedPenalty, WeightedActivations};
 pub use slice::{apply, slice};

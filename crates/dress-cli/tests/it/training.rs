@@ -272,6 +272,9 @@ fn without_an_axis_the_shape_is_searched_for() {
     let best = &search["candidates"][search["best"].as_u64().unwrap() as usize];
     let over = best["loss"].as_f64().unwrap() - search["dense_loss"].as_f64().unwrap();
     assert!(over <= 1.2f64.ln() && over > 0.0, "{over}");
+    let picture = paths.path("search.svg");
+    json(&dress(&["plot", &within, "--out", &picture, "--json"]));
+    assert!(std::fs::read_to_string(&picture).unwrap().contains("measured on blocks held back"));
     assert!(
         refusal(&["prune", "--model", &model, "--max-perplexity", "0.9", "--out", "x"]).contains("above 1")
     );

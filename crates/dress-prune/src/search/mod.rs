@@ -22,7 +22,7 @@ use dress_core::{
 };
 use found_so_far::{FoundSoFar, Scored};
 use measured::HeldBack;
-pub use report::{Candidate, Passes, SearchReport};
+pub use report::{Candidate, FrontierPoint, Passes, SearchReport};
 use serde::{Deserialize, Serialize};
 use shapes::{Kept, Shapes, expected};
 use std::collections::BTreeSet;
@@ -116,6 +116,7 @@ impl Search {
             passes,
             dense_loss: held_back.dense_loss(),
             sensitivities,
+            frontier: Vec::new(),
             candidates: Vec::new(),
             best: 0,
         };
@@ -125,6 +126,7 @@ impl Search {
             Goal::Budget(budget) => trials.within(budget)?,
             Goal::Perplexity { measure, times } => trials.smallest(measure, times)?,
         }
+        trials.report.frontier = trials.frontier()?;
         let report = trials.report;
         let selection = shapes::selection(&report.found().kept, &report.sensitivities)?;
         model.check_stock(&selection, self.stock)?;
@@ -153,8 +155,8 @@ struct Trials<'a, M> {
 impl<M: CausalLm> Trials<'_, M> {
     /// Finds the shape within a budget that is nearest to the whole model.
     fn within(&mut self, budget: Budget) -> Result<(), Error> {
-        for (name, kept) in self.candidates(budget)? {
-            let index = self.measure(name, kept)?;
+        for shape in self.candidates(budget)? {
+            let index = self.measure(shape)?;
             if self.report.candidates[index].divergence < self.report.found().divergence {
                 self.report.best = index;
             }
@@ -174,7 +176,7 @@ impl<M: CausalLm> Trials<'_, M> {
                 Err(Error::BudgetOutOfReach { .. }) => None,
                 Err(error) => return Err(error),
             };
-            let index = shape.map(|(name, kept)| self.measure(name, kept)).transpose()?;
+            let index = shape.map(|shape| self.measure(shape)).transpose()?;
             match index.filter(|&index| self.report.candidates[index].loss <= most) {
                 Some(index) => (enough, found) = (percent, Some(index)),
                 None => too_few = percent,
@@ -186,14 +188,10 @@ impl<M: CausalLm> Trials<'_, M> {
 
     /// The shapes within a budget that are worth a trial, each once: an even one, the one of the least expected loss, and one
     /// between the two where it fits.
-    fn candidates(&self, budget: Budget) -> Result<Vec<(&'static str, Kept)>, Error> {
+    fn candidates(&self, budget: Budget) -> Result<Vec<Named>, Error> {
         let shapes = Shapes::new(self.search, budget, self.model, self.axes);
         let even = shapes.even()?;
-        // On the calibration's own kind of text heads that go cost no more than neurons, on other text they do. So they go
-        // where neurons alone do not reach the budget, as in the even shape.
-        let whole: &[AxisKind] =
-            if shapes.is_whole(&even, AxisKind::Heads)? { &[AxisKind::Heads] } else { &[] };
-        let least = shapes.least(&self.report.sensitivities, whole)?;
+        let least = shapes.least(&self.report.sensitivities, whole(&shapes, &even)?)?;
         let between = shapes.between(&even, &least)?;
         let mut all = vec![("even", even), ("least expected loss", least)];
         if shapes.fits(&between)? {
@@ -201,14 +199,39 @@ impl<M: CausalLm> Trials<'_, M> {
         }
         let mut seen = BTreeSet::new();
         all.retain(|(_, shape)| seen.insert(shape.clone()));
-        Ok(all)
+        let named = |(name, kept): (&'static str, Kept)| Ok(Named { name, left: shapes.share(&kept)?, kept });
+        all.into_iter().map(named).collect()
+    }
+
+    /// The least expected losses at sizes from nearly all to half.
+    fn frontier(&self) -> Result<Vec<FrontierPoint>, Error> {
+        let measure = match self.search.goal {
+            Goal::Budget(budget) => budget.measure,
+            Goal::Perplexity { measure, .. } => measure,
+        };
+        let at = |percent: u32| -> Result<FrontierPoint, Error> {
+            let left = f64::from(percent) / 100.0;
+            let shapes =
+                Shapes::new(self.search, Budget::share(self.model, measure, left), self.model, self.axes);
+            let least = shapes.least(&self.report.sensitivities, whole(&shapes, &shapes.even()?)?)?;
+            Ok(FrontierPoint { left, expected: expected(&least, &self.report.sensitivities) })
+        };
+        let mut points = Vec::new();
+        for percent in (50..100).rev().step_by(7) {
+            match at(percent) {
+                Ok(point) => points.push(point),
+                Err(Error::BudgetOutOfReach { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(points)
     }
 
     /// Measures a shape, unless that was done before it was interrupted; its place among the report's candidates.
-    fn measure(&mut self, name: &str, kept: Kept) -> Result<usize, Error> {
-        let candidate = match self.so_far.candidate(&kept) {
+    fn measure(&mut self, shape: Named) -> Result<usize, Error> {
+        let candidate = match self.so_far.candidate(&shape.kept) {
             Some(candidate) => candidate,
-            None => self.so_far.keep_candidate(self.measured(name, kept)?)?,
+            None => self.so_far.keep_candidate(self.measured(shape)?)?,
         };
         tracing::info!(
             "search: {}: a loss of {:.3} on blocks held back (dense {:.3}), {:.3} nats from it",
@@ -224,14 +247,28 @@ impl<M: CausalLm> Trials<'_, M> {
         Ok(self.report.candidates.len() - 1)
     }
 
-    fn measured(&self, name: &str, kept: Kept) -> Result<Candidate, Error> {
+    fn measured(&self, Named { name, left, kept }: Named) -> Result<Candidate, Error> {
         let selection = shapes::selection(&kept, &self.report.sensitivities)?;
         let (refitted, _) =
             compensate(self.model.clone(), &selection, self.fitted, Compensation::Ridge, self.progress)?;
         let (loss, divergence) = self.held_back.measure(&refitted);
         let expected = expected(&kept, &self.report.sensitivities);
-        Ok(Candidate { name: name.into(), kept, expected, loss, divergence })
+        Ok(Candidate { name: name.into(), kept, left, expected, loss, divergence })
     }
+}
+
+/// A shape that is worth a trial.
+struct Named {
+    name: &'static str,
+    /// The share of what the goal counts that is left.
+    left: f64,
+    kept: Kept,
+}
+
+/// The kinds of which nothing goes. On the calibration's own kind of text heads that go cost no more than neurons, on other text
+/// they do; so they go where neurons alone do not reach the budget, as in the even shape.
+fn whole<M: CausalLm>(shapes: &Shapes<'_, M>, even: &Kept) -> Result<&'static [AxisKind], Error> {
+    Ok(if shapes.is_whole(even, AxisKind::Heads)? { &[AxisKind::Heads] } else { &[] })
 }
 
 /// A shape that was found, with what goes for it.

@@ -117,6 +117,11 @@ impl<'a, M: CausalLm> Shapes<'a, M> {
         Ok(!gone.contains(&true))
     }
 
+    /// The share that a shape leaves of what the budget counts.
+    pub fn share(&self, kept: &Kept) -> Result<f64, Error> {
+        Ok(self.left(kept)? / self.costs.left(&Gone::new()))
+    }
+
     /// Whether a shape is within the budget.
     pub fn fits(&self, kept: &Kept) -> Result<bool, Error> {
         Ok(self.left(kept)? <= self.budget.left)
