@@ -1,11 +1,11 @@
 """LLaMA-3-8B's shapes with random weights on one card, here and in PyTorch, one after the other: prefill, decode and a training
 step, dense and narrower, as one JSON line and a Markdown table of ratios.
 
-Needs `pip install torch transformers` and `cargo build --release -p dress-benches --example device_speed --features cuda`.
+Needs `pip install torch transformers` and `cargo build --release -p dress-benches --bin device_speed --features cuda`.
 PyTorch has its fused attention, the last logits alone, a fused AdamW on weights of the same type and no compilation; a step
 here is a regularization step, with f32 copies of the weights, a proximal step and a loss that never has all logits.
 
-usage: python device_against_torch.py [--binary target/release/examples/device_speed] [--blocks 32] [--step-blocks 8]
+usage: python device_against_torch.py [--binary target/release/device_speed] [--blocks 32] [--step-blocks 8]
                                       [--percents 0,25,50] [--seqlen 2048] [--rounds 5] [--steps 5] [--checkpointing none]
                                       [--device cuda] [--dtype bf16] [--out FILE]
 """
@@ -20,7 +20,7 @@ import torch
 import transformers
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--binary", default="target/release/examples/device_speed")
+parser.add_argument("--binary", default="target/release/device_speed")
 parser.add_argument("--blocks", type=int, default=32)
 parser.add_argument("--step-blocks", type=int, default=8)
 parser.add_argument("--percents", default="0,25,50")

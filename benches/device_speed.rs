@@ -1,7 +1,7 @@
 //! Prefill, decode and a regularization step on one device, on models of LLaMA-3-8B's shapes with random weights, dense and with
 //! parts of the width removed: one JSON line, the device's own ceilings in it.
 //!
-//! `cargo run --release -p dress-benches --example device_speed --features cuda -- --device cuda --dtype bf16`;
+//! `cargo run --release -p dress-benches --bin device_speed --features cuda -- --device cuda --dtype bf16`;
 //! `benches/device_against_torch.py` runs it beside PyTorch.
 
 use clap::Parser;
