@@ -104,9 +104,9 @@ pub enum Error {
         /// The least ratio that removes something, if any does.
         least: Option<f64>,
     },
-    /// Only blocks are selected, which cannot be regularized.
+    /// Only layers are selected, of a model whose layers cannot be regularized.
     #[error(
-        "only whole blocks go, and there is nothing in the blocks that stay to regularize; give `no_regularize`, or another axis beside depth"
+        "only whole layers go, and those of this model cannot be regularized: its norms are on the residual stream itself, or its coupling map has no parameter of them that writes the stream; give `no_regularize`, or another axis beside depth"
     )]
     NothingToRegularize,
     /// A model whose stream cannot be turned.

@@ -2,7 +2,7 @@
 
 use crate::centre_for::centre_for;
 use crate::counted::counted;
-use crate::regularize::{Regularized, regularize};
+use crate::regularize::{Regularized, regularize, split_to_regularize};
 use crate::{
     Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, PenaltyForm,
     RegularizeConfig, Rotated, Round, SearchReport, compensate, permute, rotate_tied,
@@ -98,8 +98,9 @@ pub struct PruneReport {
 
 /// Scores a model, regularizes what is to go, and slices it out.
 ///
-/// Blocks go first, so that what is trained makes up for them. The model is permuted so that what goes lies at the end of every axis, regularized there, and
-/// cut; the result is ordered as if it had been sliced directly.
+/// The model is permuted so that what goes lies at the end of every axis, regularized there, and cut; the result is ordered
+/// as if it had been sliced directly. Whole layers are regularized with the rest. They go before it where nothing is
+/// regularized, and where a layer that writes nothing still changes the stream ([`dress_core::only_adds`]).
 ///
 /// # Errors
 /// Those of the scorer, of [`select`](crate::select()), of [`Allocation::check`], of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`]; [`Error::Setting`], [`Error::NothingSelected`]
@@ -153,7 +154,10 @@ pub(crate) fn prune_taught<M: CausalLm>(
     let teacher = config.distills_logits().then(|| teacher.unwrap_or(&model).clone());
     let (model, plan) = in_basis(model, scorer, calibration, config, progress)?;
     model.check_stock(&plan.selection, config.stock)?;
-    let (depth, selection) = plan.selection.split_depth();
+    let (first, selection) = match &config.regularize {
+        Some(_) => split_to_regularize(&model, &plan.selection),
+        None => plan.selection.split_depth(),
+    };
     if selection.is_empty() && config.regularize.is_some() {
         return Err(Error::NothingToRegularize);
     }
@@ -161,7 +165,7 @@ pub(crate) fn prune_taught<M: CausalLm>(
         Some(distill) if distill.compares_streams() => Some(model.clone()),
         _ => teacher,
     };
-    let model = slice(model, &depth)?;
+    let model = slice(model, &first)?;
     let model = permute(centre_for(model, &selection), &selection)?;
     let selection = selection.permuted();
     let (model, curve, cut) = match &config.regularize {
@@ -178,9 +182,12 @@ pub(crate) fn prune_taught<M: CausalLm>(
         Some(Cut { slicing_error, .. }) => (model, Some(slicing_error), Vec::new()),
         None => {
             let model = if config.compensation == Compensation::Bias { model.biased() } else { model };
+            // What is refitted makes up for the layers that go too.
+            let (layers, structures) = selection.split_depth();
+            let model = slice(model, &layers)?;
             let (model, compensation) =
-                compensate(model, &selection, calibration, config.compensation, progress)?;
-            let model = slice(model, &selection)?;
+                compensate(model, &structures, calibration, config.compensation, progress)?;
+            let model = slice(model, &structures)?;
             let moved = calibration.blocks.first().map(|block| logits_moved(&before, &model, block));
             (model, moved, compensation)
         }

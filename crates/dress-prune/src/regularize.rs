@@ -4,7 +4,8 @@ use crate::centre_for::centre_for;
 use crate::reindex::Reindex;
 use crate::{Error, PenaltyForm, SelectedPenalty, WeightedActivations, permute};
 use dress_core::{
-    Axis, Basis, Calibration, CausalLm, Progress, Role, Selection, SlicePlan, TensorEdit, parameters,
+    Axis, Basis, Calibration, CausalLm, Progress, Role, Selection, SlicePlan, TensorEdit, only_adds,
+    parameters,
 };
 use dress_regularize::{
     ActivationPenalty, ComponentWeights, Gate, GateNorms, PenaltyKind, Regularizer, Schedule, SlotChoice,
@@ -146,6 +147,17 @@ impl RegularizeConfig {
     }
 }
 
+/// What goes of `model` before anything is regularized, and what is regularized then. Whole layers are regularized with
+/// the rest where all of them only add to the residual stream; otherwise they go first, and the rest is of what they leave.
+pub(crate) fn split_to_regularize<M: CausalLm>(model: &M, selection: &Selection) -> (Selection, Selection) {
+    let map = model.coupling();
+    if selection.removed_layers().iter().all(|&layer| only_adds(model, &map, layer)) {
+        (Selection::new(), selection.outside_removed_layers())
+    } else {
+        selection.split_depth()
+    }
+}
+
 /// What is regularized.
 pub(crate) struct Regularized<'a, M> {
     /// The dense model, where something is to be learnt from it: as it was loaded, or in the basis in which it is sliced where
@@ -153,7 +165,7 @@ pub(crate) struct Regularized<'a, M> {
     pub dense: Option<M>,
     /// What goes of the model in that basis.
     pub plan: &'a SlicePlan,
-    /// What goes of the model that is trained, the last structures of every axis.
+    /// What goes of the model that is trained: whole layers, and the last structures of every other axis.
     pub selection: &'a Selection,
 }
 

@@ -1,5 +1,6 @@
 //! A recipe with everything settled that follows from the model, and the run of it.
 
+use crate::regularize::split_to_regularize;
 use crate::search::Known;
 use crate::{
     Allocation, AxisTarget, Compensation, Error, Goal, HowMuch, PerLayer, PruneConfig, Pruned, Recipe,
@@ -244,8 +245,8 @@ impl ResolvedRecipe {
         if selection.is_empty() {
             return Err(Error::NothingSelected);
         }
-        let (_, widths) = selection.split_depth();
-        if widths.is_empty() && self.config.regularize.is_some() {
+        let (_, regularized) = split_to_regularize(model, selection);
+        if regularized.is_empty() && self.config.regularize.is_some() {
             return Err(Error::NothingToRegularize);
         }
         Ok(model.check_stock(selection, self.config.stock)?)

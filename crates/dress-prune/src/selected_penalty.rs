@@ -160,6 +160,12 @@ impl Tap for SelectedTap<'_> {
             None => value,
         }
     }
+
+    fn after_layer(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
+        if let Some((listener, _)) = &mut self.activations {
+            listener.after_layer(layer, before, after);
+        }
+    }
 }
 
 impl TrainingTap for SelectedTap<'_> {

@@ -12,7 +12,7 @@ use std::path::Path;
 pub struct Teacher<M> {
     model: M,
     fingerprint: Fingerprint,
-    /// Its blocks that the student has too, in order.
+    /// Its blocks that the student keeps, in order.
     layers: Vec<usize>,
     /// How many channels of the stream the student is to keep; they have to come first.
     width: usize,
@@ -27,14 +27,17 @@ pub struct Teacher<M> {
 pub(crate) struct Taught {
     /// Of every position but the last. `[batch, seq - 1, vocab_size]`
     pub logits: Tensor<3>,
-    /// The stream after each block that the student has, its first channels. `[batch, seq, width]`
+    /// The stream after each block that the student keeps, its first channels. `[batch, seq, width]`
     pub streams: Vec<Tensor<3>>,
+    /// The numbers of those blocks.
+    pub layers: Vec<usize>,
     /// What slicing multiplies the student's stream by.
     pub stream_factor: f64,
 }
 
 impl<M: CausalLm> Teacher<M> {
-    /// A teacher whose blocks `layers` the student has, and the first `width` channels of whose stream.
+    /// A teacher whose blocks `layers` the student keeps, and the first `width` channels of whose stream. The student may
+    /// have all of the teacher's blocks until it is sliced.
     pub fn new(model: M, layers: Vec<usize>, width: usize) -> Self {
         let dtype = parameters::list(&model).first().map_or(DType::F32, |parameter| parameter.dtype);
         let fingerprint = Fingerprint::of(&model);
@@ -98,10 +101,10 @@ impl<M: CausalLm> Teacher<M> {
         let seq = last.dims()[1];
         let last = last.cast(self.dtype);
         let logits = self.model.head(last.narrow(1, 0, seq - 1), &mut Forward::new(&mut NoTap));
-        Ok(Taught { logits, streams, stream_factor: self.stream_factor })
+        Ok(Taught { logits, streams, layers: self.layers.clone(), stream_factor: self.stream_factor })
     }
 
-    /// The stream behind the last block, and the kept channels of that behind every block the student has.
+    /// The stream behind the last block, and the kept channels of that behind every block the student keeps.
     fn streams(&self, tokens: Tensor<2, Int>, wanted: bool) -> (Tensor<3>, Vec<Tensor<3>>) {
         let mut no_tap = NoTap;
         let mut capture = Capture::new(&mut no_tap, wanted);
@@ -132,6 +135,10 @@ impl Tap for Capture<'_> {
             self.streams.push(value.clone());
         }
         value
+    }
+
+    fn after_layer(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
+        self.tap.after_layer(layer, before, after);
     }
 }
 

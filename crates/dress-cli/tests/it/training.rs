@@ -67,6 +67,29 @@ fn a_gated_run_of_low_rank_factors_is_recorded_and_slices_exactly() {
 }
 
 #[test]
+fn layers_are_regularized_by_default_and_the_shallower_checkpoint_loads() {
+    let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
+    let (out, direct) = (paths.path("out"), paths.path("direct"));
+    let data = ["--calibration", &calibration, "--samples", "8", "--seqlen", "32", "--json"];
+    let run = |out: &str, more: &[&str]| {
+        let args = ["prune", "--model", &model, "--axis", "depth", "--ratio", "0.4", "--out", out];
+        json(&dress(&[&args[..], &data, more].concat()))
+    };
+    let report = run(&out, &[]);
+    assert_eq!(report["steps"], 8);
+    assert!(report["slicing_error"].as_f64().unwrap() < 1e-5, "{report}");
+    assert!(result(&out, "dress.json")["report"]["cut"]["step"].is_u64());
+    let layers = |place: &str| result(place, "config.json")["num_hidden_layers"].clone();
+    assert_eq!(
+        (run(&direct, &["--no-regularize"])["steps"].as_u64(), layers(&direct)),
+        (Some(0), layers(&out))
+    );
+    assert_eq!(layers(&out), 3);
+    let inspected = dress(&["inspect", "--model", &out]);
+    assert!(String::from_utf8(inspected.stdout).unwrap().contains("depth            1           3"));
+}
+
+#[test]
 fn what_reads_the_calibration_data_is_recorded_with_it() {
     let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
     let data = ["--calibration", &calibration, "--samples", "4", "--seqlen", "32", "--json"];

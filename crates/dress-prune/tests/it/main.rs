@@ -14,3 +14,4 @@ mod third_party;
 mod third_party_files;
 mod tied_basis;
 mod training_free;
+mod whole_layers;

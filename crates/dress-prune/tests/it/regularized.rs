@@ -15,7 +15,7 @@ use dress_regularize::{GateNorms, PenaltyKind};
 use dress_train::{CurvePoint, DistillationConfig, EarlyStopping, LoraConfig, Trainable};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-fn calibration() -> Calibration {
+pub fn calibration() -> Calibration {
     let block = |n: u32| (0..24).map(|i| (i * (n % 5 + 1) + n) % VOCAB as u32).collect();
     Calibration::from_blocks((0..20).map(block).collect())
 }
