@@ -32,7 +32,7 @@ pub struct PruneConfig {
     pub stock: StockTarget,
     /// Seed of whatever is drawn, recorded in the plan.
     pub seed: u64,
-    /// How what goes is shared out over the blocks.
+    /// How what goes is shared out over the layers.
     pub allocation: Allocation,
 }
 
@@ -98,8 +98,8 @@ pub struct PruneReport {
 
 /// Scores a model, regularizes what is to go, and slices it out.
 ///
-/// Blocks go first, so that what is trained makes up for them. The model is permuted so that what goes lies at the end of every axis, regularized there, and
-/// cut; the result is ordered as if it had been sliced directly.
+/// Layers go first, so that what is trained makes up for them. The model is permuted so that what goes lies at the end
+/// of every axis, regularized there, and cut; the result is ordered as if it had been sliced directly.
 ///
 /// # Errors
 /// Those of the scorer, of [`select`](crate::select()), of [`Allocation::check`], of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`]; [`Error::Setting`], [`Error::NothingSelected`]
