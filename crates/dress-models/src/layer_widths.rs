@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_written_where_blocks_differ_and_read_back() {
+    fn lists_are_written_where_layers_differ_and_read_back() {
         let uniform = read("{}").unwrap();
         assert_eq!(uniform.write(raw("{}")), raw("{}"));
         let layer = 1;
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn stock_software_is_refused_blocks_that_differ() {
+    fn stock_software_is_refused_layers_that_differ() {
         let lists = read(r#"{"dress":{"ffn":[8,8,6],"heads":[2,2,2]}}"#).unwrap();
         let message =
             lists.check_stock("LlamaForCausalLM", StockTarget::Transformers).unwrap_err().to_string();

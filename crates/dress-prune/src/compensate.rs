@@ -24,8 +24,8 @@ pub enum Compensation {
     Ridge,
 }
 
-/// Lets the projections behind every sliced feed-forward and head axis make up for what goes, block after block,
-/// each on what the blocks before it hand on once they have been made up for. What goes is zero afterwards; the
+/// Lets the projections behind every sliced feed-forward and head axis make up for what goes, layer after layer,
+/// each on what the layers before it hand on once they have been made up for. What goes is zero afterwards; the
 /// shapes stay.
 ///
 /// # Errors

@@ -188,17 +188,17 @@ pub enum Error {
         /// How many times it was allowed to be.
         times: f64,
     },
-    /// Blocks of different widths for software that has one number for all.
+    /// Layers of different widths for software that has one number for all.
     #[error(
-        "the blocks of the result will differ in width, and `target = {target}` has one number for all of them; give `target = dress` for a checkpoint that these crates alone load, or share out evenly, without `per_layer`"
+        "the layers of the result will differ in width, and `target = {target}` has one number for all of them; give `target = dress` for a checkpoint that these crates alone load, or share out evenly, without `per_layer`"
     )]
-    BlocksDiffer {
+    LayersDiffer {
         /// The target.
         target: dress_core::StockTarget,
     },
-    /// Whole blocks among what is ranked together.
+    /// Whole layers among what is ranked together.
     #[error(
-        "whole blocks are not ranked together with what they are made of; give `axis = depth` in a run of its own, or leave out `per_layer`"
+        "whole layers are not ranked together with what they are made of; give `axis = depth` in a run of its own, or leave out `per_layer`"
     )]
     DepthPerLayer,
     /// A projection that has no bias to take over what went.
@@ -227,13 +227,13 @@ pub enum Error {
         "a penalty in the loss never says when it is done, and early stopping would give back the model that it has done least to; do without early stopping, or use proximal steps or a gate"
     )]
     NoEndToStopAfter,
-    /// Blocks that lose different numbers in several rounds.
+    /// Layers that lose different numbers in several rounds.
     #[error(
-        "what goes cannot be shared out unevenly over the blocks in several rounds; give `rounds = 1`, or share out evenly, without `per_layer`"
+        "what goes cannot be shared out unevenly over the layers in several rounds; give `rounds = 1`, or share out evenly, without `per_layer`"
     )]
     UnevenInRounds,
-    /// Whole blocks in several rounds.
-    #[error("whole blocks cannot go in several rounds; give `rounds = 1`, or leave depth out")]
+    /// Whole layers in several rounds.
+    #[error("whole layers cannot go in several rounds; give `rounds = 1`, or leave depth out")]
     DepthInRounds,
     /// A file of the dense model's outputs, and no directory to put it in.
     #[error(

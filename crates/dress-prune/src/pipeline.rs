@@ -32,7 +32,7 @@ pub struct PruneConfig {
     pub stock: StockTarget,
     /// Seed of whatever is drawn, recorded in the plan.
     pub seed: u64,
-    /// How what goes is shared out over the blocks.
+    /// How what goes is shared out over the layers.
     pub allocation: Allocation,
 }
 

@@ -20,18 +20,18 @@ pub enum Preset {
     /// Neurons and heads by Wanda's score (arXiv 2306.11695) summed by structure, as FLAP's authors made it
     /// structured (arXiv 2312.11983).
     WandaSp,
-    /// FLAP (arXiv 2312.11983): weighted fluctuation, standardized, over all blocks and both kinds of axis, and biases
+    /// FLAP (arXiv 2312.11983): weighted fluctuation, standardized, over all layers and both kinds of axis, and biases
     /// that take over the mean of what goes.
     Flap,
     /// LLM-Pruner (arXiv 2305.11627): element-wise first-order Taylor summed over each group of neurons and heads, the
-    /// first and the last blocks spared. Without its LoRA.
+    /// first and the last layers spared. Without its LoRA.
     LlmPruner,
-    /// SliceGPT (arXiv 2401.15024) with one rotation for the whole model instead of one a block, so that no adapters
+    /// SliceGPT (arXiv 2401.15024) with one rotation for the whole model instead of one a layer, so that no adapters
     /// stay.
     SlicegptGlobal,
-    /// SLEB (arXiv 2402.09025): whole blocks, one after the other, each the one that the loss misses least.
+    /// SLEB (arXiv 2402.09025): whole layers, one after the other, each the one that the loss misses least.
     Sleb,
-    /// ShortGPT (arXiv 2403.03853): the whole blocks of least influence on the stream.
+    /// ShortGPT (arXiv 2403.03853): the whole layers of least influence on the stream.
     Shortgpt,
     /// Minitron (arXiv 2407.14679), its width pruning: channels, neurons and heads by the size of their activations.
     /// Without its distillation.
@@ -55,7 +55,7 @@ pub enum Amount {
 pub struct PresetSettings {
     /// How much goes.
     pub amount: Amount,
-    /// Whose rules the shape keeps. Presets that treat blocks differently need [`StockTarget::Dress`].
+    /// Whose rules the shape keeps. Presets that treat layers differently need [`StockTarget::Dress`].
     pub stock: StockTarget,
     /// What kept counts are a multiple of.
     pub tile: usize,
@@ -112,7 +112,7 @@ const NAMES: [(&str, Preset); 9] = [
     ("dress", Preset::Dress),
 ];
 
-/// The blocks that LLM-Pruner spares of LLaMA-7B's 32: the first 4 and the last 2.
+/// The layers that LLM-Pruner spares of LLaMA-7B's 32: the first 4 and the last 2.
 const SPARED: [f64; 2] = [4.0 / 32.0, 2.0 / 32.0];
 
 impl Preset {
@@ -154,7 +154,7 @@ impl Preset {
         if self == Preset::Flap { Compensation::Bias } else { Compensation::None }
     }
 
-    fn recipe(self, blocks: usize, settings: &PresetSettings) -> Recipe {
+    fn recipe(self, layers: usize, settings: &PresetSettings) -> Recipe {
         use AxisKind::{Depth, Ffn, Heads, Residual};
         let (kinds, criterion) = match self {
             Preset::Magnitude => (vec![Ffn, Heads], Criterion::MagnitudeL2),
@@ -172,7 +172,7 @@ impl Preset {
                 Allocation::PerLayer(PerLayer { budget: None, tolerance: f64::INFINITY, comparable: true })
             }
             Preset::LlmPruner => {
-                let [first, last] = SPARED.map(|share| (share * blocks as f64).round() as usize);
+                let [first, last] = SPARED.map(|share| (share * layers as f64).round() as usize);
                 Allocation::Sparing { first, last }
             }
             _ => Allocation::Uniform,

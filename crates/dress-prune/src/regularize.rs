@@ -250,7 +250,7 @@ fn teacher<M: CausalLm>(
     }))
 }
 
-/// A teacher that shows the blocks and the channels that stay of it.
+/// A teacher that shows the layers and the channels that stay of it.
 fn showing_streams<M: CausalLm>(dense: M, selection: &Selection) -> Result<Teacher<M>, Error> {
     let layers = match selection.get(Axis::Depth) {
         Some(depth) => depth.kept(),

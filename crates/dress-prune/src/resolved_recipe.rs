@@ -76,7 +76,7 @@ impl Recipe {
             _ => return Ok(None),
         };
         if self.per_layer && self.stock != StockTarget::Dress {
-            return Err(Error::BlocksDiffer { target: self.stock });
+            return Err(Error::LayersDiffer { target: self.stock });
         }
         let held_back = Search::blocks_to_hold_back(self.sampling.seqlen(model)?);
         Ok(Some(Search { goal, stock: self.stock, tile: self.tile, per_layer: self.per_layer, held_back }))

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 const TINY: f64 = 1e-12;
 
 /// Penalises the activations of the selected structures, the mean over the sites they pass: the residual stream as
-/// the embeddings and each block leave it, neurons and heads where the projection behind them takes them in, and of a
+/// the embeddings and each layer leave it, neurons and heads where the projection behind them takes them in, and of a
 /// layer that goes what it adds to the stream.
 ///
 /// Of the activations `a[t, i]` of `n` selected structures over `t` tokens, one site's level is

@@ -91,15 +91,23 @@ impl RunKey {
 
     /// What the run that left `other` differs in, if in anything.
     fn differs(&self, other: &Self) -> Option<String> {
-        if self.settings != other.settings {
-            return Some(format!(
-                "other settings ({})",
-                differences(&other.settings, &self.settings).join(", ")
-            ));
+        let settings = under_names_of_today(&other.settings);
+        if self.settings != settings {
+            return Some(format!("other settings ({})", differences(&settings, &self.settings).join(", ")));
         }
         let pairs = [("other data", &self.data, &other.data), ("another model", &self.model, &other.model)];
         pairs.into_iter().find(|(_, a, b)| a != b).map(|(what, ..)| what.into())
     }
+}
+
+/// The settings of a run, with those that are renamed since under their names of today.
+fn under_names_of_today(settings: &Value) -> Value {
+    let mut settings = settings.clone();
+    let kept = settings.pointer_mut("/train/gradient_checkpointing");
+    if let Some(kept) = kept.filter(|kept| **kept == "blocks") {
+        *kept = "layers".into();
+    }
+    settings
 }
 
 impl Checkpoints {
@@ -236,4 +244,22 @@ pub(crate) fn load<M: Module>(model: M, path: &Path) -> Result<M, Error> {
     model
         .try_load_file(path)
         .map_err(|error| Error::Checkpoint { path: path.into(), reason: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_run_that_was_begun_under_another_name_of_a_setting_is_the_same_run() {
+        let key = |name: &str| RunKey {
+            settings: json!({"train": {"gradient_checkpointing": name, "epochs": 1}}),
+            data: "0".into(),
+            model: "1".into(),
+        };
+        assert_eq!(key("layers").differs(&key("blocks")), None);
+        let said = key("layers").differs(&key("none")).unwrap();
+        assert!(said.contains("train.gradient_checkpointing none there and layers here"), "{said}");
+    }
 }

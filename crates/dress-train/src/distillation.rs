@@ -8,7 +8,7 @@ use dress_core::{CausalLm, Forward, Tap};
 use serde::{Deserialize, Serialize};
 
 /// `(1 - alpha) L_LM + alpha T^2 KL(p || q) + hidden H`, with `p` and `q` the next-token distributions of teacher and
-/// student at temperature `T` (Hinton et al. 2015, arXiv 1503.02531), and `H` the mean over blocks of
+/// student at temperature `T` (Hinton et al. 2015, arXiv 1503.02531), and `H` the mean over layers of
 /// `|s - t|^2 / |t|^2` over the channels of the residual stream that stay.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -78,7 +78,7 @@ impl<M: CausalLm> Objective<M> for Distillation<'_, M> {
         tap: &mut dyn Tap,
     ) -> Result<ObjectiveLoss, Error> {
         if self.config.hidden > 0.0 {
-            return Err(Error::NotByBlocks("the distance to the teacher's residual stream"));
+            return Err(Error::NotByLayers("the distance to the teacher's residual stream"));
         }
         let taught = self.teacher.outputs(batch)?;
         Ok(self.of_head(model, batch, stream, taught.logits, tap, None))
@@ -86,7 +86,7 @@ impl<M: CausalLm> Objective<M> for Distillation<'_, M> {
 }
 
 impl<M: CausalLm> Distillation<'_, M> {
-    /// The loss of a stream behind the last block, with how far the streams are apart where that counts.
+    /// The loss of a stream behind the last layer, with how far the streams are apart where that counts.
     fn of_head(
         &self,
         model: &M,
@@ -119,7 +119,7 @@ impl<M: CausalLm> Distillation<'_, M> {
     }
 }
 
-/// The mean over blocks of the squared distance of two streams over the teacher's square, over the channels that the
+/// The mean over layers of the squared distance of two streams over the teacher's square, over the channels that the
 /// teacher was told to show, or as many as the student has. A student of no others has been sliced, and the teacher's stream
 /// is multiplied as its own was. A student of more blocks than the teacher shows still has those that go, whose streams are
 /// not compared.

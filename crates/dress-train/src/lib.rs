@@ -8,7 +8,7 @@
 //! killed goes on where it was, and ends with the same bits.
 
 mod batches;
-mod by_blocks;
+mod by_layers;
 mod checkpoint;
 mod clip;
 mod config;

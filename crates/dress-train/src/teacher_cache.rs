@@ -15,7 +15,7 @@ const HEADER: u64 = 8 + 32 + 4 * 8;
 /// SHA-256 of the header and of what follows it, and of every block.
 const HASH: u64 = 32;
 
-/// A file of f32 numbers: per block of tokens the stream behind the last block, then the others, then SHA-256 of both. The
+/// A file of f32 numbers: per block of tokens the stream behind the last layer, then the others, then SHA-256 of both. The
 /// header, with the channels of the other streams, has its SHA-256 behind it.
 #[derive(Debug)]
 pub(crate) struct TeacherCache {

@@ -23,7 +23,7 @@ pub struct ScoreArgs {
     /// Where the plan goes.
     #[arg(long)]
     out: PathBuf,
-    /// Read the checkpoint one block at a time: memory holds one block and the calibration's residual stream.
+    /// Read the checkpoint one layer at a time: memory holds one layer and the calibration's residual stream.
     /// Not for criteria that need gradients.
     #[arg(long)]
     stream: bool,

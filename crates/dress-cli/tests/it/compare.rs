@@ -1,4 +1,4 @@
-//! `dress compare`, and checkpoints whose blocks differ.
+//! `dress compare`, and checkpoints whose layers differ.
 
 use crate::{Paths, dress, evaluate, json, model, refusal, text};
 use serde_json::Value;
@@ -147,7 +147,7 @@ fn what_cannot_be_compared_is_refused_before_any_work() {
 }
 
 #[test]
-fn blocks_that_differ_go_through_every_command() {
+fn layers_that_differ_go_through_every_command() {
     let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
     let out = paths.path("out");
     let common = ["--model", &model, "--calibration", &calibration, "--samples", "4", "--seqlen", "32"];

@@ -194,9 +194,9 @@ fn inspect_and_generate_print_one_object() {
     assert_eq!(shape["architecture"], "LlamaForCausalLM");
     assert_eq!(shape["axes"][0]["structures"], 192);
     let depth = shape["axes"].as_array().unwrap().iter().find(|axis| axis["kind"] == "depth").unwrap();
-    let (blocks, each) =
+    let (layers, each) =
         (depth["structures"].as_u64().unwrap(), depth["parameters_a_structure"].as_u64().unwrap());
-    assert!(each > 100_000 && blocks * each < shape["parameters"].as_u64().unwrap(), "{depth}");
+    assert!(each > 100_000 && layers * each < shape["parameters"].as_u64().unwrap(), "{depth}");
     let args = ["generate", "--model", &model, "--prompt", "And the LORD", "--max-new-tokens", "8", "--json"];
     let (first, again) = (json(&dress(&args)), json(&dress(&args)));
     assert_eq!(first["tokens"].as_array().unwrap().len(), 8);

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn biases_in_some_projections_or_blocks_only_are_refused() {
+    fn biases_in_some_projections_or_layers_only_are_refused() {
         let parts = ["attn_q", "attn_k", "attn_v", "attn_output"];
         let names: Vec<String> =
             (0..2).flat_map(|layer| parts.map(|part| format!("blk.{layer}.{part}.bias"))).collect();

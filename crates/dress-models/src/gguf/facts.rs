@@ -49,7 +49,7 @@ impl Facts<'_, '_> {
     }
 
     /// Checks that a tensor belongs to a layer that there is.
-    pub fn check_block(&self, name: &str) -> Result<(), String> {
+    pub fn check_layer(&self, name: &str) -> Result<(), String> {
         let layer = name.strip_prefix("blk.").and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
         match (layer, self.number("block_count")) {
             (Some(layer), Some(count)) if layer >= count => Err(format!(

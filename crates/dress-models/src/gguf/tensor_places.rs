@@ -18,7 +18,7 @@ impl GgufFamily {
             if name == "rope_freqs.weight" && self == GgufFamily::Llama {
                 continue;
             }
-            facts.check_block(name)?;
+            facts.check_layer(name)?;
             if self == GgufFamily::Phi2 && name.contains("attn_qkv") {
                 tensors.extend(self.split_qkv(name, info, [heads, kv_heads])?);
                 continue;

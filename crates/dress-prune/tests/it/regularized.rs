@@ -306,7 +306,7 @@ fn rounds_reach_the_ratio_and_their_plan_is_one_of_the_original_model() {
 }
 
 #[test]
-fn rounds_of_whole_blocks_and_of_blocks_that_differ_are_refused() {
+fn rounds_of_whole_layers_and_of_layers_that_differ_are_refused() {
     let ratio = Ratio::new(0.5).unwrap();
     let of_kind = |kind| PruneConfig::new(vec![AxisTarget { kind, ratio, tile: 1 }]);
     let per_layer = PerLayer { budget: None, tolerance: 1.0, comparable: true };
