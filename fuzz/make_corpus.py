@@ -99,7 +99,8 @@ ROWS = {"piqa": {"goal": "open", "sol1": "a", "sol2": "b", "label": 0},
         "winogrande": {"sentence": "a _ b", "option1": "x", "option2": "y", "answer": "1"},
         "arc_easy": {"question": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "A"},
         "boolq": {"passage": "p", "question": "q", "label": 1}, "lambada_openai": {"text": "one two"},
-        "openbookqa": {"question_stem": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "B"}}
+        "openbookqa": {"question_stem": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "B"},
+        "triviaqa": {"question": "q", "answer": {"aliases": ["a", "b"], "value": "a"}}}
 
 
 def tasks():

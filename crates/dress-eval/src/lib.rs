@@ -6,6 +6,7 @@
 
 mod departure;
 mod error;
+pub mod generation;
 pub mod journal;
 mod perplexity;
 pub mod plot;
