@@ -121,7 +121,7 @@ impl<M: CausalLm> Distillation<'_, M> {
 
 /// The mean over layers of the squared distance of two streams over the teacher's square, over the channels that the
 /// teacher was told to show, or as many as the student has. A student of no others has been sliced, and the teacher's stream
-/// is multiplied as its own was. A student of more blocks than the teacher shows still has those that go, whose streams are
+/// is multiplied as its own was. A student of more layers than the teacher shows still has those that go, whose streams are
 /// not compared.
 fn streams_apart(students: &[Tensor<3>], taught: &Taught) -> Tensor<1> {
     let is_whole = students.len() > taught.streams.len();

@@ -29,7 +29,7 @@ pub(crate) struct Taught {
     pub logits: Tensor<3>,
     /// The stream after each layer that the student keeps, its first channels. `[batch, seq, width]`
     pub streams: Vec<Tensor<3>>,
-    /// The numbers of those blocks.
+    /// The numbers of those layers.
     pub layers: Vec<usize>,
     /// What slicing multiplies the student's stream by.
     pub stream_factor: f64,
