@@ -4,7 +4,7 @@ use crate::centre_for::centre_for;
 use crate::counted::counted;
 use crate::regularize::{Regularized, regularize, split_to_regularize};
 use crate::{
-    Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, PenaltyForm,
+    Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, GradualRefit, PenaltyForm,
     RegularizeConfig, Rotated, Round, SearchReport, compensate, permute, rotate_tied,
     rotate_to_principal_components, slice,
 };
@@ -168,9 +168,17 @@ pub(crate) fn prune_taught<M: CausalLm>(
     let model = slice(model, &first)?;
     let model = permute(centre_for(model, &selection), &selection)?;
     let selection = selection.permuted();
+    let mut gradual = Vec::new();
     let (model, curve, cut) = match &config.regularize {
         Some(settings) => {
-            let what = Regularized { dense: teacher, plan: &plan, selection: &selection };
+            let refits = config.compensation == Compensation::Ridge && settings.has_a_path();
+            let (slots, weights) = (settings.slots, settings.weights);
+            let refit =
+                refits.then(|| GradualRefit::new(&model, &selection, slots, weights, calibration, progress));
+            let (refit, report) = refit.transpose()?.unzip();
+            gradual = report.unwrap_or_default();
+            let refit = refit.as_ref();
+            let what = Regularized { dense: teacher, plan: &plan, selection: &selection, refit };
             let trained = regularize(model, what, calibration, settings, progress)?;
             (trained.model, trained.curve, trained.cut)
         }
@@ -179,7 +187,7 @@ pub(crate) fn prune_taught<M: CausalLm>(
     let before = dense.unwrap_or_else(|| model.clone());
     let (model, slicing_error, compensation) = match cut {
         // There was nothing left to make up for.
-        Some(Cut { slicing_error, .. }) => (model, Some(slicing_error), Vec::new()),
+        Some(Cut { slicing_error, .. }) => (model, Some(slicing_error), gradual),
         None => {
             let model = if config.compensation == Compensation::Bias { model.biased() } else { model };
             // What is refitted makes up for the layers that go too.

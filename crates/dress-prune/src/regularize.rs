@@ -2,7 +2,7 @@
 
 use crate::centre_for::centre_for;
 use crate::reindex::Reindex;
-use crate::{Error, PenaltyForm, SelectedPenalty, WeightedActivations, permute};
+use crate::{Error, GradualRefit, PenaltyForm, SelectedPenalty, WeightedActivations, permute};
 use dress_core::{
     Axis, Basis, Calibration, CausalLm, Progress, Role, Selection, SlicePlan, TensorEdit, only_adds,
     parameters,
@@ -105,6 +105,11 @@ pub fn usual_learning_rate(basis: Basis) -> f64 {
 }
 
 impl RegularizeConfig {
+    /// Whether it is known before a step how much of the selection is left in it.
+    pub(crate) fn has_a_path(&self) -> bool {
+        self.gate.is_some() || self.form == PenaltyForm::Proximal
+    }
+
     /// Checks that the settings make sense.
     ///
     /// # Errors
@@ -167,6 +172,8 @@ pub(crate) struct Regularized<'a, M> {
     pub plan: &'a SlicePlan,
     /// What goes of the model that is trained: whole layers, and the last structures of every other axis.
     pub selection: &'a Selection,
+    /// What makes up for it while it goes.
+    pub refit: Option<&'a GradualRefit>,
 }
 
 pub(crate) fn regularize<M: CausalLm>(
@@ -195,6 +202,7 @@ pub(crate) fn regularize<M: CausalLm>(
         lambda: settings.lambda,
         schedule: settings.schedule,
         gate: gate.as_ref(),
+        refit: what.refit,
         activations: activations
             .as_ref()
             .map(|penalty| WeightedActivations { penalty, weight: settings.activations }),
@@ -212,6 +220,7 @@ pub(crate) fn regularize<M: CausalLm>(
     };
     let config = &settings.train;
     let mut about = serde_json::to_value(settings).expect("settings are numbers and names");
+    about["refitted"] = what.refit.is_some().into();
     about["selection"] = serde_json::to_string(selection).expect("a selection is numbers and names").into();
     about["taught_by"] =
         serde_json::to_value(teacher.as_ref().map(Teacher::fingerprint)).expect("a hash is text");

@@ -94,6 +94,7 @@ fn proximal_steps_take_to_zero_what_a_layer_writes_and_nothing_else() {
             lambda: 5.0,
             schedule: Schedule::Constant,
             gate: None,
+            refit: None,
             activations: None,
             kept_only: false,
             slicer: None,

@@ -135,6 +135,7 @@ fn proximal_steps_below_the_last_bit_of_a_weight_take_it_to_zero_all_the_same() 
         lambda: 0.001 * steps as f64,
         schedule: Schedule::Constant,
         gate: None,
+        refit: None,
         activations: None,
         kept_only: false,
         slicer: None,
