@@ -66,9 +66,9 @@ pub enum Error {
         /// The axis.
         axis: String,
     },
-    /// What a search has found so far could not be kept.
+    /// What a run keeps to go on from could not be written.
     #[error("{path}: {cause}; free some space or choose another place", path = .path.display())]
-    SearchFile {
+    RunFile {
         /// The file.
         path: PathBuf,
         /// What the system says.
@@ -179,6 +179,28 @@ pub enum Error {
         share: f64,
         /// The nearest that can be.
         nearest: Option<f64>,
+    },
+    /// Not what a layer reads.
+    #[error("`{name}` is not what a layer reads; use dense or pruned")]
+    LocalInputsName {
+        /// The name.
+        name: String,
+    },
+    /// An axis that no layer can be regularized for alone.
+    #[error(
+        "axis `{axis}` is not one layer's, so that layers cannot be regularized one at a time; choose ffn or heads, or leave out `local`"
+    )]
+    LocalAxis {
+        /// The axis.
+        axis: String,
+    },
+    /// A setting that means nothing where layers are regularized one at a time.
+    #[error(
+        "{setting} has no effect where layers are regularized one at a time; leave it out, or leave out `local`"
+    )]
+    LocalSetting {
+        /// The setting, with what it is.
+        setting: String,
     },
     /// A perplexity that the search found no smaller shape for.
     #[error(

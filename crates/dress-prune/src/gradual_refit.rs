@@ -1,6 +1,7 @@
 //! Projections that are refitted while what they lose goes.
 
 use crate::projection::bias_name;
+use crate::token_moments::embedded;
 use crate::{CompensatedProjection, Compensation, Error, compensate, mask};
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Tensor};
@@ -59,7 +60,7 @@ impl GradualRefit {
     /// `weights` shrinks what `slots` says. With it, how well each projection is made up for in the end.
     ///
     /// # Errors
-    /// Those of [`compensate`].
+    /// Those of [`compensate()`](crate::compensate()).
     pub fn new<M: CausalLm>(
         model: &M,
         selection: &Selection,
@@ -68,11 +69,24 @@ impl GradualRefit {
         calibration: &Calibration,
         progress: &dyn Progress,
     ) -> Result<(Self, Vec<CompensatedProjection>), Error> {
+        calibration.require(model, "compensation")?;
+        Self::of_streams(model, selection, slots, weights, embedded(model, calibration), progress)
+    }
+
+    /// The same where `streams` go into the first layer, one for each calibration block.
+    pub(crate) fn of_streams<M: CausalLm>(
+        model: &M,
+        selection: &Selection,
+        slots: SlotChoice,
+        weights: ComponentWeights,
+        streams: Vec<Tensor<3>>,
+        progress: &dyn Progress,
+    ) -> Result<(Self, Vec<CompensatedProjection>), Error> {
         // What is refitted makes up for the layers that go too.
         let (layers, structures) = layers_and_structures(selection);
         let standing = mask(model.clone(), &layers)?;
         let (refitted, report) =
-            compensate(standing, &structures, calibration, Compensation::Ridge, progress)?;
+            compensate::of_streams(standing, &structures, streams, Compensation::Ridge, progress)?;
         let map = model.coupling();
         let mut readers = HashMap::new();
         for (axis, chosen) in structures.iter().filter(|(axis, _)| *axis != Axis::Residual) {

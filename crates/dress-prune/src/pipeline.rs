@@ -2,6 +2,7 @@
 
 use crate::centre_for::centre_for;
 use crate::counted::counted;
+use crate::local::{Local, Localized};
 use crate::regularize::{Regularized, regularize, split_to_regularize};
 use crate::{
     Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, GradualRefit, PenaltyForm,
@@ -9,8 +10,8 @@ use crate::{
     rotate_to_principal_components, slice,
 };
 use dress_core::{
-    Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Progress, Scorer, Scores, SlicePlan,
-    StockTarget,
+    Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Progress, Scorer, Scores, Selection,
+    SlicePlan, StockTarget,
 };
 use dress_train::{CurvePoint, Cut, LossEnds, logits_moved};
 use serde::{Deserialize, Serialize};
@@ -161,6 +162,9 @@ pub(crate) fn prune_taught<M: CausalLm>(
     if selection.is_empty() && config.regularize.is_some() {
         return Err(Error::NothingToRegularize);
     }
+    if config.regularize.as_ref().is_some_and(|settings| settings.local.is_some()) {
+        check_local(&plan.selection, config)?;
+    }
     let teacher = match config.distill() {
         Some(distill) if distill.compares_streams() => Some(model.clone()),
         _ => teacher,
@@ -170,6 +174,21 @@ pub(crate) fn prune_taught<M: CausalLm>(
     let selection = selection.permuted();
     let mut gradual = Vec::new();
     let (model, curve, cut) = match &config.regularize {
+        Some(settings) if settings.local.is_some() => {
+            let (inputs, compensation) = (settings.local.unwrap_or_default(), config.compensation);
+            let local = Local { settings, inputs, compensation, calibration, plan: &plan };
+            let Localized { model, report } = local.run(model, &selection, progress)?;
+            let compensation = report.compensation;
+            let slicing_error = report.cut.map(|cut| cut.slicing_error);
+            let report = PruneReport {
+                curve: report.curve,
+                slicing_error,
+                cut: report.cut,
+                compensation,
+                ..PruneReport::default()
+            };
+            return Ok(Pruned { model, plan, report });
+        }
         Some(settings) => {
             let refits = config.compensation == Compensation::Ridge && settings.has_a_path();
             let (slots, weights) = (settings.slots, settings.weights);
@@ -178,7 +197,8 @@ pub(crate) fn prune_taught<M: CausalLm>(
             let (refit, report) = refit.transpose()?.unzip();
             gradual = report.unwrap_or_default();
             let refit = refit.as_ref();
-            let what = Regularized { dense: teacher, plan: &plan, selection: &selection, refit };
+            let what =
+                Regularized { dense: teacher, plan: &plan, selection: &selection, refit, taught_by: None };
             let trained = regularize(model, what, calibration, settings, progress)?;
             (trained.model, trained.curve, trained.cut)
         }
@@ -209,6 +229,20 @@ pub(crate) fn prune_taught<M: CausalLm>(
         plan,
         report: PruneReport { curve, slicing_error, cut, compensation, ..PruneReport::default() },
     })
+}
+
+/// Checks that layers can be regularized one at a time.
+fn check_local(selection: &Selection, config: &PruneConfig) -> Result<(), Error> {
+    if let Some((axis, _)) = selection.iter().find(|(axis, _)| axis.layer().is_none()) {
+        return Err(Error::LocalAxis { axis: axis.to_string() });
+    }
+    if config.compensation == Compensation::Bias {
+        return Err(Error::LocalSetting { setting: format!("the compensation {}", config.compensation) });
+    }
+    match config.distill() {
+        Some(_) => Err(Error::LocalSetting { setting: "distillation from the whole dense model".into() }),
+        None => Ok(()),
+    }
 }
 
 /// The model in the coordinates that `config` asks for, and what goes of it there.

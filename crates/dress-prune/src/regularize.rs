@@ -2,10 +2,10 @@
 
 use crate::centre_for::centre_for;
 use crate::reindex::Reindex;
-use crate::{Error, GradualRefit, PenaltyForm, SelectedPenalty, WeightedActivations, permute};
+use crate::{Error, GradualRefit, LocalInputs, PenaltyForm, SelectedPenalty, WeightedActivations, permute};
 use dress_core::{
-    Axis, Basis, Calibration, CausalLm, Progress, Role, Selection, SlicePlan, TensorEdit, only_adds,
-    parameters,
+    Axis, Basis, Calibration, CausalLm, Fingerprint, Progress, Role, Selection, SlicePlan, TensorEdit,
+    only_adds, parameters,
 };
 use dress_regularize::{
     ActivationPenalty, ComponentWeights, Gate, GateNorms, PenaltyKind, Regularizer, Schedule, SlotChoice,
@@ -49,6 +49,10 @@ pub struct RegularizeConfig {
     pub kept_only: bool,
     /// How much is learnt from the dense model, where anything is.
     pub distill: Option<Distill>,
+    /// What each layer reads, where layers are regularized one at a time against what the dense layer adds to the stream, and
+    /// not the whole model against the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local: Option<LocalInputs>,
     /// The training's settings.
     pub train: TrainConfig,
 }
@@ -90,6 +94,7 @@ impl Default for RegularizeConfig {
             slice_early: true,
             kept_only: false,
             distill: None,
+            local: None,
             train: TrainConfig::default(),
         }
     }
@@ -174,6 +179,8 @@ pub(crate) struct Regularized<'a, M> {
     pub selection: &'a Selection,
     /// What makes up for it while it goes.
     pub refit: Option<&'a GradualRefit>,
+    /// What tells the teacher from others, where there is one.
+    pub taught_by: Option<&'a Fingerprint>,
 }
 
 pub(crate) fn regularize<M: CausalLm>(
@@ -181,6 +188,28 @@ pub(crate) fn regularize<M: CausalLm>(
     what: Regularized<'_, M>,
     calibration: &Calibration,
     settings: &RegularizeConfig,
+    progress: &dyn Progress,
+) -> Result<Trained<M>, Error> {
+    let factor = stream_factor(&model, what.selection)?;
+    let teacher = teacher(&what, factor, calibration, settings, progress)?;
+    let distillation = teacher.as_ref().zip(settings.distill);
+    let distillation =
+        distillation.map(|(teacher, distill)| Distillation { teacher, config: distill.objective });
+    let objective: &dyn Objective<M> = match &distillation {
+        Some(distillation) => distillation,
+        None => &LanguageModelling,
+    };
+    let what = Regularized { taught_by: teacher.as_ref().map(Teacher::fingerprint), ..what };
+    regularize_towards(model, &what, calibration, settings, objective, progress)
+}
+
+/// Regularizes with another objective than the settings say.
+pub(crate) fn regularize_towards<M: CausalLm>(
+    model: M,
+    what: &Regularized<'_, M>,
+    calibration: &Calibration,
+    settings: &RegularizeConfig,
+    objective: &dyn Objective<M>,
     progress: &dyn Progress,
 ) -> Result<Trained<M>, Error> {
     let RegularizeConfig { penalty, weights, slots, .. } = *settings;
@@ -209,21 +238,11 @@ pub(crate) fn regularize<M: CausalLm>(
         kept_only: settings.kept_only,
         slicer: settings.slice_early.then_some(&slicer as &dyn Slicer<M>),
     };
-    let factor = stream_factor(&model, selection)?;
-    let teacher = teacher(what, factor, calibration, settings, progress)?;
-    let distillation = teacher.as_ref().zip(settings.distill);
-    let distillation =
-        distillation.map(|(teacher, distill)| Distillation { teacher, config: distill.objective });
-    let objective: &dyn Objective<M> = match &distillation {
-        Some(distillation) => distillation,
-        None => &LanguageModelling,
-    };
     let config = &settings.train;
     let mut about = serde_json::to_value(settings).expect("settings are numbers and names");
     about["refitted"] = what.refit.is_some().into();
     about["selection"] = serde_json::to_string(selection).expect("a selection is numbers and names").into();
-    about["taught_by"] =
-        serde_json::to_value(teacher.as_ref().map(Teacher::fingerprint)).expect("a hash is text");
+    about["taught_by"] = serde_json::to_value(what.taught_by).expect("a hash is text");
     let training =
         Training { data: calibration, config, objective, regularization: &regularization, settings: &about };
     Ok(training.run(model, progress)?)
@@ -239,13 +258,13 @@ fn stream_factor<M: CausalLm>(model: &M, selection: &Selection) -> Result<f64, E
 /// The dense model to learn from, where that is asked for, its channels in the order of the model that is trained where
 /// they are compared.
 fn teacher<M: CausalLm>(
-    what: Regularized<'_, M>,
+    what: &Regularized<'_, M>,
     stream_factor: f64,
     calibration: &Calibration,
     settings: &RegularizeConfig,
     progress: &dyn Progress,
 ) -> Result<Option<Teacher<M>>, Error> {
-    let (Some(distill), Some(dense)) = (settings.distill, what.dense) else { return Ok(None) };
+    let (Some(distill), Some(dense)) = (settings.distill, what.dense.clone()) else { return Ok(None) };
     let streams = distill.compares_streams();
     let teacher = match streams {
         true => showing_streams(dense, &what.plan.selection)?.with_stream_factor(stream_factor),

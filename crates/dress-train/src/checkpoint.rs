@@ -235,6 +235,25 @@ impl Position {
     }
 }
 
+/// Writes the weights of `model` to a file that [`load_weights`] reads.
+///
+/// # Errors
+/// [`Error::Save`] and [`Error::Io`].
+pub fn save_weights<M: Module>(model: &M, path: &Path) -> Result<(), Error> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).map_err(|cause| Error::Io { path: directory.into(), cause })?;
+    }
+    save(model, path).map_err(|reason| Error::Save { path: path.into(), reason })
+}
+
+/// `model` with the weights that [`save_weights`] wrote of a model of the same shape.
+///
+/// # Errors
+/// [`Error::Checkpoint`].
+pub fn load_weights<M: Module>(model: M, path: &Path) -> Result<M, Error> {
+    load(model, path)
+}
+
 fn save<M: Module>(model: &M, path: &Path) -> Result<(), String> {
     model.valid().save_file(path).map_err(|error| error.to_string())
 }

@@ -37,6 +37,7 @@ mod teacher_cache;
 mod trainable;
 mod training;
 
+pub use checkpoint::{load_weights, save_weights};
 pub use config::{CheckpointEvery, EarlyStopping, TrainConfig};
 pub use curve::{CurvePoint, LossEnds};
 pub use distillation::{Distillation, DistillationConfig};

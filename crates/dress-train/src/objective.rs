@@ -54,6 +54,14 @@ pub trait Objective<M: CausalLm>: Sync {
         let _ = (model, batch, stream, tap);
         Err(Error::NotByLayers("this objective"))
     }
+
+    /// What is watched on blocks that are held out, where training is to stop early: by default the mean next-token loss. `[1]`
+    ///
+    /// # Errors
+    /// Those of [`Objective::loss`].
+    fn held_out(&self, model: &M, batch: &Batch<'_>, tap: &mut dyn Tap) -> Result<Tensor<1>, Error> {
+        Ok(model.next_token_loss(batch.tokens.clone(), &mut Forward::new(tap)))
+    }
 }
 
 /// The next-token loss alone.

@@ -61,7 +61,7 @@ impl FoundSoFar {
 
     fn write(&self) -> Result<(), Error> {
         let Some(file) = &self.file else { return Ok(()) };
-        let failed = |cause| Error::SearchFile { path: file.clone(), cause };
+        let failed = |cause| Error::RunFile { path: file.clone(), cause };
         if let Some(directory) = file.parent() {
             std::fs::create_dir_all(directory).map_err(failed)?;
         }

@@ -71,7 +71,7 @@ impl Search {
     ///
     /// # Errors
     /// Those of [`Calibration::require`] and of the scorer; [`Error::TooFewToHoldBack`], [`Error::NotSearchable`], [`Error::Solve`],
-    /// [`Error::BudgetOutOfReach`], [`Error::PerplexityOutOfReach`] and [`Error::SearchFile`].
+    /// [`Error::BudgetOutOfReach`], [`Error::PerplexityOutOfReach`] and [`Error::RunFile`].
     pub fn run<M: CausalLm>(
         &self,
         model: &M,

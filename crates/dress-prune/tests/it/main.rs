@@ -3,6 +3,7 @@
 mod budgets;
 mod gradual_refit;
 mod identities;
+mod local;
 mod per_layer;
 mod plans;
 mod presets;
