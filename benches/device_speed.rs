@@ -164,6 +164,7 @@ fn step(model: AnyModel, args: &Args) -> Result<Value, Box<dyn Error>> {
         lambda: 1.0,
         schedule: Schedule::Constant,
         gate: None,
+        refit: None,
         activations: None,
         kept_only: false,
         slicer: None,

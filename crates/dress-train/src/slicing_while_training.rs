@@ -159,6 +159,7 @@ fn take(data: TensorData, takes: &[(usize, Arc<[usize]>)]) -> TensorData {
 mod tests {
     use super::*;
     use crate::{OptimizerConfig, Precision};
+    use dress_core::burn::module::Module;
     use dress_core::burn::optim::GradientsParams;
     use dress_core::parameters;
     use dress_models::AnyModel;
