@@ -103,7 +103,7 @@ fn an_interrupted_run_ends_in_the_same_bits() {
     let found = run(Family::Llama, Some(settings(whole.path())), &NoProgress).unwrap();
     let mut interruptions = 0;
     let again = loop {
-        let progress = After(AtomicUsize::new(17));
+        let progress = After(AtomicUsize::new(40));
         match run(Family::Llama, Some(settings(broken.path())), &progress) {
             Ok(again) => break again,
             Err(error) => assert!(error.to_string().contains("cancelled"), "{error}"),

@@ -140,10 +140,6 @@ fn the_smallest_shape_within_a_perplexity_is_found() {
     assert!(best.loss <= most, "{best:?}");
     let smaller = found.report.candidates.iter().filter(|other| size(other) < size(best));
     assert!(smaller.clone().all(|other| other.loss > most), "{:?}", found.report.candidates);
-    let exact =
-        Search { goal: Goal::Perplexity { measure: Measure::Parameters, times: 1.0 + 1e-9 }, ..search };
-    let said = exact.run(&model, &kinds, &Criteria::new(&[], &kinds, 1), &calibration(), None, &NoProgress);
-    assert!(said.unwrap_err().to_string().contains("allow more"));
 }
 
 /// Counts stages by name, and cancels in one of them.
