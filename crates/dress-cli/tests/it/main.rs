@@ -7,6 +7,7 @@ mod evaluation;
 mod generation;
 mod latency;
 mod options;
+mod published;
 mod rotation;
 mod training;
 

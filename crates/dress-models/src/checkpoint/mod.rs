@@ -1,11 +1,13 @@
 //! Checkpoints in and out: Hugging Face directories, and GGUF files in.
 
+mod companions;
 mod directory;
 mod fingerprint;
 mod float_type;
 mod git_lfs;
 mod load;
 mod misnamed;
+mod model_card;
 mod output_error;
 mod own_head;
 mod positional;
@@ -25,13 +27,14 @@ mod staging;
 mod tensor_names;
 mod tensor_rows;
 mod tensor_stream;
+mod tokenizer_config;
 mod turn_stream;
 mod weight_sets;
 mod weights;
 
 pub use crate::any_model::read_config;
 #[cfg(feature = "hub")]
-pub(crate) use directory::COMPANIONS;
+pub(crate) use directory::{COMPANIONS, is_document};
 pub use fingerprint::fingerprint;
 pub use float_type::{FloatType, FloatTypeName};
 pub use load::{LoadConfig, PartialLoad, declare, load, load_model, read_config_of};
