@@ -38,6 +38,8 @@ pub(crate) use directory::{COMPANIONS, is_document};
 pub use fingerprint::fingerprint;
 pub use float_type::{FloatType, FloatTypeName};
 pub use load::{LoadConfig, PartialLoad, declare, load, load_model, read_config_of};
+#[cfg(feature = "tokenizer")]
+pub(crate) use model_card::hub_id;
 pub use output_error::OutputError;
 pub use pytorch_files::PytorchFiles;
 pub use raw_tensor::RawTensor;
@@ -49,5 +51,7 @@ pub(crate) use said_once::warn_once;
 pub use save::{SaveConfig, SaveReport, save};
 pub use shard_index::ShardIndex;
 pub use staging::{Staging, check_output};
+#[cfg(feature = "tokenizer")]
+pub(crate) use tensor_names::match_names;
 pub use weights::Weights;
 pub(crate) use weights::is_gguf;

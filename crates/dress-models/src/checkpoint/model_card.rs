@@ -78,7 +78,7 @@ fn card_of(source: &Path) -> Option<String> {
 }
 
 /// The `owner/name`, or the name alone, of a model in the hub's cache.
-fn hub_id(path: &Path) -> Option<String> {
+pub(crate) fn hub_id(path: &Path) -> Option<String> {
     let mut folders = path.components().filter_map(|component| match component {
         Component::Normal(name) => name.to_str(),
         _ => None,
