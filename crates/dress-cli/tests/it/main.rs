@@ -4,6 +4,7 @@ mod ablate;
 mod compare;
 mod corpora;
 mod evaluation;
+mod export;
 mod generation;
 mod latency;
 mod options;
