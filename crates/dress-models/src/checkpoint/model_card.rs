@@ -123,7 +123,8 @@ mod tests {
     fn card(source: &Path, config: &str) -> String {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("config.json"), config).unwrap();
-        ["README.source.md", "plan.json"].map(|name| fs::write(directory.path().join(name), "").unwrap());
+        fs::write(directory.path().join("README.source.md"), "").unwrap();
+        fs::write(directory.path().join("plan.json"), "").unwrap();
         let place = Path::new("models/smaller");
         ModelCard { place, source: Some(source), directory: directory.path(), body: "Less.\n" }.text()
     }

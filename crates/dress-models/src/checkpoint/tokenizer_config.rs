@@ -12,7 +12,8 @@ pub(super) fn missing_from(directory: &Path) -> Option<String> {
     }
     let [tokenizer, generation, model] =
         ["tokenizer.json", "generation_config.json", "config.json"].map(|name| read(&directory.join(name)));
-    let added = added_tokens(&tokenizer?);
+    let tokenizer = tokenizer?;
+    let added = added_tokens(&tokenizer);
     let token = |key: &str| {
         let id = [&generation, &model].into_iter().flatten().find_map(|file| first_id(file.get(key)?))?;
         added.iter().find(|(known, _)| *known == id).map(|(_, token)| json!(token))
@@ -84,7 +85,7 @@ mod tests {
         let model =
             ("config.json", json!({ "model_type": "llama", "bos_token_id": 9, "eos_token_id": null }));
         assert_eq!(made(&[tokenizer(), model.clone()]), None, "no such token");
-        assert_eq!(made(&[model.clone()]), None);
+        assert_eq!(made(&[model]), None, "no tokenizer");
         let whole = ("config.json", json!({ "bos_token_id": 1 }));
         assert!(made(&[tokenizer(), whole.clone()]).is_some());
         assert_eq!(made(&[tokenizer(), whole, ("tokenizer_config.json", json!({}))]), None);
