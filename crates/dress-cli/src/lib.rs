@@ -1,6 +1,7 @@
 //! The `dress` command, as a library: its options, its files and what it prints.
 
 mod check_place;
+mod command_line;
 pub mod commands;
 mod costs_file;
 mod error;
@@ -18,6 +19,7 @@ mod signals;
 mod write_result;
 
 pub use check_place::{check_file_place, check_own_file_place, check_place};
+pub use command_line::command_line;
 pub use costs_file::{COSTS_FORMAT, CostsFile, Pass, TimedShape};
 pub use dress::terminal::{Table, TerminalProgress};
 pub use dress::{PruneResult, ResultFile};

@@ -34,6 +34,7 @@
 //! somebody else's depends on.
 
 mod error;
+mod model_card;
 mod prune_job;
 mod result_file;
 #[cfg(feature = "terminal")]
@@ -50,6 +51,7 @@ pub use dress_models::{AnyModel, Checkpoint, FloatType, LoadConfig};
 pub use dress_prune::{Compensation, HowMuch, Measure, Recipe, RegularizeConfig, ResolvedRecipe, Sampling};
 pub use dress_train::TrainConfig;
 pub use error::Error;
+pub use model_card::ModelCard;
 pub use prune_job::{PruneJob, PrunedCheckpoint};
 pub use result_file::{PruneResult, ResultFile};
 

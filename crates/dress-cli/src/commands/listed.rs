@@ -50,6 +50,7 @@ mod tests {
     use dress_core::{AxisKind, Basis, Draw};
     use dress_data::{Bos, Protocol};
     use dress_models::FloatType;
+    use dress_models::gguf::GgufType;
     use dress_prune::Compensation;
     use dress_regularize::{GateNorms, PenaltyKind};
     use dress_train::{Decay, GradientCheckpointing, OptimizerConfig, Precision};
@@ -71,6 +72,7 @@ mod tests {
         read_back::<Bos>(Bos::NAMES);
         read_back::<Protocol>(Protocol::NAMES);
         read_back::<FloatType>(FloatType::NAMES);
+        read_back::<GgufType>(GgufType::NAMES);
         read_back::<Compensation>(Compensation::NAMES);
         read_back::<GateNorms>(GateNorms::NAMES);
         read_back::<PenaltyKind>(PenaltyKind::NAMES);

@@ -1,7 +1,7 @@
 //! `dress prune`.
 
 use crate::interrupted_run::explain_interrupt;
-use crate::{Error, Output, PlaceLock, ResultFile, TerminalProgress, check_place};
+use crate::{Error, Output, PlaceLock, ResultFile, TerminalProgress, check_place, command_line};
 use dress::PrunedCheckpoint;
 use dress_core::{KeptOfKind, SlicePlan};
 use dress_models::Checkpoint;
@@ -43,7 +43,8 @@ impl Prune {
         if job.resolved.is_kept() {
             explain_interrupt(&directory);
         }
-        let pruned = job.run(&calibration, &TerminalProgress::default())?;
+        let mut pruned = job.run(&calibration, &TerminalProgress::default())?;
+        pruned.result.result.command = Some(command_line());
         self.save(&pruned, &directory)?;
         self.print(&pruned.result.result, began.elapsed().as_secs_f64())
     }

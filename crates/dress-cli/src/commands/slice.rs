@@ -1,6 +1,8 @@
 //! `dress slice`.
 
-use crate::{Error, PlaceLock, ResultFile, RunContext, TerminalProgress, check_place, read_plan};
+use crate::{
+    Error, PlaceLock, ResultFile, RunContext, TerminalProgress, check_place, command_line, read_plan,
+};
 use dress_core::{Basis, CausalLm, StockTarget, TensorEdit, parameters};
 use dress_models::checkpoint::{
     RewriteConfig, SaveReport, Weights, check_output, fingerprint, read_config, rewrite, save,
@@ -50,6 +52,7 @@ impl Slice {
             .sum();
         let weights = Weights::open(&self.input)?;
         let result = ResultFile {
+            format_version: ResultFile::FORMAT,
             dress_version: env!("CARGO_PKG_VERSION").into(),
             burn_version: ResultFile::BURN_VERSION.into(),
             device: self.context.compute.device_name(),
@@ -58,6 +61,7 @@ impl Slice {
             parameters_before,
             parameters,
             calibration: plan.calibration.clone(),
+            command: Some(command_line()),
             regularize: None,
             report: PruneReport::default(),
             plan,
@@ -87,7 +91,9 @@ impl Slice {
         result: &ResultFile,
     ) -> Result<SaveReport, Error> {
         let resized = declared.clone().resized(&result.plan.selection)?;
-        let config = RewriteConfig { extra_files: result.files(), target: self.target, force: self.force };
+        let model_card = Some(result.model_card().to_string());
+        let (extra_files, target, force) = (result.files(), self.target, self.force);
+        let config = RewriteConfig { extra_files, model_card, target, force };
         let places = [self.input.as_path(), &self.out];
         Ok(rewrite(declared, &resized, edits, places, &config, &TerminalProgress::default())?)
     }
@@ -98,6 +104,7 @@ impl Slice {
         let config = SaveConfig {
             source: Some(self.input.clone()),
             extra_files: result.files(),
+            model_card: Some(result.model_card().to_string()),
             target: self.target,
             force: self.force,
             ..SaveConfig::default()

@@ -4,9 +4,11 @@ mod ablate;
 mod compare;
 mod corpora;
 mod evaluation;
+mod export;
 mod generation;
 mod latency;
 mod options;
+mod published;
 mod rotation;
 mod training;
 
