@@ -46,6 +46,14 @@ impl EngineFormat {
         types.next().is_some_and(|(_, weight_type)| weight_type.is_quantized())
     }
 
+    /// Why no model of a family comes out right, whatever its shape, if none does.
+    pub fn without_family(&self, architecture: &str) -> Option<String> {
+        let Some(found) = self.engine.architectures.get(architecture) else {
+            return Some(format!("it has no {architecture}"));
+        };
+        found.refuses.clone().or_else(|| found.wrong.clone())
+    }
+
     /// Whether a model is loaded.
     pub fn verdict(&self, shape: &ModelShape) -> Verdict {
         let name = shape.architecture();

@@ -201,7 +201,7 @@ impl Preset {
         let targets = match (settings.amount, &mut allocation) {
             _ if !settings.served_by.is_empty() => {
                 let counted = counted(model.clone(), basis, self.compensation());
-                let shapes = ServedShapes::new([model, &counted], stock, tile, &settings.served_by);
+                let shapes = ServedShapes::new([model, &counted], stock, tile, &settings.served_by)?;
                 let targets =
                     targets_as_served(&shapes, &kinds, settings.amount, &allocation, model.num_layers())?;
                 match (settings.amount, &mut allocation) {

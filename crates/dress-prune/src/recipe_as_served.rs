@@ -9,7 +9,7 @@ impl Recipe {
     /// How much of each axis goes of `model`, by the sizes that the engines take.
     pub(crate) fn targets_as_served<M: CausalLm>(&self, model: &M) -> Result<Vec<AxisTarget>, Error> {
         let counted = self.counted(model);
-        let shapes = self.shapes(model, &counted);
+        let shapes = self.shapes(model, &counted)?;
         match &self.how_much {
             // The plan says of what, and how much.
             HowMuch::Planned(_) => Ok(Vec::new()),
@@ -63,7 +63,7 @@ impl Recipe {
             _ => return None,
         };
         let counted = self.counted(model);
-        let left = self.shapes(model, &counted).parameters_within(&kinds, share).ok()?;
+        let left = self.shapes(model, &counted).ok()?.parameters_within(&kinds, share).ok()?;
         Some(Budget { measure: Measure::Parameters, left })
     }
 
@@ -71,13 +71,13 @@ impl Recipe {
     pub(crate) fn tile_of_neurons<M: CausalLm>(&self, model: &M) -> Result<usize, Error> {
         match self.served_by.is_empty() {
             true => Ok(self.tile),
-            false => self.shapes(model, &self.counted(model)).step(AxisKind::Ffn),
+            false => self.shapes(model, &self.counted(model))?.step(AxisKind::Ffn),
         }
     }
 
     /// Whether a search may take heads: it takes them one group at a time.
     pub(crate) fn takes_any_heads<M: CausalLm>(&self, model: &M) -> bool {
-        let step = || self.shapes(model, &self.counted(model)).step(AxisKind::Heads);
+        let step = || self.shapes(model, &self.counted(model))?.step(AxisKind::Heads);
         self.served_by.is_empty() || step().is_ok_and(|step| step == 1)
     }
 
@@ -85,7 +85,7 @@ impl Recipe {
         counted(model.clone(), self.basis(model), self.compensation)
     }
 
-    fn shapes<'a, M: CausalLm>(&'a self, dense: &'a M, counted: &'a M) -> ServedShapes<'a, M> {
+    fn shapes<'a, M: CausalLm>(&'a self, dense: &'a M, counted: &'a M) -> Result<ServedShapes<'a, M>, Error> {
         ServedShapes::new([dense, counted], self.stock, self.tile, &self.served_by)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::costs::{Costs, Gone};
 use crate::{Allocation, AxisTarget, Budget, Error, Measure, TOLERANCE};
-use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, Ratio, Selection, StockTarget};
+use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, CouplingMap, Ratio, Selection, StockTarget};
 use dress_engines::{Demand, EngineFormat, ModelShape, ServedWeight, Verdict, least_common_multiple};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -113,16 +113,27 @@ pub(crate) struct ServedShapes<'a, M> {
     tile: usize,
     formats: &'a [EngineFormat],
     shape: ModelShape,
+    map: CouplingMap,
 }
 
 impl<'a, M: CausalLm> ServedShapes<'a, M> {
+    /// Shapes of `dense`, which is `counted` with what its result has besides.
+    ///
+    /// # Errors
+    /// [`Error::NotServed`] where an engine does not have the family.
     pub fn new(
         [dense, counted]: [&'a M; 2],
         stock: StockTarget,
         tile: usize,
         formats: &'a [EngineFormat],
-    ) -> Self {
-        Self { dense, counted, stock, tile, formats, shape: ModelShape::of(counted) }
+    ) -> Result<Self, Error> {
+        let (shape, map) = (ModelShape::of(counted), counted.coupling());
+        for format in formats {
+            if let Some(reason) = format.without_family(shape.architecture()) {
+                return Err(Error::NotServed { format: format.to_string(), reason });
+            }
+        }
+        Ok(Self { dense, counted, stock, tile, formats, shape, map })
     }
 
     /// The shape nearest to what is asked for, in which every kind loses something that is asked to.
@@ -225,12 +236,10 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
     pub fn check_differing(&self, kinds: &[AxisKind]) -> Result<(), Error> {
         let mut selection = Selection::new();
         for &kind in kinds {
-            let Some(&axis) =
-                self.counted.coupling().of_kind(kind)?.iter().find(|axis| axis.layer().is_some())
-            else {
+            let Some(&axis) = self.map.of_kind(kind)?.iter().find(|axis| axis.layer().is_some()) else {
                 continue;
             };
-            let (len, step) = (self.counted.coupling().axis(axis)?.len, self.step(kind)?);
+            let (len, step) = (self.map.axis(axis)?.len, self.step(kind)?);
             selection = selection
                 .with(axis, AxisSelection::new(len, (len.saturating_sub(step).max(1)..len).collect())?);
         }
@@ -252,14 +261,14 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
 
     /// The length of the longest axis of a kind.
     fn len(&self, kind: AxisKind) -> Result<usize, Error> {
-        let map = self.counted.coupling();
+        let map = &self.map;
         let lengths = map.of_kind(kind)?.into_iter().map(|axis| Ok(map.axis(axis)?.len));
         Ok(lengths.collect::<Result<Vec<_>, Error>>()?.into_iter().max().unwrap_or(0))
     }
 
     /// Of what the configuration wants the kept count of a kind to be a multiple.
     fn multiple(&self, kind: AxisKind) -> Result<usize, Error> {
-        let map = self.counted.coupling();
+        let map = &self.map;
         let first = map.of_kind(kind)?[0];
         Ok(map.axis(first)?.multiple_of.of(self.stock))
     }
@@ -295,7 +304,14 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
         nearby: bool,
     ) -> Result<Result<Vec<Size>, Option<String>>, Error> {
         let options = asked.iter().map(|&(kind, ratio)| self.options(kind, ratio, demand, nearby));
-        let mut shapes = combinations(&options.collect::<Result<Vec<_>, Error>>()?);
+        let options = options.collect::<Result<Vec<_>, Error>>()?;
+        if let Some((kind, _)) =
+            asked.iter().zip(&options).find(|(_, sizes)| sizes.is_empty()).map(|(asked, _)| *asked)
+        {
+            let step = self.step_of(kind, demand);
+            return Ok(Err(Some(format!("{kind} would stay a multiple of {step}, and none is near"))));
+        }
+        let mut shapes = combinations(&options);
         let off =
             |sizes: &[Size]| sizes.iter().zip(asked).map(|(size, (_, ratio))| size.off(*ratio)).sum::<f64>();
         // Rounded, so that of two that are equally far the smaller comes first.
@@ -330,7 +346,7 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
 
     /// How many structures go of each axis.
     fn gone(&self, sizes: &[Size], spared: &[usize]) -> Result<Gone, Error> {
-        let map = self.counted.coupling();
+        let map = &self.map;
         let is_spared = |axis: &Axis| axis.layer().is_some_and(|layer| spared.contains(&layer));
         let mut gone = Gone::new();
         for size in sizes.iter().filter(|size| size.kept < size.len) {
@@ -345,7 +361,7 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
 
     /// A selection of as many structures, whichever they are.
     fn selection(&self, gone: &Gone) -> Result<Selection, Error> {
-        let map = self.counted.coupling();
+        let map = &self.map;
         let mut selection = Selection::new();
         for (&axis, gone) in gone {
             let len = map.axis(axis)?.len;
@@ -374,7 +390,7 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
     /// The shapes of one axis, and of width and heads together, that are nearest to a ratio.
     fn possible(&self, asked: Ratio) -> Result<Vec<String>, Error> {
         use AxisKind::{Ffn, Heads, Residual};
-        let there = self.counted.coupling().kinds();
+        let there = self.map.kinds();
         let mut possible = Vec::new();
         for kinds in [&[Residual][..], &[Ffn], &[Heads], &[Residual, Heads]] {
             if !kinds.iter().all(|kind| there.contains(kind)) {
