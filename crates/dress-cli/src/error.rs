@@ -228,6 +228,9 @@ pub enum Error {
     /// Of models and checkpoints.
     #[error(transparent)]
     Models(#[from] dress_models::Error),
+    /// Of the table of engines.
+    #[error(transparent)]
+    Engines(#[from] dress_engines::Error),
     /// Of corpora and tokenizers.
     #[error(transparent)]
     Data(#[from] dress_data::Error),

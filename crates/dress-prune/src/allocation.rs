@@ -12,6 +12,9 @@ pub enum Allocation {
     /// Every layer loses the same share, so that stock software can say the shape of the result.
     #[default]
     Uniform,
+    /// The same, of axes whose shape was checked as a whole: of a kept count the target's tile alone is a divisor, as what the
+    /// configuration wants of one axis depends on the others.
+    Together,
     /// The same share of every layer but the first and the last few, which keep their neurons and heads
     /// (LLM-Pruner, arXiv 2305.11627).
     Sparing {
@@ -33,7 +36,9 @@ impl Allocation {
             Allocation::Sparing { first, last } => {
                 (0..layers).filter(|&layer| layer < first || layer + last >= layers).collect()
             }
-            Allocation::Uniform | Allocation::PerLayer(_) | Allocation::Given(_) => Vec::new(),
+            Allocation::Uniform | Allocation::Together | Allocation::PerLayer(_) | Allocation::Given(_) => {
+                Vec::new()
+            }
         }
     }
 
@@ -44,7 +49,7 @@ impl Allocation {
     pub fn check(&self, stock: StockTarget) -> Result<(), Error> {
         match self {
             // What is given is checked by its own shape, as every result is.
-            Allocation::Uniform | Allocation::Given(_) => Ok(()),
+            Allocation::Uniform | Allocation::Together | Allocation::Given(_) => Ok(()),
             _ if stock == StockTarget::Dress => Ok(()),
             _ => Err(Error::LayersDiffer { target: stock }),
         }
@@ -63,6 +68,10 @@ impl Allocation {
             Allocation::Given(selection) => {
                 selection.check(&model.coupling())?;
                 Ok(selection.clone())
+            }
+            // These crates want nothing of an axis by itself.
+            Allocation::Together => {
+                select_sparing(scores, &model.coupling(), targets, StockTarget::Dress, &[])
             }
             _ => select_sparing(scores, &model.coupling(), targets, stock, &self.spared(model.num_layers())),
         }

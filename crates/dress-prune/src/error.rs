@@ -180,6 +180,35 @@ pub enum Error {
         /// The nearest that can be.
         nearest: Option<f64>,
     },
+    /// A shape that an engine does not serve as it should.
+    #[error(
+        "{format} does not take this shape in full: {reason}; choose another shape, or leave it out of `for`"
+    )]
+    NotServed {
+        /// The engine and its format.
+        format: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Sizes of which none near what is asked for is taken in full.
+    #[error(
+        "no shape near the one that was asked for is taken in full by {formats}{reason}; {}",
+        match .possible.as_slice() {
+            [] => "none of one axis is; leave some of them out of `for`".into(),
+            possible => format!("possible are {}", possible.join(", or ")),
+        }
+    )]
+    NoServedShape {
+        /// The engines and their formats.
+        formats: String,
+        /// Why not the nearest, in parentheses.
+        reason: String,
+        /// What would do.
+        possible: Vec<String>,
+    },
+    /// An error of the table of engines.
+    #[error(transparent)]
+    Engines(#[from] dress_engines::Error),
     /// Not what a layer reads.
     #[error("`{name}` is not what a layer reads; use dense or pruned")]
     LocalInputsName {

@@ -35,6 +35,9 @@ pub struct PruneConfig {
     pub seed: u64,
     /// How what goes is shared out over the layers.
     pub allocation: Allocation,
+    /// The engines, with their formats, whose sizes the targets keep to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub served_by: Vec<String>,
 }
 
 impl PruneConfig {
@@ -48,6 +51,7 @@ impl PruneConfig {
             stock: StockTarget::All,
             seed: 42,
             allocation: Allocation::Uniform,
+            served_by: Vec::new(),
         }
     }
 

@@ -1,11 +1,13 @@
 //! Published methods, each as its paper has it, under one interface.
 
 use crate::counted::counted;
+use crate::served::{ServedShapes, allocation_of};
 use crate::{
     Allocation, AxisTarget, Budget, Compensation, Error, Measure, PerLayer, PruneConfig, Pruned,
     RegularizeConfig, best_basis, prune,
 };
 use dress_core::{AxisKind, Basis, Calibration, CausalLm, Progress, Ratio, StockTarget, parameters};
+use dress_engines::EngineFormat;
 use dress_importance::{Criteria, Criterion};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -59,6 +61,9 @@ pub struct PresetSettings {
     pub stock: StockTarget,
     /// What kept counts are a multiple of.
     pub tile: usize,
+    /// The engines that serve the result, each with a format: what stays is what all of them take in full.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "EngineFormat::serialize_whole")]
+    pub served_by: Vec<EngineFormat>,
     /// Seed of whatever is drawn.
     pub seed: u64,
     /// The regularization of [`Preset::Dress`].
@@ -76,6 +81,7 @@ impl PresetSettings {
             amount,
             stock: StockTarget::Dress,
             tile: 1,
+            served_by: Vec::new(),
             seed: 42,
             regularize: RegularizeConfig::default(),
             dress_axes: vec![AxisKind::Residual],
@@ -185,7 +191,7 @@ impl Preset {
     ///
     /// # Errors
     /// [`dress_core::Error::AxisNotInModel`], those of [`Allocation::check`], and [`Error::BudgetOutOfReach`] where
-    /// no shape is smaller than the model.
+    /// no shape is smaller than the model; where engines serve the result, [`Error::NoServedShape`] and [`Error::NotServed`].
     pub fn of<M: CausalLm>(self, model: &M, settings: &PresetSettings) -> Result<PresetRun, Error> {
         let Recipe { kinds, criterion, mut allocation } = self.recipe(model.num_layers(), settings);
         let (stock, tile, seed) = (settings.stock, settings.tile, settings.seed);
@@ -193,6 +199,20 @@ impl Preset {
         allocation.check(stock)?;
         let target = |kind, ratio| AxisTarget::new(kind, ratio, tile);
         let targets = match (settings.amount, &mut allocation) {
+            _ if !settings.served_by.is_empty() => {
+                let counted = counted(model.clone(), basis, self.compensation());
+                let shapes = ServedShapes::new([model, &counted], stock, tile, &settings.served_by)?;
+                let targets =
+                    targets_as_served(&shapes, &kinds, settings.amount, &allocation, model.num_layers())?;
+                match (settings.amount, &mut allocation) {
+                    (Amount::Parameters(ratio), Allocation::PerLayer(per_layer)) => {
+                        per_layer.budget = Some(budget(model, ratio));
+                    }
+                    (_, Allocation::Uniform) => allocation = allocation_of(model, &targets, stock)?,
+                    _ => {}
+                }
+                targets
+            }
             (Amount::Width(ratio), _) => kinds.iter().map(|&kind| target(kind, ratio)).collect(),
             (Amount::Parameters(ratio), Allocation::PerLayer(per_layer)) => {
                 per_layer.budget = Some(budget(model, ratio));
@@ -217,6 +237,32 @@ impl Preset {
             ..PruneConfig::new(targets)
         };
         Ok(PresetRun { criteria, config })
+    }
+}
+
+/// How much of each kind goes, by the sizes that the engines take.
+fn targets_as_served<M: CausalLm>(
+    shapes: &ServedShapes<'_, M>,
+    kinds: &[AxisKind],
+    amount: Amount,
+    allocation: &Allocation,
+    layers: usize,
+) -> Result<Vec<AxisTarget>, Error> {
+    let spared = allocation.spared(layers);
+    let is_even = *allocation == Allocation::Uniform;
+    if !is_even {
+        shapes.check_differing(kinds)?;
+    }
+    match amount {
+        Amount::Width(ratio) if is_even => {
+            shapes.nearest(&kinds.iter().map(|&kind| (kind, ratio)).collect::<Vec<_>>())
+        }
+        Amount::Parameters(ratio) if !matches!(allocation, Allocation::PerLayer(_)) => {
+            shapes.largest(kinds, Measure::Parameters, 1.0 - ratio.get(), &spared)
+        }
+        Amount::Width(ratio) | Amount::Parameters(ratio) => {
+            kinds.iter().map(|&kind| Ok(AxisTarget::new(kind, ratio, shapes.step(kind)?))).collect()
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{AxisTarget, Budget, Compensation, Error, Measure, RegularizeConfig, 
 use dress_core::{
     Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Ratio, Selection, SlicePlan, StockTarget, seqlen_or,
 };
+use dress_engines::EngineFormat;
 use dress_importance::Criterion;
 use dress_train::{CheckpointEvery, Precision, RunDirectory};
 use std::path::PathBuf;
@@ -118,6 +119,9 @@ pub struct Recipe {
     pub stock: StockTarget,
     /// What kept counts are a multiple of, beside what the family's config wants.
     pub tile: usize,
+    /// The engines, each with a format, that serve the result: what stays is what all of them take in full, and a budget of bytes
+    /// is of bytes as they serve them. Without any, nothing beside `stock` and `tile` counts.
+    pub served_by: Vec<EngineFormat>,
     /// Whether layers may differ.
     pub per_layer: bool,
     /// How the calibration text is drawn.
@@ -163,6 +167,7 @@ impl Recipe {
             rounds: 1,
             stock: StockTarget::All,
             tile: 1,
+            served_by: Vec::new(),
             per_layer: false,
             sampling: Sampling::default(),
             seed: 42,
@@ -219,6 +224,9 @@ impl Recipe {
 
     /// The budget, where what stays is given as a share of something that is counted. `model` need not have its weights.
     pub(crate) fn budget<M: CausalLm>(&self, model: &M) -> Option<Budget> {
+        if let Some(budget) = self.budget_as_served(model) {
+            return Some(budget);
+        }
         match self.how_much {
             HowMuch::Stays { measure, share } | HowMuch::Searched { measure, share } => {
                 Some(Budget::share(model, measure, share))
@@ -232,7 +240,7 @@ impl Recipe {
     ///
     /// # Errors
     /// [`Error::AxesAndRatios`], [`Error::AxisTwice`], [`Error::NothingSelected`], [`Error::DepthPerLayer`] and, with a budget, those of
-    /// [`Budget::targets_within`].
+    /// [`Budget::targets_within`]; where engines serve the result, [`Error::NoServedShape`] and [`Error::NotServed`].
     pub fn targets<M: CausalLm>(&self, model: &M) -> Result<Vec<AxisTarget>, Error> {
         let (axes, tile) = (&self.axes, self.tile);
         if let Some(index) = (1..axes.len()).find(|&index| axes[..index].contains(&axes[index])) {
@@ -240,6 +248,9 @@ impl Recipe {
         }
         if self.per_layer && axes.contains(&AxisKind::Depth) {
             return Err(Error::DepthPerLayer);
+        }
+        if !self.served_by.is_empty() {
+            return self.targets_as_served(model);
         }
         match (&self.how_much, self.budget(model)) {
             // The plan says of what, and how much.
@@ -267,11 +278,16 @@ impl Recipe {
         if let Some(kind) = self.axes.iter().find(|kind| !searchable.contains(kind)) {
             return Err(Error::NotSearchable { axis: kind.to_string() });
         }
+        let in_full = |kind: AxisKind| kind != AxisKind::Heads || self.takes_any_heads(model);
         if !self.axes.is_empty() {
-            return Ok(self.axes.clone());
+            let open = self.axes.iter().find(|&&kind| !in_full(kind));
+            return match open {
+                Some(kind) => Err(Error::NotSearchable { axis: kind.to_string() }),
+                None => Ok(self.axes.clone()),
+            };
         }
-        let kinds: Vec<AxisKind> =
-            searchable.into_iter().filter(|&kind| self.may_go_alone(model, kind)).collect();
+        let kinds = searchable.into_iter().filter(|&kind| self.may_go_alone(model, kind) && in_full(kind));
+        let kinds: Vec<AxisKind> = kinds.collect();
         if kinds.is_empty() {
             // Says what the target does not take, if it takes not even the model as it is.
             model.check_stock(&Selection::new(), self.stock)?;
@@ -297,7 +313,7 @@ impl Recipe {
         })
     }
 
-    fn by_ratios(&self, ratios: &[Ratio]) -> Result<Vec<AxisTarget>, Error> {
+    pub(crate) fn by_ratios(&self, ratios: &[Ratio]) -> Result<Vec<AxisTarget>, Error> {
         let (axes, given) = (self.axes.len(), ratios.len());
         if given != 1 && given != axes {
             return Err(Error::AxesAndRatios { axes, ratios: given });

@@ -1,16 +1,19 @@
 //! A recipe with everything settled that follows from the model, and the run of it.
 
+use crate::counted::counted;
 use crate::regularize::split_to_regularize;
 use crate::search::Known;
+use crate::served::allocation_of;
 use crate::{
     Allocation, AxisTarget, Compensation, Error, Goal, HowMuch, PerLayer, PruneConfig, Pruned, Recipe,
-    RegularizeConfig, Search, TOLERANCE, axes, prune, prune_as_planned, prune_in_rounds, select,
+    RegularizeConfig, Search, TOLERANCE, axes, check_served, prune, prune_as_planned, prune_in_rounds,
     usual_learning_rate,
 };
 use dress_core::burn::tensor::DType;
 use dress_core::{
     AxisKind, Basis, Calibration, CausalLm, Progress, Scorer, Scores, Selection, SlicePlan, StockTarget,
 };
+use dress_engines::EngineFormat;
 use dress_importance::Criteria;
 use dress_train::Precision;
 use std::path::PathBuf;
@@ -30,6 +33,8 @@ pub struct ResolvedRecipe {
     pub search: Option<Search>,
     /// The file in which it keeps what it has found so far.
     pub search_file: Option<PathBuf>,
+    /// The engines that serve the result.
+    pub served_by: Vec<EngineFormat>,
 }
 
 impl Recipe {
@@ -44,7 +49,10 @@ impl Recipe {
         self.check_compensation()?;
         let targets = self.targets(model)?;
         let criteria = self.scorers(&targets, basis)?;
-        let allocation = self.allocation(model, &criteria)?;
+        let allocation = match self.allocation(model, &criteria)? {
+            Allocation::Uniform if !self.served_by.is_empty() => allocation_of(model, &targets, self.stock)?,
+            allocation => allocation,
+        };
         let config = PruneConfig {
             targets,
             basis,
@@ -53,6 +61,7 @@ impl Recipe {
             stock: self.stock,
             seed: self.seed,
             allocation,
+            served_by: self.served_by.iter().map(ToString::to_string).collect(),
         };
         let plan = match &self.how_much {
             HowMuch::Planned(plan) => Some((**plan).clone()),
@@ -66,6 +75,7 @@ impl Recipe {
             plan,
             search,
             search_file: self.search_file.clone(),
+            served_by: self.served_by.clone(),
         })
     }
 
@@ -79,7 +89,13 @@ impl Recipe {
             return Err(Error::LayersDiffer { target: self.stock });
         }
         let held_back = Search::blocks_to_hold_back(self.sampling.seqlen(model)?);
-        Ok(Some(Search { goal, stock: self.stock, tile: self.tile, per_layer: self.per_layer, held_back }))
+        Ok(Some(Search {
+            goal,
+            stock: self.stock,
+            tile: self.tile_of_neurons(model)?,
+            per_layer: self.per_layer,
+            held_back,
+        }))
     }
 
     fn regularization(&self, basis: Basis, weights: DType) -> Option<RegularizeConfig> {
@@ -136,18 +152,13 @@ impl ResolvedRecipe {
     ///
     /// # Errors
     /// Those of [`RegularizeConfig::check`] and of [`CausalLm::check_stock`]; [`Error::NothingSelected`] and
-    /// [`Error::NothingToRegularize`].
+    /// [`Error::NothingToRegularize`]; where engines serve the result, those of [`check_served`].
     pub fn check<M: CausalLm>(&self, model: &M) -> Result<(), Error> {
         if let Some(settings) = &self.config.regularize {
             settings.check()?;
         }
-        match &self.plan {
-            Some(plan) => self.check_selection(model, &plan.selection),
-            None if self.search.is_some() => Ok(()),
-            None if self.config.allocation == Allocation::Uniform => {
-                self.check_selection(model, &self.as_many(model)?)
-            }
-            // How much of what goes is in the scores.
+        match self.known_selection(model)? {
+            Some(selection) => self.check_selection(model, &selection),
             None => Ok(()),
         }
     }
@@ -155,6 +166,23 @@ impl ResolvedRecipe {
     /// Whether a run keeps anything on its way that it can go on from.
     pub fn is_kept(&self) -> bool {
         self.config.regularize.is_some() || (self.search.is_some() && self.search_file.is_some())
+    }
+
+    /// How many structures of which axes go, where that is known before anything is scored: a plan's selection, or as many
+    /// structures, whichever they are.
+    ///
+    /// # Errors
+    /// Those of [`select`](crate::select()).
+    pub fn known_selection<M: CausalLm>(&self, model: &M) -> Result<Option<Selection>, Error> {
+        match &self.plan {
+            Some(plan) => Ok(Some(plan.selection.clone())),
+            None if self.search.is_some() => Ok(None),
+            None => match self.config.allocation {
+                Allocation::Uniform | Allocation::Together => self.as_many(model).map(Some),
+                // How much of what goes is in the scores.
+                _ => Ok(None),
+            },
+        }
     }
 
     /// What looks at calibration data, where anything does.
@@ -225,10 +253,20 @@ impl ResolvedRecipe {
     ) -> Result<Pruned<M>, Error> {
         let kinds: Vec<AxisKind> = self.config.targets.iter().map(|target| target.kind).collect();
         let found = search.run(&model, &kinds, scorer, calibration, self.search_file.as_deref(), progress)?;
+        self.check_served(&model, &found.selection)?;
         let config = PruneConfig { allocation: Allocation::Given(found.selection), ..self.config.clone() };
         let mut pruned = prune(model, &Known(&found.scores), calibration, &config, progress)?;
         pruned.report.search = Some(found.report);
         Ok(pruned)
+    }
+
+    /// Checks that the engines serve what `selection` leaves, with the parameters that the result has besides.
+    fn check_served<M: CausalLm>(&self, model: &M, selection: &Selection) -> Result<(), Error> {
+        if self.served_by.is_empty() {
+            return Ok(());
+        }
+        let counted = counted(model.clone(), self.config.basis, self.config.compensation);
+        check_served(&counted, selection, &self.served_by)
     }
 
     /// A selection of as many structures as will go, whichever they are.
@@ -238,7 +276,7 @@ impl ResolvedRecipe {
         for axis in axes(model, &self.config.targets)? {
             scores.insert(axis, vec![0.0; map.axis(axis)?.len])?;
         }
-        select(&scores, &map, &self.config.targets, self.config.stock)
+        self.config.allocation.select(model, &scores, &self.config.targets, self.config.stock)
     }
 
     fn check_selection<M: CausalLm>(&self, model: &M, selection: &Selection) -> Result<(), Error> {
@@ -249,6 +287,7 @@ impl ResolvedRecipe {
         if regularized.is_empty() && self.config.regularize.is_some() {
             return Err(Error::NothingToRegularize);
         }
-        Ok(model.check_stock(selection, self.config.stock)?)
+        model.check_stock(selection, self.config.stock)?;
+        self.check_served(model, selection)
     }
 }

@@ -42,7 +42,7 @@ pub fn prune_in_rounds<M: CausalLm>(
     if config.targets.iter().any(|target| target.kind == AxisKind::Depth) {
         return Err(Error::DepthInRounds);
     }
-    if config.allocation != Allocation::Uniform {
+    if ![Allocation::Uniform, Allocation::Together].contains(&config.allocation) {
         return Err(Error::UnevenInRounds);
     }
     let lengths = lengths(&model, config)?;

@@ -45,6 +45,7 @@ pub use dress_core::{
     StockTarget,
 };
 pub use dress_data::{Corpus, CorpusFormat, Mixture, Tokenizer};
+pub use dress_engines::{EngineFormat, EngineTable};
 pub use dress_importance::Criterion;
 pub use dress_machine::device;
 pub use dress_models::{AnyModel, Checkpoint, FloatType, LoadConfig};
@@ -57,6 +58,7 @@ pub use result_file::{PruneResult, ResultFile};
 
 pub use dress_core as core;
 pub use dress_data as data;
+pub use dress_engines as engines;
 pub use dress_eval as eval;
 pub use dress_importance as importance;
 pub use dress_machine as machine;

@@ -1,6 +1,7 @@
 //! The options that every subcommand has, and those that several share.
 
 use super::listed::{float_type, listed, pass, stock_target};
+use super::served_by_args::ServedByArgs;
 use crate::{CostsFile, Error, Output, Pass, RunContext};
 use clap::{ArgGroup, Args};
 use dress_core::{AxisKind, Draw, Ratio, StockTarget};
@@ -80,7 +81,7 @@ pub struct SelectArgs {
     /// Instead of --ratio: the share of the multiplications a token makes with weights that stays.
     #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "bytes", "latency"])]
     pub flops: Option<f64>,
-    /// Instead of --ratio: the share of the weights' bytes that stays.
+    /// Instead of --ratio: the share of the weights' bytes that stays; with --for, of those that the engines serve.
     #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "latency"])]
     pub bytes: Option<f64>,
     /// Instead of --ratio: the share of a forward pass's time that stays, by the costs in --costs.
@@ -103,6 +104,8 @@ pub struct SelectArgs {
     /// these crates alone.
     #[arg(long, default_value_t = StockTarget::All, value_parser = stock_target())]
     pub target: StockTarget,
+    #[command(flatten)]
+    pub served_by: ServedByArgs,
     /// How structures are scored; depth by block-influence, sleb or random, everything else by the others. Both with a comma. By
     /// default activation-norm, and block-influence for depth.
     #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
@@ -117,13 +120,14 @@ impl SelectArgs {
     /// What is asked for of the checkpoint that `dense` declares: the command's defaults are those of [`Recipe::new`].
     ///
     /// # Errors
-    /// Those of [`CostsFile::read`].
+    /// Those of [`CostsFile::read`] and of [`ServedByArgs::formats`].
     pub fn recipe(&self, dense: &AnyModel, seed: u64) -> Result<Recipe, Error> {
         let recipe = Recipe::new(self.axis.clone(), self.how_much(dense)?);
         Ok(Recipe {
             criteria: self.criterion.clone(),
             stock: self.target,
             tile: self.tile,
+            served_by: self.served_by.formats()?,
             per_layer: self.per_layer,
             seed,
             ..recipe

@@ -35,6 +35,7 @@ mod rotate;
 mod rotate_args;
 mod score;
 mod score_args;
+mod served_by_args;
 mod slice;
 mod slice_args;
 mod study_args;

@@ -117,6 +117,11 @@ impl PruneArgs {
         self.select.costs.as_deref()
     }
 
+    /// The files of engines.
+    pub(super) fn engines(&self) -> &[PathBuf] {
+        self.select.served_by.files()
+    }
+
     /// What options are that were not given and have no default of their own, in `basis`.
     pub(super) fn usual_values(&self, basis: Basis) -> Vec<(&'static str, String)> {
         self.regularize.usual_values(basis)

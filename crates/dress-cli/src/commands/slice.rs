@@ -1,9 +1,11 @@
 //! `dress slice`.
 
+use super::served_by_args::warn_of_loss;
 use crate::{
     Error, PlaceLock, ResultFile, RunContext, TerminalProgress, check_place, command_line, read_plan,
 };
 use dress_core::{Basis, CausalLm, StockTarget, TensorEdit, parameters};
+use dress_engines::EngineFormat;
 use dress_models::checkpoint::{
     RewriteConfig, SaveReport, Weights, check_output, fingerprint, read_config, rewrite, save,
 };
@@ -25,6 +27,8 @@ pub(super) struct Slice {
     pub out: PathBuf,
     /// Whose rules the shape keeps.
     pub target: StockTarget,
+    /// The engines that serve the result.
+    pub served_by: Vec<EngineFormat>,
     /// Whether what is there is replaced.
     pub force: bool,
     /// Where what cannot be streamed is loaded.
@@ -44,6 +48,8 @@ impl Slice {
             return Err(dress_prune::Error::BasisOfPlan { basis: plan.basis }.into());
         }
         plan.check_fingerprint(fingerprint(&declared, &self.input)?, &declared.coupling())?;
+        dress_prune::check_served(&declared, &plan.selection, &self.served_by)?;
+        warn_of_loss(&declared, &plan.selection, &self.served_by);
         let edits = dress_prune::edits(&declared, &plan.selection)?;
         let parameters_before = parameters::count(&declared);
         let parameters = parameters::list(&declared)

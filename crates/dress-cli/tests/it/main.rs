@@ -10,6 +10,7 @@ mod latency;
 mod options;
 mod published;
 mod rotation;
+mod served;
 mod training;
 
 use serde_json::Value;
@@ -25,11 +26,15 @@ fn dress(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_dress")).args(args).output().unwrap()
 }
 
+/// The warning of a shape whose rows quantizers do not take, which small models often have.
+const NOT_IN_FULL: &str = "would not be quantized in full";
+
 /// The JSON object on standard output, which must be all there is.
 fn json(output: &Output) -> Value {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
-    assert_eq!(error, "", "a run that is not on a terminal is quiet");
+    let besides: Vec<&str> = error.lines().filter(|line| !line.contains(NOT_IN_FULL)).collect();
+    assert_eq!(besides, [""; 0], "a run that is not on a terminal is quiet");
     serde_json::from_slice(&output.stdout).unwrap()
 }
 

@@ -10,6 +10,7 @@ mod presets;
 mod regularized;
 mod rotated_files;
 mod search;
+mod served;
 mod small_models;
 mod streaming;
 mod third_party;
