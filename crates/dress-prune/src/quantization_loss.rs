@@ -76,11 +76,11 @@ impl fmt::Display for QuantizationLoss {
             self.formats.iter().take(NAMED).enumerate()
         {
             let comma = if index > 0 { ", " } else { "" };
-            let noun = if *matrices == 1 { "matrix" } else { "matrices" };
+            let (noun, are) = if *matrices == 1 { ("matrix", "it is") } else { ("matrices", "they are") };
             let [before, after] = [before, after].map(|bytes| *bytes as f64 / 1e6);
             write!(
                 f,
-                "{comma}{format} leaves {matrices} {noun} as they are ({after:.1} MB, and {before:.1} without pruning)"
+                "{comma}{format} leaves {matrices} {noun} as {are} ({after:.1} MB, and {before:.1} without pruning)"
             )?;
         }
         match self.formats.len().saturating_sub(NAMED) {

@@ -49,7 +49,6 @@ impl Slice {
         }
         plan.check_fingerprint(fingerprint(&declared, &self.input)?, &declared.coupling())?;
         dress_prune::check_served(&declared, &plan.selection, &self.served_by)?;
-        warn_of_loss(&declared, &plan.selection, &self.served_by);
         let edits = dress_prune::edits(&declared, &plan.selection)?;
         let parameters_before = parameters::count(&declared);
         let parameters = parameters::list(&declared)
@@ -76,6 +75,7 @@ impl Slice {
             Weights::Safetensors(_) => self.stream(&declared, &edits, &result)?,
             _ => self.load_and_save(&result)?,
         };
+        warn_of_loss(&declared, &result.plan.selection, &self.served_by);
         let report = json!({
             "parameters_before": parameters_before,
             "parameters": parameters,

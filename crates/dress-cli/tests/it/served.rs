@@ -18,7 +18,7 @@ fn run(args: &[String]) -> std::process::Output {
 fn a_plan_keeps_to_what_the_engines_take_and_slices_without_a_warning() {
     let paths = Paths::new();
     let (plan, out) = (paths.path("plan.json"), paths.path("out"));
-    let axis = ["--axis", "ffn", "--ratio", "0.3", "--out", &plan];
+    let axis = ["--axis", "ffn", "--ratio", "0.28", "--out", &plan];
     let scored = run(&score(&[&axis[..], &["--for", "llama.cpp:q8_0,mlx:4bit,vllm"]].concat()));
     assert!(
         scored.status.success() && scored.stderr.is_empty(),
@@ -30,7 +30,7 @@ fn a_plan_keeps_to_what_the_engines_take_and_slices_without_a_warning() {
     json(&dress(&slice));
     let config: Value =
         serde_json::from_str(&fs::read_to_string(paths.path("out/config.json")).unwrap()).unwrap();
-    // Of 512 neurons 358 would stay, and 384 is the nearest multiple of 64.
+    // Of 512 neurons 369 would stay, and 384 is the nearest multiple of 64.
     assert_eq!(config["intermediate_size"], 384);
 }
 
@@ -40,7 +40,7 @@ fn what_would_not_be_quantized_is_said_and_refused_where_an_engine_is_named() {
     let (plan, out) = (paths.path("plan.json"), paths.path("out"));
     let scored = run(&score(&["--axis", "ffn", "--ratio", "0.4", "--out", &plan]));
     let said = String::from_utf8(scored.stderr).unwrap();
-    assert!(said.contains(NOT_IN_FULL) && said.contains("--for llama.cpp") && said.contains("MB"), "{said}");
+    assert!(said.contains(NOT_IN_FULL) && said.contains("; --for ") && said.contains("MB"), "{said}");
     let model = model().display().to_string();
     let said = refusal(&["slice", "--plan", &plan, &model, &out, "--for", "llama.cpp:q8_0"]);
     assert!(said.contains("rows of 307") && said.contains("gets f16 in place of q8_0"), "{said}");

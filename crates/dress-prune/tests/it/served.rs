@@ -206,9 +206,13 @@ fn what_would_not_be_quantized_is_said_with_its_megabytes() {
     let model = smollm2();
     let loss =
         |kind, gone| QuantizationLoss::of(&model, &without(&model, kind, gone), &EngineTable::built_in());
-    assert_eq!([loss(Ffn, 384), loss(Residual, 96)].map(|loss| loss.is_none()), [true; 2]);
-    let said = loss(Residual, 144).unwrap().to_string();
-    assert!(said.contains("(162.5 MB, and 89.9 without pruning)"), "{said}");
+    // 1,152 neurons and 512 channels are whole blocks of every format that has 1,536 and 576 in whole blocks.
+    assert_eq!([loss(Ffn, 384), loss(Residual, 64)].map(|loss| loss.is_none()), [true; 2]);
+    let narrow = loss(Residual, 144).unwrap();
+    let lost = narrow.formats.iter().find(|lost| lost.format.to_string() == "llama.cpp:q4_0").unwrap();
+    let megabytes = lost.bytes.map(|bytes| (bytes as f64 / 1e5).round() / 10.0);
+    assert_eq!((lost.matrices, megabytes), (1 + 5 * 30, [89.9, 162.5]));
+    assert!(narrow.to_string().contains("would not be quantized in full"), "{narrow}");
     let neurons = loss(Ffn, 535).unwrap();
     assert!(neurons.formats.iter().all(|lost| lost.matrices == 30 && lost.format.is_quantized()));
 }
