@@ -80,16 +80,15 @@ pub(super) fn plan(
     let mut tensors: Vec<Outgoing> = Vec::new();
     for parameter in parameters {
         let name = family.gguf_name(&parameter.name).ok_or(parameter.name.clone())?;
-        match joined(family, &name) {
-            // Queries, keys and values follow each other in a model's parameters.
-            Some(name) if tensors.last().is_some_and(|last| last.name == name) => {
-                if let Some(Outgoing { shape, from: Origin::Parameters(parts), .. }) = tensors.last_mut() {
-                    shape[0] += parameter.shape[0];
-                    parts.push(rows(parameter));
-                }
+        // Queries, keys and values come in this order among a model's parameters, each with its bias.
+        let name = joined(family, &name).unwrap_or(name);
+        match tensors.iter_mut().find(|tensor| tensor.name == name) {
+            Some(Outgoing { shape, from: Origin::Parameters(parts), .. }) => {
+                shape[0] += parameter.shape[0];
+                parts.push(rows(parameter));
             }
-            joined => {
-                let (name, shape) = (joined.unwrap_or(name), parameter.shape.clone());
+            _ => {
+                let shape = parameter.shape.clone();
                 let kind = kind(wanted, &shape, is_head(architecture, &name));
                 tensors.push(Outgoing { name, shape, kind, from: Origin::Parameters(vec![rows(parameter)]) });
             }
