@@ -35,7 +35,7 @@ fn a_result_has_licence_card_and_tokens_and_so_has_what_is_made_of_it() {
     let (paths, calibration) = (Paths::new(), text("calibration.txt"));
     let (source, [sliced, tuned, turned]) =
         (licensed(&paths), ["it's sliced", "tuned", "turned"].map(|name| paths.path(name)));
-    let draw = ["--calibration", &calibration, "--samples", "4", "--seqlen", "32", "--json"];
+    let draw = ["--calibration", &calibration, "--samples", "4", "--seqlen", "64", "--json"];
     let prune = ["prune", "--model", &source, "--axis", "ffn", "--ratio", "0.25", "--out", &sliced];
     json(&dress(&[&prune[..], &["--no-regularize", "--compensate", "ridge"], &draw].concat()));
 
@@ -52,7 +52,7 @@ fn a_result_has_licence_card_and_tokens_and_so_has_what_is_made_of_it() {
         "| neurons of a layer | 512 | 384 |",
         "chosen by the criterion `activation-norm`",
         "refitted to make up for it",
-        "4 blocks of 32 tokens of `calibration.txt`",
+        "4 blocks of 64 tokens of `calibration.txt`",
         "```sh\ndress prune --model ",
         r"it'\''s sliced' --no-regularize --compensate ridge",
     ] {

@@ -74,7 +74,8 @@ impl ModelCard<'_> {
 }
 
 fn card_of(source: &Path) -> Option<String> {
-    std::fs::read_to_string(source.join(MODEL_CARD)).ok()
+    // A pipe under that name says nothing.
+    dress_core::files::read_to_string(&source.join(MODEL_CARD)).ok()
 }
 
 /// The `owner/name`, or the name alone, of a model in the hub's cache.

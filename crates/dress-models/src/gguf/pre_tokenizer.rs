@@ -1,5 +1,5 @@
-//! How a byte-level vocabulary splits a text before it merges, by the name that `tokenizer.ggml.pre` gives. Each name
-//! that is read was compared with llama.cpp on texts in many scripts (`tests/parity/compare_pre.py`).
+//! How a byte-level vocabulary splits a text before it merges, by the name that `tokenizer.ggml.pre` gives. The
+//! names are compared with llama.cpp on texts in many scripts by `tests/parity/compare_pre.py`.
 
 use serde_json::{Value, json};
 
