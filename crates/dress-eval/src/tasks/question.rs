@@ -182,10 +182,10 @@ mod tests {
     fn copa_joins_premise_and_choice_by_the_word_that_is_asked_for() {
         let row = r#"{"premise":"The lamp went out. ","choice1":"It was old.","choice2":"He slept.","question":"effect","label":1}"#;
         let question = ask("copa", row).unwrap();
-        assert_eq!(question.requests[1], ("The lamp went out therefore".into(), " He slept.".into()));
+        assert_eq!(question.requests[1], ("The lamp went out therefore".into(), "  he slept.".into()));
         assert_eq!(question.gold, Some(1));
         let cause = requests("copa", &row.replace("effect", "cause"));
-        assert_eq!(cause[0], ("The lamp went out because".into(), " It was old.".into()));
+        assert_eq!(cause[0], ("The lamp went out because".into(), "  it was old.".into()));
     }
 
     #[test]
