@@ -36,7 +36,7 @@ const DEMANDS: [Demand; 2] = [Demand::InFull, Demand::AsTheyAre];
 /// use dress_prune::check_served;
 ///
 /// let formats = EngineTable::built_in().formats(&["llama.cpp:q8_0", "vllm"])?;
-/// let without = |gone| AxisSelection::new(96, (96 - gone..96).collect());
+/// let without = |gone: usize| AxisSelection::new(96, (96 - gone..96).collect());
 /// let axis = Axis::Ffn { layer: 0 };
 /// assert!(check_served(&model, &Selection::new().with(axis, without(32)?), &formats).is_ok());
 /// let refused = check_served(&model, &Selection::new().with(axis, without(30)?), &formats).unwrap_err();
