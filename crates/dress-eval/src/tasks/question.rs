@@ -217,10 +217,10 @@ mod tests {
 
     #[test]
     fn triviaqa_accepts_every_alias_and_shows_the_first() {
-        let row = r#"{"question":"Who built the ark?","answer":{"aliases":["Noah","Noe"],"value":"Noe"}}"#;
+        let row = r#"{"question":"Who built the ark?","answer":{"aliases":["Noah","Utnapishtim"],"value":"Utnapishtim"}}"#;
         let question = ask("triviaqa", row).unwrap();
         assert_eq!(question.requests, [("Question: Who built the ark??\nAnswer:".into(), String::new())]);
-        assert_eq!((question.answers.as_slice(), question.gold), (&["Noah".into(), "Noe".into()][..], None));
+        assert_eq!((question.answers.as_slice(), question.gold), (&["Noah".into(), "Utnapishtim".into()][..], None));
         let example = question.example(&TaskFile::named("triviaqa").unwrap());
         assert_eq!(example, "Question: Who built the ark??\nAnswer: Noah\n\n");
     }

@@ -195,10 +195,10 @@ mod tests {
     #[test]
     fn exact_match_is_the_share_of_accepted_texts() {
         let task = TaskFile::named("triviaqa").unwrap();
-        let row = r#"{"question":"q","answer":{"aliases":["Noah","St. Noe"]}}"#;
+        let row = r#"{"question":"q","answer":{"aliases":["Noah","St. Nuh"]}}"#;
         let question =
             Question::new(&task, &Templates::new(), &serde_json::from_str(row).unwrap(), 1).unwrap();
-        let texts = [" noah", "St Noe", "Noah the first", ""].map(|text| Said::Text(text.into()));
+        let texts = [" noah", "St Nuh", "Noah the first", ""].map(|text| Said::Text(text.into()));
         let rows: Vec<(&Question, &Said)> = texts.iter().map(|said| (&question, said)).collect();
         let found = metrics(&task, &rows);
         let error = standard_error(&[1.0, 1.0, 0.0, 0.0]);
