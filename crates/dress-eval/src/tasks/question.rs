@@ -220,7 +220,10 @@ mod tests {
         let row = r#"{"question":"Who built the ark?","answer":{"aliases":["Noah","Utnapishtim"],"value":"Utnapishtim"}}"#;
         let question = ask("triviaqa", row).unwrap();
         assert_eq!(question.requests, [("Question: Who built the ark??\nAnswer:".into(), String::new())]);
-        assert_eq!((question.answers.as_slice(), question.gold), (&["Noah".into(), "Utnapishtim".into()][..], None));
+        assert_eq!(
+            (question.answers.as_slice(), question.gold),
+            (&["Noah".into(), "Utnapishtim".into()][..], None)
+        );
         let example = question.example(&TaskFile::named("triviaqa").unwrap());
         assert_eq!(example, "Question: Who built the ark??\nAnswer: Noah\n\n");
     }
