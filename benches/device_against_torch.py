@@ -1,11 +1,11 @@
 """LLaMA-3-8B's shapes with random weights on one card, here and in PyTorch, one after the other: prefill, decode and a training
 step, dense and narrower, as one JSON line and a Markdown table of ratios.
 
-Needs `pip install torch transformers` and `cargo build --release -p dress-benches --example device_speed --features cuda`.
+Needs `pip install torch transformers` and `cargo build --release -p dress-benches --bin device_speed --features cuda`.
 PyTorch has its fused attention, the last logits alone, a fused AdamW on weights of the same type and no compilation; a step
 here is a regularization step, with f32 copies of the weights, a proximal step and a loss that never has all logits.
 
-usage: python device_against_torch.py [--binary target/release/examples/device_speed] [--blocks 32] [--step-blocks 8]
+usage: python device_against_torch.py [--binary target/release/device_speed] [--layers 32] [--step-layers 8]
                                       [--percents 0,25,50] [--seqlen 2048] [--rounds 5] [--steps 5] [--checkpointing none]
                                       [--device cuda] [--dtype bf16] [--out FILE]
 """
@@ -20,15 +20,15 @@ import torch
 import transformers
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--binary", default="target/release/examples/device_speed")
-parser.add_argument("--blocks", type=int, default=32)
-parser.add_argument("--step-blocks", type=int, default=8)
+parser.add_argument("--binary", default="target/release/device_speed")
+parser.add_argument("--layers", type=int, default=32)
+parser.add_argument("--step-layers", type=int, default=8)
 parser.add_argument("--percents", default="0,25,50")
 parser.add_argument("--seqlen", type=int, default=2048)
 parser.add_argument("--new-tokens", type=int, default=32)
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--steps", type=int, default=5)
-parser.add_argument("--checkpointing", default="none", choices=["none", "blocks"])
+parser.add_argument("--checkpointing", default="none", choices=["none", "layers"])
 parser.add_argument("--device", default="cuda")
 parser.add_argument("--dtype", default="bf16", choices=["bf16", "f16", "f32"])
 parser.add_argument("--out")
@@ -70,9 +70,9 @@ def ceilings():
     return found
 
 
-def build(blocks, percent):
+def build(layers, percent):
     config = transformers.LlamaConfig(
-        vocab_size=128256, hidden_size=4096 - 4096 * percent // 100, intermediate_size=14336, num_hidden_layers=blocks,
+        vocab_size=128256, hidden_size=4096 - 4096 * percent // 100, intermediate_size=14336, num_hidden_layers=layers,
         num_attention_heads=32, num_key_value_heads=8, head_dim=128, rope_theta=500000.0, rms_norm_eps=1e-5,
         max_position_embeddings=8192, tie_word_embeddings=False)
     torch.set_default_dtype(dtype)
@@ -88,7 +88,7 @@ def ids(length):
 
 @torch.no_grad()
 def read(percent):
-    model, tokens = build(args.blocks, percent).eval(), ids(args.seqlen)
+    model, tokens = build(args.layers, percent).eval(), ids(args.seqlen)
     prefill = statistics.median(seconds(lambda: model(tokens, logits_to_keep=1).logits.argmax(-1).tolist(), args.rounds))
     decode = []
     for round in range(2):
@@ -103,8 +103,8 @@ def read(percent):
 
 
 def train(percent):
-    model, batch = build(args.step_blocks, percent).train(), ids(args.seqlen)
-    if args.checkpointing == "blocks":
+    model, batch = build(args.step_layers, percent).train(), ids(args.seqlen)
+    if args.checkpointing == "layers":
         model.gradient_checkpointing_enable()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=cuda)
 
@@ -120,8 +120,8 @@ def train(percent):
     return {"median_s": statistics.median(found), "least_s": min(found), "peak_gib": peak()}
 
 
-here = subprocess.run([args.binary, "--device", args.device, "--dtype", args.dtype, "--blocks", str(args.blocks),
-                       "--step-blocks", str(args.step_blocks), "--percents", args.percents, "--seqlen", str(args.seqlen),
+here = subprocess.run([args.binary, "--device", args.device, "--dtype", args.dtype, "--layers", str(args.layers),
+                       "--step-layers", str(args.step_layers), "--percents", args.percents, "--seqlen", str(args.seqlen),
                        "--new-tokens", str(args.new_tokens), "--rounds", str(args.rounds), "--steps", str(args.steps),
                        "--checkpointing", args.checkpointing], stdout=subprocess.PIPE, text=True)
 here = json.loads(here.stdout.strip().splitlines()[-1]) if here.returncode == 0 else {"rows": [], "failed": here.returncode}

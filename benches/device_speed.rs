@@ -1,7 +1,7 @@
 //! Prefill, decode and a regularization step on one device, on models of LLaMA-3-8B's shapes with random weights, dense and with
 //! parts of the width removed: one JSON line, the device's own ceilings in it.
 //!
-//! `cargo run --release -p dress-benches --example device_speed --features cuda -- --device cuda --dtype bf16`;
+//! `cargo run --release -p dress-benches --bin device_speed --features cuda -- --device cuda --dtype bf16`;
 //! `benches/device_against_torch.py` runs it beside PyTorch.
 
 use clap::Parser;
@@ -26,12 +26,12 @@ struct Args {
     /// The type of the weights and activations.
     #[arg(long, default_value = "bf16")]
     dtype: FloatType,
-    /// Blocks of the models that are read; the whole one has 32.
+    /// Layers of the models that are read; the whole one has 32.
     #[arg(long, default_value_t = 32)]
-    blocks: usize,
-    /// Blocks of the models that are trained.
+    layers: usize,
+    /// Layers of the models that are trained.
     #[arg(long, default_value_t = 8)]
-    step_blocks: usize,
+    step_layers: usize,
     /// Shares of the width to remove, in percent.
     #[arg(long, value_delimiter = ',', default_value = "0,25,50")]
     percents: Vec<usize>,
@@ -47,7 +47,7 @@ struct Args {
     /// Steps; 0 leaves them out.
     #[arg(long, default_value_t = 5)]
     steps: usize,
-    /// What the steps compute again: none or blocks.
+    /// What the steps compute again: none or layers.
     #[arg(long, default_value = "none")]
     checkpointing: GradientCheckpointing,
 }
@@ -63,11 +63,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for &percent in &args.percents {
         let mut row = json!({ "percent": percent });
         if args.rounds > 0 {
-            let model = model(&device, dtype, args.blocks, percent);
+            let model = model(&device, dtype, args.layers, percent);
             read(&model, &args, &mut row)?;
         }
         if args.steps > 0 {
-            let model = model(&device, dtype, args.step_blocks, percent);
+            let model = model(&device, dtype, args.step_layers, percent);
             row["step"] = step(model, &args)?;
         }
         eprintln!("{row}");
@@ -79,14 +79,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// A model of random weights of that type.
-fn model(device: &Device, dtype: DType, blocks: usize, percent: usize) -> AnyModel {
+fn model(device: &Device, dtype: DType, layers: usize, percent: usize) -> AnyModel {
     struct Cast(DType);
     impl ParameterMapper for Cast {
         fn map<const D: usize>(&mut self, _name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
             value.cast(self.0)
         }
     }
-    let declared = llama3_8b(blocks, device);
+    let declared = llama3_8b(layers, device);
     let declared = resized(&declared, &narrower(&declared, percent));
     parameters::map(declared, &mut Cast(dtype))
 }
@@ -164,6 +164,7 @@ fn step(model: AnyModel, args: &Args) -> Result<Value, Box<dyn Error>> {
         lambda: 1.0,
         schedule: Schedule::Constant,
         gate: None,
+        refit: None,
         activations: None,
         kept_only: false,
         slicer: None,

@@ -28,7 +28,7 @@ fn sizes(shape: Shape, device: &Device) -> Vec<(String, AnyModel)> {
     };
     let mut sizes = vec![(format!("{}/dense", shape.name()), dense.clone())];
     sizes.extend([25, 50].map(|percent| cut(AxisKind::Residual, percent)));
-    if matches!(shape, Shape::SmolLm2 | Shape::Llama3Block) {
+    if matches!(shape, Shape::SmolLm2 | Shape::Llama3Layer) {
         // A third is what SmolLM2's three key/value heads allow.
         sizes.extend([25, 50].map(|percent| cut(AxisKind::Ffn, percent)));
         sizes.extend([33, 67].map(|percent| cut(AxisKind::Heads, percent)));

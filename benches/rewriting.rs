@@ -38,12 +38,12 @@ pub fn basis(criterion: &mut Criterion) {
     });
 }
 
-/// Weights of SmolLM2's shape, and one block of LLaMA-3-8B's, scored, permuted and sliced in memory.
+/// Weights of SmolLM2's shape, and one layer of LLaMA-3-8B's, scored, permuted and sliced in memory.
 pub fn weights(criterion: &mut Criterion) {
     let device = Device::flex();
     let (mut copy, mut read) = (Ceiling::copy(), Ceiling::read(&device));
     let mut group = Beside::new(criterion, "weights");
-    for shape in [Shape::SmolLm2, Shape::Llama3Block] {
+    for shape in [Shape::SmolLm2, Shape::Llama3Layer] {
         let model = shape.model(&device);
         let selection = scattered(&model, 25);
         let all = bytes(&model);

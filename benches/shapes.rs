@@ -8,37 +8,37 @@ use dress_models::AnyModel;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// A published model's shape, or that of one block of it.
+/// A published model's shape, or that of one layer of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// SmolLM2-135M, whole.
     SmolLm2,
     /// OPT-125M, whole.
     Opt125M,
-    /// One block of Phi-2, with a small vocabulary.
-    Phi2Block,
-    /// One block of LLaMA-2-7B, with a small vocabulary.
-    Llama2Block,
-    /// One block of LLaMA-3-8B, with a small vocabulary.
-    Llama3Block,
+    /// One layer of Phi-2, with a small vocabulary.
+    Phi2Layer,
+    /// One layer of LLaMA-2-7B, with a small vocabulary.
+    Llama2Layer,
+    /// One layer of LLaMA-3-8B, with a small vocabulary.
+    Llama3Layer,
 }
 
-/// So few tokens that a block is measured and not its embeddings.
+/// So few tokens that a layer is measured and not its embeddings.
 const SMALL_VOCABULARY: usize = 2048;
 
 impl Shape {
     /// All of them.
     pub const ALL: [Self; 5] =
-        [Self::SmolLm2, Self::Opt125M, Self::Phi2Block, Self::Llama2Block, Self::Llama3Block];
+        [Self::SmolLm2, Self::Opt125M, Self::Phi2Layer, Self::Llama2Layer, Self::Llama3Layer];
 
     /// For the names of benchmarks.
     pub fn name(self) -> &'static str {
         match self {
             Self::SmolLm2 => "smollm2-135m",
             Self::Opt125M => "opt-125m",
-            Self::Phi2Block => "phi-2-block",
-            Self::Llama2Block => "llama-2-7b-block",
-            Self::Llama3Block => "llama-3-8b-block",
+            Self::Phi2Layer => "phi-2-layer",
+            Self::Llama2Layer => "llama-2-7b-layer",
+            Self::Llama3Layer => "llama-3-8b-layer",
         }
     }
 
@@ -53,9 +53,9 @@ impl Shape {
         match self {
             Self::SmolLm2 => [576, 1536],
             Self::Opt125M => [768, 3072],
-            Self::Phi2Block => [2560, 10240],
-            Self::Llama2Block => [4096, 11008],
-            Self::Llama3Block => [4096, 14336],
+            Self::Phi2Layer => [2560, 10240],
+            Self::Llama2Layer => [4096, 11008],
+            Self::Llama3Layer => [4096, 14336],
         }
     }
 
@@ -76,17 +76,17 @@ impl Shape {
                 "model_type": "opt", "vocab_size": 50272, "hidden_size": 768, "ffn_dim": 3072, "num_hidden_layers": 12,
                 "num_attention_heads": 12, "word_embed_proj_dim": 768, "max_position_embeddings": 2048,
             }),
-            Self::Phi2Block => json!({
+            Self::Phi2Layer => json!({
                 "model_type": "phi", "vocab_size": SMALL_VOCABULARY, "hidden_size": 2560, "intermediate_size": 10240,
                 "num_hidden_layers": 1, "num_attention_heads": 32, "partial_rotary_factor": 0.4,
                 "max_position_embeddings": 2048,
             }),
-            Self::Llama2Block => json!({
+            Self::Llama2Layer => json!({
                 "model_type": "llama", "vocab_size": SMALL_VOCABULARY, "hidden_size": 4096, "intermediate_size": 11008,
                 "num_hidden_layers": 1, "num_attention_heads": 32, "num_key_value_heads": 32, "head_dim": 128,
                 "rms_norm_eps": 1e-5, "tie_word_embeddings": true, "max_position_embeddings": 4096,
             }),
-            Self::Llama3Block => json!({
+            Self::Llama3Layer => json!({
                 "model_type": "llama", "vocab_size": SMALL_VOCABULARY, "hidden_size": 4096, "intermediate_size": 14336,
                 "num_hidden_layers": 1, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128,
                 "rope_theta": 500000.0, "rms_norm_eps": 1e-5, "tie_word_embeddings": true,
@@ -96,11 +96,11 @@ impl Shape {
     }
 }
 
-/// The first `blocks` blocks of LLaMA-3-8B between its whole embedding and head, with random weights.
-pub fn llama3_8b(blocks: usize, device: &Device) -> AnyModel {
-    let mut config = Shape::Llama3Block.config();
+/// The first `layers` layers of LLaMA-3-8B between its whole embedding and head, with random weights.
+pub fn llama3_8b(layers: usize, device: &Device) -> AnyModel {
+    let mut config = Shape::Llama3Layer.config();
     config["vocab_size"] = 128_256.into();
-    config["num_hidden_layers"] = blocks.into();
+    config["num_hidden_layers"] = layers.into();
     config["tie_word_embeddings"] = false.into();
     of_config(&config, device)
 }

@@ -1,11 +1,11 @@
 """Slicing a checkpoint of LLaMA-3-8B's shape from file to file: speed beside `cp` of the same files, and peak memory.
 
 Makes the shards (random bf16, finite), scores and slices them with the release build of `dress`, and deletes them. Once
-with half of the blocks and once with all of them, to show that the peak does not depend on their number. Needs twice
-the checkpoint's size on the disk: 33 GB for 32 blocks. Reads and writes alternate between `cp` and `dress`, and each
+with half of the layers and once with all of them, to show that the peak does not depend on their number. Needs twice
+the checkpoint's size on the disk: 33 GB for 32 layers. Reads and writes alternate between `cp` and `dress`, and each
 ends with everything on the disk.
 
-usage: python streaming.py SCRATCH [--dress target/release/dress] [--blocks 32] [--rounds 2]
+usage: python streaming.py SCRATCH [--dress target/release/dress] [--layers 32] [--rounds 2]
 """
 import argparse
 import json
@@ -27,16 +27,16 @@ CHUNK = 64 << 20
 parser = argparse.ArgumentParser()
 parser.add_argument("scratch", type=pathlib.Path)
 parser.add_argument("--dress", default="target/release/dress")
-parser.add_argument("--blocks", type=int, default=32)
+parser.add_argument("--layers", type=int, default=32)
 parser.add_argument("--rounds", type=int, default=2)
 args = parser.parse_args()
 # The high byte of a bf16 is its sign and most of its exponent: numbers of weights' size, none of them infinite.
 FINITE = bytes(byte & 0x83 | 0x3c for byte in range(256))
 
 
-def shapes(blocks):
+def shapes(layers):
     yield "model.embed_tokens.weight", [VOCAB, HIDDEN]
-    for layer in range(blocks):
+    for layer in range(layers):
         name = f"model.layers.{layer}."
         yield name + "input_layernorm.weight", [HIDDEN]
         yield name + "self_attn.q_proj.weight", [HIDDEN, HIDDEN]
@@ -55,11 +55,11 @@ def size(shape):
     return 2 * shape[0] * (shape[1] if len(shape) > 1 else 1)
 
 
-def make(place, blocks):
+def make(place, layers):
     place.mkdir(parents=True)
     noise = os.urandom(CHUNK).translate(FINITE)
     shards = [[]]
-    for name, shape in shapes(blocks):
+    for name, shape in shapes(layers):
         if sum(size(s) for _, s in shards[-1]) + size(shape) > SHARD:
             shards.append([])
         shards[-1].append((name, shape))
@@ -80,7 +80,7 @@ def make(place, blocks):
     index = {"metadata": {"total_size": total}, "weight_map": weight_map}
     (place / "model.safetensors.index.json").write_text(json.dumps(index))
     config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": VOCAB, "hidden_size": HIDDEN,
-              "intermediate_size": INTERMEDIATE, "num_hidden_layers": blocks, "num_attention_heads": HEADS,
+              "intermediate_size": INTERMEDIATE, "num_hidden_layers": layers, "num_attention_heads": HEADS,
               "num_key_value_heads": KV_HEADS, "max_position_embeddings": 8192, "rms_norm_eps": 1e-5,
               "rope_theta": 500000.0, "tie_word_embeddings": False, "torch_dtype": "bfloat16"}
     (place / "config.json").write_text(json.dumps(config))
@@ -100,10 +100,10 @@ def run(*command):
 
 
 rows = []
-for blocks in (args.blocks // 2, args.blocks):
+for layers in (args.layers // 2, args.layers):
     dense, copy, sliced, plan = (args.scratch / name for name in ("dense", "copy", "sliced", "plan.json"))
     # Apart: Linux counts the peak of the process that starts another as the other's.
-    maker = multiprocessing.Process(target=make, args=(dense, blocks))
+    maker = multiprocessing.Process(target=make, args=(dense, layers))
     maker.start()
     maker.join()
     if maker.exitcode:
@@ -124,8 +124,8 @@ for blocks in (args.blocks // 2, args.blocks):
     shutil.rmtree(dense)
     plan.unlink()
     medians = {name: statistics.median(values) for name, values in seconds.items()}
-    rows.append({"blocks": blocks, "bytes": total, "bytes_left": left, "score_seconds": scoring, "score_peak_mb": score_peak,
+    rows.append({"layers": layers, "bytes": total, "bytes_left": left, "score_seconds": scoring, "score_peak_mb": score_peak,
                  "cp_seconds": medians["cp"], "slice_seconds": medians["dress"], "slice_peak_mb": peak,
                  "speed_to_cp": medians["cp"] / medians["dress"]})
     print(json.dumps(rows[-1]), flush=True)
-print(f"peak with twice the blocks: {rows[1]['slice_peak_mb'] / rows[0]['slice_peak_mb']:.2f} times")
+print(f"peak with twice the layers: {rows[1]['slice_peak_mb'] / rows[0]['slice_peak_mb']:.2f} times")

@@ -26,7 +26,7 @@ pub fn step(criterion: &mut Criterion) {
     // Gradients of the fused operations are of the CPU's.
     let device = Device::flex();
     let mut group = Beside::new(criterion, "step");
-    for shape in [Shape::SmolLm2, Shape::Llama3Block] {
+    for shape in [Shape::SmolLm2, Shape::Llama3Layer] {
         let mut ceiling = shape.product(&device, SEQ);
         let dense = shape.model(&device);
         let ids = tokens(1, SEQ, dense.vocab_size());

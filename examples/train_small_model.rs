@@ -4,7 +4,7 @@
 //! ```sh
 //! sudo apt-get install bible-kjv
 //! bible -f gen1:1-rev22:21 | sed 's/^[^ ]* //' > kjv.txt
-//! cargo run --release --example train_small_model -- --name llama3-kjv --text kjv.txt --out small
+//! cargo run --release -p dress-examples --bin train_small_model -- --name llama3-kjv --text kjv.txt --out small
 //! ```
 //!
 //! The book of Acts is held out, as `kjv/heldout.txt`; Luke, on which the models were trained, is

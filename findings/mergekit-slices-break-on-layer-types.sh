@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # mergekit 0.1.5 (transformers 5.24.0): a slice of layers of a Qwen ends in a validation error of its config.
 #
-# Guess: a passthrough over some of the layers, which is what mergekit is used for to drop or repeat blocks, works alike for LLaMA
+# Guess: a passthrough over some of the layers, which is what mergekit is used for to drop or repeat layers, works alike for LLaMA
 #   and Qwen, which are in its list of architectures.
 # What happens: mergekit sets num_hidden_layers alone. Qwen2's and Qwen3's configs have a layer_types with an entry a layer, also where
 #   all are full attention and config.json came from the library itself; the new count is refused and nothing is merged.

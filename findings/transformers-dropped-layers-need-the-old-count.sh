@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # transformers 5.24.0: after layers were dropped in memory, generate() works as long as num_hidden_layers is wrong.
 #
-# Guess: where blocks are removed from model.model.layers, the count in the config has to be set to be right, and generate() then
+# Guess: where layers are removed from model.model.layers, the count in the config has to be set to be right, and generate() then
 #   works; with the old count left in place the cache would count layers that are not there.
 # What happens: with the old count, text with and without the cache is the same, whichever layer went. With the right one the cache has
 #   a slot less than the number that a later layer still carries as its layer_idx, and generate() ends in an IndexError

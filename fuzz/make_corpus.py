@@ -27,26 +27,26 @@ CONFIGS = {
 
 
 def shapes(family):
-    """The tensors of a block of the configurations above."""
+    """The tensors of a layer of the configurations above."""
     square, biased = (4, 4), lambda stem: {f"{stem}.weight": (4, 4), f"{stem}.bias": (4,)}
     if family == "llama":
-        block = {f"self_attn.{part}_proj.weight": ((2, 4) if part in "kv" else square) for part in "qkvo"}
-        block |= {f"mlp.{part}_proj.weight": square for part in ("gate", "up", "down")}
-        block |= {"input_layernorm.weight": (4,), "post_attention_layernorm.weight": (4,)}
+        layer = {f"self_attn.{part}_proj.weight": ((2, 4) if part in "kv" else square) for part in "qkvo"}
+        layer |= {f"mlp.{part}_proj.weight": square for part in ("gate", "up", "down")}
+        layer |= {"input_layernorm.weight": (4,), "post_attention_layernorm.weight": (4,)}
         top = {"model.embed_tokens.weight": square, "model.norm.weight": (4,)}
-        return top | {f"model.layers.0.{name}": shape for name, shape in block.items()}
+        return top | {f"model.layers.0.{name}": shape for name, shape in layer.items()}
     if family == "opt":
         stems = [f"self_attn.{part}" for part in ("q_proj", "k_proj", "v_proj", "out_proj")] + ["fc1", "fc2"]
-        block = {name: shape for stem in stems for name, shape in biased(stem).items()}
-        block |= {f"{norm}.{kind}": (4,) for norm in ("self_attn_layer_norm", "final_layer_norm") for kind in ("weight", "bias")}
+        layer = {name: shape for stem in stems for name, shape in biased(stem).items()}
+        layer |= {f"{norm}.{kind}": (4,) for norm in ("self_attn_layer_norm", "final_layer_norm") for kind in ("weight", "bias")}
         top = {"model.decoder.embed_tokens.weight": square, "model.decoder.embed_positions.weight": (10, 4),
                "model.decoder.final_layer_norm.weight": (4,), "model.decoder.final_layer_norm.bias": (4,)}
-        return top | {f"model.decoder.layers.0.{name}": shape for name, shape in block.items()}
+        return top | {f"model.decoder.layers.0.{name}": shape for name, shape in layer.items()}
     stems = [f"self_attn.{part}" for part in ("q_proj", "k_proj", "v_proj", "dense")] + ["mlp.fc1", "mlp.fc2"]
-    block = {name: shape for stem in stems for name, shape in biased(stem).items()}
-    block |= {"input_layernorm.weight": (4,), "input_layernorm.bias": (4,)}
+    layer = {name: shape for stem in stems for name, shape in biased(stem).items()}
+    layer |= {"input_layernorm.weight": (4,), "input_layernorm.bias": (4,)}
     top = {"model.embed_tokens.weight": square, "model.final_layernorm.weight": (4,), "model.final_layernorm.bias": (4,)}
-    return top | biased("lm_head") | {f"model.layers.0.{name}": shape for name, shape in block.items()}
+    return top | biased("lm_head") | {f"model.layers.0.{name}": shape for name, shape in layer.items()}
 
 
 def safetensors(shapes, kind="F32"):
@@ -99,7 +99,8 @@ ROWS = {"piqa": {"goal": "open", "sol1": "a", "sol2": "b", "label": 0},
         "winogrande": {"sentence": "a _ b", "option1": "x", "option2": "y", "answer": "1"},
         "arc_easy": {"question": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "A"},
         "boolq": {"passage": "p", "question": "q", "label": 1}, "lambada_openai": {"text": "one two"},
-        "openbookqa": {"question_stem": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "B"}}
+        "openbookqa": {"question_stem": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "B"},
+        "triviaqa": {"question": "q", "answer": {"aliases": ["a", "b"], "value": "a"}}}
 
 
 def tasks():

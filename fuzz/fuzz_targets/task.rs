@@ -13,6 +13,7 @@ fuzz_target!(|input: &[u8]| {
     let Ok(row) = serde_json::from_slice::<Row>(&input[at + 1..]) else { return };
     if let Ok(question) = Question::new(&task, &Templates::new(), &row, 1) {
         assert!(question.gold.is_none_or(|gold| gold < question.requests.len()));
+        assert_eq!(task.kind.generates(), !question.answers.is_empty());
         let _ = question.example(&task);
     }
 });

@@ -35,6 +35,12 @@ pub enum Error {
         /// The file as given.
         path: PathBuf,
     },
+    /// A GGUF file under another format's name.
+    #[error("{path}: programs know a GGUF file by its name; give one that ends with .gguf", path = .path.display())]
+    NotGguf {
+        /// The file as given.
+        path: PathBuf,
+    },
     /// A run without a curve.
     #[error("{path}: made with --no-regularize, so there is no curve to draw", path = .path.display())]
     NoCurve {
@@ -222,6 +228,9 @@ pub enum Error {
     /// Of models and checkpoints.
     #[error(transparent)]
     Models(#[from] dress_models::Error),
+    /// Of the table of engines.
+    #[error(transparent)]
+    Engines(#[from] dress_engines::Error),
     /// Of corpora and tokenizers.
     #[error(transparent)]
     Data(#[from] dress_data::Error),

@@ -17,7 +17,13 @@ fn what_is_kept(directory: &Path) -> String {
         Some(KeptSteps { steps, round: Some(round) }) => {
             format!("repeat the command to go on after step {steps} of round {round}")
         }
-        None => "nothing was kept yet, so the same command begins anew".into(),
+        None => match RunDirectory::at(directory).kept_layer() {
+            Some(layer) => format!("repeat the command to go on with layer {layer}"),
+            None if RunDirectory::at(directory).search().exists() => {
+                "repeat the command to go on with the search".into()
+            }
+            None => "nothing was kept yet, so the same command begins anew".into(),
+        },
     }
 }
 
@@ -30,6 +36,10 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let said = || what_is_kept(place.path());
         assert!(said().contains("nothing was kept yet"));
+        std::fs::write(place.path().join("search.json"), "{}").unwrap();
+        assert!(said().ends_with("go on with the search"));
+        std::fs::create_dir_all(place.path().join("layer-4/checkpoint-8")).unwrap();
+        assert!(said().ends_with("go on with layer 4"));
         std::fs::create_dir_all(place.path().join("round-2/checkpoint-3")).unwrap();
         assert!(said().ends_with("go on after step 3 of round 2"));
         std::fs::create_dir_all(place.path().join("checkpoint-16")).unwrap();

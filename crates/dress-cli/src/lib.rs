@@ -1,6 +1,7 @@
 //! The `dress` command, as a library: its options, its files and what it prints.
 
 mod check_place;
+mod command_line;
 pub mod commands;
 mod costs_file;
 mod error;
@@ -18,13 +19,14 @@ mod signals;
 mod write_result;
 
 pub use check_place::{check_file_place, check_own_file_place, check_place};
+pub use command_line::command_line;
 pub use costs_file::{COSTS_FORMAT, CostsFile, Pass, TimedShape};
 pub use dress::terminal::{Table, TerminalProgress};
 pub use dress::{PruneResult, ResultFile};
 pub use error::Error;
 pub use evaluated::Evaluation;
-pub(crate) use model_files::row_text;
 pub use model_files::{declared, fingerprint, locate, max_positions, prefix_token, tokenizer};
+pub(crate) use model_files::{row_text, stored_bytes};
 pub use output::{Output, print_line, tell};
 pub use place_lock::PlaceLock;
 pub use read_text::{read_plan, read_text};

@@ -4,6 +4,7 @@ use crate::Error;
 use dress_core::{CausalLm, Fingerprint};
 use dress_data::{ChatTemplate, RowText, Tokenizer};
 use dress_eval::scoring::PrefixToken;
+use dress_models::checkpoint::Weights;
 use dress_models::hub::HubConfig;
 use dress_models::{AnyModel, Checkpoint};
 use serde_json::Value;
@@ -48,6 +49,14 @@ pub fn declared(model: &Path) -> Result<AnyModel, Error> {
 /// Those of [`Checkpoint::fingerprint`].
 pub fn fingerprint(model: &Path) -> Result<Fingerprint, Error> {
     Ok(Checkpoint::at(model)?.fingerprint()?)
+}
+
+/// The bytes that most numbers of a model's files have.
+///
+/// # Errors
+/// Those of [`Weights::open`].
+pub(crate) fn stored_bytes(model: &Path) -> Result<usize, Error> {
+    Ok(Weights::open(model)?.float_type().unwrap_or_default().size())
 }
 
 /// The tokenizer of a directory, or the one that a GGUF file's metadata makes.

@@ -1,9 +1,8 @@
 //! Results that are either complete or not there.
 
 use crate::Error;
-use dress_core::files;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use dress_core::files::{self, NotPlaced};
+use std::path::Path;
 
 /// Writes a result beside its place, which was looked at before the work, and renames it when it is complete. Without `replace` a
 /// file that has appeared there since stays, and the result is kept beside it.
@@ -13,33 +12,11 @@ use std::path::{Path, PathBuf};
 pub fn write_result(path: &Path, bytes: &[u8], replace: bool) -> Result<(), Error> {
     let partial =
         files::write_partial(path, bytes).map_err(|cause| Error::Io { path: path.into(), cause })?;
-    let placed = match replace && !path.is_dir() {
-        true => std::fs::rename(&partial, path),
-        false => put_where_nothing_is(&partial, path),
-    };
-    placed.map_err(|cause| Error::Appeared { path: path.into(), kept: kept(&partial, path), cause })
-}
-
-fn put_where_nothing_is(partial: &Path, path: &Path) -> std::io::Result<()> {
-    // A second name for the file, unlike a rename, is never given over another file.
-    match std::fs::hard_link(partial, path) {
-        Ok(()) => std::fs::remove_file(partial),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
-        // There are file systems without such names.
-        Err(_) if !path.exists() => std::fs::rename(partial, path),
-        Err(error) => Err(error),
-    }
-}
-
-/// Gives a result without a place a name that people see; says which.
-fn kept(partial: &Path, path: &Path) -> PathBuf {
-    let mut names = (1..1000).map(|number| path.with_file_name(format!("{}.kept-{number}", name(path))));
-    let kept = names.find(|kept| put_where_nothing_is(partial, kept).is_ok());
-    kept.unwrap_or_else(|| partial.into())
-}
-
-fn name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    files::place(&partial, path, replace).map_err(|NotPlaced { kept, cause }| Error::Appeared {
+        path: path.into(),
+        kept,
+        cause,
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::{CausalLm, Draw, Error};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Where token blocks came from: enough to make them again, and to see that they are the same.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -61,6 +62,24 @@ impl Calibration {
         assert!(blocks.iter().all(|b| b.len() == seq), "blocks of one batch differ in length");
         let ids: Vec<i32> = blocks.iter().flatten().map(|&id| id as i32).collect();
         Tensor::from_data(TensorData::new(ids, [blocks.len(), seq]), device)
+    }
+
+    /// SHA-256 of the tokens, block by block, in hexadecimal digits.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_core::Calibration;
+    ///
+    /// let (one, other) = (vec![vec![1, 2], vec![3]], vec![vec![1], vec![2, 3]]);
+    /// assert_ne!(Calibration::from_blocks(one).sha256(), Calibration::from_blocks(other).sha256());
+    /// ```
+    pub fn sha256(&self) -> String {
+        let mut tokens = Sha256::new();
+        for block in &self.blocks {
+            block.iter().for_each(|token| tokens.update(token.to_le_bytes()));
+            tokens.update([0xff; 4]);
+        }
+        tokens.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Checks that all blocks have the same number of tokens.

@@ -57,13 +57,61 @@ pub fn put_in_place(file: &File, partial: &Path, place: &Path) -> io::Result<()>
     fs::rename(partial, place)
 }
 
+/// The name of an unfinished file beside its place, with the process's number.
+pub fn partial_beside(place: &Path) -> PathBuf {
+    place.with_file_name(format!(".{}.partial-{}", name(place), std::process::id()))
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// A complete file that could not be put in its place.
+#[derive(Debug)]
+pub struct NotPlaced {
+    /// Where it is.
+    pub kept: PathBuf,
+    /// What the system says.
+    pub cause: io::Error,
+}
+
+/// Gives a complete file its place, which was looked at before the work. Without `replace` a file that has appeared there since
+/// stays, and the complete one is kept beside it under a name that people see.
+///
+/// # Errors
+/// [`NotPlaced`].
+pub fn place(partial: &Path, place: &Path, replace: bool) -> Result<(), NotPlaced> {
+    let placed = match replace && !place.is_dir() {
+        true => fs::rename(partial, place),
+        false => put_where_nothing_is(partial, place),
+    };
+    placed.map_err(|cause| NotPlaced { kept: kept(partial, place), cause })
+}
+
+fn put_where_nothing_is(partial: &Path, path: &Path) -> io::Result<()> {
+    // A second name for the file, unlike a rename, is never given over another file.
+    match fs::hard_link(partial, path) {
+        Ok(()) => fs::remove_file(partial),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
+        // There are file systems without such names.
+        Err(_) if !path.exists() => fs::rename(partial, path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives a result without a place a name that people see; says which.
+fn kept(partial: &Path, path: &Path) -> PathBuf {
+    let mut names = (1..1000).map(|number| path.with_file_name(format!("{}.kept-{number}", name(path))));
+    let kept = names.find(|kept| put_where_nothing_is(partial, kept).is_ok());
+    kept.unwrap_or_else(|| partial.into())
+}
+
 /// Writes a file beside its place, under a name with the process's number, with its bytes on the disk.
 ///
 /// # Errors
 /// Those of creating, writing and syncing; nothing is left behind.
 pub fn write_partial(place: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
-    let name = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let partial = place.with_file_name(format!(".{name}.partial-{}", std::process::id()));
+    let partial = partial_beside(place);
     let written =
         File::create(&partial).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
     written.map(|()| partial.clone()).inspect_err(|_| {

@@ -151,6 +151,35 @@ impl Selection {
         Self { axes: self.axes.iter().map(|(a, s)| (*a, permuted(a, s))).collect() }
     }
 
+    /// The numbers of the layers that go as a whole, ascending.
+    pub fn removed_layers(&self) -> &[usize] {
+        self.get(Axis::Depth).map_or(&[], |depth| depth.removed())
+    }
+
+    /// The same selection without what is selected inside of layers that go as a whole.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_core::{Axis, AxisSelection, Selection};
+    ///
+    /// let neurons = AxisSelection::new(24, vec![3, 7])?;
+    /// let selection = Selection::new()
+    ///     .with(Axis::Ffn { layer: 0 }, neurons.clone())
+    ///     .with(Axis::Ffn { layer: 1 }, neurons.clone())
+    ///     .with(Axis::Depth, AxisSelection::new(2, vec![0])?);
+    /// let outside = selection.outside_removed_layers();
+    /// assert_eq!(outside.get(Axis::Ffn { layer: 0 }), None);
+    /// assert_eq!(outside.get(Axis::Ffn { layer: 1 }), Some(&neurons));
+    /// assert_eq!(outside.removed_layers(), [0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn outside_removed_layers(&self) -> Self {
+        let gone = |axis: Axis| axis.layer().is_some_and(|layer| self.removed_layers().contains(&layer));
+        let outside = self.iter().filter(|(axis, _)| !gone(*axis));
+        Self { axes: outside.map(|(axis, chosen)| (axis, chosen.clone())).collect() }
+    }
+
     /// Which layers go, and what goes of the model that is left, its layers counted anew.
     pub fn split_depth(&self) -> (Self, Self) {
         let Some(depth) = self.get(Axis::Depth) else { return (Self::new(), self.clone()) };

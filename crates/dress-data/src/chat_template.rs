@@ -49,6 +49,14 @@ impl ChatTemplate {
         Self::parse(template_of(directory)?, special)
     }
 
+    /// The text of the template that [`ChatTemplate::from_directory`] reads.
+    ///
+    /// # Errors
+    /// [`Error::NoChatTemplate`], [`Error::NoDefaultChatTemplate`], [`Error::Io`] and [`Error::TokenizerFile`].
+    pub fn text_in(directory: &Path) -> Result<String, Error> {
+        template_of(directory)
+    }
+
     /// Reads a template; it can name the `special` tokens.
     ///
     /// # Errors

@@ -15,13 +15,15 @@ use std::collections::BTreeMap;
 /// Positions whose logits are in memory at the same time.
 const CHUNK: usize = 256;
 
-/// Which channels and blocks of the dense model the pruned one has.
+/// Which channels and layers of the dense model the pruned one has.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Alignment {
     /// The dense channel of each channel; all of them without it.
     pub channels: Option<Vec<usize>>,
-    /// The dense block of each block; all of them without it.
-    pub blocks: Option<Vec<usize>>,
+    /// The dense layer of each layer; all of them without it.
+    // The name that it had, so that departures kept then are found.
+    #[serde(rename = "blocks")]
+    pub layers: Option<Vec<usize>>,
     /// Whether the stream is in other coordinates, so that channels cannot be compared.
     pub turned: bool,
 }
@@ -30,7 +32,7 @@ impl Alignment {
     /// What a slice plan leaves.
     pub fn of(selection: &Selection, basis: Basis) -> Self {
         let kept = |axis| selection.get(axis).map(|chosen| chosen.kept());
-        Self { channels: kept(Axis::Residual), blocks: kept(Axis::Depth), turned: basis != Basis::Identity }
+        Self { channels: kept(Axis::Residual), layers: kept(Axis::Depth), turned: basis != Basis::Identity }
     }
 }
 
@@ -45,20 +47,21 @@ pub struct Departure {
     pub kl_standard_error: Option<f64>,
     /// The share of positions at which both have the same likeliest token.
     pub top1_agreement: f64,
-    /// Per block, the mean cosine of the stream behind it in both; empty where the streams cannot be compared.
-    pub blocks: Vec<BlockCosine>,
+    /// Per layer, the mean cosine of the stream behind it in both; empty where the streams cannot be compared.
+    #[serde(alias = "blocks")]
+    pub layers: Vec<LayerCosine>,
     /// Positions that were compared.
     pub positions: u64,
     /// The text.
     pub data: CorpusProvenance,
 }
 
-/// One block of the stream in both models.
+/// The stream behind one layer in both models.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct BlockCosine {
-    /// The block.
+pub struct LayerCosine {
+    /// The layer.
     pub layer: usize,
-    /// The other model's block.
+    /// The other model's layer.
     pub against: usize,
     /// Mean cosine over positions, of the channels that both have.
     pub cosine: f64,
@@ -159,7 +162,7 @@ fn logits<M: CausalLm>(model: &M, hidden: Tensor<3>) -> Tensor<2> {
     model.head(hidden, &mut Forward::new(&mut NoTap)).cast(DType::F32).squeeze_dim(0)
 }
 
-/// The stream behind every block.
+/// The stream behind every layer.
 #[derive(Default)]
 struct Streams(Vec<Tensor<2>>);
 
@@ -172,17 +175,17 @@ impl Tap for Streams {
     }
 }
 
-/// The other model's block of block `layer`.
+/// The other model's layer for layer `layer`.
 fn aligned(alignment: &Alignment, layer: usize) -> usize {
-    alignment.blocks.as_ref().map_or(layer, |blocks| blocks[layer])
+    alignment.layers.as_ref().map_or(layer, |layers| layers[layer])
 }
 
-/// The sum over positions of each block's cosine; none where the streams cannot be compared.
+/// The sum over positions of each layer's cosine; none where the streams cannot be compared.
 fn cosines(mine: &Streams, theirs: &Streams, alignment: &Alignment) -> Vec<f64> {
-    let blocks = alignment.blocks.as_ref().map_or(theirs.0.len(), Vec::len);
+    let layers = alignment.layers.as_ref().map_or(theirs.0.len(), Vec::len);
     let (Some(first), Some(other)) = (mine.0.first(), theirs.0.first()) else { return Vec::new() };
     let width = alignment.channels.as_ref().map_or(other.dims()[1], Vec::len);
-    if alignment.turned || blocks != mine.0.len() || width != first.dims()[1] {
+    if alignment.turned || layers != mine.0.len() || width != first.dims()[1] {
         return Vec::new();
     }
     let channels = alignment.channels.as_ref().map(|channels| {
@@ -216,16 +219,16 @@ fn summary(
     let means = results.iter().map(|result| result.kl / result.positions as f64);
     let variance = means.map(|mean| (mean - kl).powi(2)).sum::<f64>() / (count - 1.0);
     let layers = results.iter().map(|result| result.cosines.len()).min().unwrap_or(0);
-    let block = |layer: usize| {
+    let cosine = |layer: usize| {
         let sum: f64 = results.iter().map(|result| result.cosines[layer]).sum();
-        BlockCosine { layer, against: aligned(alignment, layer), cosine: sum / positions as f64 }
+        LayerCosine { layer, against: aligned(alignment, layer), cosine: sum / positions as f64 }
     };
     Departure {
         against,
         kl,
         kl_standard_error: (results.len() > 1).then(|| (variance / count).sqrt()),
         top1_agreement: results.iter().map(|result| result.agree).sum::<usize>() as f64 / positions as f64,
-        blocks: (0..layers).map(block).collect(),
+        layers: (0..layers).map(cosine).collect(),
         positions: positions as u64,
         data: windows.provenance.clone(),
     }

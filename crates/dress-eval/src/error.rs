@@ -139,6 +139,22 @@ pub enum Error {
         /// How many choices there are.
         choices: usize,
     },
+    /// A row of which no answer is accepted, as in a test split without answers.
+    #[error("{task}: row {row} has no accepted answer; give a split with answers, or leave the row out")]
+    NoAnswer {
+        /// The task.
+        task: String,
+        /// The row, from 1.
+        row: usize,
+    },
+    /// A regular expression of a task file that is none.
+    #[error("`{pattern}` is not a regular expression: {reason}")]
+    Pattern {
+        /// The expression.
+        pattern: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Too few rows to draw examples from.
     #[error("{path}: {found} rows, {needed} are needed to draw the examples; give a larger file or a smaller `fewshot`", path = .path.display())]
     TooFewExamples {
@@ -185,6 +201,28 @@ pub enum Error {
         request: usize,
         /// Its log-likelihood.
         value: f64,
+    },
+    /// A model without room for a prompt.
+    #[error(
+        "{new} new tokens leave no room for a prompt within the model's {positions} positions; lower `max_new_tokens` in a \
+         task file of your own"
+    )]
+    NoRoomToGenerate {
+        /// The most new tokens.
+        new: usize,
+        /// The model's positions.
+        positions: usize,
+    },
+    /// Logits that are NaN or infinite.
+    #[error(
+        "row {row}: the logits are not finite after {tokens} new tokens; are the weights damaged, or did half precision \
+         overflow? try `dtype = f32`", row = .question + 1
+    )]
+    LogitsNotFinite {
+        /// The row, from 0.
+        question: usize,
+        /// Tokens that were generated before.
+        tokens: usize,
     },
     /// An error with the row that led to it.
     #[error("{task}, row {row}: {cause}")]
@@ -277,7 +315,7 @@ impl Error {
     /// The same with the file that led to it, where it does not name one.
     pub(crate) fn in_file(self, path: &Path) -> Self {
         match self {
-            Error::Template { .. } | Error::InTask { .. } | Error::Label { .. } => {
+            Error::Template { .. } | Error::InTask { .. } | Error::Label { .. } | Error::NoAnswer { .. } => {
                 Error::InFile { path: path.into(), cause: Box::new(self) }
             }
             error => error,

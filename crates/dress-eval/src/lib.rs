@@ -6,6 +6,7 @@
 
 mod departure;
 mod error;
+pub mod generation;
 pub mod journal;
 mod perplexity;
 pub mod plot;
@@ -15,7 +16,7 @@ mod size;
 mod speed;
 pub mod tasks;
 
-pub use departure::{Alignment, BlockCosine, Departure, departure};
+pub use departure::{Alignment, Departure, LayerCosine, departure};
 pub use error::Error;
 pub use perplexity::{PerplexityConfig, PerplexityReport, perplexity, window_perplexity};
 pub use size::{Size, Unaligned};

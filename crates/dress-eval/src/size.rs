@@ -18,9 +18,10 @@ pub struct Size {
     pub macs_per_token: u64,
     /// Multiplications of a token with keys and values, for each token of its context.
     pub attention_macs_per_context_token: u64,
-    /// Blocks.
-    pub blocks: usize,
-    /// Structures of each kind of axis, the first block's: the width, neurons, key/value heads.
+    /// Layers.
+    #[serde(alias = "blocks")]
+    pub layers: usize,
+    /// Structures of each kind of axis, the first layer's: the width, neurons, key/value heads.
     pub axes: Vec<(AxisKind, usize)>,
     /// Widths of matrices that are no multiple of 16, which hardware pads.
     pub unaligned: Vec<Unaligned>,
@@ -48,7 +49,7 @@ impl Size {
     ///
     /// let size = Size::of(&model);
     /// assert_eq!(size.bytes, 4 * size.parameters);
-    /// assert_eq!(size.blocks, 2);
+    /// assert_eq!(size.layers, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn of<M: CausalLm>(model: &M) -> Self {
@@ -79,7 +80,7 @@ impl Size {
             bytes: list.iter().map(|p| p.elements() * p.dtype.size() as u64).sum(),
             macs_per_token: map.multiplied(&list).into_iter().map(ParameterInfo::elements).sum(),
             attention_macs_per_context_token: attention_macs(model),
-            blocks: model.num_layers(),
+            layers: model.num_layers(),
             axes,
             unaligned,
         }

@@ -10,7 +10,7 @@ use dress_core::{Axis, CouplingMap, Error, Role, Scores, Site, Slot, parameters}
 ///
 /// For neurons and heads, the L2 norm of what they hand to the projection behind them. For the
 /// residual width, the mean over the stream's sites of a channel's energy relative to the mean
-/// channel there: the stream grows from block to block, and without that the last blocks alone
+/// channel there: the stream grows from layer to layer, and without that the last layers alone
 /// would decide.
 pub(crate) fn activation_norms(
     statistics: &ActivationStatistics,

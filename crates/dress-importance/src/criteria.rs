@@ -1,9 +1,9 @@
-//! One criterion for widths and one for whole blocks.
+//! One criterion for widths and one for whole layers.
 
 use crate::{Criterion, score_by_parts};
 use dress_core::{Axis, AxisKind, Calibration, CausalLm, Error, Parts, Progress, Ratio, Scorer, Scores};
 
-/// The criteria of a plan: what scores widths, and what scores blocks where those go as well.
+/// The criteria of a plan: what scores widths, and what scores layers where those go as well.
 #[derive(Debug, Clone)]
 pub struct Criteria {
     width: Criterion,
@@ -15,7 +15,7 @@ pub struct Criteria {
 }
 
 impl Criteria {
-    /// Of `chosen`, the first that scores widths and the first that scores blocks; else [`Criterion::ActivationNorm`]
+    /// Of `chosen`, the first that scores widths and the first that scores layers; else [`Criterion::ActivationNorm`]
     /// and [`Criterion::BlockInfluence`]. `kinds` says which are needed.
     pub fn new(chosen: &[Criterion], kinds: &[AxisKind], seed: u64) -> Self {
         let first = |of: fn(Criterion) -> bool| chosen.iter().copied().find(|&criterion| of(criterion));
@@ -95,15 +95,15 @@ impl Criteria {
         })
     }
 
-    /// What `score` says of the widths and of the blocks, together.
+    /// What `score` says of the widths and of the layers, together.
     fn split(
         &self,
         axes: &[Axis],
         score: impl Fn(Criterion, &[Axis]) -> Result<Scores, Error>,
     ) -> Result<Scores, Error> {
-        let (blocks, widths): (Vec<Axis>, Vec<Axis>) = axes.iter().partition(|&&axis| axis == Axis::Depth);
+        let (layers, widths): (Vec<Axis>, Vec<Axis>) = axes.iter().partition(|&&axis| axis == Axis::Depth);
         let mut scores = Scores::new();
-        for (criterion, axes) in [(self.width, widths), (self.depth, blocks)] {
+        for (criterion, axes) in [(self.width, widths), (self.depth, layers)] {
             if !axes.is_empty() {
                 scores.extend(score(criterion, &axes)?);
             }
@@ -128,8 +128,8 @@ impl<M: CausalLm> Scorer<M> for Criteria {
         axes: &[Axis],
         progress: &dyn Progress,
     ) -> Result<Scores, Error> {
-        let blocks = model.num_layers();
-        let most = self.depth_ratio.map_or(usize::MAX, |ratio| blocks - ratio.kept(blocks, 1));
+        let layers = model.num_layers();
+        let most = self.depth_ratio.map_or(usize::MAX, |ratio| layers - ratio.kept(layers, 1));
         self.split(axes, |criterion, axes| {
             criterion.scorer_of_at_most(self.seed, most).score(model, calibration, axes, progress)
         })

@@ -33,9 +33,9 @@ pub enum Criterion {
     Taylor(Taylor),
     /// The empirical Fisher information.
     Fisher,
-    /// How much a block turns the stream.
+    /// How much a layer turns the stream.
     BlockInfluence,
-    /// The greedy search for blocks that are not missed.
+    /// The greedy search for layers that are not missed.
     Sleb,
     /// Chance.
     Random,
@@ -98,7 +98,7 @@ impl Criterion {
         Box::new(CriterionScorer { criterion: self, seed, most: usize::MAX })
     }
 
-    /// As [`Criterion::scorer`] where at most `most` blocks will go, so that a search need not look further.
+    /// As [`Criterion::scorer`] where at most `most` layers will go, so that a search need not look further.
     pub fn scorer_of_at_most<M: CausalLm>(self, seed: u64, most: usize) -> Box<dyn Scorer<M>> {
         Box::new(CriterionScorer { criterion: self, seed, most })
     }
@@ -123,7 +123,7 @@ impl Criterion {
         !matches!(self, Criterion::BlockInfluence | Criterion::Sleb)
     }
 
-    /// Whether it scores whole blocks.
+    /// Whether it scores whole layers.
     pub fn scores_depth(self) -> bool {
         !self.scores_widths() || self == Criterion::Random
     }

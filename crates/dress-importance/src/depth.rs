@@ -1,18 +1,18 @@
-//! Criteria of whole blocks.
+//! Criteria of whole layers.
 
 use crate::ActivationStatistics;
 use dress_core::burn::tensor::Tensor;
 use dress_core::{Axis, Calibration, CausalLm, Error, Forward, NoTap, Progress, Scores, Unit};
 
-/// `1 - mean cos(x, block(x))` (ShortGPT, arXiv 2403.03853).
-pub(crate) fn block_influence(statistics: &ActivationStatistics, blocks: usize) -> Result<Scores, Error> {
-    let influence = (0..blocks).map(|layer| 1.0 - statistics.cosine(layer).unwrap_or(0.0));
+/// `1 - mean cos(x, layer(x))` (ShortGPT, arXiv 2403.03853).
+pub(crate) fn block_influence(statistics: &ActivationStatistics, layers: usize) -> Result<Scores, Error> {
+    let influence = (0..layers).map(|layer| 1.0 - statistics.cosine(layer).unwrap_or(0.0));
     let mut scores = Scores::new();
     scores.insert(Axis::Depth, influence.collect())?;
     Ok(scores)
 }
 
-/// Removes, one after the other, the block without which the loss on the calibration blocks is least, and
+/// Removes, one after the other, the layer without which the loss on the calibration blocks is least, and
 /// scores each by when it went (SLEB, arXiv 2402.09025). At most `most` go; the others score alike, highest.
 pub(crate) fn sleb<M: CausalLm>(
     model: &M,
@@ -20,10 +20,10 @@ pub(crate) fn sleb<M: CausalLm>(
     most: usize,
     progress: &dyn Progress,
 ) -> Result<Scores, Error> {
-    let blocks = model.num_layers();
-    let most = most.clamp(1, blocks.saturating_sub(1).max(1));
-    let mut left: Vec<usize> = (0..blocks).collect();
-    let mut scores = vec![most as f64; blocks];
+    let layers = model.num_layers();
+    let most = most.clamp(1, layers.saturating_sub(1).max(1));
+    let mut left: Vec<usize> = (0..layers).collect();
+    let mut scores = vec![most as f64; layers];
     let stage = progress.begin("sleb", Unit::Blocks, most as u64 * calibration.blocks.len() as u64);
     for round in 0..most {
         let mut losses = vec![0.0; left.len()];
@@ -41,8 +41,8 @@ pub(crate) fn sleb<M: CausalLm>(
     Ok(of_depth)
 }
 
-/// Adds to `losses` the loss on one calibration block of the model of the blocks `left`, without each of them. What
-/// comes before the block left out is computed once.
+/// Adds to `losses` the loss on one calibration block of the model of the layers `left`, without each of them. What
+/// comes before the layer left out is computed once.
 fn add_losses_without_each<M: CausalLm>(model: &M, left: &[usize], block: &[u32], losses: &mut [f64]) {
     let ids = Calibration::tensor(&[block.to_vec()], &model.device());
     let mut tap = NoTap;

@@ -12,7 +12,7 @@ use dress_core::{Axis, Calibration, CausalLm, Parts, Progress, Scorer, Scores};
 pub(crate) struct CriterionScorer {
     pub criterion: Criterion,
     pub seed: u64,
-    /// How many blocks will go at most.
+    /// How many layers will go at most.
     pub most: usize,
 }
 

@@ -4,7 +4,7 @@ use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{Calibration, CausalLm, Error, Forward, Parts, Progress, Site, Tap, Unit, forward_by_parts};
 use std::collections::BTreeMap;
 
-/// Per site and channel, mean and variance over all calibration tokens; per block, how much it turns the
+/// Per site and channel, mean and variance over all calibration tokens; per layer, how much it turns the
 /// residual stream.
 #[derive(Debug, Clone, Default)]
 pub struct ActivationStatistics {
@@ -98,7 +98,7 @@ impl ActivationStatistics {
         self.sites.get(&site).map_or(0.0, |channels| channels.tokens)
     }
 
-    /// The mean over tokens of the cosine between the stream before a block and after it.
+    /// The mean over tokens of the cosine between the stream before a layer and after it.
     pub fn cosine(&self, layer: usize) -> Option<f64> {
         self.cosines.get(&layer).map(|cosines| cosines.sum / cosines.tokens)
     }

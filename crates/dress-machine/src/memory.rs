@@ -35,9 +35,9 @@ const REUSED: libc::c_int = 32 << 20;
 const PIECE: libc::c_int = 64 << 20;
 
 /// Has the allocator keep freed memory for the next buffer of its size, instead of handing it back to the system, which
-/// fills it with zeros page by page when it is asked for again: activations are freed and made anew in every block. All threads
-/// share what is kept. For a program to call at its start, as it is the whole process' setting; glibc alone has it. Where other
-/// threads run already nothing is changed, since glibc lets these settings be made by one thread alone.
+/// fills it with zeros page by page when it is asked for again: activations are freed and made anew in every layer. All
+/// threads share what is kept. For a program to call at its start, as it is the whole process' setting; glibc alone has
+/// it. Where other threads run already nothing is changed, since glibc lets these settings be made by one thread alone.
 ///
 /// Returns whether the settings were made.
 pub fn keep_freed() -> bool {

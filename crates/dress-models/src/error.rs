@@ -346,6 +346,14 @@ pub enum Error {
         /// The checkpoint.
         path: PathBuf,
     },
+    /// A checkpoint that cannot be written in another format.
+    #[error("{path}: cannot be exported: {reason}", path = .path.display())]
+    NotExported {
+        /// The checkpoint, or the file that was being written.
+        path: PathBuf,
+        /// Why not, and what to do where something can be done.
+        reason: String,
+    },
     /// A result that cannot be put where it is to go.
     #[error(transparent)]
     Output(#[from] OutputError),

@@ -2,7 +2,7 @@
 //! other program.
 
 use crate::Error;
-use crate::checkpoint::{COMPANIONS, Weights};
+use crate::checkpoint::{COMPANIONS, Weights, is_document};
 use crate::hub_cache::{Places, snapshot};
 use hf_hub::api::sync::{ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
@@ -84,6 +84,7 @@ impl HubConfig {
         let wanted = |name: &&String| {
             name.as_str() == "config.json"
                 || COMPANIONS.contains(&name.as_str())
+                || is_document(name)
                 || name.starts_with("additional_chat_templates/")
                 || is_weights(name, extension)
                 || is_weights(name, &format!("{extension}.index.json"))

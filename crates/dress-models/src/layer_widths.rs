@@ -4,10 +4,6 @@ use crate::config_json::{ConfigJson, Unsupported};
 use dress_core::{Axis, AxisKind, Error, Selection, StockTarget};
 use serde::{Deserialize, Serialize};
 
-/// The key of `config.json` that lists the widths. Stock software does not know it, and finds weights of other
-/// shapes than it expects.
-const KEY: &str = "dress";
-
 /// Neurons and heads of every layer. A stock `config.json` has one number for all; where layers differ, these lists
 /// stand beside it under `dress`, and the stock keys have the largest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +16,15 @@ pub struct LayerWidths {
 }
 
 impl LayerWidths {
+    /// The key of `config.json` that lists the widths. Stock software does not know it, and finds weights of other
+    /// shapes than it expects.
+    pub(crate) const KEY: &str = "dress";
+
+    /// Those of layers with so many neurons and key/value heads.
+    pub(crate) fn of(ffn: Vec<usize>, heads: Vec<usize>) -> Self {
+        Self { ffn, heads }
+    }
+
     /// What a `config.json` says of that many layers, whose stock keys say `ffn` neurons and `heads` heads.
     pub(crate) fn read(
         raw: &ConfigJson,
@@ -27,17 +32,24 @@ impl LayerWidths {
         ffn: usize,
         heads: usize,
     ) -> Result<Self, Unsupported> {
-        let Some(value) = raw.get(KEY) else {
+        let Some(value) = raw.get(Self::KEY) else {
             return Ok(Self { ffn: vec![ffn; layers], heads: vec![heads; layers] });
         };
-        let lists: Self = serde_json::from_value(value.clone()).map_err(|error| (KEY, error.to_string()))?;
+        let lists: Self =
+            serde_json::from_value(value.clone()).map_err(|error| (Self::KEY, error.to_string()))?;
         for (name, list, most) in [("ffn", &lists.ffn, ffn), ("heads", &lists.heads, heads)] {
             if list.len() != layers {
                 let found = list.len();
-                return Err((KEY, format!("`{name}` has {found} numbers, and there are {layers} layers")));
+                return Err((
+                    Self::KEY,
+                    format!("`{name}` has {found} numbers, and there are {layers} layers"),
+                ));
             }
             if let Some(bad) = list.iter().find(|&&width| width == 0 || width > most) {
-                return Err((KEY, format!("`{name}` has a layer of {bad}, which is not from 1 to {most}")));
+                return Err((
+                    Self::KEY,
+                    format!("`{name}` has a layer of {bad}, which is not from 1 to {most}"),
+                ));
             }
         }
         Ok(lists)
@@ -48,9 +60,9 @@ impl LayerWidths {
         match self.first_that_differs() {
             Some(_) => {
                 let lists = serde_json::to_value(self).expect("lists of numbers are JSON");
-                raw.with(&[(KEY, lists)])
+                raw.with(&[(Self::KEY, lists)])
             }
-            None => raw.without(KEY),
+            None => raw.without(Self::KEY),
         }
     }
 
@@ -81,6 +93,11 @@ impl LayerWidths {
             ffn: layers().map(|layer| left(Axis::Ffn { layer }, self.ffn(layer))).collect(),
             heads: layers().map(|layer| left(Axis::Heads { layer }, self.heads(layer))).collect(),
         }
+    }
+
+    /// Whether layers differ.
+    pub fn differ(&self) -> bool {
+        self.first_that_differs().is_some()
     }
 
     /// The first layer that is of another width than layer 0.
@@ -127,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_written_where_blocks_differ_and_read_back() {
+    fn lists_are_written_where_layers_differ_and_read_back() {
         let uniform = read("{}").unwrap();
         assert_eq!(uniform.write(raw("{}")), raw("{}"));
         let layer = 1;
@@ -144,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn stock_software_is_refused_blocks_that_differ() {
+    fn stock_software_is_refused_layers_that_differ() {
         let lists = read(r#"{"dress":{"ffn":[8,8,6],"heads":[2,2,2]}}"#).unwrap();
         let message =
             lists.check_stock("LlamaForCausalLM", StockTarget::Transformers).unwrap_err().to_string();

@@ -125,6 +125,24 @@ impl<F: Family> Checkpoint<F> {
         let template = template.ok_or_else(missing)?;
         Ok(ChatTemplate::parse(template.into(), tokenizer.special_tokens().to_vec())?)
     }
+
+    /// The text of the chat template that [`Checkpoint::chat_template`] reads, where there is one.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`], and those of [`GgufCheckpoint::open`].
+    #[cfg(feature = "tokenizer")]
+    pub(crate) fn chat_template_text(&self) -> Result<Option<String>, Error> {
+        use dress_data::Error::{NoChatTemplate, NoDefaultChatTemplate};
+        if self.path.is_dir() {
+            return match ChatTemplate::text_in(&self.path) {
+                Ok(text) => Ok(Some(text)),
+                Err(NoChatTemplate { .. } | NoDefaultChatTemplate { .. }) => Ok(None),
+                Err(error) => Err(error.into()),
+            };
+        }
+        let config = tokenizer_config(&GgufCheckpoint::open(&self.path)?)?;
+        Ok(config["chat_template"].as_str().map(String::from))
+    }
 }
 
 /// What a GGUF file says of its tokenizer beside the tokens.

@@ -1,14 +1,18 @@
 //! The rotary embedding that a `config.json` asks for, by the rules of transformers 5.
 //!
 //! `rope_scaling`, the older key, goes before `rope_parameters` where it is not empty, and what it does not say comes
-//! from the top level and not from the other key.
+//! from the top level and not from the other key. What is written has both, since some software reads one alone.
 
 use crate::checkpoint::warn_once;
 use crate::config_json::{ConfigJson, Unsupported, is_falsy};
 use crate::modules::RopeScaling;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 const DEFAULT_THETA: f64 = 10_000.0;
+
+const THETA: &str = "rope_theta";
+const PARTIAL: &str = "partial_rotary_factor";
+const ORIGINAL: &str = "original_max_position_embeddings";
 
 /// What there is.
 const TYPES: &str = "only `default`, `linear` and `llama3` are built";
@@ -35,8 +39,68 @@ struct RopeKeys<'a> {
 pub(crate) fn rope_config(raw: &ConfigJson, positions: usize) -> Result<RopeConfig, Unsupported> {
     let keys = RopeKeys::of(raw)?;
     let theta = keys.theta()?;
-    keys.warn_of_what_is_left_out(theta);
+    keys.warn_of_what_is_left_out(theta, positions);
     Ok(RopeConfig { theta, scaling: keys.scaling(positions)?, partial: keys.partial()? })
+}
+
+/// The keys that say `rope`, in the spelling of transformers 5 and in the older one. What a dictionary of `raw` says
+/// beside them stays.
+pub(crate) fn in_both_spellings(raw: &ConfigJson, rope: &RopeConfig) -> Vec<(&'static str, Value)> {
+    let (key, said) = RopeKeys::of(raw).map(|keys| (keys.key, keys.nested)).unwrap_or_default();
+    let theta = number(raw.get(THETA).or(said.get(THETA)), rope.theta);
+    let mut older = scaling_keys(rope.scaling, said);
+    let apart = [older.remove(THETA), older.remove(PARTIAL)];
+    let mut newer = older.clone();
+    if key == "rope_scaling" && apart[0].is_some() {
+        older.insert(THETA.into(), theta.clone());
+    }
+    newer.insert(THETA.into(), theta.clone());
+    let partial = rope.partial.map(|share| number(raw.get(PARTIAL).or(apart[1].as_ref()), share));
+    newer.extend(partial.clone().map(|share| (PARTIAL.into(), share)));
+    let older = if rope.scaling.is_some() { Value::Object(older) } else { Value::Null };
+    let mut keys = vec![(THETA, theta), ("rope_scaling", older), ("rope_parameters", Value::Object(newer))];
+    keys.extend(partial.map(|share| (PARTIAL, share)));
+    keys
+}
+
+/// The dictionary of a scaling, around what is said already.
+fn scaling_keys(scaling: Option<RopeScaling>, said: Map<String, Value>) -> Map<String, Value> {
+    let (kind, numbers) = match scaling {
+        None => return Map::from_iter([("rope_type".to_string(), json!("default"))]),
+        Some(RopeScaling::Linear { factor }) => ("linear", vec![("factor", factor)]),
+        Some(RopeScaling::Llama3 {
+            factor,
+            low_freq_factor,
+            high_freq_factor,
+            original_max_position_embeddings,
+        }) => {
+            let numbers = vec![
+                ("factor", factor),
+                ("low_freq_factor", low_freq_factor),
+                ("high_freq_factor", high_freq_factor),
+                (ORIGINAL, original_max_position_embeddings),
+            ];
+            ("llama3", numbers)
+        }
+    };
+    let mut keys = said;
+    // Software that reads the older name of the type takes it before the newer one.
+    if let Some(older) = keys.get_mut("type") {
+        *older = json!(kind);
+    }
+    keys.insert("rope_type".into(), json!(kind));
+    for (name, value) in numbers {
+        let value = number(keys.get(name), value);
+        // Stock software wants a whole number of positions.
+        let whole = value.as_f64().filter(|value| name == ORIGINAL && value.fract() == 0.0);
+        keys.insert(name.into(), whole.map_or(value, |value| json!(value as u64)));
+    }
+    keys
+}
+
+/// A number as it is written already, where that is the same number.
+fn number(written: Option<&Value>, number: f64) -> Value {
+    written.filter(|value| value.as_f64() == Some(number)).cloned().unwrap_or_else(|| json!(number))
 }
 
 impl<'a> RopeKeys<'a> {
@@ -60,14 +124,12 @@ impl<'a> RopeKeys<'a> {
     }
 
     fn theta(&self) -> Result<f64, Unsupported> {
-        let value = self.nested.get("rope_theta").or(self.raw.get("rope_theta"));
+        let value = self.nested.get(THETA).or(self.raw.get(THETA));
         let Some(value) = value else { return Ok(DEFAULT_THETA) };
         match value.as_f64() {
             Some(theta) if theta > 0.0 && theta.is_finite() => Ok(theta),
-            Some(theta) => Err(("rope_theta", format!("{theta} is not above 0"))),
-            None => {
-                Err(("rope_theta", format!("{value} is not a number; leave the key out for {DEFAULT_THETA}")))
-            }
+            Some(theta) => Err((THETA, format!("{theta} is not above 0"))),
+            None => Err((THETA, format!("{value} is not a number; leave the key out for {DEFAULT_THETA}"))),
         }
     }
 
@@ -96,9 +158,8 @@ impl<'a> RopeKeys<'a> {
             let reason = format!("`low_freq_factor` {low} is not below `high_freq_factor` {high}");
             return Err((self.key, reason));
         }
-        let original = "original_max_position_embeddings";
-        let original_max_position_embeddings = match self.raw.get(original).or(self.nested.get(original)) {
-            Some(value) => self.above_zero(original, value)?,
+        let original_max_position_embeddings = match self.raw.get(ORIGINAL).or(self.nested.get(ORIGINAL)) {
+            Some(value) => self.above_zero(ORIGINAL, value)?,
             None => positions as f64,
         };
         Ok(RopeScaling::Llama3 {
@@ -124,28 +185,35 @@ impl<'a> RopeKeys<'a> {
     }
 
     fn partial(&self) -> Result<Option<f64>, Unsupported> {
-        let key = "partial_rotary_factor";
-        let Some(value) = self.nested.get(key).or(self.raw.get(key)) else { return Ok(None) };
+        let Some(value) = self.nested.get(PARTIAL).or(self.raw.get(PARTIAL)) else { return Ok(None) };
         match value.as_f64() {
             Some(share) if share > 0.0 && share <= 1.0 => Ok(Some(share)),
-            _ => Err((key, format!("{value} is not a number above 0 and at most 1"))),
+            _ => Err((PARTIAL, format!("{value} is not a number above 0 and at most 1"))),
         }
     }
 
+    /// Whether the newer key's dictionary asks for the same as this one.
+    fn agrees_with(&self, newer: &Value, positions: usize) -> bool {
+        let Some(nested) = newer.as_object().cloned() else { return false };
+        let newer = Self { raw: self.raw, key: self.key, nested };
+        newer.theta() == self.theta()
+            && newer.scaling(positions) == self.scaling(positions)
+            && newer.partial() == self.partial()
+    }
+
     /// Stock software drops these without a word as well, which is rarely what the author meant.
-    fn warn_of_what_is_left_out(&self, theta: f64) {
+    fn warn_of_what_is_left_out(&self, theta: f64, positions: usize) {
         let theta_of = |value: Option<&Value>| value.and_then(Value::as_f64).filter(|found| *found != theta);
         let other = self.raw.get("rope_parameters").filter(|_| self.key == "rope_scaling");
-        if let Some(other) = other.filter(|other| !is_falsy(other)) {
-            let lost =
-                theta_of(other.get("rope_theta")).map(|lost| format!(" and the base {lost} in it is lost"));
+        if let Some(other) = other.filter(|other| !is_falsy(other) && !self.agrees_with(other, positions)) {
+            let lost = theta_of(other.get(THETA)).map(|lost| format!(" and the base {lost} in it is lost"));
             warn_once(format!(
                 "config.json has both `rope_scaling` and `rope_parameters`: as in transformers, `rope_scaling` counts, \
                  `rope_parameters` is ignored{}, and the base is {theta}; remove the one that is not meant",
                 lost.unwrap_or_default()
             ));
         }
-        if let Some(lost) = theta_of(self.raw.get("rope_theta")) {
+        if let Some(lost) = theta_of(self.raw.get(THETA)) {
             warn_once(format!(
                 "config.json: `rope_theta` {lost} is ignored, since `{}` says {theta}; remove the one that is not meant",
                 self.key
@@ -225,6 +293,61 @@ mod tests {
         assert_eq!(original(&format!(r#"{{"rope_scaling":{{{LLAMA3}{nested}}}}}"#)), 32.0);
         let top = r#","original_max_position_embeddings":16"#;
         assert_eq!(original(&format!(r#"{{"rope_scaling":{{{LLAMA3}{nested}}}{top}}}"#)), 16.0);
+    }
+
+    /// The keys that are written of a text, and the whole text with them.
+    fn written(text: &str) -> (Map<String, Value>, String) {
+        let write = |_: Value, raw: ConfigJson| {
+            let keys = in_both_spellings(&raw, &rope_config(&raw, 128)?);
+            let text = raw.with(&keys).to_text("float32");
+            Ok((keys.into_iter().map(|(key, value)| (key.to_string(), value)).collect(), text))
+        };
+        ConfigJson::read(text, Path::new("config.json"), write).unwrap()
+    }
+
+    #[test]
+    fn whatever_the_spelling_that_is_read_both_are_written_and_mean_the_same() {
+        for text in [
+            "{}",
+            r#"{"rope_theta":500000}"#,
+            r#"{"rope_parameters":{"rope_type":"default","rope_theta":500000.0,"partial_rotary_factor":0.4}}"#,
+            r#"{"partial_rotary_factor":0.4,"rope_scaling":{"type":"linear","factor":2}}"#,
+            r#"{"rope_scaling":{"type":"default","rope_type":"linear","factor":2.0},"rope_theta":7.0}"#,
+            r#"{"rope_scaling":{"factor":2.0},"rope_parameters":{"rope_type":"linear","factor":4.0}}"#,
+            &format!(r#"{{"rope_scaling":{{{LLAMA3},"rope_theta":9.0}},"rope_theta":7.0}}"#),
+            &format!(r#"{{"rope_parameters":{{{LLAMA3},"rope_theta":9.0}}}}"#),
+        ] {
+            let (keys, whole) = written(text);
+            let meant = read(text).unwrap();
+            assert_eq!(read(&whole).unwrap(), meant, "{text}");
+            // Software that knows one of the spellings alone.
+            for left_out in
+                [&["rope_parameters"][..], &["rope_scaling", "rope_theta", "partial_rotary_factor"]]
+            {
+                let mut some = keys.clone();
+                left_out.iter().for_each(|key| _ = some.remove(*key));
+                let some = Value::Object(some).to_string();
+                assert_eq!(read(&some).unwrap(), meant, "{text} without {left_out:?}");
+            }
+            assert_eq!(written(&whole).1, whole, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_already_stays_as_it_is_written() {
+        let (keys, _) =
+            written(r#"{"rope_theta":500000,"rope_scaling":{"type":"linear","factor":2,"note":"mine"}}"#);
+        let expected = json!({ "rope_theta": 500_000,
+            "rope_scaling": { "type": "linear", "rope_type": "linear", "factor": 2, "note": "mine" },
+            "rope_parameters":
+                { "type": "linear", "rope_type": "linear", "factor": 2, "note": "mine", "rope_theta": 500_000 } });
+        assert_eq!(Value::Object(keys), expected);
+        let (keys, _) = written(r#"{"rope_theta":500000.0}"#);
+        assert_eq!(keys["rope_scaling"], Value::Null);
+        let (keys, _) =
+            written(&format!(r#"{{"rope_parameters":{{{LLAMA3},"original_max_position_embeddings":32}}}}"#));
+        assert_eq!(keys["rope_scaling"][ORIGINAL].to_string(), "32");
+        assert_eq!(keys["rope_scaling"].get(THETA), None);
     }
 
     #[test]

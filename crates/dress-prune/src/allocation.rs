@@ -1,52 +1,57 @@
-//! How what goes is shared out over the blocks.
+//! How what goes is shared out over the layers.
 
 use crate::select::select_sparing;
 use crate::{AxisTarget, Budget, Error, PerLayer};
 use dress_core::{CausalLm, Scores, Selection, StockTarget};
 use serde::{Deserialize, Serialize};
 
-/// How what goes is shared out over the blocks.
+/// How what goes is shared out over the layers.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Allocation {
-    /// Every block loses the same share, so that stock software can say the shape of the result.
+    /// Every layer loses the same share, so that stock software can say the shape of the result.
     #[default]
     Uniform,
-    /// The same share of every block but the first and the last few, which keep their neurons and heads
+    /// The same, of axes whose shape was checked as a whole: of a kept count the target's tile alone is a divisor, as what the
+    /// configuration wants of one axis depends on the others.
+    Together,
+    /// The same share of every layer but the first and the last few, which keep their neurons and heads
     /// (LLM-Pruner, arXiv 2305.11627).
     Sparing {
-        /// Blocks at the start that stay whole.
+        /// Layers at the start that stay whole.
         first: usize,
-        /// Blocks at the end that stay whole.
+        /// Layers at the end that stay whole.
         last: usize,
     },
-    /// As the scores have it, over all axes and blocks (FLAP, arXiv 2312.11983).
+    /// As the scores have it, over all axes and layers (FLAP, arXiv 2312.11983).
     PerLayer(PerLayer),
     /// As it was selected before, whatever the scores.
     Given(Selection),
 }
 
 impl Allocation {
-    /// The blocks of `blocks` that keep their neurons and heads.
-    pub fn spared(&self, blocks: usize) -> Vec<usize> {
+    /// The layers of `layers` that keep their neurons and heads.
+    pub fn spared(&self, layers: usize) -> Vec<usize> {
         match *self {
             Allocation::Sparing { first, last } => {
-                (0..blocks).filter(|&layer| layer < first || layer + last >= blocks).collect()
+                (0..layers).filter(|&layer| layer < first || layer + last >= layers).collect()
             }
-            Allocation::Uniform | Allocation::PerLayer(_) | Allocation::Given(_) => Vec::new(),
+            Allocation::Uniform | Allocation::Together | Allocation::PerLayer(_) | Allocation::Given(_) => {
+                Vec::new()
+            }
         }
     }
 
     /// Checks that what this leads to can be loaded by `stock`.
     ///
     /// # Errors
-    /// [`Error::BlocksDiffer`] where the blocks will differ and stock software has one number for all.
+    /// [`Error::LayersDiffer`] where the layers will differ and stock software has one number for all.
     pub fn check(&self, stock: StockTarget) -> Result<(), Error> {
         match self {
             // What is given is checked by its own shape, as every result is.
-            Allocation::Uniform | Allocation::Given(_) => Ok(()),
+            Allocation::Uniform | Allocation::Together | Allocation::Given(_) => Ok(()),
             _ if stock == StockTarget::Dress => Ok(()),
-            _ => Err(Error::BlocksDiffer { target: stock }),
+            _ => Err(Error::LayersDiffer { target: stock }),
         }
     }
 
@@ -63,6 +68,10 @@ impl Allocation {
             Allocation::Given(selection) => {
                 selection.check(&model.coupling())?;
                 Ok(selection.clone())
+            }
+            // These crates want nothing of an axis by itself.
+            Allocation::Together => {
+                select_sparing(scores, &model.coupling(), targets, StockTarget::Dress, &[])
             }
             _ => select_sparing(scores, &model.coupling(), targets, stock, &self.spared(model.num_layers())),
         }

@@ -27,7 +27,7 @@ pub struct Rotated<M> {
 /// ordinary layer norms go on working on however many channels stay.
 ///
 /// # Errors
-/// [`Error::NotRotatable`] for norms behind their blocks and for gains that are zero under a bias,
+/// [`Error::NotRotatable`] for norms behind attention and feed-forward and for gains that are zero under a bias,
 /// [`Error::Eigen`] where the covariance has no decomposition, and those of [`Calibration::require`].
 pub fn rotate_to_principal_components<M: CausalLm>(
     model: M,

@@ -42,7 +42,7 @@ impl Budget {
         Self { measure, left: share * Costs::new(model, measure).left(&Gone::new()) }
     }
 
-    /// How much of the model's axes of these kinds has to go, every kind by about the same share and every block by
+    /// How much of the model's axes of these kinds has to go, every kind by about the same share and every layer by
     /// the same number, so that what is left is nearest to the budget. Only shapes that `stock` takes are
     /// considered.
     ///
@@ -74,7 +74,7 @@ impl Budget {
         self.targets_sparing(model, kinds, stock, tile, &[])
     }
 
-    /// As [`Budget::targets`], where the blocks `spared` keep their neurons and heads.
+    /// As [`Budget::targets`], where the layers `spared` keep their neurons and heads.
     ///
     /// # Errors
     /// Those of [`Budget::targets`].
@@ -163,7 +163,7 @@ struct Search<'a, M> {
 struct Shape<'a> {
     stock: StockTarget,
     tile: usize,
-    /// Blocks that keep their neurons and heads.
+    /// Layers that keep their neurons and heads.
     spared: &'a [usize],
 }
 

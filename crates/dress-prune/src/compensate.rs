@@ -4,6 +4,7 @@ use crate::Error;
 use crate::bias::take_over_means;
 use crate::projection::{CompensatedProjection, Projection, Write};
 use crate::token_moments::{TokenMoments, embedded};
+use dress_core::burn::tensor::Tensor;
 use dress_core::{Axis, Calibration, CausalLm, Forward, NoTap, Progress, Role, Selection, Unit, parameters};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -24,8 +25,8 @@ pub enum Compensation {
     Ridge,
 }
 
-/// Lets the projections behind every sliced feed-forward and head axis make up for what goes, block after block,
-/// each on what the blocks before it hand on once they have been made up for. What goes is zero afterwards; the
+/// Lets the projections behind every sliced feed-forward and head axis make up for what goes, layer after layer,
+/// each on what the layers before it hand on once they have been made up for. What goes is zero afterwards; the
 /// shapes stay.
 ///
 /// # Errors
@@ -62,8 +63,23 @@ pub fn compensate<M: CausalLm>(
     if how == Compensation::Bias {
         return take_over_means(model, selection, calibration, progress);
     }
+    let streams = embedded(&model, calibration);
+    of_streams(model, selection, streams, how, progress)
+}
+
+/// The same where `streams` go into the first layer, one for each calibration block; of [`Compensation::Ridge`], and of none.
+pub(crate) fn of_streams<M: CausalLm>(
+    model: M,
+    selection: &Selection,
+    mut streams: Vec<Tensor<3>>,
+    how: Compensation,
+    progress: &dyn Progress,
+) -> Result<(M, Vec<CompensatedProjection>), Error> {
     let (mut model, mut report) = (model, Vec::new());
-    let mut streams = embedded(&model, calibration);
+    if how != Compensation::Ridge {
+        return Ok((model, report));
+    }
+    let map = model.coupling();
     let stage = progress.begin("compensation", Unit::Layers, model.num_layers() as u64);
     for layer in 0..model.num_layers() {
         for axis in [Axis::Heads { layer }, Axis::Ffn { layer }] {

@@ -2,6 +2,7 @@
 
 use crate::Compensation;
 use dress_core::{AxisKind, Basis, CorpusProvenance};
+use std::path::PathBuf;
 
 /// Errors of selecting, regularizing and slicing.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +66,14 @@ pub enum Error {
         /// The axis.
         axis: String,
     },
+    /// What a run keeps to go on from could not be written.
+    #[error("{path}: {cause}; free some space or choose another place", path = .path.display())]
+    RunFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        cause: std::io::Error,
+    },
     /// Too little text to fit on some blocks and measure on others.
     #[error(
         "the search fits on some calibration blocks and measures on {held_back} others, and there are {blocks} in all; give more samples"
@@ -95,9 +104,9 @@ pub enum Error {
         /// The least ratio that removes something, if any does.
         least: Option<f64>,
     },
-    /// Only blocks are selected, which cannot be regularized.
+    /// Only layers are selected, of a model whose layers cannot be regularized.
     #[error(
-        "only whole blocks go, and there is nothing in the blocks that stay to regularize; give `no_regularize`, or another axis beside depth"
+        "only whole layers go, and those of this model cannot be regularized: its norms are on the residual stream itself, or its coupling map has no parameter of them that writes the stream; give `no_regularize`, or another axis beside depth"
     )]
     NothingToRegularize,
     /// A model whose stream cannot be turned.
@@ -171,17 +180,76 @@ pub enum Error {
         /// The nearest that can be.
         nearest: Option<f64>,
     },
-    /// Blocks of different widths for software that has one number for all.
+    /// A shape that an engine does not serve as it should.
     #[error(
-        "the blocks of the result will differ in width, and `target = {target}` has one number for all of them; give `target = dress` for a checkpoint that these crates alone load, or share out evenly, without `per_layer`"
+        "{format} does not take this shape in full: {reason}; choose another shape, or leave it out of `for`"
     )]
-    BlocksDiffer {
+    NotServed {
+        /// The engine and its format.
+        format: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Sizes of which none near what is asked for is taken in full.
+    #[error(
+        "no shape near the one that was asked for is taken in full by {formats}{reason}; {}",
+        match .possible.as_slice() {
+            [] => "none of one axis is; leave some of them out of `for`".into(),
+            possible => format!("possible are {}", possible.join(", or ")),
+        }
+    )]
+    NoServedShape {
+        /// The engines and their formats.
+        formats: String,
+        /// Why not the nearest, in parentheses.
+        reason: String,
+        /// What would do.
+        possible: Vec<String>,
+    },
+    /// An error of the table of engines.
+    #[error(transparent)]
+    Engines(#[from] dress_engines::Error),
+    /// Not what a layer reads.
+    #[error("`{name}` is not what a layer reads; use dense or pruned")]
+    LocalInputsName {
+        /// The name.
+        name: String,
+    },
+    /// An axis that no layer can be regularized for alone.
+    #[error(
+        "axis `{axis}` is not one layer's, so that layers cannot be regularized one at a time; choose ffn or heads, or leave out `local`"
+    )]
+    LocalAxis {
+        /// The axis.
+        axis: String,
+    },
+    /// A setting that means nothing where layers are regularized one at a time.
+    #[error(
+        "{setting} has no effect where layers are regularized one at a time; leave it out, or leave out `local`"
+    )]
+    LocalSetting {
+        /// The setting, with what it is.
+        setting: String,
+    },
+    /// A perplexity that the search found no smaller shape for.
+    #[error(
+        "no smaller shape that was tried keeps the perplexity on blocks held back within {times} times the model's; allow more, or give more samples to refit on"
+    )]
+    PerplexityOutOfReach {
+        /// How many times it was allowed to be.
+        times: f64,
+    },
+    /// Layers of different widths for software that has one number for all.
+    #[error(
+        "the layers of the result will differ in width, and `target = {target}` has one number for all of them; give `target = dress` for a checkpoint that these crates alone load, or share out evenly, without `per_layer`"
+    )]
+    LayersDiffer {
         /// The target.
         target: dress_core::StockTarget,
     },
-    /// Whole blocks among what is ranked together.
+    /// Whole layers among what is ranked together.
     #[error(
-        "whole blocks are not ranked together with what they are made of; give `axis = depth` in a run of its own, or leave out `per_layer`"
+        "whole layers are not ranked together with what they are made of; give `axis = depth` in a run of its own, or leave out `per_layer`"
     )]
     DepthPerLayer,
     /// A projection that has no bias to take over what went.
@@ -210,13 +278,13 @@ pub enum Error {
         "a penalty in the loss never says when it is done, and early stopping would give back the model that it has done least to; do without early stopping, or use proximal steps or a gate"
     )]
     NoEndToStopAfter,
-    /// Blocks that lose different numbers in several rounds.
+    /// Layers that lose different numbers in several rounds.
     #[error(
-        "what goes cannot be shared out unevenly over the blocks in several rounds; give `rounds = 1`, or share out evenly, without `per_layer`"
+        "what goes cannot be shared out unevenly over the layers in several rounds; give `rounds = 1`, or share out evenly, without `per_layer`"
     )]
     UnevenInRounds,
-    /// Whole blocks in several rounds.
-    #[error("whole blocks cannot go in several rounds; give `rounds = 1`, or leave depth out")]
+    /// Whole layers in several rounds.
+    #[error("whole layers cannot go in several rounds; give `rounds = 1`, or leave depth out")]
     DepthInRounds,
     /// A file of the dense model's outputs, and no directory to put it in.
     #[error(

@@ -21,7 +21,7 @@ pub(crate) fn fold_gains<M: CausalLm>(model: M) -> Result<M, Error> {
 /// The gains that can be put into what reads the norms.
 ///
 /// # Errors
-/// [`Error::NotRotatable`] for norms behind their blocks and for gains that are zero under a bias.
+/// [`Error::NotRotatable`] for norms behind attention and feed-forward and for gains that are zero under a bias.
 pub(crate) fn foldable_gains<M: CausalLm>(model: &M, residual: &AxisSlots) -> Result<Gains, Error> {
     check_norms(residual)?;
     let by_site = gains(model, residual);
@@ -40,7 +40,8 @@ pub(crate) fn foldable_gains<M: CausalLm>(model: &M, residual: &AxisSlots) -> Re
 /// [`Error::NotRotatable`] where norms write it, or where the head reads a stream whose mean counts.
 pub(crate) fn check_norms(residual: &AxisSlots) -> Result<(), Error> {
     if residual.normalization.is_none_or(|norm| norm == Normalization::PostLayer) {
-        let reason = "its norms lie behind the blocks, so that no rotation can be put into what reads them";
+        let reason = "its norms lie behind attention and feed-forward, so that no rotation can be put into what reads \
+                      them";
         return Err(Error::NotRotatable { reason: reason.into() });
     }
     // Centring the stream changes nothing behind a layer norm, and the logits where the head reads the stream itself.

@@ -2,12 +2,12 @@
 
 use dress_core::burn::tensor::{DType, Tensor, TensorData};
 use dress_core::parameters::{self, Layout, ParameterMapper};
-use dress_core::{Axis, CausalLm, Error, Role, Selection};
+use dress_core::{CausalLm, Error, Role, Selection, layer_writers};
 use std::collections::HashMap;
 
-/// Zeroes the selected structures in every parameter that writes, scales or shifts them, biases
-/// included; a block that goes writes nothing any more. The shapes stay: this is the model that slicing has to equal. Under layer norms the
-/// stream has to have mean zero besides, see [`recentre`](crate::recentre).
+/// Zeroes the selected structures in every parameter that writes, scales or shifts them, biases included; a layer
+/// that goes writes nothing any more. The shapes stay: this is the model that slicing has to equal. Under layer norms
+/// the stream has to have mean zero besides, see [`recentre`](crate::recentre).
 ///
 /// # Errors
 /// Those of [`Selection::check`].
@@ -15,12 +15,8 @@ pub fn mask<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error> {
     let map = model.coupling();
     selection.check(&map)?;
     let mut mask = Mask::default();
-    let blocks = selection.get(Axis::Depth).map_or(&[][..], |depth| depth.removed());
-    for slot in map.axis(Axis::Residual).map_or(&[][..], |residual| &residual.slots) {
-        let gone = parameters::layer_of(&slot.parameter).is_some_and(|layer| blocks.contains(&layer));
-        if gone && slot.role == Role::Writes {
-            mask.keep.entry(slot.parameter.clone()).or_default().push((slot.dim, vec![0.0]));
-        }
+    for slot in selection.removed_layers().iter().flat_map(|&layer| layer_writers(&model, &map, layer)) {
+        mask.keep.entry(slot.parameter.clone()).or_default().push((slot.dim, vec![0.0]));
     }
     for (axis, chosen) in selection.iter() {
         for slot in map.axis(axis)?.slots.iter().filter(|slot| slot.role != Role::Reads) {

@@ -1,4 +1,4 @@
-//! What the blocks read, as second moments.
+//! What the layers read, as second moments.
 
 use crate::Error;
 use dress_core::burn::module::Param;

@@ -1,4 +1,4 @@
-//! Sharing out what goes over all axes and blocks by one ranking of the scores.
+//! Sharing out what goes over all axes and layers by one ranking of the scores.
 
 use crate::costs::{Costs, Gone};
 use crate::{AxisTarget, Budget, Error};
@@ -6,12 +6,12 @@ use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, Scores, Selection};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Sharing out over axes and blocks: the structures are ranked together, and the least go wherever they are. At
+/// Sharing out over axes and layers: the structures are ranked together, and the least go wherever they are. At
 /// least one structure of every axis stays.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PerLayer {
     /// What should be left. The ratios of the targets do not count then, and all their kinds are ranked together
-    /// (FLAP's `AL-AM`); without it each kind loses its ratio over all blocks (`AL-MM`).
+    /// (FLAP's `AL-AM`); without it each kind loses its ratio over all layers (`AL-MM`).
     pub budget: Option<Budget>,
     /// By which share of the budget what is left may be off; infinite for whatever is nearest.
     pub tolerance: f64,
@@ -85,7 +85,7 @@ impl PerLayer {
         Ok(pool.gone(count))
     }
 
-    /// Each kind by itself, its ratio of the structures of all blocks.
+    /// Each kind by itself, its ratio of the structures of all layers.
     fn by_ratios<M: CausalLm>(
         &self,
         model: &M,

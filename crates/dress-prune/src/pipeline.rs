@@ -2,15 +2,16 @@
 
 use crate::centre_for::centre_for;
 use crate::counted::counted;
-use crate::regularize::{Regularized, regularize};
+use crate::local::{Local, Localized};
+use crate::regularize::{Regularized, regularize, split_to_regularize};
 use crate::{
-    Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, PenaltyForm,
+    Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, GradualRefit, PenaltyForm,
     RegularizeConfig, Rotated, Round, SearchReport, compensate, permute, rotate_tied,
     rotate_to_principal_components, slice,
 };
 use dress_core::{
-    Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Progress, Scorer, Scores, SlicePlan,
-    StockTarget,
+    Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Progress, Scorer, Scores, Selection,
+    SlicePlan, StockTarget,
 };
 use dress_train::{CurvePoint, Cut, LossEnds, logits_moved};
 use serde::{Deserialize, Serialize};
@@ -32,8 +33,11 @@ pub struct PruneConfig {
     pub stock: StockTarget,
     /// Seed of whatever is drawn, recorded in the plan.
     pub seed: u64,
-    /// How what goes is shared out over the blocks.
+    /// How what goes is shared out over the layers.
     pub allocation: Allocation,
+    /// The engines, with their formats, whose sizes the targets keep to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub served_by: Vec<String>,
 }
 
 impl PruneConfig {
@@ -47,6 +51,7 @@ impl PruneConfig {
             stock: StockTarget::All,
             seed: 42,
             allocation: Allocation::Uniform,
+            served_by: Vec::new(),
         }
     }
 
@@ -98,8 +103,9 @@ pub struct PruneReport {
 
 /// Scores a model, regularizes what is to go, and slices it out.
 ///
-/// Blocks go first, so that what is trained makes up for them. The model is permuted so that what goes lies at the end of every axis, regularized there, and
-/// cut; the result is ordered as if it had been sliced directly.
+/// The model is permuted so that what goes lies at the end of every axis, regularized there, and cut; the result is ordered
+/// as if it had been sliced directly. Whole layers are regularized with the rest. They go before it where nothing is
+/// regularized, and where a layer that writes nothing still changes the stream ([`dress_core::only_adds`]).
 ///
 /// # Errors
 /// Those of the scorer, of [`select`](crate::select()), of [`Allocation::check`], of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`]; [`Error::Setting`], [`Error::NothingSelected`]
@@ -153,20 +159,50 @@ pub(crate) fn prune_taught<M: CausalLm>(
     let teacher = config.distills_logits().then(|| teacher.unwrap_or(&model).clone());
     let (model, plan) = in_basis(model, scorer, calibration, config, progress)?;
     model.check_stock(&plan.selection, config.stock)?;
-    let (depth, selection) = plan.selection.split_depth();
+    let (first, selection) = match &config.regularize {
+        Some(_) => split_to_regularize(&model, &plan.selection),
+        None => plan.selection.split_depth(),
+    };
     if selection.is_empty() && config.regularize.is_some() {
         return Err(Error::NothingToRegularize);
+    }
+    if config.regularize.as_ref().is_some_and(|settings| settings.local.is_some()) {
+        check_local(&plan.selection, config)?;
     }
     let teacher = match config.distill() {
         Some(distill) if distill.compares_streams() => Some(model.clone()),
         _ => teacher,
     };
-    let model = slice(model, &depth)?;
+    let model = slice(model, &first)?;
     let model = permute(centre_for(model, &selection), &selection)?;
     let selection = selection.permuted();
+    let mut gradual = Vec::new();
     let (model, curve, cut) = match &config.regularize {
+        Some(settings) if settings.local.is_some() => {
+            let (inputs, compensation) = (settings.local.unwrap_or_default(), config.compensation);
+            let local = Local { settings, inputs, compensation, calibration, plan: &plan };
+            let Localized { model, report } = local.run(model, &selection, progress)?;
+            let compensation = report.compensation;
+            let slicing_error = report.cut.map(|cut| cut.slicing_error);
+            let report = PruneReport {
+                curve: report.curve,
+                slicing_error,
+                cut: report.cut,
+                compensation,
+                ..PruneReport::default()
+            };
+            return Ok(Pruned { model, plan, report });
+        }
         Some(settings) => {
-            let what = Regularized { dense: teacher, plan: &plan, selection: &selection };
+            let refits = config.compensation == Compensation::Ridge && settings.has_a_path();
+            let (slots, weights) = (settings.slots, settings.weights);
+            let refit =
+                refits.then(|| GradualRefit::new(&model, &selection, slots, weights, calibration, progress));
+            let (refit, report) = refit.transpose()?.unzip();
+            gradual = report.unwrap_or_default();
+            let refit = refit.as_ref();
+            let what =
+                Regularized { dense: teacher, plan: &plan, selection: &selection, refit, taught_by: None };
             let trained = regularize(model, what, calibration, settings, progress)?;
             (trained.model, trained.curve, trained.cut)
         }
@@ -175,12 +211,15 @@ pub(crate) fn prune_taught<M: CausalLm>(
     let before = dense.unwrap_or_else(|| model.clone());
     let (model, slicing_error, compensation) = match cut {
         // There was nothing left to make up for.
-        Some(Cut { slicing_error, .. }) => (model, Some(slicing_error), Vec::new()),
+        Some(Cut { slicing_error, .. }) => (model, Some(slicing_error), gradual),
         None => {
             let model = if config.compensation == Compensation::Bias { model.biased() } else { model };
+            // What is refitted makes up for the layers that go too.
+            let (layers, structures) = selection.split_depth();
+            let model = slice(model, &layers)?;
             let (model, compensation) =
-                compensate(model, &selection, calibration, config.compensation, progress)?;
-            let model = slice(model, &selection)?;
+                compensate(model, &structures, calibration, config.compensation, progress)?;
+            let model = slice(model, &structures)?;
             let moved = calibration.blocks.first().map(|block| logits_moved(&before, &model, block));
             (model, moved, compensation)
         }
@@ -194,6 +233,20 @@ pub(crate) fn prune_taught<M: CausalLm>(
         plan,
         report: PruneReport { curve, slicing_error, cut, compensation, ..PruneReport::default() },
     })
+}
+
+/// Checks that layers can be regularized one at a time.
+fn check_local(selection: &Selection, config: &PruneConfig) -> Result<(), Error> {
+    if let Some((axis, _)) = selection.iter().find(|(axis, _)| axis.layer().is_none()) {
+        return Err(Error::LocalAxis { axis: axis.to_string() });
+    }
+    if config.compensation == Compensation::Bias {
+        return Err(Error::LocalSetting { setting: format!("the compensation {}", config.compensation) });
+    }
+    match config.distill() {
+        Some(_) => Err(Error::LocalSetting { setting: "distillation from the whole dense model".into() }),
+        None => Ok(()),
+    }
 }
 
 /// The model in the coordinates that `config` asks for, and what goes of it there.

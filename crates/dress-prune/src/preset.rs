@@ -1,11 +1,13 @@
 //! Published methods, each as its paper has it, under one interface.
 
 use crate::counted::counted;
+use crate::served::{ServedShapes, allocation_of};
 use crate::{
     Allocation, AxisTarget, Budget, Compensation, Error, Measure, PerLayer, PruneConfig, Pruned,
     RegularizeConfig, best_basis, prune,
 };
 use dress_core::{AxisKind, Basis, Calibration, CausalLm, Progress, Ratio, StockTarget, parameters};
+use dress_engines::EngineFormat;
 use dress_importance::{Criteria, Criterion};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -20,18 +22,18 @@ pub enum Preset {
     /// Neurons and heads by Wanda's score (arXiv 2306.11695) summed by structure, as FLAP's authors made it
     /// structured (arXiv 2312.11983).
     WandaSp,
-    /// FLAP (arXiv 2312.11983): weighted fluctuation, standardized, over all blocks and both kinds of axis, and biases
+    /// FLAP (arXiv 2312.11983): weighted fluctuation, standardized, over all layers and both kinds of axis, and biases
     /// that take over the mean of what goes.
     Flap,
     /// LLM-Pruner (arXiv 2305.11627): element-wise first-order Taylor summed over each group of neurons and heads, the
-    /// first and the last blocks spared. Without its LoRA.
+    /// first and the last layers spared. Without its LoRA.
     LlmPruner,
-    /// SliceGPT (arXiv 2401.15024) with one rotation for the whole model instead of one a block, so that no adapters
+    /// SliceGPT (arXiv 2401.15024) with one rotation for the whole model instead of one a layer, so that no adapters
     /// stay.
     SlicegptGlobal,
-    /// SLEB (arXiv 2402.09025): whole blocks, one after the other, each the one that the loss misses least.
+    /// SLEB (arXiv 2402.09025): whole layers, one after the other, each the one that the loss misses least.
     Sleb,
-    /// ShortGPT (arXiv 2403.03853): the whole blocks of least influence on the stream.
+    /// ShortGPT (arXiv 2403.03853): the whole layers of least influence on the stream.
     Shortgpt,
     /// Minitron (arXiv 2407.14679), its width pruning: channels, neurons and heads by the size of their activations.
     /// Without its distillation.
@@ -55,10 +57,13 @@ pub enum Amount {
 pub struct PresetSettings {
     /// How much goes.
     pub amount: Amount,
-    /// Whose rules the shape keeps. Presets that treat blocks differently need [`StockTarget::Dress`].
+    /// Whose rules the shape keeps. Presets that treat layers differently need [`StockTarget::Dress`].
     pub stock: StockTarget,
     /// What kept counts are a multiple of.
     pub tile: usize,
+    /// The engines that serve the result, each with a format: what stays is what all of them take in full.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "EngineFormat::serialize_whole")]
+    pub served_by: Vec<EngineFormat>,
     /// Seed of whatever is drawn.
     pub seed: u64,
     /// The regularization of [`Preset::Dress`].
@@ -76,6 +81,7 @@ impl PresetSettings {
             amount,
             stock: StockTarget::Dress,
             tile: 1,
+            served_by: Vec::new(),
             seed: 42,
             regularize: RegularizeConfig::default(),
             dress_axes: vec![AxisKind::Residual],
@@ -112,7 +118,7 @@ const NAMES: [(&str, Preset); 9] = [
     ("dress", Preset::Dress),
 ];
 
-/// The blocks that LLM-Pruner spares of LLaMA-7B's 32: the first 4 and the last 2.
+/// The layers that LLM-Pruner spares of LLaMA-7B's 32: the first 4 and the last 2.
 const SPARED: [f64; 2] = [4.0 / 32.0, 2.0 / 32.0];
 
 impl Preset {
@@ -154,7 +160,7 @@ impl Preset {
         if self == Preset::Flap { Compensation::Bias } else { Compensation::None }
     }
 
-    fn recipe(self, blocks: usize, settings: &PresetSettings) -> Recipe {
+    fn recipe(self, layers: usize, settings: &PresetSettings) -> Recipe {
         use AxisKind::{Depth, Ffn, Heads, Residual};
         let (kinds, criterion) = match self {
             Preset::Magnitude => (vec![Ffn, Heads], Criterion::MagnitudeL2),
@@ -172,7 +178,7 @@ impl Preset {
                 Allocation::PerLayer(PerLayer { budget: None, tolerance: f64::INFINITY, comparable: true })
             }
             Preset::LlmPruner => {
-                let [first, last] = SPARED.map(|share| (share * blocks as f64).round() as usize);
+                let [first, last] = SPARED.map(|share| (share * layers as f64).round() as usize);
                 Allocation::Sparing { first, last }
             }
             _ => Allocation::Uniform,
@@ -185,7 +191,7 @@ impl Preset {
     ///
     /// # Errors
     /// [`dress_core::Error::AxisNotInModel`], those of [`Allocation::check`], and [`Error::BudgetOutOfReach`] where
-    /// no shape is smaller than the model.
+    /// no shape is smaller than the model; where engines serve the result, [`Error::NoServedShape`] and [`Error::NotServed`].
     pub fn of<M: CausalLm>(self, model: &M, settings: &PresetSettings) -> Result<PresetRun, Error> {
         let Recipe { kinds, criterion, mut allocation } = self.recipe(model.num_layers(), settings);
         let (stock, tile, seed) = (settings.stock, settings.tile, settings.seed);
@@ -193,6 +199,20 @@ impl Preset {
         allocation.check(stock)?;
         let target = |kind, ratio| AxisTarget::new(kind, ratio, tile);
         let targets = match (settings.amount, &mut allocation) {
+            _ if !settings.served_by.is_empty() => {
+                let counted = counted(model.clone(), basis, self.compensation());
+                let shapes = ServedShapes::new([model, &counted], stock, tile, &settings.served_by)?;
+                let targets =
+                    targets_as_served(&shapes, &kinds, settings.amount, &allocation, model.num_layers())?;
+                match (settings.amount, &mut allocation) {
+                    (Amount::Parameters(ratio), Allocation::PerLayer(per_layer)) => {
+                        per_layer.budget = Some(budget(model, ratio));
+                    }
+                    (_, Allocation::Uniform) => allocation = allocation_of(model, &targets, stock)?,
+                    _ => {}
+                }
+                targets
+            }
             (Amount::Width(ratio), _) => kinds.iter().map(|&kind| target(kind, ratio)).collect(),
             (Amount::Parameters(ratio), Allocation::PerLayer(per_layer)) => {
                 per_layer.budget = Some(budget(model, ratio));
@@ -217,6 +237,32 @@ impl Preset {
             ..PruneConfig::new(targets)
         };
         Ok(PresetRun { criteria, config })
+    }
+}
+
+/// How much of each kind goes, by the sizes that the engines take.
+fn targets_as_served<M: CausalLm>(
+    shapes: &ServedShapes<'_, M>,
+    kinds: &[AxisKind],
+    amount: Amount,
+    allocation: &Allocation,
+    layers: usize,
+) -> Result<Vec<AxisTarget>, Error> {
+    let spared = allocation.spared(layers);
+    let is_even = *allocation == Allocation::Uniform;
+    if !is_even {
+        shapes.check_differing(kinds)?;
+    }
+    match amount {
+        Amount::Width(ratio) if is_even => {
+            shapes.nearest(&kinds.iter().map(|&kind| (kind, ratio)).collect::<Vec<_>>())
+        }
+        Amount::Parameters(ratio) if !matches!(allocation, Allocation::PerLayer(_)) => {
+            shapes.largest(kinds, Measure::Parameters, 1.0 - ratio.get(), &spared)
+        }
+        Amount::Width(ratio) | Amount::Parameters(ratio) => {
+            kinds.iter().map(|&kind| Ok(AxisTarget::new(kind, ratio, shapes.step(kind)?))).collect()
+        }
     }
 }
 

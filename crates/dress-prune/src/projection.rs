@@ -40,7 +40,7 @@ pub(crate) fn has_bias<M: CausalLm>(model: &M, slot: &Slot) -> bool {
     parameters::list(model).iter().any(|info| info.name == bias)
 }
 
-fn bias_name(weight: &str) -> String {
+pub(crate) fn bias_name(weight: &str) -> String {
     weight.strip_suffix(".weight").map_or(String::new(), |stem| format!("{stem}.bias"))
 }
 

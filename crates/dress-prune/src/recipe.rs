@@ -5,8 +5,10 @@ use crate::{AxisTarget, Budget, Compensation, Error, Measure, RegularizeConfig, 
 use dress_core::{
     Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Ratio, Selection, SlicePlan, StockTarget, seqlen_or,
 };
+use dress_engines::EngineFormat;
 use dress_importance::Criterion;
-use dress_train::{CheckpointEvery, Precision};
+use dress_train::{CheckpointEvery, Precision, RunDirectory};
+use std::path::PathBuf;
 
 /// How much goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +31,14 @@ pub enum HowMuch {
         /// The share of it that stays.
         share: f64,
     },
+    /// The least that stays with a perplexity on blocks held back of at most so many times the whole model's; found as in
+    /// [`HowMuch::Searched`].
+    Within {
+        /// What is counted.
+        measure: Measure,
+        /// The perplexity over the whole model's, above 1.
+        times: f64,
+    },
     /// What a plan selected that was made before of the same checkpoint; the recipe's axes, criteria, basis and
     /// allocation are the plan's.
     Planned(Box<SlicePlan>),
@@ -43,6 +53,13 @@ pub struct Sampling {
     pub seqlen: Option<usize>,
     /// How they are drawn.
     pub draw: Draw,
+}
+
+impl HowMuch {
+    /// Whether a search finds what goes.
+    pub fn is_searched(&self) -> bool {
+        matches!(self, HowMuch::Searched { .. } | HowMuch::Within { .. })
+    }
 }
 
 impl Sampling {
@@ -102,12 +119,17 @@ pub struct Recipe {
     pub stock: StockTarget,
     /// What kept counts are a multiple of, beside what the family's config wants.
     pub tile: usize,
+    /// The engines, each with a format, that serve the result: what stays is what all of them take in full, and a budget of bytes
+    /// is of bytes as they serve them. Without any, nothing beside `stock` and `tile` counts.
+    pub served_by: Vec<EngineFormat>,
     /// Whether layers may differ.
     pub per_layer: bool,
     /// How the calibration text is drawn.
     pub sampling: Sampling,
     /// Seed of whatever is drawn.
     pub seed: u64,
+    /// The file in which a search keeps what it has found so far, to go on from; without one it keeps nothing.
+    pub search_file: Option<PathBuf>,
 }
 
 impl Recipe {
@@ -145,16 +167,27 @@ impl Recipe {
             rounds: 1,
             stock: StockTarget::All,
             tile: 1,
+            served_by: Vec::new(),
             per_layer: false,
             sampling: Sampling::default(),
             seed: 42,
+            search_file: None,
         }
     }
 
     /// The recommended run where the tool finds what goes: the search, projections refitted to what stays, and no training.
     /// Fine-tuning the result is a run of its own.
     pub fn searched(measure: Measure, share: f64) -> Self {
-        let recipe = Self::new(Vec::new(), HowMuch::Searched { measure, share }).without_training();
+        Self::searching(HowMuch::Searched { measure, share })
+    }
+
+    /// The same where the tool finds how much goes too: the smallest model within so many times the perplexity.
+    pub fn within(measure: Measure, times: f64) -> Self {
+        Self::searching(HowMuch::Within { measure, times })
+    }
+
+    fn searching(how_much: HowMuch) -> Self {
+        let recipe = Self::new(Vec::new(), how_much).without_training();
         Self { compensation: Compensation::Ridge, ..recipe }
     }
 
@@ -162,6 +195,17 @@ impl Recipe {
     #[must_use]
     pub fn without_training(self) -> Self {
         Self { regularize: None, ..self }
+    }
+
+    /// The same, kept in `directory` while it goes on: the steps of its regularization and what its search has found. A run of this
+    /// recipe that was interrupted goes on from there.
+    #[must_use]
+    pub fn in_directory(mut self, directory: &RunDirectory) -> Self {
+        if let Some(regularize) = &mut self.regularize {
+            regularize.train.run_dir = Some(directory.path().into());
+        }
+        self.search_file = Some(directory.search());
+        self
     }
 
     /// The basis in which the width is sliced, where the model need not be known for it.
@@ -180,6 +224,9 @@ impl Recipe {
 
     /// The budget, where what stays is given as a share of something that is counted. `model` need not have its weights.
     pub(crate) fn budget<M: CausalLm>(&self, model: &M) -> Option<Budget> {
+        if let Some(budget) = self.budget_as_served(model) {
+            return Some(budget);
+        }
         match self.how_much {
             HowMuch::Stays { measure, share } | HowMuch::Searched { measure, share } => {
                 Some(Budget::share(model, measure, share))
@@ -193,7 +240,7 @@ impl Recipe {
     ///
     /// # Errors
     /// [`Error::AxesAndRatios`], [`Error::AxisTwice`], [`Error::NothingSelected`], [`Error::DepthPerLayer`] and, with a budget, those of
-    /// [`Budget::targets_within`].
+    /// [`Budget::targets_within`]; where engines serve the result, [`Error::NoServedShape`] and [`Error::NotServed`].
     pub fn targets<M: CausalLm>(&self, model: &M) -> Result<Vec<AxisTarget>, Error> {
         let (axes, tile) = (&self.axes, self.tile);
         if let Some(index) = (1..axes.len()).find(|&index| axes[..index].contains(&axes[index])) {
@@ -202,10 +249,13 @@ impl Recipe {
         if self.per_layer && axes.contains(&AxisKind::Depth) {
             return Err(Error::DepthPerLayer);
         }
+        if !self.served_by.is_empty() {
+            return self.targets_as_served(model);
+        }
         match (&self.how_much, self.budget(model)) {
             // The plan says of what, and how much.
             (HowMuch::Planned(_), _) => Ok(Vec::new()),
-            (HowMuch::Searched { .. }, _) => {
+            (HowMuch::Searched { .. } | HowMuch::Within { .. }, _) => {
                 let kinds = self.searched_kinds(model)?;
                 kinds.into_iter().map(|kind| Ok(AxisTarget::new(kind, Ratio::new(0.0)?, tile))).collect()
             }
@@ -228,11 +278,16 @@ impl Recipe {
         if let Some(kind) = self.axes.iter().find(|kind| !searchable.contains(kind)) {
             return Err(Error::NotSearchable { axis: kind.to_string() });
         }
+        let in_full = |kind: AxisKind| kind != AxisKind::Heads || self.takes_any_heads(model);
         if !self.axes.is_empty() {
-            return Ok(self.axes.clone());
+            let open = self.axes.iter().find(|&&kind| !in_full(kind));
+            return match open {
+                Some(kind) => Err(Error::NotSearchable { axis: kind.to_string() }),
+                None => Ok(self.axes.clone()),
+            };
         }
-        let kinds: Vec<AxisKind> =
-            searchable.into_iter().filter(|&kind| self.may_go_alone(model, kind)).collect();
+        let kinds = searchable.into_iter().filter(|&kind| self.may_go_alone(model, kind) && in_full(kind));
+        let kinds: Vec<AxisKind> = kinds.collect();
         if kinds.is_empty() {
             // Says what the target does not take, if it takes not even the model as it is.
             model.check_stock(&Selection::new(), self.stock)?;
@@ -258,7 +313,7 @@ impl Recipe {
         })
     }
 
-    fn by_ratios(&self, ratios: &[Ratio]) -> Result<Vec<AxisTarget>, Error> {
+    pub(crate) fn by_ratios(&self, ratios: &[Ratio]) -> Result<Vec<AxisTarget>, Error> {
         let (axes, given) = (self.axes.len(), ratios.len());
         if given != 1 && given != axes {
             return Err(Error::AxesAndRatios { axes, ratios: given });

@@ -2,9 +2,10 @@
 
 use crate::centre_for::centre_for;
 use crate::reindex::Reindex;
-use crate::{Error, PenaltyForm, SelectedPenalty, WeightedActivations, permute};
+use crate::{Error, GradualRefit, LocalInputs, PenaltyForm, SelectedPenalty, WeightedActivations, permute};
 use dress_core::{
-    Axis, Basis, Calibration, CausalLm, Progress, Role, Selection, SlicePlan, TensorEdit, parameters,
+    Axis, Basis, Calibration, CausalLm, Fingerprint, Progress, Role, Selection, SlicePlan, TensorEdit,
+    only_adds, parameters,
 };
 use dress_regularize::{
     ActivationPenalty, ComponentWeights, Gate, GateNorms, PenaltyKind, Regularizer, Schedule, SlotChoice,
@@ -48,6 +49,10 @@ pub struct RegularizeConfig {
     pub kept_only: bool,
     /// How much is learnt from the dense model, where anything is.
     pub distill: Option<Distill>,
+    /// What each layer reads, where layers are regularized one at a time against what the dense layer adds to the stream, and
+    /// not the whole model against the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local: Option<LocalInputs>,
     /// The training's settings.
     pub train: TrainConfig,
 }
@@ -89,6 +94,7 @@ impl Default for RegularizeConfig {
             slice_early: true,
             kept_only: false,
             distill: None,
+            local: None,
             train: TrainConfig::default(),
         }
     }
@@ -104,6 +110,11 @@ pub fn usual_learning_rate(basis: Basis) -> f64 {
 }
 
 impl RegularizeConfig {
+    /// Whether it is known before a step how much of the selection is left in it.
+    pub(crate) fn has_a_path(&self) -> bool {
+        self.gate.is_some() || self.form == PenaltyForm::Proximal
+    }
+
     /// Checks that the settings make sense.
     ///
     /// # Errors
@@ -146,6 +157,17 @@ impl RegularizeConfig {
     }
 }
 
+/// What goes of `model` before anything is regularized, and what is regularized then. Whole layers are regularized with
+/// the rest where all of them only add to the residual stream; otherwise they go first, and the rest is of what they leave.
+pub(crate) fn split_to_regularize<M: CausalLm>(model: &M, selection: &Selection) -> (Selection, Selection) {
+    let map = model.coupling();
+    if selection.removed_layers().iter().all(|&layer| only_adds(model, &map, layer)) {
+        (Selection::new(), selection.outside_removed_layers())
+    } else {
+        selection.split_depth()
+    }
+}
+
 /// What is regularized.
 pub(crate) struct Regularized<'a, M> {
     /// The dense model, where something is to be learnt from it: as it was loaded, or in the basis in which it is sliced where
@@ -153,8 +175,12 @@ pub(crate) struct Regularized<'a, M> {
     pub dense: Option<M>,
     /// What goes of the model in that basis.
     pub plan: &'a SlicePlan,
-    /// What goes of the model that is trained, the last structures of every axis.
+    /// What goes of the model that is trained: whole layers, and the last structures of every other axis.
     pub selection: &'a Selection,
+    /// What makes up for it while it goes.
+    pub refit: Option<&'a GradualRefit>,
+    /// What tells the teacher from others, where there is one.
+    pub taught_by: Option<&'a Fingerprint>,
 }
 
 pub(crate) fn regularize<M: CausalLm>(
@@ -162,6 +188,28 @@ pub(crate) fn regularize<M: CausalLm>(
     what: Regularized<'_, M>,
     calibration: &Calibration,
     settings: &RegularizeConfig,
+    progress: &dyn Progress,
+) -> Result<Trained<M>, Error> {
+    let factor = stream_factor(&model, what.selection)?;
+    let teacher = teacher(&what, factor, calibration, settings, progress)?;
+    let distillation = teacher.as_ref().zip(settings.distill);
+    let distillation =
+        distillation.map(|(teacher, distill)| Distillation { teacher, config: distill.objective });
+    let objective: &dyn Objective<M> = match &distillation {
+        Some(distillation) => distillation,
+        None => &LanguageModelling,
+    };
+    let what = Regularized { taught_by: teacher.as_ref().map(Teacher::fingerprint), ..what };
+    regularize_towards(model, &what, calibration, settings, objective, progress)
+}
+
+/// Regularizes with another objective than the settings say.
+pub(crate) fn regularize_towards<M: CausalLm>(
+    model: M,
+    what: &Regularized<'_, M>,
+    calibration: &Calibration,
+    settings: &RegularizeConfig,
+    objective: &dyn Objective<M>,
     progress: &dyn Progress,
 ) -> Result<Trained<M>, Error> {
     let RegularizeConfig { penalty, weights, slots, .. } = *settings;
@@ -183,26 +231,18 @@ pub(crate) fn regularize<M: CausalLm>(
         lambda: settings.lambda,
         schedule: settings.schedule,
         gate: gate.as_ref(),
+        refit: what.refit,
         activations: activations
             .as_ref()
             .map(|penalty| WeightedActivations { penalty, weight: settings.activations }),
         kept_only: settings.kept_only,
         slicer: settings.slice_early.then_some(&slicer as &dyn Slicer<M>),
     };
-    let factor = stream_factor(&model, selection)?;
-    let teacher = teacher(what, factor, calibration, settings, progress)?;
-    let distillation = teacher.as_ref().zip(settings.distill);
-    let distillation =
-        distillation.map(|(teacher, distill)| Distillation { teacher, config: distill.objective });
-    let objective: &dyn Objective<M> = match &distillation {
-        Some(distillation) => distillation,
-        None => &LanguageModelling,
-    };
     let config = &settings.train;
     let mut about = serde_json::to_value(settings).expect("settings are numbers and names");
+    about["refitted"] = what.refit.is_some().into();
     about["selection"] = serde_json::to_string(selection).expect("a selection is numbers and names").into();
-    about["taught_by"] =
-        serde_json::to_value(teacher.as_ref().map(Teacher::fingerprint)).expect("a hash is text");
+    about["taught_by"] = serde_json::to_value(what.taught_by).expect("a hash is text");
     let training =
         Training { data: calibration, config, objective, regularization: &regularization, settings: &about };
     Ok(training.run(model, progress)?)
@@ -218,13 +258,13 @@ fn stream_factor<M: CausalLm>(model: &M, selection: &Selection) -> Result<f64, E
 /// The dense model to learn from, where that is asked for, its channels in the order of the model that is trained where
 /// they are compared.
 fn teacher<M: CausalLm>(
-    what: Regularized<'_, M>,
+    what: &Regularized<'_, M>,
     stream_factor: f64,
     calibration: &Calibration,
     settings: &RegularizeConfig,
     progress: &dyn Progress,
 ) -> Result<Option<Teacher<M>>, Error> {
-    let (Some(distill), Some(dense)) = (settings.distill, what.dense) else { return Ok(None) };
+    let (Some(distill), Some(dense)) = (settings.distill, what.dense.clone()) else { return Ok(None) };
     let streams = distill.compares_streams();
     let teacher = match streams {
         true => showing_streams(dense, &what.plan.selection)?.with_stream_factor(stream_factor),
@@ -238,7 +278,7 @@ fn teacher<M: CausalLm>(
     }))
 }
 
-/// A teacher that shows the blocks and the channels that stay of it.
+/// A teacher that shows the layers and the channels that stay of it.
 fn showing_streams<M: CausalLm>(dense: M, selection: &Selection) -> Result<Teacher<M>, Error> {
     let layers = match selection.get(Axis::Depth) {
         Some(depth) => depth.kept(),

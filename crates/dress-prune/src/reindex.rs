@@ -29,27 +29,17 @@ pub fn permute<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error>
 /// Those of [`Selection::check`].
 pub fn edits<M: CausalLm>(model: &M, selection: &Selection) -> Result<BTreeMap<String, TensorEdit>, Error> {
     let map = model.coupling();
-    let mut edits = Reindex::slicing(model, &map, selection)?.0;
+    let mut edits = Reindex::slicing(model, &map, selection)?.into_edits();
     if let Some(residual) = selection.get(Axis::Residual).and(map.axis(Axis::Residual).ok()) {
         let centred = residual.normalization == Some(Normalization::Layer);
         for slot in residual.slots.iter().filter(|slot| centred && slot.role == Role::Writes && !slot.tied) {
             edits.entry(slot.parameter.clone()).or_default().centre = Some(slot.dim);
         }
     }
-    if let Some(depth) = selection.get(Axis::Depth) {
-        let kept = depth.kept();
-        for name in parameters::list(model).into_iter().map(|parameter| parameter.name) {
-            let Some(layer) = parameters::layer_of(&name) else { continue };
-            let place = kept.binary_search(&layer);
-            let renamed = place.ok().map(|place| parameters::in_layer(&name, place));
-            let edit = edits.entry(name).or_default();
-            (edit.dropped, edit.renamed) = (renamed.is_none(), renamed);
-        }
-    }
     Ok(edits)
 }
 
-/// Per parameter, which indices of which dimensions to take, and a factor.
+/// Per parameter, which indices of which dimensions to take, a factor, and what becomes of it where layers go.
 #[derive(Default)]
 pub(crate) struct Reindex(BTreeMap<String, TensorEdit>);
 
@@ -65,7 +55,21 @@ impl Reindex {
         for (parameter, factor) in model.slice_factors(selection) {
             reindex.0.entry(parameter).or_default().factor *= factor;
         }
+        if let Some(depth) = selection.get(Axis::Depth) {
+            reindex.keep_layers(model, &depth.kept());
+        }
         Ok(reindex)
+    }
+
+    /// Drops the parameters of all layers but `kept`, and counts these anew.
+    fn keep_layers<M: CausalLm>(&mut self, model: &M, kept: &[usize]) {
+        for name in parameters::list(model).into_iter().map(|parameter| parameter.name) {
+            let Some(layer) = parameters::layer_of(&name) else { continue };
+            let place = kept.binary_search(&layer);
+            let renamed = place.ok().map(|place| parameters::in_layer(&name, place));
+            let edit = self.0.entry(name).or_default();
+            (edit.dropped, edit.renamed) = (renamed.is_none(), renamed);
+        }
     }
 
     /// What it does to each parameter.

@@ -1,17 +1,22 @@
 //! A recipe with everything settled that follows from the model, and the run of it.
 
+use crate::counted::counted;
+use crate::regularize::split_to_regularize;
 use crate::search::Known;
+use crate::served::allocation_of;
 use crate::{
-    Allocation, AxisTarget, Compensation, Error, HowMuch, PerLayer, PruneConfig, Pruned, Recipe,
-    RegularizeConfig, Search, TOLERANCE, axes, prune, prune_as_planned, prune_in_rounds, select,
+    Allocation, AxisTarget, Compensation, Error, Goal, HowMuch, PerLayer, PruneConfig, Pruned, Recipe,
+    RegularizeConfig, Search, TOLERANCE, axes, check_served, prune, prune_as_planned, prune_in_rounds,
     usual_learning_rate,
 };
 use dress_core::burn::tensor::DType;
 use dress_core::{
     AxisKind, Basis, Calibration, CausalLm, Progress, Scorer, Scores, Selection, SlicePlan, StockTarget,
 };
+use dress_engines::EngineFormat;
 use dress_importance::Criteria;
 use dress_train::Precision;
+use std::path::PathBuf;
 
 /// A recipe in which nothing is open: what a run of it does.
 #[derive(Debug, Clone)]
@@ -26,6 +31,10 @@ pub struct ResolvedRecipe {
     pub plan: Option<SlicePlan>,
     /// The search that finds what goes, where there is one; the targets say of which kinds of axes.
     pub search: Option<Search>,
+    /// The file in which it keeps what it has found so far.
+    pub search_file: Option<PathBuf>,
+    /// The engines that serve the result.
+    pub served_by: Vec<EngineFormat>,
 }
 
 impl Recipe {
@@ -40,7 +49,10 @@ impl Recipe {
         self.check_compensation()?;
         let targets = self.targets(model)?;
         let criteria = self.scorers(&targets, basis)?;
-        let allocation = self.allocation(model, &criteria)?;
+        let allocation = match self.allocation(model, &criteria)? {
+            Allocation::Uniform if !self.served_by.is_empty() => allocation_of(model, &targets, self.stock)?,
+            allocation => allocation,
+        };
         let config = PruneConfig {
             targets,
             basis,
@@ -49,24 +61,41 @@ impl Recipe {
             stock: self.stock,
             seed: self.seed,
             allocation,
+            served_by: self.served_by.iter().map(ToString::to_string).collect(),
         };
         let plan = match &self.how_much {
             HowMuch::Planned(plan) => Some((**plan).clone()),
             _ => None,
         };
         let search = self.search(model)?;
-        Ok(ResolvedRecipe { criteria, config, rounds: self.rounds, plan, search })
+        Ok(ResolvedRecipe {
+            criteria,
+            config,
+            rounds: self.rounds,
+            plan,
+            search,
+            search_file: self.search_file.clone(),
+            served_by: self.served_by.clone(),
+        })
     }
 
     fn search<M: CausalLm>(&self, model: &M) -> Result<Option<Search>, Error> {
-        let (HowMuch::Searched { .. }, Some(budget)) = (&self.how_much, self.budget(model)) else {
-            return Ok(None);
+        let goal = match (&self.how_much, self.budget(model)) {
+            (HowMuch::Searched { .. }, Some(budget)) => Goal::Budget(budget),
+            (&HowMuch::Within { measure, times }, _) => Goal::Perplexity { measure, times },
+            _ => return Ok(None),
         };
         if self.per_layer && self.stock != StockTarget::Dress {
-            return Err(Error::BlocksDiffer { target: self.stock });
+            return Err(Error::LayersDiffer { target: self.stock });
         }
         let held_back = Search::blocks_to_hold_back(self.sampling.seqlen(model)?);
-        Ok(Some(Search { budget, stock: self.stock, tile: self.tile, per_layer: self.per_layer, held_back }))
+        Ok(Some(Search {
+            goal,
+            stock: self.stock,
+            tile: self.tile_of_neurons(model)?,
+            per_layer: self.per_layer,
+            held_back,
+        }))
     }
 
     fn regularization(&self, basis: Basis, weights: DType) -> Option<RegularizeConfig> {
@@ -79,7 +108,7 @@ impl Recipe {
 
     fn check_compensation(&self) -> Result<(), Error> {
         let made_up_for = |kind: &AxisKind| [AxisKind::Ffn, AxisKind::Heads].contains(kind);
-        let open = matches!(self.how_much, HowMuch::Planned(_) | HowMuch::Searched { .. });
+        let open = self.how_much.is_searched() || matches!(self.how_much, HowMuch::Planned(_));
         if self.compensation == Compensation::None || open || self.axes.iter().any(made_up_for) {
             return Ok(());
         }
@@ -93,7 +122,7 @@ impl Recipe {
     pub fn scorers(&self, targets: &[AxisTarget], basis: Basis) -> Result<Criteria, Error> {
         let by_energy = |kind: &AxisKind| basis != Basis::Identity && *kind == AxisKind::Residual;
         // A search finds its axes among the targets' kinds.
-        let searched = matches!(self.how_much, HowMuch::Searched { .. });
+        let searched = self.how_much.is_searched();
         let chosen: Vec<AxisKind> =
             if searched { targets.iter().map(|target| target.kind).collect() } else { self.axes.clone() };
         let kinds: Vec<AxisKind> = chosen.into_iter().filter(|kind| !by_energy(kind)).collect();
@@ -108,7 +137,7 @@ impl Recipe {
     }
 
     fn allocation<M: CausalLm>(&self, model: &M, criteria: &Criteria) -> Result<Allocation, Error> {
-        if !self.per_layer || matches!(self.how_much, HowMuch::Searched { .. }) {
+        if !self.per_layer || self.how_much.is_searched() {
             return Ok(Allocation::Uniform);
         }
         let (budget, comparable) = (self.budget(model), criteria.is_comparable());
@@ -123,19 +152,36 @@ impl ResolvedRecipe {
     ///
     /// # Errors
     /// Those of [`RegularizeConfig::check`] and of [`CausalLm::check_stock`]; [`Error::NothingSelected`] and
-    /// [`Error::NothingToRegularize`].
+    /// [`Error::NothingToRegularize`]; where engines serve the result, those of [`check_served`].
     pub fn check<M: CausalLm>(&self, model: &M) -> Result<(), Error> {
         if let Some(settings) = &self.config.regularize {
             settings.check()?;
         }
-        match &self.plan {
-            Some(plan) => self.check_selection(model, &plan.selection),
-            None if self.search.is_some() => Ok(()),
-            None if self.config.allocation == Allocation::Uniform => {
-                self.check_selection(model, &self.as_many(model)?)
-            }
-            // How much of what goes is in the scores.
+        match self.known_selection(model)? {
+            Some(selection) => self.check_selection(model, &selection),
             None => Ok(()),
+        }
+    }
+
+    /// Whether a run keeps anything on its way that it can go on from.
+    pub fn is_kept(&self) -> bool {
+        self.config.regularize.is_some() || (self.search.is_some() && self.search_file.is_some())
+    }
+
+    /// How many structures of which axes go, where that is known before anything is scored: a plan's selection, or as many
+    /// structures, whichever they are.
+    ///
+    /// # Errors
+    /// Those of [`select`](crate::select()).
+    pub fn known_selection<M: CausalLm>(&self, model: &M) -> Result<Option<Selection>, Error> {
+        match &self.plan {
+            Some(plan) => Ok(Some(plan.selection.clone())),
+            None if self.search.is_some() => Ok(None),
+            None => match self.config.allocation {
+                Allocation::Uniform | Allocation::Together => self.as_many(model).map(Some),
+                // How much of what goes is in the scores.
+                _ => Ok(None),
+            },
         }
     }
 
@@ -206,11 +252,21 @@ impl ResolvedRecipe {
         progress: &dyn Progress,
     ) -> Result<Pruned<M>, Error> {
         let kinds: Vec<AxisKind> = self.config.targets.iter().map(|target| target.kind).collect();
-        let found = search.run(&model, &kinds, scorer, calibration, progress)?;
+        let found = search.run(&model, &kinds, scorer, calibration, self.search_file.as_deref(), progress)?;
+        self.check_served(&model, &found.selection)?;
         let config = PruneConfig { allocation: Allocation::Given(found.selection), ..self.config.clone() };
         let mut pruned = prune(model, &Known(&found.scores), calibration, &config, progress)?;
         pruned.report.search = Some(found.report);
         Ok(pruned)
+    }
+
+    /// Checks that the engines serve what `selection` leaves, with the parameters that the result has besides.
+    fn check_served<M: CausalLm>(&self, model: &M, selection: &Selection) -> Result<(), Error> {
+        if self.served_by.is_empty() {
+            return Ok(());
+        }
+        let counted = counted(model.clone(), self.config.basis, self.config.compensation);
+        check_served(&counted, selection, &self.served_by)
     }
 
     /// A selection of as many structures as will go, whichever they are.
@@ -220,17 +276,18 @@ impl ResolvedRecipe {
         for axis in axes(model, &self.config.targets)? {
             scores.insert(axis, vec![0.0; map.axis(axis)?.len])?;
         }
-        select(&scores, &map, &self.config.targets, self.config.stock)
+        self.config.allocation.select(model, &scores, &self.config.targets, self.config.stock)
     }
 
     fn check_selection<M: CausalLm>(&self, model: &M, selection: &Selection) -> Result<(), Error> {
         if selection.is_empty() {
             return Err(Error::NothingSelected);
         }
-        let (_, widths) = selection.split_depth();
-        if widths.is_empty() && self.config.regularize.is_some() {
+        let (_, regularized) = split_to_regularize(model, selection);
+        if regularized.is_empty() && self.config.regularize.is_some() {
             return Err(Error::NothingToRegularize);
         }
-        Ok(model.check_stock(selection, self.config.stock)?)
+        model.check_stock(selection, self.config.stock)?;
+        self.check_served(model, selection)
     }
 }

@@ -5,7 +5,7 @@ use crate::{Allocation, AxisTarget, Error, PruneConfig, PruneReport, Pruned, pru
 use dress_core::{
     Axis, AxisKind, AxisSelection, Calibration, CausalLm, Progress, Ratio, Scorer, Selection, SlicePlan,
 };
-use dress_train::RunDirectory;
+use dress_train::{CurvePoint, RunDirectory};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ pub fn prune_in_rounds<M: CausalLm>(
     if config.targets.iter().any(|target| target.kind == AxisKind::Depth) {
         return Err(Error::DepthInRounds);
     }
-    if config.allocation != Allocation::Uniform {
+    if ![Allocation::Uniform, Allocation::Together].contains(&config.allocation) {
         return Err(Error::UnevenInRounds);
     }
     let lengths = lengths(&model, config)?;
@@ -113,18 +113,23 @@ fn together(rounds: &[Round]) -> Result<SlicePlan, Error> {
 fn summary(rounds: Vec<Round>) -> PruneReport {
     let mut report = PruneReport::default();
     for round in &rounds {
-        let (steps, tokens, seconds) =
-            report.curve.last().map_or((0, 0, 0.0), |point| (point.step + 1, point.tokens, point.seconds));
-        report.curve.extend(round.report.curve.iter().map(|point| {
-            let mut point = *point;
-            point.step += steps;
-            point.tokens += tokens;
-            point.seconds += seconds;
-            point
-        }));
+        append(&mut report.curve, &round.report.curve);
         let errors = [report.slicing_error, round.report.slicing_error];
         report.slicing_error = errors.into_iter().flatten().reduce(f64::max);
         report.compensation.extend(round.report.compensation.iter().cloned());
     }
     PruneReport { rounds, ..report }
+}
+
+/// Puts one run's curve behind another's.
+pub(crate) fn append(curve: &mut Vec<CurvePoint>, next: &[CurvePoint]) {
+    let last = curve.last();
+    let (steps, tokens, seconds) =
+        last.map_or((0, 0, 0.0), |point| (point.step + 1, point.tokens, point.seconds));
+    curve.extend(next.iter().map(|point| CurvePoint {
+        step: point.step + steps,
+        tokens: point.tokens + tokens,
+        seconds: point.seconds + seconds,
+        ..*point
+    }));
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// How much of one kind of axis goes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AxisTarget {
-    /// The kind; of FFN and heads, every block loses the same number.
+    /// The kind; of FFN and heads, every layer loses the same number.
     pub kind: AxisKind,
     /// The share that goes.
     pub ratio: Ratio,
@@ -19,7 +19,7 @@ pub struct AxisTarget {
 }
 
 impl AxisTarget {
-    /// What goes of a kind of axis; whole blocks are not rounded to a tile.
+    /// What goes of a kind of axis; whole layers are not rounded to a tile.
     pub fn new(kind: AxisKind, ratio: Ratio, tile: usize) -> Self {
         Self { kind, ratio, tile: if kind == AxisKind::Depth { 1 } else { tile } }
     }
@@ -60,7 +60,7 @@ pub fn select(
     select_sparing(scores, map, targets, stock, &[])
 }
 
-/// As [`select`], where the blocks `spared` keep their neurons and heads.
+/// As [`select`], where the layers `spared` keep their neurons and heads.
 pub(crate) fn select_sparing(
     scores: &Scores,
     map: &CouplingMap,
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_blocks_have_no_tile() {
+    fn whole_layers_have_no_tile() {
         let ratio = Ratio::new(0.2).unwrap();
         assert_eq!(AxisTarget::new(AxisKind::Depth, ratio, 64).tile, 1);
         assert_eq!(AxisTarget::new(AxisKind::Ffn, ratio, 64).tile, 64);

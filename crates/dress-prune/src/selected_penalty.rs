@@ -1,5 +1,6 @@
 //! Regularization of selected structures, in all its forms.
 
+use crate::{GradualRefit, Leaving};
 use dress_core::burn::module::Param;
 use dress_core::burn::optim::GradientsParams;
 use dress_core::burn::tensor::Tensor;
@@ -44,6 +45,8 @@ pub struct SelectedPenalty<'a, M> {
     pub schedule: Schedule,
     /// The annealed gate, where there is one.
     pub gate: Option<&'a Gate>,
+    /// The refit that is given in the measure in which the selection goes, where there is one.
+    pub refit: Option<&'a GradualRefit>,
     /// The penalty on activations, where there is one.
     pub activations: Option<WeightedActivations<'a>>,
     /// Whether the optimizer moves only what stays.
@@ -56,6 +59,22 @@ pub struct SelectedPenalty<'a, M> {
 impl<M: CausalLm> SelectedPenalty<'_, M> {
     fn g(&self, step: &StepInfo) -> Option<f64> {
         self.gate.map(|gate| gate.at(step.reached))
+    }
+
+    /// How far the selection has left in the forward pass of a step.
+    fn leaving(&self, step: &StepInfo) -> Leaving {
+        match self.g(step) {
+            Some(g) => Leaving::Gated(g),
+            None => {
+                Leaving::Shrunk(self.taken((step.share * step.total as f64).round() as usize, step.total))
+            }
+        }
+    }
+
+    /// The share of every group's norm that so many proximal steps of weight 1 have taken off it.
+    fn taken(&self, steps: usize, total: usize) -> f64 {
+        let of_step = |step: usize| self.schedule.at(step as f64 / total as f64);
+        ((0..steps).map(of_step).sum::<f64>() * self.lambda / total as f64).min(1.0)
     }
 }
 
@@ -71,7 +90,10 @@ impl<M: CausalLm> Regularization<M> for SelectedPenalty<'_, M> {
     }
 
     fn view(&self, model: &M, step: &StepInfo) -> Option<M> {
-        self.gate.map(|gate| gate.apply(model, gate.at(step.reached)))
+        let refitted = self.refit.map(|refit| refit.view(model, self.leaving(step)));
+        let gated =
+            self.gate.map(|gate| gate.apply(refitted.as_ref().unwrap_or(model), gate.at(step.reached)));
+        gated.or(refitted)
     }
 
     fn tap(&self, step: &StepInfo) -> Box<dyn TrainingTap + '_> {
@@ -132,6 +154,15 @@ impl<M: CausalLm> Regularization<M> for SelectedPenalty<'_, M> {
     }
 
     fn settle(&self, model: M) -> M {
+        let model = match self.refit {
+            Some(refit) => {
+                let all = self.gate.is_some() || self.regularizer.selected_norm(&model) == 0.0;
+                // Whatever the run's length: `lambda` is over all of it.
+                let left = if all { Leaving::Gated(0.0) } else { Leaving::Shrunk(self.taken(1000, 1000)) };
+                refit.settle(model, left)
+            }
+            None => model,
+        };
         match self.gate {
             Some(gate) => gate.close(model),
             None => model,
@@ -158,6 +189,12 @@ impl Tap for SelectedTap<'_> {
         match &mut self.activations {
             Some((listener, _)) => listener.pass(site, value),
             None => value,
+        }
+    }
+
+    fn after_layer(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
+        if let Some((listener, _)) = &mut self.activations {
+            listener.after_layer(layer, before, after);
         }
     }
 }

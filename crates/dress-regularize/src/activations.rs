@@ -1,5 +1,6 @@
 //! A penalty on what the selected structures compute.
 
+use crate::removed_layers::RemovedLayers;
 use crate::{Error, PenaltyKind};
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{Axis, CausalLm, Selection, Site, Tap};
@@ -9,7 +10,8 @@ use std::collections::HashMap;
 const TINY: f64 = 1e-12;
 
 /// Penalises the activations of the selected structures, the mean over the sites they pass: the residual stream as
-/// the embeddings and each block leave it, neurons and heads where the projection behind them takes them in.
+/// the embeddings and each layer leave it, neurons and heads where the projection behind them takes them in, and of a
+/// layer that goes what it adds to the stream.
 ///
 /// Of the activations `a[t, i]` of `n` selected structures over `t` tokens, one site's level is
 ///
@@ -20,35 +22,33 @@ const TINY: f64 = 1e-12;
 /// | group | mean over structures of the root of the mean of `a^2` over tokens |
 ///
 /// and with `relative` that is divided by the same of all structures of the site, as a constant: a share that starts
-/// near 1 and does not depend on the size of the model.
+/// near 1 and does not depend on the size of the model. What a layer adds is one structure, and is divided by the level of
+/// the stream in front of the layer.
 #[derive(Debug)]
 pub struct ActivationPenalty {
     kind: PenaltyKind,
     relative: bool,
     /// Per axis, how many structures there are and how many stay.
     axes: HashMap<Axis, (usize, usize)>,
+    /// The layers that go as a whole.
+    layers: Vec<usize>,
 }
 
 impl ActivationPenalty {
     /// A penalty on the structures that `selection` removes of `model`, which have to be the last of their axes.
     ///
     /// # Errors
-    /// [`Error::NotPermuted`], and those of [`Selection::check`].
+    /// [`Error::NotPermuted`], [`Error::LayerDoesMoreThanAdd`], and those of [`Selection::check`].
     pub fn new<M: CausalLm>(
         model: &M,
         selection: &Selection,
         kind: PenaltyKind,
         relative: bool,
     ) -> Result<Self, Error> {
-        selection.check(&model.coupling())?;
-        let mut axes = HashMap::new();
-        for (axis, chosen) in selection.iter() {
-            if *chosen != chosen.permuted() {
-                return Err(Error::NotPermuted { axis: axis.to_string() });
-            }
-            axes.insert(axis, (chosen.len(), chosen.kept_len()));
-        }
-        Ok(Self { kind, relative, axes })
+        let RemovedLayers { numbers: layers, structures, .. } = RemovedLayers::of(model, selection)?;
+        let axes =
+            structures.iter().map(|(axis, chosen)| (axis, (chosen.len(), chosen.kept_len()))).collect();
+        Ok(Self { kind, relative, axes, layers })
     }
 
     /// Listens to one forward pass.
@@ -79,11 +79,21 @@ impl ActivationPenalty {
         let start = kept * (width / structures);
         let value = value.clone().cast(DType::F32);
         let level = self.level(value.clone().narrow(2, start, width - start), structures - kept);
-        let all = self.relative.then(|| self.level(value.detach(), structures) + TINY);
-        Some(match all {
-            Some(all) => level / all,
-            None => level,
-        })
+        Some(self.related(level, || self.level(value.detach(), structures)))
+    }
+
+    fn of_layer(&self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) -> Option<Tensor<1>> {
+        if !self.layers.contains(&layer) {
+            return None;
+        }
+        let [before, after] = [before, after].map(|stream| stream.clone().cast(DType::F32));
+        let level = self.level(after - before.clone(), 1);
+        Some(self.related(level, || self.level(before.detach(), 1)))
+    }
+
+    /// `level`, where that is asked for as a share of `all`.
+    fn related(&self, level: Tensor<1>, all: impl FnOnce() -> Tensor<1>) -> Tensor<1> {
+        if self.relative { level / (all() + TINY) } else { level }
     }
 }
 
@@ -105,5 +115,9 @@ impl Tap for ActivationTap<'_> {
     fn pass(&mut self, site: Site, value: Tensor<3>) -> Tensor<3> {
         self.levels.extend(self.penalty.of_site(site, &value));
         value
+    }
+
+    fn after_layer(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
+        self.levels.extend(self.penalty.of_layer(layer, before, after));
     }
 }

@@ -40,6 +40,14 @@ pub enum Error {
         /// The axis.
         axis: String,
     },
+    /// A layer that cannot be taken to zero.
+    #[error(
+        "layer {layer} cannot be regularized as a whole: its norms are on the residual stream itself, or its coupling map has no parameter of it that writes the stream; slice it without regularizing"
+    )]
+    LayerDoesMoreThanAdd {
+        /// The layer.
+        layer: usize,
+    },
     /// A penalty that cannot be applied as a proximal step.
     #[error("penalty `{penalty}` has no proximal step that reaches zero; use l1 or group, or the loss form")]
     NoProximalStep {

@@ -1,5 +1,6 @@
 //! The annealed gate (identity E5).
 
+use crate::removed_layers::RemovedLayers;
 use crate::{Error, Recentring, Schedule};
 use dress_core::burn::tensor::{Device, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper};
@@ -35,7 +36,8 @@ pub enum GateNorms {
 /// - norms: with [`GateNorms::Count`] gains are multiplied by `sqrt((d - r + g^2 r) / d)`, which is a mean square over
 ///   `d - r + g^2 r` channels; offsets of selected channels are multiplied by `g`;
 /// - layer norms: the mean that the gate leaves is taken off the channels that stay (identity E3);
-/// - neurons and heads: what enters the projection behind them is multiplied by `g`.
+/// - neurons and heads: what enters the projection behind them is multiplied by `g`;
+/// - layers: all that writes the residual stream in a layer that goes is multiplied by `g`, and nothing else of it.
 #[derive(Debug)]
 pub struct Gate {
     schedule: Schedule,
@@ -66,7 +68,7 @@ impl Gate {
     /// A gate on the structures that `selection` removes of `model`, which have to be the last of their axes.
     ///
     /// # Errors
-    /// [`Error::Ramp`], [`Error::NotPermuted`], and those of [`Selection::check`].
+    /// [`Error::Ramp`], [`Error::NotPermuted`], [`Error::LayerDoesMoreThanAdd`], and those of [`Selection::check`].
     pub fn new<M: CausalLm>(
         model: &M,
         selection: &Selection,
@@ -74,17 +76,18 @@ impl Gate {
         norms: GateNorms,
     ) -> Result<Self, Error> {
         schedule.check()?;
-        let map = model.coupling();
+        let layers = RemovedLayers::of(model, selection)?;
         let recentring = Recentring::new(model, selection)?;
         let (holds, spans, closing) = Default::default();
         let mut gate = Self { schedule, holds, spans, closing, recentring };
-        for (axis, chosen) in selection.iter() {
-            if *chosen != chosen.permuted() {
-                return Err(Error::NotPermuted { axis: axis.to_string() });
-            }
+        for slot in &layers.writers {
+            let whole = Hold::Selected(slot.dim, Span { start: 0, end: layers.width * slot.block });
+            gate.holds.entry(slot.parameter.clone()).or_default().push(whole);
+        }
+        for (axis, chosen) in layers.structures.iter() {
             match axis {
-                Axis::Residual => gate.add_stream(map.axis(axis)?, chosen, norms),
-                _ => gate.add_inner(map.axis(axis)?, chosen),
+                Axis::Residual => gate.add_stream(layers.map.axis(axis)?, chosen, norms),
+                _ => gate.add_inner(layers.map.axis(axis)?, chosen),
             }
         }
         Ok(gate)
@@ -175,11 +178,15 @@ impl Span {
         Self { start: chosen.kept_len() * block, end: chosen.len() * block }
     }
 
-    /// One for what stays and `g` for what is selected, along one of `D` dimensions.
+    /// One for what stays and `g` for what is selected, along one of `D` dimensions. Nothing stays of a layer that goes.
     fn factors<const D: usize>(self, dim: usize, g: f64, device: &Device) -> Tensor<D> {
         let (mut kept, mut gone) = ([1; D], [1; D]);
         (kept[dim], gone[dim]) = (self.start, self.end - self.start);
-        Tensor::cat(vec![Tensor::ones(kept, device), Tensor::full(gone, g, device)], dim)
+        let selected = Tensor::full(gone, g, device);
+        if self.start == 0 {
+            return selected;
+        }
+        Tensor::cat(vec![Tensor::ones(kept, device), selected], dim)
     }
 }
 

@@ -11,7 +11,10 @@
 //! A [`Gate`] multiplies what is selected by `g(t)`, 1 at first and 0 in the end, when the gated model is the sliced
 //! one; an [`ActivationPenalty`] looks at what the selected structures compute instead of at their weights.
 //!
-//! The penalties, for the rows `w_g` that a slot keeps of structure `g`:
+//! A whole layer is regularized by what writes the residual stream in it ([`dress_core::layer_writers`]): where that is
+//! zero the layer adds nothing, and nothing else of it has to be zero.
+//!
+//! The penalties, for the rows `w_g` that a slot keeps of structure `g`, or for the whole slot where `g` is a layer:
 //!
 //! | penalty | value | proximal step with threshold `t_g` |
 //! |---|---|---|
@@ -26,6 +29,7 @@ mod error;
 mod gate;
 mod penalties;
 mod regularizer;
+mod removed_layers;
 mod schedule;
 mod slot_choice;
 

@@ -1,12 +1,13 @@
 //! A penalty over all that is selected of one model.
 
+use crate::removed_layers::RemovedLayers;
 use crate::{ComponentWeights, Error, PenaltyKind, Recentring, SlotChoice};
 use dress_core::burn::module::Param;
 use dress_core::burn::optim::GradientsParams;
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
-use dress_core::{CausalLm, Component, Penalty, Selection, round_at_random};
-use std::collections::HashMap;
+use dress_core::{AxisSelection, CausalLm, Component, Penalty, Selection, Slot, round_at_random};
+use std::collections::{HashMap, HashSet};
 
 /// The weighted penalties of one model, on the autodiff graph if the model is. `[1]` each
 #[derive(Debug, Clone)]
@@ -40,10 +41,12 @@ pub struct Regularizer {
     penalty: Box<dyn Penalty>,
     weights: ComponentWeights,
     parts: HashMap<String, Vec<Part>>,
+    /// Every parameter of the layers that go as a whole.
+    gone: HashSet<String>,
     recentring: Option<Recentring>,
 }
 
-/// The selected end of one slot.
+/// The selected end of one slot, or all of it where its layer goes.
 struct Part {
     dim: usize,
     start: usize,
@@ -60,8 +63,11 @@ impl Regularizer {
     /// A penalty on the structures that `selection` removes of `model`. They have to be the last of
     /// their axes, so that each slot's part is a contiguous view.
     ///
+    /// Of a layer that goes it is on what writes the residual stream, whatever `slots` says, each projection's matrix and
+    /// each bias being one group.
+    ///
     /// # Errors
-    /// [`Error::NotPermuted`] where they are not, and those of [`Selection::check`].
+    /// [`Error::NotPermuted`] where they are not, [`Error::LayerDoesMoreThanAdd`], and those of [`Selection::check`].
     pub fn new<M: CausalLm>(
         model: &M,
         selection: &Selection,
@@ -101,28 +107,18 @@ impl Regularizer {
         weights: ComponentWeights,
         slots: SlotChoice,
     ) -> Result<Self, Error> {
-        let map = model.coupling();
-        selection.check(&map)?;
+        let layers = RemovedLayers::of(model, selection)?;
         let mut parts: HashMap<String, Vec<Part>> = HashMap::new();
-        for (axis, chosen) in selection.iter() {
-            if *chosen != chosen.permuted() {
-                return Err(Error::NotPermuted { axis: axis.to_string() });
-            }
-            for slot in map.axis(axis)?.slots.iter().filter(|slot| slots.includes(slot.role)) {
-                let part = Part {
-                    dim: slot.dim,
-                    start: chosen.kept_len() * slot.block,
-                    len: chosen.removed().len() * slot.block,
-                    block: slot.block,
-                    component: slot.component,
-                    initial: None,
-                    unit: 1.0,
-                };
-                parts.entry(slot.parameter.clone()).or_default().push(part);
+        for slot in &layers.writers {
+            parts.entry(slot.parameter.clone()).or_default().push(Part::whole(slot, layers.width));
+        }
+        for (axis, chosen) in layers.structures.iter() {
+            for slot in layers.map.axis(axis)?.slots.iter().filter(|slot| slots.includes(slot.role)) {
+                parts.entry(slot.parameter.clone()).or_default().push(Part::end(slot, chosen));
             }
         }
         let recentring = Recentring::new(model, selection)?;
-        let mut regularizer = Self { penalty, weights, parts, recentring };
+        let mut regularizer = Self { penalty, weights, parts, gone: layers.parameters, recentring };
         parameters::visit(model, &mut Measure { regularizer: &mut regularizer });
         Ok(regularizer)
     }
@@ -199,9 +195,12 @@ impl Regularizer {
         }
     }
 
-    /// `value`, of the shape of a parameter, with zeros where that is selected: what a gradient becomes of which
-    /// only kept weights are to follow.
+    /// `value`, of the shape of a parameter, with zeros where that is selected, and everywhere where its layer goes: what a
+    /// gradient becomes of which only kept weights are to follow.
     pub fn zero_selected<const D: usize>(&self, name: &str, layout: Layout, value: Tensor<D>) -> Tensor<D> {
+        if self.gone.contains(name) {
+            return value.zeros_like();
+        }
         self.parts(name).iter().fold(value, |value, part| {
             let zeros = part.groups(layout, &value).zeros_like();
             part.put(layout, value, zeros)
@@ -221,6 +220,23 @@ impl PenaltyTerms {
 }
 
 impl Part {
+    /// What a slot keeps of the structures that go, the last of its axis.
+    fn end(slot: &Slot, chosen: &AxisSelection) -> Self {
+        let (start, len) = (chosen.kept_len() * slot.block, chosen.removed().len() * slot.block);
+        Self::of(slot, start, len, slot.block)
+    }
+
+    /// All of a slot that runs over `structures`, as one group.
+    fn whole(slot: &Slot, structures: usize) -> Self {
+        let len = structures * slot.block;
+        Self::of(slot, 0, len, len)
+    }
+
+    fn of(slot: &Slot, start: usize, len: usize, block: usize) -> Self {
+        let (dim, component) = (slot.dim, slot.component);
+        Self { dim, start, len, block, component, initial: None, unit: 1.0 }
+    }
+
     /// The selected structures of `value`, a row a structure, in f32.
     fn groups<const D: usize>(&self, layout: Layout, value: &Tensor<D>) -> Tensor<2> {
         let dim = layout.dim(self.dim);

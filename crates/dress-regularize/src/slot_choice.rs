@@ -18,7 +18,7 @@ pub enum SlotChoice {
 
 impl SlotChoice {
     /// Whether a slot of that role is one of them.
-    pub(crate) fn includes(self, role: Role) -> bool {
+    pub fn includes(self, role: Role) -> bool {
         match self {
             SlotChoice::All => true,
             SlotChoice::Writers => matches!(role, Role::Writes | Role::Shifts),

@@ -85,29 +85,29 @@ impl RunKey {
         }
         let mut weights = Weights(Sha256::new());
         parameters::visit(model, &mut weights);
-        let mut tokens = Sha256::new();
-        for block in &data.blocks {
-            block.iter().for_each(|token| tokens.update(token.to_le_bytes()));
-            tokens.update([0xff; 4]);
-        }
-        let [data, model] = [tokens, weights.0].map(|hash| {
-            let digits: Vec<String> = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            digits.concat()
-        });
-        Self { settings, data, model }
+        let model = weights.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { settings, data: data.sha256(), model }
     }
 
     /// What the run that left `other` differs in, if in anything.
     fn differs(&self, other: &Self) -> Option<String> {
-        if self.settings != other.settings {
-            return Some(format!(
-                "other settings ({})",
-                differences(&other.settings, &self.settings).join(", ")
-            ));
+        let settings = under_names_of_today(&other.settings);
+        if self.settings != settings {
+            return Some(format!("other settings ({})", differences(&settings, &self.settings).join(", ")));
         }
         let pairs = [("other data", &self.data, &other.data), ("another model", &self.model, &other.model)];
         pairs.into_iter().find(|(_, a, b)| a != b).map(|(what, ..)| what.into())
     }
+}
+
+/// The settings of a run, with those that are renamed since under their names of today.
+fn under_names_of_today(settings: &Value) -> Value {
+    let mut settings = settings.clone();
+    let kept = settings.pointer_mut("/train/gradient_checkpointing");
+    if let Some(kept) = kept.filter(|kept| **kept == "blocks") {
+        *kept = "layers".into();
+    }
+    settings
 }
 
 impl Checkpoints {
@@ -235,6 +235,25 @@ impl Position {
     }
 }
 
+/// Writes the weights of `model` to a file that [`load_weights`] reads.
+///
+/// # Errors
+/// [`Error::Save`] and [`Error::Io`].
+pub fn save_weights<M: Module>(model: &M, path: &Path) -> Result<(), Error> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).map_err(|cause| Error::Io { path: directory.into(), cause })?;
+    }
+    save(model, path).map_err(|reason| Error::Save { path: path.into(), reason })
+}
+
+/// `model` with the weights that [`save_weights`] wrote of a model of the same shape.
+///
+/// # Errors
+/// [`Error::Checkpoint`].
+pub fn load_weights<M: Module>(model: M, path: &Path) -> Result<M, Error> {
+    load(model, path)
+}
+
 fn save<M: Module>(model: &M, path: &Path) -> Result<(), String> {
     model.valid().save_file(path).map_err(|error| error.to_string())
 }
@@ -244,4 +263,22 @@ pub(crate) fn load<M: Module>(model: M, path: &Path) -> Result<M, Error> {
     model
         .try_load_file(path)
         .map_err(|error| Error::Checkpoint { path: path.into(), reason: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_run_that_was_begun_under_another_name_of_a_setting_is_the_same_run() {
+        let key = |name: &str| RunKey {
+            settings: json!({"train": {"gradient_checkpointing": name, "epochs": 1}}),
+            data: "0".into(),
+            model: "1".into(),
+        };
+        assert_eq!(key("layers").differs(&key("blocks")), None);
+        let said = key("layers").differs(&key("none")).unwrap();
+        assert!(said.contains("train.gradient_checkpointing none there and layers here"), "{said}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Learning from the dense model.
 
-use crate::teacher::Capture;
+use crate::teacher::{Capture, Taught};
 use crate::{Batch, Error, Objective, ObjectiveLoss, Teacher};
 use dress_core::burn::tensor::activation::log_softmax;
 use dress_core::burn::tensor::{DType, Tensor};
@@ -8,7 +8,7 @@ use dress_core::{CausalLm, Forward, Tap};
 use serde::{Deserialize, Serialize};
 
 /// `(1 - alpha) L_LM + alpha T^2 KL(p || q) + hidden H`, with `p` and `q` the next-token distributions of teacher and
-/// student at temperature `T` (Hinton et al. 2015, arXiv 1503.02531), and `H` the mean over blocks of
+/// student at temperature `T` (Hinton et al. 2015, arXiv 1503.02531), and `H` the mean over layers of
 /// `|s - t|^2 / |t|^2` over the channels of the residual stream that stay.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -66,8 +66,7 @@ impl<M: CausalLm> Objective<M> for Distillation<'_, M> {
         let taught = self.teacher.outputs(batch)?;
         let mut capture = Capture::new(tap, hidden > 0.0);
         let stream = model.hidden(batch.tokens.clone(), &mut Forward::new(&mut capture));
-        let apart = (hidden > 0.0)
-            .then(|| streams_apart(&capture.streams, &taught.streams, taught.stream_factor) * hidden);
+        let apart = (hidden > 0.0).then(|| streams_apart(&capture.streams, &taught) * hidden);
         Ok(self.of_head(model, batch, stream, taught.logits, &mut capture, apart))
     }
 
@@ -79,7 +78,7 @@ impl<M: CausalLm> Objective<M> for Distillation<'_, M> {
         tap: &mut dyn Tap,
     ) -> Result<ObjectiveLoss, Error> {
         if self.config.hidden > 0.0 {
-            return Err(Error::NotByBlocks("the distance to the teacher's residual stream"));
+            return Err(Error::NotByLayers("the distance to the teacher's residual stream"));
         }
         let taught = self.teacher.outputs(batch)?;
         Ok(self.of_head(model, batch, stream, taught.logits, tap, None))
@@ -87,7 +86,7 @@ impl<M: CausalLm> Objective<M> for Distillation<'_, M> {
 }
 
 impl<M: CausalLm> Distillation<'_, M> {
-    /// The loss of a stream behind the last block, with how far the streams are apart where that counts.
+    /// The loss of a stream behind the last layer, with how far the streams are apart where that counts.
     fn of_head(
         &self,
         model: &M,
@@ -120,13 +119,17 @@ impl<M: CausalLm> Distillation<'_, M> {
     }
 }
 
-/// The mean over blocks of the squared distance of two streams over the teacher's square, over the channels that the
+/// The mean over layers of the squared distance of two streams over the teacher's square, over the channels that the
 /// teacher was told to show, or as many as the student has. A student of no others has been sliced, and the teacher's stream
-/// is multiplied by `sliced_by` as its own was.
-fn streams_apart(students: &[Tensor<3>], teachers: &[Tensor<3>], sliced_by: f64) -> Tensor<1> {
-    let distances = students.iter().zip(teachers).map(|(student, teacher)| {
+/// is multiplied as its own was. A student of more layers than the teacher shows still has those that go, whose streams are
+/// not compared.
+fn streams_apart(students: &[Tensor<3>], taught: &Taught) -> Tensor<1> {
+    let is_whole = students.len() > taught.streams.len();
+    let student_of = |place: usize| &students[if is_whole { taught.layers[place] } else { place }];
+    let distances = taught.streams.iter().enumerate().map(|(place, teacher)| {
+        let student = student_of(place);
         let shown = teacher.dims()[2];
-        let factor = if student.dims()[2] == shown { sliced_by } else { 1.0 };
+        let factor = if student.dims()[2] == shown { taught.stream_factor } else { 1.0 };
         let width = student.dims()[2].min(shown);
         let student = student.clone().narrow(2, 0, width).cast(DType::F32);
         let teacher = teacher.clone().narrow(2, 0, width).cast(DType::F32) * factor;

@@ -1,19 +1,21 @@
 //! Stopping where held-out blocks get no better.
 
-use crate::EarlyStopping;
+use crate::batches::blocks_at;
+use crate::{Batch, EarlyStopping, Error, Objective};
 use dress_core::burn::tensor::DType;
-use dress_core::{Calibration, CausalLm, Forward, Tap};
+use dress_core::{Calibration, CausalLm, Tap};
 
 /// Watches the loss of blocks that are not trained on, and keeps the best model.
 pub(crate) struct Watch<M> {
     pub settings: EarlyStopping,
-    held_out: Vec<Vec<u32>>,
+    /// The places of the blocks that are held out.
+    held_out: Vec<usize>,
     best: Option<(f64, M)>,
     looks_since: usize,
 }
 
 impl<M: CausalLm> Watch<M> {
-    pub fn new(settings: EarlyStopping, held_out: Vec<Vec<u32>>) -> Self {
+    pub fn new(settings: EarlyStopping, held_out: Vec<usize>) -> Self {
         Self { settings, held_out, best: None, looks_since: 0 }
     }
 
@@ -22,15 +24,23 @@ impl<M: CausalLm> Watch<M> {
         (step + 1).is_multiple_of(self.settings.every)
     }
 
-    /// The mean next-token loss of the held-out blocks, `tap` being asked anew for each.
-    pub fn look<'t>(&self, model: &M, tap: impl Fn() -> Box<dyn Tap + 't>) -> f64 {
+    /// The mean over the held-out blocks of `data` of what `objective` watches there, `tap` being asked anew for each.
+    pub fn look<'t>(
+        &self,
+        model: &M,
+        objective: &dyn Objective<M>,
+        data: &Calibration,
+        tap: impl Fn() -> Box<dyn Tap + 't>,
+    ) -> Result<f64, Error> {
         let model = model.valid();
-        let losses = self.held_out.iter().map(|block| {
-            let tokens = Calibration::tensor(std::slice::from_ref(block), &model.device());
-            let loss = model.next_token_loss(tokens, &mut Forward::new(&mut *tap()));
-            f64::from(loss.cast(DType::F32).into_scalar::<f32>())
-        });
-        losses.sum::<f64>() / self.held_out.len() as f64
+        let mut sum = 0.0;
+        for index in &self.held_out {
+            let tokens = Calibration::tensor(&blocks_at(data, &[*index]).0, &model.device());
+            let batch = Batch { indices: &[*index], tokens };
+            let loss = objective.held_out(&model, &batch, &mut *tap())?;
+            sum += f64::from(loss.cast(DType::F32).into_scalar::<f32>());
+        }
+        Ok(sum / self.held_out.len() as f64)
     }
 
     /// Takes note of a look at a model that is as it will be, and says whether to stop. A loss that is not finite is no

@@ -73,7 +73,7 @@ pub enum Error {
         known: &'static str,
     },
     /// A LoRA target that is no projection of the model.
-    #[error("this model has no projection `{target}` inside its blocks; it has {}", .known.join(", "))]
+    #[error("this model has no projection `{target}` inside its layers; it has {}", .known.join(", "))]
     NoSuchTarget {
         /// The target as given.
         target: String,
@@ -158,11 +158,11 @@ pub enum Error {
         /// What Burn says.
         reason: String,
     },
-    /// What computing blocks again leaves no way to have.
+    /// What computing layers again leaves no way to have.
     #[error(
-        "{0} needs the activations of all blocks at once; gradient checkpointing can be `operations` or `none` then, not `blocks`"
+        "{0} needs the activations of all layers at once; gradient checkpointing can be `operations` or `none` then, not `layers`"
     )]
-    NotByBlocks(&'static str),
+    NotByLayers(&'static str),
     /// An error of the shared vocabulary.
     #[error(transparent)]
     Core(#[from] dress_core::Error),

@@ -1,7 +1,7 @@
 //! The gradients of one step.
 
 use crate::batches::blocks_at;
-use crate::by_blocks::ByBlocks;
+use crate::by_layers::ByLayers;
 use crate::step_objective::StepObjective;
 use crate::{Batch, Error, GradientCheckpointing, StepInfo};
 use dress_core::burn::optim::{GradientsAccumulator, GradientsParams};
@@ -76,8 +76,8 @@ impl<M: CausalLm> StepObjective<'_, M> {
         let tensor = Calibration::tensor(&blocks, &model.device());
         let batch = Batch { indices: share.indices, tokens: tensor };
         let mut penalty = 0.0;
-        let (found, gradients) = if self.config.gradient_checkpointing == GradientCheckpointing::Blocks {
-            ByBlocks { step: self, model, info, weight }.gradients(&batch)?
+        let (found, gradients) = if self.config.gradient_checkpointing == GradientCheckpointing::Layers {
+            ByLayers { step: self, model, info, weight }.gradients(&batch)?
         } else {
             let (found, on_activations) =
                 self.seen(model, info, |model, tap| self.objective.loss(model, &batch, tap));

@@ -8,7 +8,7 @@
 //! killed goes on where it was, and ends with the same bits.
 
 mod batches;
-mod by_blocks;
+mod by_layers;
 mod checkpoint;
 mod clip;
 mod config;
@@ -37,6 +37,7 @@ mod teacher_cache;
 mod trainable;
 mod training;
 
+pub use checkpoint::{load_weights, save_weights};
 pub use config::{CheckpointEvery, EarlyStopping, TrainConfig};
 pub use curve::{CurvePoint, LossEnds};
 pub use distillation::{Distillation, DistillationConfig};

@@ -27,7 +27,7 @@ pub struct ObjectiveLoss {
 /// What a step minimises, of the data alone; what the weights are to be is a [`Regularization`](crate::Regularization)'s.
 pub trait Objective<M: CausalLm>: Sync {
     /// The loss of `batch`; every [`Site`](dress_core::Site) passes `tap`, which may be a gate. By default
-    /// [`Objective::loss_of_stream`] behind the last block.
+    /// [`Objective::loss_of_stream`] behind the last layer.
     ///
     /// # Errors
     /// Where a teacher's outputs cannot be had.
@@ -36,14 +36,14 @@ pub trait Objective<M: CausalLm>: Sync {
         self.loss_of_stream(model, batch, stream, tap)
     }
 
-    /// The same of a stream that has been through the blocks already, where that is all that counts:
-    /// [`GradientCheckpointing::Blocks`](crate::GradientCheckpointing::Blocks) needs it.
+    /// The same of a stream that has been through the layers already, where that is all that counts:
+    /// [`GradientCheckpointing::Layers`](crate::GradientCheckpointing::Layers) needs it.
     ///
     /// # Shapes
     /// - `stream`: `[batch, seq, hidden_size]`
     ///
     /// # Errors
-    /// Those of [`Objective::loss`], and [`Error::NotByBlocks`] by default.
+    /// Those of [`Objective::loss`], and [`Error::NotByLayers`] by default.
     fn loss_of_stream(
         &self,
         model: &M,
@@ -52,7 +52,15 @@ pub trait Objective<M: CausalLm>: Sync {
         tap: &mut dyn Tap,
     ) -> Result<ObjectiveLoss, Error> {
         let _ = (model, batch, stream, tap);
-        Err(Error::NotByBlocks("this objective"))
+        Err(Error::NotByLayers("this objective"))
+    }
+
+    /// What is watched on blocks that are held out, where training is to stop early: by default the mean next-token loss. `[1]`
+    ///
+    /// # Errors
+    /// Those of [`Objective::loss`].
+    fn held_out(&self, model: &M, batch: &Batch<'_>, tap: &mut dyn Tap) -> Result<Tensor<1>, Error> {
+        Ok(model.next_token_loss(batch.tokens.clone(), &mut Forward::new(tap)))
     }
 }
 

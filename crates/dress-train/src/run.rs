@@ -114,7 +114,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
             if self.cut.is_none() && self.regularization().is_done(&info, point.selected_norm) {
                 model = self.slice(model, step)?;
             }
-            let stop = self.look(&model, step, &info, &mut point);
+            let stop = self.look(&model, step, &info, &mut point)?;
             self.push(point)?;
             if self.judge.is_suspicious(&self.curve) {
                 self.judge(&model, step + 1, Some(&info))?;
@@ -248,14 +248,20 @@ impl<'a, M: CausalLm> Run<'a, M> {
     }
 
     /// Looks at the held-out blocks where that is due, and says whether to stop.
-    fn look(&mut self, model: &M, step: usize, info: &StepInfo, point: &mut CurvePoint) -> bool {
-        let regularization = self.regularization();
-        let Some(watch) = self.watch.as_mut().filter(|watch| watch.is_due(step)) else { return false };
+    fn look(
+        &mut self,
+        model: &M,
+        step: usize,
+        info: &StepInfo,
+        point: &mut CurvePoint,
+    ) -> Result<bool, Error> {
+        let (regularization, objective, data) = (self.regularization(), self.objective, self.data);
+        let Some(watch) = self.watch.as_mut().filter(|watch| watch.is_due(step)) else { return Ok(false) };
         let viewed = regularization.view(model, info);
         let tap = || -> Box<dyn Tap + '_> { regularization.tap(info) };
-        let loss = watch.look(viewed.as_ref().unwrap_or(model), tap);
+        let loss = watch.look(viewed.as_ref().unwrap_or(model), objective, data, tap)?;
         point.held_out = Some(loss);
-        regularization.may_stop(info, point.selected_norm) && watch.note(loss, model)
+        Ok(regularization.may_stop(info, point.selected_norm) && watch.note(loss, model))
     }
 
     fn push(&mut self, point: CurvePoint) -> Result<(), Error> {

@@ -21,6 +21,8 @@ pub(crate) const LAST_GOOD: &str = "last-good.bpk";
 const TEACHER: &str = "teacher.cache";
 /// The same while it is written.
 const TEACHER_PARTIAL: &str = "teacher.partial";
+/// What a search has found so far.
+const SEARCH: &str = "search.json";
 /// A checkpoint while it is written.
 const CHECKPOINT_PARTIAL: &str = "checkpoint.partial";
 /// What slicing needs for a moment.
@@ -29,10 +31,28 @@ const SLICE_PARTIAL: &str = "slice.partial";
 const CHECKPOINT: &str = "checkpoint-";
 /// What the name of a round's own directory begins with, before its number.
 const ROUND: &str = "round-";
+/// What the name of a layer's own directory begins with, before its number.
+const LAYER: &str = "layer-";
+/// What is known of a layer that is finished.
+const FINISHED: &str = "finished.json";
+/// The weights of a layer that is finished.
+const FINISHED_WEIGHTS: &str = "finished.bpk";
 
 /// Every file that a run and its checkpoints write.
-const FILES: [&str; 9] =
-    [CURVE, POSITION, CONTENTS, MODEL, OPTIMIZER, BEST, LAST_GOOD, TEACHER, TEACHER_PARTIAL];
+const FILES: [&str; 12] = [
+    CURVE,
+    POSITION,
+    CONTENTS,
+    MODEL,
+    OPTIMIZER,
+    BEST,
+    LAST_GOOD,
+    TEACHER,
+    TEACHER_PARTIAL,
+    SEARCH,
+    FINISHED,
+    FINISHED_WEIGHTS,
+];
 
 /// Where a run keeps its curve and its checkpoints while it goes on, and the last good weights if it fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,9 +92,30 @@ impl RunDirectory {
         Self { path: self.path.join(format!("{ROUND}{number}")) }
     }
 
+    /// The directory of one layer that is trained alone, from 0.
+    #[must_use]
+    pub fn layer(&self, number: usize) -> Self {
+        Self { path: self.path.join(format!("{LAYER}{number}")) }
+    }
+
+    /// The file of what is known of a layer that is finished.
+    pub fn finished(&self) -> PathBuf {
+        self.path.join(FINISHED)
+    }
+
+    /// The file of the weights of a layer that is finished.
+    pub fn finished_weights(&self) -> PathBuf {
+        self.path.join(FINISHED_WEIGHTS)
+    }
+
     /// The file of the dense model's outputs.
     pub fn teacher_cache(&self) -> PathBuf {
         self.path.join(TEACHER)
+    }
+
+    /// The file of what a search has found so far.
+    pub fn search(&self) -> PathBuf {
+        self.path.join(SEARCH)
     }
 
     pub(crate) fn checkpoint(&self, steps: usize) -> PathBuf {
@@ -92,6 +133,15 @@ impl RunDirectory {
     /// Removes what runs write there, and the directory where it holds nothing else.
     pub fn remove(&self) {
         remove(&self.path);
+    }
+
+    /// The last layer, from 0, of those that are trained alone that anything was kept of.
+    pub fn kept_layer(&self) -> Option<usize> {
+        let last = latest(&self.path, LAYER)?;
+        (0..=last).rev().find(|&number| {
+            let layer = self.layer(number);
+            layer.finished().exists() || latest(layer.path(), CHECKPOINT).is_some()
+        })
     }
 
     /// What the same run goes on from, if a checkpoint was left.
@@ -128,7 +178,7 @@ fn remove(directory: &Path) {
 /// Whether a directory of this name is a checkpoint, a round or a slice of a run.
 fn is_run(name: &str) -> bool {
     [CHECKPOINT_PARTIAL, SLICE_PARTIAL].contains(&name)
-        || steps_of(name).or(number_behind(name, ROUND)).is_some()
+        || [CHECKPOINT, ROUND, LAYER].iter().any(|start| number_behind(name, start).is_some())
 }
 
 fn number_behind(name: &str, start: &str) -> Option<usize> {

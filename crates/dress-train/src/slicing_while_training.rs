@@ -66,8 +66,9 @@ pub fn logits_moved<M: CausalLm>(before: &M, after: &M, block: &[u32]) -> f64 {
 
 /// The state of `optimizer`, which has moved a model of `parameters`, for the model that `edits` make of it, in `fresh`, an
 /// optimizer without state. What an optimizer keeps of a parameter in the parameter's own shape, or summed over one of its
-/// dimensions, is cut like the parameter; that a norm's gains are rescaled besides is left out of it. The state is larger than
-/// the model: it waits in a file in `scratch`, which is removed, while the optimizer goes.
+/// dimensions, is cut like the parameter; that a norm's gains are rescaled besides is left out of it. What it keeps of a
+/// parameter that goes with its layer is left out too. The state is larger than the model: it waits in a file in `scratch`,
+/// which is removed, while the optimizer goes.
 pub(crate) fn sliced_state(
     optimizer: ModuleOptimizer,
     fresh: ModuleOptimizer,
@@ -86,19 +87,24 @@ pub(crate) fn sliced_state(
     let reader = Reader::from_file(&file).map_err(|e| state(&e))?;
     let (scalars, metadata) = (reader.scalars().clone(), reader.metadata().clone());
     let known: HashMap<ParamId, _> = parameters.into_iter().map(|p| (p.id, p)).collect();
-    let cut = |tensor: PackedTensor| {
-        let parameter = tensor.param_id.and_then(|id| known.get(&ParamId::from(id)));
-        match parameter.and_then(|parameter| Some((parameter, edits.get(&parameter.name)?))) {
-            Some((parameter, edit)) => what_stays(tensor, parameter, edit),
-            None => tensor,
-        }
+    let edited = |id: u64| {
+        let parameter = known.get(&ParamId::from(id))?;
+        Some((parameter, edits.get(&parameter.name)?))
     };
-    let tensors = reader.into_tensors().map_err(|e| state(&e))?.into_iter().map(cut).collect();
+    let cut = |tensor: PackedTensor| match tensor.param_id.and_then(edited) {
+        Some((_, edit)) if edit.dropped => None,
+        Some((parameter, edit)) => Some(what_stays(tensor, parameter, edit)),
+        None => Some(tensor),
+    };
+    let tensors = reader.into_tensors().map_err(|e| state(&e))?.into_iter().filter_map(cut).collect();
+    // Keys begin with the parameter's id.
+    let id_of = |key: &str| key.split('.').next().and_then(|id| id.parse().ok());
+    let stays = |key: &str| !id_of(key).and_then(edited).is_some_and(|(_, edit)| edit.dropped);
     let mut writer = Writer::new(tensors);
-    for (key, value) in &scalars {
+    for (key, value) in scalars.iter().filter(|(key, _)| stays(key)) {
         writer = writer.with_scalar(key, *value);
     }
-    for (key, value) in &metadata {
+    for (key, value) in metadata.iter().filter(|(key, _)| stays(key)) {
         writer = writer.with_metadata(key, value);
     }
     let bytes = writer.into_bytes().map_err(|e| state(&e))?;
@@ -146,5 +152,40 @@ fn take(data: TensorData, takes: &[(usize, Arc<[usize]>)]) -> TensorData {
         1 => of_rank::<1>(data, takes),
         2 => of_rank::<2>(data, takes),
         rank => unreachable!("a parameter that is cut is a vector or a matrix, and this is of rank {rank}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{OptimizerConfig, Precision};
+    use dress_core::burn::module::Module;
+    use dress_core::burn::optim::GradientsParams;
+    use dress_core::parameters;
+    use dress_models::AnyModel;
+
+    #[test]
+    fn what_an_optimizer_keeps_of_a_layer_goes_with_it() {
+        let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,
+            "num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2}"#;
+        let device = Device::flex();
+        let model = AnyModel::from_config(config, Path::new("config.json"), &device).unwrap().train();
+        let fresh = || OptimizerConfig::default().init(&model, Precision::AsIs);
+        let mut optimizer = fresh();
+        let tokens = Calibration::tensor(&[vec![1, 2, 3]], &model.device());
+        let loss = model.next_token_loss(tokens, &mut Forward::new(&mut NoTap));
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        optimizer.step(1e-3, model.clone(), gradients);
+
+        let all = parameters::list(&model);
+        let gone = all.iter().filter(|p| parameters::layer_of(&p.name) == Some(0));
+        let edit = TensorEdit { dropped: true, ..TensorEdit::default() };
+        let edits: BTreeMap<_, _> = gone.map(|p| (p.name.clone(), edit.clone())).collect();
+        let (before, stays) = (optimizer.to_record().len(), all.len() - edits.len());
+        let place = tempfile::tempdir().unwrap();
+        let scratch = place.path().join("slice");
+        let left = sliced_state(optimizer, fresh(), all.clone(), &edits, &device, &scratch).unwrap();
+        assert!(stays > 0 && !edits.is_empty());
+        assert_eq!(left.to_record().len() * all.len(), before * stays);
     }
 }

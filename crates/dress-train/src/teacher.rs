@@ -12,7 +12,7 @@ use std::path::Path;
 pub struct Teacher<M> {
     model: M,
     fingerprint: Fingerprint,
-    /// Its blocks that the student has too, in order.
+    /// Its layers that the student keeps, in order.
     layers: Vec<usize>,
     /// How many channels of the stream the student is to keep; they have to come first.
     width: usize,
@@ -27,14 +27,17 @@ pub struct Teacher<M> {
 pub(crate) struct Taught {
     /// Of every position but the last. `[batch, seq - 1, vocab_size]`
     pub logits: Tensor<3>,
-    /// The stream after each block that the student has, its first channels. `[batch, seq, width]`
+    /// The stream after each layer that the student keeps, its first channels. `[batch, seq, width]`
     pub streams: Vec<Tensor<3>>,
+    /// The numbers of those layers.
+    pub layers: Vec<usize>,
     /// What slicing multiplies the student's stream by.
     pub stream_factor: f64,
 }
 
 impl<M: CausalLm> Teacher<M> {
-    /// A teacher whose blocks `layers` the student has, and the first `width` channels of whose stream.
+    /// A teacher whose layers `layers` the student keeps, and the first `width` channels of whose stream. The student may
+    /// have all of the teacher's layers until it is sliced.
     pub fn new(model: M, layers: Vec<usize>, width: usize) -> Self {
         let dtype = parameters::list(&model).first().map_or(DType::F32, |parameter| parameter.dtype);
         let fingerprint = Fingerprint::of(&model);
@@ -55,8 +58,8 @@ impl<M: CausalLm> Teacher<M> {
     }
 
     /// The same teacher with its outputs for all of `data` computed once, to a file at `path` that is read a block at a
-    /// time. What the file holds is the stream behind the last block, from which the head alone makes the logits, and with
-    /// `streams` that behind every block: `4 seq d` bytes each. The weights of the blocks are then let go.
+    /// time. What the file holds is the stream behind the last layer, from which the head alone makes the logits, and with
+    /// `streams` that behind every layer: `4 seq d` bytes each. The weights of the layers are then let go.
     ///
     /// A file that is there already, of this teacher and this data, is used as it is.
     ///
@@ -86,7 +89,7 @@ impl<M: CausalLm> Teacher<M> {
             }
         };
         self.cache = Some(cache);
-        self.model = without_blocks(self.model);
+        self.model = without_layers(self.model);
         Ok(self)
     }
 
@@ -98,10 +101,10 @@ impl<M: CausalLm> Teacher<M> {
         let seq = last.dims()[1];
         let last = last.cast(self.dtype);
         let logits = self.model.head(last.narrow(1, 0, seq - 1), &mut Forward::new(&mut NoTap));
-        Ok(Taught { logits, streams, stream_factor: self.stream_factor })
+        Ok(Taught { logits, streams, layers: self.layers.clone(), stream_factor: self.stream_factor })
     }
 
-    /// The stream behind the last block, and the kept channels of that behind every block the student has.
+    /// The stream behind the last layer, and the kept channels of that behind every layer the student keeps.
     fn streams(&self, tokens: Tensor<2, Int>, wanted: bool) -> (Tensor<3>, Vec<Tensor<3>>) {
         let mut no_tap = NoTap;
         let mut capture = Capture::new(&mut no_tap, wanted);
@@ -112,7 +115,7 @@ impl<M: CausalLm> Teacher<M> {
     }
 }
 
-/// Keeps the stream behind every block, as the tap in front of it leaves it.
+/// Keeps the stream behind every layer, as the tap in front of it leaves it.
 pub(crate) struct Capture<'a> {
     tap: &'a mut dyn Tap,
     wanted: bool,
@@ -133,10 +136,14 @@ impl Tap for Capture<'_> {
         }
         value
     }
+
+    fn after_layer(&mut self, layer: usize, before: &Tensor<3>, after: &Tensor<3>) {
+        self.tap.after_layer(layer, before, after);
+    }
 }
 
 /// `model` with nothing but what its head needs.
-fn without_blocks<M: CausalLm>(model: M) -> M {
+fn without_layers<M: CausalLm>(model: M) -> M {
     struct HeadOnly(Vec<String>);
     impl ParameterMapper for HeadOnly {
         fn map<const D: usize>(&mut self, name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {

@@ -15,7 +15,7 @@ const HEADER: u64 = 8 + 32 + 4 * 8;
 /// SHA-256 of the header and of what follows it, and of every block.
 const HASH: u64 = 32;
 
-/// A file of f32 numbers: per block of tokens the stream behind the last block, then the others, then SHA-256 of both. The
+/// A file of f32 numbers: per block of tokens the stream behind the last layer, then the others, then SHA-256 of both. The
 /// header, with the channels of the other streams, has its SHA-256 behind it.
 #[derive(Debug)]
 pub(crate) struct TeacherCache {
@@ -41,10 +41,7 @@ impl TeacherCache {
     pub fn key(teacher: &Fingerprint, data: &Calibration, layers: &[usize], width: usize) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(teacher.as_str());
-        for block in &data.blocks {
-            block.iter().for_each(|token| hash.update(token.to_le_bytes()));
-            hash.update([0xff; 4]);
-        }
+        hash.update(data.sha256());
         hash.update(format!("{layers:?} {width}"));
         hash.finalize().into()
     }

@@ -1,6 +1,6 @@
 //! A run to be: what it is checked for, and where it begins or goes on.
 
-use crate::batches::{Batches, blocks_at, split};
+use crate::batches::{Batches, split};
 use crate::checkpoint::{Checkpoints, Position, RunKey};
 use crate::divergence::Judge;
 use crate::early_stopping::Watch;
@@ -82,7 +82,7 @@ impl<'a, M: CausalLm> Training<'a, M> {
             Some(_) if blocks < 2 => return Err(Error::NothingHeldOut { blocks }),
             Some(settings) => {
                 let (trained, held_out) = split(blocks, settings.holdout, self.config.seed);
-                (trained, Some(Watch::new(settings, blocks_at(self.data, &held_out).0)))
+                (trained, Some(Watch::new(settings, held_out)))
             }
         };
         let (total, peak) = (self.config.steps(trained.len()), self.config.learning_rate.peak);

@@ -34,6 +34,7 @@
 //! somebody else's depends on.
 
 mod error;
+mod model_card;
 mod prune_job;
 mod result_file;
 #[cfg(feature = "terminal")]
@@ -44,17 +45,20 @@ pub use dress_core::{
     StockTarget,
 };
 pub use dress_data::{Corpus, CorpusFormat, Mixture, Tokenizer};
+pub use dress_engines::{EngineFormat, EngineTable};
 pub use dress_importance::Criterion;
 pub use dress_machine::device;
 pub use dress_models::{AnyModel, Checkpoint, FloatType, LoadConfig};
 pub use dress_prune::{Compensation, HowMuch, Measure, Recipe, RegularizeConfig, ResolvedRecipe, Sampling};
 pub use dress_train::TrainConfig;
 pub use error::Error;
+pub use model_card::ModelCard;
 pub use prune_job::{PruneJob, PrunedCheckpoint};
 pub use result_file::{PruneResult, ResultFile};
 
 pub use dress_core as core;
 pub use dress_data as data;
+pub use dress_engines as engines;
 pub use dress_eval as eval;
 pub use dress_importance as importance;
 pub use dress_machine as machine;

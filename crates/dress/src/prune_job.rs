@@ -92,6 +92,7 @@ impl PruneJob {
     fn result(&self, pruned: &Pruned<AnyModel>, before: u64, calibration: &Calibration) -> PruneResult {
         let mut settings = self.resolved.config.clone();
         let result = ResultFile {
+            format_version: ResultFile::FORMAT,
             dress_version: env!("CARGO_PKG_VERSION").into(),
             burn_version: ResultFile::BURN_VERSION.into(),
             device: format!("{:?}", self.device),
@@ -102,6 +103,7 @@ impl PruneJob {
             regularize: settings.regularize.take(),
             // Wherever there are blocks they are read: what slicing moves is measured on the first.
             calibration: (!calibration.blocks.is_empty()).then(|| calibration.provenance.clone()),
+            command: None,
             report: pruned.report.clone(),
         };
         let model = self.checkpoint.path().display().to_string();
@@ -120,14 +122,15 @@ pub struct PrunedCheckpoint {
 }
 
 impl PrunedCheckpoint {
-    /// Writes the smaller checkpoint, with `dress.json` and `plan.json`, beside its place and renames it when it is complete. With
-    /// `replace`, what is there goes.
+    /// Writes the smaller checkpoint, with its model card, `dress.json` and `plan.json`, beside its place and renames it when it is
+    /// complete. With `replace`, what is there goes.
     ///
     /// # Errors
     /// Those of [`save`].
     pub fn save(&self, place: impl AsRef<Path>, replace: bool) -> Result<SaveReport, Error> {
         let config = SaveConfig {
             extra_files: self.result.files(),
+            model_card: Some(self.result.result.model_card().to_string()),
             target: self.result.settings.stock,
             source: Some(self.source.path().into()),
             force: replace,

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Everything it takes to make the checkpoint beside it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResultFile {
+    /// The version of the file's format, [`ResultFile::FORMAT`]; 0 in files from before it was written.
+    #[serde(default)]
+    pub format_version: u32,
     /// The version of this crate.
     pub dress_version: String,
     /// The version of Burn.
@@ -25,6 +28,9 @@ pub struct ResultFile {
     pub regularize: Option<RegularizeConfig>,
     /// The data that any of its numbers were read from, where there was any.
     pub calibration: Option<dress_core::CorpusProvenance>,
+    /// The command that made it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// What happened on the way.
     pub report: PruneReport,
 }
@@ -44,6 +50,10 @@ pub struct PruneResult {
 }
 
 impl ResultFile {
+    /// The version of the format of `dress.json` and `recover.json` that is written. It changes where a key gets
+    /// another meaning or goes.
+    pub const FORMAT: u32 = 1;
+
     /// The Burn this workspace is pinned to.
     pub const BURN_VERSION: &'static str = "0.22.1";
 

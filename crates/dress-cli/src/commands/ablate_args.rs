@@ -108,8 +108,10 @@ impl AblateArgs {
         let run = args.run_on(subject.declared()).map_err(refused)?;
         let usual = args.usual_values(run.recipe.basis(subject.declared()));
         let usual = usual.into_iter().map(|(option, value)| (option.into(), value));
+        let engines = args.engines().iter().map(|file| sha256(file)).collect::<Result<Vec<_>, Error>>()?;
+        let engines = (!engines.is_empty()).then(|| ("engines".to_string(), engines.join(",")));
         let described = DescribedRun {
-            settings: usual.chain(written).collect(),
+            settings: usual.chain(written).chain(engines).collect(),
             plan_sha256: args.plan().map(sha256).transpose()?,
             costs_sha256: args.costs().map(sha256).transpose()?,
         };

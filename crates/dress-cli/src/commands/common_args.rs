@@ -1,6 +1,7 @@
 //! The options that every subcommand has, and those that several share.
 
 use super::listed::{float_type, listed, pass, stock_target};
+use super::served_by_args::ServedByArgs;
 use crate::{CostsFile, Error, Output, Pass, RunContext};
 use clap::{ArgGroup, Args};
 use dress_core::{AxisKind, Draw, Ratio, StockTarget};
@@ -80,12 +81,16 @@ pub struct SelectArgs {
     /// Instead of --ratio: the share of the multiplications a token makes with weights that stays.
     #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "bytes", "latency"])]
     pub flops: Option<f64>,
-    /// Instead of --ratio: the share of the weights' bytes that stays.
+    /// Instead of --ratio: the share of the weights' bytes that stays; with --for, of those that the engines serve.
     #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "latency"])]
     pub bytes: Option<f64>,
     /// Instead of --ratio: the share of a forward pass's time that stays, by the costs in --costs.
     #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], requires = "costs", conflicts_with = "ratio")]
     pub latency: Option<f64>,
+    /// Instead of --ratio: the smallest model whose perplexity on calibration blocks held back is at most so many times the
+    /// checkpoint's, as 1.1x. Neurons and heads go, or what of them --axis says.
+    #[arg(long, value_name = "TIMES", value_parser = times, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "params", "flops", "bytes", "latency"])]
+    pub max_perplexity: Option<f64>,
     /// The costs that dress costs measured of the checkpoint, on whatever machine the result is for.
     #[arg(long, group = SAID_BY_A_PLAN, value_name = "FILE", requires = "latency")]
     pub costs: Option<PathBuf>,
@@ -99,6 +104,8 @@ pub struct SelectArgs {
     /// these crates alone.
     #[arg(long, default_value_t = StockTarget::All, value_parser = stock_target())]
     pub target: StockTarget,
+    #[command(flatten)]
+    pub served_by: ServedByArgs,
     /// How structures are scored; depth by block-influence, sleb or random, everything else by the others. Both with a comma. By
     /// default activation-norm, and block-influence for depth.
     #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
@@ -113,13 +120,14 @@ impl SelectArgs {
     /// What is asked for of the checkpoint that `dense` declares: the command's defaults are those of [`Recipe::new`].
     ///
     /// # Errors
-    /// Those of [`CostsFile::read`].
+    /// Those of [`CostsFile::read`] and of [`ServedByArgs::formats`].
     pub fn recipe(&self, dense: &AnyModel, seed: u64) -> Result<Recipe, Error> {
         let recipe = Recipe::new(self.axis.clone(), self.how_much(dense)?);
         Ok(Recipe {
             criteria: self.criterion.clone(),
             stock: self.target,
             tile: self.tile,
+            served_by: self.served_by.formats()?,
             per_layer: self.per_layer,
             seed,
             ..recipe
@@ -133,6 +141,9 @@ impl SelectArgs {
             Some((share, path)) => Some((self.measured(path, dense)?, share)),
             None => measures.into_iter().find_map(|(measure, share)| Some((measure, share?))),
         };
+        if let Some(times) = self.max_perplexity {
+            return Ok(HowMuch::Within { measure: Measure::Parameters, times });
+        }
         Ok(match given {
             Some((measure, share)) if self.axis.is_empty() => HowMuch::Searched { measure, share },
             Some((measure, share)) => HowMuch::Stays { measure, share },
@@ -185,6 +196,14 @@ impl CalibrationArgs {
     pub fn text(&self) -> Option<TextSource> {
         let path = self.calibration.clone()?;
         Some(TextSource { path, text_field: self.text_field.clone() })
+    }
+}
+
+/// How many times the checkpoint's perplexity, with or without an x behind it.
+fn times(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches(['x', 'X']).parse::<f64>() {
+        Ok(times) if times > 1.0 && times.is_finite() => Ok(times),
+        _ => Err("expected a number above 1, as 1.1x: how many times the checkpoint's perplexity".into()),
     }
 }
 

@@ -5,6 +5,7 @@ use super::common_args::{CalibrationArgs, at_least_one};
 use super::compare::Compare;
 use super::listed::{listed, stock_target};
 use super::regularize_args::RegularizeArgs;
+use super::served_by_args::ServedByArgs;
 use super::study_args::StudyTextArgs;
 use crate::{Error, locate};
 use clap::{Args, ValueEnum};
@@ -63,6 +64,8 @@ pub struct CompareArgs {
     /// llm-pruner have no other.
     #[arg(long, default_value_t = StockTarget::Dress, value_parser = stock_target())]
     target: StockTarget,
+    #[command(flatten)]
+    served_by: ServedByArgs,
     /// Round what stays of every axis to a multiple of this.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     tile: usize,
@@ -108,6 +111,7 @@ impl CompareArgs {
             by: if self.by == By::Params { RatioOf::Parameters } else { RatioOf::Width },
             stock: self.target,
             tile: self.tile,
+            served_by: self.served_by.formats()?,
             seed: self.common.seed,
             sampling: self.calibration.sampling(),
             search_samples: self.search_samples,

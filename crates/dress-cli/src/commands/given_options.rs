@@ -207,12 +207,19 @@ impl fmt::Display for Given {
 fn of_result(matches: &ArgMatches) -> Resolved {
     let value = |arg: &Arg| {
         let value = written(matches, arg.get_id().as_str())?;
-        // The target that was called `any` first has that name in files, so that what was kept under it is found.
-        let first_name = if arg.get_id() == "target" && value == "all" { "any".into() } else { value };
-        let numbers: Vec<String> = first_name.split(',').map(one_way).collect();
+        let numbers: Vec<String> = first_name(arg, value).split(',').map(one_way).collect();
         Some((arg.get_long()?.to_string(), numbers.join(",")))
     };
     varied(&command()).filter(|arg| !is_in_the_key(arg)).filter_map(value).collect()
+}
+
+/// A value under the name that it had first, so that what was kept under that is found.
+fn first_name(arg: &Arg, value: String) -> String {
+    match (arg.get_id().as_str(), value.as_str()) {
+        ("target", "all") => "any".into(),
+        ("gradient_checkpointing", "layers") => "blocks".into(),
+        _ => value,
+    }
 }
 
 /// `1e-4` as `0.0001`, and what is no number as it is.
@@ -290,12 +297,17 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_in_keys_under_the_name_that_it_had_first() {
-        let base = ["--axis", "ffn", "--ratio", "0.5"];
+    fn a_value_is_in_keys_under_the_name_that_it_had_first() {
+        let written = |option: &str, more: &[&str]| {
+            let given = given(&[&["--axis", "ffn", "--ratio", "0.5"], more].concat());
+            given.parse("row", Path::new("m"), Path::new("o"), 1).unwrap().1.remove(option)
+        };
         for target in [&[][..], &["--target", "all"], &["--target", "any"]] {
-            let given = given(&[&base, target].concat());
-            let (_, written) = given.parse("row", Path::new("m"), Path::new("o"), 1).unwrap();
-            assert_eq!(written.get("target").map(String::as_str), Some("any"), "{target:?}");
+            assert_eq!(written("target", target).as_deref(), Some("any"), "{target:?}");
+        }
+        for kept in ["layers", "blocks"] {
+            let found = written("gradient-checkpointing", &["--gradient-checkpointing", kept]);
+            assert_eq!(found.as_deref(), Some("blocks"), "{kept}");
         }
     }
 

@@ -1,7 +1,8 @@
 //! `dress inspect`.
 
-use crate::{Error, RunContext, Table, fingerprint};
+use crate::{Error, RunContext, Table, fingerprint, stored_bytes};
 use dress_core::{AxisKind, CausalLm, Fingerprint, StockTarget, parameters};
+use dress_engines::{EngineFormat, LikeWeights, ModelShape, ServedReport};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,6 +16,9 @@ struct Inspection {
     vocab_size: usize,
     max_positions: usize,
     axes: Vec<AxisShape>,
+    /// What engines do with it, those that were named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    served: Vec<ServedReport>,
 }
 
 #[derive(Serialize)]
@@ -30,12 +34,13 @@ struct AxisShape {
     parameters_a_structure: u64,
 }
 
-/// Shows the shape of the checkpoint at `path`.
+/// Shows the shape of the checkpoint at `path`, and what engines do with it.
 ///
 /// # Errors
 /// Those of loading it.
-pub(super) fn inspect(path: &Path, context: &RunContext) -> Result<(), Error> {
+pub(super) fn inspect(path: &Path, served_by: &[EngineFormat], context: &RunContext) -> Result<(), Error> {
     let model = context.load(path)?;
+    let shape = ModelShape::of(&model).stored_in(stored_bytes(path)?);
     let inspection = Inspection {
         architecture: model.architecture().into(),
         fingerprint: fingerprint(path)?,
@@ -44,6 +49,7 @@ pub(super) fn inspect(path: &Path, context: &RunContext) -> Result<(), Error> {
         vocab_size: model.vocab_size(),
         max_positions: model.max_positions(),
         axes: axes(&model)?,
+        served: served_by.iter().map(|format| ServedReport::of(format, &shape)).collect(),
     };
     context.output.print(&inspection, || inspection.text())
 }
@@ -109,15 +115,48 @@ impl Inspection {
         }
         format!(
             "{}, {} parameters, {} layers, vocabulary of {}, {} positions\nfingerprint {}\n\n{table}\n\
-             There is one axis of `ffn` and of `heads` a block; structures and parameters are those of one axis.\n\
+             There is one axis of `ffn` and of `heads` a layer; structures and parameters are those of one axis.\n\
              A structure of `heads` is a key/value head with its query heads. docs/reference/formats.md says which shapes\n\
-             stock software takes: OPT and Phi lose residual and heads together.",
+             stock software takes: OPT and Phi lose residual and heads together.{}",
             self.architecture,
             self.parameters,
             self.layers,
             self.vocab_size,
             self.max_positions,
-            self.fingerprint
+            self.fingerprint,
+            engines_text(&self.served)
         )
+    }
+}
+
+/// A line a format: its name, its megabytes, and what becomes of the model.
+fn engines_text(served: &[ServedReport]) -> String {
+    if served.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = served.iter().map(|report| report.by.to_string()).collect();
+    let width = names.iter().map(String::len).max().unwrap_or(0).max("served by".len());
+    let line = |(name, report): (&String, &ServedReport)| {
+        let megabytes = report.bytes.map_or("-".into(), |bytes| format!("{:.1}", bytes as f64 / 1e6));
+        format!("{name:<width$}  {megabytes:>9}  {}\n", becomes(report))
+    };
+    let lines: String = names.iter().zip(served).map(line).collect();
+    format!("\n\n{:<width$}  {:>9}  what becomes of it\n{}", "served by", "megabytes", lines.trim_end())
+}
+
+fn becomes(report: &ServedReport) -> String {
+    let list = |what: &str, weights: &[LikeWeights]| match weights {
+        [] => String::new(),
+        weights => format!("; {what}: {}", weights.iter().map(like_text).collect::<Vec<_>>().join(", ")),
+    };
+    let (unquantized, larger) = (list("unquantized", &report.unquantized), list("larger", &report.larger));
+    format!("{}{unquantized}{larger}", report.verdict)
+}
+
+fn like_text(LikeWeights { name, wanted, found, matrices, .. }: &LikeWeights) -> String {
+    let becomes = if wanted == found { found.clone() } else { format!("{wanted} to {found}") };
+    match matrices {
+        1 => format!("{name} ({becomes})"),
+        _ => format!("{matrices} {name} ({becomes})"),
     }
 }

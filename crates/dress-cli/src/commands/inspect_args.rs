@@ -2,6 +2,7 @@
 
 use super::CommonArgs;
 use super::inspect::inspect;
+use super::served_by_args::ServedByArgs;
 use crate::{Error, locate};
 use clap::Args;
 use std::path::PathBuf;
@@ -13,11 +14,13 @@ pub struct InspectArgs {
     #[arg(long)]
     model: PathBuf,
     #[command(flatten)]
+    served_by: ServedByArgs,
+    #[command(flatten)]
     common: CommonArgs,
 }
 
 impl InspectArgs {
     pub(super) fn run(self) -> Result<(), Error> {
-        inspect(&locate(&self.model)?, &self.common.context()?)
+        inspect(&locate(&self.model)?, &self.served_by.formats()?, &self.common.context()?)
     }
 }

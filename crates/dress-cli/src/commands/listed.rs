@@ -4,6 +4,7 @@ use crate::Pass;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use dress_core::StockTarget;
 use dress_models::FloatType;
+use dress_train::GradientCheckpointing;
 use std::error::Error;
 use std::str::FromStr;
 
@@ -19,6 +20,14 @@ where
 pub(super) fn stock_target() -> impl TypedValueParser<Value = StockTarget> {
     let value = |name| PossibleValue::new(name).aliases(if name == "all" { vec!["any"] } else { vec![] });
     PossibleValuesParser::new(StockTarget::NAMES.map(value)).try_map(|name| name.parse::<StockTarget>())
+}
+
+/// A parser of what a backward pass computes again; `blocks` is what `layers` was called.
+pub(super) fn gradient_checkpointing() -> impl TypedValueParser<Value = GradientCheckpointing> {
+    let value =
+        |name| PossibleValue::new(name).aliases(if name == "layers" { vec!["blocks"] } else { vec![] });
+    PossibleValuesParser::new(GradientCheckpointing::NAMES.map(value))
+        .try_map(|name| name.parse::<GradientCheckpointing>())
 }
 
 /// A parser of a type of weights, which PyTorch's names mean too.
@@ -41,6 +50,7 @@ mod tests {
     use dress_core::{AxisKind, Basis, Draw};
     use dress_data::{Bos, Protocol};
     use dress_models::FloatType;
+    use dress_models::gguf::GgufType;
     use dress_prune::Compensation;
     use dress_regularize::{GateNorms, PenaltyKind};
     use dress_train::{Decay, GradientCheckpointing, OptimizerConfig, Precision};
@@ -62,6 +72,7 @@ mod tests {
         read_back::<Bos>(Bos::NAMES);
         read_back::<Protocol>(Protocol::NAMES);
         read_back::<FloatType>(FloatType::NAMES);
+        read_back::<GgufType>(GgufType::NAMES);
         read_back::<Compensation>(Compensation::NAMES);
         read_back::<GateNorms>(GateNorms::NAMES);
         read_back::<PenaltyKind>(PenaltyKind::NAMES);

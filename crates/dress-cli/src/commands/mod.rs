@@ -12,6 +12,8 @@ mod control_options;
 mod costs;
 mod costs_args;
 mod eval;
+mod export;
+mod export_args;
 mod generate;
 mod generate_args;
 mod given_options;
@@ -33,6 +35,7 @@ mod rotate;
 mod rotate_args;
 mod score;
 mod score_args;
+mod served_by_args;
 mod slice;
 mod slice_args;
 mod study_args;
@@ -47,6 +50,7 @@ pub use compare_args::CompareArgs;
 pub use completions::CompletionsArgs;
 pub use costs_args::CostsArgs;
 pub use eval::EvalArgs;
+pub use export_args::ExportArgs;
 pub use generate_args::GenerateArgs;
 pub use inspect_args::InspectArgs;
 pub use logits_args::LogitsArgs;
@@ -86,6 +90,8 @@ enum Command {
     Rotate(RotateArgs),
     /// Apply a slice plan to the checkpoint it was made from, from file to file and without regularizing.
     Slice(SliceArgs),
+    /// Write a checkpoint as a file that other engines run, such as llama.cpp's GGUF.
+    Export(ExportArgs),
     /// Run published methods side by side on one checkpoint at equal size.
     Compare(CompareArgs),
     /// Try settings of prune on one checkpoint, and write one table.
@@ -119,6 +125,7 @@ impl Cli {
             Command::Recover(args) => args.run(),
             Command::Rotate(args) => args.run(),
             Command::Slice(args) => args.run(),
+            Command::Export(args) => args.run(),
             Command::Compare(args) => args.run(),
             Command::Ablate(args) => args.run(),
             Command::Eval(args) => args.run(),

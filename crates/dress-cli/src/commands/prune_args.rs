@@ -85,7 +85,7 @@ impl PruneArgs {
             Some(path) => HowMuch::Planned(Box::new(read_plan(path)?)),
             None => selected.how_much,
         };
-        let searched = matches!(how_much, HowMuch::Searched { .. });
+        let searched = how_much.is_searched();
         let usual = if searched { Compensation::Ridge } else { Compensation::None };
         let settings = |args: &RegularizeArgs| args.config(common.compute.dtype, common.seed);
         let mut regularize = (!self.no_regularize).then(|| settings(&self.regularize)).transpose()?;
@@ -115,6 +115,11 @@ impl PruneArgs {
     /// The file of costs, where there is one.
     pub(super) fn costs(&self) -> Option<&Path> {
         self.select.costs.as_deref()
+    }
+
+    /// The files of engines.
+    pub(super) fn engines(&self) -> &[PathBuf] {
+        self.select.served_by.files()
     }
 
     /// What options are that were not given and have no default of their own, in `basis`.

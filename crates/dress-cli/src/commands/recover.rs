@@ -2,8 +2,9 @@
 
 use super::transform::Transform;
 use crate::interrupted_run::explain_interrupt;
-use crate::{Error, ResultFile, TerminalProgress, fingerprint};
-use dress_core::{CausalLm, Selection, StockTarget, parameters};
+use crate::{Error, ResultFile, TerminalProgress, command_line, fingerprint};
+use dress::ModelCard;
+use dress_core::{Calibration, CausalLm, Selection, StockTarget, parameters};
 use dress_models::SaveConfig;
 use dress_models::checkpoint::save;
 use dress_train::{CurvePoint, LossEnds, RecoverConfig, RunDirectory, recover};
@@ -39,7 +40,9 @@ impl Recover {
         let progress = TerminalProgress::default();
         let trained =
             recover(model, dense, &calibration, config, &progress).map_err(dress_prune::Error::from)?;
+        let command = command_line();
         let about = json!({
+            "format_version": ResultFile::FORMAT,
             "dress_version": env!("CARGO_PKG_VERSION"),
             "burn_version": ResultFile::BURN_VERSION,
             "device": context.compute.device_name(),
@@ -51,11 +54,14 @@ impl Recover {
             "calibration": calibration.provenance,
             "recover": config,
             "curve": trained.curve,
+            "command": command,
         });
         let text = serde_json::to_string_pretty(&about).expect("a result is numbers, texts and lists");
         let mut extra_files = vec![("recover.json".into(), text)];
         extra_files.extend(self.how_it_was_pruned());
-        let saving = SaveConfig { extra_files, target: self.target, ..self.checkpoint.saving() };
+        let card = self.model_card(parameters::count(&trained.model), &trained.curve, &calibration, command);
+        let (model_card, target) = (Some(card.to_string()), self.target);
+        let saving = SaveConfig { extra_files, model_card, target, ..self.checkpoint.saving() };
         save(&trained.model, &self.checkpoint.out, &saving)?;
         // The curve is in recover.json now.
         self.run_directory().remove();
@@ -81,7 +87,44 @@ impl Recover {
         let read = |name: &str| {
             Some((name.into(), std::fs::read_to_string(self.checkpoint.model().join(name)).ok()?))
         };
-        ["dress.json", "plan.json"].into_iter().filter_map(read)
+        ["dress.json", "plan.json", "search.json"].into_iter().filter_map(read)
+    }
+
+    /// What is said of the fine-tuned model, and of the slice before, where its file can be read.
+    fn model_card(
+        &self,
+        parameters: u64,
+        curve: &[CurvePoint],
+        calibration: &Calibration,
+        command: String,
+    ) -> ModelCard {
+        let of_slice = self.how_it_was_pruned().find(|(name, _)| name == "dress.json");
+        let sliced: Option<ResultFile> = of_slice.and_then(|(_, text)| serde_json::from_str(&text).ok());
+        let before = sliced.map(|result| result.model_card());
+        let context = &self.checkpoint.context;
+        let mut fact = format!("It was fine-tuned for {} steps", curve.len());
+        if let Some(ends) = LossEnds::of(curve) {
+            fact += &format!(", the loss from {:.3} to {:.3}", ends.first, ends.last);
+        }
+        let taught =
+            self.teacher.as_ref().map(|_| "It learnt from the dense model's predictions as well.".into());
+        let mut how = before.as_ref().map_or_else(Vec::new, |card| card.how.clone());
+        how.extend([fact + ".", ModelCard::calibration(&calibration.provenance)]);
+        how.extend(taught);
+        ModelCard {
+            summary: "The model was fine-tuned after parts of it had been removed.".into(),
+            sizes: before
+                .map_or_else(|| ModelCard::parameters(parameters, parameters).into(), |card| card.sizes),
+            how,
+            command: Some(command),
+            made_by: format!(
+                "dress {}, Burn {}, {} in {}. Every setting is in `recover.json`",
+                env!("CARGO_PKG_VERSION"),
+                ResultFile::BURN_VERSION,
+                context.compute.device_name(),
+                context.compute.dtype
+            ),
+        }
     }
 
     fn print(&self, parameters: u64, curve: &[CurvePoint], seconds: f64) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use crate::Error;
 use clap::{ArgGroup, Args, Command, FromArgMatches};
 use dress_core::Basis;
 use dress_models::FloatType;
-use dress_prune::{PenaltyForm, RegularizeConfig, usual_learning_rate};
+use dress_prune::{LocalInputs, PenaltyForm, RegularizeConfig, usual_learning_rate};
 use dress_regularize::{ComponentWeights, GateNorms, PenaltyKind, Schedule, SlotChoice};
 use dress_train::{LoraConfig, Precision, TrainConfig, Trainable};
 
@@ -74,6 +74,14 @@ pub(super) struct RegularizeArgs {
     /// Train only the weights that stay.
     #[arg(long, group = REGULARIZES)]
     kept_only: bool,
+    /// Regularize one layer at a time, so that it adds to the residual stream what the dense layer adds, and not the whole
+    /// model on the text. For neurons and heads; best with --compensate ridge and several --epochs.
+    #[arg(long, group = REGULARIZES, conflicts_with = "distill")]
+    local: bool,
+    /// What a layer reads that is regularized alone: the dense model's stream, or that of the layers before it as they have
+    /// become (the default).
+    #[arg(long, group = REGULARIZES, requires = "local", value_parser = listed::<LocalInputs>(LocalInputs::NAMES))]
+    local_inputs: Option<LocalInputs>,
     #[command(flatten)]
     factors: LoraArgs,
     /// Act only on what writes the selected structures, not on what reads them too.
@@ -157,6 +165,7 @@ impl RegularizeArgs {
             slice_early: !self.no_slice_early,
             kept_only: self.kept_only,
             distill: self.distill.config(),
+            local: self.local.then(|| self.local_inputs.unwrap_or_default()),
             train: TrainConfig {
                 trainable: self.trainable(),
                 ..self.training.config(usual.train.learning_rate.peak, dtype, seed)

@@ -1,10 +1,11 @@
 //! `dress rotate`.
 
 use super::transform::Transform;
-use crate::{Error, TerminalProgress};
+use crate::{Error, ResultFile, TerminalProgress, command_line};
+use dress::ModelCard;
 use dress_core::{Axis, AxisKind, Basis, Calibration, CausalLm, Normalization, Parts, parameters};
-use dress_models::CheckpointParts;
 use dress_models::checkpoint::{RewriteConfig, Weights, rewrite_rotated, save};
+use dress_models::{CheckpointParts, SaveConfig};
 use dress_prune::{
     Rotated, RotatedByParts, best_basis, rotate_by_parts, rotate_tied, rotate_to_principal_components,
 };
@@ -66,8 +67,10 @@ impl Rotate {
             Basis::PcaTied => rotate_tied(model, calibration, &progress)?,
             _ => rotate_to_principal_components(model, calibration, &progress)?,
         };
-        save(&model, &self.checkpoint.out, &self.checkpoint.saving())?;
-        Ok(Made { parameters: [before, parameters::count(&model)], energy })
+        let parameters = [before, parameters::count(&model)];
+        let model_card = Some(self.model_card(basis, parameters, calibration).to_string());
+        save(&model, &self.checkpoint.out, &SaveConfig { model_card, ..self.checkpoint.saving() })?;
+        Ok(Made { parameters, energy })
     }
 
     /// With one part of the model at a time in memory, then from file to file.
@@ -77,9 +80,29 @@ impl Rotate {
         let parts = CheckpointParts::open(model, &compute.load_config(), &compute.device)?;
         let RotatedByParts { declared, rotation, energy } =
             rotate_by_parts(&parts, basis, calibration, &progress)?;
-        let config = RewriteConfig { force: *force, ..RewriteConfig::default() };
+        let parameters = [parameters::count(parts.declared()), parameters::count(&declared)];
+        let model_card = Some(self.model_card(basis, parameters, calibration).to_string());
+        let config = RewriteConfig { force: *force, model_card, ..RewriteConfig::default() };
         rewrite_rotated(parts.declared(), &declared, &rotation, [model, out], &config, &progress)?;
-        Ok(Made { parameters: [parameters::count(parts.declared()), parameters::count(&declared)], energy })
+        Ok(Made { parameters, energy })
+    }
+
+    fn model_card(&self, basis: Basis, [before, after]: [u64; 2], calibration: &Calibration) -> ModelCard {
+        let compute = &self.checkpoint.context.compute;
+        let basis = format!("The residual stream was turned to its principal components (`{basis}`).");
+        ModelCard {
+            summary: "The residual stream has other coordinates; nothing was removed.".into(),
+            sizes: ModelCard::parameters(before, after).into(),
+            how: vec![basis, ModelCard::calibration(&calibration.provenance)],
+            command: Some(command_line()),
+            made_by: format!(
+                "dress {}, Burn {}, {} in {}",
+                env!("CARGO_PKG_VERSION"),
+                ResultFile::BURN_VERSION,
+                compute.device_name(),
+                compute.dtype
+            ),
+        }
     }
 
     fn print(&self, basis: Basis, made: &Made, seconds: f64) -> Result<(), Error> {

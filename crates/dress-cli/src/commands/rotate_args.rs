@@ -18,7 +18,7 @@ pub struct RotateArgs {
     /// and pca for a head of its own.
     #[arg(long, value_parser = listed::<Basis>(Basis::NAMES))]
     basis: Option<Basis>,
-    /// Read the checkpoint one block at a time and rewrite it from file to file: memory holds one block and the
+    /// Read the checkpoint one layer at a time and rewrite it from file to file: memory holds one layer and the
     /// calibration's residual stream, then one tensor. For safetensors alone.
     #[arg(long)]
     stream: bool,

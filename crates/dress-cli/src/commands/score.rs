@@ -1,5 +1,6 @@
 //! `dress score`.
 
+use super::served_by_args::warn_of_loss;
 use crate::{Error, PlaceLock, RunContext, TerminalProgress, check_own_file_place, write_result};
 use dress_core::{Calibration, Parts, Progress, SlicePlan};
 use dress_importance::Criteria;
@@ -45,6 +46,7 @@ impl Score {
             true => self.plan_by_parts(&scorer, &calibration, &config, &progress)?,
             false => plan(&context.load(self.checkpoint.path())?, &scorer, &calibration, &config, &progress)?,
         };
+        warn_of_loss(self.checkpoint.declared(), &plan.selection, &self.recipe.served_by);
         plan.fingerprint = self.checkpoint.fingerprint()?;
         write_result(&self.out, plan.to_json().as_bytes(), self.force)?;
         let report = json!({

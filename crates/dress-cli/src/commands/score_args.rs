@@ -7,7 +7,7 @@ use crate::{Error, locate};
 use clap::Args;
 use dress_core::Basis;
 use dress_models::Checkpoint;
-use dress_prune::{HowMuch, Recipe};
+use dress_prune::Recipe;
 use std::path::PathBuf;
 
 /// Options of `dress score`.
@@ -23,7 +23,7 @@ pub struct ScoreArgs {
     /// Where the plan goes.
     #[arg(long)]
     out: PathBuf,
-    /// Read the checkpoint one block at a time: memory holds one block and the calibration's residual stream.
+    /// Read the checkpoint one layer at a time: memory holds one layer and the calibration's residual stream.
     /// Not for criteria that need gradients.
     #[arg(long)]
     stream: bool,
@@ -43,7 +43,7 @@ impl ScoreArgs {
     fn settings(&self) -> Result<Score, Error> {
         let checkpoint = Checkpoint::at(locate(&self.model)?)?;
         let recipe = self.select.recipe(checkpoint.declared(), self.common.seed)?.without_training();
-        if matches!(recipe.how_much, HowMuch::Searched { .. }) {
+        if recipe.how_much.is_searched() {
             return Err(Error::NothingToScore);
         }
         let sampling = self.calibration.sampling();

@@ -1,7 +1,11 @@
 //! `dress slice`.
 
-use crate::{Error, PlaceLock, ResultFile, RunContext, TerminalProgress, check_place, read_plan};
+use super::served_by_args::warn_of_loss;
+use crate::{
+    Error, PlaceLock, ResultFile, RunContext, TerminalProgress, check_place, command_line, read_plan,
+};
 use dress_core::{Basis, CausalLm, StockTarget, TensorEdit, parameters};
+use dress_engines::EngineFormat;
 use dress_models::checkpoint::{
     RewriteConfig, SaveReport, Weights, check_output, fingerprint, read_config, rewrite, save,
 };
@@ -23,6 +27,8 @@ pub(super) struct Slice {
     pub out: PathBuf,
     /// Whose rules the shape keeps.
     pub target: StockTarget,
+    /// The engines that serve the result.
+    pub served_by: Vec<EngineFormat>,
     /// Whether what is there is replaced.
     pub force: bool,
     /// Where what cannot be streamed is loaded.
@@ -42,6 +48,7 @@ impl Slice {
             return Err(dress_prune::Error::BasisOfPlan { basis: plan.basis }.into());
         }
         plan.check_fingerprint(fingerprint(&declared, &self.input)?, &declared.coupling())?;
+        dress_prune::check_served(&declared, &plan.selection, &self.served_by)?;
         let edits = dress_prune::edits(&declared, &plan.selection)?;
         let parameters_before = parameters::count(&declared);
         let parameters = parameters::list(&declared)
@@ -50,6 +57,7 @@ impl Slice {
             .sum();
         let weights = Weights::open(&self.input)?;
         let result = ResultFile {
+            format_version: ResultFile::FORMAT,
             dress_version: env!("CARGO_PKG_VERSION").into(),
             burn_version: ResultFile::BURN_VERSION.into(),
             device: self.context.compute.device_name(),
@@ -58,6 +66,7 @@ impl Slice {
             parameters_before,
             parameters,
             calibration: plan.calibration.clone(),
+            command: Some(command_line()),
             regularize: None,
             report: PruneReport::default(),
             plan,
@@ -66,6 +75,7 @@ impl Slice {
             Weights::Safetensors(_) => self.stream(&declared, &edits, &result)?,
             _ => self.load_and_save(&result)?,
         };
+        warn_of_loss(&declared, &result.plan.selection, &self.served_by);
         let report = json!({
             "parameters_before": parameters_before,
             "parameters": parameters,
@@ -87,7 +97,9 @@ impl Slice {
         result: &ResultFile,
     ) -> Result<SaveReport, Error> {
         let resized = declared.clone().resized(&result.plan.selection)?;
-        let config = RewriteConfig { extra_files: result.files(), target: self.target, force: self.force };
+        let model_card = Some(result.model_card().to_string());
+        let (extra_files, target, force) = (result.files(), self.target, self.force);
+        let config = RewriteConfig { extra_files, model_card, target, force };
         let places = [self.input.as_path(), &self.out];
         Ok(rewrite(declared, &resized, edits, places, &config, &TerminalProgress::default())?)
     }
@@ -98,6 +110,7 @@ impl Slice {
         let config = SaveConfig {
             source: Some(self.input.clone()),
             extra_files: result.files(),
+            model_card: Some(result.model_card().to_string()),
             target: self.target,
             force: self.force,
             ..SaveConfig::default()

@@ -1,6 +1,7 @@
 //! The options of `dress slice`.
 
 use super::listed::stock_target;
+use super::served_by_args::ServedByArgs;
 use super::slice::Slice;
 use crate::{Error, Output, RunContext, locate};
 use clap::Args;
@@ -23,6 +24,8 @@ pub struct SliceArgs {
     /// Whose rules the shape of the result keeps.
     #[arg(long, default_value_t = StockTarget::All, value_parser = stock_target())]
     target: StockTarget,
+    #[command(flatten)]
+    served_by: ServedByArgs,
     /// Replace what is there.
     #[arg(long)]
     force: bool,
@@ -51,6 +54,7 @@ impl SliceArgs {
             input: locate(&self.input)?,
             out: self.output,
             target: self.target,
+            served_by: self.served_by.formats()?,
             force: self.force,
             context: RunContext { compute, seed: 0, output: Output::new(self.json) },
         })

@@ -1,7 +1,7 @@
 //! The options of training, whatever it is for.
 
 use super::common_args::at_least_one;
-use super::listed::listed;
+use super::listed::{gradient_checkpointing, listed};
 use clap::Args;
 use dress_models::FloatType;
 use dress_train::{
@@ -38,9 +38,9 @@ pub struct TrainingArgs {
     /// Scale gradients down to this norm; 0 for no limit.
     #[arg(long, default_value_t = TrainConfig::default().clip_norm.unwrap_or_default(), value_parser = norm)]
     clip_norm: f64,
-    /// What is computed again in the backward pass instead of being kept: nothing, cheap operations, or all of one block
+    /// What is computed again in the backward pass instead of being kept: nothing, cheap operations, or all of one layer
     /// at a time, which takes the least memory and one more forward pass.
-    #[arg(long, default_value_t = GradientCheckpointing::None, value_parser = listed::<GradientCheckpointing>(GradientCheckpointing::NAMES))]
+    #[arg(long, default_value_t = GradientCheckpointing::None, value_parser = gradient_checkpointing())]
     gradient_checkpointing: GradientCheckpointing,
     /// How often each calibration block is seen.
     #[arg(long, default_value_t = TrainConfig::default().epochs, value_parser = at_least_one)]
@@ -80,7 +80,7 @@ pub struct DistillArgs {
     /// The temperature at which distributions are compared.
     #[arg(long, default_value_t = 1.0, requires = "distill")]
     distill_temperature: f64,
-    /// The weight of the distance to the dense model's residual stream, after every block.
+    /// The weight of the distance to the dense model's residual stream, after every layer.
     #[arg(long, default_value_t = 0.0, requires = "distill")]
     distill_hidden: f64,
     /// Compute the dense model's outputs once, to a file, instead of in every step.

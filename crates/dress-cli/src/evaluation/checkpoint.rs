@@ -6,7 +6,7 @@ use dress_data::Tokenizer;
 use dress_eval::Size;
 use dress_eval::report::{ModelReport, Origin};
 use dress_eval::scoring::{PrefixToken, RequestEncoder};
-use dress_models::AnyModel;
+use dress_models::{AnyModel, end_tokens};
 use dress_study::origin_of;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +53,19 @@ impl EvaluatedCheckpoint {
     /// How texts become requests.
     pub fn encoder(&self) -> RequestEncoder<'_> {
         RequestEncoder { tokenizer: &self.tokenizer, prefix: self.prefix.as_ref() }
+    }
+
+    /// The tokens at which it ends a text: those of its configuration, and the one that its tokenizer names.
+    ///
+    /// # Errors
+    /// Those of [`dress_models::end_tokens`].
+    pub fn end_tokens(&self) -> Result<Vec<u32>, Error> {
+        let mut ids = end_tokens(&self.path)?;
+        let named = self.tokenizer.special_tokens().iter().filter(|(name, _)| name == "eos_token");
+        ids.extend(named.filter_map(|(_, token)| self.tokenizer.token_id(token)));
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
     }
 
     /// A report that has no measurement yet.

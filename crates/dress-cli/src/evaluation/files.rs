@@ -2,7 +2,8 @@
 
 use crate::{Error, read_text, write_result};
 use dress_eval::report::Report;
-use dress_eval::tasks::{RowResult, Task, TaskConfig};
+use dress_eval::scoring::Likelihood;
+use dress_eval::tasks::{Question, RowResult, Said, Task, TaskConfig};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -17,12 +18,46 @@ pub struct RequestRecord {
     pub request: usize,
     /// The context.
     pub context: String,
-    /// The continuation.
-    pub continuation: String,
-    /// Natural logarithm of its probability.
-    pub log_likelihood: f64,
-    /// Whether each of its tokens is the likeliest.
-    pub is_greedy: bool,
+    /// What was said.
+    #[serde(flatten)]
+    pub answer: RequestAnswer,
+}
+
+/// What the model said to one request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum RequestAnswer {
+    /// How likely a continuation is.
+    Scored {
+        /// The continuation.
+        continuation: String,
+        /// Natural logarithm of its probability.
+        log_likelihood: f64,
+        /// Whether each of its tokens is the likeliest.
+        is_greedy: bool,
+    },
+    /// What the model went on with.
+    Generated {
+        /// The text, up to what ended it.
+        generated: String,
+    },
+}
+
+impl RequestAnswer {
+    /// One answer a request.
+    fn each(question: &Question, said: Said) -> Vec<Self> {
+        match said {
+            Said::Text(generated) => vec![Self::Generated { generated }],
+            Said::Likelihoods(likelihoods) => {
+                let scored = |((_, continuation), said): (&(String, String), Likelihood)| Self::Scored {
+                    continuation: continuation.clone(),
+                    log_likelihood: said.log_likelihood,
+                    is_greedy: said.is_greedy,
+                };
+                question.requests.iter().zip(likelihoods).map(scored).collect()
+            }
+        }
+    }
 }
 
 impl RequestRecord {
@@ -32,26 +67,20 @@ impl RequestRecord {
     /// Those of [`Task::questions`].
     pub fn of(task: &Task, config: &TaskConfig, rows: Vec<RowResult>) -> Result<Vec<Self>, Error> {
         let questions = task.questions(config)?;
-        let record = |result: RowResult| {
-            let requests = questions[result.row].requests.iter().zip(result.likelihoods).enumerate();
+        let records = |RowResult { row, said }: RowResult| {
+            let contexts = questions[row].requests.iter().map(|(context, _)| context.clone());
+            let answers = contexts.zip(RequestAnswer::each(&questions[row], said)).enumerate();
             let name = &task.file.name;
-            let of = move |(request, ((context, continuation), said)): (usize, (&(String, String), _))| {
-                let said: dress_eval::scoring::Likelihood = said;
-                let (context, continuation) = (context.clone(), continuation.clone());
-                let (log_likelihood, is_greedy) = (said.log_likelihood, said.is_greedy);
-                Self {
-                    task: name.clone(),
-                    row: result.row,
-                    request,
-                    context,
-                    continuation,
-                    log_likelihood,
-                    is_greedy,
-                }
+            let record = move |(request, (context, answer))| Self {
+                task: name.clone(),
+                row,
+                request,
+                context,
+                answer,
             };
-            requests.map(of).collect::<Vec<_>>()
+            answers.map(record).collect::<Vec<_>>()
         };
-        Ok(rows.into_iter().flat_map(record).collect())
+        Ok(rows.into_iter().flat_map(records).collect())
     }
 }
 

@@ -6,5 +6,5 @@ mod plan;
 
 pub use checkpoint::EvaluatedCheckpoint;
 pub use dress_study::{check_report_place, write_report};
-pub use files::{RequestRecord, is_requests, read_report, write_requests};
+pub use files::{RequestAnswer, RequestRecord, is_requests, read_report, write_requests};
 pub use plan::EvaluationPlan;

@@ -56,9 +56,11 @@ impl EvaluationPlan {
         }
         let mut records = Vec::new();
         for task in &self.tasks {
+            let generates = task.file.kind.generates();
             let config = TaskConfig {
                 cache: self.cache.clone(),
                 dtype: context.compute.dtype.to_string(),
+                end_tokens: if generates { checkpoint.end_tokens()? } else { Vec::new() },
                 ..self.task_config.clone()
             };
             let (result, rows) = run_task(&checkpoint.model, &checkpoint.encoder(), task, &config, progress)?;

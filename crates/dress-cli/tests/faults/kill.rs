@@ -16,7 +16,9 @@ fn moments(commands: usize) -> usize {
 }
 
 /// What differs from one run to the next.
-const OF_THE_RUN: [&str; 16] = [
+const OF_THE_RUN: [&str; 17] = [
+    // It names the place.
+    "command",
     "seconds",
     "tokens_per_second",
     "requests_per_second",
@@ -96,6 +98,7 @@ fn killed_at_any_moment_a_command_that_is_repeated_ends_in_the_same_bits() {
     let (plan, pruned, run) = (given.path("plan.json"), given.path("pruned"), given.path("run"));
     let ffn = ["--axis", "ffn", "--ratio", "0.25"];
     let few = ["--calibration", &calibration, "--samples", "8", "--seqlen", "32"];
+    let searched = ["--calibration", &calibration, "--samples", "12", "--seqlen", "128"];
     let eval = ["eval", "--model", &model, "--data", &data, "--seqlen", "64", "--max-blocks", "8"];
     let every = ["--checkpoint-every", "2"];
     json(&[&["score", "--model", &model, "--out", &plan, "--criterion", "magnitude-l2"], &ffn[..]].concat());
@@ -107,6 +110,7 @@ fn killed_at_any_moment_a_command_that_is_repeated_ends_in_the_same_bits() {
         ("plan.json", [&["score", "--model", &model], &ffn[..], &few].concat()),
         ("out", [&["prune", "--model", &model], &ffn[..], &few, &every, &["--epochs", "2"]].concat()),
         ("out", [&["prune", "--model", &model], &ffn[..], &few, &every, &["--rounds", "2"]].concat()),
+        ("out", [&["prune", "--model", &model, "--params", "0.8"], &searched[..]].concat()),
         (
             "out",
             [

@@ -1,4 +1,4 @@
-//! `dress compare`, and checkpoints whose blocks differ.
+//! `dress compare`, and checkpoints whose layers differ.
 
 use crate::{Paths, dress, evaluate, json, model, refusal, text};
 use serde_json::Value;
@@ -111,14 +111,13 @@ fn a_damaged_cell_is_refused_and_a_failed_one_leaves_the_others() {
         cell(&first, "magnitude")["seen"]["perplexity"]
     );
 
-    // Blocks alone cannot be regularized, which shows only when that cell runs.
+    // A penalty without a proximal step shows only when that cell runs.
     let mut failing: Vec<String> = arguments(&paths, "dress,magnitude");
-    failing.extend(["--dress-axis", "depth"].map(String::from));
-    failing.extend(["--dress-criterion", "block-influence"].map(String::from));
+    failing.extend(["--penalty", "l2"].map(String::from));
     let output = dress(&failing.iter().map(String::as_str).collect::<Vec<_>>());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        !output.status.success() && said.contains("dress@0.2") && said.contains("`no_regularize`"),
+        !output.status.success() && said.contains("dress@0.2") && said.contains("no proximal step"),
         "{said}"
     );
     let kept: Value =
@@ -148,7 +147,7 @@ fn what_cannot_be_compared_is_refused_before_any_work() {
 }
 
 #[test]
-fn blocks_that_differ_go_through_every_command() {
+fn layers_that_differ_go_through_every_command() {
     let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
     let out = paths.path("out");
     let common = ["--model", &model, "--calibration", &calibration, "--samples", "4", "--seqlen", "32"];

@@ -15,18 +15,27 @@ fn a_run_leaves_reports_goes_on_where_it_was_and_joins_with_others() {
     let small = model.replace("llama3-kjv", "llama2-kjv");
     let (out, other, all) = (paths.path("run"), paths.path("other"), paths.path("all"));
     let requests = paths.path("requests.jsonl");
-    let tasks = format!("piqa={},winogrande={}", rows("piqa_val.jsonl"), rows("winogrande_xl_val.jsonl"));
+    let tasks = [("piqa", "piqa_val"), ("winogrande", "winogrande_xl_val"), ("triviaqa", "triviaqa_val")]
+        .map(|(name, file)| format!("{name}={}", rows(&format!("{file}.jsonl"))))
+        .join(",");
     let mut args =
         vec!["eval", "--model", &model, "--data", &data, "--seqlen", "64", "--max-blocks", "2", "--tasks"];
     args.extend([&tasks, "--requests", &requests, "--out", &out, "--json"]);
     let first = json(&dress(&args));
     assert_eq!((&first["reused"], &first["tasks"][0]["reused"]), (&0.into(), &0.into()));
-    assert_eq!(fs::read_to_string(&requests).unwrap().lines().count(), 2 * 6 + 2 * 5);
+    let said = fs::read_to_string(&requests).unwrap();
+    assert_eq!(said.lines().count(), 2 * 6 + 2 * 5 + 5);
+    assert_eq!(said.lines().filter(|line| line.contains("\"log_likelihood\":")).count(), 2 * 6 + 2 * 5);
+    assert_eq!(said.lines().filter(|line| line.contains("\"generated\":")).count(), 5);
     assert!(refusal(&args).contains("requests.jsonl: already exists"));
     args.push("--force");
     let second = json(&dress(&args));
     assert_eq!((&second["reused"], &second["tasks"][0]["reused"]), (&2.into(), &6.into()));
     assert_eq!(second["tasks"][1]["metrics"], first["tasks"][1]["metrics"]);
+    assert_eq!(
+        (&second["tasks"][2]["reused"], &second["tasks"][2]["headline"]),
+        (&5.into(), &"exact_match".into())
+    );
     assert_eq!(second["perplexity"], first["perplexity"]);
 
     let mut args = vec!["eval", "--model", &small, "--against", &model, "--data", &data, "--seqlen", "64"];

@@ -4,10 +4,13 @@ mod ablate;
 mod compare;
 mod corpora;
 mod evaluation;
+mod export;
 mod generation;
 mod latency;
 mod options;
+mod published;
 mod rotation;
+mod served;
 mod training;
 
 use serde_json::Value;
@@ -23,11 +26,15 @@ fn dress(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_dress")).args(args).output().unwrap()
 }
 
+/// The warning of a shape whose rows quantizers do not take, which small models often have.
+const NOT_IN_FULL: &str = "would not be quantized in full";
+
 /// The JSON object on standard output, which must be all there is.
 fn json(output: &Output) -> Value {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
-    assert_eq!(error, "", "a run that is not on a terminal is quiet");
+    let besides: Vec<&str> = error.lines().filter(|line| !line.contains(NOT_IN_FULL)).collect();
+    assert_eq!(besides, [""; 0], "a run that is not on a terminal is quiet");
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -194,9 +201,9 @@ fn inspect_and_generate_print_one_object() {
     assert_eq!(shape["architecture"], "LlamaForCausalLM");
     assert_eq!(shape["axes"][0]["structures"], 192);
     let depth = shape["axes"].as_array().unwrap().iter().find(|axis| axis["kind"] == "depth").unwrap();
-    let (blocks, each) =
+    let (layers, each) =
         (depth["structures"].as_u64().unwrap(), depth["parameters_a_structure"].as_u64().unwrap());
-    assert!(each > 100_000 && blocks * each < shape["parameters"].as_u64().unwrap(), "{depth}");
+    assert!(each > 100_000 && layers * each < shape["parameters"].as_u64().unwrap(), "{depth}");
     let args = ["generate", "--model", &model, "--prompt", "And the LORD", "--max-new-tokens", "8", "--json"];
     let (first, again) = (json(&dress(&args)), json(&dress(&args)));
     assert_eq!(first["tokens"].as_array().unwrap().len(), 8);

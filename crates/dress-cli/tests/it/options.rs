@@ -7,6 +7,7 @@ use dress_core::{AxisKind, Basis, Draw, StockTarget};
 use dress_data::{Bos, Protocol};
 use dress_importance::Criterion;
 use dress_models::FloatType;
+use dress_models::gguf::GgufType;
 use dress_prune::{Compensation, Preset};
 use dress_regularize::{GateNorms, PenaltyKind};
 use dress_train::{Decay, GradientCheckpointing, OptimizerConfig, Precision};
@@ -140,6 +141,7 @@ fn closed_types() -> Vec<(clap::builder::ValueParser, Vec<&'static str>)> {
         (value_parser!(Bos).into(), Bos::NAMES.into()),
         (value_parser!(Protocol).into(), Protocol::NAMES.into()),
         (value_parser!(FloatType).into(), FloatType::NAMES.into()),
+        (value_parser!(GgufType).into(), GgufType::NAMES.into()),
         (value_parser!(Criterion).into(), Criterion::all().map(Criterion::name).collect()),
         (value_parser!(Compensation).into(), Compensation::NAMES.into()),
         (value_parser!(Preset).into(), Preset::all().map(Preset::name).collect()),

@@ -67,6 +67,29 @@ fn a_gated_run_of_low_rank_factors_is_recorded_and_slices_exactly() {
 }
 
 #[test]
+fn layers_are_regularized_by_default_and_the_shallower_checkpoint_loads() {
+    let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
+    let (out, direct) = (paths.path("out"), paths.path("direct"));
+    let data = ["--calibration", &calibration, "--samples", "8", "--seqlen", "32", "--json"];
+    let run = |out: &str, more: &[&str]| {
+        let args = ["prune", "--model", &model, "--axis", "depth", "--ratio", "0.4", "--out", out];
+        json(&dress(&[&args[..], &data, more].concat()))
+    };
+    let report = run(&out, &[]);
+    assert_eq!(report["steps"], 8);
+    assert!(report["slicing_error"].as_f64().unwrap() < 1e-5, "{report}");
+    assert!(result(&out, "dress.json")["report"]["cut"]["step"].is_u64());
+    let layers = |place: &str| result(place, "config.json")["num_hidden_layers"].clone();
+    assert_eq!(
+        (run(&direct, &["--no-regularize"])["steps"].as_u64(), layers(&direct)),
+        (Some(0), layers(&out))
+    );
+    assert_eq!(layers(&out), 3);
+    let inspected = dress(&["inspect", "--model", &out]);
+    assert!(String::from_utf8(inspected.stdout).unwrap().contains("depth            1           3"));
+}
+
+#[test]
 fn what_reads_the_calibration_data_is_recorded_with_it() {
     let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
     let data = ["--calibration", &calibration, "--samples", "4", "--seqlen", "32", "--json"];
@@ -265,6 +288,21 @@ fn without_an_axis_the_shape_is_searched_for() {
         assert_eq!(result(out, "dress.json")["settings"]["compensation"], "ridge");
         assert_eq!(crate::evaluate(out)["parameters"], report["parameters"]);
     }
+    let within = paths.path("within");
+    let prune = ["prune", "--model", &model, "--calibration", &calibration, "--max-perplexity", "1.2x"];
+    json(&dress(&[&prune[..], &["--samples", "24", "--seqlen", "128", "--json", "--out", &within]].concat()));
+    let search = result(&within, "search.json");
+    let best = &search["candidates"][search["best"].as_u64().unwrap() as usize];
+    let over = best["loss"].as_f64().unwrap() - search["dense_loss"].as_f64().unwrap();
+    assert!(over <= 1.2f64.ln() && over > 0.0, "{over}");
+    let picture = paths.path("search.svg");
+    json(&dress(&["plot", &within, "--out", &picture, "--json"]));
+    assert!(std::fs::read_to_string(&picture).unwrap().contains("measured on blocks held back"));
+    let too_near =
+        [&prune[..5], &["--max-perplexity", "1.0001", "--samples", "12", "--seqlen", "128"]].concat();
+    assert!(refusal(&[&too_near[..], &["--out", &paths.path("near")]].concat()).contains("allow more"));
+    let less = dress(&["prune", "--model", &model, "--max-perplexity", "0.9", "--out", "x"]);
+    assert!(!less.status.success() && String::from_utf8_lossy(&less.stderr).contains("above 1"));
     assert!(
         refusal(&["prune", "--model", &model, "--params", "0.8", "--out", &paths.path("no")])
             .contains("calibration")

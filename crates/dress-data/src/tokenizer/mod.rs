@@ -144,6 +144,14 @@ impl Tokenizer {
         &self.special
     }
 
+    /// The text of a `tokenizer.json` that holds all of the tokenizer, from whatever files it was read.
+    ///
+    /// # Panics
+    /// Never: every part of a tokenizer has a form as JSON.
+    pub fn to_json(&self) -> String {
+        self.inner.to_string(false).expect("a tokenizer is lists, texts and numbers")
+    }
+
     /// SHA-256 of what decides the ids (vocabulary, merges, normalizer, pre-tokenizer, added tokens, post-processor), in
     /// hexadecimal: the same for two files that write one tokenizer down in different ways.
     pub fn sha256(&self) -> &str {

@@ -15,7 +15,7 @@ pub fn charts(report: &Report) -> Vec<Chart> {
     charts.push(chart(
         "cosine",
         "Cosine with the stream of the other model",
-        "block",
+        "layer",
         "cosine",
         cosines(models),
     ));
@@ -71,9 +71,9 @@ fn against_parameters(models: &[ModelReport], value: impl Fn(&ModelReport) -> Op
 
 fn cosines(models: &[ModelReport]) -> Vec<Curve> {
     let curve = |model: &ModelReport| {
-        let blocks = &model.departure.as_ref()?.blocks;
-        let points = blocks.iter().map(|block| (block.layer as f64, block.cosine)).collect();
-        (!blocks.is_empty()).then(|| Curve { name: model.name.clone(), points, labels: Vec::new() })
+        let layers = &model.departure.as_ref()?.layers;
+        let points = layers.iter().map(|at| (at.layer as f64, at.cosine)).collect();
+        (!layers.is_empty()).then(|| Curve { name: model.name.clone(), points, labels: Vec::new() })
     };
     models.iter().filter_map(curve).collect()
 }

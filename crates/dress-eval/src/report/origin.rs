@@ -31,7 +31,7 @@ pub struct Origin {
     pub curve: Vec<CurveSample>,
 }
 
-/// What is left of one kind of axis, over all blocks.
+/// What is left of one kind of axis, over all layers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// The kind.
@@ -47,7 +47,7 @@ pub struct Kept {
 pub struct LayerScore {
     /// The kind of axis.
     pub axis: AxisKind,
-    /// The block, where the axis is one block's.
+    /// The layer, where the axis is one layer's.
     pub layer: Option<usize>,
     /// Least, median and greatest score.
     pub summary: ScoreSummary,

@@ -139,13 +139,13 @@ fn tasks(models: &[ModelReport]) -> Option<ReportTable> {
 fn departure(models: &[ModelReport]) -> Option<ReportTable> {
     let row = |model: &ModelReport| {
         let found = model.departure.as_ref()?;
-        let worst = found.blocks.iter().min_by(|a, b| a.cosine.total_cmp(&b.cosine));
+        let worst = found.layers.iter().min_by(|a, b| a.cosine.total_cmp(&b.cosine));
         Some(vec![
             model.name.clone(),
             name_of(models, found.against.as_str()),
             with_error(found.kl, found.kl_standard_error),
             format!("{:.2}%", found.top1_agreement * 100.0),
-            worst.map_or("–".into(), |block| format!("{:.4} behind block {}", block.cosine, block.layer)),
+            worst.map_or("–".into(), |at| format!("{:.4} behind layer {}", at.cosine, at.layer)),
             grouped(found.positions),
         ])
     };

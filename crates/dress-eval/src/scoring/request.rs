@@ -50,6 +50,19 @@ impl RequestEncoder<'_> {
         self.checked(context, whole[split..].to_vec(), continuation)
     }
 
+    /// The tokens of a text that is continued, special ones that the tokenizer itself adds included. An empty text is the
+    /// token that stands in for an empty context.
+    ///
+    /// # Errors
+    /// [`Error::NoPrefixToken`], and those of the tokenizer.
+    pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>, Error> {
+        let ids = self.ids(text)?;
+        match ids.is_empty() {
+            true => Ok(vec![self.prefix.ok_or(Error::NoPrefixToken)?.id]),
+            false => Ok(ids),
+        }
+    }
+
     fn encode_without_context(&self, continuation: &str) -> Result<Request, Error> {
         let prefix = self.prefix.ok_or(Error::NoPrefixToken)?;
         let mut ids = self.tokenizer.encode(continuation, false)?;

@@ -1,7 +1,11 @@
 //! Zero-shot and few-shot tasks, scored as `lm_eval` scores them.
 
+mod answers;
+mod asked;
 mod fewshot;
+mod generated_answer;
 mod mersenne_twister;
+mod pattern;
 mod question;
 mod result;
 mod rows;
@@ -10,8 +14,10 @@ mod task_file;
 mod template;
 
 pub use fewshot::FEWSHOT_SEED;
+pub use generated_answer::GeneratedAnswer;
+pub use pattern::Pattern;
 pub use question::Question;
-pub use result::{MetricValue, RowResult, TaskResult, paper_average};
+pub use result::{MetricValue, RowResult, Said, TaskResult, paper_average};
 pub use rows::Rows;
 pub use run::{Task, TaskConfig, run_task};
 pub use task_file::{Metric, PAPER_TASKS, TaskFile, TaskKind};

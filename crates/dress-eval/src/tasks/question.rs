@@ -8,12 +8,14 @@ use serde_json::Value;
 /// What one row asks: texts that follow contexts, and which of them is right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// Context and continuation of each request.
+    /// Context and continuation of each request. Where the model writes the answer, one context with nothing behind it.
     pub requests: Vec<(String, String)>,
     /// The characters of each choice, by which `acc_norm` divides.
     pub lengths: Vec<usize>,
-    /// The right request; none for a log-likelihood.
+    /// The right request; none for a log-likelihood and for an answer that the model writes.
     pub gold: Option<usize>,
+    /// The accepted answers, where the model writes one; else none.
+    pub answers: Vec<String>,
     /// The row as an example: what it asks and its answer.
     shown: (String, String),
 }
@@ -22,7 +24,7 @@ impl Question {
     /// What `row`, the `number`th from 1, asks, with no examples before it.
     ///
     /// # Errors
-    /// [`Error::InTask`] of [`Error::Template`], and [`Error::Label`].
+    /// [`Error::InTask`] of [`Error::Template`], [`Error::Label`] and [`Error::NoAnswer`].
     pub fn new(task: &TaskFile, templates: &Templates, row: &Row, number: usize) -> Result<Self, Error> {
         Self::of_row(task, templates, row, number).map_err(|error| error.in_task(&task.name))
     }
@@ -39,14 +41,15 @@ impl Question {
                 choices: choices.len(),
             })
         };
-        let delimiter = &task.target_delimiter;
+        let (delimiter, answers) = (&task.target_delimiter, Vec::new());
         Ok(match &task.kind {
             TaskKind::MultipleChoice { context, choices, gold } => {
                 let (context, choices) = (text("context", context)?, texts("choices", choices)?);
                 let gold = label(gold, &choices)?;
                 let shown = (format!("{context}{delimiter}"), choices[gold].clone());
                 let requests = choices.iter().map(|choice| (context.clone(), format!("{delimiter}{choice}")));
-                Self { requests: requests.collect(), lengths: characters(&choices), gold: Some(gold), shown }
+                let (requests, lengths) = (requests.collect(), characters(&choices));
+                Self { requests, lengths, gold: Some(gold), answers, shown }
             }
             TaskKind::MultipleInput { contexts, continuation, gold } => {
                 let (contexts, continuation) =
@@ -55,13 +58,21 @@ impl Question {
                 let shown = (format!("{}{delimiter}", contexts[gold]), continuation.clone());
                 let lengths = characters(&contexts);
                 let requests = contexts.into_iter().map(|c| (c, format!("{delimiter}{continuation}")));
-                Self { requests: requests.collect(), lengths, gold: Some(gold), shown }
+                Self { requests: requests.collect(), lengths, gold: Some(gold), answers, shown }
             }
             TaskKind::Loglikelihood { context, target } => {
                 let (context, target) = (text("context", context)?, text("target", target)?);
                 let shown = (format!("{context}{delimiter}"), target.clone());
                 let lengths = vec![target.chars().count()];
-                Self { requests: vec![(context, target)], lengths, gold: None, shown }
+                Self { requests: vec![(context, target)], lengths, gold: None, answers, shown }
+            }
+            TaskKind::GenerateUntil(generated) => {
+                let context = text("context", &generated.context)?;
+                let answers = texts("answers", &generated.answers)?;
+                let none = || Error::NoAnswer { task: task.name.clone(), row: number };
+                let shown = (format!("{context}{delimiter}"), answers.first().ok_or_else(none)?.clone());
+                let requests = vec![(context, String::new())];
+                Self { requests, lengths: Vec::new(), gold: None, answers, shown }
             }
         })
     }
@@ -171,10 +182,10 @@ mod tests {
     fn copa_joins_premise_and_choice_by_the_word_that_is_asked_for() {
         let row = r#"{"premise":"The lamp went out. ","choice1":"It was old.","choice2":"He slept.","question":"effect","label":1}"#;
         let question = ask("copa", row).unwrap();
-        assert_eq!(question.requests[1], ("The lamp went out therefore".into(), " He slept.".into()));
+        assert_eq!(question.requests[1], ("The lamp went out therefore".into(), "  he slept.".into()));
         assert_eq!(question.gold, Some(1));
         let cause = requests("copa", &row.replace("effect", "cause"));
-        assert_eq!(cause[0], ("The lamp went out because".into(), " It was old.".into()));
+        assert_eq!(cause[0], ("The lamp went out because".into(), "  it was old.".into()));
     }
 
     #[test]
@@ -202,6 +213,34 @@ mod tests {
         assert_eq!(whole, [("In the beginning\nwas the".into(), " word".into())]);
         let apart = r#"{"context":"In the beginning\nwas the","continuation":"word"}"#;
         assert_eq!(requests("lambada_openai", apart), whole);
+    }
+
+    #[test]
+    fn triviaqa_accepts_every_alias_and_shows_the_first() {
+        let row = r#"{"question":"Who built the ark?","answer":{"aliases":["Noah","Utnapishtim"],"value":"Utnapishtim"}}"#;
+        let question = ask("triviaqa", row).unwrap();
+        assert_eq!(question.requests, [("Question: Who built the ark??\nAnswer:".into(), String::new())]);
+        assert_eq!(
+            (question.answers.as_slice(), question.gold),
+            (&["Noah".into(), "Utnapishtim".into()][..], None)
+        );
+        let example = question.example(&TaskFile::named("triviaqa").unwrap());
+        assert_eq!(example, "Question: Who built the ark??\nAnswer: Noah\n\n");
+    }
+
+    #[test]
+    fn a_row_without_an_accepted_answer_is_an_error_that_names_it() {
+        for (answer, part) in [
+            (r#","answer":{"aliases":[]}"#, "no accepted answer"),
+            (r#","answer":{"aliases":"Noah"}"#, "list of texts"),
+            (r#","answer":{"aliases":[4]}"#, "list of texts"),
+            (r#","answer":{"value":"Noah"}"#, "answers"),
+            ("", "the row has no `answer`"),
+        ] {
+            let row = format!(r#"{{"question":"Who?"{answer}}}"#);
+            let says = ask("triviaqa", &row).unwrap_err().to_string();
+            assert!(says.contains("row 3") && says.contains(part), "{answer}: {says}");
+        }
     }
 
     #[test]

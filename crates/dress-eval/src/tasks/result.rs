@@ -2,7 +2,7 @@
 
 use super::PAPER_TASKS;
 use super::question::Question;
-use super::task_file::{Metric, TaskFile};
+use super::task_file::{Metric, TaskFile, TaskKind};
 use crate::scoring::Likelihood;
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +11,47 @@ use serde::{Deserialize, Serialize};
 pub struct RowResult {
     /// The row, from 0.
     pub row: usize,
-    /// One likelihood a request.
-    pub likelihoods: Vec<Likelihood>,
+    /// What it said.
+    #[serde(flatten)]
+    pub said: Said,
+}
+
+/// What a model says to a question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Said {
+    /// How likely each request is.
+    Likelihoods(Vec<Likelihood>),
+    /// The text that it wrote, up to what ended it.
+    Text(String),
+}
+
+impl Said {
+    /// One likelihood a request; none where the model wrote a text.
+    pub fn likelihoods(&self) -> &[Likelihood] {
+        match self {
+            Self::Likelihoods(likelihoods) => likelihoods,
+            Self::Text(_) => &[],
+        }
+    }
+
+    /// The text that the model wrote, where it did.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Likelihoods(_) => None,
+            Self::Text(text) => Some(text),
+        }
+    }
+
+    /// Whether this can be an answer to `question`.
+    pub(super) fn answers(&self, question: &Question) -> bool {
+        match self {
+            Self::Likelihoods(likelihoods) => {
+                question.answers.is_empty() && likelihoods.len() == question.requests.len()
+            }
+            Self::Text(_) => !question.answers.is_empty(),
+        }
+    }
 }
 
 /// A metric of a task.
@@ -37,7 +76,7 @@ pub struct TaskResult {
     pub headline: Metric,
     /// Rows that were asked.
     pub rows: usize,
-    /// Requests, of which a row has one a choice.
+    /// Requests, of which a row has one a choice, or one alone where the model writes the answer.
     pub requests: usize,
     /// Examples before each question.
     pub fewshot: usize,
@@ -79,9 +118,10 @@ pub fn paper_average(results: &[TaskResult]) -> Option<f64> {
 }
 
 /// Every metric of a task over its rows.
-pub(super) fn metrics(task: &TaskFile, rows: &[(&Question, &[Likelihood])]) -> Vec<MetricValue> {
+pub(super) fn metrics(task: &TaskFile, rows: &[(&Question, &Said)]) -> Vec<MetricValue> {
     let of = |&metric: &Metric| {
-        let values: Vec<f64> = rows.iter().map(|(question, said)| value(metric, question, said)).collect();
+        let values: Vec<f64> =
+            rows.iter().map(|(question, said)| value(task, metric, question, said)).collect();
         let mean = mean(&values);
         match metric {
             Metric::Perplexity => MetricValue { metric, value: (-mean).exp(), standard_error: None },
@@ -91,15 +131,25 @@ pub(super) fn metrics(task: &TaskFile, rows: &[(&Question, &[Likelihood])]) -> V
     task.metrics.iter().map(of).collect()
 }
 
-fn value(metric: Metric, question: &Question, said: &[Likelihood]) -> f64 {
+fn value(task: &TaskFile, metric: Metric, question: &Question, said: &Said) -> f64 {
+    match (said, &task.kind) {
+        (Said::Likelihoods(said), _) => value_of_likelihoods(metric, question, said),
+        (Said::Text(text), TaskKind::GenerateUntil(generated)) => {
+            f64::from(u8::from(generated.accepts(text, &question.answers)))
+        }
+        (Said::Text(_), _) => 0.0,
+    }
+}
+
+fn value_of_likelihoods(metric: Metric, question: &Question, said: &[Likelihood]) -> f64 {
     let right = |chosen: usize| f64::from(u8::from(question.gold == Some(chosen)));
     match (metric, question.gold) {
         (Metric::Perplexity, _) => said[0].log_likelihood,
         (_, None) => f64::from(u8::from(said[0].is_greedy)),
-        (Metric::Acc, _) => right(argmax(said.iter().map(|l| l.log_likelihood))),
         (Metric::AccNorm, _) => {
             right(argmax(said.iter().zip(&question.lengths).map(|(l, &len)| l.log_likelihood / len as f64)))
         }
+        (_, Some(_)) => right(argmax(said.iter().map(|l| l.log_likelihood))),
     }
 }
 
@@ -125,8 +175,9 @@ mod tests {
     use super::*;
     use crate::tasks::Templates;
 
-    fn said(values: &[f64]) -> Vec<Likelihood> {
-        values.iter().map(|&log_likelihood| Likelihood { log_likelihood, is_greedy: false }).collect()
+    fn said(values: &[f64]) -> Said {
+        let likelihood = |&log_likelihood: &f64| Likelihood { log_likelihood, is_greedy: false };
+        Said::Likelihoods(values.iter().map(likelihood).collect())
     }
 
     #[test]
@@ -135,11 +186,36 @@ mod tests {
         let row = serde_json::from_str(r#"{"goal":"g","sol1":"ab","sol2":"abcd","label":1}"#).unwrap();
         let question = Question::new(&task, &Templates::new(), &row, 1).unwrap();
         let (wrong, tied) = (said(&[-2.0, -3.0]), said(&[-2.0, -2.0]));
-        let rows: Vec<(&Question, &[Likelihood])> = vec![(&question, &wrong), (&question, &tied)];
-        let found = metrics(&task, &rows);
+        let found = metrics(&task, &[(&question, &wrong), (&question, &tied)]);
         assert_eq!((found[0].value, found[0].standard_error), (0.0, Some(0.0)));
         assert_eq!(found[1].value, 1.0, "-3 / 4 > -2 / 2");
         assert_eq!(argmax([1.0, 1.0].into_iter()), 0);
+    }
+
+    #[test]
+    fn exact_match_is_the_share_of_accepted_texts() {
+        let task = TaskFile::named("triviaqa").unwrap();
+        let row = r#"{"question":"q","answer":{"aliases":["Noah","St. Nuh"]}}"#;
+        let question =
+            Question::new(&task, &Templates::new(), &serde_json::from_str(row).unwrap(), 1).unwrap();
+        let texts = [" noah", "St Nuh", "Noah the first", ""].map(|text| Said::Text(text.into()));
+        let rows: Vec<(&Question, &Said)> = texts.iter().map(|said| (&question, said)).collect();
+        let found = metrics(&task, &rows);
+        let error = standard_error(&[1.0, 1.0, 0.0, 0.0]);
+        assert_eq!(found, [MetricValue { metric: Metric::ExactMatch, value: 0.5, standard_error: error }]);
+    }
+
+    #[test]
+    fn a_kept_line_says_which_of_both_it_holds() {
+        let text = RowResult { row: 2, said: Said::Text("Noah".into()) };
+        assert_eq!(serde_json::to_string(&text).unwrap(), r#"{"row":2,"text":"Noah"}"#);
+        let scored = RowResult { row: 0, said: said(&[-0.1, -2.0]) };
+        let line = r#"{"row":0,"likelihoods":[{"log_likelihood":-0.1,"is_greedy":false},{"log_likelihood":-2.0,"is_greedy":false}]}"#;
+        assert_eq!(serde_json::to_string(&scored).unwrap(), line);
+        for result in [text, scored] {
+            let line = serde_json::to_string(&result).unwrap();
+            assert_eq!(serde_json::from_str::<RowResult>(&line).unwrap(), result);
+        }
     }
 
     #[test]

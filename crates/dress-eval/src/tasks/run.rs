@@ -1,5 +1,7 @@
 //! Asking a model all questions of a task.
 
+use super::answers::Answers;
+use super::asked::Asked;
 use super::fewshot::{Examples, FEWSHOT_SEED};
 use super::question::Question;
 use super::result::{RowResult, TaskResult, metrics};
@@ -8,7 +10,7 @@ use super::task_file::TaskFile;
 use super::template::Templates;
 use crate::Error;
 use crate::journal::{ResultCache, ResultKey};
-use crate::scoring::{BatchConfig, Likelihood, Request, RequestEncoder, score};
+use crate::scoring::{BatchConfig, RequestEncoder};
 use dress_core::{CausalLm, Fingerprint, Progress, Unit};
 use sha2::{Digest, Sha256};
 use std::time::Instant;
@@ -39,6 +41,8 @@ pub struct TaskConfig {
     pub cache: Option<ResultCache>,
     /// The type of the weights, which results depend on.
     pub dtype: String,
+    /// The tokens at which the model ends a text that it writes.
+    pub end_tokens: Vec<u32>,
 }
 
 impl Default for TaskConfig {
@@ -50,6 +54,7 @@ impl Default for TaskConfig {
             batch: BatchConfig::default(),
             cache: None,
             dtype: "f32".into(),
+            end_tokens: Vec::new(),
         }
     }
 }
@@ -73,9 +78,27 @@ impl Task {
         .collect()
     }
 
+    /// The hash of the rows that examples are drawn from, where there are examples.
+    fn fewshot_sha256(&self, config: &TaskConfig) -> Option<String> {
+        (config.fewshot > 0).then(|| self.fewshot_rows.as_ref().unwrap_or(&self.rows).sha256.clone())
+    }
+
     fn sha256(&self) -> String {
         let text = serde_json::to_vec(&self.file).expect("a task file is texts");
         Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// All that what a model says depends on.
+    fn key<M: CausalLm>(&self, model: &M, encoder: &RequestEncoder<'_>, config: &TaskConfig) -> ResultKey {
+        let (prefix, tokenizer) = (encoder.prefix.map(|prefix| prefix.id), encoder.tokenizer.sha256());
+        let fewshot = self.fewshot_sha256(config);
+        let hashes = (Fingerprint::of(model), tokenizer, self.sha256(), &self.rows.sha256, fewshot);
+        let settings =
+            (config.fewshot, config.fewshot_seed, &config.dtype, prefix, format!("{:?}", model.device()));
+        match self.file.kind.generates() {
+            true => ResultKey::new(&self.file.name, &(hashes, settings, &config.end_tokens)),
+            false => ResultKey::new(&self.file.name, &(hashes, settings)),
+        }
     }
 }
 
@@ -83,7 +106,8 @@ impl Task {
 /// asked again.
 ///
 /// # Errors
-/// Those of [`Task::questions`], [`RequestEncoder::encode`] and [`score`], and [`Error::Io`] of the kept results.
+/// Those of [`Task::questions`], [`RequestEncoder`], [`score`](crate::scoring::score) and
+/// [`generate_until`](crate::generation::generate_until), and [`Error::Io`] of the kept results.
 pub fn run_task<M: CausalLm>(
     model: &M,
     encoder: &RequestEncoder<'_>,
@@ -91,62 +115,24 @@ pub fn run_task<M: CausalLm>(
     config: &TaskConfig,
     progress: &dyn Progress,
 ) -> Result<(TaskResult, Vec<RowResult>), Error> {
-    let questions = task.questions(config)?;
-    let task_sha256 = task.sha256();
-    let tokenizer_sha256 = encoder.tokenizer.sha256().to_string();
-    let fewshot_sha256 =
-        (config.fewshot > 0).then(|| task.fewshot_rows.as_ref().unwrap_or(&task.rows).sha256.clone());
-    let key = || {
-        let prefix = encoder.prefix.map(|prefix| prefix.id);
-        let hashes =
-            (Fingerprint::of(model), &tokenizer_sha256, &task_sha256, &task.rows.sha256, &fewshot_sha256);
-        let settings =
-            (config.fewshot, config.fewshot_seed, &config.dtype, prefix, format!("{:?}", model.device()));
-        ResultKey::new(&task.file.name, &(hashes, settings))
-    };
-    let (kept, mut journal) = match &config.cache {
-        Some(cache) => cache.open::<RowResult>(&key()).map(|(kept, journal)| (kept, Some(journal)))?,
-        None => (Vec::new(), None),
-    };
-    let mut said: Vec<Option<Vec<Likelihood>>> = vec![None; questions.len()];
-    for result in kept.into_iter().filter(|result| result.row < questions.len()) {
-        if result.likelihoods.len() == questions[result.row].requests.len() {
-            said[result.row] = Some(result.likelihoods);
-        }
-    }
-    let reused = said.iter().flatten().count();
+    let (questions, name) = (task.questions(config)?, &task.file.name);
+    let key = || task.key(model, encoder, config);
+    let mut answers = Answers::open(config.cache.as_ref(), key, &questions)?;
+    let reused = answers.count();
     if reused > 0 {
-        tracing::info!("{}: {reused} of {} rows are reused", task.file.name, questions.len());
+        tracing::info!("{name}: {reused} of {} rows are reused", questions.len());
     }
-    let encode = |(index, question): (usize, &Question)| -> Result<Vec<Request>, Error> {
-        if said[index].is_some() {
-            return Ok(Vec::new());
-        }
-        let requests =
-            question.requests.iter().map(|(context, continuation)| encoder.encode(context, continuation));
-        let at = |cause| Error::Row { task: task.file.name.clone(), row: index + 1, cause: Box::new(cause) };
-        requests.collect::<Result<_, _>>().map_err(at)
-    };
-    let requests: Vec<Vec<Request>> = questions.iter().enumerate().map(encode).collect::<Result<_, _>>()?;
-    let asked: usize = requests.iter().map(Vec::len).sum();
-    let stage = progress.begin(&task.file.name, Unit::Questions, questions.len() as u64);
+    let asked = Asked::encode(&task.file, &questions, encoder, config, |row| answers.has(row))?;
+    let stage = progress.begin(name, Unit::Questions, questions.len() as u64);
     stage.reuse(reused as u64);
     let began = Instant::now();
-    score(model, &requests, &config.batch, &stage, |row, likelihoods| {
-        if let Some(journal) = &mut journal {
-            journal.keep(&RowResult { row, likelihoods: likelihoods.clone() })?;
-        }
-        said[row] = Some(likelihoods);
-        Ok::<(), Error>(())
-    })?;
+    asked.put_to(model, encoder, config, &stage, |row, said| answers.keep(row, said))?;
     let seconds = began.elapsed().as_secs_f64();
     drop(stage);
-    let said: Vec<Vec<Likelihood>> = said.into_iter().flatten().collect();
-    let pairs: Vec<_> =
-        questions.iter().zip(&said).map(|(question, said)| (question, said.as_slice())).collect();
+    let said = answers.into_said();
     let result = TaskResult {
-        task: task.file.name.clone(),
-        metrics: metrics(&task.file, &pairs),
+        task: name.clone(),
+        metrics: metrics(&task.file, &questions.iter().zip(&said).collect::<Vec<_>>()),
         headline: task.file.headline,
         rows: questions.len(),
         requests: questions.iter().map(|question| question.requests.len()).sum(),
@@ -154,13 +140,12 @@ pub fn run_task<M: CausalLm>(
         fewshot_seed: config.fewshot_seed,
         data: task.rows.path.display().to_string(),
         data_sha256: task.rows.sha256.clone(),
-        fewshot_sha256,
-        task_sha256,
-        tokenizer_sha256,
+        fewshot_sha256: task.fewshot_sha256(config),
+        task_sha256: task.sha256(),
+        tokenizer_sha256: encoder.tokenizer.sha256().into(),
         seconds,
-        requests_per_second: (asked > 0).then(|| asked as f64 / seconds),
+        requests_per_second: (asked.count() > 0).then(|| asked.count() as f64 / seconds),
         reused,
     };
-    let results = said.into_iter().enumerate().map(|(row, likelihoods)| RowResult { row, likelihoods });
-    Ok((result, results.collect()))
+    Ok((result, said.into_iter().enumerate().map(|(row, said)| RowResult { row, said }).collect()))
 }

@@ -1,5 +1,6 @@
 //! What a task is: a small declarative file.
 
+use super::generated_answer::GeneratedAnswer;
 use crate::Error;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -64,6 +65,26 @@ pub enum TaskKind {
         /// A template; nothing is put between it and the context.
         target: String,
     },
+    /// Which text the model goes on with.
+    GenerateUntil(GeneratedAnswer),
+}
+
+impl TaskKind {
+    /// Whether the model writes the answers itself.
+    pub fn generates(&self) -> bool {
+        matches!(self, Self::GenerateUntil(_))
+    }
+
+    /// Whether a metric can be taken of the answers.
+    fn has(&self, metric: Metric) -> bool {
+        match self {
+            Self::MultipleChoice { .. } | Self::MultipleInput { .. } => {
+                matches!(metric, Metric::Acc | Metric::AccNorm)
+            }
+            Self::Loglikelihood { .. } => matches!(metric, Metric::Acc | Metric::Perplexity),
+            Self::GenerateUntil(_) => metric == Metric::ExactMatch,
+        }
+    }
 }
 
 /// What is measured.
@@ -76,6 +97,8 @@ pub enum Metric {
     AccNorm,
     /// `exp` of the mean negative log-likelihood of the targets.
     Perplexity,
+    /// The share of rows whose generated text is an accepted answer.
+    ExactMatch,
 }
 
 impl Metric {
@@ -85,12 +108,13 @@ impl Metric {
             Metric::Acc => "acc",
             Metric::AccNorm => "acc_norm",
             Metric::Perplexity => "perplexity",
+            Metric::ExactMatch => "exact_match",
         }
     }
 }
 
 /// The task files that come with this crate.
-const BUILT_IN: [&str; 11] = [
+const BUILT_IN: [&str; 12] = [
     include_str!("files/piqa.toml"),
     include_str!("files/hellaswag.toml"),
     include_str!("files/winogrande.toml"),
@@ -102,6 +126,7 @@ const BUILT_IN: [&str; 11] = [
     include_str!("files/copa.toml"),
     include_str!("files/sciq.toml"),
     include_str!("files/mmlu.toml"),
+    include_str!("files/triviaqa.toml"),
 ];
 
 /// The five tasks whose plain mean the pruning papers report.
@@ -147,14 +172,7 @@ impl TaskFile {
             true => serde_json::from_str(&text).map_err(|error| invalid(error.to_string()))?,
             false => toml::from_str(&text).map_err(|error| invalid(error.message().to_string()))?,
         };
-        if task.metrics.is_empty() || !task.metrics.contains(&task.headline) {
-            return Err(invalid("`headline` has to be one of `metrics`".into()));
-        }
-        let perplexity = task.metrics.contains(&Metric::Perplexity);
-        let norm = task.metrics.contains(&Metric::AccNorm);
-        let loglikelihood = matches!(task.kind, TaskKind::Loglikelihood { .. });
-        if (loglikelihood && norm) || (!loglikelihood && perplexity) {
-            let reason = "`acc_norm` is for choices, `perplexity` for `loglikelihood` alone";
+        if let Some(reason) = task.contradiction() {
             return Err(invalid(reason.into()));
         }
         let beside = std::path::absolute(path).map_err(io)?;
@@ -163,6 +181,22 @@ impl TaskFile {
             *data = beside.join(&data);
         }
         Ok(task)
+    }
+
+    /// What of the file does not go together.
+    fn contradiction(&self) -> Option<&'static str> {
+        if !self.metrics.contains(&self.headline) {
+            return Some("`headline` has to be one of `metrics`");
+        }
+        if !self.metrics.iter().all(|&metric| self.kind.has(metric)) {
+            return Some(
+                "`acc` and `acc_norm` are for choices, `acc` and `perplexity` for `loglikelihood`, `exact_match` for \
+                 `generate_until`",
+            );
+        }
+        let TaskKind::GenerateUntil(generated) = &self.kind else { return None };
+        let stops_at_once = generated.until.iter().any(String::is_empty);
+        stops_at_once.then_some("an empty text in `until` would end every answer before it begins")
     }
 
     /// The first data file that is there, under `directory`.
@@ -236,6 +270,34 @@ mod tests {
         let same = TaskFile { data: vec!["rows.jsonl".into()], ..task.clone() };
         std::fs::write(&json, serde_json::to_string(&same).unwrap()).unwrap();
         assert_eq!(TaskFile::read(&json).unwrap(), task);
+    }
+
+    #[test]
+    fn a_task_of_generated_answers_is_read_from_toml_and_json() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mine.json");
+        let triviaqa = TaskFile::named("triviaqa").unwrap();
+        std::fs::write(&path, serde_json::to_string(&triviaqa).unwrap()).unwrap();
+        assert_eq!(TaskFile::read(&path).unwrap().kind, triviaqa.kind);
+        let refusal = |fields: &str| {
+            let path = directory.path().join("mine.toml");
+            let head = "name = 'mine'\nkind = 'generate_until'\ncontext = '{{ a }}'\nanswers = '[b]'\n";
+            std::fs::write(&path, format!("{head}{fields}")).unwrap();
+            TaskFile::read(&path).map(|task| task.name).map_err(|error| error.to_string())
+        };
+        let metric = "metrics = ['exact_match']\nheadline = 'exact_match'\n";
+        assert_eq!(refusal(metric).unwrap(), "mine");
+        let says = refusal("metrics = ['acc']\nheadline = 'acc'\n").unwrap_err();
+        assert!(says.contains("`exact_match` for `generate_until`"), "{says}");
+        for (field, part) in [
+            ("until = ['.', '']", "an empty text in `until`"),
+            ("max_new_tokens = 0", "nonzero"),
+            ("regexes_to_ignore = ['(the']", "`(the` is not a regular expression"),
+            ("until = '.'", "sequence"),
+        ] {
+            let says = refusal(&format!("{field}\n{metric}")).unwrap_err();
+            assert!(says.contains("mine.toml") && says.contains(part), "{says}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::small::{Shipped, rows, task, task_on};
 use dress_core::NoProgress;
 use dress_eval::scoring::RequestEncoder;
-use dress_eval::tasks::{Rows, TaskConfig, TaskFile, run_task};
+use dress_eval::tasks::{RowResult, Rows, TaskConfig, TaskFile, run_task};
 use std::path::Path;
 
 fn refusal(name: &str, content: &str) -> String {
@@ -51,6 +51,26 @@ fn missing_label_is_an_error() {
 }
 
 #[test]
+fn missing_answers_name_the_file_and_the_row() {
+    let good = r#"{"question":"q","answer":{"aliases":["a"]}}"#;
+    let with = |row: &str| refusal("triviaqa", &format!("{good}\n{row}\n"));
+    for (row, part) in [
+        (r#"{"question":"q","answer":{"aliases":[]}}"#, "no accepted answer"),
+        (r#"{"question":"q","answer":{"aliases":"a"}}"#, "expected a list of texts"),
+        (r#"{"question":"q","answer":"a"}"#, "answers"),
+        (r#"{"question":"q"}"#, "the row has no `answer`"),
+        (r#"{"answer":{"aliases":["a"]}}"#, "the row has no `question`"),
+        ("{\"question\": ", "not a JSON object"),
+    ] {
+        let says = with(row);
+        assert!(
+            says.contains("rows.jsonl") && says.contains("row 2") && says.contains(part),
+            "{row}: {says}"
+        );
+    }
+}
+
+#[test]
 fn empty_split_is_an_error() {
     for content in ["", "\n \n"] {
         assert!(refusal("piqa", content).contains("there is no row"));
@@ -67,6 +87,8 @@ fn a_file_that_is_not_parquet_is_an_error() {
 fn missing_data_names_the_files_that_were_looked_for() {
     let says = TaskFile::named("piqa").unwrap().find_data(Path::new("/nowhere")).unwrap_err().to_string();
     assert!(says.contains("piqa_val.jsonl") && says.contains("piqa=FILE"), "{says}");
+    let says = TaskFile::named("triviaqa").unwrap().find_data(Path::new("/nowhere")).unwrap_err().to_string();
+    assert!(says.contains("rc.nocontext/validation") && says.contains("triviaqa=FILE"), "{says}");
 }
 
 /// `lm_eval` fails an assertion there.
@@ -104,7 +126,9 @@ fn trailing_spaces_of_a_context_move_to_the_continuation() {
 fn an_empty_context_is_the_token_that_begins_a_text() {
     let kjv = Shipped::load("llama2-kjv");
     assert_eq!(kjv.encoder().encode("", " God").unwrap().context, [kjv.prefix.id]);
+    assert_eq!(kjv.encoder().encode_prompt("").unwrap(), [kjv.prefix.id]);
     let without = RequestEncoder { tokenizer: &kjv.tokenizer, prefix: None };
+    assert!(without.encode_prompt("").unwrap_err().to_string().contains("bos_token"));
     assert!(without.encode("", " God").unwrap_err().to_string().contains("bos_token"));
 }
 
@@ -119,7 +143,8 @@ fn a_context_longer_than_the_model_is_cut_from_the_left() {
         run_task(&kjv.model, &kjv.encoder(), &task, &TaskConfig::default(), &NoProgress).unwrap().1
     };
     let (once, longer) = (run(&row(&long)), run(&row(&format!("Unto Noah {long}"))));
-    let difference = once[0].likelihoods[0].log_likelihood - longer[0].likelihoods[0].log_likelihood;
+    let first = |said: &[RowResult]| said[0].said.likelihoods()[0].log_likelihood;
+    let difference = first(&once) - first(&longer);
     assert!(difference.abs() < 1e-5, "what was cut cannot matter: {difference}");
 }
 

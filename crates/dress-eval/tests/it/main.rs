@@ -1,6 +1,7 @@
 //! Evaluation against its definitions, and what it refuses.
 
 mod bad_input;
+mod generation;
 mod page;
 mod perplexity;
 mod scoring;

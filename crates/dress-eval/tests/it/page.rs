@@ -94,6 +94,14 @@ fn a_report_is_read_as_it_was_written_and_another_format_is_refused() {
 }
 
 #[test]
+fn a_report_of_before_which_says_blocks_for_layers_is_read() {
+    let text = report().to_json();
+    let before = text.replace("\"layers\":", "\"blocks\":");
+    assert_eq!(before.matches("\"blocks\":").count() - text.matches("\"blocks\":").count(), 5);
+    assert_eq!(Report::from_json(&before, Path::new("report.json")).unwrap().to_json(), text);
+}
+
+#[test]
 fn runs_of_the_same_model_become_one_and_others_stay_apart() {
     let report = report();
     let dense = report.models[0].clone();
@@ -122,7 +130,7 @@ fn markdown_has_every_table() {
 }
 
 #[test]
-fn scores_that_no_block_has_are_no_map() {
+fn scores_that_no_layer_has_are_no_map() {
     let mut report = report();
     let maps = heat_maps(&report).len();
     for score in &mut report.models[1].origin.as_mut().unwrap().scores {

@@ -14,21 +14,21 @@ use third_party_model::ShiftLm;
 #[test]
 fn multiplications_are_those_of_a_hand_count() {
     let size = Size::of(&llama());
-    // Two blocks: queries and output 12 x 16, keys and values 12 x 8, gate, up and down 12 x 10; then the head.
-    let block = 12 * 16 + 2 * 12 * 8 + 16 * 12 + 3 * 12 * 10;
-    assert_eq!(size.macs_per_token, 2 * block + 23 * 12);
-    // Four heads of 4: scores and weighted sum, in two blocks.
+    // Two layers: queries and output 12 x 16, keys and values 12 x 8, gate, up and down 12 x 10; then the head.
+    let layer = 12 * 16 + 2 * 12 * 8 + 16 * 12 + 3 * 12 * 10;
+    assert_eq!(size.macs_per_token, 2 * layer + 23 * 12);
+    // Four heads of 4: scores and weighted sum, in two layers.
     assert_eq!(size.attention_macs_per_context_token, 2 * 2 * 16);
-    assert_eq!(size.macs_at(0), 2 * block + 23 * 12 + 64);
-    // Embedding and head apart, two norms a block and the last.
-    assert_eq!(size.parameters, 2 * block + 2 * 23 * 12 + 5 * 12);
+    assert_eq!(size.macs_at(0), 2 * layer + 23 * 12 + 64);
+    // Embedding and head apart, two norms a layer and the last.
+    assert_eq!(size.parameters, 2 * layer + 2 * 23 * 12 + 5 * 12);
     assert_eq!(size.bytes, 4 * size.parameters);
 }
 
 #[test]
 fn multiplications_follow_from_the_slots_whatever_the_parameters_are_called() {
     let size = Size::of(&ShiftLm::new(23, 12, 10, &Device::flex()));
-    // Two blocks of two projections, and a head of its own; a row of the embedding is only looked up.
+    // Two layers of two projections, and a head of its own; a row of the embedding is only looked up.
     assert_eq!(size.macs_per_token, 2 * 2 * 12 * 10 + 23 * 12);
 }
 
@@ -53,8 +53,8 @@ fn a_model_does_not_depart_from_itself() {
         let model = random(config);
         let found = departure(&model, &model, &Alignment::default(), &windows(), None, &NoProgress).unwrap();
         assert!(found.kl.abs() < 1e-6 && found.top1_agreement == 1.0);
-        assert_eq!((found.positions, found.blocks.len()), (27, 2));
-        assert!(found.blocks.iter().all(|block| (block.cosine - 1.0).abs() < 1e-6));
+        assert_eq!((found.positions, found.layers.len()), (27, 2));
+        assert!(found.layers.iter().all(|at| (at.cosine - 1.0).abs() < 1e-6));
         assert_eq!(found.against, Fingerprint::of(&model));
     }
 }

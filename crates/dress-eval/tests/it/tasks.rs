@@ -3,7 +3,7 @@
 use crate::small::{Shipped, rows, shipped, task};
 use dress_core::NoProgress;
 use dress_eval::journal::ResultCache;
-use dress_eval::tasks::{Metric, Rows, Task, TaskConfig, TaskFile, paper_average, run_task};
+use dress_eval::tasks::{Metric, Rows, Said, Task, TaskConfig, TaskFile, paper_average, run_task};
 use std::io::Write;
 
 #[test]
@@ -15,8 +15,9 @@ fn every_built_in_task_runs_on_rows_of_its_published_schema() {
         let (result, said) =
             run_task(&kjv.model, &kjv.encoder(), &task, &TaskConfig::default(), &NoProgress).unwrap();
         assert_eq!((result.rows, said.len()), (task.rows.rows.len(), task.rows.rows.len()));
-        assert_eq!(result.requests, said.iter().map(|row| row.likelihoods.len()).sum::<usize>());
-        assert!(said.iter().flat_map(|row| &row.likelihoods).all(|l| l.log_likelihood < 0.0));
+        let answers = |said: &Said| said.likelihoods().len() + usize::from(said.text().is_some());
+        assert_eq!(result.requests, said.iter().map(|row| answers(&row.said)).sum::<usize>());
+        assert!(said.iter().flat_map(|row| row.said.likelihoods()).all(|l| l.log_likelihood < 0.0));
         for metric in &result.metrics {
             let range = if metric.metric == Metric::Perplexity { 1.0..=f64::MAX } else { 0.0..=1.0 };
             assert!(range.contains(&metric.value), "{}: {metric:?}", file.name);

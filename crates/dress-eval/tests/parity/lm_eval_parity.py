@@ -1,6 +1,6 @@
 """Runs lm_eval (Hugging Face backend, CPU, f32) and `dress eval` on the same task files and prints the difference of every
-request's log-likelihood, and of every metric. Nothing is downloaded: lm_eval's own yaml is used, its data set
-replaced by the local file.
+request's log-likelihood, or whether both wrote the same text, and of every metric. Nothing is downloaded: lm_eval's own yaml
+is used, its data set replaced by the local file.
 
 usage: python lm_eval_parity.py DIR --dress target/release/dress --task-data FOLDER [--tasks piqa,...] [--limit 20]
                                 [--fewshot 0] [--batch-size 16] [--dtype float64] [--verbose]
@@ -42,6 +42,7 @@ TASKS = {
     "copa": ("super_glue/copa/default.yaml", "validation", ["copa_val.jsonl"], ["copa_train.jsonl"]),
     "sciq": ("sciq/sciq.yaml", "test", ["sciq_test.jsonl", "sciq_val.jsonl"], ["sciq_train.jsonl"]),
     "lambada_openai": ("lambada/lambada_openai.yaml", "test", ["lambada_openai.jsonl"], []),
+    "triviaqa": ("triviaqa/default.yaml", "validation", ["triviaqa_val.jsonl"], ["triviaqa_train.jsonl"]),
 }
 
 
@@ -102,11 +103,18 @@ def run_lm_eval(args, names, folder, copies):
             calls.append((len(requests), time.time() - start))
             return answer
 
-        lm._loglikelihood_tokens = timed
+        def timed_texts(requests, **kwargs):
+            start = time.time()
+            answer = texts(requests, **kwargs)
+            calls.append((len(requests), time.time() - start))
+            return answer
+
+        texts = lm.generate_until
+        lm._loglikelihood_tokens, lm.generate_until = timed, timed_texts
         results = lm_eval.simple_evaluate(model=lm, tasks=[loaded], num_fewshot=args.fewshot, limit=args.limit,
                                           bootstrap_iters=0 if name == "lambada_openai" else 1, log_samples=True,
                                           verbosity="ERROR")
-        lm._loglikelihood_tokens = original
+        lm._loglikelihood_tokens, lm.generate_until = original, texts
         took = (sum(n for n, _ in calls), sum(s for _, s in calls))
         print(f"lm_eval {name}: {time.time() - began:.1f} s", file=sys.stderr)
         yield name, results["results"][f"local_{name}"], results["samples"][f"local_{name}"], took
@@ -128,8 +136,42 @@ def run_dress(args, names, folder, copies):
     return {task["task"]: task for task in report["tasks"]}, said
 
 
+def metrics_differ(name, result, metrics):
+    """Prints one task's metrics on both sides; whether they differ."""
+    equal = True
+    for value in result["metrics"]:
+        metric = value["metric"]
+        # The name of a metric is followed by that of its filter.
+        there = next(v for k, v in metrics.items() if k.split(",")[0] == metric)
+        error = next((v for k, v in metrics.items() if k.split(",")[0] == f"{metric}_stderr"), None)
+        close = abs(value["value"] - there) <= (1e-9 if metric != "perplexity" else 1e-3 * there)
+        if value["standard_error"] is not None and isinstance(error, float):
+            close &= abs(value["standard_error"] - error) <= 1e-9
+        equal &= close
+        print(f"  {name} {metric}: {value['value']:.6f} ± {value['standard_error']} | lm_eval {there:.6f} ± {error}")
+    return not equal
+
+
+def texts_differ(args, name, result, said, metrics, samples, took):
+    """As `differs`, of a task whose answers the model writes."""
+    same = 0
+    for sample in samples:
+        mine = said[name, sample["doc_id"], 0]
+        here = (mine["context"], mine["generated"])
+        there = (sample["arguments"][0][0], sample["resps"][0][0])
+        same += here == there
+        if args.verbose or here != there:
+            print(f"  {name} row {sample['doc_id']}{'' if here == there else ' DIFFERS'}\n    here    {here!r}\n    lm_eval {there!r}")
+    equal = not metrics_differ(name, result, metrics)
+    print(f"{name:16} {len(samples):8} {same:9} {'':11} {'':11} {'':6} {'equal' if equal else 'DIFFER':>8}  "
+          f"{result['requests_per_second']:.2f}, {took[0] / took[1]:.2f}", flush=True)
+    return same != len(samples) or not equal
+
+
 def differs(args, name, result, said, metrics, samples, took):
     """Prints one task's differences; whether there are any that matter."""
+    if "generated" in said[name, samples[0]["doc_id"], 0]:
+        return texts_differ(args, name, result, said, metrics, samples, took)
     diffs, texts, greedy = [], 0, 0
     for sample in samples:
         for request, (arguments, answer) in enumerate(zip(sample["arguments"], sample["filtered_resps"])):
@@ -144,15 +186,7 @@ def differs(args, name, result, said, metrics, samples, took):
                       f"{float(answer[0]):.6f} {diff:+.2e}{'' if same else ' TEXTS DIFFER'}")
             if not same:
                 print(f"    here    {(mine['context'], mine['continuation'])!r}\n    lm_eval {tuple(arguments)!r}")
-    equal = True
-    for value in result["metrics"]:
-        metric, there = value["metric"], metrics[f"{value['metric']},none"]
-        error = metrics.get(f"{metric}_stderr,none")
-        close = abs(value["value"] - there) <= (1e-9 if metric != "perplexity" else 1e-3 * there)
-        if value["standard_error"] is not None and isinstance(error, float):
-            close &= abs(value["standard_error"] - error) <= 1e-9
-        equal &= close
-        print(f"  {name} {metric}: {value['value']:.6f} ± {value['standard_error']} | lm_eval {there:.6f} ± {error}")
+    equal = not metrics_differ(name, result, metrics)
     worst = max(diffs)
     print(f"{name:16} {len(diffs):8} {texts:9} {worst:11.2e} {sum(diffs) / len(diffs):11.2e} {greedy:6} "
           f"{'equal' if equal else 'DIFFER':>8}  {result['requests_per_second']:.2f}, {took[0] / took[1]:.2f}", flush=True)

@@ -20,38 +20,51 @@ pub(crate) const COMPANIONS: &[&str] = &[
 ];
 
 /// The directory of a tokenizer's further chat templates.
-const CHAT_TEMPLATES: &str = "additional_chat_templates";
+pub(super) const CHAT_TEMPLATES: &str = "additional_chat_templates";
+
+/// How the names of what a publisher has to hand on begin: licences, notices and rules of use.
+const HANDED_ON: [&str; 4] = ["LICENSE", "LICENCE", "NOTICE", "USE_POLICY"];
+
+/// The model card.
+pub(super) const MODEL_CARD: &str = "README.md";
 
 /// Whether a file of this name is one that a checkpoint's directory holds.
 pub(super) fn is_part_of_a_checkpoint(name: &str) -> bool {
-    let written = ["config.json", "plan.json", "dress.json", "recover.json", "model.safetensors.index.json"];
+    let written = [
+        "config.json",
+        "plan.json",
+        "dress.json",
+        "recover.json",
+        "search.json",
+        "model.safetensors.index.json",
+    ];
     let weights = name.starts_with("model") && name.ends_with(".safetensors");
-    weights || name == CHAT_TEMPLATES || written.contains(&name) || COMPANIONS.contains(&name)
+    weights
+        || name == CHAT_TEMPLATES
+        || written.contains(&name)
+        || COMPANIONS.contains(&name)
+        || is_document(name)
+}
+
+/// Whether a file of this name is about a checkpoint, as it may be about anything else.
+pub(crate) fn is_document(name: &str) -> bool {
+    name_in_a_result(name).is_some()
+}
+
+/// The name that a source's document has beside its result. What was a model card gets one `.source` more for each step
+/// away from its model.
+pub(super) fn name_in_a_result(name: &str) -> Option<String> {
+    let begins = |with: &&str| name.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+    if HANDED_ON.iter().any(begins) {
+        return Some(name.into());
+    }
+    let between = name.strip_prefix("README")?.strip_suffix(".md")?;
+    let is_card = between.split(".source").all(str::is_empty);
+    is_card.then(|| format!("README{between}.source.md"))
 }
 
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
     fs::write(path, text).map_err(Error::io(path, "cannot be written"))
-}
-
-pub(super) fn copy_companions(source: &Path, to: &Path) -> Result<(), Error> {
-    for name in COMPANIONS {
-        let from = source.join(name);
-        if from.exists() {
-            dress_core::files::check(&from).map_err(Error::io(&from, "cannot be copied"))?;
-            fs::copy(&from, to.join(name)).map_err(Error::io(&from, "cannot be copied"))?;
-        }
-    }
-    copy_chat_templates(&source.join(CHAT_TEMPLATES), &to.join(CHAT_TEMPLATES))
-}
-
-fn copy_chat_templates(source: &Path, to: &Path) -> Result<(), Error> {
-    let templates = fs::read_dir(source).into_iter().flatten().flatten().map(|file| file.path());
-    for from in templates.filter(|path| path.extension().is_some_and(|extension| extension == "jinja")) {
-        fs::create_dir_all(to).map_err(Error::io(to, "cannot be written"))?;
-        let to = to.join(from.file_name().unwrap_or_default());
-        fs::copy(&from, to).map_err(Error::io(&from, "cannot be copied"))?;
-    }
-    Ok(())
 }
 
 /// The name of one of `count` safetensors files.
@@ -70,4 +83,25 @@ pub(super) fn write_index(
 ) -> Result<(), Error> {
     let index = json!({ "metadata": { "total_size": total_size }, "weight_map": files });
     write(&directory.join("model.safetensors.index.json"), &format!("{index:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_keep_their_names_and_model_cards_say_how_far_back_they_are() {
+        let same = ["LICENSE", "LICENSE.txt", "license.md", "LICENCE", "Notice", "USE_POLICY.md"];
+        same.iter().for_each(|name| assert_eq!(name_in_a_result(name).as_deref(), Some(*name)));
+        for (name, expected) in [
+            ("README.md", Some("README.source.md")),
+            ("README.source.md", Some("README.source.source.md")),
+            ("README.de.md", None),
+            ("README.txt", None),
+            ("notes.txt", None),
+            ("LIC", None),
+        ] {
+            assert_eq!(name_in_a_result(name).as_deref(), expected, "{name}");
+        }
+    }
 }

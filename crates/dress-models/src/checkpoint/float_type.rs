@@ -97,7 +97,7 @@ impl FloatType {
     }
 
     /// The number that the first bytes of `bytes` hold, little-endian.
-    pub(super) fn read(self, bytes: &[u8]) -> f32 {
+    pub(crate) fn read(self, bytes: &[u8]) -> f32 {
         match self {
             FloatType::F32 => f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
             FloatType::F16 => f16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),

@@ -1,11 +1,13 @@
 //! Checkpoints in and out: Hugging Face directories, and GGUF files in.
 
+mod companions;
 mod directory;
 mod fingerprint;
 mod float_type;
 mod git_lfs;
 mod load;
 mod misnamed;
+mod model_card;
 mod output_error;
 mod own_head;
 mod positional;
@@ -25,16 +27,19 @@ mod staging;
 mod tensor_names;
 mod tensor_rows;
 mod tensor_stream;
+mod tokenizer_config;
 mod turn_stream;
 mod weight_sets;
 mod weights;
 
 pub use crate::any_model::read_config;
 #[cfg(feature = "hub")]
-pub(crate) use directory::COMPANIONS;
+pub(crate) use directory::{COMPANIONS, is_document};
 pub use fingerprint::fingerprint;
 pub use float_type::{FloatType, FloatTypeName};
 pub use load::{LoadConfig, PartialLoad, declare, load, load_model, read_config_of};
+#[cfg(feature = "tokenizer")]
+pub(crate) use model_card::hub_id;
 pub use output_error::OutputError;
 pub use pytorch_files::PytorchFiles;
 pub use raw_tensor::RawTensor;
@@ -46,5 +51,7 @@ pub(crate) use said_once::warn_once;
 pub use save::{SaveConfig, SaveReport, save};
 pub use shard_index::ShardIndex;
 pub use staging::{Staging, check_output};
+#[cfg(feature = "tokenizer")]
+pub(crate) use tensor_names::match_names;
 pub use weights::Weights;
 pub(crate) use weights::is_gguf;

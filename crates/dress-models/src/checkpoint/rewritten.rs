@@ -1,6 +1,7 @@
 //! What every way of rewriting a checkpoint from file to file has in common.
 
-use super::directory::{copy_companions, shard_name, write, write_index};
+use super::companions::{Companions, Source};
+use super::directory::{shard_name, write, write_index};
 use super::load::read_config_of;
 use super::safetensors_reader::TensorPlace;
 use super::shard_file::{Planned, ShardFile};
@@ -16,6 +17,8 @@ use std::path::Path;
 pub struct RewriteConfig {
     /// Further files, by name, such as `plan.json`.
     pub extra_files: Vec<(String, String)>,
+    /// What the model card (`README.md`) says of how the model was made, in Markdown; `None` for no card.
+    pub model_card: Option<String>,
     /// Whose rules the shape has to keep.
     pub target: StockTarget,
     /// Whether to replace what is there.
@@ -65,10 +68,12 @@ impl<F: Family, E> Rewritten<'_, F, E> {
         }
         let config_json = self.model.config_json(&torch_dtype::<F>(self.files)?);
         write(&staging.path().join("config.json"), &config_json)?;
-        for (name, text) in &config.extra_files {
-            write(&staging.path().join(name), text)?;
-        }
-        copy_companions(source, staging.path())?;
+        let companions = Companions {
+            source: Some(Source::Directory(source)),
+            extra_files: &config.extra_files,
+            model_card: config.model_card.as_deref(),
+        };
+        companions.write(staging.path(), place)?;
         staging.commit()?;
         Ok(report)
     }

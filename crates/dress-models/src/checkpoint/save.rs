@@ -1,6 +1,7 @@
 //! From a model to files.
 
-use super::directory::{copy_companions, shard_name, write, write_index};
+use super::companions::{Companions, Source};
+use super::directory::{shard_name, write, write_index};
 use super::tensor_stream::first_not_finite;
 use super::{FloatType, Staging, Weights};
 use crate::{Error, Family};
@@ -20,13 +21,15 @@ use std::path::{Path, PathBuf};
 pub struct SaveConfig {
     /// The type of the numbers in the files; `None` keeps the one that most of the source's bytes have, else f32.
     pub dtype: Option<FloatType>,
-    /// The directory or file the model was loaded from: its tokenizer's files are copied, its type and
-    /// shard size kept.
+    /// The directory or file the model was loaded from: its tokenizer's files and its licences are copied, its model
+    /// card becomes `README.source.md`, its type and shard size are kept.
     pub source: Option<PathBuf>,
     /// The most bytes of tensors a file, where more than one is wanted; `None` keeps the source's.
     pub max_shard_bytes: Option<u64>,
     /// Further files, by name, such as `dress.json`.
     pub extra_files: Vec<(String, String)>,
+    /// What the model card (`README.md`) says of how the model was made, in Markdown; `None` for no card.
+    pub model_card: Option<String>,
     /// Whose rules the shape has to keep.
     pub target: StockTarget,
     /// Whether to replace what is there.
@@ -78,17 +81,15 @@ pub fn save<F: Family>(model: &F, place: &Path, config: &SaveConfig) -> Result<S
     let limit = config.max_shard_bytes.or(source.as_ref().and_then(|s| s.shard_bytes()));
     write(&staging.path().join("config.json"), &model.config_json(dtype.torch_name()))?;
     let report = write_weights(model, staging.path(), dtype, limit.unwrap_or(u64::MAX))?;
-    for (name, text) in &config.extra_files {
-        write(&staging.path().join(name), text)?;
-    }
-    match &source {
-        Some(Weights::Gguf(file)) => {
-            write(&staging.path().join("tokenizer.json"), &file.tokenizer_json()?)?;
-            write(&staging.path().join("tokenizer_config.json"), &file.tokenizer_config_json()?)?;
-        }
-        Some(files) => copy_companions(files.path(), staging.path())?,
-        None => {}
-    }
+    let companions = Companions {
+        source: source.as_ref().map(|source| match source {
+            Weights::Gguf(file) => Source::Gguf(file),
+            files => Source::Directory(files.path()),
+        }),
+        extra_files: &config.extra_files,
+        model_card: config.model_card.as_deref(),
+    };
+    companions.write(staging.path(), place)?;
     staging.commit()?;
     Ok(report)
 }

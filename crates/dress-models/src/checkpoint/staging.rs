@@ -1,7 +1,7 @@
 //! Outputs that are either complete or not there.
 
 use super::OutputError;
-use super::directory::is_part_of_a_checkpoint;
+use super::directory::{is_document, is_part_of_a_checkpoint};
 use crate::Error;
 use std::fs;
 use std::io::ErrorKind;
@@ -29,7 +29,10 @@ pub fn check_output(place: &Path, source: Option<&Path>, force: bool) -> Result<
     if source.is_some_and(|source| source.canonicalize().is_ok_and(|source| source == found)) {
         return Err(OutputError::IsSource { path: place.into() }.into());
     }
-    match entries.into_iter().find(|name| !is_part_of_a_checkpoint(name)) {
+    // A licence and a README are a checkpoint's only beside one.
+    let no_checkpoint = !entries.iter().any(|name| is_part_of_a_checkpoint(name) && !is_document(name));
+    let is_foreign = |name: &String| !is_part_of_a_checkpoint(name) || (no_checkpoint && is_document(name));
+    match entries.into_iter().find(is_foreign) {
         Some(entry) => Err(OutputError::Foreign { path: place.into(), entry }.into()),
         None => check_parent(&found).and_then(|()| check_not_mounted(&found)),
     }
@@ -332,7 +335,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().join("out");
         checkpoint(&place);
-        fs::write(place.join("recover.json"), "{}").unwrap();
+        for name in ["recover.json", "search.json", "README.md", "README.source.md", "LICENSE"] {
+            fs::write(place.join(name), "{}").unwrap();
+        }
         assert!(matches!(check_output(&place, None, false), Err(Error::Output(OutputError::Exists { .. }))));
         assert!(matches!(
             check_output(&place, Some(&place), true),
@@ -341,6 +346,16 @@ mod tests {
         check_output(&place, None, true).unwrap();
         fs::write(place.join("notes.txt"), "").unwrap();
         assert!(matches!(check_output(&place, None, true), Err(Error::Output(OutputError::Foreign { .. }))));
+    }
+
+    #[test]
+    fn a_directory_of_documents_alone_is_no_checkpoint() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("out");
+        fs::create_dir(&place).unwrap();
+        fs::write(place.join("README.md"), "precious").unwrap();
+        let message = check_output(&place, None, true).unwrap_err().to_string();
+        assert!(message.contains("holds `README.md`, which is no part of a checkpoint"), "{message}");
     }
 
     #[test]

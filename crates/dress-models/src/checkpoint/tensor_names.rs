@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// # Errors
 /// [`Error::Names`] and the more precise causes of [`cause`], [`Error::NamedTwice`], [`Error::HeadDiffers`], and
 /// those of comparing tensors.
-pub(super) fn match_names<F: Family>(
+pub(crate) fn match_names<F: Family>(
     declared: &F,
     files: &Weights,
 ) -> Result<BTreeMap<String, String>, Error> {

@@ -5,6 +5,7 @@ use super::family::GgufFamily;
 use super::rope::{rope_scaling, scale};
 use super::tokenizer::Vocabulary;
 use super::{GgufHeader, TensorInfo};
+use crate::LayerWidths;
 use serde_json::{Map, Value, json};
 
 /// The `config.json` of the file's family.
@@ -15,6 +16,7 @@ pub(super) fn config_json<'f>(
     let facts = Facts { header, family: GgufFamily::of(header)? };
     let [heads, kv_heads] = facts.heads()?;
     let number = |key: &str| facts.need(key, facts.number(key));
+    let widths = (facts.family == GgufFamily::Deci).then(|| layer_widths(&facts)).transpose()?;
     let width = number("embedding_length")?;
     let embedding = header.tensors.get("token_embd.weight").ok_or("there is no token_embd.weight")?;
     let mut config = Map::new();
@@ -23,7 +25,13 @@ pub(super) fn config_json<'f>(
     };
     set("vocab_size", json!(embedding.shape.first().copied().unwrap_or(0)));
     set("hidden_size", json!(width));
-    set("intermediate_size", json!(number("feed_forward_length")?));
+    match &widths {
+        Some(widths) => {
+            set("intermediate_size", json!(widths.largest().0));
+            set(LayerWidths::KEY, json!(widths));
+        }
+        None => set("intermediate_size", json!(number("feed_forward_length")?)),
+    }
     set("num_hidden_layers", json!(number("block_count")?));
     set("num_attention_heads", json!(heads));
     set("num_key_value_heads", json!(kv_heads));
@@ -33,10 +41,12 @@ pub(super) fn config_json<'f>(
     let (begins, ends) = ends_of_texts(header);
     set("bos_token_id", begins);
     set("eos_token_id", ends);
-    let head_dim = facts.number("attention.key_length").unwrap_or(width / heads as u64);
+    // As in llama.cpp, by the heads of the first layer.
+    let first = facts.heads_of_layers()?.first().map_or(heads, |[heads, _]| *heads);
+    let head_dim = facts.number("attention.key_length").unwrap_or(width / first as u64);
     facts.check(embedding.shape.first().copied().unwrap_or(0) as u64, head_dim)?;
     match facts.family {
-        GgufFamily::Llama => {
+        GgufFamily::Llama | GgufFamily::Deci => {
             let key = "attention.layer_norm_rms_epsilon";
             set("architectures", json!(["LlamaForCausalLM"]));
             set("model_type", json!("llama"));
@@ -66,6 +76,13 @@ pub(super) fn config_json<'f>(
         }
     }
     Ok(serde_json::to_string_pretty(&Value::Object(config)).expect("a map with string keys is JSON"))
+}
+
+/// Neurons and key/value heads of every layer.
+fn layer_widths(facts: &Facts<'_, '_>) -> Result<LayerWidths, String> {
+    let (key, small) = ("feed_forward_length", |width: u64| usize::try_from(width).unwrap_or(usize::MAX));
+    let ffn = facts.need(key, facts.numbers(key))?.into_iter().map(small).collect();
+    Ok(LayerWidths::of(ffn, facts.heads_of_layers()?.into_iter().map(|[_, kv_heads]| kv_heads).collect()))
 }
 
 /// The ids of the token that begins a text and of those that end one.
@@ -148,6 +165,49 @@ mod tests {
         assert!(config(&yarn, 0).unwrap_err().contains("`yarn`"));
     }
 
+    /// The keys of [`llama`] as those of an architecture whose layers differ.
+    fn deci(ffn: &[i32], heads: &[i32], kv_heads: &[i32]) -> Keys {
+        let lists = [
+            ("deci.feed_forward_length", ffn),
+            ("deci.attention.head_count", heads),
+            ("deci.attention.head_count_kv", kv_heads),
+        ];
+        let mut keys: Keys = vec![
+            ("general.architecture", Entry::Text("deci".into())),
+            ("deci.context_length", Entry::U32(64)),
+            ("deci.embedding_length", Entry::U32(16)),
+            ("deci.block_count", Entry::U32(2)),
+            ("deci.attention.layer_norm_rms_epsilon", Entry::F32(1e-5)),
+        ];
+        keys.extend(lists.map(|(key, list)| (key, Entry::Numbers(list.to_vec()))));
+        keys
+    }
+
+    #[test]
+    fn layers_that_differ_are_a_llama_with_a_list_of_their_widths() {
+        let found = config(&deci(&[24, 20], &[4, 2], &[2, 1]), 0).unwrap();
+        let expected = json!({ "model_type": "llama", "intermediate_size": 24, "num_attention_heads": 4, "head_dim": 4,
+            "num_key_value_heads": 2, "dress": { "ffn": [24, 20], "heads": [2, 1] } });
+        for (key, value) in expected.as_object().unwrap() {
+            assert_eq!(&found[key], value, "{key}");
+        }
+    }
+
+    #[test]
+    fn layers_without_a_part_or_with_other_groups_of_heads_are_refused() {
+        for (keys, says) in [
+            (deci(&[24, 0], &[4, 2], &[2, 1]), "deci.feed_forward_length"),
+            (deci(&[24, 20], &[4, 0], &[2, 0]), "deci.attention.head_count"),
+            (
+                deci(&[24, 20], &[4, 4], &[2, 1]),
+                "4 query heads for 1 key/value heads and the first has 4 for 2",
+            ),
+        ] {
+            let message = config(&keys, 0).unwrap_err();
+            assert!(message.contains(says), "{message}");
+        }
+    }
+
     #[test]
     fn what_is_not_built_is_refused_by_its_key() {
         for (key, entry) in [
@@ -168,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn biases_in_some_projections_or_blocks_only_are_refused() {
+    fn biases_in_some_projections_or_layers_only_are_refused() {
         let parts = ["attn_q", "attn_k", "attn_v", "attn_output"];
         let names: Vec<String> =
             (0..2).flat_map(|layer| parts.map(|part| format!("blk.{layer}.{part}.bias"))).collect();

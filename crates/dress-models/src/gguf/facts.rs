@@ -3,6 +3,9 @@
 use super::family::{GgufFamily, LLAMA_PARTS};
 use super::{GgufHeader, MetadataArray, MetadataValue};
 
+/// As many as a configuration may have.
+const MOST_LAYERS: usize = 1024;
+
 /// What to do about metadata that do not hold.
 pub(super) const REMEDY: &str = "convert the Hugging Face checkpoint anew, or use that";
 
@@ -29,6 +32,19 @@ impl Facts<'_, '_> {
         }
     }
 
+    /// A number for each layer, where there is one for all or a list; none where a number is 0, as of layers that lack
+    /// the part.
+    pub fn numbers(&self, key: &str) -> Option<Vec<u64>> {
+        let layers =
+            usize::try_from(self.number("block_count")?).ok().filter(|&layers| layers <= MOST_LAYERS)?;
+        let value = *self.header.metadata.get(self.key(key).as_str())?;
+        let numbers: Vec<u64> = match value.array() {
+            None => vec![value.unsigned()?; layers],
+            Some(list) => list.iter().map(|one| one.unsigned()).collect::<Option<_>>()?,
+        };
+        (numbers.len() == layers && !numbers.contains(&0)).then_some(numbers)
+    }
+
     /// Checks that LLaMA's biases are in all projections of all layers, or in none: a configuration can say no other.
     pub fn check_biases(&self) -> Result<(), String> {
         let layers = self.number("block_count").unwrap_or(0);
@@ -39,7 +55,7 @@ impl Facts<'_, '_> {
             let has = |name: &str| name.contains(part) && name.starts_with("blk.") && name.ends_with(".bias");
             let mut found = self.header.tensors.keys().filter(|name| has(name)).peekable();
             let Some(&&first) = found.peek() else { continue };
-            if self.family == GgufFamily::Llama && found.count() as u64 != all {
+            if self.family.is_llama() && found.count() as u64 != all {
                 return Err(format!(
                     "`{first}`: biases that only some projections or layers have are not built; {REMEDY}"
                 ));
@@ -48,15 +64,15 @@ impl Facts<'_, '_> {
         Ok(())
     }
 
-    /// Checks that a tensor belongs to a layer that there is.
-    pub fn check_block(&self, name: &str) -> Result<(), String> {
+    /// Checks that a tensor belongs to a layer that there is, and says to which, if to one.
+    pub fn check_layer(&self, name: &str) -> Result<Option<usize>, String> {
         let layer = name.strip_prefix("blk.").and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
         match (layer, self.number("block_count")) {
             (Some(layer), Some(count)) if layer >= count => Err(format!(
                 "tensor `{name}` is of layer {layer}, and `{}` is {count}",
                 self.key("block_count")
             )),
-            _ => Ok(()),
+            _ => Ok(layer.map(|layer| layer as usize)),
         }
     }
 
@@ -91,7 +107,7 @@ impl Facts<'_, '_> {
                 return Err(format!("`{}` other than 1 is not built", self.key(key)));
             }
         }
-        let rotated = (self.family == GgufFamily::Llama).then_some("rope.dimension_count");
+        let rotated = self.family.is_llama().then_some("rope.dimension_count");
         for key in ["attention.value_length"].into_iter().chain(rotated) {
             if let Some(found) = self.number(key).filter(|&found| found != head_dim) {
                 let key = self.key(key);
@@ -109,7 +125,33 @@ impl Facts<'_, '_> {
         value.ok_or_else(|| format!("its metadata has no usable `{}`", self.key(key)))
     }
 
+    /// Query heads and key/value heads of every layer. Where layers differ, each key/value head has the same number of
+    /// query heads in all of them, as a configuration can say no other.
+    pub fn heads_of_layers(&self) -> Result<Vec<[usize; 2]>, String> {
+        if self.family != GgufFamily::Deci {
+            let layers = self.number("block_count").unwrap_or(1).clamp(1, MOST_LAYERS as u64);
+            return Ok(vec![self.heads()?; layers as usize]);
+        }
+        let [heads, kv_heads] =
+            ["attention.head_count", "attention.head_count_kv"].map(|key| self.need(key, self.numbers(key)));
+        let pairs: Vec<_> = heads?.into_iter().zip(kv_heads?).map(<[u64; 2]>::from).collect();
+        let Some(&[first, first_kv]) = pairs.first() else { return Err("it has no layers".into()) };
+        match pairs.iter().find(|[heads, kv_heads]| heads * first_kv != first * kv_heads || *heads >= 1 << 20)
+        {
+            Some([heads, kv_heads]) => Err(format!(
+                "a layer has {heads} query heads for {kv_heads} key/value heads and the first has {first} for {first_kv}: \
+                 layers that share them otherwise are not built"
+            )),
+            None => Ok(pairs.into_iter().map(|pair| pair.map(|count| count as usize)).collect()),
+        }
+    }
+
+    /// Query heads and key/value heads: the most that a layer has.
     pub fn heads(&self) -> Result<[usize; 2], String> {
+        if self.family == GgufFamily::Deci {
+            let each = self.heads_of_layers()?;
+            return each.into_iter().max().ok_or_else(|| "it has no layers".into());
+        }
         let heads = self.need("attention.head_count", self.number("attention.head_count"))?;
         let kv_heads = self.number("attention.head_count_kv").unwrap_or(heads);
         // A number of heads beyond any row count is no number of heads.

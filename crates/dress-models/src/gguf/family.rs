@@ -1,4 +1,4 @@
-//! The families that are read from GGUF files.
+//! The families that are read from GGUF files and written into them, and what their tensors are called in either.
 
 use super::{GgufHeader, metadata_types};
 
@@ -6,8 +6,16 @@ use super::{GgufHeader, metadata_types};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GgufFamily {
     Llama,
+    /// LLaMA with layers of different widths.
+    Deci,
     Phi2,
 }
+
+const LLAMA_ENDS: [(&str, &str); 3] =
+    [("token_embd", "model.embed_tokens"), ("output_norm", "model.norm"), ("output", "lm_head")];
+
+const PHI_ENDS: [(&str, &str); 3] =
+    [("token_embd", "model.embed_tokens"), ("output_norm", "model.final_layernorm"), ("output", "lm_head")];
 
 pub(super) const LLAMA_PARTS: [(&str, &str); 9] = [
     ("attn_norm", "input_layernorm"),
@@ -36,10 +44,11 @@ impl GgufFamily {
         check_is_model(header)?;
         let family = match header.metadata.get("general.architecture").and_then(|value| value.text()) {
             Some("llama") => GgufFamily::Llama,
+            Some("deci") => GgufFamily::Deci,
             Some("phi2") => GgufFamily::Phi2,
             other => {
                 return Err(format!(
-                    "architecture `{}` is not read from GGUF, only llama and phi2; use the Hugging Face checkpoint",
+                    "architecture `{}` is not read from GGUF, only llama, deci and phi2; use the Hugging Face checkpoint",
                     other.unwrap_or("nothing")
                 ));
             }
@@ -49,12 +58,50 @@ impl GgufFamily {
     }
 
     pub fn name(self) -> &'static str {
-        if self == GgufFamily::Llama { "llama" } else { "phi2" }
+        match self {
+            GgufFamily::Llama => "llama",
+            GgufFamily::Deci => "deci",
+            GgufFamily::Phi2 => "phi2",
+        }
+    }
+
+    /// Whether its layers are LLaMA's.
+    pub fn is_llama(self) -> bool {
+        self != GgufFamily::Phi2
     }
 
     /// The parts of a layer, by their names here and in the Hugging Face checkpoint.
     pub fn parts(self) -> &'static [(&'static str, &'static str)] {
-        if self == GgufFamily::Llama { &LLAMA_PARTS } else { &PHI_PARTS }
+        if self.is_llama() { &LLAMA_PARTS } else { &PHI_PARTS }
+    }
+
+    /// What lies before and behind the layers, by its names here and in the Hugging Face checkpoint.
+    fn ends(self) -> &'static [(&'static str, &'static str)] {
+        if self.is_llama() { &LLAMA_ENDS } else { &PHI_ENDS }
+    }
+
+    /// The name in the Hugging Face checkpoint, without its `.weight` or `.bias`.
+    pub fn hugging_face_name(self, name: &str) -> Option<String> {
+        let (stem, _) = name.rsplit_once('.')?;
+        if let Some((_, found)) = self.ends().iter().find(|(gguf, _)| *gguf == stem) {
+            return Some(found.to_string());
+        }
+        let (layer, part) = stem.strip_prefix("blk.")?.split_once('.')?;
+        let layer: usize = layer.parse().ok()?;
+        let (_, found) = self.parts().iter().find(|(gguf, _)| *gguf == part)?;
+        Some(format!("model.layers.{layer}.{found}"))
+    }
+
+    /// The name in a GGUF file of a parameter, such as `model.norm.weight`.
+    #[cfg(feature = "tokenizer")]
+    pub fn gguf_name(self, parameter: &str) -> Option<String> {
+        let (stem, kind) = parameter.rsplit_once('.')?;
+        if let Some((found, _)) = self.ends().iter().find(|(_, name)| *name == stem) {
+            return Some(format!("{found}.{kind}"));
+        }
+        let (layer, part) = stem.strip_prefix("model.layers.")?.split_once('.')?;
+        let (found, _) = self.parts().iter().find(|(_, name)| *name == part)?;
+        Some(format!("blk.{layer}.{found}.{kind}"))
     }
 }
 
@@ -65,6 +112,28 @@ fn check_is_model(header: &GgufHeader<'_>) -> Result<(), String> {
         None | Some("model") => Ok(()),
         Some(kind) => {
             Err(format!("it holds no model (its general.type is `{kind}`); give the GGUF file of the model"))
+        }
+    }
+}
+
+#[cfg(all(test, feature = "tokenizer"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_from_either_side_to_the_other() {
+        for family in [GgufFamily::Llama, GgufFamily::Deci, GgufFamily::Phi2] {
+            let parts = family.parts().iter().map(|(gguf, name)| {
+                (format!("blk.7.{gguf}.weight"), format!("model.layers.7.{name}.weight"))
+            });
+            let ends =
+                family.ends().iter().map(|(gguf, name)| (format!("{gguf}.bias"), format!("{name}.bias")));
+            for (gguf, name) in parts.chain(ends) {
+                assert_eq!(family.gguf_name(&name).as_deref(), Some(gguf.as_str()));
+                let (stem, _) = name.rsplit_once('.').unwrap();
+                assert_eq!(family.hugging_face_name(&gguf).as_deref(), Some(stem));
+            }
+            assert_eq!(family.gguf_name("model.layers.0.self_attn.rotary_emb.inv_freq"), None);
         }
     }
 }

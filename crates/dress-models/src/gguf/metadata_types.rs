@@ -44,7 +44,7 @@ const OF_FAMILY: [(u32, &[&str]); 4] = [
 ];
 
 /// Keys of a family with one value, or one for each layer.
-const OF_BLOCKS: [&str; 3] = ["attention.head_count", "attention.head_count_kv", "feed_forward_length"];
+const OF_LAYERS: [&str; 3] = ["attention.head_count", "attention.head_count_kv", "feed_forward_length"];
 
 /// Keys with one value that are the same for all families.
 const OF_ALL: [(u32, &[&str]); 5] = [
@@ -85,8 +85,8 @@ pub(super) fn check(header: &GgufHeader<'_>, family: &str) -> Result<(), String>
     for (wanted, keys) in OF_ALL {
         keys.iter().try_for_each(|key| single(header, key, wanted))?;
     }
-    for key in OF_BLOCKS {
-        each_block(header, family, &format!("{family}.{key}"))?;
+    for key in OF_LAYERS {
+        each_layer(header, family, &format!("{family}.{key}"))?;
     }
     LISTS.iter().try_for_each(|(key, elements)| list(header, key, elements))
 }
@@ -106,7 +106,7 @@ fn list(header: &GgufHeader<'_>, key: &str, elements: &[u32]) -> Result<(), Stri
     }
 }
 
-fn each_block(header: &GgufHeader<'_>, family: &str, key: &str) -> Result<(), String> {
+fn each_layer(header: &GgufHeader<'_>, family: &str, key: &str) -> Result<(), String> {
     let Some(MetadataValue::Array(found)) = header.metadata.get(key) else {
         return single(header, key, U32);
     };
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_for_each_block_is_one_for_each_block() {
+    fn a_number_for_each_layer_is_one_for_each_layer() {
         let bytes = header_of(&[
             ("llama.block_count", Entry::U32(3)),
             ("llama.attention.head_count", Entry::Numbers(vec![4, 4])),

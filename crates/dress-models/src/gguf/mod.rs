@@ -1,5 +1,5 @@
 //! GGUF files, the format of llama.cpp: read, dequantized, and turned into what a Hugging Face
-//! directory holds.
+//! directory holds; and such directories written as GGUF files.
 //!
 //! The reader is our own since none of the published ones bounds what it allocates by the file: here a
 //! header is walked in place, over the memory map, and a length that the file cannot hold is an error.
@@ -7,6 +7,10 @@
 mod checkpoint;
 mod config;
 mod cursor;
+#[cfg(any(test, feature = "tokenizer"))]
+mod entry;
+#[cfg(feature = "tokenizer")]
+mod export;
 mod facts;
 mod family;
 mod header;
@@ -25,6 +29,8 @@ mod tokenizer_config;
 mod written;
 
 pub use checkpoint::GgufCheckpoint;
+#[cfg(feature = "tokenizer")]
+pub use export::{GgufExport, GgufExportConfig, GgufType, GgufTypeName, export_gguf};
 pub use header::{GgufHeader, GgufHeaderError};
 pub use metadata_value::{MetadataArray, MetadataValue};
 pub use quantization::TensorType;

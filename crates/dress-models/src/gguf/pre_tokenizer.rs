@@ -1,5 +1,5 @@
-//! How a byte-level vocabulary splits a text before it merges, by the name that `tokenizer.ggml.pre` gives. Each name
-//! that is read was compared with llama.cpp on texts in many scripts (`tests/parity/compare_pre.py`).
+//! How a byte-level vocabulary splits a text before it merges, by the name that `tokenizer.ggml.pre` gives. The
+//! names are compared with llama.cpp on texts in many scripts by `tests/parity/compare_pre.py`.
 
 use serde_json::{Value, json};
 
@@ -12,6 +12,8 @@ pub(super) enum PreTokenizer {
     Digits,
     /// LLaMA-3's, whose vocabulary also holds whole words that no merge makes.
     Llama3,
+    /// LLaMA-3's, and every token is made by merges.
+    Dbrx,
     /// Qwen-2's: LLaMA-3's, with every digit by itself.
     Qwen2,
     /// llama.cpp's own, where a file names none.
@@ -19,16 +21,31 @@ pub(super) enum PreTokenizer {
 }
 
 /// Names by the way to split they stand for.
-const NAMES: [(PreTokenizer, &[&str]); 5] = [
+const NAMES: [(PreTokenizer, &[&str]); 6] = [
     (PreTokenizer::Default, &["default"]),
     (PreTokenizer::Gpt2, &["gpt-2", "phi-2", "mpt", "olmo", "jais"]),
     (PreTokenizer::Digits, &["smollm", "starcoder", "refact", "command-r", "codeshell"]),
     (PreTokenizer::Llama3, &["llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral"]),
+    (PreTokenizer::Dbrx, &["dbrx", "smaug-bpe"]),
     (PreTokenizer::Qwen2, &["qwen2", "deepseek-r1-qwen", "megrez", "stablelm2"]),
 ];
 
 const LLAMA3: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const QWEN2: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// The same as `tokenizer.json` files have it, which llama.cpp writes out for the letters of ASCII, and GPT-2's.
+#[cfg(feature = "tokenizer")]
+const STOCK: [(PreTokenizer, &str); 3] = [
+    (
+        PreTokenizer::Llama3,
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    ),
+    (
+        PreTokenizer::Qwen2,
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    ),
+    (PreTokenizer::Gpt2, r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"),
+];
 
 /// One after the other.
 const DEFAULT: [&str; 4] = [
@@ -42,6 +59,59 @@ impl PreTokenizer {
     /// The way to split of a name, where it is known.
     pub fn named(name: &str) -> Option<Self> {
         NAMES.iter().find(|(_, names)| names.contains(&name)).map(|(way, _)| *way)
+    }
+
+    /// Its first name in llama.cpp.
+    #[cfg(feature = "tokenizer")]
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(way, _)| *way == self).map_or("default", |(_, names)| names[0])
+    }
+
+    /// The way to split of a `pre_tokenizer`, where llama.cpp has it, for a vocabulary with or without words that no
+    /// merge makes.
+    #[cfg(feature = "tokenizer")]
+    pub fn of_json(pre_tokenizer: &Value, ignores_merges: bool) -> Option<Self> {
+        let steps = match pre_tokenizer["pretokenizers"].as_array() {
+            Some(steps) => steps.iter().collect(),
+            None => vec![pre_tokenizer],
+        };
+        let (bytes, steps) = steps.split_last()?;
+        let is = |step: &Value, kind: &str| step["type"] == kind;
+        if !is(bytes, "ByteLevel") || bytes["add_prefix_space"] != false {
+            return None;
+        }
+        // Old files leave it out where it is on.
+        let by_gpt2 = bytes["use_regex"] != false;
+        let way = match steps {
+            [] if by_gpt2 => Self::Gpt2,
+            [digits] if by_gpt2 && is(digits, "Digits") && digits["individual_digits"] == true => {
+                Self::Digits
+            }
+            splits if !by_gpt2 => Self::of_splits(splits)?,
+            _ => return None,
+        };
+        match (way, ignores_merges) {
+            (Self::Llama3, false) => Some(Self::Dbrx),
+            (Self::Llama3, true) | (_, false) => Some(way),
+            (_, true) => None,
+        }
+    }
+
+    #[cfg(feature = "tokenizer")]
+    fn of_splits(splits: &[&Value]) -> Option<Self> {
+        let isolates = |step: &&&Value| step["behavior"] == "Isolated" && step["invert"] == false;
+        let regexes: Vec<&str> = splits
+            .iter()
+            .filter(isolates)
+            .map(|step| step["pattern"]["Regex"].as_str())
+            .collect::<Option<_>>()?;
+        match regexes[..] {
+            _ if regexes.len() != splits.len() => None,
+            [LLAMA3] => Some(Self::Llama3),
+            [QWEN2] => Some(Self::Qwen2),
+            [one] => STOCK.iter().find(|(_, regex)| *regex == one).map(|(way, _)| *way),
+            _ => (regexes == DEFAULT).then_some(Self::Default),
+        }
     }
 
     /// Whether every text is opened by the first token where the file does not say.
@@ -59,7 +129,7 @@ impl PreTokenizer {
         let parts = match self {
             Self::Gpt2 => return byte_level(true),
             Self::Digits => vec![json!({ "type": "Digits", "individual_digits": true }), byte_level(true)],
-            Self::Llama3 => vec![split(LLAMA3), byte_level(false)],
+            Self::Llama3 | Self::Dbrx => vec![split(LLAMA3), byte_level(false)],
             Self::Qwen2 => vec![split(QWEN2), byte_level(false)],
             Self::Default => DEFAULT.map(split).into_iter().chain([byte_level(false)]).collect(),
         };
@@ -74,4 +144,37 @@ pub(super) fn byte_level(use_regex: bool) -> Value {
 
 fn split(regex: &str) -> Value {
     json!({ "type": "Split", "pattern": { "Regex": regex }, "behavior": "Isolated", "invert": false })
+}
+
+#[cfg(all(test, feature = "tokenizer"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_split_is_known_again_by_its_json() {
+        for (way, names) in NAMES {
+            assert_eq!(PreTokenizer::of_json(&way.json(), way.ignores_merges()), Some(way), "{names:?}");
+            assert_eq!(PreTokenizer::named(way.name()), Some(way));
+        }
+    }
+
+    #[test]
+    fn ways_of_published_files_are_known_and_others_are_not() {
+        let sequence = |steps: Vec<Value>| json!({ "type": "Sequence", "pretokenizers": steps });
+        for (way, regex) in STOCK {
+            let stock = sequence(vec![split(regex), byte_level(false)]);
+            let ignores = way.ignores_merges();
+            assert_eq!(PreTokenizer::of_json(&stock, ignores), Some(way));
+        }
+        for other in [
+            Value::Null,
+            json!({ "type": "Whitespace" }),
+            sequence(vec![split(r"\d+"), byte_level(false)]),
+            sequence(vec![split(LLAMA3), byte_level(true)]),
+            json!({ "type": "ByteLevel", "add_prefix_space": true, "use_regex": true }),
+        ] {
+            assert_eq!(PreTokenizer::of_json(&other, false), None, "{other}");
+        }
+        assert_eq!(PreTokenizer::of_json(&byte_level(true), true), None, "words that no merge makes");
+    }
 }

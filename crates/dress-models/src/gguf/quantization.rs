@@ -70,6 +70,22 @@ impl TensorType {
         }
     }
 
+    /// Its number in a file.
+    #[cfg(feature = "tokenizer")]
+    pub(super) fn id(self) -> u32 {
+        match self {
+            TensorType::F32 => 0,
+            TensorType::F16 => 1,
+            TensorType::Q4_0 => 2,
+            TensorType::Q4_1 => 3,
+            TensorType::Q8_0 => 8,
+            TensorType::Q4K => 12,
+            TensorType::Q6K => 14,
+            TensorType::Bf16 => 30,
+            TensorType::Other(id, ..) => id,
+        }
+    }
+
     /// Numbers a block.
     pub fn block(self) -> usize {
         match self {

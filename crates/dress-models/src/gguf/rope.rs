@@ -27,6 +27,22 @@ pub(super) fn scale(facts: &Facts<'_, '_>) -> Result<f64, String> {
     }
 }
 
+/// The keys under which these crates write LLaMA-3's scaling beside its factors, from which it cannot be told.
+pub(super) const OWN_KEYS: [&str; 4] = [
+    "dress.rope.factor",
+    "dress.rope.low_freq_factor",
+    "dress.rope.high_freq_factor",
+    "dress.rope.original_context_length",
+];
+
+/// By what each frequency of a head is divided.
+pub(super) fn llama3_factors(scaling: RopeScaling, theta: f64, head_dim: usize) -> impl Iterator<Item = f64> {
+    (0..head_dim / 2).map(move |i| {
+        let frequency = theta.powf(-2.0 * i as f64 / head_dim as f64);
+        frequency / scaling.apply(frequency)
+    })
+}
+
 /// Linear scaling is in the metadata, LLaMA-3's only in the factors that its converter computed.
 pub(super) fn rope_scaling<'f>(
     facts: &Facts<'_, '_>,
@@ -52,24 +68,27 @@ pub(super) fn rope_scaling<'f>(
     let factors: Vec<f64> =
         bytes(tensor).chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).into()).collect();
     let theta = facts.float("rope.freq_base").unwrap_or(10_000.0);
-    let factor = factors.iter().copied().fold(1.0, f64::max);
+    let said = OWN_KEYS.map(|key| facts.header.metadata.get(key).and_then(|value| value.float()));
+    let [factor, low, high, original] = match said {
+        [Some(factor), Some(low), Some(high), Some(original)] => [factor, low, high, original],
+        _ => [factors.iter().copied().fold(1.0, f64::max), 1.0, 4.0, 8192.0],
+    };
     let scaling = RopeScaling::Llama3 {
         factor,
-        low_freq_factor: 1.0,
-        high_freq_factor: 4.0,
-        original_max_position_embeddings: 8192.0,
+        low_freq_factor: low,
+        high_freq_factor: high,
+        original_max_position_embeddings: original,
     };
-    let fits = factors.iter().enumerate().all(|(i, found)| {
-        let frequency = theta.powf(-2.0 * i as f64 / head_dim as f64);
-        (frequency / scaling.apply(frequency) - found).abs() < 1e-3 * found
-    });
+    let fits = llama3_factors(scaling, theta, head_dim as usize)
+        .zip(&factors)
+        .all(|(factor, found)| (factor - found).abs() < 1e-3 * found);
     if !fits {
         return Err(
             "its rope_freqs are not those of LLaMA-3's scaling; use the Hugging Face checkpoint".into()
         );
     }
     Ok(json!({
-        "rope_type": "llama3", "factor": factor, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-        "original_max_position_embeddings": 8192,
+        "rope_type": "llama3", "factor": factor, "low_freq_factor": low, "high_freq_factor": high,
+        "original_max_position_embeddings": original as u64,
     }))
 }

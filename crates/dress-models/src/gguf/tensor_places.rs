@@ -10,15 +10,16 @@ impl GgufFamily {
     /// Every tensor's part in the Hugging Face checkpoint.
     pub fn tensors(self, header: &GgufHeader<'_>) -> Result<BTreeMap<String, TensorPart>, String> {
         let facts = Facts { header, family: self };
-        let [heads, kv_heads] = facts.heads()?;
+        let each = facts.heads_of_layers()?;
         facts.check_biases()?;
         let mut tensors = BTreeMap::new();
         for (&name, info) in &header.tensors {
             let kind = name.rsplit('.').next().unwrap_or_default();
-            if name == "rope_freqs.weight" && self == GgufFamily::Llama {
+            if name == "rope_freqs.weight" && self.is_llama() {
                 continue;
             }
-            facts.check_block(name)?;
+            let layer = facts.check_layer(name)?;
+            let [heads, kv_heads] = layer.and_then(|layer| each.get(layer)).copied().unwrap_or(each[0]);
             if self == GgufFamily::Phi2 && name.contains("attn_qkv") {
                 tensors.extend(self.split_qkv(name, info, [heads, kv_heads])?);
                 continue;
@@ -30,30 +31,14 @@ impl GgufFamily {
                 )
             })?;
             let part = TensorPart::whole(info);
-            let part = match (self, name.split('.').nth(2)) {
-                (GgufFamily::Llama, Some("attn_q")) => part.interleaved(even_heads(info, heads, name)?),
-                (GgufFamily::Llama, Some("attn_k")) => part.interleaved(even_heads(info, kv_heads, name)?),
+            let part = match (self.is_llama(), name.split('.').nth(2)) {
+                (true, Some("attn_q")) => part.interleaved(even_heads(info, heads, name)?),
+                (true, Some("attn_k")) => part.interleaved(even_heads(info, kv_heads, name)?),
                 _ => part,
             };
             tensors.insert(format!("{found}.{kind}"), part);
         }
         Ok(tensors)
-    }
-
-    /// The name without its `.weight` or `.bias`.
-    fn hugging_face_name(self, name: &str) -> Option<String> {
-        let (stem, _) = name.rsplit_once('.')?;
-        let norm = if self == GgufFamily::Llama { "model.norm" } else { "model.final_layernorm" };
-        match stem {
-            "token_embd" => return Some("model.embed_tokens".into()),
-            "output_norm" => return Some(norm.into()),
-            "output" => return Some("lm_head".into()),
-            _ => {}
-        }
-        let (layer, part) = stem.strip_prefix("blk.")?.split_once('.')?;
-        let layer: usize = layer.parse().ok()?;
-        let (_, found) = self.parts().iter().find(|(gguf, _)| *gguf == part)?;
-        Some(format!("model.layers.{layer}.{found}"))
     }
 
     fn split_qkv(

@@ -6,12 +6,18 @@ use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
 
 /// Types of token, by ggml's numbers.
-const UNKNOWN: i64 = 2;
-const CONTROL: i64 = 3;
-const USER_DEFINED: i64 = 4;
+#[cfg(feature = "tokenizer")]
+pub(super) const NORMAL: i64 = 1;
+pub(super) const UNKNOWN: i64 = 2;
+pub(super) const CONTROL: i64 = 3;
+pub(super) const USER_DEFINED: i64 = 4;
+#[cfg(feature = "tokenizer")]
+pub(super) const UNUSED: i64 = 5;
+#[cfg(feature = "tokenizer")]
+pub(super) const BYTE: i64 = 6;
 
 /// Tokens that end a text in llama.cpp whatever type the file gives them, and are control tokens.
-const ENDS: [&str; 12] = [
+pub(super) const ENDS: [&str; 12] = [
     "<|eot_id|>",
     "<|im_end|>",
     "<|end|>",

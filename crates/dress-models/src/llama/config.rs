@@ -6,7 +6,7 @@ use crate::config_json::{
 };
 use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
 use crate::modules::RopeScaling;
-use crate::rope_config::{RopeConfig, rope_config};
+use crate::rope_config::{RopeConfig, in_both_spellings, rope_config};
 use crate::{Error, LayerWidths};
 use dress_core::StockTarget;
 use serde::Deserialize;
@@ -51,6 +51,8 @@ pub struct LlamaConfig {
     pub initializer_range: f64,
     /// Neurons and heads of every layer, where they differ.
     pub widths: LayerWidths,
+    /// The share of each head that is said to be rotated, which stock software passes over.
+    partial: Option<f64>,
     raw: ConfigJson,
 }
 
@@ -159,6 +161,7 @@ impl LlamaConfig {
             mlp_bias: read.mlp_bias,
             initializer_range: read.initializer_range,
             widths,
+            partial: rope.partial,
             raw,
         })
     }
@@ -191,6 +194,8 @@ impl LlamaConfig {
         ];
         let biases = [("attention_bias", self.attention_bias), ("mlp_bias", self.mlp_bias)];
         values.extend(biases.into_iter().filter(|(_, has)| *has).map(|(key, has)| (key, json!(has))));
+        let rope = RopeConfig { theta: self.rope_theta, scaling: self.rope_scaling, partial: self.partial };
+        values.extend(in_both_spellings(&self.raw, &rope));
         self.widths.write(self.raw.with(&values)).to_text(torch_dtype)
     }
 

@@ -20,7 +20,7 @@ pub(super) fn coupling(config: &LlamaConfig) -> CouplingMap {
 fn residual(config: &LlamaConfig) -> AxisSlots {
     let mut slots =
         vec![Slot::new("model.embed_tokens.weight", 1, Writes, Rest).tied(config.tie_word_embeddings)];
-    (0..config.num_hidden_layers).for_each(|layer| residual_of_block(config, layer, &mut slots));
+    (0..config.num_hidden_layers).for_each(|layer| residual_of_layer(config, layer, &mut slots));
     slots.push(Slot::new("model.norm.weight", 0, Scales, Rest).site(Site::HeadInput));
     if !config.tie_word_embeddings {
         slots.push(Slot::new("lm_head.weight", 1, Reads, Rest).site(Site::HeadInput));
@@ -33,7 +33,7 @@ fn residual(config: &LlamaConfig) -> AxisSlots {
     }
 }
 
-fn residual_of_block(config: &LlamaConfig, layer: usize, slots: &mut Vec<Slot>) {
+fn residual_of_layer(config: &LlamaConfig, layer: usize, slots: &mut Vec<Slot>) {
     let name = |rest: &str| format!("model.layers.{layer}.{rest}");
     let norm = |norm, site| Slot::new(name(norm), 0, Scales, Rest).site(site);
     slots.push(norm("input_layernorm.weight", Site::AttentionInput { layer }));

@@ -29,7 +29,7 @@ fn residual(config: &OptConfig) -> AxisSlots {
         }
     };
     slots.push(Slot::new(decoder("embed_positions.weight"), 1, Writes, Rest));
-    (0..config.num_hidden_layers).for_each(|layer| residual_of_block(config, layer, &mut slots));
+    (0..config.num_hidden_layers).for_each(|layer| residual_of_layer(config, layer, &mut slots));
     if config.final_layer_norm {
         slots.extend(norm(&decoder("final_layer_norm"), Site::HeadInput));
     }
@@ -47,7 +47,7 @@ fn residual(config: &OptConfig) -> AxisSlots {
     }
 }
 
-fn residual_of_block(config: &OptConfig, layer: usize, slots: &mut Vec<Slot>) {
+fn residual_of_layer(config: &OptConfig, layer: usize, slots: &mut Vec<Slot>) {
     let name = |rest: &str| format!("model.decoder.layers.{layer}.{rest}");
     let (first, second) = sites_of_norms(config, layer);
     slots.extend(norm(&name("self_attn_layer_norm"), first));

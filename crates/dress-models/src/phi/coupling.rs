@@ -19,7 +19,7 @@ pub(super) fn coupling(config: &PhiConfig) -> CouplingMap {
 
 fn residual(config: &PhiConfig) -> AxisSlots {
     let mut slots = vec![Slot::new("model.embed_tokens.weight", 1, Writes, Rest)];
-    (0..config.num_hidden_layers).for_each(|layer| residual_of_block(layer, &mut slots));
+    (0..config.num_hidden_layers).for_each(|layer| residual_of_layer(layer, &mut slots));
     slots.extend(norm("model.final_layernorm", Site::HeadInput));
     slots.push(Slot::new("lm_head.weight", 1, Reads, Rest).site(Site::HeadInput));
     AxisSlots {
@@ -31,7 +31,7 @@ fn residual(config: &PhiConfig) -> AxisSlots {
 }
 
 /// One norm feeds both the attention and the feed-forward network, which write side by side.
-fn residual_of_block(layer: usize, slots: &mut Vec<Slot>) {
+fn residual_of_layer(layer: usize, slots: &mut Vec<Slot>) {
     let name = |rest: &str| format!("model.layers.{layer}.{rest}");
     // What enters the feed-forward network is what enters the attention.
     let input = Site::AttentionInput { layer };

@@ -3,6 +3,7 @@
 mod altered;
 mod bad_input;
 mod generation;
+mod gguf_export;
 mod leftovers;
 mod misnamed;
 mod other_formats;

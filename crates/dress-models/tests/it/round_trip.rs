@@ -103,10 +103,40 @@ fn companions_travel_and_the_config_changes_only_where_it_has_to() {
     let parent = saved(&load(copy.path()), config);
     assert!(parent.path().join("out/tokenizer.json").exists());
     assert!(!parent.path().join("out/notes.txt").exists());
-    let json = |path: &Path| -> serde_json::Value {
-        serde_json::from_str(&std::fs::read_to_string(path.join("config.json")).unwrap()).unwrap()
-    };
-    assert_eq!(json(&parent.path().join("out")), json(copy.path()));
+    let (written, read) = (config_json(&parent.path().join("out")), config_json(copy.path()));
+    for (key, value) in read.as_object().unwrap() {
+        assert_eq!(&written[key], value, "{key}");
+    }
+    let more = written.as_object().unwrap().keys().filter(|key| read.get(key.as_str()).is_none());
+    assert_eq!(more.collect::<Vec<_>>(), ["rope_parameters"], "the other spelling");
+}
+
+fn config_json(directory: &Path) -> serde_json::Value {
+    serde_json::from_str(&std::fs::read_to_string(directory.join("config.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn rotary_settings_are_written_in_both_spellings_whichever_the_source_has() {
+    for name in ["llama3_gqa_tied", "phi_2"] {
+        let copy = copy_of(name);
+        for spelling in ["config.json", "config.v5.json"] {
+            let text = std::fs::read_to_string(fixture(name).join(spelling)).unwrap();
+            std::fs::write(copy.path().join("config.json"), text).unwrap();
+            let config = SaveConfig { source: Some(copy.path().into()), ..SaveConfig::default() };
+            let parent = saved(&load(copy.path()), config);
+            let written = config_json(&parent.path().join("out"));
+            let (older, newer) = (&written["rope_scaling"], &written["rope_parameters"]);
+            assert_eq!(newer["rope_theta"], written["rope_theta"], "{name} {spelling}");
+            assert!(written["rope_theta"].is_number(), "{name} {spelling}");
+            match name {
+                "phi_2" => assert_eq!(newer["partial_rotary_factor"], written["partial_rotary_factor"]),
+                _ => assert_eq!(
+                    [&older["factor"], &older["rope_type"]],
+                    [&newer["factor"], &newer["rope_type"]]
+                ),
+            }
+        }
+    }
 }
 
 #[test]

@@ -42,17 +42,17 @@ def tensors(directory, config):
         if stem in TOP:
             named[f"{TOP[stem]}.{kind}"] = weight
             continue
-        _, _, block, part = stem.split(".", 3)
+        _, _, layer, part = stem.split(".", 3)
         if config["model_type"] == "phi" and part.endswith(("q_proj", "k_proj", "v_proj")):
             if part.endswith("q_proj"):
-                joined = [found[f"model.layers.{block}.self_attn.{p}_proj.{kind}"] for p in "qkv"]
-                named[f"blk.{block}.attn_qkv.{kind}"] = np.concatenate(joined)
+                joined = [found[f"model.layers.{layer}.self_attn.{p}_proj.{kind}"] for p in "qkv"]
+                named[f"blk.{layer}.attn_qkv.{kind}"] = np.concatenate(joined)
             continue
         if config["model_type"] == "llama" and part.endswith(("q_proj", "k_proj")):
             heads = "num_attention_heads" if part.endswith("q_proj") else "num_key_value_heads"
             weight = interleave(weight, config[heads])
         parts = LLAMA if config["model_type"] == "llama" else PHI
-        named[f"blk.{block}.{parts[part]}.{kind}"] = weight
+        named[f"blk.{layer}.{parts[part]}.{kind}"] = weight
     return named
 
 

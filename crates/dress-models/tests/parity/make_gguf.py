@@ -88,8 +88,8 @@ def llama():
         if stem in TOP:
             found = TOP[stem]
         else:
-            _, _, block, part = stem.split(".", 3)
-            found = f"blk.{block}.{PARTS[part]}"
+            _, _, layer, part = stem.split(".", 3)
+            found = f"blk.{layer}.{PARTS[part]}"
         if "q_proj" in name or "k_proj" in name:
             weight = interleave(weight, config["num_attention_heads" if "q_proj" in name else "num_key_value_heads"])
         kind = np.float16 if weight.ndim == 2 else np.float32

@@ -3,22 +3,27 @@
 //! Let `x` be what a projection reads and `h` the loss's gradient there. Channels `B` go, and what reads the others is refitted: the
 //! least error of its outputs has the covariance `W_B' S W_B`, where `S` is what of the second moments of `x_B` the other channels
 //! cannot say, `(Q_BB)^-1` with `Q` the inverse of the second moments of all (Optimal Brain Surgeon for several weights at once:
-//! Hassibi and Stork 1993). To second order, and with the gradients' own second moments in place of the loss's curvature (Fisher
-//! information), the loss gains half of the mean of `(error . gradient)^2`. Taking errors and gradients for independent, as
-//! K-FAC (arXiv 1503.05671) does, that is `1/2 tr(S M_BB)` with `M` the second moments of `h`.
+//! Hassibi and Stork 1993). To second order the loss gains half of the mean of `(error . gradient)^2`, where the gradients are of
+//! tokens drawn from what the model itself says comes next: their second moments are the loss's curvature (Fisher information), which
+//! those of the text's own tokens are not. Taking errors and gradients for independent, as K-FAC (arXiv 1503.05671) does, that is
+//! `1/2 tr(S M_BB)` with `M` the second moments of `h`.
 //!
 //! Nothing is added up over the layers' loss as it is measured, so that no noise of a measurement decides; and a layer whose
 //! errors the loss does not feel gives more than one whose errors it does.
 
+use super::measured::positions_at_once;
 use crate::Error;
 use crate::projection::has_bias;
 use crate::ridge::least_damping;
 use crate::token_moments::TokenMoments;
-use dress_core::burn::tensor::Tensor;
+use dress_core::burn::tensor::activation::softmax;
+use dress_core::burn::tensor::{DType, Int, Tensor};
 use dress_core::{
-    Axis, Calibration, CausalLm, CouplingMap, Forward, Progress, Role, Scores, Site, Tap, Unit,
+    Axis, Calibration, CausalLm, CouplingMap, Forward, NoTap, Progress, Role, Scores, Site, Tap, Unit,
 };
 use faer::{Mat, Side};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 /// What the loss is expected to gain as the structures of one axis go.
@@ -147,18 +152,20 @@ pub(crate) fn sensitivities<M: CausalLm>(
     let mut moments = moments.collect::<Result<Vec<_>, Error>>()?;
     // Weights need no gradients: those of what passes are enough.
     let model = model.clone().train().no_grad();
+    let mut random = ChaCha8Rng::seed_from_u64(0);
     let stage = progress.begin("curvature", Unit::Blocks, calibration.blocks.len() as u64);
     for block in &calibration.blocks {
         let tokens = Calibration::tensor(std::slice::from_ref(block), &model.device());
         let mut tap = Listening { moments: &mut moments, zeros: Vec::new() };
-        let loss = model.next_token_loss(tokens, &mut Forward::new(&mut tap));
+        let stream = model.hidden(tokens, &mut Forward::new(&mut tap));
         let zeros = tap.zeros;
+        let drawn = drawn_tokens(&model, stream.clone().without_autodiff(), &mut random);
+        let loss = model.head_loss(stream, drawn, &mut Forward::new(&mut NoTap));
         // Of the sum of the tokens' losses, not of their mean.
-        let tokens = block.len() as f64 - 1.0;
-        let gradients = loss.backward();
+        let gradients = (loss * block.len() as f64).backward();
         for (index, zero) in zeros {
             if let Some(gradient) = zero.grad(&gradients) {
-                moments[index].gradients.add(gradient * tokens);
+                moments[index].gradients.add(gradient);
             }
         }
         stage.advance(1)?;
@@ -169,6 +176,27 @@ pub(crate) fn sensitivities<M: CausalLm>(
         moments.sensitivity(scores)
     };
     moments.iter().map(of).collect()
+}
+
+/// One token for each position of `stream`, the model's behind its last layer, drawn from what the model says comes next.
+///
+/// # Shapes
+/// - `stream`: `[1, seq, hidden_size]`; returns `[1, seq]`
+fn drawn_tokens<M: CausalLm>(model: &M, stream: Tensor<3>, random: &mut impl Rng) -> Tensor<2, Int> {
+    let (seq, vocabulary) = (stream.dims()[1], model.vocab_size());
+    let rows = positions_at_once(vocabulary);
+    let drawn = (0..seq).step_by(rows).map(|start| {
+        let rows = rows.min(seq - start);
+        let logits = model.head(stream.clone().narrow(1, start, rows), &mut Forward::new(&mut NoTap));
+        let up_to = softmax(logits.cast(DType::F32), 2).cumsum(2);
+        let thresholds: Vec<f32> = (0..rows).map(|_| random.random()).collect();
+        let thresholds =
+            Tensor::<1>::from_floats(thresholds.as_slice(), &stream.device()).reshape([1, rows, 1]);
+        // The last of the sums may be a little less than 1.
+        let below = up_to.lower(thresholds.expand([1, rows, vocabulary])).int().sum_dim(2);
+        below.reshape([1, rows]).clamp_max(vocabulary as i32 - 1)
+    });
+    Tensor::cat(drawn.collect(), 1)
 }
 
 #[cfg(test)]

@@ -7,6 +7,11 @@ use dress_core::{Calibration, CausalLm, Forward, NoTap};
 /// Logits that are in memory at once.
 const LOGITS: usize = 1 << 24;
 
+/// For how many positions all logits are in memory at once.
+pub(super) fn positions_at_once(vocab_size: usize) -> usize {
+    (LOGITS / vocab_size).max(1)
+}
+
 /// Blocks held back, and what the whole model makes of them.
 pub(super) struct HeldBack<'a, M> {
     model: &'a M,
@@ -60,7 +65,7 @@ impl<'a, M: CausalLm> HeldBack<'a, M> {
     /// `KL(whole || other)`, some rows at a time: all logits of a long block do not fit.
     fn divergence(&self, block: &Block, other: &M, stream: &Tensor<3>) -> f64 {
         let seq = block.tokens.dims()[1];
-        let rows = (LOGITS / self.model.vocab_size()).max(1);
+        let rows = positions_at_once(self.model.vocab_size());
         let mut sum = 0.0;
         for start in (0..seq).step_by(rows) {
             let some = |stream: &Tensor<3>| stream.clone().narrow(1, start, rows.min(seq - start));

@@ -4,29 +4,50 @@
 //! the loss gains by it, axis by axis, where what reads the rest is refitted ([`Sensitivity`]); an exact programme picks the sizes whose
 //! expected losses add up to the least within the budget. Since expected losses are those of small changes, that shape, an even one and
 //! shapes between the two are made, refitted and measured on blocks that were held back, and the one whose next-token
-//! distributions are nearest to the whole model's is the result.
+//! distributions are nearest to the whole model's is the result. Where a perplexity is the goal, budgets are halved until the
+//! smallest shape that keeps to it is found.
 
 mod allocate;
 mod curvature;
+mod found_so_far;
 mod measured;
 mod report;
 mod shapes;
 
-use crate::{Budget, Compensation, Error, compensate};
+use crate::{Budget, Compensation, Error, Measure, compensate};
 pub use curvature::Sensitivity;
 use curvature::sensitivities;
-use dress_core::{Axis, AxisKind, Calibration, CausalLm, Progress, Scorer, Scores, Selection, StockTarget};
+use dress_core::{
+    Axis, AxisKind, Calibration, CausalLm, Fingerprint, Progress, Scorer, Scores, Selection, StockTarget,
+};
+use found_so_far::{FoundSoFar, Scored};
 use measured::HeldBack;
-pub use report::{Candidate, Passes, SearchReport};
+pub use report::{Candidate, FrontierPoint, Passes, SearchReport};
 use serde::{Deserialize, Serialize};
 use shapes::{Kept, Shapes, expected};
 use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What a search is to reach.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Goal {
+    /// Of the shapes within a budget the one that stays nearest to what the model says.
+    Budget(Budget),
+    /// Of the shapes whose perplexity on blocks held back is at most so many times the whole model's the smallest.
+    Perplexity {
+        /// What is counted.
+        measure: Measure,
+        /// The perplexity over the whole model's, above 1.
+        times: f64,
+    },
+}
 
 /// What is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Search {
-    /// What should be left.
-    pub budget: Budget,
+    /// What it is to reach.
+    pub goal: Goal,
     /// Whose rules the shape keeps.
     pub stock: StockTarget,
     /// What kept counts are a multiple of, beside what the family's config wants.
@@ -43,18 +64,21 @@ impl Search {
         1024usize.div_ceil(seqlen.max(1))
     }
 
-    /// Looks for the shape of `model` that meets the budget and stays nearest to what the model says. The scores of `scorer` say which
-    /// structures of an axis go first.
+    /// Looks for the shape of `model` that reaches the goal. The scores of `scorer` say which structures of an axis go first.
+    ///
+    /// What is found on the way is kept in `file`, where one is given. The same search goes on from what it finds there, and ends
+    /// with the same shape; another search begins anew.
     ///
     /// # Errors
-    /// Those of [`Calibration::require`] and of the scorer; [`Error::TooFewToHoldBack`], [`Error::NotSearchable`], [`Error::Solve`]
-    /// and [`Error::BudgetOutOfReach`].
+    /// Those of [`Calibration::require`] and of the scorer; [`Error::TooFewToHoldBack`], [`Error::NotSearchable`], [`Error::Solve`],
+    /// [`Error::BudgetOutOfReach`], [`Error::PerplexityOutOfReach`] and [`Error::RunFile`].
     pub fn run<M: CausalLm>(
         &self,
         model: &M,
         kinds: &[AxisKind],
         scorer: &dyn Scorer<M>,
         calibration: &Calibration,
+        file: Option<&Path>,
         progress: &dyn Progress,
     ) -> Result<FoundShape, Error> {
         calibration.require(model, "the search")?;
@@ -67,66 +91,184 @@ impl Search {
         if blocks.len() <= self.held_back || self.held_back == 0 {
             return Err(Error::TooFewToHoldBack { blocks: blocks.len(), held_back: self.held_back });
         }
+        if let Goal::Budget(budget) = self.goal {
+            // Says at once where there is no such shape.
+            Shapes::new(self, budget, model, &axes).even()?;
+        }
         let (fitted, held_back) = blocks.split_at(blocks.len() - self.held_back);
         let fitted = Calibration::from_blocks(fitted.to_vec());
-        let shapes = Shapes::new(self, model, &axes);
-        let even = shapes.even()?;
-        let scores = scorer.score(model, &fitted, &axes, progress)?;
-        let sensitivities = sensitivities(model, &axes, &scores, &fitted, progress)?;
+        let mut so_far = FoundSoFar::open(file, self.key(model, &axes, scorer.name(), calibration));
+        let Scored { scores, sensitivities } = match so_far.scored() {
+            Some(scored) => scored,
+            None => {
+                let scores = scorer.score(model, &fitted, &axes, progress)?;
+                let sensitivities = sensitivities(model, &axes, &scores, &fitted, progress)?;
+                so_far.keep_scored(Scored { scores, sensitivities })?
+            }
+        };
         let held_back = HeldBack::new(model, held_back);
         let mut passes = Passes { forward: held_back.blocks(), backward: fitted.blocks.len() };
         if scorer.needs_calibration() {
             passes.forward += fitted.blocks.len();
         }
-        let mut report = SearchReport {
+        let report = SearchReport {
             search: *self,
             passes,
             dense_loss: held_back.dense_loss(),
             sensitivities,
+            frontier: Vec::new(),
             candidates: Vec::new(),
             best: 0,
         };
-        for (name, kept) in candidates(&shapes, even, &report.sensitivities)? {
-            let selection = shapes.selection(&kept, &report.sensitivities)?;
-            let (refitted, _) =
-                compensate(model.clone(), &selection, &fitted, Compensation::Ridge, progress)?;
-            let (loss, divergence) = held_back.measure(&refitted);
-            let expected = expected(&kept, &report.sensitivities);
-            tracing::info!(
-                "search: {name}: a loss of {loss:.3} on blocks held back (dense {:.3}), {divergence:.3} nats from it",
-                report.dense_loss
-            );
-            // Refitting passes a layer once for each axis of it and once to go on.
-            report.passes.forward += (1 + kinds.len()) * fitted.blocks.len() + held_back.blocks();
-            report.candidates.push(Candidate { name: name.into(), kept, expected, loss, divergence });
-            if divergence < report.found().divergence {
-                report.best = report.candidates.len() - 1;
-            }
+        let mut trials =
+            Trials { search: self, model, axes: &axes, fitted: &fitted, held_back, so_far, report, progress };
+        match self.goal {
+            Goal::Budget(budget) => trials.within(budget)?,
+            Goal::Perplexity { measure, times } => trials.smallest(measure, times)?,
         }
-        let selection = shapes.selection(&report.found().kept, &report.sensitivities)?;
+        trials.report.frontier = trials.frontier()?;
+        let report = trials.report;
+        let selection = shapes::selection(&report.found().kept, &report.sensitivities)?;
         model.check_stock(&selection, self.stock)?;
         Ok(FoundShape { selection, scores, report })
     }
+
+    /// All that the result depends on.
+    fn key<M: CausalLm>(&self, model: &M, axes: &[Axis], scorer: &str, calibration: &Calibration) -> String {
+        let (model, data) = (Fingerprint::of(model), calibration.sha256());
+        format!("{self:?} {axes:?} {scorer} {model} {data}")
+    }
 }
 
-/// The shapes that are made and measured, each once.
-fn candidates<M: CausalLm>(
-    shapes: &Shapes<'_, M>,
-    even: Kept,
-    sensitivities: &[Sensitivity],
-) -> Result<Vec<(&'static str, Kept)>, Error> {
-    // On the calibration's own kind of text heads that go cost no more than neurons, on other text they do. So they go
-    // where neurons alone do not reach the budget, as in the even shape.
-    let whole: &[AxisKind] = if shapes.is_whole(&even, AxisKind::Heads)? { &[AxisKind::Heads] } else { &[] };
-    let least = shapes.least(sensitivities, whole)?;
-    let between = shapes.between(&even, &least)?;
-    let mut all = vec![("even", even), ("least expected loss", least)];
-    if shapes.fits(&between)? {
-        all.push(("half way between the two", between));
+/// Shapes that are made, refitted and measured.
+struct Trials<'a, M> {
+    search: &'a Search,
+    model: &'a M,
+    axes: &'a [Axis],
+    fitted: &'a Calibration,
+    held_back: HeldBack<'a, M>,
+    so_far: FoundSoFar,
+    report: SearchReport,
+    progress: &'a dyn Progress,
+}
+
+impl<M: CausalLm> Trials<'_, M> {
+    /// Finds the shape within a budget that is nearest to the whole model.
+    fn within(&mut self, budget: Budget) -> Result<(), Error> {
+        for shape in self.candidates(budget)? {
+            let index = self.measure(shape)?;
+            if self.report.candidates[index].divergence < self.report.found().divergence {
+                self.report.best = index;
+            }
+        }
+        Ok(())
     }
-    let mut seen = BTreeSet::new();
-    all.retain(|(_, shape)| seen.insert(shape.clone()));
-    Ok(all)
+
+    /// Finds the smallest shape whose perplexity is at most `times` the whole model's, to within two hundredths of the model.
+    fn smallest(&mut self, measure: Measure, times: f64) -> Result<(), Error> {
+        let most = self.report.dense_loss + times.ln();
+        let (mut too_few, mut enough, mut found) = (0, 100, None);
+        while enough - too_few > 2 {
+            let percent = (too_few + enough) / 2;
+            let budget = Budget::share(self.model, measure, f64::from(percent) / 100.0);
+            let shape = match self.candidates(budget) {
+                Ok(mut shapes) => shapes.pop(),
+                Err(Error::BudgetOutOfReach { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            let index = shape.map(|shape| self.measure(shape)).transpose()?;
+            match index.filter(|&index| self.report.candidates[index].loss <= most) {
+                Some(index) => (enough, found) = (percent, Some(index)),
+                None => too_few = percent,
+            }
+        }
+        self.report.best = found.ok_or(Error::PerplexityOutOfReach { times })?;
+        Ok(())
+    }
+
+    /// The shapes within a budget that are worth a trial, each once: an even one, the one of the least expected loss, and one
+    /// between the two where it fits.
+    fn candidates(&self, budget: Budget) -> Result<Vec<Named>, Error> {
+        let shapes = Shapes::new(self.search, budget, self.model, self.axes);
+        let even = shapes.even()?;
+        let least = shapes.least(&self.report.sensitivities, whole(&shapes, &even)?)?;
+        let between = shapes.between(&even, &least)?;
+        let mut all = vec![("even", even), ("least expected loss", least)];
+        if shapes.fits(&between)? {
+            all.push(("half way between the two", between));
+        }
+        let mut seen = BTreeSet::new();
+        all.retain(|(_, shape)| seen.insert(shape.clone()));
+        let named = |(name, kept): (&'static str, Kept)| Ok(Named { name, left: shapes.share(&kept)?, kept });
+        all.into_iter().map(named).collect()
+    }
+
+    /// The least expected losses at sizes from nearly all to half.
+    fn frontier(&self) -> Result<Vec<FrontierPoint>, Error> {
+        let measure = match self.search.goal {
+            Goal::Budget(budget) => budget.measure,
+            Goal::Perplexity { measure, .. } => measure,
+        };
+        let at = |percent: u32| -> Result<FrontierPoint, Error> {
+            let left = f64::from(percent) / 100.0;
+            let shapes =
+                Shapes::new(self.search, Budget::share(self.model, measure, left), self.model, self.axes);
+            let least = shapes.least(&self.report.sensitivities, whole(&shapes, &shapes.even()?)?)?;
+            Ok(FrontierPoint { left, expected: expected(&least, &self.report.sensitivities) })
+        };
+        let mut points = Vec::new();
+        for percent in (50..100).rev().step_by(7) {
+            match at(percent) {
+                Ok(point) => points.push(point),
+                Err(Error::BudgetOutOfReach { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(points)
+    }
+
+    /// Measures a shape, unless that was done before it was interrupted; its place among the report's candidates.
+    fn measure(&mut self, shape: Named) -> Result<usize, Error> {
+        let candidate = match self.so_far.candidate(&shape.kept) {
+            Some(candidate) => candidate,
+            None => self.so_far.keep_candidate(self.measured(shape)?)?,
+        };
+        tracing::info!(
+            "search: {}: a loss of {:.3} on blocks held back (dense {:.3}), {:.3} nats from it",
+            candidate.name,
+            candidate.loss,
+            self.report.dense_loss,
+            candidate.divergence
+        );
+        let kinds: BTreeSet<AxisKind> = self.axes.iter().map(|axis| axis.kind()).collect();
+        // Refitting passes a layer once for each axis of it and once to go on.
+        self.report.passes.forward += (1 + kinds.len()) * self.fitted.blocks.len() + self.held_back.blocks();
+        self.report.candidates.push(candidate);
+        Ok(self.report.candidates.len() - 1)
+    }
+
+    fn measured(&self, Named { name, left, kept }: Named) -> Result<Candidate, Error> {
+        let selection = shapes::selection(&kept, &self.report.sensitivities)?;
+        let (refitted, _) =
+            compensate(self.model.clone(), &selection, self.fitted, Compensation::Ridge, self.progress)?;
+        let (loss, divergence) = self.held_back.measure(&refitted);
+        let expected = expected(&kept, &self.report.sensitivities);
+        Ok(Candidate { name: name.into(), kept, left, expected, loss, divergence })
+    }
+}
+
+/// A shape that is worth a trial.
+struct Named {
+    name: &'static str,
+    /// The share of what the goal counts that is left.
+    left: f64,
+    kept: Kept,
+}
+
+/// The kinds of which nothing goes. On the calibration's own kind of text heads that go cost no more than neurons, on other text
+/// they do; so they go where neurons alone do not reach the budget, as in the even shape.
+fn whole<M: CausalLm>(shapes: &Shapes<'_, M>, even: &Kept) -> Result<&'static [AxisKind], Error> {
+    Ok(if shapes.is_whole(even, AxisKind::Heads)? { &[AxisKind::Heads] } else { &[] })
 }
 
 /// A shape that was found, with what goes for it.

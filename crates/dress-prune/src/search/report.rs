@@ -12,12 +12,23 @@ pub struct Candidate {
     pub name: String,
     /// What stays of each axis.
     pub kept: BTreeMap<Axis, usize>,
+    /// The share of what the goal counts that is left.
+    pub left: f64,
     /// What the sensitivities said that the loss would gain, in nats a token.
     pub expected: f64,
     /// The loss of the refitted model of that shape on the blocks held back, in nats a token.
     pub loss: f64,
     /// The mean divergence of its next-token distributions there from the whole model's, `KL(whole || shape)`, in nats a token.
     pub divergence: f64,
+}
+
+/// How little the loss is expected to gain where so much is left.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FrontierPoint {
+    /// The share of what the goal counts that may be left.
+    pub left: f64,
+    /// The least expected loss of all shapes within it, in nats a token.
+    pub expected: f64,
 }
 
 /// What was tried, and what came of it.
@@ -31,9 +42,12 @@ pub struct SearchReport {
     pub dense_loss: f64,
     /// What each axis is expected to cost.
     pub sensitivities: Vec<Sensitivity>,
+    /// What is expected of the best shapes of other sizes, the greatest first; sizes that no shape has are not there.
+    pub frontier: Vec<FrontierPoint>,
     /// The shapes that were measured, in order.
     pub candidates: Vec<Candidate>,
-    /// Which of them is the result: the one of the least divergence.
+    /// Which of them is the result: of those within a budget the one of the least divergence, of those within a perplexity the
+    /// smallest.
     pub best: usize,
 }
 

@@ -2,8 +2,8 @@
 
 use super::allocate::{Choice, allocate};
 use super::{Search, Sensitivity};
-use crate::Error;
 use crate::costs::{Costs, Gone};
+use crate::{Budget, Error};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, CouplingMap, Selection};
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ pub(super) type Kept = BTreeMap<Axis, usize>;
 /// The shapes of one model within one budget.
 pub(super) struct Shapes<'a, M> {
     search: &'a Search,
+    budget: Budget,
     model: &'a M,
     axes: &'a [Axis],
     map: CouplingMap,
@@ -20,9 +21,9 @@ pub(super) struct Shapes<'a, M> {
 }
 
 impl<'a, M: CausalLm> Shapes<'a, M> {
-    pub fn new(search: &'a Search, model: &'a M, axes: &'a [Axis]) -> Self {
-        let costs = Costs::new(model, search.budget.measure);
-        Self { search, model, axes, map: model.coupling(), costs }
+    pub fn new(search: &'a Search, budget: Budget, model: &'a M, axes: &'a [Axis]) -> Self {
+        let costs = Costs::new(model, budget.measure);
+        Self { search, budget, model, axes, map: model.coupling(), costs }
     }
 
     /// Of what a kept count of an axis has to be a multiple.
@@ -42,7 +43,7 @@ impl<'a, M: CausalLm> Shapes<'a, M> {
     }
 
     fn out_of_reach(&self) -> Error {
-        self.search.budget.out_of_reach(self.model, None)
+        self.budget.out_of_reach(self.model, None)
     }
 
     /// The greatest shape within the budget that keeps about the same share of every layer's neurons and all heads, or where
@@ -61,7 +62,7 @@ impl<'a, M: CausalLm> Shapes<'a, M> {
             let heads = 0.5 + 0.05 * f64::from(tenth);
             for percent in (10..=1000).rev() {
                 let kept = of(f64::from(percent) / 1000.0, heads)?;
-                if self.left(&kept)? <= self.search.budget.left {
+                if self.left(&kept)? <= self.budget.left {
                     // Less than two fifths of every layer's neurons is worse than fewer heads.
                     if percent >= 400 || tenth == 0 {
                         return Ok(kept);
@@ -87,7 +88,7 @@ impl<'a, M: CausalLm> Shapes<'a, M> {
             Ok((1..=len).rev().filter(allowed).map(choice).collect())
         };
         let tables = sensitivities.iter().map(table).collect::<Result<Vec<_>, Error>>()?;
-        let spare = self.search.budget.left - dense;
+        let spare = self.budget.left - dense;
         let chosen = match self.search.per_layer {
             true => allocate(&tables, spare),
             false => together(sensitivities, &tables, spare),
@@ -116,23 +117,28 @@ impl<'a, M: CausalLm> Shapes<'a, M> {
         Ok(!gone.contains(&true))
     }
 
-    /// Whether a shape is within the budget.
-    pub fn fits(&self, kept: &Kept) -> Result<bool, Error> {
-        Ok(self.left(kept)? <= self.search.budget.left)
+    /// The share that a shape leaves of what the budget counts.
+    pub fn share(&self, kept: &Kept) -> Result<f64, Error> {
+        Ok(self.left(kept)? / self.costs.left(&Gone::new()))
     }
 
-    /// What goes for a shape, of every axis the first in its order.
-    pub fn selection(&self, kept: &Kept, sensitivities: &[Sensitivity]) -> Result<Selection, Error> {
-        let mut selection = Selection::new();
-        for seen in sensitivities {
-            let mut gone = seen.order[..seen.structures() - kept[&seen.axis]].to_vec();
-            gone.sort_unstable();
-            if !gone.is_empty() {
-                selection = selection.with(seen.axis, AxisSelection::new(seen.structures(), gone)?);
-            }
-        }
-        Ok(selection)
+    /// Whether a shape is within the budget.
+    pub fn fits(&self, kept: &Kept) -> Result<bool, Error> {
+        Ok(self.left(kept)? <= self.budget.left)
     }
+}
+
+/// What goes for a shape, of every axis the first in its order.
+pub(super) fn selection(kept: &Kept, sensitivities: &[Sensitivity]) -> Result<Selection, Error> {
+    let mut selection = Selection::new();
+    for seen in sensitivities {
+        let mut gone = seen.order[..seen.structures() - kept[&seen.axis]].to_vec();
+        gone.sort_unstable();
+        if !gone.is_empty() {
+            selection = selection.with(seen.axis, AxisSelection::new(seen.structures(), gone)?);
+        }
+    }
+    Ok(selection)
 }
 
 /// What the sensitivities say that a shape loses.

@@ -33,7 +33,7 @@ fn count(model: &AnyModel, looked_up: bool) -> u64 {
     }
 }
 
-/// A machine on which blocks cost something whatever their width, and the head more than its share.
+/// A machine on which layers cost something whatever their width, and the head more than its share.
 const COSTS: Latency = Latency { per_layer: 5e-5, in_layers: 1e-10, outside: 3e-10 };
 
 #[test]

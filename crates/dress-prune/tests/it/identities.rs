@@ -3,7 +3,7 @@
 //! In f32 the tolerance is 1e-4 relative in the logits' L2 norm: sums over a permuted or shorter axis are
 //! added up in another order, which costs about 1e-7 an operation. In bf16, with 8 bits a number, each
 //! operation costs up to 4e-3, a rescaled or recentred weight is rounded once more, and a random model of
-//! three blocks makes twenty times that of it: 1e-1.
+//! three layers makes twenty times that of it: 1e-1.
 
 use crate::small_models::{FAMILIES, Family, KINDS, distance, logits, runner, selection, shapes, some_of};
 use dress_core::burn::module::Param;
@@ -138,7 +138,7 @@ fn slicing_a_permuted_model_equals_slicing_the_original() {
 }
 
 #[test]
-fn a_block_that_writes_nothing_can_go_with_whatever_else_goes() {
+fn a_layer_that_writes_nothing_can_go_with_whatever_else_goes() {
     each_family(12, |family, model, seed| {
         if family == Family::Opt350m || model.num_layers() < 2 {
             return Ok(());
@@ -156,7 +156,7 @@ fn a_block_that_writes_nothing_can_go_with_whatever_else_goes() {
 }
 
 #[test]
-fn blocks_then_the_rest_is_all_at_once() {
+fn layers_then_the_rest_is_all_at_once() {
     each_family(6, |family, model, seed| {
         if model.num_layers() < 2 {
             return Ok(());

@@ -1,16 +1,20 @@
 //! The identities that slicing rests on, and the whole path on models of our own and of others.
 
 mod budgets;
+mod gradual_refit;
 mod identities;
+mod local;
 mod per_layer;
 mod plans;
 mod presets;
 mod regularized;
 mod rotated_files;
 mod search;
+mod served;
 mod small_models;
 mod streaming;
 mod third_party;
 mod third_party_files;
 mod tied_basis;
 mod training_free;
+mod whole_layers;

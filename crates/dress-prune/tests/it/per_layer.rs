@@ -1,4 +1,4 @@
-//! Blocks that differ: sliced as the identities have it, planned to a budget, saved, and refused where they have to be.
+//! Layers that differ: sliced as the identities have it, planned to a budget, saved, and refused where they have to be.
 
 use crate::small_models::{
     FAMILIES, Family, KINDS, Shape, distance, logits, runner, selection, shapes, some_of, uneven,
@@ -25,7 +25,7 @@ fn exact(family: Family) -> Vec<AxisKind> {
 }
 
 #[test]
-fn slicing_blocks_differently_equals_masking_them() {
+fn slicing_layers_differently_equals_masking_them() {
     for family in FAMILIES {
         let inputs = (shapes(family), 1u64..);
         let check = |(shape, seed): (Shape, u64)| {
@@ -55,7 +55,7 @@ fn left(model: &AnyModel, selection: &Selection) -> Vec<(Axis, usize)> {
 }
 
 #[test]
-fn a_checkpoint_whose_blocks_differ_is_read_back_streamed_and_pruned_again() {
+fn a_checkpoint_whose_layers_differ_is_read_back_streamed_and_pruned_again() {
     for family in FAMILIES {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
@@ -127,7 +127,7 @@ fn to(budget: Budget) -> PerLayer {
 }
 
 #[test]
-fn the_planner_meets_its_budget_over_axes_and_blocks_of_real_shapes() {
+fn the_planner_meets_its_budget_over_axes_and_layers_of_real_shapes() {
     let smollm2 = r#"{"model_type":"llama","vocab_size":49152,"hidden_size":576,"intermediate_size":1536,
         "num_hidden_layers":30,"num_attention_heads":9,"num_key_value_heads":3,"tie_word_embeddings":true}"#;
     let model = AnyModel::from_config(smollm2, Path::new("config.json"), &Device::flex()).unwrap();
@@ -180,7 +180,7 @@ fn no_other_cut_of_the_ranking_is_nearer_to_the_budget() {
 }
 
 #[test]
-fn the_least_of_all_blocks_go_and_ratios_are_over_all_of_them() {
+fn the_least_of_all_layers_go_and_ratios_are_over_all_of_them() {
     let model = Shape { layers: 2, intermediate_size: 10, ..Shape::example() }.model();
     let mut scores = Scores::new();
     scores.insert(Axis::Ffn { layer: 0 }, (0..10).map(f64::from).collect()).unwrap();
@@ -190,7 +190,7 @@ fn the_least_of_all_blocks_go_and_ratios_are_over_all_of_them() {
         let selection = planned(&model, &scores, targets(&[AxisKind::Ffn], 0.5), ratios(comparable)).unwrap();
         [0, 1].map(|layer| selection.get(Axis::Ffn { layer }).map_or(0, |chosen| chosen.removed().len()))
     };
-    // As they are, the first block has the least; standardized, both are alike.
+    // As they are, the first layer has the least; standardized, both are alike.
     assert_eq!(removed(true), [7, 3]);
     assert_eq!(removed(false), [5, 5]);
 }

@@ -119,8 +119,7 @@ fn a_plan_made_before_is_regularized_and_sliced_as_if_it_had_been_scored_now() {
         (AxisKind::Ffn, Basis::Identity),
         (AxisKind::Depth, Basis::Identity),
     ] {
-        // Blocks alone cannot be regularized.
-        let regularize = (kind != AxisKind::Depth).then(RegularizeConfig::default);
+        let regularize = Some(RegularizeConfig::default());
         let config = PruneConfig { basis, regularize, stock: StockTarget::Dress, ..config(kind) };
         let criterion =
             if kind == AxisKind::Depth { Criterion::BlockInfluence } else { Criterion::ActivationNorm };

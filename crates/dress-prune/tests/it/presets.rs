@@ -43,10 +43,10 @@ fn every_preset_ends_at_the_parameters_that_were_asked_for() {
         let (before, after) = (parameters::count(&dense) as f64, parameters::count(&pruned.model) as f64);
         let off = (after / (0.8 * before) - 1.0).abs();
         match pruned.plan.selection.get(Axis::Depth) {
-            // The nearest number of whole blocks.
+            // The nearest number of whole layers.
             Some(depth) => {
-                let block = (before - after) / depth.removed().len() as f64;
-                assert!((after - 0.8 * before).abs() <= block / 2.0, "{preset}: {after} of {before}");
+                let layer = (before - after) / depth.removed().len() as f64;
+                assert!((after - 0.8 * before).abs() <= layer / 2.0, "{preset}: {after} of {before}");
             }
             None => assert!(off <= TOLERANCE, "{preset}: {after} of {before}"),
         }
@@ -97,7 +97,7 @@ fn llm_pruner_spares_the_ends_and_prunes_the_middle_evenly() {
     let kept: BTreeSet<usize> = (0..dense.num_layers())
         .filter_map(|layer| {
             let chosen = pruned.plan.selection.get(Axis::Ffn { layer });
-            assert_eq!(chosen.is_none(), spared.contains(&layer), "block {layer}");
+            assert_eq!(chosen.is_none(), spared.contains(&layer), "layer {layer}");
             chosen.map(|chosen| chosen.kept_len())
         })
         .collect();
@@ -105,7 +105,7 @@ fn llm_pruner_spares_the_ends_and_prunes_the_middle_evenly() {
 }
 
 #[test]
-fn presets_that_treat_blocks_differently_are_refused_for_stock_software() {
+fn presets_that_treat_layers_differently_are_refused_for_stock_software() {
     let model = model();
     for preset in [Preset::Flap, Preset::LlmPruner] {
         let stock = PresetSettings { stock: StockTarget::All, ..settings(Amount::Parameters(ratio(0.2))) };
@@ -135,7 +135,7 @@ impl Tap for MeanOutput {
     }
 }
 
-/// Where only neurons of the first block go, what the block adds to the stream keeps its mean, exactly: that is
+/// Where only neurons of the first layer go, what the layer adds to the stream keeps its mean, exactly: that is
 /// what the bias is for. A LLaMA gets the bias that its configuration can say it has.
 #[test]
 fn a_bias_takes_over_the_mean_of_what_goes() {

@@ -15,7 +15,7 @@ use dress_regularize::{GateNorms, PenaltyKind};
 use dress_train::{CurvePoint, DistillationConfig, EarlyStopping, LoraConfig, Trainable};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-fn calibration() -> Calibration {
+pub fn calibration() -> Calibration {
     let block = |n: u32| (0..24).map(|i| (i * (n % 5 + 1) + n) % VOCAB as u32).collect();
     Calibration::from_blocks((0..20).map(block).collect())
 }
@@ -306,7 +306,7 @@ fn rounds_reach_the_ratio_and_their_plan_is_one_of_the_original_model() {
 }
 
 #[test]
-fn rounds_of_whole_blocks_and_of_blocks_that_differ_are_refused() {
+fn rounds_of_whole_layers_and_of_layers_that_differ_are_refused() {
     let ratio = Ratio::new(0.5).unwrap();
     let of_kind = |kind| PruneConfig::new(vec![AxisTarget { kind, ratio, tile: 1 }]);
     let per_layer = PerLayer { budget: None, tolerance: 1.0, comparable: true };

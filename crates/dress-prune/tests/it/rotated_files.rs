@@ -124,7 +124,7 @@ fn what_cannot_be_rotated_in_memory_cannot_be_from_file_to_file() {
         assert!(!out.exists());
         error
     };
-    assert!(refused(Family::Opt350m, Basis::Pca).contains("behind the blocks"));
+    assert!(refused(Family::Opt350m, Basis::Pca).contains("behind attention"));
     assert!(refused(Family::Opt, Basis::PcaTied).contains("layer norms"));
     assert!(refused(Family::Llama, Basis::Identity).contains("give pca or pca-tied"));
 }

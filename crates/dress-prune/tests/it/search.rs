@@ -3,11 +3,14 @@
 use crate::small_models::{FAMILIES, Family, Shape};
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{
-    Axis, AxisKind, Calibration, CausalLm, Forward, NoProgress, NoTap, StockTarget, parameters,
+    Axis, AxisKind, Calibration, CausalLm, Forward, NoProgress, NoTap, Progress, Stage, StockTarget,
+    parameters,
 };
 use dress_importance::Criteria;
 use dress_models::AnyModel;
-use dress_prune::{Budget, FoundShape, Measure, Recipe, Search};
+use dress_prune::{Budget, Candidate, FoundShape, Goal, Measure, Recipe, Search};
+use std::path::Path;
+use std::sync::Mutex;
 
 fn calibration() -> Calibration {
     let block = |n: usize| (0..24).map(|i| ((i * i * 3 + i * n + 11 * n) % 37) as u32).collect();
@@ -21,11 +24,11 @@ fn loss(model: &AnyModel) -> f64 {
 
 fn search(model: &AnyModel, share: f64, per_layer: bool) -> Search {
     let budget = Budget::share(model, Measure::Parameters, share);
-    Search { budget, stock: StockTarget::Dress, tile: 1, per_layer, held_back: 2 }
+    Search { goal: Goal::Budget(budget), stock: StockTarget::Dress, tile: 1, per_layer, held_back: 2 }
 }
 
 fn found(model: &AnyModel, search: &Search, kinds: &[AxisKind]) -> Result<FoundShape, dress_prune::Error> {
-    search.run(model, kinds, &Criteria::new(&[], kinds, 1), &calibration(), &NoProgress)
+    search.run(model, kinds, &Criteria::new(&[], kinds, 1), &calibration(), None, &NoProgress)
 }
 
 #[test]
@@ -42,6 +45,11 @@ fn the_shape_is_within_the_budget_and_layers_that_may_differ_lose_no_more() {
             found
         };
         let (uniform, free) = (run(false), run(true));
+        let expected: Vec<f64> = free.report.frontier.iter().map(|point| point.expected).collect();
+        assert!(
+            !expected.is_empty() && expected.windows(2).all(|pair| pair[0] <= pair[1] + 1e-9),
+            "{expected:?}"
+        );
         let (even, best) = (free.report.candidates[0].divergence, free.report.found().divergence);
         assert!(best <= even, "{family:?}: the best that was measured: {best} {even}");
         let kept = |kind| {
@@ -120,13 +128,91 @@ fn a_searched_recipe_keeps_the_targets_rules_for_every_family() {
 }
 
 #[test]
+fn the_smallest_shape_within_a_perplexity_is_found() {
+    let model = Shape { layers: 3, ..Shape::example() }.model();
+    let (kinds, times) = ([AxisKind::Ffn], 1.001);
+    let goal = Goal::Perplexity { measure: Measure::Parameters, times };
+    let search = Search { goal, ..search(&model, 0.5, true) };
+    let found = found(&model, &search, &kinds).unwrap();
+    let most = found.report.dense_loss + times.ln();
+    let size = |candidate: &Candidate| candidate.kept.values().sum::<usize>();
+    let best = found.report.found();
+    assert!(best.loss <= most, "{best:?}");
+    let smaller = found.report.candidates.iter().filter(|other| size(other) < size(best));
+    assert!(smaller.clone().all(|other| other.loss > most), "{:?}", found.report.candidates);
+}
+
+/// Counts stages by name, and cancels in one of them.
+#[derive(Default)]
+struct Stages {
+    names: Mutex<Vec<String>>,
+    last: Option<usize>,
+}
+
+impl Stages {
+    fn count(&self, name: &str) -> usize {
+        self.names.lock().unwrap().iter().filter(|other| *other == name).count()
+    }
+}
+
+impl Progress for Stages {
+    fn started(&self, stage: &Stage) {
+        self.names.lock().unwrap().push(stage.name.clone());
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.last.is_some_and(|last| self.names.lock().unwrap().len() > last)
+    }
+}
+
+#[test]
+fn an_interrupted_search_goes_on_from_what_it_found_and_ends_with_the_same_shape() {
+    let model = Shape { layers: 3, ..Shape::example() }.model();
+    let (search, kinds) = (search(&model, 0.8, true), [AxisKind::Ffn]);
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("out.run").join("search.json");
+    let run = |search: &Search, file: Option<&Path>, progress: &Stages| {
+        search.run(&model, &kinds, &Criteria::new(&[], &kinds, 1), &calibration(), file, progress)
+    };
+    let whole = Stages::default();
+    let found = run(&search, None, &whole).unwrap();
+    assert_eq!((whole.count("curvature"), whole.count("compensation")), (1, found.report.candidates.len()));
+    // Cancelled in every third stage, each time going on from what is there.
+    let mut refitted = Vec::new();
+    loop {
+        let cancelled = Stages { last: Some(2), ..Stages::default() };
+        let ended = run(&search, Some(&file), &cancelled);
+        refitted.push(cancelled.count("compensation"));
+        match ended {
+            Err(error) => assert!(error.to_string().contains("cancelled"), "{error}"),
+            Ok(ended) => {
+                assert_eq!(ended, found);
+                break;
+            }
+        }
+    }
+    assert!(refitted.len() > 1 && refitted.len() < 5, "{refitted:?}");
+    assert!(*refitted.last().unwrap() < found.report.candidates.len(), "{refitted:?}");
+    let again = Stages::default();
+    assert_eq!(run(&search, Some(&file), &again).unwrap(), found);
+    assert!(again.names.lock().unwrap().is_empty(), "all of it is known");
+    // Another search does not take these for its own.
+    let other = Search { per_layer: false, ..search };
+    assert_eq!(run(&other, Some(&file), &again).unwrap(), run(&other, None, &Stages::default()).unwrap());
+    assert_eq!(again.count("curvature"), 1);
+}
+
+#[test]
 fn too_little_text_and_too_small_a_budget_are_said() {
     let model = Shape::example().model();
     let few = Calibration::from_blocks(calibration().blocks[..2].to_vec());
     let run = |share, data: &Calibration| {
         let kinds = [AxisKind::Ffn];
         let scorer = Criteria::new(&[], &kinds, 1);
-        search(&model, share, true).run(&model, &kinds, &scorer, data, &NoProgress).unwrap_err().to_string()
+        search(&model, share, true)
+            .run(&model, &kinds, &scorer, data, None, &NoProgress)
+            .unwrap_err()
+            .to_string()
     };
     assert!(run(0.9, &few).contains("give more samples"), "{}", run(0.9, &few));
     assert!(run(0.01, &calibration()).contains("choose another budget"), "{}", run(0.01, &calibration()));

@@ -180,7 +180,7 @@ pub fn selection<M: CausalLm>(
     selection
 }
 
-/// As [`selection`], other structures and another number of them in every block.
+/// As [`selection`], other structures and another number of them in every layer.
 pub fn uneven<M: CausalLm>(model: &M, kinds: &[AxisKind], seed: u64) -> Selection {
     let map = model.coupling();
     let mut selection = Selection::new();

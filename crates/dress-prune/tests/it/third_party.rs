@@ -1,8 +1,8 @@
 //! Somebody else's model and scorer, scored, regularized and sliced by our crates unchanged.
 
 use dress_core::burn::tensor::Device;
-use dress_core::{AxisKind, Calibration, NoProgress, Ratio, Scorer, parameters};
-use dress_importance::Criterion;
+use dress_core::{AxisKind, Calibration, CausalLm, NoProgress, Ratio, Scorer, parameters};
+use dress_importance::{Criteria, Criterion};
 use dress_prune::{AxisTarget, PruneConfig, RegularizeConfig, prune};
 use third_party_model::{LargestWeight, ShiftLm};
 
@@ -28,5 +28,21 @@ fn a_model_and_a_scorer_of_others_go_the_whole_way() {
         assert_eq!(parameters::count(&pruned.model), 2 * 29 * 12 + 12 + 2 * (12 + 2 * 12 * 12 + 12 + 12));
         assert_eq!(pruned.plan.criterion, scorer.name());
         assert!(pruned.report.slicing_error.unwrap() < 1e-4, "{}: {:?}", scorer.name(), pruned.report);
+    }
+}
+
+#[test]
+fn a_layer_of_a_model_of_others_goes_with_whatever_else_goes() {
+    let target = |kind| AxisTarget { kind, ratio: Ratio::new(0.5).unwrap(), tile: 1 };
+    for kinds in [&[AxisKind::Depth][..], &[AxisKind::Residual, AxisKind::Ffn, AxisKind::Depth]] {
+        let targets = kinds.iter().copied().map(target).collect();
+        let config =
+            PruneConfig { regularize: Some(RegularizeConfig::default()), ..PruneConfig::new(targets) };
+        let scorer = Criteria::new(&[], kinds, 3);
+        let model = ShiftLm::new(29, 16, 24, &Device::flex());
+        let pruned = prune(model, &scorer, &calibration(), &config, &NoProgress).unwrap();
+        assert_eq!((pruned.model.num_layers(), pruned.model.config().inner.len()), (1, 1));
+        assert_eq!(pruned.report.curve.last().unwrap().selected_norm, 0.0);
+        assert!(pruned.report.slicing_error.unwrap() < 1e-4, "{kinds:?}: {:?}", pruned.report);
     }
 }

@@ -98,6 +98,21 @@ fn what_is_sliced_from_file_to_file_is_the_model_sliced() {
 }
 
 #[test]
+fn a_layer_that_goes_from_file_to_file_leaves_the_model_sliced() {
+    let directory = tempfile::tempdir().unwrap();
+    let (model, place) = saved(directory.path());
+    let selection = selection().with(Axis::Depth, AxisSelection::new(2, vec![0]).unwrap());
+    let (out, declared) =
+        (directory.path().join("shallower"), declare::<ShiftLm>(&place, &Device::flex()).unwrap());
+    let edits = edits(&declared, &selection).unwrap();
+    let resized = declared.clone().resized(&selection).unwrap();
+    rewrite(&declared, &resized, &edits, [&place, &out], &RewriteConfig::default(), &NoProgress).unwrap();
+    let (streamed, sliced) = (loaded(&out), slice(model, &selection).unwrap());
+    assert_eq!((streamed.num_layers(), &streamed.config().inner[..]), (1, &[22][..]));
+    assert_eq!(numbers(&streamed), numbers(&sliced));
+}
+
+#[test]
 fn scores_by_parts_are_those_of_the_whole() {
     let directory = tempfile::tempdir().unwrap();
     let (model, place) = saved(directory.path());

@@ -39,10 +39,10 @@ fn e4_a_rotated_model_has_the_same_logits_and_its_energy_in_front() {
 }
 
 #[test]
-fn norms_behind_their_blocks_cannot_be_rotated() {
+fn norms_behind_attention_cannot_be_rotated() {
     let model = Shape { family: Family::Opt350m, ..Shape::example() }.model();
     let error = rotate_to_principal_components(model, &calibration(), &NoProgress).unwrap_err().to_string();
-    assert!(error.contains("behind the blocks") && error.contains("`basis = identity`"), "{error}");
+    assert!(error.contains("behind attention") && error.contains("`basis = identity`"), "{error}");
 }
 
 /// The last channels of the rotated model are those that carry least: without them it is closer to the dense
@@ -66,7 +66,7 @@ fn the_width_is_cut_where_the_energy_ends() {
     }
 }
 
-/// What the first block makes of the calibration blocks.
+/// What the first layer makes of the calibration blocks.
 fn outputs(model: &AnyModel) -> Vec<Tensor<3>> {
     let output = |block: Vec<u32>| {
         let mut tap = NoTap;
@@ -98,7 +98,7 @@ fn what_is_made_up_for_is_closer_and_the_figures_say_by_how_much() {
             }
             let sliced = slice(made_up.clone(), &selected).unwrap();
             assert!(distance(logits(&sliced), logits(&made_up)) < 1e-4);
-            // Behind a block's own norm nothing is promised.
+            // Behind a layer's own norm nothing is promised.
             if how == Compensation::Ridge && family != Family::Opt350m {
                 let dense = outputs(&model);
                 let (with, without) = (energy(&outputs(&made_up), &dense), energy(&masked, &dense));

@@ -38,6 +38,14 @@ fn selection() -> Selection {
         .with(Axis::Heads { layer: 0 }, last(2, 1))
 }
 
+/// A model of two layers, the first of which goes, and some neurons of the other.
+fn of_layers() -> (String, Selection) {
+    let selection = Selection::new()
+        .with(Axis::Depth, AxisSelection::new(2, vec![0]).unwrap())
+        .with(Axis::Ffn { layer: 1 }, AxisSelection::new(12, (8..12).collect()).unwrap());
+    (LLAMA.replace("\"num_hidden_layers\":1", "\"num_hidden_layers\":2"), selection)
+}
+
 fn tokens() -> Vec<Vec<u32>> {
     vec![(0..7).map(|i| (i * i + 3) % 11).collect()]
 }
@@ -109,6 +117,49 @@ fn the_gradient_through_a_gate_is_that_of_the_gated_loss() {
             }
         }
     }
+}
+
+#[test]
+fn the_gradient_through_a_gate_on_a_layer_is_that_of_the_gated_loss() {
+    let (config, selection) = of_layers();
+    for g in [1.0, 0.6, 0.0] {
+        let gate = Gate::new(&model(&config), &selection, Schedule::Constant, GateNorms::Fixed).unwrap();
+        check(&config, &format!("gate at {g}"), |model| {
+            let tokens = Calibration::tensor(&tokens(), &model.device());
+            let (viewed, mut tap) = (gate.apply(model, g), gate.tap(g));
+            viewed.next_token_loss(tokens, &mut Forward::new(&mut tap))
+        });
+    }
+}
+
+#[test]
+fn the_gradient_of_a_penalty_on_what_a_layer_adds_is_that_of_its_value() {
+    let (config, selection) = of_layers();
+    for penalty in [PenaltyKind::L1, PenaltyKind::L2, PenaltyKind::Group] {
+        let penalty = ActivationPenalty::new(&model(&config), &selection, penalty, false).unwrap();
+        check(&config, &format!("{penalty:?}"), |model| {
+            let tokens = Calibration::tensor(&tokens(), &model.device());
+            let mut tap = penalty.tap();
+            let loss = model.next_token_loss(tokens, &mut Forward::new(&mut tap));
+            tap.mean().unwrap() + loss * 0.1
+        });
+    }
+}
+
+#[test]
+fn what_a_layer_adds_is_a_share_of_the_stream_in_front_of_it() {
+    let (config, selection) = of_layers();
+    let penalty = ActivationPenalty::new(&model(&config), &selection, PenaltyKind::Group, true).unwrap();
+    let share = |layer: usize, scale: f64| {
+        let mut tap = penalty.tap();
+        let before = Tensor::<3>::ones([1, 3, 8], &Device::flex()) * scale;
+        tap.after_layer(layer, &before, &(before.clone() * 1.25));
+        tap.mean().map(|mean| f64::from(mean.into_scalar::<f32>()))
+    };
+    for scale in [1.0, 30.0] {
+        assert!((share(0, scale).unwrap() - 0.25).abs() < 1e-4, "{scale}");
+    }
+    assert_eq!(share(1, 1.0), None, "that layer stays");
 }
 
 #[test]

@@ -60,9 +60,7 @@ impl PruneRun {
     /// The same with a directory for what its training needs while it goes on.
     #[must_use]
     pub(crate) fn in_directory(mut self, directory: &RunDirectory) -> Self {
-        if let Some(regularize) = &mut self.recipe.regularize {
-            regularize.train.run_dir = Some(directory.path().into());
-        }
+        self.recipe = self.recipe.in_directory(directory);
         self
     }
 }

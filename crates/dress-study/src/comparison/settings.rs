@@ -1,6 +1,7 @@
 //! What is compared.
 
 use dress_core::{AxisKind, Ratio, StockTarget};
+use dress_engines::EngineFormat;
 use dress_importance::Criterion;
 use dress_prune::{Preset, RegularizeConfig, Sampling};
 use dress_train::{CheckpointEvery, Precision};
@@ -38,6 +39,8 @@ pub struct ComparisonSettings {
     pub stock: StockTarget,
     /// What kept counts are a multiple of.
     pub tile: usize,
+    /// The engines, each with a format, that would serve the results: their sizes are those that all of them take in full.
+    pub served_by: Vec<EngineFormat>,
     /// Seed of everything that is drawn.
     pub seed: u64,
     /// How the calibration text is drawn.
@@ -69,6 +72,7 @@ impl ComparisonSettings {
             by: RatioOf::Parameters,
             stock: StockTarget::Dress,
             tile: 1,
+            served_by: Vec::new(),
             seed: 42,
             sampling: Sampling::default(),
             search_samples: 8,

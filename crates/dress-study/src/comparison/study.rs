@@ -115,6 +115,7 @@ impl ComparisonStudy {
         };
         let mut settings = PresetSettings::new(amount);
         (settings.stock, settings.tile, settings.seed) = (given.stock, given.tile, given.seed);
+        settings.served_by.clone_from(&given.served_by);
         if preset.trains() {
             settings.regularize = given.regularize.clone();
             settings.dress_axes.clone_from(&given.dress_axes);

@@ -1,6 +1,6 @@
 //! The training loop on small models.
 
-mod by_blocks;
+mod by_layers;
 mod distillation;
 mod divergence;
 mod optimizers;

@@ -33,7 +33,7 @@ fn every_optimizer_learns() {
 }
 
 #[test]
-fn muon_makes_matrices_inside_blocks_orthogonal_steps_and_leaves_the_rest_to_adamw() {
+fn muon_makes_matrices_inside_layers_orthogonal_steps_and_leaves_the_rest_to_adamw() {
     let start = model();
     let learning_rate = LearningRate { peak: 1e-2, warmup_steps: 0, end: 1.0, decay: Decay::Constant };
     let optimizer = "muon".parse().unwrap();
@@ -135,6 +135,7 @@ fn proximal_steps_below_the_last_bit_of_a_weight_take_it_to_zero_all_the_same() 
         lambda: 0.001 * steps as f64,
         schedule: Schedule::Constant,
         gate: None,
+        refit: None,
         activations: None,
         kept_only: false,
         slicer: None,

@@ -147,7 +147,14 @@ impl CausalLm for ShiftLm {
             normalization: Some(Normalization::RootMeanSquare),
             slots,
         };
-        let map = CouplingMap::new().with(Axis::Residual, residual);
+        // What goes with a layer is not a part of a parameter, so that there is no slot of it.
+        let layers = AxisSlots {
+            len: self.blocks.len(),
+            multiple_of: MultipleOf::ONE,
+            normalization: None,
+            slots: Vec::new(),
+        };
+        let map = CouplingMap::new().with(Axis::Residual, residual).with(Axis::Depth, layers);
         self.config
             .inner
             .iter()
@@ -182,6 +189,10 @@ impl CausalLm for ShiftLm {
         }
         for (layer, inner) in self.config.inner.iter_mut().enumerate() {
             *inner = selection.get(Axis::Ffn { layer }).map_or(*inner, |ffn| ffn.kept_len());
+        }
+        for &layer in selection.removed_layers().iter().rev() {
+            self.blocks.remove(layer);
+            self.config.inner.remove(layer);
         }
         Ok(self)
     }

@@ -11,7 +11,7 @@ U8, I8, U16, I16, U32, I32, F32, BOOL, TEXT, LIST, U64, I64, F64 = range(13)
 FORMATS = {U8: "B", I8: "b", U16: "H", I16: "h", U32: "I", I32: "i", F32: "f", BOOL: "?", U64: "Q", I64: "q", F64: "d"}
 WORDS = "it's the light of 12 worlds, and in 1984 they'll see 3.14 suns! "
 PROSE = (WORDS + "\n In the beginning there was light; the lights went out, don't they? ") * 3
-VOCAB, BLOCKS, WIDTH, HEADS, KV_HEADS, HEAD, FFN = 384, 2, 64, 4, 2, 16, 96
+VOCAB, LAYERS, WIDTH, HEADS, KV_HEADS, HEAD, FFN = 384, 2, 64, 4, 2, 16, 96
 
 
 @functools.cache
@@ -50,7 +50,7 @@ class File:
         self.draw = np.random.default_rng(7)
         self.name = "model.gguf"
         self.set("general.architecture", TEXT, family)
-        for key, value in {"context_length": 128, "embedding_length": WIDTH, "block_count": BLOCKS, "feed_forward_length": FFN,
+        for key, value in {"context_length": 128, "embedding_length": WIDTH, "block_count": LAYERS, "feed_forward_length": FFN,
                            "attention.head_count": HEADS, "attention.head_count_kv": KV_HEADS if family == "llama" else HEADS,
                            "rope.dimension_count": HEAD if family == "llama" else HEAD // 2}.items():
             self.own(key, U32, value)
@@ -93,12 +93,12 @@ class File:
 
     def llama(self):
         self.matrix("token_embd.weight", VOCAB, WIDTH)
-        for block in range(BLOCKS):
-            self.vector(f"blk.{block}.attn_norm.weight", WIDTH, 1)
-            self.vector(f"blk.{block}.ffn_norm.weight", WIDTH, 1)
+        for layer in range(LAYERS):
+            self.vector(f"blk.{layer}.attn_norm.weight", WIDTH, 1)
+            self.vector(f"blk.{layer}.ffn_norm.weight", WIDTH, 1)
             for part, rows, columns in (("attn_q", HEADS * HEAD, WIDTH), ("attn_k", KV_HEADS * HEAD, WIDTH), ("attn_v", KV_HEADS * HEAD, WIDTH),
                                         ("attn_output", WIDTH, HEADS * HEAD), ("ffn_gate", FFN, WIDTH), ("ffn_up", FFN, WIDTH), ("ffn_down", WIDTH, FFN)):
-                self.matrix(f"blk.{block}.{part}.weight", rows, columns)
+                self.matrix(f"blk.{layer}.{part}.weight", rows, columns)
         self.vector("output_norm.weight", WIDTH, 1)
         self.matrix("output.weight", VOCAB, WIDTH)
 
@@ -107,11 +107,11 @@ class File:
             self.matrix(f"{name}.weight", rows, columns)
             self.vector(f"{name}.bias", rows)
         self.matrix("token_embd.weight", VOCAB, WIDTH)
-        for block in range(BLOCKS):
-            self.vector(f"blk.{block}.attn_norm.weight", WIDTH, 1)
-            self.vector(f"blk.{block}.attn_norm.bias", WIDTH)
+        for layer in range(LAYERS):
+            self.vector(f"blk.{layer}.attn_norm.weight", WIDTH, 1)
+            self.vector(f"blk.{layer}.attn_norm.bias", WIDTH)
             for part, rows, columns in (("attn_qkv", 3 * WIDTH, WIDTH), ("attn_output", WIDTH, WIDTH), ("ffn_up", FFN, WIDTH), ("ffn_down", WIDTH, FFN)):
-                linear(f"blk.{block}.{part}", rows, columns)
+                linear(f"blk.{layer}.{part}", rows, columns)
         self.vector("output_norm.weight", WIDTH, 1)
         self.vector("output_norm.bias", WIDTH)
         linear("output", VOCAB, WIDTH)

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from .file import BLOCKS, BOOL, F32, F64, FFN, HEAD, HEADS, I32, KV_HEADS, LIST, TEXT, U8, U16, U32, U64, VOCAB, WIDTH
+from .file import BOOL, F32, F64, FFN, HEAD, HEADS, I32, KV_HEADS, LAYERS, LIST, TEXT, U8, U16, U32, U64, VOCAB, WIDTH
 from .registry import add, drop, of_all, own, put, tensor
 
 BOTH = "llama phi2"
@@ -73,11 +73,11 @@ def wide_heads(keys, values):
         file.own("attention.key_length", U32, keys)
         file.own("attention.value_length", U32, values)
         file.own("rope.dimension_count", U32, keys)
-        for block in range(BLOCKS):
-            file.matrix(f"blk.{block}.attn_q.weight", HEADS * keys, WIDTH)
-            file.matrix(f"blk.{block}.attn_k.weight", KV_HEADS * keys, WIDTH)
-            file.matrix(f"blk.{block}.attn_v.weight", KV_HEADS * values, WIDTH)
-            file.matrix(f"blk.{block}.attn_output.weight", WIDTH, HEADS * values)
+        for layer in range(LAYERS):
+            file.matrix(f"blk.{layer}.attn_q.weight", HEADS * keys, WIDTH)
+            file.matrix(f"blk.{layer}.attn_k.weight", KV_HEADS * keys, WIDTH)
+            file.matrix(f"blk.{layer}.attn_v.weight", KV_HEADS * values, WIDTH)
+            file.matrix(f"blk.{layer}.attn_output.weight", WIDTH, HEADS * values)
     return act
 
 
@@ -97,22 +97,22 @@ for key, (kind, value) in {"bos_token_id": (I32, 1), "eos_token_id": (U64, 2), "
     add(f"type-of-{key}-{kind}", put(f"tokenizer.ggml.{key}", kind, value), says=key)
 
 for key, value in {"attention.head_count": HEADS, "attention.head_count_kv": KV_HEADS, "feed_forward_length": FFN}.items():
-    add(f"list-of-{key}", own(key, LIST, (U32, [value] * BLOCKS)), read=True)
-    add(f"list-of-{key}-signed", own(key, LIST, (I32, [value] * BLOCKS)), read=True)
-    add(f"list-of-{key}-too-long", own(key, LIST, (U32, [value] * (BLOCKS + 1))))
+    add(f"list-of-{key}", own(key, LIST, (U32, [value] * LAYERS)), read=True)
+    add(f"list-of-{key}-signed", own(key, LIST, (I32, [value] * LAYERS)), read=True)
+    add(f"list-of-{key}-too-long", own(key, LIST, (U32, [value] * (LAYERS + 1))))
     add(f"list-of-{key}-too-short", own(key, LIST, (U32, [value])))
     if not key.endswith("_kv"):  # Unequal ones of these end llama.cpp.
         add(f"list-of-{key}-unequal", own(key, LIST, (U32, [value, value // 2])), says=key)
-    add(f"list-of-{key}-floats", own(key, LIST, (F32, [float(value)] * BLOCKS)), says=key)
-add("list-of-block_count", own("block_count", LIST, (U32, [BLOCKS])))
+    add(f"list-of-{key}-floats", own(key, LIST, (F32, [float(value)] * LAYERS)), says=key)
+add("list-of-block_count", own("block_count", LIST, (U32, [LAYERS])))
 add("heads-kv-missing", drop("FAMILY.attention.head_count_kv"), families=BOTH)
 for key in ("attention.head_count", "embedding_length", "block_count", "feed_forward_length", "context_length", "attention.layer_norm_rms_epsilon"):
     add(f"missing-{key}", drop(f"FAMILY.{key}"))
 add("missing-attention.layer_norm_epsilon", drop("FAMILY.attention.layer_norm_epsilon"), families="phi2")
 for epsilon in (0.0, 0.1, 1.0):
     add(f"epsilon-{epsilon}", own("attention.layer_norm_rms_epsilon", F32, epsilon), read=epsilon > 0)
-add("blocks-fewer", own("block_count", U32, 1))
-add("blocks-more", own("block_count", U32, 99))
+add("layers-fewer", own("block_count", U32, 1))
+add("layers-more", own("block_count", U32, 99))
 add("width-other", own("embedding_length", U32, WIDTH * 2))
 add("feed-forward-other", own("feed_forward_length", U32, FFN * 2))
 add("heads-other", own("attention.head_count", U32, HEADS * 2))

@@ -90,14 +90,14 @@ add("lacks-the-last-norm", tensor(lambda made: made.pop("output_norm.weight")))
 add("lacks-the-head", tensor(lambda made: made.pop("output.weight")), read=True)
 add("lacks-the-head", tensor(lambda made: [made.pop(f"output.{kind}") for kind in ("weight", "bias")]), families="phi2")
 add("lacks-the-head-s-bias", tensor(lambda made: made.pop("output.bias")), families="phi2")
-add("block-beyond-the-count", tensor(lambda made: made.update({"blk.9.ffn_up.weight": made["blk.0.ffn_up.weight"]})))
+add("layer-beyond-the-count", tensor(lambda made: made.update({"blk.9.ffn_up.weight": made["blk.0.ffn_up.weight"]})))
 
 
-def biased(*names, blocks=(0, 1)):
+def biased(*names, layers=(0, 1)):
     def act(file):
-        for block in blocks:
+        for layer in layers:
             for name in names:
-                file.vector(f"blk.{block}.{name}.bias", file.tensors[f"blk.{block}.{name}.weight"].shape[0])
+                file.vector(f"blk.{layer}.{name}.bias", file.tensors[f"blk.{layer}.{name}.weight"].shape[0])
     return act
 
 
@@ -106,16 +106,16 @@ add("biases-attention", biased(*ATTENTION), read=True)
 add("biases-mlp", biased("ffn_gate", "ffn_up", "ffn_down"), read=True)
 add("biases-all", biased(*ATTENTION, "ffn_gate", "ffn_up", "ffn_down"), read=True)
 add("biases-of-qkv", biased("attn_q", "attn_k", "attn_v"), says="bias")
-add("biases-of-one-block", biased(*ATTENTION, blocks=(0,)), says="bias")
-add("biases-of-the-last-block", biased(*ATTENTION, blocks=(1,)), says="bias")
+add("biases-of-one-layer", biased(*ATTENTION, layers=(0,)), says="bias")
+add("biases-of-the-last-layer", biased(*ATTENTION, layers=(1,)), says="bias")
 
 
 def qkv_apart(file):
-    for block in range(2):
+    for layer in range(2):
         for kind in ("weight", "bias"):
-            joined = file.tensors.pop(f"blk.{block}.attn_qkv.{kind}")
+            joined = file.tensors.pop(f"blk.{layer}.attn_qkv.{kind}")
             for part, name in zip(np.split(joined, 3), ("attn_q", "attn_k", "attn_v")):
-                file.tensors[f"blk.{block}.{name}.{kind}"] = np.ascontiguousarray(part)
+                file.tensors[f"blk.{layer}.{name}.{kind}"] = np.ascontiguousarray(part)
 
 
 add("qkv-apart", qkv_apart, families="phi2", read=True)

@@ -1,6 +1,6 @@
 """The list that the modules of oddities fill. What ends llama.cpp itself is not in it: kinds of scaling that it does not know, norms
 that are not F32, experts without a number of used ones, another type of `split.no`, Phi's joined projections beside another length of
-heads, rotations wider than a head, alignments below 32, numbers of key heads that differ between blocks, and matrices
+heads, rotations wider than a head, alignments below 32, numbers of key heads that differ between layers, and matrices
 of integers."""
 import dataclasses
 import typing

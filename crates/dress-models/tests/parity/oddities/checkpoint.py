@@ -151,7 +151,7 @@ def whole(checkpoint, directory, tensors, file="model.safetensors", metadata={"f
 
 
 def split(tensors, count):
-    """Deals the tensors out in order, so that a block's are in one shard as in published files."""
+    """Deals the tensors out in order, so that a layer's are in one shard as in published files."""
     names = list(tensors)
     cut = [len(names) * i // count for i in range(count + 1)]
     return [{name: tensors[name] for name in names[cut[i]:cut[i + 1]]} for i in range(count)]

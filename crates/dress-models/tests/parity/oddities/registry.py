@@ -31,7 +31,7 @@ CASES = []
 # class is none: stock takes its words apart at SentencePiece's marks, which it does not have, and gives two ids for any text.
 COMMON = (r"tying/(tied|unsaid)-(sharded-|bin-)?head-(none|equal|different|alone|bf16)", r"tying/untied-head-(equal|different)",
           r"sets/(safetensors|bin)-beside-.*", r"shards/(two|one|many|bin|no-metadata|lists-.*|holds-.*)", r"harmless/.*",
-          r"extra/(block-self_attn\.(rotary_emb\..*|masked_bias|bias)|.*decoder\.version|model\.rotary_emb\.inv_freq|score\.weight|v_head.*)",
+          r"extra/(layer-self_attn\.(rotary_emb\..*|masked_bias|bias)|.*decoder\.version|model\.rotary_emb\.inv_freq|score\.weight|v_head.*)",
           r"tokens/(plain|added-json.*|decoder-.*|template-.*|metaspace.*|vocab-merges(?!-Llama).*|special-map.*|class-(None|GPT2|Llama|PreTrained).*)",
           r"pickle/(plain|old-format|shared-head|bfloat16)", r"type/(float16|bfloat16|norms-float32|config-says-other)")
 

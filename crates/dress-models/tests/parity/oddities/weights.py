@@ -76,10 +76,10 @@ def with_tensors(**made):
     return act_on_tensors(lambda tensors, c: tensors.update({name.replace("__", "."): make(c) for name, make in made.items()}))
 
 
-def each_block(stem, make):
+def each_layer(stem, make):
     def change(tensors, checkpoint):
-        block = "model.decoder.layers" if checkpoint.family == "opt" else "model.layers"
-        tensors.update({f"{block}.{i}.{stem}": make(checkpoint) for i in range(2)})
+        layers = "model.decoder.layers" if checkpoint.family == "opt" else "model.layers"
+        tensors.update({f"{layers}.{i}.{stem}": make(checkpoint) for i in range(2)})
     return act_on_tensors(change)
 
 
@@ -89,7 +89,7 @@ EXTRAS = {"self_attn.rotary_emb.inv_freq": lambda c: torch.arange(4.0), "self_at
           "self_attn.q_proj.weight_scale": lambda c: torch.ones(1), "mlp.gate.weight": lambda c: c.noise(4, 32),
           "self_attn.bias": lambda c: torch.ones(1, 1, 8, 8, dtype=torch.bool), "self_attn.k_scale": lambda c: torch.ones(())}
 for stem, make in EXTRAS.items():
-    add("extra", ALL, f"block-{stem}", each_block(stem, make))
+    add("extra", ALL, f"layer-{stem}", each_layer(stem, make))
 TOPS = {"model__rotary_emb__inv_freq": lambda c: torch.arange(4.0), "decoder__version": lambda c: torch.tensor([3.0]),
         "model__decoder__version": lambda c: torch.tensor([3.0]), "score__weight": lambda c: c.noise(2, 32),
         "v_head__summary__weight": lambda c: c.noise(1, 32), "model__embed_positions__weight": lambda c: c.noise(128, 32),
@@ -97,7 +97,7 @@ TOPS = {"model__rotary_emb__inv_freq": lambda c: torch.arange(4.0), "decoder__ve
         "model__norm__bias": lambda c: c.noise(32), "not_a_number": lambda c: torch.tensor([float("nan")])}
 for name, make in TOPS.items():
     add("extra", ALL, name.replace("__", "."), with_tensors(**{name: make}))
-add("extra", ALL, "one-more-block", act_on_tensors(lambda tensors, c: tensors.update(
+add("extra", ALL, "one-more-layer", act_on_tensors(lambda tensors, c: tensors.update(
     {name.replace(".layers.1.", ".layers.2."): value.clone() for name, value in tensors.items() if ".layers.1." in name})))
 add("extra", ALL, "bias-where-none", act_on_tensors(lambda tensors, c: tensors.update(
     {f"model.{'decoder.' if c.family == 'opt' else ''}layers.0.self_attn.o_proj.bias": c.noise(32)})))
@@ -109,7 +109,7 @@ def less(pick):
 
 
 add("lacking", ALL, "embedding", less(lambda name: "embed_tokens" in name))
-add("lacking", ALL, "a-block", less(lambda name: ".layers.1." in name))
+add("lacking", ALL, "a-layer", less(lambda name: ".layers.1." in name))
 add("lacking", ALL, "a-norm", less(lambda name: ".layers.0." in name and "norm" in name))
 add("lacking", ALL, "last-norm", less(lambda name: "final_layer" in name or name.startswith("model.norm")))
 add("lacking", "opt phi", "a-bias", less(lambda name: name.endswith("1.self_attn.q_proj.bias")))
@@ -284,8 +284,8 @@ add("sets", ALL, "none", layout(lambda *args: None))
 
 
 def adapter(checkpoint):
-    block = "model.decoder.layers" if checkpoint.family == "opt" else "model.layers"
-    made = {f"base_model.model.{block}.{i}.self_attn.q_proj.lora_{part}.weight": checkpoint.noise(*size)
+    layers = "model.decoder.layers" if checkpoint.family == "opt" else "model.layers"
+    made = {f"base_model.model.{layers}.{i}.self_attn.q_proj.lora_{part}.weight": checkpoint.noise(*size)
             for i in range(2) for part, size in (("A", (4, 32)), ("B", (32, 4)))}
     return save(made, {"format": "pt"})
 

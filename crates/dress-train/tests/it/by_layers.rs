@@ -1,4 +1,4 @@
-//! Blocks computed again in the backward pass: the same gradients.
+//! Layers computed again in the backward pass: the same gradients.
 
 use crate::small::{alone, config, data, model, weights, worst};
 use dress_core::{Axis, AxisSelection, CausalLm, Forward, NoProgress, NoTap, Selection};
@@ -37,6 +37,7 @@ fn weights_losses_and_penalties_are_those_of_whole_passes() {
         lambda: 1e-2,
         schedule: Schedule::Constant,
         gate: Some(&gate),
+        refit: None,
         activations: None,
         kept_only: false,
         slicer: None,
@@ -51,12 +52,12 @@ fn weights_losses_and_penalties_are_those_of_whole_passes() {
             (weights(&trained.model), losses)
         };
         let (kept, losses) = run(GradientCheckpointing::None);
-        let (again, same) = run(GradientCheckpointing::Blocks);
+        let (again, same) = run(GradientCheckpointing::Layers);
         assert!(worst(&kept, &again) < 1e-5, "{name}: {}", worst(&kept, &again));
         assert!(worst(&kept, &weights(&start)) > 1e-2, "{name}");
-        for (whole, by_blocks) in losses.iter().zip(&same) {
-            let apart = (whole.0 - by_blocks.0).abs().max((whole.1 - by_blocks.1).abs());
-            assert!(apart < 1e-5, "{name}: {whole:?} and {by_blocks:?}");
+        for (whole, by_layers) in losses.iter().zip(&same) {
+            let apart = (whole.0 - by_layers.0).abs().max((whole.1 - by_layers.1).abs());
+            assert!(apart < 1e-5, "{name}: {whole:?} and {by_layers:?}");
         }
         assert_eq!(losses.iter().any(|(_, penalty)| *penalty > 0.0), name != "plain");
     }
@@ -76,13 +77,13 @@ fn is_alone(test: &str) -> bool {
 }
 
 #[test]
-fn what_a_block_draws_is_drawn_alike_on_the_way_back() {
-    if !is_alone("by_blocks::what_a_block_draws_is_drawn_alike_on_the_way_back") {
+fn what_a_layer_draws_is_drawn_alike_on_the_way_back() {
+    if !is_alone("by_layers::what_a_layer_draws_is_drawn_alike_on_the_way_back") {
         return;
     }
     let (start, data) = (model(), data());
     let lora = LoraConfig { rank: 4, dropout: 0.5, ..LoraConfig::default() };
-    let config = TrainConfig { trainable: Trainable::Lora(lora), ..plain(GradientCheckpointing::Blocks) };
+    let config = TrainConfig { trainable: Trainable::Lora(lora), ..plain(GradientCheckpointing::Layers) };
     let run = || train(start.clone(), &data, &config, &NoRegularization, &NoProgress).unwrap();
     let (first, second) = (run(), run());
     assert!(weights(&first.model) == weights(&second.model), "the weights differ");
@@ -107,11 +108,12 @@ fn a_penalty_on_activations_is_refused() {
         lambda: 1.0,
         schedule: Schedule::Constant,
         gate: None,
+        refit: None,
         activations: Some(WeightedActivations { penalty: &penalty, weight: 1.0 }),
         kept_only: false,
         slicer: None,
     };
-    let config = plain(GradientCheckpointing::Blocks);
+    let config = plain(GradientCheckpointing::Layers);
     let error = train(start, &data(), &config, &watching, &NoProgress).unwrap_err().to_string();
     assert!(error.contains("a penalty on activations") && error.contains("`operations`"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! A pass that keeps one stream a block and computes each block again on the way back.
+//! A pass that keeps one stream a layer and computes each layer again on the way back.
 
 use crate::step_objective::StepObjective;
 use crate::{Batch, Error, ObjectiveLoss, StepInfo};
@@ -8,7 +8,7 @@ use dress_core::{CausalLm, Forward, Part, Tap};
 
 /// A pass of one batch. Each part is a graph of its own, so that the model is seen, and what it draws is drawn, anew and
 /// alike every time.
-pub(crate) struct ByBlocks<'a, M: CausalLm> {
+pub(crate) struct ByLayers<'a, M: CausalLm> {
     pub step: &'a StepObjective<'a, M>,
     pub model: &'a M,
     pub info: &'a StepInfo,
@@ -16,21 +16,21 @@ pub(crate) struct ByBlocks<'a, M: CausalLm> {
     pub weight: f64,
 }
 
-impl<M: CausalLm> ByBlocks<'_, M> {
+impl<M: CausalLm> ByLayers<'_, M> {
     /// The loss of a batch, off the graph, and `weight` times its gradients.
     ///
     /// # Errors
-    /// [`Error::NotByBlocks`] where activations count that are not the last stream's.
+    /// [`Error::NotByLayers`] where activations count that are not the last stream's.
     pub fn gradients(&self, batch: &Batch<'_>) -> Result<(ObjectiveLoss, GradientsParams), Error> {
-        let blocks = self.model.num_layers();
+        let layers = self.model.num_layers();
         let embed =
             |model: &M, tap: &mut dyn Tap| model.embed_tapped(batch.tokens.clone(), &mut Forward::new(tap));
-        let block = |layer: usize, stream: Tensor<3>| {
+        let through = |layer: usize, stream: Tensor<3>| {
             move |model: &M, tap: &mut dyn Tap| model.layer_tapped(layer, stream, &mut Forward::new(tap))
         };
         let mut streams = vec![self.part(Part::Embedding, embed)?.detach()];
-        for layer in 0..blocks {
-            let after = self.part(Part::Layer(layer), block(layer, streams[layer].clone()))?;
+        for layer in 0..layers {
+            let after = self.part(Part::Layer(layer), through(layer, streams[layer].clone()))?;
             streams.push(after.detach());
         }
 
@@ -46,9 +46,9 @@ impl<M: CausalLm> ByBlocks<'_, M> {
         let mut gradients = (loss.total.clone() * self.weight).backward();
         let mut slope = slope_of(&stream, &mut gradients);
         keep(gradients);
-        for layer in (0..blocks).rev() {
+        for layer in (0..layers).rev() {
             let stream = take();
-            let after = self.part(Part::Layer(layer), block(layer, stream.clone()))?;
+            let after = self.part(Part::Layer(layer), through(layer, stream.clone()))?;
             let mut gradients = (after * slope).sum().backward();
             slope = slope_of(&stream, &mut gradients);
             keep(gradients);
@@ -71,7 +71,7 @@ impl<M: CausalLm> ByBlocks<'_, M> {
         self.model.device().seed(self.step.seed.wrapping_add(number));
         match self.step.seen(self.model, self.info, run) {
             (result, None) => Ok(result),
-            (_, Some(_)) => Err(Error::NotByBlocks("a penalty on activations")),
+            (_, Some(_)) => Err(Error::NotByLayers("a penalty on activations")),
         }
     }
 }

@@ -1,0 +1,61 @@
+//! The command as it was given, for whoever wants to give it again.
+
+use crate::commands::Cli;
+use crate::with_settings_file;
+use clap::CommandFactory;
+use std::ffi::OsString;
+
+/// The command of this process as a shell takes it. What it has from a settings file is written out.
+pub fn command_line() -> String {
+    let given: Vec<OsString> = std::env::args_os().collect();
+    let words = with_settings_file(given.clone(), &Cli::command()).unwrap_or(given);
+    let words = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let words = without_settings_file(words);
+    std::iter::once("dress".into()).chain(words.iter().map(|word| quoted(word))).collect::<Vec<_>>().join(" ")
+}
+
+fn without_settings_file(words: Vec<String>) -> Vec<String> {
+    let (mut kept, mut words) = (Vec::new(), words.into_iter());
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--config" => _ = words.next(),
+            word if word.starts_with("--config=") => {}
+            _ => kept.push(word),
+        }
+    }
+    kept
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.into(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_a_shell_would_change_are_quoted() {
+        for (word, expected) in [
+            ("--ratio=0.25", "--ratio=0.25"),
+            ("models/a b", "'models/a b'"),
+            ("it's", r"'it'\''s'"),
+            ("", "''"),
+            ("$HOME", "'$HOME'"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
+
+    #[test]
+    fn a_settings_file_is_written_out_and_not_named() {
+        let words =
+            ["prune", "--config", "run.toml", "--config=other.toml", "--axis=ffn"].map(String::from).into();
+        assert_eq!(without_settings_file(words), ["prune", "--axis=ffn"]);
+    }
+}

@@ -1,0 +1,63 @@
+//! `dress export`.
+
+use crate::{Error, Output, PlaceLock, TerminalProgress, check_own_file_place};
+use dress_models::Checkpoint;
+use dress_models::gguf::{GgufExportConfig, GgufType, export_gguf};
+use serde_json::json;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What `dress export` does.
+#[derive(Debug)]
+pub(super) struct Export {
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
+    /// The file to write.
+    pub out: PathBuf,
+    /// How its matrices are written, where that is asked for.
+    pub tensor_type: Option<GgufType>,
+    /// Whether one that is there is replaced.
+    pub force: bool,
+    /// How the result is reported.
+    pub output: Output,
+}
+
+impl Export {
+    /// Exports; `began` is when the command did.
+    pub fn run(self, began: Instant) -> Result<(), Error> {
+        if self.out.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("gguf")) {
+            return Err(Error::NotGguf { path: self.out });
+        }
+        check_own_file_place(&self.out, self.force, "GGUF file", is_gguf)?;
+        let _lock = PlaceLock::take(&self.out)?;
+        let config = GgufExportConfig { tensor_type: self.tensor_type, force: self.force };
+        let made = export_gguf(&self.checkpoint, &self.out, &config, &TerminalProgress::default())?;
+        let out = self.out.display();
+        let report = json!({
+            "out": out.to_string(),
+            "architecture": made.architecture,
+            "type": made.tensor_type.to_string(),
+            "tensors": made.tensors,
+            "bytes": made.bytes,
+            "left_f16": made.left_f16,
+            "seconds": began.elapsed().as_secs_f64(),
+        });
+        self.output.print(&report, || {
+            format!(
+                "{} tensors in {}, {:.1} MB as llama.cpp's {}, written to {out}",
+                made.tensors,
+                made.tensor_type,
+                made.bytes as f64 / 1e6,
+                made.architecture
+            )
+        })
+    }
+}
+
+/// Whether a file begins as a GGUF file does.
+fn is_gguf(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && &magic == b"GGUF"
+}

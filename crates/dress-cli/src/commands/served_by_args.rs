@@ -1,0 +1,52 @@
+//! The options that say which engines serve a result.
+
+use crate::Error;
+use clap::Args;
+use dress_core::Selection;
+use dress_engines::{EngineFormat, EngineTable};
+use dress_models::AnyModel;
+use dress_prune::QuantizationLoss;
+use std::path::PathBuf;
+
+/// The engines that serve a result.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServedByArgs {
+    /// The engines that serve the result, each with a format, several with commas: llama.cpp:q4_k_m,vllm,mlx:4bit. Sizes
+    /// are those that all of them take in full, and --bytes is of bytes as they serve them. docs/reference/engines.md
+    /// lists them.
+    #[arg(id = "for", long = "for", value_name = "ENGINES", value_delimiter = ',')]
+    names: Vec<String>,
+    /// Files that describe engines of your own, several with commas.
+    #[arg(long, value_name = "FILE", value_delimiter = ',', requires = "for")]
+    engines: Vec<PathBuf>,
+}
+
+impl ServedByArgs {
+    /// The formats that are asked for.
+    ///
+    /// # Errors
+    /// Those of [`EngineTable::with_file`] and [`EngineTable::formats`].
+    pub(super) fn formats(&self) -> Result<Vec<EngineFormat>, Error> {
+        let built_in = Ok(EngineTable::built_in());
+        let table = self.engines.iter().fold(built_in, |table, file| table?.with_file(file));
+        Ok(table.and_then(|table| table.formats(&self.names))?)
+    }
+
+    /// The files of engines.
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.engines
+    }
+}
+
+/// Says what `selection` costs where the result is quantized, unless engines were named whose sizes it keeps to.
+pub(super) fn warn_of_loss(model: &AnyModel, selection: &Selection, served_by: &[EngineFormat]) {
+    if !served_by.is_empty() {
+        return;
+    }
+    let Some(loss) = QuantizationLoss::of(model, selection, &EngineTable::built_in()) else { return };
+    let remedy = loss
+        .formats
+        .first()
+        .map_or(String::new(), |first| format!("; --for {} keeps to sizes that are", first.format));
+    tracing::warn!("{loss}{remedy}");
+}

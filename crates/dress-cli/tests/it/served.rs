@@ -1,0 +1,135 @@
+//! Engines that serve a result.
+
+use super::{NOT_IN_FULL, Paths, dress, json, model, refusal};
+use serde_json::Value;
+use std::fs;
+
+/// A plan by the weights alone.
+fn score(more: &[&str]) -> Vec<String> {
+    let args = ["score", "--model", &model().display().to_string(), "--criterion", "magnitude-l2", "--json"];
+    args.iter().chain(more).map(ToString::to_string).collect()
+}
+
+fn run(args: &[String]) -> std::process::Output {
+    dress(&args.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_plan_keeps_to_what_the_engines_take_and_slices_without_a_warning() {
+    let paths = Paths::new();
+    let (plan, out) = (paths.path("plan.json"), paths.path("out"));
+    let axis = ["--axis", "ffn", "--ratio", "0.28", "--out", &plan];
+    let scored = run(&score(&[&axis[..], &["--for", "llama.cpp:q8_0,mlx:4bit,vllm"]].concat()));
+    assert!(
+        scored.status.success() && scored.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&scored.stderr)
+    );
+    let slice =
+        ["slice", "--plan", &plan, &model().display().to_string(), &out, "--for", "mlx:4bit", "--json"];
+    json(&dress(&slice));
+    let config: Value =
+        serde_json::from_str(&fs::read_to_string(paths.path("out/config.json")).unwrap()).unwrap();
+    // Of 512 neurons 369 would stay, and 384 is the nearest multiple of 64.
+    assert_eq!(config["intermediate_size"], 384);
+}
+
+#[test]
+fn what_would_not_be_quantized_is_said_and_refused_where_an_engine_is_named() {
+    let paths = Paths::new();
+    let (plan, out) = (paths.path("plan.json"), paths.path("out"));
+    let scored = run(&score(&["--axis", "ffn", "--ratio", "0.4", "--out", &plan]));
+    let said = String::from_utf8(scored.stderr).unwrap();
+    assert!(said.contains(NOT_IN_FULL) && said.contains("; --for ") && said.contains("MB"), "{said}");
+    let model = model().display().to_string();
+    let said = refusal(&["slice", "--plan", &plan, &model, &out, "--for", "llama.cpp:q8_0"]);
+    assert!(said.contains("rows of 307") && said.contains("gets f16 in place of q8_0"), "{said}");
+    assert!(dress(&["slice", "--plan", &plan, &model, &out, "--for", "vllm"]).status.success());
+}
+
+#[test]
+fn a_width_that_no_engine_takes_names_options_that_would_do() {
+    let paths = Paths::new();
+    let plan = paths.path("plan.json");
+    // 6 query heads and blocks of 32 leave 96 of 192 channels.
+    let args = score(&["--axis", "residual", "--ratio", "0.25", "--out", &plan, "--for", "llama.cpp:q8_0"]);
+    let said = refusal(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(
+        said.contains("--axis residual --ratio 0.5000 (96 of 192)") && said.contains("--axis ffn"),
+        "{said}"
+    );
+}
+
+#[test]
+fn inspect_says_what_engines_do_with_a_checkpoint() {
+    let model = model().display().to_string();
+    let shape = json(&dress(&["inspect", "--model", &model, "--for", "all", "--json"]));
+    let served = shape["served"].as_array().unwrap();
+    let of = |name: &str| served.iter().find(|report| report["by"] == name).unwrap();
+    assert_eq!((&of("vllm")["verdict"], &of("litgpt")["verdict"]), (&"loads".into(), &"refused".into()));
+    assert!(of("litgpt")["bytes"].is_null() && of("litgpt")["why"].is_string());
+    assert_eq!(of("llama.cpp:q8_0")["unquantized"], Value::Array(Vec::new()));
+    // 192 channels are no multiple of 256.
+    assert!(of("llama.cpp:q4_k_m")["larger"].as_array().is_some_and(|larger| !larger.is_empty()));
+    let text =
+        String::from_utf8(dress(&["inspect", "--model", &model, "--for", "mlx:4bit,ctranslate2"]).stdout)
+            .unwrap();
+    assert!(
+        text.contains("\nmlx:4bit") && text.contains("\nctranslate2") && !text.contains("litgpt"),
+        "{text}"
+    );
+    let without = json(&dress(&["inspect", "--model", &model, "--json"]));
+    assert!(without.get("served").is_none());
+}
+
+#[test]
+fn an_engine_of_one_s_own_is_read_and_a_bad_file_is_an_error() {
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let (file, bad) = (paths.path("mine.toml"), paths.path("bad.toml"));
+    let mine = "name = 'mine'\ntried = 'today'\ndefault = 'w'\nloads_like = 'vllm'\n[types.q]\nnumbers = 48\nbytes = 30\n\
+                [formats.w]\nweights = 'q'\nvectors = 'stored'\n";
+    fs::write(&file, mine).unwrap();
+    fs::write(&bad, mine.replace("numbers = 48", "numbers = 0")).unwrap();
+    let inspect = |file: &str| {
+        ["inspect", "--model", &model, "--for", "mine", "--engines", file, "--json"].map(String::from)
+    };
+    let report = json(&run(&inspect(&file)))["served"][0].clone();
+    // 512 neurons are no multiple of 48, and the file has no other type.
+    assert_eq!((&report["by"], &report["verdict"]), (&"mine".into(), &"refused".into()));
+    let said = refusal(&inspect(&bad).each_ref().map(String::as_str));
+    assert!(said.contains("bad.toml") && said.contains("types.q: `numbers` is 0"), "{said}");
+    let unknown = refusal(&["inspect", "--model", &model, "--for", "llama.ccp"]);
+    assert!(unknown.contains("`llama.ccp`") && unknown.contains("--engines"), "{unknown}");
+    let alone = String::from_utf8(dress(&["inspect", "--model", &model, "--engines", &file]).stderr).unwrap();
+    assert!(alone.contains("--for"), "{alone}");
+}
+
+#[test]
+fn prune_says_the_bytes_as_served() {
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let prune = |out: &str, json: bool| {
+        let out = paths.path(out);
+        let args = [
+            "prune",
+            "--model",
+            &model,
+            "--axis",
+            "ffn",
+            "--bytes",
+            "0.85",
+            "--for",
+            "llama.cpp:q8_0",
+            "--out",
+            &out,
+        ];
+        let rest = ["--criterion", "magnitude-l2", "--no-regularize"];
+        dress(&[&args[..], &rest, if json { &["--json"] } else { &[] }].concat())
+    };
+    let served = json(&prune("one", true))["served"][0].clone();
+    let share = served["bytes"].as_f64().unwrap() / served["before"].as_f64().unwrap();
+    assert!(served["by"] == "llama.cpp:q8_0" && (0.83..=0.855).contains(&share), "{served}");
+    let text = String::from_utf8(prune("two", false).stdout).unwrap();
+    assert!(text.contains("served by llama.cpp:q8_0 in "), "{text}");
+    let kept = fs::read_to_string(paths.path("two/dress.json")).unwrap();
+    assert!(kept.contains("served_by"), "{kept}");
+}

@@ -1,0 +1,148 @@
+//! Which shapes of a family an engine loads.
+
+use crate::{ModelShape, NamePattern, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// What the width of the residual stream has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WidthRule {
+    /// Anything: the width of a head is read.
+    #[default]
+    Any,
+    /// A multiple of the query heads.
+    MultipleOfHeads,
+    /// The query heads times the width of a head.
+    Heads,
+}
+
+/// What an engine does with one family.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Architecture {
+    /// What the width has to be.
+    #[serde(default)]
+    pub width: WidthRule,
+    /// What it does where the width is something else.
+    #[serde(default)]
+    pub otherwise: String,
+    /// Why it refuses every model of the family.
+    pub refuses: Option<String>,
+    /// How every model of the family comes out wrong without a word.
+    pub wrong: Option<String>,
+    /// Parameters that it leaves out without a word.
+    #[serde(default)]
+    pub drops: Vec<NamePattern>,
+    /// What it takes where layers differ; without it, they have to be alike.
+    pub layers: Option<DifferingLayers>,
+    /// Whether nobody tried it.
+    #[serde(default)]
+    pub untried: bool,
+}
+
+/// Which layers of different sizes an engine takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DifferingLayers {
+    /// The form that the checkpoint has to be written in for it.
+    pub form: String,
+    /// Of what the neurons of every layer have to be a multiple.
+    #[serde(default = "one")]
+    pub neurons: usize,
+    /// Whether the query heads may differ.
+    #[serde(default)]
+    pub query_heads: QueryHeads,
+    /// What the width has to be.
+    #[serde(default)]
+    pub width: WidthRule,
+}
+
+/// Whether the query heads of layers may differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QueryHeads {
+    /// They may.
+    #[default]
+    Any,
+    /// All layers have the same number.
+    Alike,
+}
+
+fn one() -> usize {
+    1
+}
+
+impl WidthRule {
+    /// Whether the width of a shape is what it has to be.
+    fn holds(self, shape: &ModelShape) -> bool {
+        let (Some(width), Some(head_dim)) = (shape.width(), shape.head_dim()) else { return true };
+        let heads = shape.most_query_heads();
+        match self {
+            WidthRule::Any => true,
+            WidthRule::MultipleOfHeads => width.is_multiple_of(heads),
+            WidthRule::Heads => width == heads * head_dim,
+        }
+    }
+
+    /// A width that breaks the rule.
+    fn broken(self, shape: &ModelShape) -> String {
+        let (width, heads) = (shape.width().unwrap_or(0), shape.most_query_heads());
+        match self {
+            WidthRule::Heads => {
+                let head_dim = shape.head_dim().unwrap_or(0);
+                format!("a width of {width} is not {heads} query heads of {head_dim}")
+            }
+            _ => format!("a width of {width} is not a multiple of {heads} query heads"),
+        }
+    }
+}
+
+impl Architecture {
+    /// What becomes of a shape, whatever its rows.
+    pub(crate) fn verdict(&self, shape: &ModelShape) -> Verdict {
+        if let Some(why) = &self.refuses {
+            return Verdict::refused(why);
+        }
+        if !self.width.holds(shape) {
+            let (broken, otherwise) = (self.width.broken(shape), &self.otherwise);
+            return Verdict::refused(&if otherwise.is_empty() {
+                broken
+            } else {
+                format!("{broken}: {otherwise}")
+            });
+        }
+        if let Some(why) = &self.wrong {
+            return Verdict::Wrong { why: why.clone() };
+        }
+        let dropped = |name: &&str| self.drops.iter().any(|pattern| pattern.matches(name));
+        match shape.names().find(dropped) {
+            Some(name) => Verdict::Wrong { why: format!("leaves out {name} and its like without a word") },
+            None if self.untried => Verdict::Untried,
+            None if shape.layers_are_alike() => Verdict::Loads,
+            None => self.differing(shape),
+        }
+    }
+
+    fn differing(&self, shape: &ModelShape) -> Verdict {
+        let Some(rules) = &self.layers else {
+            return Verdict::refused("layers differ, and it has one number for all of them");
+        };
+        let needs = |what: &str| Verdict::refused(&format!("layers differ, and as {} {what}", rules.form));
+        if !rules.width.holds(shape) {
+            return needs(&format!("it would need another width: {}", rules.width.broken(shape)));
+        }
+        if rules.query_heads == QueryHeads::Alike && !shape.heads_are_alike() {
+            return needs("all layers have the same number of query heads");
+        }
+        if let Some(neurons) = shape.neurons().iter().find(|count| !count.is_multiple_of(rules.neurons)) {
+            return needs(&format!("neurons are a multiple of {}, which {neurons} are not", rules.neurons));
+        }
+        Verdict::LoadsAs { form: rules.form.clone() }
+    }
+
+    /// What is wrong with it, if anything is.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let zero = self.layers.as_ref().is_some_and(|layers| layers.neurons == 0);
+        zero.then(|| "`neurons` is 0, and has to be at least 1".into())
+    }
+}

@@ -1,0 +1,195 @@
+//! From a model's configuration to the metadata of llama.cpp's architecture for it.
+
+use crate::gguf::entry::Entry;
+use crate::gguf::family::GgufFamily;
+use crate::gguf::rope::{OWN_KEYS, llama3_factors};
+use crate::llama::LlamaConfig;
+use crate::modules::{Activation, RopeScaling};
+use crate::phi::PhiConfig;
+use crate::{AnyModel, LayerWidths};
+
+/// A model as llama.cpp builds it.
+pub(super) enum Architecture<'a> {
+    /// LLaMA, its layers alike or not.
+    Llama(&'a LlamaConfig),
+    /// Phi.
+    Phi(&'a PhiConfig),
+}
+
+/// What every architecture has.
+struct Sizes<'a> {
+    positions: usize,
+    width: usize,
+    vocabulary: usize,
+    layers: usize,
+    widths: &'a LayerWidths,
+    heads_per_group: usize,
+    rotated: usize,
+    theta: f64,
+}
+
+impl<'a> Architecture<'a> {
+    /// The architecture of a model that llama.cpp can build.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn of(model: &'a AnyModel) -> Result<Self, String> {
+        match model {
+            AnyModel::Llama(model) => Ok(Self::Llama(model.config())),
+            AnyModel::Phi(model) => check_phi(model.config()).map(|()| Self::Phi(model.config())),
+            AnyModel::Opt(_) => {
+                Err("llama.cpp has no OPT; serve the directory with transformers or vLLM".into())
+            }
+        }
+    }
+
+    pub fn family(&self) -> GgufFamily {
+        match self {
+            Self::Llama(config) if config.widths.differ() => GgufFamily::Deci,
+            Self::Llama(_) => GgufFamily::Llama,
+            Self::Phi(_) => GgufFamily::Phi2,
+        }
+    }
+
+    /// Tokens of the embedding.
+    pub fn vocab_size(&self) -> usize {
+        match self {
+            Self::Llama(config) => config.vocab_size,
+            Self::Phi(config) => config.vocab_size,
+        }
+    }
+
+    /// Whether the head is the embedding.
+    pub fn is_tied(&self) -> bool {
+        matches!(self, Self::Llama(config) if config.tie_word_embeddings)
+    }
+
+    /// The heads whose rows a parameter of LLaMA's queries or keys has, which llama.cpp wants in the order of
+    /// interleaved rotation.
+    pub fn interleaved_heads(&self, parameter: &str) -> Option<usize> {
+        let Self::Llama(config) = self else { return None };
+        let (layer, part) = parameter.strip_prefix("model.layers.")?.split_once('.')?;
+        let kv_heads = config.widths.heads(layer.parse().ok()?);
+        match part.strip_prefix("self_attn.")?.split('.').next()? {
+            "q_proj" => Some(kv_heads * config.heads_per_group()),
+            "k_proj" => Some(kv_heads),
+            _ => None,
+        }
+    }
+
+    /// The factors that divide the rotary frequencies, where they are not all divided by one number.
+    pub fn rope_factors(&self) -> Option<Vec<f32>> {
+        let Self::Llama(config) = self else { return None };
+        let scaling = config.rope_scaling.filter(|scaling| matches!(scaling, RopeScaling::Llama3 { .. }))?;
+        let factors = llama3_factors(scaling, config.rope_theta, config.head_dim);
+        Some(factors.map(|factor| factor as f32).collect())
+    }
+
+    /// The metadata, by whole keys.
+    pub fn entries(&self) -> Vec<(String, Entry)> {
+        let mut entries = self.sizes().entries(self.family());
+        let mut add = |key: &str, entry| entries.push((format!("{}.{key}", self.family().name()), entry));
+        let scaling = match self {
+            Self::Llama(config) => {
+                add("attention.layer_norm_rms_epsilon", Entry::F32(config.rms_norm_eps as f32));
+                add("attention.key_length", count(config.head_dim));
+                add("attention.value_length", count(config.head_dim));
+                config.rope_scaling
+            }
+            Self::Phi(config) => {
+                add("attention.layer_norm_epsilon", Entry::F32(config.layer_norm_eps as f32));
+                config.rope_scaling
+            }
+        };
+        match scaling {
+            None => {}
+            Some(RopeScaling::Linear { factor }) => {
+                add("rope.scaling.type", Entry::Text("linear".into()));
+                add("rope.scaling.factor", Entry::F32(factor as f32));
+            }
+            Some(RopeScaling::Llama3 {
+                factor,
+                low_freq_factor: low,
+                high_freq_factor: high,
+                original_max_position_embeddings: original,
+            }) => {
+                let values = [factor, low, high, original].map(Entry::F64);
+                entries.extend(OWN_KEYS.map(String::from).into_iter().zip(values));
+            }
+        }
+        entries
+    }
+
+    fn sizes(&self) -> Sizes<'_> {
+        match self {
+            Self::Llama(config) => Sizes {
+                positions: config.max_position_embeddings,
+                width: config.hidden_size,
+                vocabulary: config.vocab_size,
+                layers: config.num_hidden_layers,
+                widths: &config.widths,
+                heads_per_group: config.heads_per_group(),
+                rotated: config.head_dim,
+                theta: config.rope_theta,
+            },
+            Self::Phi(config) => Sizes {
+                positions: config.max_position_embeddings,
+                width: config.hidden_size,
+                vocabulary: config.vocab_size,
+                layers: config.num_hidden_layers,
+                widths: &config.widths,
+                heads_per_group: config.heads_per_group(),
+                rotated: config.rotary_dims,
+                theta: config.rope_theta,
+            },
+        }
+    }
+}
+
+impl Sizes<'_> {
+    fn entries(&self, family: GgufFamily) -> Vec<(String, Entry)> {
+        let layers = || 0..self.layers;
+        let each = |of: &dyn Fn(usize) -> usize| match family {
+            GgufFamily::Deci => Entry::Numbers(layers().map(|layer| of(layer) as i32).collect()),
+            _ => count(of(0)),
+        };
+        let entries = [
+            ("context_length", count(self.positions)),
+            ("embedding_length", count(self.width)),
+            ("vocab_size", count(self.vocabulary)),
+            ("block_count", count(self.layers)),
+            ("feed_forward_length", each(&|layer| self.widths.ffn(layer))),
+            ("attention.head_count", each(&|layer| self.widths.heads(layer) * self.heads_per_group)),
+            ("attention.head_count_kv", each(&|layer| self.widths.heads(layer))),
+            ("rope.dimension_count", count(self.rotated)),
+            ("rope.freq_base", Entry::F32(self.theta as f32)),
+        ];
+        entries.map(|(key, entry)| (format!("{}.{key}", family.name()), entry)).into()
+    }
+}
+
+/// Sizes are far below what 32 bits hold: a configuration with larger ones is refused.
+fn count(size: usize) -> Entry {
+    Entry::U32(size as u32)
+}
+
+/// llama.cpp's `phi2` divides the width by the heads and knows one activation.
+fn check_phi(config: &PhiConfig) -> Result<(), String> {
+    if config.widths.differ() {
+        return Err("llama.cpp has no Phi whose layers differ; remove the same number in every layer".into());
+    }
+    if config.hidden_size != config.num_attention_heads * config.head_dim {
+        return Err(format!(
+            "hidden_size {} is not {} heads of {}, and llama.cpp's phi2 takes a head's width from the quotient; remove the \
+             same share of `residual` and `heads`",
+            config.hidden_size, config.num_attention_heads, config.head_dim
+        ));
+    }
+    if config.activation != Activation::GeluTanh {
+        return Err("llama.cpp's phi2 has the activation gelu_new alone".into());
+    }
+    if matches!(config.rope_scaling, Some(RopeScaling::Llama3 { .. })) {
+        return Err("llama.cpp's phi2 has no rotary scaling of the type llama3".into());
+    }
+    Ok(())
+}
