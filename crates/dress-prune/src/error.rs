@@ -209,6 +209,9 @@ pub enum Error {
     /// An error of the table of engines.
     #[error(transparent)]
     Engines(#[from] dress_engines::Error),
+    /// Several rounds of a search.
+    #[error("a search finds one shape and reaches it at once; leave out `rounds`, or choose the axis")]
+    SearchInRounds,
     /// Not what a layer reads.
     #[error("`{name}` is not what a layer reads; use dense or pruned")]
     LocalInputsName {

@@ -36,22 +36,26 @@ struct Shrunk {
     weight: f64,
 }
 
-/// How what goes is taken away.
+/// How far what goes has left.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Leaving {
-    /// A gate multiplies it by this.
-    Gated(f64),
-    /// A penalty of weight 1 has taken this share off every group's norm.
-    Shrunk(f64),
+pub struct Leaving {
+    /// What a gate multiplies it by: 1 where there is none.
+    pub gate: f64,
+    /// The share that a penalty of weight 1 has taken off every group's norm: 0 where there is none.
+    pub taken: f64,
+}
+
+impl Leaving {
+    /// It is all there.
+    pub const NOT_YET: Self = Self { gate: 1.0, taken: 0.0 };
+    /// Nothing of it is left.
+    pub const ENTIRELY: Self = Self { gate: 0.0, taken: 1.0 };
 }
 
 impl Shrunk {
     /// The share of the refit that makes up for what has left.
-    fn share(self, leaving: Leaving) -> f64 {
-        match leaving {
-            Leaving::Gated(g) => 1.0 - g,
-            Leaving::Shrunk(taken) => 1.0 - (1.0 - taken * self.weight).clamp(0.0, 1.0).powi(self.factors),
-        }
+    fn share(self, Leaving { gate, taken }: Leaving) -> f64 {
+        1.0 - gate * (1.0 - taken * self.weight).clamp(0.0, 1.0).powi(self.factors)
     }
 }
 

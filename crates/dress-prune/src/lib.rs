@@ -67,7 +67,7 @@ pub use rotate_by_parts::{RotatedByParts, rotate_by_parts};
 pub use rounds::{Round, prune_in_rounds};
 pub use search::{Candidate, FoundShape, FrontierPoint, Goal, Passes, Search, SearchReport, Sensitivity};
 pub use select::{AxisTarget, select};
-pub use selected_penalty::{PenaltyForm, SelectedPenalty, WeightedActivations};
+pub use selected_penalty::{PacedRefit, PenaltyForm, SelectedPenalty, WeightedActivations};
 pub use served::check_served;
 pub use slice::{apply, slice};
 pub use tied_basis::{best_basis, rotate_tied};

@@ -15,7 +15,7 @@ use dress_core::{
     Tap, files,
 };
 use dress_train::{
-    Batch, CurvePoint, Cut, Error as TrainError, Objective, ObjectiveLoss, RunDirectory, load_weights,
+    Batch, CurvePoint, Error as TrainError, Objective, ObjectiveLoss, RunDirectory, load_weights,
     save_weights,
 };
 use serde::{Deserialize, Serialize};
@@ -78,8 +78,6 @@ pub(crate) struct Localized<M> {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct LayerReport {
     pub curve: Vec<CurvePoint>,
-    /// The first cut, with the greatest of all slicing errors.
-    pub cut: Option<Cut>,
     pub compensation: Vec<CompensatedProjection>,
 }
 
@@ -109,7 +107,7 @@ impl Local<'_> {
             } else {
                 let (after, of_layer) = self.layer(&alone, &streams, progress)?;
                 let last = of_layer.curve.last().map_or(f64::NAN, |point| point.loss);
-                tracing::info!("layer {} of {layers}: {last:.4} of what it adds is off", number + 1);
+                tracing::info!("layer {number} of {layers}: {last:.4} of what it adds is off");
                 parameters::visit(&after, &mut Learnt { number, values: &mut learnt });
                 report.append(of_layer);
                 Some(after)
@@ -141,11 +139,12 @@ impl Local<'_> {
             let weights = directory.as_ref().map(RunDirectory::finished_weights).unwrap_or_default();
             return Ok((load_weights(shape, &weights)?, finished.report));
         }
-        let (after, report) = self.trained(alone, streams, directory.as_ref(), progress)?;
+        let (after, report) = self.trained(alone, streams, (directory.as_ref(), &key), progress)?;
         if let Some(directory) = &directory {
             save_weights(&after, &directory.finished_weights())?;
             let finished = Finished { key, report };
             finished.write(directory)?;
+            directory.discard_checkpoints();
             return Ok((after, finished.report));
         }
         Ok((after, report))
@@ -155,7 +154,7 @@ impl Local<'_> {
         &self,
         alone: &Alone<M>,
         streams: &[Tensor<3>],
-        directory: Option<&RunDirectory>,
+        (directory, key): (Option<&RunDirectory>, &str),
         progress: &dyn Progress,
     ) -> Result<(M, LayerReport), Error> {
         let mut settings = self.settings.clone();
@@ -174,11 +173,17 @@ impl Local<'_> {
         });
         let (refit, compensation) = refit.transpose()?.unzip();
         let objective = LayerDistance { dense: &alone.dense, inputs: streams };
-        let what =
-            Regularized { dense: None, plan: self.plan, selection, refit: refit.as_ref(), taught_by: None };
+        let what = Regularized {
+            dense: None,
+            plan: self.plan,
+            selection,
+            refit: refit.as_ref(),
+            taught_by: None,
+            layer_key: Some(key),
+        };
         let trained = regularize_towards(dense, &what, self.calibration, &settings, &objective, progress)?;
         let compensation = compensation.unwrap_or_default();
-        let report = LayerReport { curve: trained.curve, cut: trained.cut, compensation };
+        let report = LayerReport { curve: trained.curve, compensation };
         if trained.cut.is_some() {
             return Ok((trained.model, report));
         }
@@ -196,9 +201,11 @@ impl Local<'_> {
     fn key<M: CausalLm>(&self, alone: &Alone<M>) -> String {
         let mut settings = self.settings.clone();
         (settings.train.run_dir, settings.train.replace_other_run) = (None, false);
+        settings.train.checkpoint_every = None;
+        let dtype = parameters::list(&alone.dense).first().map(|parameter| parameter.dtype);
         let selection = serde_json::to_string(self.plan).unwrap_or_default();
         let (model, data) = (Fingerprint::of(&alone.dense), self.calibration.sha256());
-        format!("{settings:?} {:?} {} {selection} {model} {data}", self.inputs, self.compensation)
+        format!("{settings:?} {:?} {} {selection} {model} {dtype:?} {data}", self.inputs, self.compensation)
     }
 }
 
@@ -207,12 +214,6 @@ impl LayerReport {
     fn append(&mut self, next: Self) {
         append(&mut self.curve, &next.curve);
         self.compensation.extend(next.compensation);
-        self.cut = match (self.cut, next.cut) {
-            (Some(cut), Some(next)) => {
-                Some(Cut { slicing_error: cut.slicing_error.max(next.slicing_error), ..cut })
-            }
-            (first, next) => first.or(next),
-        };
     }
 }
 
@@ -248,7 +249,15 @@ struct Finished {
 impl Finished {
     fn read(directory: &RunDirectory, key: &str) -> Option<Self> {
         let text = files::read_to_string(&directory.finished()).ok()?;
-        serde_json::from_str(&text).ok().filter(|finished: &Self| finished.key == key)
+        let found: Self = serde_json::from_str(&text).ok()?;
+        if found.key != key {
+            tracing::warn!(
+                "{} holds a layer that was finished with other settings; it is trained anew",
+                directory.path().display()
+            );
+            return None;
+        }
+        Some(found)
     }
 
     fn write(&self, directory: &RunDirectory) -> Result<(), Error> {
@@ -260,7 +269,7 @@ impl Finished {
 }
 
 /// How far what a layer adds to the stream is from what the dense layer adds to it: the mean over tokens of the squared distance over
-/// the square of what the dense layer adds, to which the geometric mean of all tokens' squares is added. So the few tokens with massive
+/// the square of what the dense layer adds, to which the geometric mean of the squares of the block's tokens is added. So the few tokens with massive
 /// activations do not rule, and neither do those to which a layer adds next to nothing.
 struct LayerDistance<'a, M> {
     dense: &'a M,
@@ -275,9 +284,8 @@ impl<M: CausalLm> Objective<M> for LayerDistance<'_, M> {
         let squares = |value: Tensor<3>| value.clone().mul(value).sum_dim(2);
         let wide = |value: Tensor<3>| value.cast(DType::F32);
         let size = squares(wide(wanted.clone()) - wide(input.clone()));
-        let usual = (size.clone() + f64::from(f32::MIN_POSITIVE)).log().mean().exp();
-        let [batch, seq, _] = size.dims();
-        let size = size + usual.reshape([1, 1, 1]).expand([batch, seq, 1]);
+        let usual = (size.clone() + f64::from(f32::MIN_POSITIVE)).log().mean_dim(1).exp();
+        let size = size.clone() + usual.expand(size.dims());
         let like = |value: Tensor<3>| match model.device().gradient_checkpointing_strategy() {
             Some(strategy) => value.autodiff().with_gradient_checkpointing_strategy(strategy),
             None => value,

@@ -9,11 +9,12 @@ use crate::{
     RegularizeConfig, Rotated, Round, SearchReport, compensate, permute, rotate_tied,
     rotate_to_principal_components, slice,
 };
+use dress_core::burn::tensor::DType;
 use dress_core::{
-    Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Progress, Scorer, Scores, Selection,
-    SlicePlan, StockTarget,
+    Axis, AxisKind, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Forward, NoTap, Progress,
+    Scorer, Scores, SlicePlan, StockTarget,
 };
-use dress_train::{CurvePoint, Cut, LossEnds, logits_moved};
+use dress_train::{CurvePoint, Cut, GradientCheckpointing, LossEnds, logits_moved};
 use serde::{Deserialize, Serialize};
 
 /// What goes, and how it is prepared.
@@ -55,6 +56,31 @@ impl PruneConfig {
         }
     }
 
+    fn is_local(&self) -> bool {
+        self.regularize.as_ref().is_some_and(|settings| settings.local.is_some())
+    }
+
+    /// Checks what can be told of a regularization of one layer at a time before anything is selected.
+    ///
+    /// # Errors
+    /// [`Error::LocalAxis`] and [`Error::LocalSetting`].
+    pub(crate) fn check_local(&self) -> Result<(), Error> {
+        let Some(settings) = self.regularize.as_ref().filter(|settings| settings.local.is_some()) else {
+            return Ok(());
+        };
+        let inner = |target: &&AxisTarget| [AxisKind::Ffn, AxisKind::Heads].contains(&target.kind);
+        if let Some(target) = self.targets.iter().find(|target| !inner(target)) {
+            return Err(Error::LocalAxis { axis: target.kind.to_string() });
+        }
+        let setting = |setting: String| Err(Error::LocalSetting { setting });
+        match (self.compensation, settings.distill, settings.train.gradient_checkpointing) {
+            (Compensation::Bias, ..) => setting(format!("the compensation {}", self.compensation)),
+            (_, Some(_), _) => setting("distillation from the whole dense model".into()),
+            (.., GradientCheckpointing::Layers) => setting("gradient checkpointing by layers".into()),
+            _ => Ok(()),
+        }
+    }
+
     fn distill(&self) -> Option<Distill> {
         self.regularize.as_ref().and_then(|settings| settings.distill)
     }
@@ -84,7 +110,7 @@ pub struct PruneReport {
     /// How far slicing moved the logits of the first calibration block, those of the regularized model where
     /// there is one: the L2 norm of the
     /// difference over that of the logits before. Zero up to rounding where everything that was
-    /// selected had gone to zero; absent without calibration data.
+    /// selected had gone to zero; absent without calibration data, and where layers were regularized one at a time.
     pub slicing_error: Option<f64>,
     /// Where the model was sliced during the regularization, because nothing selected was left in it; the steps after
     /// that trained the smaller model.
@@ -152,6 +178,7 @@ pub(crate) fn prune_taught<M: CausalLm>(
     calibration.check_lengths()?;
     calibration.check(&model)?;
     config.allocation.check(config.stock)?;
+    config.check_local()?;
     if let Some(settings) = &config.regularize {
         settings.check()?;
     }
@@ -166,8 +193,10 @@ pub(crate) fn prune_taught<M: CausalLm>(
     if selection.is_empty() && config.regularize.is_some() {
         return Err(Error::NothingToRegularize);
     }
-    if config.regularize.as_ref().is_some_and(|settings| settings.local.is_some()) {
-        check_local(&plan.selection, config)?;
+    if config.is_local()
+        && let Some((axis, _)) = plan.selection.iter().find(|(axis, _)| axis.layer().is_none())
+    {
+        return Err(Error::LocalAxis { axis: axis.to_string() });
     }
     let teacher = match config.distill() {
         Some(distill) if distill.compares_streams() => Some(model.clone()),
@@ -182,15 +211,11 @@ pub(crate) fn prune_taught<M: CausalLm>(
             let (inputs, compensation) = (settings.local.unwrap_or_default(), config.compensation);
             let local = Local { settings, inputs, compensation, calibration, plan: &plan };
             let Localized { model, report } = local.run(model, &selection, progress)?;
-            let compensation = report.compensation;
-            let slicing_error = report.cut.map(|cut| cut.slicing_error);
-            let report = PruneReport {
-                curve: report.curve,
-                slicing_error,
-                cut: report.cut,
-                compensation,
-                ..PruneReport::default()
-            };
+            if !is_finite_on(&model, calibration) {
+                return Err(Error::NotFinite);
+            }
+            let (curve, compensation) = (report.curve, report.compensation);
+            let report = PruneReport { curve, compensation, ..PruneReport::default() };
             return Ok(Pruned { model, plan, report });
         }
         Some(settings) => {
@@ -201,8 +226,14 @@ pub(crate) fn prune_taught<M: CausalLm>(
             let (refit, report) = refit.transpose()?.unzip();
             gradual = report.unwrap_or_default();
             let refit = refit.as_ref();
-            let what =
-                Regularized { dense: teacher, plan: &plan, selection: &selection, refit, taught_by: None };
+            let what = Regularized {
+                dense: teacher,
+                plan: &plan,
+                selection: &selection,
+                refit,
+                taught_by: None,
+                layer_key: None,
+            };
             let trained = regularize(model, what, calibration, settings, progress)?;
             (trained.model, trained.curve, trained.cut)
         }
@@ -235,18 +266,13 @@ pub(crate) fn prune_taught<M: CausalLm>(
     })
 }
 
-/// Checks that layers can be regularized one at a time.
-fn check_local(selection: &Selection, config: &PruneConfig) -> Result<(), Error> {
-    if let Some((axis, _)) = selection.iter().find(|(axis, _)| axis.layer().is_none()) {
-        return Err(Error::LocalAxis { axis: axis.to_string() });
-    }
-    if config.compensation == Compensation::Bias {
-        return Err(Error::LocalSetting { setting: format!("the compensation {}", config.compensation) });
-    }
-    match config.distill() {
-        Some(_) => Err(Error::LocalSetting { setting: "distillation from the whole dense model".into() }),
-        None => Ok(()),
-    }
+/// Whether the loss on the first block is a number.
+fn is_finite_on<M: CausalLm>(model: &M, calibration: &Calibration) -> bool {
+    calibration.blocks.first().is_none_or(|block| {
+        let tokens = Calibration::tensor(std::slice::from_ref(block), &model.device());
+        let loss = model.next_token_loss(tokens, &mut Forward::new(&mut NoTap));
+        loss.cast(DType::F32).into_scalar::<f32>().is_finite()
+    })
 }
 
 /// The model in the coordinates that `config` asks for, and what goes of it there.

@@ -223,16 +223,19 @@ impl Recipe {
     }
 
     /// The budget, where what stays is given as a share of something that is counted. `model` need not have its weights.
-    pub(crate) fn budget<M: CausalLm>(&self, model: &M) -> Option<Budget> {
-        if let Some(budget) = self.budget_as_served(model) {
-            return Some(budget);
+    ///
+    /// # Errors
+    /// Those of shapes that engines take, where engines serve the result.
+    pub(crate) fn budget<M: CausalLm>(&self, model: &M) -> Result<Option<Budget>, Error> {
+        if let Some(budget) = self.budget_as_served(model)? {
+            return Ok(Some(budget));
         }
-        match self.how_much {
+        Ok(match self.how_much {
             HowMuch::Stays { measure, share } | HowMuch::Searched { measure, share } => {
                 Some(Budget::share(model, measure, share))
             }
             _ => None,
-        }
+        })
     }
 
     /// How much of each axis goes of `model`, which need not have its weights; in a basis that unties the head, and with
@@ -252,7 +255,7 @@ impl Recipe {
         if !self.served_by.is_empty() {
             return self.targets_as_served(model);
         }
-        match (&self.how_much, self.budget(model)) {
+        match (&self.how_much, self.budget(model)?) {
             // The plan says of what, and how much.
             (HowMuch::Planned(_), _) => Ok(Vec::new()),
             (HowMuch::Searched { .. } | HowMuch::Within { .. }, _) => {

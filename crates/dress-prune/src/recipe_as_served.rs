@@ -55,16 +55,19 @@ impl Recipe {
 
     /// A budget of bytes as served where sizes are found by scores or a search: as many parameters as the largest shape
     /// has, all layers alike, that is served in those bytes.
-    pub(crate) fn budget_as_served<M: CausalLm>(&self, model: &M) -> Option<Budget> {
+    ///
+    /// # Errors
+    /// Those of [`ServedShapes`].
+    pub(crate) fn budget_as_served<M: CausalLm>(&self, model: &M) -> Result<Option<Budget>, Error> {
         let (kinds, share) = match self.how_much {
-            _ if self.served_by.is_empty() => return None,
+            _ if self.served_by.is_empty() => return Ok(None),
             HowMuch::Stays { measure: Measure::Bytes, share } => (self.axes.clone(), share),
-            HowMuch::Searched { measure: Measure::Bytes, share } => (self.searched_kinds(model).ok()?, share),
-            _ => return None,
+            HowMuch::Searched { measure: Measure::Bytes, share } => (self.searched_kinds(model)?, share),
+            _ => return Ok(None),
         };
         let counted = self.counted(model);
-        let left = self.shapes(model, &counted).ok()?.parameters_within(&kinds, share).ok()?;
-        Some(Budget { measure: Measure::Parameters, left })
+        let left = self.shapes(model, &counted)?.parameters_within(&kinds, share)?;
+        Ok(Some(Budget { measure: Measure::Parameters, left }))
     }
 
     /// Of what a search keeps the neurons a multiple.

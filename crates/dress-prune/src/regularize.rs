@@ -2,7 +2,9 @@
 
 use crate::centre_for::centre_for;
 use crate::reindex::Reindex;
-use crate::{Error, GradualRefit, LocalInputs, PenaltyForm, SelectedPenalty, WeightedActivations, permute};
+use crate::{
+    Error, GradualRefit, LocalInputs, PacedRefit, PenaltyForm, SelectedPenalty, WeightedActivations, permute,
+};
 use dress_core::{
     Axis, Basis, Calibration, CausalLm, Fingerprint, Progress, Role, Selection, SlicePlan, TensorEdit,
     only_adds, parameters,
@@ -181,6 +183,8 @@ pub(crate) struct Regularized<'a, M> {
     pub refit: Option<&'a GradualRefit>,
     /// What tells the teacher from others, where there is one.
     pub taught_by: Option<&'a Fingerprint>,
+    /// What else decides the run, where it is one layer's.
+    pub layer_key: Option<&'a str>,
 }
 
 pub(crate) fn regularize<M: CausalLm>(
@@ -231,7 +235,9 @@ pub(crate) fn regularize_towards<M: CausalLm>(
         lambda: settings.lambda,
         schedule: settings.schedule,
         gate: gate.as_ref(),
-        refit: what.refit,
+        refit: what
+            .refit
+            .map(|refit| PacedRefit { refit, steps: settings.train.steps_on(calibration.blocks.len()) }),
         activations: activations
             .as_ref()
             .map(|penalty| WeightedActivations { penalty, weight: settings.activations }),
@@ -240,6 +246,7 @@ pub(crate) fn regularize_towards<M: CausalLm>(
     };
     let config = &settings.train;
     let mut about = serde_json::to_value(settings).expect("settings are numbers and names");
+    about["layer"] = what.layer_key.into();
     about["refitted"] = what.refit.is_some().into();
     about["selection"] = serde_json::to_string(selection).expect("a selection is numbers and names").into();
     about["taught_by"] = serde_json::to_value(what.taught_by).expect("a hash is text");

@@ -67,7 +67,11 @@ impl Recipe {
             HowMuch::Planned(plan) => Some((**plan).clone()),
             _ => None,
         };
+        config.check_local()?;
         let search = self.search(model)?;
+        if search.is_some() && self.rounds > 1 {
+            return Err(Error::SearchInRounds);
+        }
         Ok(ResolvedRecipe {
             criteria,
             config,
@@ -80,7 +84,7 @@ impl Recipe {
     }
 
     fn search<M: CausalLm>(&self, model: &M) -> Result<Option<Search>, Error> {
-        let goal = match (&self.how_much, self.budget(model)) {
+        let goal = match (&self.how_much, self.budget(model)?) {
             (HowMuch::Searched { .. }, Some(budget)) => Goal::Budget(budget),
             (&HowMuch::Within { measure, times }, _) => Goal::Perplexity { measure, times },
             _ => return Ok(None),
@@ -140,7 +144,7 @@ impl Recipe {
         if !self.per_layer || self.how_much.is_searched() {
             return Ok(Allocation::Uniform);
         }
-        let (budget, comparable) = (self.budget(model), criteria.is_comparable());
+        let (budget, comparable) = (self.budget(model)?, criteria.is_comparable());
         let allocation = Allocation::PerLayer(PerLayer { budget, tolerance: TOLERANCE, comparable });
         allocation.check(self.stock)?;
         Ok(allocation)

@@ -31,6 +31,15 @@ pub struct WeightedActivations<'a> {
     pub weight: f64,
 }
 
+/// A refit that is given over a run of so many steps.
+#[derive(Debug, Clone, Copy)]
+pub struct PacedRefit<'a> {
+    /// The refit.
+    pub refit: &'a GradualRefit,
+    /// The steps of the whole run.
+    pub steps: usize,
+}
+
 /// What is done to selected structures while the model is trained.
 pub struct SelectedPenalty<'a, M> {
     /// The penalty, over the slots it acts on.
@@ -46,7 +55,7 @@ pub struct SelectedPenalty<'a, M> {
     /// The annealed gate, where there is one.
     pub gate: Option<&'a Gate>,
     /// The refit that is given in the measure in which the selection goes, where there is one.
-    pub refit: Option<&'a GradualRefit>,
+    pub refit: Option<PacedRefit<'a>>,
     /// The penalty on activations, where there is one.
     pub activations: Option<WeightedActivations<'a>>,
     /// Whether the optimizer moves only what stays.
@@ -63,16 +72,15 @@ impl<M: CausalLm> SelectedPenalty<'_, M> {
 
     /// How far the selection has left in the forward pass of a step.
     fn leaving(&self, step: &StepInfo) -> Leaving {
-        match self.g(step) {
-            Some(g) => Leaving::Gated(g),
-            None => {
-                Leaving::Shrunk(self.taken((step.share * step.total as f64).round() as usize, step.total))
-            }
-        }
+        let taken = self.taken((step.share * step.total as f64).round() as usize, step.total);
+        Leaving { gate: self.g(step).unwrap_or(1.0), taken }
     }
 
     /// The share of every group's norm that so many proximal steps of weight 1 have taken off it.
     fn taken(&self, steps: usize, total: usize) -> f64 {
+        if self.form != PenaltyForm::Proximal {
+            return 0.0;
+        }
         let of_step = |step: usize| self.schedule.at(step as f64 / total as f64);
         ((0..steps).map(of_step).sum::<f64>() * self.lambda / total as f64).min(1.0)
     }
@@ -90,7 +98,7 @@ impl<M: CausalLm> Regularization<M> for SelectedPenalty<'_, M> {
     }
 
     fn view(&self, model: &M, step: &StepInfo) -> Option<M> {
-        let refitted = self.refit.map(|refit| refit.view(model, self.leaving(step)));
+        let refitted = self.refit.map(|paced| paced.refit.view(model, self.leaving(step)));
         let gated =
             self.gate.map(|gate| gate.apply(refitted.as_ref().unwrap_or(model), gate.at(step.reached)));
         gated.or(refitted)
@@ -155,11 +163,10 @@ impl<M: CausalLm> Regularization<M> for SelectedPenalty<'_, M> {
 
     fn settle(&self, model: M) -> M {
         let model = match self.refit {
-            Some(refit) => {
+            Some(PacedRefit { refit, steps }) => {
                 let all = self.gate.is_some() || self.regularizer.selected_norm(&model) == 0.0;
-                // Whatever the run's length: `lambda` is over all of it.
-                let left = if all { Leaving::Gated(0.0) } else { Leaving::Shrunk(self.taken(1000, 1000)) };
-                refit.settle(model, left)
+                let at_the_end = Leaving { gate: 1.0, taken: self.taken(steps, steps) };
+                refit.settle(model, if all { Leaving::ENTIRELY } else { at_the_end })
             }
             None => model,
         };

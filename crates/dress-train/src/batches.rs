@@ -38,12 +38,17 @@ pub(crate) fn blocks_at(data: &Calibration, indices: &[usize]) -> (Vec<Vec<u32>>
     (blocks, tokens)
 }
 
+/// How many of `blocks` blocks, at least two, are held out where a share of them is.
+pub(crate) fn held_out_of(blocks: usize, share: f64) -> usize {
+    ((blocks as f64 * share).round() as usize).clamp(1, blocks - 1)
+}
+
 /// The places of `blocks` blocks, at least two, in two: what is trained on, and `share` of them that are only looked at, at
 /// least one block each. Which ones, the seed decides.
 pub(crate) fn split(blocks: usize, share: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
     let mut held: Vec<usize> = (0..blocks).collect();
     held.shuffle(&mut ChaCha8Rng::seed_from_u64(seed ^ 0x0073_706c_6974));
-    let mut trained = held.split_off(((blocks as f64 * share).round() as usize).clamp(1, blocks - 1));
+    let mut trained = held.split_off(held_out_of(blocks, share));
     trained.sort_unstable();
     held.sort_unstable();
     (trained, held)

@@ -1,5 +1,6 @@
 //! The settings of a training run.
 
+use crate::batches::held_out_of;
 use crate::{Error, GradientCheckpointing, LearningRate, OptimizerConfig, Precision, Trainable};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -113,6 +114,13 @@ impl TrainConfig {
     pub fn steps(&self, blocks: usize) -> usize {
         let per_step = self.batch_size.saturating_mul(self.accumulation).max(1);
         self.epochs.saturating_mul(blocks.div_ceil(per_step))
+    }
+
+    /// How many optimizer steps a run on `blocks` blocks makes, those that are held out for early stopping apart.
+    pub fn steps_on(&self, blocks: usize) -> usize {
+        let held_out = self.early_stopping.filter(|_| blocks > 1);
+        let held_out = held_out.map_or(0, |settings| held_out_of(blocks, settings.holdout));
+        self.steps(blocks - held_out)
     }
 
     /// Checks what can be told once it is known how many steps there are.

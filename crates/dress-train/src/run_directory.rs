@@ -135,13 +135,27 @@ impl RunDirectory {
         remove(&self.path);
     }
 
-    /// The last layer, from 0, of those that are trained alone that anything was kept of.
+    /// The layer, from 0, that a run of one layer after the other goes on with, if anything was kept; the last round's where
+    /// there are several.
     pub fn kept_layer(&self) -> Option<usize> {
-        let last = latest(&self.path, LAYER)?;
-        (0..=last).rev().find(|&number| {
-            let layer = self.layer(number);
-            layer.finished().exists() || latest(layer.path(), CHECKPOINT).is_some()
+        let rounds = latest(&self.path, ROUND).map_or(0, |round| round + 1);
+        let of_round = (1..rounds).rev().find_map(|round| self.round(round).kept_layer());
+        of_round.or_else(|| {
+            (0..=latest(&self.path, LAYER)?).rev().find_map(|number| {
+                let layer = self.layer(number);
+                let begun = latest(layer.path(), CHECKPOINT).is_some();
+                if layer.finished().exists() { Some(number + 1) } else { begun.then_some(number) }
+            })
         })
+    }
+
+    /// Removes the checkpoints of a run that is over.
+    pub fn discard_checkpoints(&self) {
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            if steps_of(&entry.file_name().to_string_lossy()).is_some() {
+                remove(&entry.path());
+            }
+        }
     }
 
     /// What the same run goes on from, if a checkpoint was left.

@@ -59,6 +59,10 @@ fn of_search(path: &Path) -> Result<Vec<Panel>, Error> {
     let text = read_text(path, "the search.json that dress prune wrote")?;
     let search: SearchReport =
         serde_json::from_str(&text).map_err(|cause| Error::ResultFile { path: path.into(), cause })?;
+    if search.best >= search.candidates.len() {
+        let cause = serde::de::Error::custom("no candidate is the result");
+        return Err(Error::ResultFile { path: path.into(), cause });
+    }
     let gained = |candidate: &Candidate| (100.0 * candidate.left, candidate.loss - search.dense_loss);
     let mut measured: Vec<(f64, f64)> = search.candidates.iter().map(gained).collect();
     measured.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -19,6 +19,7 @@ pub use curvature::Sensitivity;
 use curvature::sensitivities;
 use dress_core::{
     Axis, AxisKind, Calibration, CausalLm, Fingerprint, Progress, Scorer, Scores, Selection, StockTarget,
+    parameters,
 };
 use found_so_far::{FoundSoFar, Scored};
 use measured::HeldBack;
@@ -135,8 +136,9 @@ impl Search {
 
     /// All that the result depends on.
     fn key<M: CausalLm>(&self, model: &M, axes: &[Axis], scorer: &str, calibration: &Calibration) -> String {
+        let dtype = parameters::list(model).first().map(|parameter| parameter.dtype);
         let (model, data) = (Fingerprint::of(model), calibration.sha256());
-        format!("{self:?} {axes:?} {scorer} {model} {data}")
+        format!("{self:?} {axes:?} {scorer} {model} {dtype:?} {data}")
     }
 }
 
@@ -229,6 +231,9 @@ impl<M: CausalLm> Trials<'_, M> {
 
     /// Measures a shape, unless that was done before it was interrupted; its place among the report's candidates.
     fn measure(&mut self, shape: Named) -> Result<usize, Error> {
+        if let Some(known) = self.report.candidates.iter().position(|other| other.kept == shape.kept) {
+            return Ok(known);
+        }
         let candidate = match self.so_far.candidate(&shape.kept) {
             Some(candidate) => candidate,
             None => self.so_far.keep_candidate(self.measured(shape)?)?,

@@ -61,10 +61,12 @@ fn nothing_is_added_before_anything_leaves_and_all_of_it_where_nothing_is_left()
     let (refit, lines) =
         GradualRefit::new(&model, &selected, slots, weights, &calibration(), &NoProgress).unwrap();
     assert!(!lines.is_empty());
-    let at = |leaving| distance(logits(&refit.view(&model, leaving)), logits(&model));
-    assert_eq!((at(Leaving::Gated(1.0)), at(Leaving::Shrunk(0.0))), (0.0, 0.0));
-    assert!(at(Leaving::Gated(0.5)) > 0.0);
-    assert_eq!(at(Leaving::Gated(0.0)), at(Leaving::Shrunk(1.0)));
+    let at = |gate, taken| distance(logits(&refit.view(&model, Leaving { gate, taken })), logits(&model));
+    assert_eq!(distance(logits(&refit.view(&model, Leaving::NOT_YET)), logits(&model)), 0.0);
+    assert!(at(0.5, 0.0) > 0.0);
+    assert_eq!(at(0.0, 0.0), at(1.0, 1.0));
     // The output of what three parameters shrink falls faster than any of them.
-    assert!(at(Leaving::Shrunk(0.2)) > at(Leaving::Gated(0.8)));
+    assert!(at(1.0, 0.2) > at(0.8, 0.0));
+    // What a gate and a penalty take away together.
+    assert!(at(0.5, 0.5) > at(0.5, 0.0).max(at(1.0, 0.5)));
 }

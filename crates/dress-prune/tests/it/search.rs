@@ -216,6 +216,8 @@ fn too_little_text_and_too_small_a_budget_are_said() {
     };
     assert!(run(0.9, &few).contains("give more samples"), "{}", run(0.9, &few));
     assert!(run(0.01, &calibration()).contains("choose another budget"), "{}", run(0.01, &calibration()));
+    let rounds = Recipe { rounds: 3, ..Recipe::searched(Measure::Parameters, 0.9) };
+    assert!(rounds.resolve(&model, DType::F32).unwrap_err().to_string().contains("leave out `rounds`"));
     let recipe = Recipe { axes: vec![AxisKind::Residual], ..Recipe::searched(Measure::Parameters, 0.9) };
     let said = recipe.resolve(&model, DType::F32).unwrap_err().to_string();
     assert!(said.contains("cannot measure axis `residual`"), "{said}");
