@@ -121,6 +121,10 @@ impl<M: CausalLm> Scorer<M> for Criteria {
         self.needs_calibration()
     }
 
+    fn seed(&self) -> Option<u64> {
+        self.used.iter().any(|criterion| criterion.draws()).then_some(self.seed)
+    }
+
     fn score(
         &self,
         model: &M,

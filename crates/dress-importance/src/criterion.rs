@@ -113,6 +113,11 @@ impl Criterion {
         !matches!(self, Criterion::MagnitudeL1 | Criterion::MagnitudeL2 | Criterion::Random)
     }
 
+    /// Whether it draws its scores, so that they depend on a seed.
+    pub fn draws(self) -> bool {
+        self == Criterion::Random
+    }
+
     /// Whether its scores of different axes are in one unit, so that they can be ranked together as they are.
     pub fn is_comparable(self) -> bool {
         self == Criterion::Flap

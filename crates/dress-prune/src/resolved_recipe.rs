@@ -92,13 +92,14 @@ impl Recipe {
         if self.per_layer && self.stock != StockTarget::Dress {
             return Err(Error::LayersDiffer { target: self.stock });
         }
-        let held_back = Search::blocks_to_hold_back(self.sampling.seqlen(model)?);
+        let seqlen = self.sampling.seqlen(model)?;
         Ok(Some(Search {
             goal,
             stock: self.stock,
             tile: self.tile_of_neurons(model)?,
             per_layer: self.per_layer,
-            held_back,
+            held_back: Search::blocks_to_hold_back(seqlen),
+            blocks: Search::blocks_to_look_at(seqlen),
         }))
     }
 

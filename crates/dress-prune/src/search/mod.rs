@@ -57,7 +57,12 @@ pub struct Search {
     pub per_layer: bool,
     /// How many of the calibration blocks are held back from refitting, to measure shapes on.
     pub held_back: usize,
+    /// How many of the calibration blocks are looked at, those that are held back among them.
+    pub blocks: usize,
 }
+
+/// Tokens of calibration that a search looks at: the shape settles long before what refitting makes of it does.
+const TOKENS: usize = 16_384;
 
 impl Search {
     /// How many blocks of that many tokens are held back: a thousand tokens or so, on which all shapes are compared.
@@ -65,10 +70,16 @@ impl Search {
         1024usize.div_ceil(seqlen.max(1))
     }
 
+    /// How many blocks of that many tokens are looked at, those that are held back among them.
+    pub fn blocks_to_look_at(seqlen: usize) -> usize {
+        let held_back = Self::blocks_to_hold_back(seqlen);
+        TOKENS.div_ceil(seqlen.max(1)).max(held_back + 1)
+    }
+
     /// Looks for the shape of `model` that reaches the goal. The scores of `scorer` say which structures of an axis go first.
     ///
     /// What is found on the way is kept in `file`, where one is given. The same search goes on from what it finds there, and ends
-    /// with the same shape; another search begins anew.
+    /// with the same shape; a search with other settings keeps what it finds beside it.
     ///
     /// # Errors
     /// Those of [`Calibration::require`] and of the scorer; [`Error::TooFewToHoldBack`], [`Error::NotSearchable`], [`Error::Solve`],
@@ -88,7 +99,7 @@ impl Search {
         for &kind in kinds {
             axes.extend(map.of_kind(kind)?);
         }
-        let blocks = &calibration.blocks;
+        let blocks = &calibration.blocks[..calibration.blocks.len().min(self.blocks)];
         if blocks.len() <= self.held_back || self.held_back == 0 {
             return Err(Error::TooFewToHoldBack { blocks: blocks.len(), held_back: self.held_back });
         }
@@ -98,7 +109,7 @@ impl Search {
         }
         let (fitted, held_back) = blocks.split_at(blocks.len() - self.held_back);
         let fitted = Calibration::from_blocks(fitted.to_vec());
-        let mut so_far = FoundSoFar::open(file, self.key(model, &axes, scorer.name(), calibration));
+        let mut so_far = FoundSoFar::open(file, self.key(model, &axes, scorer, calibration));
         let Scored { scores, sensitivities } = match so_far.scored() {
             Some(scored) => scored,
             None => {
@@ -135,10 +146,17 @@ impl Search {
     }
 
     /// All that the result depends on.
-    fn key<M: CausalLm>(&self, model: &M, axes: &[Axis], scorer: &str, calibration: &Calibration) -> String {
+    fn key<M: CausalLm>(
+        &self,
+        model: &M,
+        axes: &[Axis],
+        scorer: &dyn Scorer<M>,
+        calibration: &Calibration,
+    ) -> String {
         let dtype = parameters::list(model).first().map(|parameter| parameter.dtype);
-        let (model, data) = (Fingerprint::of(model), calibration.sha256());
-        format!("{self:?} {axes:?} {scorer} {model} {dtype:?} {data}")
+        let (weights, data) = (Fingerprint::of(model), calibration.sha256());
+        let (name, seed) = (scorer.name(), scorer.seed());
+        format!("{self:?} {axes:?} {name} {seed:?} {weights} {dtype:?} {data}")
     }
 }
 

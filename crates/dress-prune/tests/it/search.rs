@@ -6,7 +6,7 @@ use dress_core::{
     Axis, AxisKind, Calibration, CausalLm, Forward, NoProgress, NoTap, Progress, Stage, StockTarget,
     parameters,
 };
-use dress_importance::Criteria;
+use dress_importance::{Criteria, Criterion};
 use dress_models::AnyModel;
 use dress_prune::{Budget, Candidate, FoundShape, Goal, Measure, Recipe, Search};
 use std::path::Path;
@@ -24,7 +24,14 @@ fn loss(model: &AnyModel) -> f64 {
 
 fn search(model: &AnyModel, share: f64, per_layer: bool) -> Search {
     let budget = Budget::share(model, Measure::Parameters, share);
-    Search { goal: Goal::Budget(budget), stock: StockTarget::Dress, tile: 1, per_layer, held_back: 2 }
+    Search {
+        goal: Goal::Budget(budget),
+        stock: StockTarget::Dress,
+        tile: 1,
+        per_layer,
+        held_back: 2,
+        blocks: 8,
+    }
 }
 
 fn found(model: &AnyModel, search: &Search, kinds: &[AxisKind]) -> Result<FoundShape, dress_prune::Error> {
@@ -200,6 +207,44 @@ fn an_interrupted_search_goes_on_from_what_it_found_and_ends_with_the_same_shape
     let other = Search { per_layer: false, ..search };
     assert_eq!(run(&other, Some(&file), &again).unwrap(), run(&other, None, &Stages::default()).unwrap());
     assert_eq!(again.count("curvature"), 1);
+    // Nor does it take them away.
+    let (known, of_other) = (Stages::default(), Stages::default());
+    assert_eq!(run(&search, Some(&file), &known).unwrap(), found);
+    run(&other, Some(&file), &of_other).unwrap();
+    assert!(known.names.lock().unwrap().is_empty() && of_other.names.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_search_looks_at_as_many_blocks_as_it_is_told() {
+    let model = Shape { layers: 3, ..Shape::example() }.model();
+    let kinds = [AxisKind::Ffn];
+    let run = |blocks: usize, data: &Calibration| {
+        let search = Search { blocks, ..search(&model, 0.8, true) };
+        let scorer = Criteria::new(&[], &kinds, 1);
+        search.run(&model, &kinds, &scorer, data, None, &NoProgress).unwrap()
+    };
+    let six = Calibration::from_blocks(calibration().blocks[..6].to_vec());
+    let (some, the_same, all) = (run(6, &calibration()), run(6, &six), run(8, &calibration()));
+    assert_eq!((some.selection, some.scores), (the_same.selection, the_same.scores));
+    assert_eq!(some.report.passes.backward, 4);
+    assert_ne!(some.report.dense_loss, all.report.dense_loss);
+    assert_eq!((Search::blocks_to_look_at(1024), Search::blocks_to_look_at(128)), (16, 128));
+    assert_eq!(Search::blocks_to_look_at(32_768), 2);
+}
+
+#[test]
+fn a_search_by_drawn_scores_is_another_one_for_another_seed() {
+    let model = Shape { layers: 3, ..Shape::example() }.model();
+    let (search, kinds) = (search(&model, 0.8, true), [AxisKind::Ffn]);
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("search.json");
+    let order = |seed: u64, file: Option<&Path>| {
+        let scorer = Criteria::new(&[Criterion::Random], &kinds, seed);
+        search.run(&model, &kinds, &scorer, &calibration(), file, &NoProgress).unwrap().report.sensitivities
+    };
+    let first = order(1, Some(&file));
+    assert_eq!(order(2, Some(&file)), order(2, None));
+    assert_ne!(order(2, None), first);
 }
 
 #[test]
