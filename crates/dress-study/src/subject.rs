@@ -2,11 +2,12 @@
 
 use crate::kept_cells::{CellKey, DataKey, Measured, config_by_meaning};
 use crate::{ComputeSettings, Error, MadeModel, TextSource};
+use dress::any_model;
 use dress_core::{
     Calibration, CausalLm, Fingerprint, KeptOfKind, Progress, Selection, parameters, seqlen_or,
 };
 use dress_data::{BlockConfig, Corpus, SampleConfig, Tokenizer, evaluation_blocks};
-use dress_eval::{PerplexityConfig, PerplexityReport, Size, perplexity};
+use dress_eval::{PerplexityConfig, PerplexityReport, Size};
 use dress_machine::memory;
 use dress_models::checkpoint::read_config;
 use dress_models::{AnyModel, Checkpoint};
@@ -147,7 +148,7 @@ impl Subject {
     /// any work.
     ///
     /// # Errors
-    /// Those of the texts, of `make` and of [`perplexity`].
+    /// Those of the texts, of `make` and of [`any_model::perplexity`].
     pub fn measure(
         &self,
         compute: &ComputeSettings,
@@ -200,5 +201,5 @@ fn evaluate(
     blocks: &Calibration,
     progress: &dyn Progress,
 ) -> Result<PerplexityReport, Error> {
-    Ok(perplexity(model, blocks, &PerplexityConfig::default(), progress)?)
+    Ok(any_model::perplexity(model, blocks, &PerplexityConfig::default(), progress)?)
 }

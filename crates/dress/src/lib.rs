@@ -33,6 +33,7 @@
 //! The crates behind it are used by themselves where less is wanted: [`dress_core`] is all that a model, a scorer or a penalty of
 //! somebody else's depends on.
 
+pub mod any_model;
 mod error;
 mod model_card;
 mod prune_job;

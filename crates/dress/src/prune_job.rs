@@ -1,6 +1,6 @@
 //! One run on one checkpoint, from its files to the smaller checkpoint's.
 
-use crate::{Error, PruneResult, ResultFile};
+use crate::{Error, PruneResult, ResultFile, any_model};
 use dress_core::burn::tensor::Device;
 use dress_core::{Calibration, CausalLm, Progress, Scorer, parameters};
 use dress_data::{Corpus, SampleConfig, calibration_blocks};
@@ -82,7 +82,7 @@ impl PruneJob {
         self.device.seed(self.resolved.config.seed);
         let dense = self.checkpoint.load(&self.load, &self.device)?;
         let parameters_before = parameters::count(&dense);
-        let mut pruned = self.resolved.prune_scored_by(dense, scorer, calibration, progress)?;
+        let mut pruned = any_model::prune_as_resolved(&self.resolved, dense, scorer, calibration, progress)?;
         // That of the files, which is the same whatever type they were loaded as.
         pruned.plan.fingerprint = self.checkpoint.fingerprint()?;
         let result = self.result(&pruned, parameters_before, calibration);

@@ -3,11 +3,11 @@
 use super::transform::Transform;
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, ResultFile, TerminalProgress, command_line, fingerprint};
-use dress::ModelCard;
+use dress::{ModelCard, any_model};
 use dress_core::{Calibration, CausalLm, Selection, StockTarget, parameters};
 use dress_models::SaveConfig;
 use dress_models::checkpoint::save;
-use dress_train::{CurvePoint, LossEnds, RecoverConfig, RunDirectory, recover};
+use dress_train::{CurvePoint, LossEnds, RecoverConfig, RunDirectory};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -38,8 +38,8 @@ impl Recover {
         let dense = self.teacher.as_ref().map(|dense| context.load(dense)).transpose()?;
         explain_interrupt(&self.run_directory());
         let progress = TerminalProgress::default();
-        let trained =
-            recover(model, dense, &calibration, config, &progress).map_err(dress_prune::Error::from)?;
+        let trained = any_model::recover(model, dense, &calibration, config, &progress)
+            .map_err(dress_prune::Error::from)?;
         let command = command_line();
         let about = json!({
             "format_version": ResultFile::FORMAT,
