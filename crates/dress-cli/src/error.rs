@@ -121,6 +121,23 @@ pub enum Error {
         /// What it should be.
         what: &'static str,
     },
+    /// Texts of another run, which is not finished.
+    #[error(
+        "{path} has what a run with other settings has written so far; repeat that command to finish it, or give --force to \
+         begin anew", path = .path.display()
+    )]
+    OtherTexts {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A model whose texts begin with nothing.
+    #[error(
+        "{model} says no token that a text begins or ends with; give the texts a beginning with --prompt", model = .model.display()
+    )]
+    NoBeginning {
+        /// The model.
+        model: PathBuf,
+    },
     /// A report of something else.
     #[error("{path}: the report of {of}; choose another place, or give --force to replace it", path = .path.display())]
     OtherReport {

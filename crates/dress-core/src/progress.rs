@@ -21,6 +21,8 @@ pub enum Unit {
     Rounds,
     /// Bytes read.
     Bytes,
+    /// Texts written.
+    Texts,
 }
 
 impl fmt::Display for Unit {
@@ -32,6 +34,7 @@ impl fmt::Display for Unit {
             Self::Questions => "questions",
             Self::Rounds => "rounds",
             Self::Bytes => "bytes",
+            Self::Texts => "texts",
         })
     }
 }

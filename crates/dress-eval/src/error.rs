@@ -202,10 +202,18 @@ pub enum Error {
         /// Its log-likelihood.
         value: f64,
     },
+    /// A temperature that nothing can be drawn by.
+    #[error(
+        "a `temperature` of {temperature}: texts are drawn, so it has to be above 0; 1 draws what the model itself expects"
+    )]
+    Temperature {
+        /// The temperature.
+        temperature: f64,
+    },
     /// A model without room for a prompt.
     #[error(
-        "{new} new tokens leave no room for a prompt within the model's {positions} positions; lower `max_new_tokens` in a \
-         task file of your own"
+        "{new} new tokens leave no room for a prompt within the model's {positions} positions; lower `max_new_tokens`, which \
+         of a task is in a task file of your own"
     )]
     NoRoomToGenerate {
         /// The most new tokens.

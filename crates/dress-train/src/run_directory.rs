@@ -23,6 +23,8 @@ const TEACHER: &str = "teacher.cache";
 const TEACHER_PARTIAL: &str = "teacher.partial";
 /// What a search has found so far.
 const SEARCH: &str = "search.json";
+/// Texts that a model has written so far.
+const TEXTS: &str = "texts.jsonl";
 /// A checkpoint while it is written.
 const CHECKPOINT_PARTIAL: &str = "checkpoint.partial";
 /// What slicing needs for a moment.
@@ -39,7 +41,7 @@ const FINISHED: &str = "finished.json";
 const FINISHED_WEIGHTS: &str = "finished.bpk";
 
 /// Every file that a run and its checkpoints write.
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     CURVE,
     POSITION,
     CONTENTS,
@@ -50,6 +52,7 @@ const FILES: [&str; 12] = [
     TEACHER,
     TEACHER_PARTIAL,
     SEARCH,
+    TEXTS,
     FINISHED,
     FINISHED_WEIGHTS,
 ];
@@ -116,6 +119,11 @@ impl RunDirectory {
     /// The file of what a search has found so far.
     pub fn search(&self) -> PathBuf {
         self.path.join(SEARCH)
+    }
+
+    /// The file of the texts that a model has written so far.
+    pub fn texts(&self) -> PathBuf {
+        self.path.join(TEXTS)
     }
 
     pub(crate) fn checkpoint(&self, steps: usize) -> PathBuf {

@@ -22,6 +22,7 @@ mod inspect_args;
 mod listed;
 mod logits;
 mod logits_args;
+mod own_texts;
 mod plot;
 mod plot_args;
 mod prune;
