@@ -59,13 +59,13 @@ impl WriteOwnTexts {
             let line = Line { text: format!("{prompt}{text}") };
             serde_json::to_string(&line).expect("a text is JSON") + "\n"
         };
-        let all: String = kept.texts.values().map(line).collect();
+        let all: String = kept.texts.range(..self.texts).map(|(_, text)| line(text)).collect();
         files::write_whole(&self.out, all.as_bytes())
             .map_err(|cause| Error::Io { path: self.out.clone(), cause })?;
         directory.remove();
         let report = json!({
             "out": self.out.display().to_string(),
-            "texts": kept.texts.len(),
+            "texts": self.texts,
             "found": found,
             "seconds": began.elapsed().as_secs_f64(),
         });
