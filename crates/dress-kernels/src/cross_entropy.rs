@@ -2,7 +2,7 @@
 
 use crate::fused::{Fused, Inputs, apply, dims, integers, numbers, tensor};
 use crate::product::{Cores, Matrix, product};
-use crate::vector::{TASK, exp, max_and_exp_sum, vectorized};
+use crate::vector::{TASK, exp, max, max_and_exp_sum, sum, vectorized};
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{Int, Tensor};
 use rayon::prelude::*;
@@ -35,7 +35,43 @@ pub fn cross_entropy(
     let inputs = Inputs::new([hidden.clone().into_dispatch(), weight.clone().into_dispatch()])?;
     let targets = integers(targets.clone().into_dispatch())?;
     assert!(!targets.is_empty(), "a loss of no targets");
-    Some(apply(CrossEntropy { targets, layout }, inputs))
+    Some(apply(CrossEntropy { targets, layout, taught: None }, inputs))
+}
+
+/// [`cross_entropy`] beside what a teacher says of the same positions: `(1 - alpha) L + alpha T^2 KL(p || q)` with `L` that loss, and
+/// `p` and `q` the teacher's and the model's distributions at temperature `T` (arXiv 1503.02531).
+///
+/// # Shapes
+/// - `taught`: the teacher's logits, `[batch, seq, vocab_size]`; others as in [`cross_entropy`]
+/// - returns `[3]`: the sum, which alone has a gradient; then `L` and `KL`, means over the positions in nats
+///
+/// # Panics
+/// Where a target is no token of `weight`, there is none, or `taught` is of other positions or tokens.
+pub fn distilled_cross_entropy(
+    hidden: &Tensor<3>,
+    weight: &Tensor<2>,
+    layout: Unembedding,
+    targets: &Tensor<2, Int>,
+    taught: &Tensor<3>,
+    alpha: f64,
+    temperature: f64,
+) -> Option<Tensor<1>> {
+    let inputs = Inputs::new([hidden.clone().into_dispatch(), weight.clone().into_dispatch()])?;
+    let targets = integers(targets.clone().into_dispatch())?;
+    let vocab_size = weight.dims()[usize::from(layout == Unembedding::Columns)];
+    assert!(!targets.is_empty(), "a loss of no targets");
+    assert_eq!(
+        taught.dims().iter().product::<usize>(),
+        targets.len() * vocab_size,
+        "a teacher of other tokens"
+    );
+    let logits = match Inputs::new([taught.clone().into_dispatch()])? {
+        Inputs::Plain([logits]) => logits,
+        Inputs::Tracked([logits]) => logits.into_primitive(),
+    };
+    let taught =
+        Taught { logits: logits.to_contiguous(), alpha: alpha as f32, temperature: temperature as f32 };
+    Some(apply(CrossEntropy { targets, layout, taught: Some(taught) }, inputs))
 }
 
 /// Positions whose logits are in memory at the same time.
@@ -45,6 +81,101 @@ const CHUNK: usize = 256;
 struct CrossEntropy {
     targets: Vec<usize>,
     layout: Unembedding,
+    taught: Option<Taught>,
+}
+
+/// What a teacher says of the same positions, and how much that counts.
+#[derive(Debug)]
+struct Taught {
+    logits: FlexTensor,
+    alpha: f32,
+    temperature: f32,
+}
+
+impl CrossEntropy {
+    /// The loss of the text's token at one position and the teacher's distance; with `slopes` the logits become the gradient of the
+    /// mean.
+    fn row_losses(&self, position: usize, logits: &mut [f32], share: f32, slopes: bool) -> [f32; 2] {
+        let target = self.targets[position];
+        match &self.taught {
+            None => [row_loss(logits, target, share, slopes), 0.0],
+            Some(taught) => {
+                let start = position * logits.len();
+                let said = &numbers(&taught.logits)[start..start + logits.len()];
+                taught.row_losses(logits, said, target, share, slopes)
+            }
+        }
+    }
+
+    /// The result's numbers, of the sums over all positions.
+    fn losses(&self, sums: [f64; 2]) -> Vec<f32> {
+        let [language, distance] = sums.map(|sum| (sum / self.targets.len() as f64) as f32);
+        match &self.taught {
+            None => vec![language],
+            Some(Taught { alpha, temperature, .. }) => {
+                let total = (1.0 - alpha) * language + alpha * temperature * temperature * distance;
+                vec![total, language, distance]
+            }
+        }
+    }
+}
+
+impl Taught {
+    /// [`CrossEntropy::row_losses`] where the teacher says `said`.
+    fn row_losses(
+        &self,
+        logits: &mut [f32],
+        said: &[f32],
+        target: usize,
+        share: f32,
+        slopes: bool,
+    ) -> [f32; 2] {
+        let (at_target, len) = (logits[target], logits.len());
+        let (own, cooling) = (1.0 - self.alpha, 1.0 / self.temperature);
+        let taught = self.alpha * self.temperature;
+        let (log_sum, distance) = vectorized(
+            #[inline(always)]
+            || {
+                let (highest, total) = max_and_exp_sum(logits);
+                let said_highest = max(said);
+                let cooled = sum(
+                    len,
+                    #[inline(always)]
+                    |i| exp((logits[i] - highest) * cooling),
+                );
+                let said_total = sum(
+                    len,
+                    #[inline(always)]
+                    |i| exp((said[i] - said_highest) * cooling),
+                );
+                let apart = sum(
+                    len,
+                    #[inline(always)]
+                    |i| {
+                        let difference = (said[i] - said_highest) - (logits[i] - highest);
+                        let term = exp((said[i] - said_highest) * cooling) * difference;
+                        // What the teacher rules out counts for nothing.
+                        if said[i] > f32::MIN { term } else { 0.0 }
+                    },
+                );
+                if slopes {
+                    let factors = [share * own / total, share * taught / cooled, share * taught / said_total];
+                    for i in 0..len {
+                        let logit = logits[i] - highest;
+                        let said = exp((said[i] - said_highest) * cooling);
+                        logits[i] =
+                            exp(logit) * factors[0] + exp(logit * cooling) * factors[1] - said * factors[2];
+                    }
+                }
+                let distance = apart * cooling / said_total + cooled.ln() - said_total.ln();
+                (highest + total.ln(), distance)
+            },
+        );
+        if slopes {
+            logits[target] -= share * own;
+        }
+        [log_sum - at_target, distance]
+    }
 }
 
 /// The gradients of hidden states and weight, each with its shape.
@@ -70,15 +201,20 @@ impl Fused<2> for CrossEntropy {
         let mut of_hidden = vec![0.0; if tracked { states.len() } else { 0 }];
         let mut of_weight = vec![0.0; if tracked { weight.len() } else { 0 }];
         let mut logits = vec![0.0; CHUNK.min(self.targets.len()) * vocab_size];
-        let mut loss = 0.0;
+        let mut sums = [0.0; 2];
         for (chunk, targets) in self.targets.chunks(CHUNK).enumerate() {
             let range = chunk * CHUNK * width..(chunk * CHUNK + targets.len()) * width;
             let states = Matrix::new(&states[range.clone()], targets.len(), width, width);
             let logits = &mut logits[..targets.len() * vocab_size];
             product(logits, states, to_logits, false, Cores::All);
-            let rows = logits.par_chunks_mut(vocab_size).zip(targets);
-            let losses: Vec<f32> = rows.map(|(row, &target)| row_loss(row, target, share, tracked)).collect();
-            loss += losses.iter().map(|&loss| f64::from(loss)).sum::<f64>();
+            let rows = logits.par_chunks_mut(vocab_size).enumerate();
+            let losses: Vec<[f32; 2]> = rows
+                .map(|(row, logits)| self.row_losses(chunk * CHUNK + row, logits, share, tracked))
+                .collect();
+            for [language, distance] in losses {
+                sums[0] += f64::from(language);
+                sums[1] += f64::from(distance);
+            }
             if tracked {
                 let slopes = Matrix::new(logits, targets.len(), vocab_size, vocab_size);
                 product(&mut of_hidden[range], slopes, to_logits.transposed(), false, Cores::All);
@@ -89,9 +225,10 @@ impl Fused<2> for CrossEntropy {
                 product(&mut of_weight, left, right, chunk > 0, Cores::All);
             }
         }
-        let loss = (loss / self.targets.len() as f64) as f32;
+        let losses = self.losses(sums);
         let state = State { hidden: (of_hidden, hidden_dims), weight: (of_weight, weight_dims) };
-        (tensor(vec![loss], [1]), state)
+        let count = losses.len();
+        (tensor(losses, [count]), state)
     }
 
     fn gradients(&self, state: State, output: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
