@@ -46,16 +46,25 @@ pub(super) fn config_json<'f>(
     let head_dim = facts.number("attention.key_length").unwrap_or(width / first as u64);
     facts.check(embedding.shape.first().copied().unwrap_or(0) as u64, head_dim)?;
     match facts.family {
-        GgufFamily::Llama | GgufFamily::Deci => {
+        GgufFamily::Llama | GgufFamily::Deci | GgufFamily::Qwen2 | GgufFamily::Qwen3 => {
             let key = "attention.layer_norm_rms_epsilon";
-            set("architectures", json!(["LlamaForCausalLM"]));
-            set("model_type", json!("llama"));
+            let (model_type, architecture) = match facts.family {
+                GgufFamily::Qwen2 => ("qwen2", "Qwen2ForCausalLM"),
+                GgufFamily::Qwen3 => ("qwen3", "Qwen3ForCausalLM"),
+                _ => ("llama", "LlamaForCausalLM"),
+            };
+            set("architectures", json!([architecture]));
+            set("model_type", json!(model_type));
             set("hidden_act", json!("silu"));
             set("head_dim", json!(head_dim));
             set("rms_norm_eps", json!(shortest(facts.need(key, facts.float(key))?)));
             set("tie_word_embeddings", json!(!header.tensors.contains_key("output.weight")));
-            set("attention_bias", json!(header.tensors.contains_key("blk.0.attn_q.bias")));
-            set("mlp_bias", json!(header.tensors.contains_key("blk.0.ffn_up.bias")));
+            if facts.family != GgufFamily::Qwen2 {
+                set("attention_bias", json!(header.tensors.contains_key("blk.0.attn_q.bias")));
+            }
+            if facts.family.is_interleaved() {
+                set("mlp_bias", json!(header.tensors.contains_key("blk.0.ffn_up.bias")));
+            }
             set("rope_scaling", rope_scaling(&facts, head_dim, bytes)?);
         }
         GgufFamily::Phi2 => {

@@ -15,7 +15,7 @@ impl GgufFamily {
         let mut tensors = BTreeMap::new();
         for (&name, info) in &header.tensors {
             let kind = name.rsplit('.').next().unwrap_or_default();
-            if name == "rope_freqs.weight" && self.is_llama() {
+            if name == "rope_freqs.weight" && self.is_interleaved() {
                 continue;
             }
             let layer = facts.check_layer(name)?;
@@ -31,7 +31,7 @@ impl GgufFamily {
                 )
             })?;
             let part = TensorPart::whole(info);
-            let part = match (self.is_llama(), name.split('.').nth(2)) {
+            let part = match (self.is_interleaved(), name.split('.').nth(2)) {
                 (true, Some("attn_q")) => part.interleaved(even_heads(info, heads, name)?),
                 (true, Some("attn_k")) => part.interleaved(even_heads(info, kv_heads, name)?),
                 _ => part,
