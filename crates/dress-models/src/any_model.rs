@@ -120,8 +120,7 @@ impl Family for AnyModel {
 }
 
 /// Families of experts whose `model_type` does not say so.
-const OF_EXPERTS: [&str; 6] =
-    ["mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "minimax", "llama4_text"];
+const OF_EXPERTS: [&str; 6] = ["mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "minimax", "llama4_text"];
 
 /// The error for a family that is not built.
 fn not_built(path: &Path, model_type: &str) -> Error {
@@ -173,6 +172,9 @@ mod tests {
             assert!(said.contains(model_type) && said.contains("mixture of experts"), "{said}");
         }
         let said = message("mamba");
-        assert!(said.contains("`mamba`") && said.contains("llama, mistral, qwen2, qwen3, opt, phi"), "{said}");
+        assert!(
+            said.contains("`mamba`") && said.contains("llama, mistral, qwen2, qwen3, opt, phi"),
+            "{said}"
+        );
     }
 }

@@ -96,7 +96,10 @@ impl RawConfig {
         let missing = defaults.key_value_heads.filter(|_| !is_null("num_key_value_heads"));
         let kv_heads = key_value_heads(heads, self.num_key_value_heads.or(missing))?;
         if defaults.head_dim.is_some() && is_null("head_dim") {
-            return Err(("head_dim", "null is not a number; remove the key, or say how wide a head is".into()));
+            return Err((
+                "head_dim",
+                "null is not a number; remove the key, or say how wide a head is".into(),
+            ));
         }
         let head_dim = self.head_dim.or(defaults.head_dim).unwrap_or(self.hidden_size / heads);
         if head_dim == 0 || !head_dim.is_multiple_of(2) || head_dim > 1 << 12 {

@@ -52,8 +52,8 @@ fn residual_of_layer(config: &DecoderConfig, layer: usize, slots: &mut Vec<Slot>
 
 fn ffn(config: &DecoderConfig, layer: usize) -> AxisSlots {
     let name = |rest: &str| format!("model.layers.{layer}.mlp.{rest}");
-    let written =
-        ["gate_proj", "up_proj"].map(|projection| linear(&name(projection), config.biases.feed_forward, 1, Ffn));
+    let written = ["gate_proj", "up_proj"]
+        .map(|projection| linear(&name(projection), config.biases.feed_forward, 1, Ffn));
     let mut slots = written.concat();
     slots.push(Slot::new(name("down_proj.weight"), 1, Reads, Ffn).site(Site::Ffn { layer }));
     AxisSlots { len: config.widths.ffn(layer), multiple_of: MultipleOf::ONE, normalization: None, slots }

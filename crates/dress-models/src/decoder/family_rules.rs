@@ -6,7 +6,8 @@ use serde_json::Value;
 use std::fmt;
 
 /// The families of this decoder.
-pub(crate) static FAMILIES: [&FamilyRules; 4] = [&llama::RULES, &mistral::RULES, &qwen2::RULES, &qwen3::RULES];
+pub(crate) static FAMILIES: [&FamilyRules; 4] =
+    [&llama::RULES, &mistral::RULES, &qwen2::RULES, &qwen3::RULES];
 
 /// What sets one family of this decoder apart from the others.
 pub struct FamilyRules {

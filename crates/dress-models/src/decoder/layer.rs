@@ -1,9 +1,7 @@
 //! One layer of the decoder.
 
 use super::{Biases, DecoderConfig};
-use crate::modules::{
-    Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary, with_zero_bias,
-};
+use crate::modules::{Attention, AttentionConfig, GatedMlp, GatedMlpConfig, RmsNorm, Rotary, with_zero_bias};
 use burn::module::Module;
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};

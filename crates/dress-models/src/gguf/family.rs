@@ -88,7 +88,9 @@ impl GgufFamily {
     pub fn biased_parts(self) -> &'static [&'static [&'static str]] {
         const NETWORK: &[&str] = &["ffn_gate", "ffn_up", "ffn_down"];
         match self {
-            GgufFamily::Llama | GgufFamily::Deci => &[&["attn_q", "attn_k", "attn_v", "attn_output"], NETWORK],
+            GgufFamily::Llama | GgufFamily::Deci => {
+                &[&["attn_q", "attn_k", "attn_v", "attn_output"], NETWORK]
+            }
             GgufFamily::Qwen2 => &[&["attn_q", "attn_k", "attn_v"]],
             GgufFamily::Qwen3 => &[&["attn_q", "attn_k", "attn_v", "attn_output"]],
             GgufFamily::Phi2 => &[],

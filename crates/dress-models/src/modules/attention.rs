@@ -171,12 +171,7 @@ impl Heads<'_> {
 /// # Shapes
 /// - `query`: `[batch, heads, seq, head_dim]`, returned likewise
 /// - `key`, `value`: `[batch, kv_heads, keys, head_dim]` with `keys >= seq`
-fn causal_attention(
-    query: Tensor<4>,
-    key: Tensor<4>,
-    value: Tensor<4>,
-    window: Option<usize>,
-) -> Tensor<4> {
+fn causal_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, window: Option<usize>) -> Tensor<4> {
     if let Some(window) = window.filter(|&window| window < key.dims()[2]) {
         return windowed_attention(query, key, value, window);
     }
@@ -236,12 +231,7 @@ fn chunked_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tens
 
 /// Attention spelled out, the query heads of a group side by side, so that keys and values are
 /// never repeated. Scores and softmax are in f32.
-fn grouped_attention(
-    query: Tensor<4>,
-    key: Tensor<4>,
-    value: Tensor<4>,
-    window: Option<usize>,
-) -> Tensor<4> {
+fn grouped_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, window: Option<usize>) -> Tensor<4> {
     let [batch, heads, seq, head_dim] = query.dims();
     let [_, kv_heads, keys, _] = key.dims();
     let groups = heads / kv_heads;

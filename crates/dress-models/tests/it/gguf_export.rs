@@ -2,8 +2,8 @@
 
 use crate::parity::logits;
 use crate::reference::{copy_of, fixture, load};
-use dress_core::{CausalLm, NoProgress};
 use dress_core::burn::tensor::Device;
+use dress_core::{CausalLm, NoProgress};
 use dress_models::checkpoint::save;
 use dress_models::gguf::{GgufExport, GgufExportConfig, GgufHeader, GgufType, TensorType, export_gguf};
 use dress_models::{AnyModel, Checkpoint, SaveConfig};

@@ -26,15 +26,8 @@ pub enum Family {
     Phi,
 }
 
-pub const FAMILIES: [Family; 7] = [
-    Family::Llama,
-    Family::Mistral,
-    Family::Qwen2,
-    Family::Qwen3,
-    Family::Opt,
-    Family::Opt350m,
-    Family::Phi,
-];
+pub const FAMILIES: [Family; 7] =
+    [Family::Llama, Family::Mistral, Family::Qwen2, Family::Qwen3, Family::Opt, Family::Opt350m, Family::Phi];
 
 impl Family {
     /// Whether its configuration can say that every projection has a bias.
@@ -114,7 +107,8 @@ impl Shape {
             }
             Family::Mistral => self.decoder(heads, json!({ "model_type": "mistral", "sliding_window": 4 })),
             Family::Qwen2 => {
-                let windows = json!({ "use_sliding_window": true, "sliding_window": 5, "max_window_layers": 1 });
+                let windows =
+                    json!({ "use_sliding_window": true, "sliding_window": 5, "max_window_layers": 1 });
                 self.decoder(heads, merged(json!({ "model_type": "qwen2" }), windows))
             }
             Family::Qwen3 => {

@@ -1,9 +1,9 @@
 //! From a model's configuration to the metadata of llama.cpp's architecture for it.
 
+use crate::decoder::{Biases, DecoderConfig};
 use crate::gguf::entry::Entry;
 use crate::gguf::family::GgufFamily;
 use crate::gguf::rope::{OWN_KEYS, llama3_factors};
-use crate::decoder::{Biases, DecoderConfig};
 use crate::modules::{Activation, RopeScaling};
 use crate::phi::PhiConfig;
 use crate::{AnyModel, LayerWidths};
@@ -192,7 +192,9 @@ fn family_of(config: &DecoderConfig) -> GgufFamily {
 /// missed up to the shortest one.
 fn positions(config: &DecoderConfig) -> usize {
     let positions = config.max_position_embeddings;
-    let Some(window) = config.shortest_window().filter(|&window| window < positions) else { return positions };
+    let Some(window) = config.shortest_window().filter(|&window| window < positions) else {
+        return positions;
+    };
     tracing::warn!(
         "layers of this model see a window of {window} tokens, which llama.cpp does not do for this family: the file says \
          that the model takes {window} tokens and not {positions}, up to which both are the same"
