@@ -4,7 +4,7 @@ use crate::checkpoint::{LoadConfig, load_model, read_config_of};
 use crate::decoder::{self, DecoderForCausalLm, FamilyRules};
 use crate::opt::OptForCausalLm;
 use crate::phi::PhiForCausalLm;
-use crate::{DeclaredHead, Error, Family};
+use crate::{DeclaredHead, Error, Family, FusedTensor};
 use burn::module::Module;
 use burn::tensor::Device;
 use dress_core::causal_lm_of_variants;
@@ -109,6 +109,14 @@ impl Family for AnyModel {
         }
     }
 
+    fn fused(&self) -> Vec<FusedTensor> {
+        match self {
+            AnyModel::Decoder(model) => model.fused(),
+            AnyModel::Opt(model) => model.fused(),
+            AnyModel::Phi(model) => model.fused(),
+        }
+    }
+
     fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
         match Built::of(config.get("model_type").and_then(Value::as_str)) {
             Some(Built::Decoder) => DecoderForCausalLm::declared_head(config),
@@ -173,7 +181,7 @@ mod tests {
         }
         let said = message("mamba");
         assert!(
-            said.contains("`mamba`") && said.contains("llama, mistral, qwen2, qwen3, opt, phi"),
+            said.contains("`mamba`") && said.contains("llama, mistral, qwen2, qwen3, phi3, opt, phi"),
             "{said}"
         );
     }

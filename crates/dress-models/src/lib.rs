@@ -51,7 +51,7 @@ pub use checkpoint::{FloatType, LoadConfig, SaveConfig, SaveReport};
 pub use config_json::{ConfigJson, Unsupported};
 pub use end_tokens::end_tokens;
 pub use error::Error;
-pub use family::{DeclaredHead, Family, TensorNames};
+pub use family::{DeclaredHead, Family, FusedTensor, TensorNames};
 pub use generation_error::GenerationError;
 pub use layer_widths::LayerWidths;
 pub use open_checkpoint::Checkpoint;

@@ -4,7 +4,7 @@ use super::{Biases, FamilyRules};
 use crate::checkpoint::warn_once;
 use crate::config_json::{ConfigJson, Unsupported, check_not_negative, check_sizes, key_value_heads};
 use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
-use crate::modules::RopeScaling;
+use crate::modules::{LongRope, RopeScaling};
 use crate::rope_config::{RopeConfig, in_both_spellings, rope_config};
 use crate::{Error, LayerWidths};
 use serde::Deserialize;
@@ -33,6 +33,8 @@ pub struct DecoderConfig {
     pub num_key_value_heads: usize,
     /// Width of a head, independent of `hidden_size`.
     pub head_dim: usize,
+    /// The first dimensions of each head, which are rotated.
+    pub rotary_dims: usize,
     /// Positions the model was trained for.
     pub max_position_embeddings: usize,
     /// Added to the mean square in every norm.
@@ -41,6 +43,8 @@ pub struct DecoderConfig {
     pub rope_theta: f64,
     /// How the frequencies are stretched, if they are.
     pub rope_scaling: Option<RopeScaling>,
+    /// What each of them is divided by, where each has a divisor of its own.
+    pub long_rope: Option<LongRope>,
     /// Whether the head is the embedding, transposed.
     pub tie_word_embeddings: bool,
     /// Which projections have biases.
@@ -51,7 +55,7 @@ pub struct DecoderConfig {
     pub initializer_range: f64,
     /// Neurons and heads of every layer, where they differ.
     pub widths: LayerWidths,
-    /// The share of each head that is said to be rotated, which stock software passes over.
+    /// The share of each head that is said to be rotated; families that rotate whole heads pass over it, as stock does.
     partial: Option<f64>,
     raw: ConfigJson,
 }
@@ -68,8 +72,7 @@ struct RawConfig {
     num_key_value_heads: Option<usize>,
     head_dim: Option<usize>,
     max_position_embeddings: Option<usize>,
-    #[serde(default = "default_eps")]
-    rms_norm_eps: f64,
+    rms_norm_eps: Option<f64>,
     #[serde(default)]
     tie_word_embeddings: bool,
     #[serde(default = "default_range")]
@@ -78,9 +81,6 @@ struct RawConfig {
     hidden_act: String,
 }
 
-fn default_eps() -> f64 {
-    1e-6
-}
 fn default_range() -> f64 {
     0.02
 }
@@ -109,7 +109,27 @@ impl RawConfig {
     }
 }
 
-/// These families rotate whole heads. Stock software passes over a share of them, but where the frequencies are
+/// The dimensions of a head that are rotated.
+fn rotary_dims(rope: &RopeConfig, head_dim: usize, family: &FamilyRules) -> Result<usize, Unsupported> {
+    let dims = match rope.partial.filter(|_| family.partial_rotary) {
+        Some(share) => (head_dim as f64 * share) as usize,
+        None => head_dim,
+    };
+    if dims == 0 || !dims.is_multiple_of(2) {
+        let reason = format!("{dims} of {head_dim} dimensions cannot be rotated in pairs");
+        return Err(("partial_rotary_factor", reason));
+    }
+    let Some(long_rope) = &rope.long_rope else { return Ok(dims) };
+    match [&long_rope.short, &long_rope.long].into_iter().find(|list| list.len() != dims / 2) {
+        Some(list) => {
+            let reason = format!("a list of {} divisors is not one for {} frequencies", list.len(), dims / 2);
+            Err(("rope_scaling", reason))
+        }
+        None => Ok(dims),
+    }
+}
+
+/// Most families rotate whole heads. Stock software passes over a share of them, but where the frequencies are
 /// stretched its table takes the share and no longer fits the heads.
 fn check_partial(rope: &RopeConfig, head_dim: usize, class: &str) -> Result<(), Unsupported> {
     let Some(share) = rope.partial.filter(|share| (head_dim as f64 * share) as usize != head_dim) else {
@@ -152,13 +172,14 @@ impl DecoderConfig {
             ("max_position_embeddings", positions),
         ];
         check_sizes(read.num_hidden_layers, &sizes)?;
-        check_not_negative(&[
-            ("rms_norm_eps", read.rms_norm_eps),
-            ("initializer_range", read.initializer_range),
-        ])?;
+        let rms_norm_eps = read.rms_norm_eps.unwrap_or(family.defaults.epsilon);
+        check_not_negative(&[("rms_norm_eps", rms_norm_eps), ("initializer_range", read.initializer_range)])?;
         let [heads, kv_heads, head_dim] = read.heads(&raw, family)?;
-        let rope = rope_config(&raw, positions)?;
-        check_partial(&rope, head_dim, family.class)?;
+        let rope = rope_config(&raw, positions, family.defaults.rope)?;
+        let rotary_dims = rotary_dims(&rope, head_dim, family)?;
+        if !family.partial_rotary {
+            check_partial(&rope, head_dim, family.class)?;
+        }
         let facts = FamilyFacts::new(family.class, positions, head_dim).with_own_keys(family.own_keys);
         check_foreign_keys(&raw, &facts)?;
         let widths = LayerWidths::read(&raw, read.num_hidden_layers, read.intermediate_size, kv_heads)?;
@@ -171,10 +192,12 @@ impl DecoderConfig {
             num_attention_heads: heads,
             num_key_value_heads: kv_heads,
             head_dim,
+            rotary_dims,
             max_position_embeddings: positions,
-            rms_norm_eps: read.rms_norm_eps,
+            rms_norm_eps,
             rope_theta: rope.theta,
             rope_scaling: rope.scaling,
+            long_rope: rope.long_rope,
             tie_word_embeddings: read.tie_word_embeddings,
             biases: Biases::NONE,
             windows: vec![None; read.num_hidden_layers],
@@ -214,7 +237,12 @@ impl DecoderConfig {
             ("tie_word_embeddings", json!(self.tie_word_embeddings)),
         ];
         values.extend((self.family.write)(self));
-        let rope = RopeConfig { theta: self.rope_theta, scaling: self.rope_scaling, partial: self.partial };
+        let rope = RopeConfig {
+            theta: self.rope_theta,
+            scaling: self.rope_scaling,
+            long_rope: self.long_rope.clone(),
+            partial: self.partial,
+        };
         values.extend(in_both_spellings(&self.raw, &rope));
         self.widths.write(self.raw.with(&values)).to_text(torch_dtype)
     }

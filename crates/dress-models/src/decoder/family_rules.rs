@@ -1,13 +1,14 @@
 //! What sets one family of this decoder apart from the others.
 
-use super::{Biases, DecoderConfig, llama, mistral, qwen2, qwen3};
+use super::{Biases, DecoderConfig, layer_types, llama, mistral, phi3, qwen2, qwen3};
 use crate::config_json::{ConfigJson, Unsupported};
+use crate::rope_config::RopeDefaults;
 use serde_json::Value;
 use std::fmt;
 
 /// The families of this decoder.
-pub(crate) static FAMILIES: [&FamilyRules; 4] =
-    [&llama::RULES, &mistral::RULES, &qwen2::RULES, &qwen3::RULES];
+pub(crate) static FAMILIES: [&FamilyRules; 5] =
+    [&llama::RULES, &mistral::RULES, &qwen2::RULES, &qwen3::RULES, &phi3::RULES];
 
 /// What sets one family of this decoder apart from the others.
 pub struct FamilyRules {
@@ -27,6 +28,10 @@ pub struct FamilyRules {
     pub(super) can_have: Biases,
     /// Whether a norm is on the queries and on the keys of every head.
     pub(super) head_norms: bool,
+    /// Whether a share of each head may be rotated alone.
+    pub(super) partial_rotary: bool,
+    /// Whether its files hold queries, keys and values in one tensor, and gate and up projection in another.
+    pub(super) fused: bool,
     /// Reads what the other families do not have.
     pub(super) read: fn(&ConfigJson, &mut DecoderConfig) -> Result<(), Unsupported>,
     /// The keys that say it, as they are after slicing.
@@ -42,6 +47,21 @@ pub(super) struct Defaults {
     pub key_value_heads: Option<usize>,
     /// `head_dim`, where that is not the width divided by the heads.
     pub head_dim: Option<usize>,
+    /// `rms_norm_eps`.
+    pub epsilon: f64,
+    /// What is not said of the rotary embedding.
+    pub rope: RopeDefaults,
+}
+
+impl Defaults {
+    /// What most families have.
+    pub const USUAL: Self = Self {
+        positions: 2048,
+        key_value_heads: None,
+        head_dim: None,
+        epsilon: 1e-6,
+        rope: RopeDefaults::USUAL,
+    };
 }
 
 /// What stock software wants of the width of the stream.
@@ -56,6 +76,22 @@ pub(super) enum StockWidth {
 }
 
 impl FamilyRules {
+    /// What most families have, for those that say what is otherwise.
+    pub(super) const USUAL: Self = Self {
+        model_type: "",
+        class: "",
+        architecture: "",
+        defaults: Defaults::USUAL,
+        own_keys: &[],
+        stock_width: StockWidth::Any,
+        can_have: Biases::NONE,
+        head_norms: false,
+        partial_rotary: false,
+        fused: false,
+        read: |_, _| Ok(()),
+        write: layer_types::write,
+    };
+
     /// The family of a `model_type`.
     pub(crate) fn of(model_type: &str) -> Option<&'static Self> {
         FAMILIES.into_iter().find(|rules| rules.model_type == model_type)

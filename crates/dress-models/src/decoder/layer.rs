@@ -20,6 +20,15 @@ pub struct DecoderLayer {
     pub mlp: GatedMlp,
 }
 
+/// The rotation of queries and keys.
+fn rotary(config: &DecoderConfig) -> Rotary {
+    let rotary = Rotary::new(config.rotary_dims, config.rope_theta, config.rope_scaling);
+    match &config.long_rope {
+        Some(long_rope) => rotary.with_long_rope(long_rope),
+        None => rotary,
+    }
+}
+
 impl DecoderLayer {
     pub(super) fn new(config: &DecoderConfig, layer: usize, device: &Device) -> Self {
         let initializer = Initializer::Normal { mean: 0.0, std: config.initializer_range };
@@ -32,7 +41,7 @@ impl DecoderLayer {
             output_bias: config.biases.attention_output,
             head_norms: config.family.head_norms.then_some(config.rms_norm_eps),
             window: config.windows[layer],
-            rotary: Rotary::new(config.head_dim, config.rope_theta, config.rope_scaling),
+            rotary: rotary(config),
             initializer: initializer.clone(),
         };
         let mlp = GatedMlpConfig {

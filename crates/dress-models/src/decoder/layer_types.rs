@@ -37,7 +37,7 @@ fn sliding_layers(
 ///
 /// # Errors
 /// Those of the list, and where it names layers with a window and there is none.
-pub(super) fn windows(
+fn windows(
     raw: &ConfigJson,
     layers: usize,
     window: Option<usize>,
@@ -48,6 +48,22 @@ pub(super) fn windows(
         return Err((KEY, format!("{SLIDING} needs `sliding_window`, and there is none")));
     }
     Ok(sliding.into_iter().map(|sliding| window.filter(|_| sliding)).collect())
+}
+
+/// One window for all layers: `sliding_window`, or `missing` where the key is not there.
+pub(super) fn read_of_all(
+    raw: &ConfigJson,
+    config: &mut DecoderConfig,
+    missing: Option<usize>,
+) -> Result<(), Unsupported> {
+    let window = size(raw, "sliding_window", missing)?;
+    config.windows = windows(raw, config.num_hidden_layers, window, |_| window.is_some())?;
+    // Stock goes by the window alone, whatever the list says.
+    if config.windows.iter().any(|found| *found != window) {
+        let reason = "layers of this family are all of one kind: it has to say the same as `sliding_window`";
+        return Err((KEY, reason.into()));
+    }
+    Ok(())
 }
 
 /// Qwen's windows: `sliding_window` counts where `use_sliding_window` is true, in the layers of `layer_types` or from

@@ -1,6 +1,6 @@
 //! LLaMA-2, LLaMA-3 and whatever else is `LlamaForCausalLM`.
 
-use super::family_rules::{Defaults, StockWidth, flag};
+use super::family_rules::{StockWidth, flag};
 use super::{Biases, FamilyRules};
 use crate::config_json::{ConfigJson, Unsupported};
 use serde_json::{Value, json};
@@ -9,13 +9,11 @@ pub(super) static RULES: FamilyRules = FamilyRules {
     model_type: "llama",
     class: "Llama",
     architecture: "LlamaForCausalLM",
-    defaults: Defaults { positions: 2048, key_value_heads: None, head_dim: None },
-    own_keys: &[],
     stock_width: StockWidth::MultipleOfHeads,
     can_have: Biases { heads: true, attention_output: true, feed_forward: true },
-    head_norms: false,
     read,
     write,
+    ..FamilyRules::USUAL
 };
 
 fn read(raw: &ConfigJson, config: &mut super::DecoderConfig) -> Result<(), Unsupported> {

@@ -1,32 +1,22 @@
 //! Mistral (arXiv 2310.06825), whose layers may all see a window of the text alone.
 
-use super::family_rules::{Defaults, StockWidth, size};
-use super::{Biases, DecoderConfig, FamilyRules, layer_types};
+use super::family_rules::Defaults;
+use super::{DecoderConfig, FamilyRules, layer_types};
 use crate::config_json::{ConfigJson, Unsupported};
 
 pub(super) static RULES: FamilyRules = FamilyRules {
     model_type: "mistral",
     class: "Mistral",
     architecture: "MistralForCausalLM",
-    defaults: Defaults { positions: 4096 * 32, key_value_heads: Some(8), head_dim: None },
+    defaults: Defaults { positions: 4096 * 32, key_value_heads: Some(8), ..Defaults::USUAL },
     own_keys: &["sliding_window", "layer_types"],
-    stock_width: StockWidth::Any,
-    can_have: Biases::NONE,
-    head_norms: false,
     read,
-    write: layer_types::write,
+    ..FamilyRules::USUAL
 };
 
 /// A window that is not said has 4096 keys; null is none.
 fn read(raw: &ConfigJson, config: &mut DecoderConfig) -> Result<(), Unsupported> {
-    let window = size(raw, "sliding_window", Some(4096))?;
-    config.windows = layer_types::windows(raw, config.num_hidden_layers, window, |_| window.is_some())?;
-    // Stock goes by the window alone, whatever the list says.
-    if config.windows.iter().any(|found| *found != window) {
-        let reason = "Mistral's layers are all of one kind: it has to say the same as `sliding_window`";
-        return Err(("layer_types", reason.into()));
-    }
-    Ok(())
+    layer_types::read_of_all(raw, config, Some(4096))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The decoder, composed of the shared modules.
 
 use super::{DecoderConfig, DecoderLayer, coupling};
-use crate::Family;
 use crate::modules::{RmsNorm, head_loss, linear, tied_head, untied_head};
 use crate::part_of_parameter::is_in_part;
 use crate::shape::{kept_layers, resize};
+use crate::{Family, FusedTensor};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
@@ -91,6 +91,10 @@ impl Family for DecoderForCausalLm {
 
     fn config_json(&self, torch_dtype: &str) -> String {
         self.config.to_json(torch_dtype)
+    }
+
+    fn fused(&self) -> Vec<FusedTensor> {
+        self.config.fused()
     }
 }
 

@@ -8,13 +8,12 @@ pub(super) static RULES: FamilyRules = FamilyRules {
     model_type: "qwen2",
     class: "Qwen2",
     architecture: "Qwen2ForCausalLM",
-    defaults: Defaults { positions: 32_768, key_value_heads: Some(32), head_dim: None },
+    defaults: Defaults { positions: 32_768, key_value_heads: Some(32), ..Defaults::USUAL },
     own_keys: &["sliding_window", "layer_types"],
     stock_width: StockWidth::HeadsOutsideTransformers,
-    can_have: Biases::NONE,
-    head_norms: false,
     read,
     write: layer_types::write_of_qwen,
+    ..FamilyRules::USUAL
 };
 
 fn read(raw: &ConfigJson, config: &mut DecoderConfig) -> Result<(), Unsupported> {

@@ -1,6 +1,6 @@
 //! Qwen3 (arXiv 2505.09388): a norm on the queries and on the keys of every head, its gains shared by all heads.
 
-use super::family_rules::{Defaults, StockWidth, flag};
+use super::family_rules::{Defaults, flag};
 use super::{Biases, DecoderConfig, FamilyRules, layer_types};
 use crate::config_json::{ConfigJson, Unsupported};
 use serde_json::{Value, json};
@@ -9,13 +9,18 @@ pub(super) static RULES: FamilyRules = FamilyRules {
     model_type: "qwen3",
     class: "Qwen3",
     architecture: "Qwen3ForCausalLM",
-    defaults: Defaults { positions: 32_768, key_value_heads: Some(32), head_dim: Some(128) },
+    defaults: Defaults {
+        positions: 32_768,
+        key_value_heads: Some(32),
+        head_dim: Some(128),
+        ..Defaults::USUAL
+    },
     own_keys: &["sliding_window", "layer_types"],
-    stock_width: StockWidth::Any,
     can_have: Biases { heads: true, attention_output: true, feed_forward: false },
     head_norms: true,
     read,
     write,
+    ..FamilyRules::USUAL
 };
 
 fn read(raw: &ConfigJson, config: &mut DecoderConfig) -> Result<(), Unsupported> {

@@ -11,13 +11,16 @@ impl DecoderConfig {
         match self.family.stock_width {
             StockWidth::Any => MultipleOf::ONE,
             StockWidth::MultipleOfHeads => MultipleOf::all(self.num_attention_heads),
-            StockWidth::HeadsOutsideTransformers => MultipleOf { all: self.head_dim, transformers: 1 },
+            StockWidth::HeadsOutsideTransformers => {
+                let transformers = if self.long_rope.is_some() { self.head_dim } else { 1 };
+                MultipleOf { all: self.head_dim, transformers }
+            }
         }
     }
 
     /// Checks that `target` accepts this shape. `transformers`, vLLM and llama.cpp read a `head_dim` for most families.
-    /// The `LlamaConfig` of `transformers` wants the width to be a multiple of the head count all the same, and of Qwen2 the
-    /// others divide the width by the heads.
+    /// The `LlamaConfig` of `transformers` wants the width to be a multiple of the head count all the same, of Qwen2 and
+    /// Phi-3 the others divide the width by the heads, and with LongRoPE so does the `Phi3Config` of `transformers`.
     ///
     /// # Errors
     /// [`Error::Shape`] with the nearest shapes that fit.
@@ -27,10 +30,13 @@ impl DecoderConfig {
         match self.family.stock_width {
             StockWidth::Any => Ok(()),
             StockWidth::MultipleOfHeads => self.check_multiple_of_heads(target),
-            StockWidth::HeadsOutsideTransformers if target == StockTarget::Transformers => Ok(()),
             StockWidth::HeadsOutsideTransformers => {
                 let shape = [self.hidden_size, self.num_attention_heads, self.head_dim];
-                let who = "software other than transformers (`target = transformers` accepts this shape)";
+                let who = match (self.long_rope.is_some(), target) {
+                    (true, _) => "stock software",
+                    (false, StockTarget::Transformers) => return Ok(()),
+                    _ => "software other than transformers (`target = transformers` accepts this shape)",
+                };
                 check_width_is_heads(architecture, target, shape, who)
             }
         }

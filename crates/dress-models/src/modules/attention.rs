@@ -134,21 +134,36 @@ impl Heads<'_> {
     /// - `input`: `[batch, seq, hidden_size]`; returns `[batch, seq, heads * head_dim]`
     pub fn mix(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
         let [batch, seq, _] = input.dims();
-        let device = input.device();
         let [query, key, value] = linears([self.query, self.key, self.value], input);
         let [of_queries, of_keys] = self.norms;
-        let (mut query, mut key) = (self.heads(query, of_queries), self.heads(key, of_keys));
-        let value = self.heads(value, None);
-        if let Some(rotary) = self.rotary {
-            let offset = pass.offset();
-            let tables = pass.rotary(|| rotary.tables(offset, seq, &device));
-            (query, key) = (rotate(query, tables.clone()), rotate(key, tables));
-        }
-        let [key, value] = pass.cached(layer, key, value);
+        let (query, key) = (self.heads(query, of_queries), self.heads(key, of_keys));
+        let (query, [key, value]) = self.placed(query, [key, self.heads(value, None)], layer, pass);
         let mixed = causal_attention(query, key, value, self.window);
         let width = mixed.dims()[1] * self.head_dim;
         let mixed = mixed.swap_dims(1, 2).reshape([batch, seq, width]);
         pass.pass(Site::Heads { layer }, mixed)
+    }
+
+    /// Queries by their positions, and the keys and values of all positions so far.
+    fn placed(
+        &self,
+        query: Tensor<4>,
+        [key, value]: [Tensor<4>; 2],
+        layer: usize,
+        pass: &mut Forward<'_>,
+    ) -> (Tensor<4>, [Tensor<4>; 2]) {
+        let Some(rotary) = self.rotary else { return (query, pass.cached(layer, key, value)) };
+        let (offset, seq, device) = (pass.offset(), query.dims()[2], query.device());
+        if rotary.depends_on_length() {
+            // A longer text turns the keys that are cached otherwise as well.
+            let [key, value] = pass.cached(layer, key, value);
+            let tables = pass.rotary(|| rotary.tables(0, offset + seq, &device));
+            let own = tables.clone().map(|table| table.narrow(0, offset, seq));
+            return (rotate(query, own), [rotate(key, tables), value]);
+        }
+        let tables = pass.rotary(|| rotary.tables(offset, seq, &device));
+        let key = rotate(key, tables.clone());
+        (rotate(query, tables), pass.cached(layer, key, value))
     }
 
     /// `[batch, seq, heads * head_dim]`, normalized where there is a norm, as `[batch, heads, seq, head_dim]`.

@@ -6,7 +6,7 @@ use safetensors::SafeTensors;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-pub const FIXTURES: [&str; 17] = [
+pub const FIXTURES: [&str; 20] = [
     "llama2_mha_untied",
     "llama3_gqa_tied",
     "llama_biases_sharded",
@@ -19,6 +19,9 @@ pub const FIXTURES: [&str; 17] = [
     "qwen3_tied",
     "qwen3_biases",
     "qwen3_layer_types",
+    "phi3_plain",
+    "phi3_long_rope",
+    "phi3_window",
     "opt_pre_norm",
     "opt_untied_gelu",
     "opt_350m_layout",

@@ -46,6 +46,8 @@ DECODER = dict(vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_l
 MISTRAL = dict(DECODER, architectures=["MistralForCausalLM"], model_type="mistral")
 QWEN2 = dict(DECODER, architectures=["Qwen2ForCausalLM"], model_type="qwen2", use_sliding_window=False)
 QWEN3 = dict(DECODER, architectures=["Qwen3ForCausalLM"], model_type="qwen3", use_sliding_window=False, head_dim=8)
+PHI3 = dict(DECODER, architectures=["Phi3ForCausalLM"], model_type="phi3", sliding_window=None,
+            original_max_position_embeddings=128)
 PHI = dict(architectures=["PhiForCausalLM"], model_type="phi", vocab_size=96, intermediate_size=72,
            num_hidden_layers=2, hidden_act="gelu_new", layer_norm_eps=1e-5, max_position_embeddings=128,
            embd_pdrop=0.0, resid_pdrop=0.0, attention_dropout=0.0, qk_layernorm=False,
@@ -68,6 +70,13 @@ CONFIGS = {name: {**LLAMA, **shape} for name, shape in CONFIGS.items()} | {
     "qwen3_biases": dict(QWEN3, attention_bias=True, num_key_value_heads=4),
     "qwen3_layer_types": dict(QWEN3, num_hidden_layers=3, use_sliding_window=True, sliding_window=9,
                               layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
+    "phi3_plain": dict(PHI3),
+    # Beyond 16 tokens every frequency is another one, in the middle of the greedy text too.
+    "phi3_long_rope": dict(PHI3, hidden_size=48, partial_rotary_factor=0.5, original_max_position_embeddings=16,
+                           tie_word_embeddings=True,
+                           rope_scaling={"type": "longrope", "short_factor": [1.0, 1.25, 1.5],
+                                         "long_factor": [1.0, 2.0, 4.0]}),
+    "phi3_window": dict(PHI3, sliding_window=11, head_dim=12, num_hidden_layers=3),
     "phi_2": dict(PHI, hidden_size=80, num_attention_heads=4, num_key_value_heads=4, partial_rotary_factor=0.4),
     "phi_gqa_half_rotary": dict(PHI, hidden_size=48, num_attention_heads=6, num_key_value_heads=2,
                                 head_dim=12, partial_rotary_factor=0.5),

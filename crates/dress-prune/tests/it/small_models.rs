@@ -20,19 +20,29 @@ pub enum Family {
     /// All layers but the first see one.
     Qwen2,
     Qwen3,
+    /// Its files hold several parameters in one tensor.
+    Phi3,
     Opt,
     /// Norms behind, and projections around the embedding.
     Opt350m,
     Phi,
 }
 
-pub const FAMILIES: [Family; 7] =
-    [Family::Llama, Family::Mistral, Family::Qwen2, Family::Qwen3, Family::Opt, Family::Opt350m, Family::Phi];
+pub const FAMILIES: [Family; 8] = [
+    Family::Llama,
+    Family::Mistral,
+    Family::Qwen2,
+    Family::Qwen3,
+    Family::Phi3,
+    Family::Opt,
+    Family::Opt350m,
+    Family::Phi,
+];
 
 impl Family {
     /// Whether its configuration can say that every projection has a bias.
     pub fn can_have_biases(self) -> bool {
-        !matches!(self, Self::Mistral | Self::Qwen2 | Self::Qwen3)
+        !matches!(self, Self::Mistral | Self::Qwen2 | Self::Qwen3 | Self::Phi3)
     }
 }
 
@@ -113,6 +123,13 @@ impl Shape {
             }
             Family::Qwen3 => {
                 self.decoder(heads, json!({ "model_type": "qwen3", "attention_bias": self.biases }))
+            }
+            Family::Phi3 => {
+                // The first pair of each head is rotated, by a divisor of its own in a text of more than 7 tokens.
+                let scaling = json!({ "type": "longrope", "short_factor": [1.0], "long_factor": [3.0] });
+                let partial = json!({ "model_type": "phi3", "original_max_position_embeddings": 7,
+                    "partial_rotary_factor": 2.0 / self.head_dim as f64 });
+                self.decoder(heads, merged(partial, json!({ "rope_scaling": scaling })))
             }
             Family::Opt | Family::Opt350m => self.opt(heads),
             Family::Phi => self.phi(heads),
