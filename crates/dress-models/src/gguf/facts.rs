@@ -110,12 +110,15 @@ impl Facts<'_, '_> {
                 self.key("attention.causal")
             ));
         }
-        for key in ["rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor"] {
+        let factors = ["rope.scaling.yarn_attn_factor", "rope.scaling.attn_factor"];
+        let built = self.family == GgufFamily::Phi3;
+        for key in &factors[..if built { 1 } else { 2 }] {
             if self.float(key).is_some_and(|factor| factor != 1.0) {
                 return Err(format!("`{}` other than 1 is not built", self.key(key)));
             }
         }
-        let rotated = self.family.is_decoder().then_some("rope.dimension_count");
+        let whole_heads = self.family.is_decoder() && self.family != GgufFamily::Phi3;
+        let rotated = whole_heads.then_some("rope.dimension_count");
         for key in ["attention.value_length"].into_iter().chain(rotated) {
             if let Some(found) = self.number(key).filter(|&found| found != head_dim) {
                 let key = self.key(key);

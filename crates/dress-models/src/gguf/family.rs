@@ -12,11 +12,19 @@ pub(super) enum GgufFamily {
     Qwen2,
     Qwen3,
     Phi2,
+    /// Phi-3 and Phi-4, whose files hold several parameters in one tensor.
+    Phi3,
 }
 
 /// The families that are read and written.
-const FAMILIES: [GgufFamily; 5] =
-    [GgufFamily::Llama, GgufFamily::Deci, GgufFamily::Qwen2, GgufFamily::Qwen3, GgufFamily::Phi2];
+const FAMILIES: [GgufFamily; 6] = [
+    GgufFamily::Llama,
+    GgufFamily::Deci,
+    GgufFamily::Qwen2,
+    GgufFamily::Qwen3,
+    GgufFamily::Phi2,
+    GgufFamily::Phi3,
+];
 
 const DECODER_ENDS: [(&str, &str); 3] =
     [("token_embd", "model.embed_tokens"), ("output_norm", "model.norm"), ("output", "lm_head")];
@@ -71,6 +79,7 @@ impl GgufFamily {
             GgufFamily::Qwen2 => "qwen2",
             GgufFamily::Qwen3 => "qwen3",
             GgufFamily::Phi2 => "phi2",
+            GgufFamily::Phi3 => "phi3",
         }
     }
 
@@ -84,6 +93,11 @@ impl GgufFamily {
         matches!(self, GgufFamily::Llama | GgufFamily::Deci)
     }
 
+    /// Whether queries, keys and values are one tensor.
+    pub fn joins_heads(self) -> bool {
+        matches!(self, GgufFamily::Phi2 | GgufFamily::Phi3)
+    }
+
     /// The parts of a layer that may have biases, each group in all layers or in none: a configuration can say no other.
     pub fn biased_parts(self) -> &'static [&'static [&'static str]] {
         const NETWORK: &[&str] = &["ffn_gate", "ffn_up", "ffn_down"];
@@ -93,7 +107,7 @@ impl GgufFamily {
             }
             GgufFamily::Qwen2 => &[&["attn_q", "attn_k", "attn_v"]],
             GgufFamily::Qwen3 => &[&["attn_q", "attn_k", "attn_v", "attn_output"]],
-            GgufFamily::Phi2 => &[],
+            GgufFamily::Phi2 | GgufFamily::Phi3 => &[],
         }
     }
 

@@ -158,6 +158,8 @@ fn biases_ties_groups_of_heads_and_llama_3_s_scaling_come_back_bit_for_bit() {
         ("mistral_wide_heads", false),
         ("qwen2_tied", true),
         ("qwen3_tied", true),
+        ("phi3_plain", false),
+        ("phi3_long_rope", true),
         ("phi_2", false),
     ] {
         let copy = copy_of(name);
@@ -263,6 +265,7 @@ fn what_llama_cpp_does_not_have_is_refused_and_nothing_is_left() {
     refused(&example("opt-kjv"), "llama.cpp has no OPT");
     refused(&fixture("phi_gqa_half_rotary"), "hidden_size 48 is not 6 heads of 12");
     refused(&fixture("qwen2_wide_heads"), "llama.cpp's qwen2 takes a head's width from the quotient");
+    refused(&fixture("phi3_window"), "llama.cpp's phi3 takes a head's width from the quotient");
     refused(&fixture("qwen3_biases"), "llama.cpp's qwen3 has no biases");
     refused(&fixture("llama2_mha_untied"), "tokenizer.json");
     let with = |change: &dyn Fn(&mut Value)| {

@@ -4,7 +4,7 @@ use crate::decoder::{Biases, DecoderConfig};
 use crate::gguf::entry::Entry;
 use crate::gguf::family::GgufFamily;
 use crate::gguf::rope::{OWN_KEYS, llama3_factors};
-use crate::modules::{Activation, RopeScaling};
+use crate::modules::{Activation, LongRope, RopeScaling};
 use crate::phi::PhiConfig;
 use crate::{AnyModel, LayerWidths};
 
@@ -82,12 +82,24 @@ impl<'a> Architecture<'a> {
         }
     }
 
-    /// The factors that divide the rotary frequencies, where they are not all divided by one number.
-    pub fn rope_factors(&self) -> Option<Vec<f32>> {
-        let Self::Decoder(config) = self else { return None };
-        let scaling = config.rope_scaling.filter(|scaling| matches!(scaling, RopeScaling::Llama3 { .. }))?;
-        let factors = llama3_factors(scaling, config.rope_theta, config.head_dim);
-        Some(factors.map(|factor| factor as f32).collect())
+    /// The factors that divide the rotary frequencies, where they are not all divided by one number, by the names of
+    /// their tensors.
+    pub fn rope_factors(&self) -> Vec<(&'static str, Vec<f32>)> {
+        let Self::Decoder(config) = self else { return Vec::new() };
+        let numbers = |list: &[f64]| list.iter().map(|&factor| factor as f32).collect();
+        if let Some(LongRope { short, long, .. }) = &config.long_rope {
+            return vec![
+                ("rope_factors_long.weight", numbers(long)),
+                ("rope_factors_short.weight", numbers(short)),
+            ];
+        }
+        match config.rope_scaling {
+            Some(scaling @ RopeScaling::Llama3 { .. }) => {
+                let factors = llama3_factors(scaling, config.rope_theta, config.head_dim);
+                vec![("rope_freqs.weight", factors.map(|factor| factor as f32).collect())]
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The metadata, by whole keys.
@@ -99,6 +111,14 @@ impl<'a> Architecture<'a> {
                 add("attention.layer_norm_rms_epsilon", Entry::F32(config.rms_norm_eps as f32));
                 add("attention.key_length", count(config.head_dim));
                 add("attention.value_length", count(config.head_dim));
+                if self.family() == GgufFamily::Phi3 {
+                    add("attention.sliding_window", count(config.shortest_window().unwrap_or(0)));
+                }
+                if let Some(long_rope) = &config.long_rope {
+                    let original = long_rope.original_max_position_embeddings;
+                    add("rope.scaling.original_context_length", count(original));
+                    add("rope.scaling.attn_factor", Entry::F32(long_rope.attention_factor as f32));
+                }
                 config.rope_scaling
             }
             Self::Phi(config) => {
@@ -134,7 +154,7 @@ impl<'a> Architecture<'a> {
                 layers: config.num_hidden_layers,
                 widths: &config.widths,
                 heads_per_group: config.heads_per_group(),
-                rotated: config.head_dim,
+                rotated: config.rotary_dims,
                 theta: config.rope_theta,
             },
             Self::Phi(config) => Sizes {
@@ -183,6 +203,7 @@ fn family_of(config: &DecoderConfig) -> GgufFamily {
     match config.family.model_type() {
         "qwen2" => GgufFamily::Qwen2,
         "qwen3" => GgufFamily::Qwen3,
+        "phi3" => GgufFamily::Phi3,
         _ if config.widths.differ() => GgufFamily::Deci,
         _ => GgufFamily::Llama,
     }
@@ -202,7 +223,8 @@ fn positions(config: &DecoderConfig) -> usize {
     window
 }
 
-/// Qwen's architectures have one size for all layers, no factors of rotary frequencies, and the biases that Qwen has.
+/// llama.cpp's architectures of Qwen and Phi-3 have one size for all layers, no scaling of LLaMA-3's, and no biases but
+/// Qwen2's.
 fn check_decoder(config: &DecoderConfig, family: GgufFamily) -> Result<(), String> {
     if family.is_interleaved() {
         return Ok(());
@@ -220,7 +242,7 @@ fn check_decoder(config: &DecoderConfig, family: GgufFamily) -> Result<(), Strin
         return Err(format!("llama.cpp's {name} has no biases"));
     }
     let [width, heads, head_dim] = [config.hidden_size, config.num_attention_heads, config.head_dim];
-    if family == GgufFamily::Qwen2 && width != heads * head_dim {
+    if family != GgufFamily::Qwen3 && width != heads * head_dim {
         return Err(format!(
             "hidden_size {width} is not {heads} heads of {head_dim}, and llama.cpp's {name} takes a head's width from the \
              quotient; remove the same share of `residual` and `heads`"
