@@ -41,11 +41,27 @@ pub trait Family: CausalLm {
     /// The text of the `config.json` of the model as it is, with the type of its weights in PyTorch's name.
     fn config_json(&self, torch_dtype: &str) -> String;
 
+    /// The tensors of the family's files that hold several parameters. By default every parameter is a tensor of its own.
+    ///
+    /// What reads and writes files takes such a tensor apart and puts it together; nothing else knows of it.
+    fn fused(&self) -> Vec<FusedTensor> {
+        Vec::new()
+    }
+
     /// What the keys of a `config.json` say of the head. By default it is the embedding where `tie_word_embeddings`
     /// is true.
     fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
         DeclaredHead::by_key(config, false)
     }
+}
+
+/// A tensor of the files that holds several parameters, the rows of one behind those of the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FusedTensor {
+    /// Its name in the files.
+    pub name: String,
+    /// The parameters, in the order of their rows.
+    pub parts: Vec<String>,
 }
 
 /// What a configuration says of the head.

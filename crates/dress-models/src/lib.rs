@@ -1,7 +1,8 @@
 //! Model families for DReSS, in Burn.
 //!
 //! [`Checkpoint::open`] finds a checkpoint and has everything that is read from one. A family is a config, a thin
-//! composition of the shared [`modules`] and a coupling map: see [`llama`], [`opt`] and [`phi`]. [`AnyModel`] picks
+//! composition of the shared [`modules`] and a coupling map: see [`decoder`] (LLaMA, Mistral,
+//! Qwen2 and Qwen3), [`opt`] and [`phi`]. [`AnyModel`] picks
 //! the family from `config.json`, [`checkpoint`] reads and writes Hugging Face directories, and [`generation`]
 //! continues a text. A family that is not here implements [`Family`] in a crate of its own, and is read, rewritten and
 //! saved alike.
@@ -21,6 +22,7 @@
 mod any_model;
 pub mod checkpoint;
 mod config_json;
+pub mod decoder;
 mod end_tokens;
 mod error;
 mod family;
@@ -33,7 +35,6 @@ pub mod hub;
 #[cfg(feature = "hub")]
 mod hub_cache;
 mod layer_widths;
-pub mod llama;
 pub mod modules;
 mod name_lists;
 mod open_checkpoint;
@@ -50,7 +51,7 @@ pub use checkpoint::{FloatType, LoadConfig, SaveConfig, SaveReport};
 pub use config_json::{ConfigJson, Unsupported};
 pub use end_tokens::end_tokens;
 pub use error::Error;
-pub use family::{DeclaredHead, Family, TensorNames};
+pub use family::{DeclaredHead, Family, FusedTensor, TensorNames};
 pub use generation_error::GenerationError;
 pub use layer_widths::LayerWidths;
 pub use open_checkpoint::Checkpoint;

@@ -5,7 +5,7 @@
 
 use crate::checkpoint::warn_once;
 use crate::config_json::{ConfigJson, Unsupported, is_falsy};
-use crate::modules::RopeScaling;
+use crate::modules::{LongRope, RopeScaling};
 use serde_json::{Map, Value, json};
 
 const DEFAULT_THETA: f64 = 10_000.0;
@@ -17,13 +17,29 @@ const ORIGINAL: &str = "original_max_position_embeddings";
 /// What there is.
 const TYPES: &str = "only `default`, `linear` and `llama3` are built";
 
+/// What a family takes for granted of the rotary embedding.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RopeDefaults {
+    /// The base of the frequencies, where nothing says it.
+    pub theta: f64,
+    /// Whether `longrope` is a type of its scaling, with the context of the first training where nothing says it.
+    pub long_rope: Option<usize>,
+}
+
+impl RopeDefaults {
+    /// Those of most families.
+    pub const USUAL: Self = Self { theta: DEFAULT_THETA, long_rope: None };
+}
+
 /// What the configuration says of the rotary embedding.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RopeConfig {
     /// The base of the frequencies.
     pub theta: f64,
     /// How they are stretched, if they are.
     pub scaling: Option<RopeScaling>,
+    /// What each of them is divided by, where each has its own divisor.
+    pub long_rope: Option<LongRope>,
     /// The share of each head that is rotated, where it is said.
     pub partial: Option<f64>,
 }
@@ -33,14 +49,21 @@ struct RopeKeys<'a> {
     raw: &'a ConfigJson,
     key: &'static str,
     nested: Map<String, Value>,
+    defaults: RopeDefaults,
 }
 
 /// Reads what the configuration says of the rotary embedding.
-pub(crate) fn rope_config(raw: &ConfigJson, positions: usize) -> Result<RopeConfig, Unsupported> {
-    let keys = RopeKeys::of(raw)?;
+pub(crate) fn rope_config(
+    raw: &ConfigJson,
+    positions: usize,
+    defaults: RopeDefaults,
+) -> Result<RopeConfig, Unsupported> {
+    let keys = RopeKeys { defaults, ..RopeKeys::of(raw)? };
     let theta = keys.theta()?;
     keys.warn_of_what_is_left_out(theta, positions);
-    Ok(RopeConfig { theta, scaling: keys.scaling(positions)?, partial: keys.partial()? })
+    let (long_rope, partial) = (keys.long_rope(positions)?, keys.partial()?);
+    let scaling = if long_rope.is_some() { None } else { keys.scaling(positions)? };
+    Ok(RopeConfig { theta, scaling, long_rope, partial })
 }
 
 /// The keys that say `rope`, in the spelling of transformers 5 and in the older one. What a dictionary of `raw` says
@@ -48,7 +71,10 @@ pub(crate) fn rope_config(raw: &ConfigJson, positions: usize) -> Result<RopeConf
 pub(crate) fn in_both_spellings(raw: &ConfigJson, rope: &RopeConfig) -> Vec<(&'static str, Value)> {
     let (key, said) = RopeKeys::of(raw).map(|keys| (keys.key, keys.nested)).unwrap_or_default();
     let theta = number(raw.get(THETA).or(said.get(THETA)), rope.theta);
-    let mut older = scaling_keys(rope.scaling, said);
+    let mut older = match &rope.long_rope {
+        Some(_) => long_rope_keys(said),
+        None => scaling_keys(rope.scaling, said),
+    };
     let apart = [older.remove(THETA), older.remove(PARTIAL)];
     let mut newer = older.clone();
     if key == "rope_scaling" && apart[0].is_some() {
@@ -57,10 +83,20 @@ pub(crate) fn in_both_spellings(raw: &ConfigJson, rope: &RopeConfig) -> Vec<(&'s
     newer.insert(THETA.into(), theta.clone());
     let partial = rope.partial.map(|share| number(raw.get(PARTIAL).or(apart[1].as_ref()), share));
     newer.extend(partial.clone().map(|share| (PARTIAL.into(), share)));
-    let older = if rope.scaling.is_some() { Value::Object(older) } else { Value::Null };
+    let scaled = rope.scaling.is_some() || rope.long_rope.is_some();
+    let older = if scaled { Value::Object(older) } else { Value::Null };
     let mut keys = vec![(THETA, theta), ("rope_scaling", older), ("rope_parameters", Value::Object(newer))];
     keys.extend(partial.map(|share| (PARTIAL, share)));
     keys
+}
+
+/// What is said already of LongRoPE, its type under the name that all software knows.
+fn long_rope_keys(mut said: Map<String, Value>) -> Map<String, Value> {
+    if let Some(older) = said.get_mut("type") {
+        *older = json!("longrope");
+    }
+    said.insert("rope_type".into(), json!("longrope"));
+    said
 }
 
 /// The dictionary of a scaling, around what is said already.
@@ -119,17 +155,21 @@ impl<'a> RopeKeys<'a> {
             Some((name, _)) => {
                 Err((key, format!("settings of their own for `{name}` are not built; give one for all")))
             }
-            None => Ok(Self { raw, key, nested }),
+            None => Ok(Self { raw, key, nested, defaults: RopeDefaults::USUAL }),
         }
     }
 
     fn theta(&self) -> Result<f64, Unsupported> {
         let value = self.nested.get(THETA).or(self.raw.get(THETA));
-        let Some(value) = value else { return Ok(DEFAULT_THETA) };
+        let Some(value) = value else { return Ok(self.defaults.theta) };
         match value.as_f64() {
             Some(theta) if theta > 0.0 && theta.is_finite() => Ok(theta),
             Some(theta) => Err((THETA, format!("{theta} is not above 0"))),
-            None => Err((THETA, format!("{value} is not a number; leave the key out for {DEFAULT_THETA}"))),
+            None => {
+                let reason =
+                    format!("{value} is not a number; leave the key out for {}", self.defaults.theta);
+                Err((THETA, reason))
+            }
         }
     }
 
@@ -148,6 +188,37 @@ impl<'a> RopeKeys<'a> {
             "llama3" => self.llama3(positions).map(Some),
             other => Err((self.key, format!("type `{other}` is not built; {TYPES}"))),
         }
+    }
+
+    /// LongRoPE, which Phi-3's first files call `su` or `yarn`.
+    fn long_rope(&self, positions: usize) -> Result<Option<LongRope>, Unsupported> {
+        let Some(usual) = self.defaults.long_rope else { return Ok(None) };
+        if !["longrope", "su", "yarn"].contains(&self.kind()?) {
+            return Ok(None);
+        }
+        let original = match self.raw.get(ORIGINAL) {
+            Some(value) => self.above_zero(ORIGINAL, value)?,
+            None => usual as f64,
+        };
+        let given = |name: &str| match self.nested.get(name).filter(|value| !value.is_null()) {
+            Some(value) => self.above_zero(name, value).map(Some),
+            None => Ok(None),
+        };
+        let factor = given("factor")?.unwrap_or(positions as f64 / original);
+        let attention = if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / original.ln()).sqrt() };
+        Ok(Some(LongRope {
+            short: self.divisors("short_factor")?,
+            long: self.divisors("long_factor")?,
+            original_max_position_embeddings: original as usize,
+            attention_factor: given("attention_factor")?.unwrap_or(attention),
+        }))
+    }
+
+    fn divisors(&self, name: &str) -> Result<Vec<f64>, Unsupported> {
+        let Some(list) = self.nested.get(name).and_then(Value::as_array) else {
+            return Err((self.key, format!("`{name}` is missing, or is no list")));
+        };
+        list.iter().map(|value| self.above_zero(name, value)).collect()
     }
 
     fn llama3(&self, positions: usize) -> Result<RopeScaling, Unsupported> {
@@ -195,9 +266,10 @@ impl<'a> RopeKeys<'a> {
     /// Whether the newer key's dictionary asks for the same as this one.
     fn agrees_with(&self, newer: &Value, positions: usize) -> bool {
         let Some(nested) = newer.as_object().cloned() else { return false };
-        let newer = Self { raw: self.raw, key: self.key, nested };
+        let newer = Self { raw: self.raw, key: self.key, nested, defaults: self.defaults };
         newer.theta() == self.theta()
             && newer.scaling(positions) == self.scaling(positions)
+            && newer.long_rope(positions) == self.long_rope(positions)
             && newer.partial() == self.partial()
     }
 
@@ -236,7 +308,7 @@ mod tests {
     const LLAMA3: &str = r#""rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0"#;
 
     fn read(text: &str) -> Result<RopeConfig, Unsupported> {
-        let check = |_: Value, raw: ConfigJson| rope_config(&raw, 128);
+        let check = |_: Value, raw: ConfigJson| rope_config(&raw, 128, RopeDefaults::USUAL);
         match ConfigJson::read(text, Path::new("config.json"), check) {
             Err(crate::Error::ConfigUnsupported { key, reason, .. }) => Err((key, reason)),
             read => Ok(read.unwrap()),
@@ -298,7 +370,7 @@ mod tests {
     /// The keys that are written of a text, and the whole text with them.
     fn written(text: &str) -> (Map<String, Value>, String) {
         let write = |_: Value, raw: ConfigJson| {
-            let keys = in_both_spellings(&raw, &rope_config(&raw, 128)?);
+            let keys = in_both_spellings(&raw, &rope_config(&raw, 128, RopeDefaults::USUAL)?);
             let text = raw.with(&keys).to_text("float32");
             Ok((keys.into_iter().map(|(key, value)| (key.to_string(), value)).collect(), text))
         };
@@ -377,5 +449,37 @@ mod tests {
             let (found, reason) = read(text).unwrap_err();
             assert!(found == key && reason.contains(says), "{text}: {found}: {reason}");
         }
+    }
+
+    #[test]
+    fn long_rope_has_a_divisor_for_each_frequency_under_each_of_its_names() {
+        let read = |text: &str| {
+            let defaults = RopeDefaults { long_rope: Some(32), ..RopeDefaults::USUAL };
+            let check = |_: Value, raw: ConfigJson| {
+                let rope = rope_config(&raw, 128, defaults)?;
+                Ok((in_both_spellings(&raw, &rope), rope))
+            };
+            ConfigJson::read(text, Path::new("config.json"), check).unwrap()
+        };
+        let lists = r#""short_factor":[1.0,1.5],"long_factor":[2,3]"#;
+        for kind in ["longrope", "su", "yarn"] {
+            let (written, found) = read(&format!(r#"{{"rope_scaling":{{"type":"{kind}",{lists}}}}}"#));
+            let long_rope = found.long_rope.unwrap();
+            assert_eq!((long_rope.short, long_rope.long), (vec![1.0, 1.5], vec![2.0, 3.0]));
+            assert_eq!(long_rope.original_max_position_embeddings, 32);
+            let expected = (1.0 + 4f64.ln() / 32f64.ln()).sqrt();
+            assert!((long_rope.attention_factor - expected).abs() < 1e-12);
+            let written: Map<String, Value> =
+                written.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
+            for key in ["rope_scaling", "rope_parameters"] {
+                assert_eq!(written[key]["rope_type"], "longrope", "{kind}");
+                assert_eq!(written[key]["long_factor"], json!([2, 3]));
+            }
+        }
+        let said = read(&format!(
+            r#"{{"original_max_position_embeddings":16,"rope_scaling":{{"type":"longrope","attention_factor":1.25,{lists}}}}}"#
+        ));
+        let long_rope = said.1.long_rope.unwrap();
+        assert_eq!((long_rope.original_max_position_embeddings, long_rope.attention_factor), (16, 1.25));
     }
 }

@@ -78,6 +78,20 @@ fn opt_and_phi_sliced_in_width_and_heads() {
 }
 
 #[test]
+fn families_like_llama_load_where_they_were_tried() {
+    let of = |model_type: &str, width: usize| {
+        let keys = [("model_type", json!(model_type)), ("hidden_size", json!(width))];
+        letters(&llama(&keys))
+    };
+    // Nine heads of 64.
+    for (model_type, whole, narrow) in
+        [("mistral", "l??l???", "l??l???"), ("qwen2", "l??l???", "lr?r???"), ("qwen3", "l??l???", "l??l???")]
+    {
+        assert_eq!([of(model_type, 576), of(model_type, 440)], [whole, narrow], "{model_type}");
+    }
+}
+
+#[test]
 fn layers_that_differ_load_where_they_are_written_for_it() {
     let differing = |neurons: [usize; 2], heads: [usize; 2]| {
         llama(&[("dress", json!({ "ffn": neurons, "heads": heads }))])

@@ -4,6 +4,7 @@ mod companions;
 mod directory;
 mod fingerprint;
 mod float_type;
+mod fused_tensors;
 mod git_lfs;
 mod load;
 mod misnamed;

@@ -61,7 +61,7 @@ pub fn rewrite<F: Family>(
     progress: &dyn Progress,
 ) -> Result<SaveReport, Error> {
     resized.check_stock(&Selection::new(), config.target)?;
-    let weights = Weights::open(source)?;
+    let weights = Weights::open_for(declared, source)?;
     let names = match_names(declared, &weights)?;
     let files = weights.streamable()?;
     let shards = shards(declared, files, &names, edits)?;

@@ -2,6 +2,7 @@
 
 use super::companions::{Companions, Source};
 use super::directory::{shard_name, write, write_index};
+use super::fused_tensors::written_into;
 use super::tensor_stream::first_not_finite;
 use super::{FloatType, Staging, Weights};
 use crate::{Error, Family};
@@ -102,7 +103,7 @@ fn write_weights<F: Family>(
 ) -> Result<SaveReport, Error> {
     let mut collect = Collect { dtype, outgoing: Vec::new() };
     parameters::visit(model, &mut collect);
-    let shards = pack(collect.outgoing, max_shard_bytes);
+    let shards = pack(together(collect.outgoing, &written_into(model)), max_shard_bytes);
     let (count, mut index, mut total) = (shards.len(), BTreeMap::new(), 0);
     for (number, shard) in shards.into_iter().enumerate() {
         let name = shard_name(number, count);
@@ -126,6 +127,25 @@ fn write_weights<F: Family>(
         write_index(directory, total, &index)?;
     }
     Ok(SaveReport { bytes: total, shards: count })
+}
+
+/// Tensors that are one in the files, each in the place of its first part.
+fn together(outgoing: Vec<Outgoing>, fused: &HashMap<String, String>) -> Vec<Outgoing> {
+    let mut joined: Vec<Outgoing> = Vec::new();
+    for tensor in outgoing {
+        let Some(name) = fused.get(&tensor.name) else {
+            joined.push(tensor);
+            continue;
+        };
+        match joined.iter_mut().rev().find(|other| other.name == *name) {
+            Some(whole) => {
+                whole.shape[0] += tensor.shape[0];
+                whole.parts.extend(tensor.parts);
+            }
+            None => joined.push(Outgoing { name: name.clone(), ..tensor }),
+        }
+    }
+    joined
 }
 
 /// Tensors in order, as many a shard as fit; one that is larger than a shard gets its own.
@@ -152,7 +172,8 @@ struct Outgoing {
     name: String,
     shape: Vec<usize>,
     dtype: FloatType,
-    data: Box<dyn Fn() -> TensorData>,
+    /// Its numbers, some rows behind others.
+    parts: Vec<Box<dyn Fn() -> TensorData>>,
     /// A number that the type cannot hold and its index, once the tensor is written.
     overflow: Cell<Option<(usize, f32)>>,
 }
@@ -180,13 +201,13 @@ impl View for &Outgoing {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let data = (self.data)();
-        let bytes = data.as_bytes();
+        let mut bytes = Vec::with_capacity(self.size());
+        self.parts.iter().for_each(|part| bytes.extend_from_slice(part().as_bytes()));
         if self.dtype == FloatType::F16 {
-            let at = first_not_finite(bytes, self.dtype);
+            let at = first_not_finite(&bytes, self.dtype);
             self.overflow.set(at.map(|at| (at, self.dtype.read(&bytes[at * self.dtype.size()..]))));
         }
-        Cow::Owned(bytes.to_vec())
+        Cow::Owned(bytes)
     }
 
     fn data_len(&self) -> usize {
@@ -209,7 +230,8 @@ impl ParameterVisitor for Collect {
             let filed = if layout == Layout::Transposed { value.swap_dims(0, 1) } else { value };
             filed.cast(dtype).into_data()
         };
-        let (name, data, overflow) = (name.into(), Box::new(data), Cell::new(None));
-        self.outgoing.push(Outgoing { name, shape, dtype: self.dtype, data, overflow });
+        let parts: Vec<Box<dyn Fn() -> TensorData>> = vec![Box::new(data)];
+        let (name, overflow) = (name.into(), Cell::new(None));
+        self.outgoing.push(Outgoing { name, shape, dtype: self.dtype, parts, overflow });
     }
 }

@@ -2,7 +2,7 @@
 
 use super::facts::Facts;
 use super::family::GgufFamily;
-use super::rope::{rope_scaling, scale};
+use super::rope::{long_rope, rope_scaling, scale, shortest};
 use super::tokenizer::Vocabulary;
 use super::{GgufHeader, TensorInfo};
 use crate::LayerWidths;
@@ -46,17 +46,37 @@ pub(super) fn config_json<'f>(
     let head_dim = facts.number("attention.key_length").unwrap_or(width / first as u64);
     facts.check(embedding.shape.first().copied().unwrap_or(0) as u64, head_dim)?;
     match facts.family {
-        GgufFamily::Llama | GgufFamily::Deci => {
+        GgufFamily::Llama | GgufFamily::Deci | GgufFamily::Qwen2 | GgufFamily::Qwen3 | GgufFamily::Phi3 => {
             let key = "attention.layer_norm_rms_epsilon";
-            set("architectures", json!(["LlamaForCausalLM"]));
-            set("model_type", json!("llama"));
+            let (model_type, architecture) = match facts.family {
+                GgufFamily::Qwen2 => ("qwen2", "Qwen2ForCausalLM"),
+                GgufFamily::Qwen3 => ("qwen3", "Qwen3ForCausalLM"),
+                GgufFamily::Phi3 => ("phi3", "Phi3ForCausalLM"),
+                _ => ("llama", "LlamaForCausalLM"),
+            };
+            set("architectures", json!([architecture]));
+            set("model_type", json!(model_type));
             set("hidden_act", json!("silu"));
             set("head_dim", json!(head_dim));
             set("rms_norm_eps", json!(shortest(facts.need(key, facts.float(key))?)));
             set("tie_word_embeddings", json!(!header.tensors.contains_key("output.weight")));
-            set("attention_bias", json!(header.tensors.contains_key("blk.0.attn_q.bias")));
-            set("mlp_bias", json!(header.tensors.contains_key("blk.0.ffn_up.bias")));
-            set("rope_scaling", rope_scaling(&facts, head_dim, bytes)?);
+            if facts.family.is_interleaved() || facts.family == GgufFamily::Qwen3 {
+                set("attention_bias", json!(header.tensors.contains_key("blk.0.attn_q.bias")));
+            }
+            if facts.family.is_interleaved() {
+                set("mlp_bias", json!(header.tensors.contains_key("blk.0.ffn_up.bias")));
+            }
+            if facts.family == GgufFamily::Phi3 {
+                let rotated = facts.number("rope.dimension_count").unwrap_or(head_dim);
+                let original = facts.number("rope.scaling.original_context_length").unwrap_or(4096);
+                let window = facts.number("attention.sliding_window").filter(|&window| window > 0);
+                set("partial_rotary_factor", json!(share(rotated, head_dim)));
+                set("original_max_position_embeddings", json!(original));
+                set("sliding_window", json!(window));
+                set("rope_scaling", long_rope(&facts, rotated, bytes)?);
+            } else {
+                set("rope_scaling", rope_scaling(&facts, head_dim, bytes)?);
+            }
         }
         GgufFamily::Phi2 => {
             let key = "attention.layer_norm_epsilon";
@@ -98,11 +118,6 @@ fn ends_of_texts(header: &GgufHeader<'_>) -> (Value, Value) {
 fn share(part: u64, whole: u64) -> f64 {
     let share = part as f64 / whole as f64;
     if (whole as f64 * share) as u64 == part { share } else { share.next_up() }
-}
-
-/// The number that was rounded to f32 when it was written: 1e-5, not 9.999999747378752e-6.
-fn shortest(value: f64) -> f64 {
-    (value as f32).to_string().parse().unwrap_or(value)
 }
 
 #[cfg(test)]

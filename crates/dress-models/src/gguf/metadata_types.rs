@@ -24,6 +24,7 @@ const OF_FAMILY: [(u32, &[&str]); 4] = [
             "expert_used_count",
             "attention.key_length",
             "attention.value_length",
+            "attention.sliding_window",
             "rope.dimension_count",
             "rope.scaling.original_context_length",
         ],

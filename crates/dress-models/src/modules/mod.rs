@@ -18,6 +18,6 @@ pub use layer_norm::LayerNorm;
 pub use linear::{linear, linears};
 pub use mlp::{Activation, Mlp, feed_forward};
 pub use rms_norm::RmsNorm;
-pub use rotary::{RopeScaling, Rotary};
+pub use rotary::{LongRope, RopeScaling, Rotary};
 pub use tied_head::{tied_head, untied_head};
 pub(crate) use zero_bias::with_zero_bias;

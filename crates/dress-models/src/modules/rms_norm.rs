@@ -27,7 +27,7 @@ impl RmsNorm {
     /// Normalizes the last dimension.
     ///
     /// # Shapes
-    /// - `input`: `[batch, seq, hidden_size]`, returned likewise
+    /// - `input`: `[batch, seq, width]`, returned likewise
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
         if let Some(normal) = rms_norm(&input, &self.weight.val(), self.epsilon) {
             return normal;
@@ -37,6 +37,12 @@ impl RmsNorm {
         let mean_square = (wide.clone() * wide.clone()).mean_dim(2);
         let normal = wide / (mean_square + self.epsilon).sqrt();
         normal.cast(dtype) * self.weight.val().unsqueeze()
+    }
+
+    /// How many channels it normalizes.
+    pub fn width(&self) -> usize {
+        let [width] = self.weight.lazy_shape().dims();
+        width
     }
 
     /// What is added to the mean square before the root.

@@ -206,6 +206,8 @@ impl OptAttention {
             key: &self.k_proj,
             value: &self.v_proj,
             head_dim: self.head_dim,
+            norms: [None; 2],
+            window: None,
             rotary: None,
         };
         linear(&self.out_proj, heads.mix(input, layer, pass))

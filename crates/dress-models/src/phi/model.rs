@@ -148,6 +148,8 @@ impl PhiAttention {
             key: &self.k_proj,
             value: &self.v_proj,
             head_dim: self.head_dim,
+            norms: [None; 2],
+            window: None,
             rotary: Some(&self.rotary),
         };
         linear(&self.dense, heads.mix(input, layer, pass))

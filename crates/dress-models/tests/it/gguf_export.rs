@@ -2,8 +2,8 @@
 
 use crate::parity::logits;
 use crate::reference::{copy_of, fixture, load};
-use dress_core::NoProgress;
 use dress_core::burn::tensor::Device;
+use dress_core::{CausalLm, NoProgress};
 use dress_models::checkpoint::save;
 use dress_models::gguf::{GgufExport, GgufExportConfig, GgufHeader, GgufType, TensorType, export_gguf};
 use dress_models::{AnyModel, Checkpoint, SaveConfig};
@@ -155,6 +155,11 @@ fn biases_ties_groups_of_heads_and_llama_3_s_scaling_come_back_bit_for_bit() {
         ("llama2_mha_untied", false),
         ("llama3_gqa_tied", true),
         ("llama_biases_sharded", false),
+        ("mistral_wide_heads", false),
+        ("qwen2_tied", true),
+        ("qwen3_tied", true),
+        ("phi3_plain", false),
+        ("phi3_long_rope", true),
         ("phi_2", false),
     ] {
         let copy = copy_of(name);
@@ -167,10 +172,25 @@ fn biases_ties_groups_of_heads_and_llama_3_s_scaling_come_back_bit_for_bit() {
         assert_eq!(header.tensors.contains_key("output.weight"), !tied, "{name}");
         assert_eq!(
             header.tensors.contains_key("rope_freqs.weight"),
-            tied,
+            name == "llama3_gqa_tied",
             "{name}: the one that is stretched"
         );
         assert_same_tokens(copy.path(), &file);
+    }
+}
+
+/// llama.cpp has no windows for `llama`, `qwen2` and `qwen3`; a text that is within all of them sees none.
+#[test]
+fn a_model_of_windows_says_that_it_takes_as_many_tokens_as_one_has() {
+    for (name, window) in [("mistral_window", 12), ("qwen2_windows", 10), ("qwen3_layer_types", 9)] {
+        let copy = copy_of(name);
+        fs::write(copy.path().join("tokenizer.json"), letters().to_string()).unwrap();
+        let file = copy.path().join("model.gguf");
+        exported(copy.path(), &file, Some(GgufType::F32)).unwrap();
+        let (dense, read) = (load(copy.path()), load(&file));
+        assert_eq!(read.max_positions(), window, "{name}");
+        let ids = [(0..window as u32).collect::<Vec<u32>>()];
+        assert_eq!(logits(&read, &ids), logits(&dense, &ids), "{name}");
     }
 }
 
@@ -181,7 +201,7 @@ fn layers_that_differ_are_the_architecture_deci_and_are_read_again() {
     let (directory, file) = (place.path().join("model"), place.path().join("model.gguf"));
     assert_eq!(exported(&directory, &file, None).unwrap().architecture, "deci");
     assert_eq!(moved(&directory, &file), 0.0);
-    let AnyModel::Llama(read) = load(&file) else { panic!("no LLaMA") };
+    let AnyModel::Decoder(read) = load(&file) else { panic!("no LLaMA") };
     let widths = &read.config().widths;
     assert_eq!([0, 1, 2].map(|layer| (widths.ffn(layer), widths.heads(layer))), [(96, 2), (64, 1), (90, 2)]);
 }
@@ -244,6 +264,9 @@ fn what_llama_cpp_does_not_have_is_refused_and_nothing_is_left() {
     };
     refused(&example("opt-kjv"), "llama.cpp has no OPT");
     refused(&fixture("phi_gqa_half_rotary"), "hidden_size 48 is not 6 heads of 12");
+    refused(&fixture("qwen2_wide_heads"), "llama.cpp's qwen2 takes a head's width from the quotient");
+    refused(&fixture("phi3_window"), "llama.cpp's phi3 takes a head's width from the quotient");
+    refused(&fixture("qwen3_biases"), "llama.cpp's qwen3 has no biases");
     refused(&fixture("llama2_mha_untied"), "tokenizer.json");
     let with = |change: &dyn Fn(&mut Value)| {
         let copy = copy_of("llama2_mha_untied");

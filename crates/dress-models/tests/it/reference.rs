@@ -6,10 +6,22 @@ use safetensors::SafeTensors;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-pub const FIXTURES: [&str; 8] = [
+pub const FIXTURES: [&str; 20] = [
     "llama2_mha_untied",
     "llama3_gqa_tied",
     "llama_biases_sharded",
+    "mistral_window",
+    "mistral_wide_heads",
+    "mistral_tied_linear",
+    "qwen2_tied",
+    "qwen2_windows",
+    "qwen2_wide_heads",
+    "qwen3_tied",
+    "qwen3_biases",
+    "qwen3_layer_types",
+    "phi3_plain",
+    "phi3_long_rope",
+    "phi3_window",
     "opt_pre_norm",
     "opt_untied_gelu",
     "opt_350m_layout",

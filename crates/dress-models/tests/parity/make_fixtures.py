@@ -40,6 +40,14 @@ LLAMA = dict(architectures=["LlamaForCausalLM"], model_type="llama", hidden_act=
 OPT = dict(architectures=["OPTForCausalLM"], model_type="opt", vocab_size=96, ffn_dim=56, num_hidden_layers=2,
            num_attention_heads=4, max_position_embeddings=64, dropout=0.0, attention_dropout=0.0,
            activation_function="relu", tie_word_embeddings=True, **NO_TOKENS)
+DECODER = dict(vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+               num_key_value_heads=2, hidden_act="silu", max_position_embeddings=128, rope_theta=10000.0,
+               rms_norm_eps=1e-5, tie_word_embeddings=False, **NO_TOKENS)
+MISTRAL = dict(DECODER, architectures=["MistralForCausalLM"], model_type="mistral")
+QWEN2 = dict(DECODER, architectures=["Qwen2ForCausalLM"], model_type="qwen2", use_sliding_window=False)
+QWEN3 = dict(DECODER, architectures=["Qwen3ForCausalLM"], model_type="qwen3", use_sliding_window=False, head_dim=8)
+PHI3 = dict(DECODER, architectures=["Phi3ForCausalLM"], model_type="phi3", sliding_window=None,
+            original_max_position_embeddings=128)
 PHI = dict(architectures=["PhiForCausalLM"], model_type="phi", vocab_size=96, intermediate_size=72,
            num_hidden_layers=2, hidden_act="gelu_new", layer_norm_eps=1e-5, max_position_embeddings=128,
            embd_pdrop=0.0, resid_pdrop=0.0, attention_dropout=0.0, qk_layernorm=False,
@@ -49,6 +57,26 @@ CONFIGS = {name: {**LLAMA, **shape} for name, shape in CONFIGS.items()} | {
     "opt_untied_gelu": dict(OPT, hidden_size=32, word_embed_proj_dim=32, do_layer_norm_before=True,
                             tie_word_embeddings=False, activation_function="gelu"),
     "opt_350m_layout": dict(OPT, hidden_size=32, word_embed_proj_dim=24, do_layer_norm_before=False),
+    # Windows are shorter than the texts of 40 and 32 tokens.
+    "mistral_window": dict(MISTRAL, sliding_window=12),
+    "mistral_wide_heads": dict(MISTRAL, sliding_window=None, hidden_size=40, head_dim=12),
+    "mistral_tied_linear": dict(MISTRAL, sliding_window=None, tie_word_embeddings=True, num_hidden_layers=3,
+                                rope_scaling={"type": "linear", "factor": 2.0}),
+    "qwen2_tied": dict(QWEN2, tie_word_embeddings=True, num_hidden_layers=3),
+    "qwen2_windows": dict(QWEN2, use_sliding_window=True, sliding_window=10, max_window_layers=1,
+                          num_hidden_layers=3, hidden_size=24),
+    "qwen2_wide_heads": dict(QWEN2, hidden_size=36, head_dim=12, num_key_value_heads=1),
+    "qwen3_tied": dict(QWEN3, tie_word_embeddings=True, head_dim=16, rope_theta=1000000.0),
+    "qwen3_biases": dict(QWEN3, attention_bias=True, num_key_value_heads=4),
+    "qwen3_layer_types": dict(QWEN3, num_hidden_layers=3, use_sliding_window=True, sliding_window=9,
+                              layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
+    "phi3_plain": dict(PHI3),
+    # Beyond 16 tokens every frequency is another one, in the middle of the greedy text too.
+    "phi3_long_rope": dict(PHI3, hidden_size=48, partial_rotary_factor=0.5, original_max_position_embeddings=16,
+                           tie_word_embeddings=True,
+                           rope_scaling={"type": "longrope", "short_factor": [1.0, 1.25, 1.5],
+                                         "long_factor": [1.0, 2.0, 4.0]}),
+    "phi3_window": dict(PHI3, sliding_window=11, head_dim=12, num_hidden_layers=3),
     "phi_2": dict(PHI, hidden_size=80, num_attention_heads=4, num_key_value_heads=4, partial_rotary_factor=0.4),
     "phi_gqa_half_rotary": dict(PHI, hidden_size=48, num_attention_heads=6, num_key_value_heads=2,
                                 head_dim=12, partial_rotary_factor=0.5),
@@ -163,6 +191,8 @@ if __name__ == "__main__":
     for name, shape in CONFIGS.items():
         if name in sys.argv[1:] or len(sys.argv) == 1:
             make(name, shape)
+    if len(sys.argv) > 1:
+        sys.exit()
     make_pytorch("bin_sharded", "llama_biases_sharded", 30_000, lambda key: key)
     make_pytorch("bin_without_prefix", "opt_pre_norm", 1 << 30, lambda key: key.removeprefix("model."))
     make_pytorch_oddities()

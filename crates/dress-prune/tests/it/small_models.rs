@@ -15,13 +15,36 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     Llama,
+    /// Every layer sees a window that is shorter than the texts.
+    Mistral,
+    /// All layers but the first see one.
+    Qwen2,
+    Qwen3,
+    /// Its files hold several parameters in one tensor.
+    Phi3,
     Opt,
     /// Norms behind, and projections around the embedding.
     Opt350m,
     Phi,
 }
 
-pub const FAMILIES: [Family; 4] = [Family::Llama, Family::Opt, Family::Opt350m, Family::Phi];
+pub const FAMILIES: [Family; 8] = [
+    Family::Llama,
+    Family::Mistral,
+    Family::Qwen2,
+    Family::Qwen3,
+    Family::Phi3,
+    Family::Opt,
+    Family::Opt350m,
+    Family::Phi,
+];
+
+impl Family {
+    /// Whether its configuration can say that every projection has a bias.
+    pub fn can_have_biases(self) -> bool {
+        !matches!(self, Self::Mistral | Self::Qwen2 | Self::Qwen3 | Self::Phi3)
+    }
+}
 
 /// A shape that a checkpoint can have. OPT's heads share nothing and are as wide as the stream allows.
 #[derive(Debug, Clone)]
@@ -89,7 +112,25 @@ impl Shape {
     pub fn model(&self) -> AnyModel {
         let heads = self.heads_per_group * self.groups;
         let config = match self.family {
-            Family::Llama => self.llama(heads),
+            Family::Llama => {
+                self.decoder(heads, json!({ "attention_bias": self.biases, "mlp_bias": self.biases }))
+            }
+            Family::Mistral => self.decoder(heads, json!({ "model_type": "mistral", "sliding_window": 4 })),
+            Family::Qwen2 => {
+                let windows =
+                    json!({ "use_sliding_window": true, "sliding_window": 5, "max_window_layers": 1 });
+                self.decoder(heads, merged(json!({ "model_type": "qwen2" }), windows))
+            }
+            Family::Qwen3 => {
+                self.decoder(heads, json!({ "model_type": "qwen3", "attention_bias": self.biases }))
+            }
+            Family::Phi3 => {
+                // The first pair of each head is rotated, by a divisor of its own in a text of more than 7 tokens.
+                let scaling = json!({ "type": "longrope", "short_factor": [1.0], "long_factor": [3.0] });
+                let partial = json!({ "model_type": "phi3", "original_max_position_embeddings": 7,
+                    "partial_rotary_factor": 2.0 / self.head_dim as f64 });
+                self.decoder(heads, merged(partial, json!({ "rope_scaling": scaling })))
+            }
             Family::Opt | Family::Opt350m => self.opt(heads),
             Family::Phi => self.phi(heads),
         };
@@ -125,15 +166,23 @@ impl Shape {
         })
     }
 
-    fn llama(&self, heads: usize) -> Value {
-        json!({
+    /// LLaMA's configuration with the keys of a family.
+    fn decoder(&self, heads: usize, of_family: Value) -> Value {
+        let config = json!({
             "model_type": "llama", "vocab_size": VOCAB, "hidden_size": heads * self.width_a_head,
             "intermediate_size": self.intermediate_size, "num_hidden_layers": self.layers,
             "num_attention_heads": heads, "num_key_value_heads": self.groups, "head_dim": self.head_dim,
-            "tie_word_embeddings": self.tied, "attention_bias": self.biases, "mlp_bias": self.biases,
-            "rms_norm_eps": 1e-3,
-        })
+            "tie_word_embeddings": self.tied, "rms_norm_eps": 1e-3,
+        });
+        merged(config, of_family)
     }
+}
+
+/// `config` with the keys of `more`.
+fn merged(mut config: Value, more: Value) -> Value {
+    let more = more.as_object().unwrap().clone();
+    config.as_object_mut().unwrap().extend(more);
+    config
 }
 
 struct Randomize(ChaCha8Rng);

@@ -80,7 +80,7 @@ pub(super) fn plan(
     let mut tensors: Vec<Outgoing> = Vec::new();
     for parameter in parameters {
         let name = family.gguf_name(&parameter.name).ok_or(parameter.name.clone())?;
-        // Queries, keys and values come in this order among a model's parameters, each with its bias.
+        // Queries, keys and values come in this order among a model's parameters, each with its bias, and gate before up.
         let name = joined(family, &name).unwrap_or(name);
         match tensors.iter_mut().find(|tensor| tensor.name == name) {
             Some(Outgoing { shape, from: Origin::Parameters(parts), .. }) => {
@@ -94,8 +94,8 @@ pub(super) fn plan(
             }
         }
     }
-    tensors.extend(architecture.rope_factors().map(|factors| Outgoing {
-        name: "rope_freqs.weight".into(),
+    tensors.extend(architecture.rope_factors().into_iter().map(|(name, factors)| Outgoing {
+        name: name.into(),
         shape: vec![factors.len()],
         kind: TensorType::F32,
         from: Origin::Numbers(factors),
@@ -103,10 +103,15 @@ pub(super) fn plan(
     Ok(tensors)
 }
 
-/// The tensor that has Phi's queries, keys and values together, of the name of one of them.
+/// The tensor that has Phi's queries, keys and values together, or Phi-3's gate and up projection, of the name of one of
+/// them.
 fn joined(family: GgufFamily, name: &str) -> Option<String> {
-    let part = name.split('.').nth(2).filter(|_| family == GgufFamily::Phi2)?;
-    ["attn_q", "attn_k", "attn_v"].contains(&part).then(|| name.replace(part, "attn_qkv"))
+    let part = name.split('.').nth(2).filter(|_| family.joins_heads())?;
+    match part {
+        "attn_q" | "attn_k" | "attn_v" => Some(name.replace(part, "attn_qkv")),
+        "ffn_gate" => Some(name.replace(part, "ffn_up")),
+        _ => None,
+    }
 }
 
 /// Whether a matrix makes the logits.

@@ -1,24 +1,24 @@
-//! `config.json` of a LLaMA checkpoint.
+//! `config.json` of a checkpoint of this decoder.
 
+use super::{Biases, FamilyRules};
 use crate::checkpoint::warn_once;
-use crate::config_json::{
-    ConfigJson, Unsupported, check_not_negative, check_sizes, default_positions, key_value_heads,
-};
+use crate::config_json::{ConfigJson, Unsupported, check_not_negative, check_sizes, key_value_heads};
 use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
-use crate::modules::RopeScaling;
+use crate::modules::{LongRope, RopeScaling};
 use crate::rope_config::{RopeConfig, in_both_spellings, rope_config};
 use crate::{Error, LayerWidths};
-use dress_core::StockTarget;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 
-/// The hyperparameters of a LLaMA checkpoint, by the names of its `config.json`.
+/// The hyperparameters of a checkpoint, by the names of its `config.json`.
 ///
 /// Keys that pruning does not touch are kept as they were read, so that a result's `config.json`
 /// differs from its source's only in what changed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LlamaConfig {
+pub struct DecoderConfig {
+    /// The family whose keys these are.
+    pub family: &'static FamilyRules,
     /// Tokens in the vocabulary.
     pub vocab_size: usize,
     /// Width of the residual stream.
@@ -33,6 +33,8 @@ pub struct LlamaConfig {
     pub num_key_value_heads: usize,
     /// Width of a head, independent of `hidden_size`.
     pub head_dim: usize,
+    /// The first dimensions of each head, which are rotated.
+    pub rotary_dims: usize,
     /// Positions the model was trained for.
     pub max_position_embeddings: usize,
     /// Added to the mean square in every norm.
@@ -41,24 +43,27 @@ pub struct LlamaConfig {
     pub rope_theta: f64,
     /// How the frequencies are stretched, if they are.
     pub rope_scaling: Option<RopeScaling>,
+    /// What each of them is divided by, where each has a divisor of its own.
+    pub long_rope: Option<LongRope>,
     /// Whether the head is the embedding, transposed.
     pub tie_word_embeddings: bool,
-    /// Whether the attention's projections have biases.
-    pub attention_bias: bool,
-    /// Whether the feed-forward network's projections have biases.
-    pub mlp_bias: bool,
+    /// Which projections have biases.
+    pub biases: Biases,
+    /// How many keys a query of each layer sees, its own included, where it does not see all before it.
+    pub windows: Vec<Option<usize>>,
     /// Standard deviation of weights that are trained from nothing.
     pub initializer_range: f64,
     /// Neurons and heads of every layer, where they differ.
     pub widths: LayerWidths,
-    /// The share of each head that is said to be rotated, which stock software passes over.
+    /// The share of each head that is said to be rotated; families that rotate whole heads pass over it, as stock does.
     partial: Option<f64>,
     raw: ConfigJson,
 }
 
-/// What is read of `config.json`, with the defaults of `transformers`.
+/// What is read of `config.json` whatever the family.
 #[derive(Deserialize)]
 struct RawConfig {
+    model_type: Option<String>,
     vocab_size: usize,
     hidden_size: usize,
     intermediate_size: usize,
@@ -66,25 +71,16 @@ struct RawConfig {
     num_attention_heads: usize,
     num_key_value_heads: Option<usize>,
     head_dim: Option<usize>,
-    #[serde(default = "default_positions")]
-    max_position_embeddings: usize,
-    #[serde(default = "default_eps")]
-    rms_norm_eps: f64,
+    max_position_embeddings: Option<usize>,
+    rms_norm_eps: Option<f64>,
     #[serde(default)]
     tie_word_embeddings: bool,
-    #[serde(default)]
-    attention_bias: bool,
-    #[serde(default)]
-    mlp_bias: bool,
     #[serde(default = "default_range")]
     initializer_range: f64,
     #[serde(default = "default_activation")]
     hidden_act: String,
 }
 
-fn default_eps() -> f64 {
-    1e-6
-}
 fn default_range() -> f64 {
     0.02
 }
@@ -92,59 +88,103 @@ fn default_activation() -> String {
     "silu".into()
 }
 
-/// LLaMA rotates whole heads. Stock software passes over a share of them, but where the frequencies are stretched its
-/// table takes the share and no longer fits the heads.
-fn check_partial(rope: &RopeConfig, head_dim: usize) -> Result<(), Unsupported> {
+impl RawConfig {
+    /// Query heads, key/value heads, and the width of a head.
+    fn heads(&self, raw: &ConfigJson, family: &FamilyRules) -> Result<[usize; 3], Unsupported> {
+        let (heads, defaults) = (self.num_attention_heads, &family.defaults);
+        let is_null = |key: &str| raw.get(key).is_some_and(Value::is_null);
+        let missing = defaults.key_value_heads.filter(|_| !is_null("num_key_value_heads"));
+        let kv_heads = key_value_heads(heads, self.num_key_value_heads.or(missing))?;
+        if defaults.head_dim.is_some() && is_null("head_dim") {
+            return Err((
+                "head_dim",
+                "null is not a number; remove the key, or say how wide a head is".into(),
+            ));
+        }
+        let head_dim = self.head_dim.or(defaults.head_dim).unwrap_or(self.hidden_size / heads);
+        if head_dim == 0 || !head_dim.is_multiple_of(2) || head_dim > 1 << 12 {
+            return Err(("head_dim", format!("{head_dim} is not an even number between 2 and 4096")));
+        }
+        Ok([heads, kv_heads, head_dim])
+    }
+}
+
+/// The dimensions of a head that are rotated.
+fn rotary_dims(rope: &RopeConfig, head_dim: usize, family: &FamilyRules) -> Result<usize, Unsupported> {
+    let dims = match rope.partial.filter(|_| family.partial_rotary) {
+        Some(share) => (head_dim as f64 * share) as usize,
+        None => head_dim,
+    };
+    if dims == 0 || !dims.is_multiple_of(2) {
+        let reason = format!("{dims} of {head_dim} dimensions cannot be rotated in pairs");
+        return Err(("partial_rotary_factor", reason));
+    }
+    let Some(long_rope) = &rope.long_rope else { return Ok(dims) };
+    match [&long_rope.short, &long_rope.long].into_iter().find(|list| list.len() != dims / 2) {
+        Some(list) => {
+            let reason = format!("a list of {} divisors is not one for {} frequencies", list.len(), dims / 2);
+            Err(("rope_scaling", reason))
+        }
+        None => Ok(dims),
+    }
+}
+
+/// Most families rotate whole heads. Stock software passes over a share of them, but where the frequencies are
+/// stretched its table takes the share and no longer fits the heads.
+fn check_partial(rope: &RopeConfig, head_dim: usize, class: &str) -> Result<(), Unsupported> {
     let Some(share) = rope.partial.filter(|share| (head_dim as f64 * share) as usize != head_dim) else {
         return Ok(());
     };
     if rope.scaling.is_some() {
-        let reason = format!("{share} of a head cannot be rotated in LLaMA, which rotates whole heads");
+        let reason = format!("{share} of a head cannot be rotated in {class}, which rotates whole heads");
         return Err(("partial_rotary_factor", reason));
     }
     let said =
-        format!("config.json: `partial_rotary_factor` {share} is ignored, since LLaMA rotates whole heads");
+        format!("config.json: `partial_rotary_factor` {share} is ignored, since {class} rotates whole heads");
     warn_once(said);
     Ok(())
 }
 
-impl LlamaConfig {
-    /// Reads the text of a `config.json`; `path` is only named in errors.
+impl DecoderConfig {
+    /// Reads the text of a `config.json`, which is LLaMA's where it has no `model_type`; `path` is only named in errors.
     ///
     /// # Errors
     /// [`Error::ConfigUnreadable`] where a key is missing or malformed, and
-    /// [`Error::ConfigUnsupported`] where it asks for something this family does not have.
+    /// [`Error::ConfigUnsupported`] where it asks for something its family does not have.
     pub fn from_json(text: &str, path: &Path) -> Result<Self, Error> {
         ConfigJson::read(text, path, Self::check)
     }
 
     fn check(read: RawConfig, raw: ConfigJson) -> Result<Self, Unsupported> {
+        let model_type = read.model_type.as_deref().unwrap_or("llama");
+        let Some(family) = FamilyRules::of(model_type) else {
+            return Err(("model_type", format!("`{model_type}` is no family of this decoder")));
+        };
         if !["silu", "swish"].contains(&read.hidden_act.as_str()) {
             return Err(("hidden_act", format!("`{}` is not built, only `silu`", read.hidden_act)));
         }
-        let heads = read.num_attention_heads;
-        let kv_heads = key_value_heads(heads, read.num_key_value_heads)?;
+        let positions = read.max_position_embeddings.unwrap_or(family.defaults.positions);
         let sizes = [
             ("vocab_size", read.vocab_size),
             ("hidden_size", read.hidden_size),
             ("intermediate_size", read.intermediate_size),
-            ("num_attention_heads", heads),
-            ("max_position_embeddings", read.max_position_embeddings),
+            ("num_attention_heads", read.num_attention_heads),
+            ("max_position_embeddings", positions),
         ];
         check_sizes(read.num_hidden_layers, &sizes)?;
-        check_not_negative(&[
-            ("rms_norm_eps", read.rms_norm_eps),
-            ("initializer_range", read.initializer_range),
-        ])?;
-        let head_dim = read.head_dim.unwrap_or(read.hidden_size / heads);
-        if head_dim == 0 || !head_dim.is_multiple_of(2) || head_dim > 1 << 12 {
-            return Err(("head_dim", format!("{head_dim} is not an even number between 2 and 4096")));
+        let rms_norm_eps = read.rms_norm_eps.unwrap_or(family.defaults.epsilon);
+        check_not_negative(&[("rms_norm_eps", rms_norm_eps), ("initializer_range", read.initializer_range)])?;
+        let [heads, kv_heads, head_dim] = read.heads(&raw, family)?;
+        let rope = rope_config(&raw, positions, family.defaults.rope)?;
+        let rotary_dims = rotary_dims(&rope, head_dim, family)?;
+        if !family.partial_rotary {
+            check_partial(&rope, head_dim, family.class)?;
         }
-        let rope = rope_config(&raw, read.max_position_embeddings)?;
-        check_partial(&rope, head_dim)?;
-        check_foreign_keys(&raw, &FamilyFacts::new("Llama", read.max_position_embeddings, head_dim))?;
+        let facts = FamilyFacts::new(family.class, positions, head_dim).with_own_keys(family.own_keys);
+        check_foreign_keys(&raw, &facts)?;
         let widths = LayerWidths::read(&raw, read.num_hidden_layers, read.intermediate_size, kv_heads)?;
-        Ok(Self {
+        let mut config = Self {
+            family,
             vocab_size: read.vocab_size,
             hidden_size: read.hidden_size,
             intermediate_size: read.intermediate_size,
@@ -152,18 +192,22 @@ impl LlamaConfig {
             num_attention_heads: heads,
             num_key_value_heads: kv_heads,
             head_dim,
-            max_position_embeddings: read.max_position_embeddings,
-            rms_norm_eps: read.rms_norm_eps,
+            rotary_dims,
+            max_position_embeddings: positions,
+            rms_norm_eps,
             rope_theta: rope.theta,
             rope_scaling: rope.scaling,
+            long_rope: rope.long_rope,
             tie_word_embeddings: read.tie_word_embeddings,
-            attention_bias: read.attention_bias,
-            mlp_bias: read.mlp_bias,
+            biases: Biases::NONE,
+            windows: vec![None; read.num_hidden_layers],
             initializer_range: read.initializer_range,
             widths,
             partial: rope.partial,
-            raw,
-        })
+            raw: raw.clone(),
+        };
+        (family.read)(&raw, &mut config)?;
+        Ok(config)
     }
 
     /// The text of a `config.json` that stock software reads, with the element type of the
@@ -171,11 +215,11 @@ impl LlamaConfig {
     ///
     /// # Examples
     /// ```
-    /// use dress_models::llama::LlamaConfig;
+    /// use dress_models::decoder::DecoderConfig;
     ///
     /// let text = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
     ///     "num_attention_heads":4,"num_key_value_heads":2,"tie_word_embeddings":true}"#;
-    /// let mut config = LlamaConfig::from_json(text, "config.json".as_ref())?;
+    /// let mut config = DecoderConfig::from_json(text, "config.json".as_ref())?;
     /// config.hidden_size = 12;
     /// let written = config.to_json("bfloat16");
     /// assert!(written.contains(r#""hidden_size": 12"#) && written.contains(r#""vocab_size": 32"#));
@@ -192,9 +236,13 @@ impl LlamaConfig {
             ("rms_norm_eps", json!(self.rms_norm_eps)),
             ("tie_word_embeddings", json!(self.tie_word_embeddings)),
         ];
-        let biases = [("attention_bias", self.attention_bias), ("mlp_bias", self.mlp_bias)];
-        values.extend(biases.into_iter().filter(|(_, has)| *has).map(|(key, has)| (key, json!(has))));
-        let rope = RopeConfig { theta: self.rope_theta, scaling: self.rope_scaling, partial: self.partial };
+        values.extend((self.family.write)(self));
+        let rope = RopeConfig {
+            theta: self.rope_theta,
+            scaling: self.rope_scaling,
+            long_rope: self.long_rope.clone(),
+            partial: self.partial,
+        };
         values.extend(in_both_spellings(&self.raw, &rope));
         self.widths.write(self.raw.with(&values)).to_text(torch_dtype)
     }
@@ -204,30 +252,21 @@ impl LlamaConfig {
         self.num_attention_heads / self.num_key_value_heads
     }
 
-    /// Checks that stock software accepts this shape: the `LlamaConfig` of `transformers` wants the
-    /// width to be a multiple of the head count, even where `head_dim` is given. vLLM and llama.cpp
-    /// read `head_dim` and want no more.
-    ///
-    /// # Errors
-    /// [`dress_core::Error::Shape`] with the nearest widths that fit.
-    pub fn check_stock(&self, target: StockTarget) -> Result<(), dress_core::Error> {
-        self.widths.check_stock("LlamaForCausalLM", target)?;
-        let (width, heads) = (self.hidden_size, self.num_attention_heads);
-        if width.is_multiple_of(heads) || target == StockTarget::Dress {
-            return Ok(());
-        }
-        let (below, above) = (width / heads * heads, width.div_ceil(heads) * heads);
-        let reason = format!(
-            "hidden_size {width} is not a multiple of num_attention_heads {heads}, which stock transformers \
-             refuses; the nearest widths that fit are {below} and {above}"
-        );
-        Err(dress_core::Error::Shape { architecture: "LlamaForCausalLM".into(), reason })
+    /// The shortest window of a layer, where a layer has one: up to so many tokens the model is one without windows.
+    pub fn shortest_window(&self) -> Option<usize> {
+        self.windows.iter().copied().flatten().min()
+    }
+
+    /// Whether the file that was read says something under a key.
+    pub(super) fn says(&self, key: &str) -> bool {
+        self.raw.get(key).is_some_and(|value| !value.is_null())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dress_core::StockTarget;
 
     const LLAMA3: &str = r#"{"model_type":"llama","vocab_size":128256,"hidden_size":4096,
         "intermediate_size":14336,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,
@@ -235,8 +274,8 @@ mod tests {
         "rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,
         "original_max_position_embeddings":8192}}"#;
 
-    fn read(text: &str) -> Result<LlamaConfig, Error> {
-        LlamaConfig::from_json(text, Path::new("config.json"))
+    fn read(text: &str) -> Result<DecoderConfig, Error> {
+        DecoderConfig::from_json(text, Path::new("config.json"))
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! What has to be sliced together in a LLaMA model.
+//! What has to be sliced together in a model of this decoder.
 
-use super::LlamaConfig;
+use super::DecoderConfig;
 use crate::shape::depth;
 use crate::slots::{GroupedHeads, linear};
 use dress_core::{Axis, AxisSlots, Component, CouplingMap, MultipleOf, Normalization, Role, Site, Slot};
@@ -9,7 +9,7 @@ use Component::{Attention, Ffn, Rest};
 use Role::{Reads, Scales, Writes};
 
 /// The coupling map of a checkpoint of this configuration.
-pub(super) fn coupling(config: &LlamaConfig) -> CouplingMap {
+pub(super) fn coupling(config: &DecoderConfig) -> CouplingMap {
     let map = CouplingMap::new().with(Axis::Residual, residual(config));
     let map = map.with(Axis::Depth, depth(config.num_hidden_layers));
     (0..config.num_hidden_layers).fold(map, |map, layer| {
@@ -17,7 +17,7 @@ pub(super) fn coupling(config: &LlamaConfig) -> CouplingMap {
     })
 }
 
-fn residual(config: &LlamaConfig) -> AxisSlots {
+fn residual(config: &DecoderConfig) -> AxisSlots {
     let mut slots =
         vec![Slot::new("model.embed_tokens.weight", 1, Writes, Rest).tied(config.tie_word_embeddings)];
     (0..config.num_hidden_layers).for_each(|layer| residual_of_layer(config, layer, &mut slots));
@@ -27,13 +27,13 @@ fn residual(config: &LlamaConfig) -> AxisSlots {
     }
     AxisSlots {
         len: config.hidden_size,
-        multiple_of: MultipleOf::all(config.num_attention_heads),
+        multiple_of: config.width_multiple(),
         normalization: Some(Normalization::RootMeanSquare),
         slots,
     }
 }
 
-fn residual_of_layer(config: &LlamaConfig, layer: usize, slots: &mut Vec<Slot>) {
+fn residual_of_layer(config: &DecoderConfig, layer: usize, slots: &mut Vec<Slot>) {
     let name = |rest: &str| format!("model.layers.{layer}.{rest}");
     let norm = |norm, site| Slot::new(name(norm), 0, Scales, Rest).site(site);
     slots.push(norm("input_layernorm.weight", Site::AttentionInput { layer }));
@@ -41,29 +41,29 @@ fn residual_of_layer(config: &LlamaConfig, layer: usize, slots: &mut Vec<Slot>) 
         let weight = name(&format!("self_attn.{projection}.weight"));
         slots.push(Slot::new(weight, 1, Reads, Attention).site(Site::AttentionInput { layer }));
     }
-    slots.extend(linear(&name("self_attn.o_proj"), config.attention_bias, 1, Attention));
+    slots.extend(linear(&name("self_attn.o_proj"), config.biases.attention_output, 1, Attention));
     slots.push(norm("post_attention_layernorm.weight", Site::FfnInput { layer }));
     for projection in ["gate_proj", "up_proj"] {
         let weight = name(&format!("mlp.{projection}.weight"));
         slots.push(Slot::new(weight, 1, Reads, Ffn).site(Site::FfnInput { layer }));
     }
-    slots.extend(linear(&name("mlp.down_proj"), config.mlp_bias, 1, Ffn));
+    slots.extend(linear(&name("mlp.down_proj"), config.biases.feed_forward, 1, Ffn));
 }
 
-fn ffn(config: &LlamaConfig, layer: usize) -> AxisSlots {
+fn ffn(config: &DecoderConfig, layer: usize) -> AxisSlots {
     let name = |rest: &str| format!("model.layers.{layer}.mlp.{rest}");
-    let written =
-        ["gate_proj", "up_proj"].map(|projection| linear(&name(projection), config.mlp_bias, 1, Ffn));
+    let written = ["gate_proj", "up_proj"]
+        .map(|projection| linear(&name(projection), config.biases.feed_forward, 1, Ffn));
     let mut slots = written.concat();
     slots.push(Slot::new(name("down_proj.weight"), 1, Reads, Ffn).site(Site::Ffn { layer }));
     AxisSlots { len: config.widths.ffn(layer), multiple_of: MultipleOf::ONE, normalization: None, slots }
 }
 
-fn heads(config: &LlamaConfig, layer: usize) -> AxisSlots {
+fn heads(config: &DecoderConfig, layer: usize) -> AxisSlots {
     let heads = GroupedHeads {
         attention: format!("model.layers.{layer}.self_attn"),
         output: "o_proj",
-        bias: config.attention_bias,
+        bias: config.biases.heads,
         head_dim: config.head_dim,
         heads_per_group: config.heads_per_group(),
         len: config.widths.heads(layer),

@@ -1,0 +1,141 @@
+//! What sets one family of this decoder apart from the others.
+
+use super::{Biases, DecoderConfig, layer_types, llama, mistral, phi3, qwen2, qwen3};
+use crate::config_json::{ConfigJson, Unsupported};
+use crate::rope_config::RopeDefaults;
+use serde_json::Value;
+use std::fmt;
+
+/// The families of this decoder.
+pub(crate) static FAMILIES: [&FamilyRules; 5] =
+    [&llama::RULES, &mistral::RULES, &qwen2::RULES, &qwen3::RULES, &phi3::RULES];
+
+/// What sets one family of this decoder apart from the others.
+pub struct FamilyRules {
+    /// The `model_type` of its configurations.
+    pub(super) model_type: &'static str,
+    /// The beginning of its classes' names, such as `Qwen3`.
+    pub(super) class: &'static str,
+    /// The name in `architectures`.
+    pub(super) architecture: &'static str,
+    /// What keys mean that are not there.
+    pub(super) defaults: Defaults,
+    /// Keys that change what other families compute, and that this one reads.
+    pub(super) own_keys: &'static [&'static str],
+    /// What stock software wants of the width.
+    pub(super) stock_width: StockWidth,
+    /// The biases that its configuration can say.
+    pub(super) can_have: Biases,
+    /// Whether a norm is on the queries and on the keys of every head.
+    pub(super) head_norms: bool,
+    /// Whether a share of each head may be rotated alone.
+    pub(super) partial_rotary: bool,
+    /// Whether its files hold queries, keys and values in one tensor, and gate and up projection in another.
+    pub(super) fused: bool,
+    /// Reads what the other families do not have.
+    pub(super) read: fn(&ConfigJson, &mut DecoderConfig) -> Result<(), Unsupported>,
+    /// The keys that say it, as they are after slicing.
+    pub(super) write: fn(&DecoderConfig) -> Vec<(&'static str, Value)>,
+}
+
+/// What keys mean that are not there, by the configurations of `transformers`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Defaults {
+    /// `max_position_embeddings`.
+    pub positions: usize,
+    /// `num_key_value_heads`, where that is not the number of query heads.
+    pub key_value_heads: Option<usize>,
+    /// `head_dim`, where that is not the width divided by the heads.
+    pub head_dim: Option<usize>,
+    /// `rms_norm_eps`.
+    pub epsilon: f64,
+    /// What is not said of the rotary embedding.
+    pub rope: RopeDefaults,
+}
+
+impl Defaults {
+    /// What most families have.
+    pub const USUAL: Self = Self {
+        positions: 2048,
+        key_value_heads: None,
+        head_dim: None,
+        epsilon: 1e-6,
+        rope: RopeDefaults::USUAL,
+    };
+}
+
+/// What stock software wants of the width of the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StockWidth {
+    /// Anything: `head_dim` says the rest.
+    Any,
+    /// A multiple of the query heads, by the configuration of `transformers`.
+    MultipleOfHeads,
+    /// Anything in `transformers`; vLLM and llama.cpp divide the width by the heads.
+    HeadsOutsideTransformers,
+}
+
+impl FamilyRules {
+    /// What most families have, for those that say what is otherwise.
+    pub(super) const USUAL: Self = Self {
+        model_type: "",
+        class: "",
+        architecture: "",
+        defaults: Defaults::USUAL,
+        own_keys: &[],
+        stock_width: StockWidth::Any,
+        can_have: Biases::NONE,
+        head_norms: false,
+        partial_rotary: false,
+        fused: false,
+        read: |_, _| Ok(()),
+        write: layer_types::write,
+    };
+
+    /// The family of a `model_type`.
+    pub(crate) fn of(model_type: &str) -> Option<&'static Self> {
+        FAMILIES.into_iter().find(|rules| rules.model_type == model_type)
+    }
+
+    /// The `model_type` of its configurations.
+    pub fn model_type(&self) -> &'static str {
+        self.model_type
+    }
+}
+
+impl fmt::Debug for FamilyRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.model_type)
+    }
+}
+
+impl PartialEq for FamilyRules {
+    fn eq(&self, other: &Self) -> bool {
+        self.model_type == other.model_type
+    }
+}
+
+/// A key that is true or false, and false where it is not there.
+pub(super) fn flag(raw: &ConfigJson, key: &'static str) -> Result<bool, Unsupported> {
+    match raw.get(key) {
+        None => Ok(false),
+        Some(Value::Bool(value)) => Ok(*value),
+        Some(other) => Err((key, format!("{other} is neither true nor false"))),
+    }
+}
+
+/// A key that is a whole number above 0, or null; `missing` where it is not there.
+pub(super) fn size(
+    raw: &ConfigJson,
+    key: &'static str,
+    missing: Option<usize>,
+) -> Result<Option<usize>, Unsupported> {
+    match raw.get(key) {
+        None => Ok(missing),
+        Some(Value::Null) => Ok(None),
+        Some(value) => match value.as_u64().and_then(|number| usize::try_from(number).ok()) {
+            Some(number) if number > 0 => Ok(Some(number)),
+            _ => Err((key, format!("{value} is not a whole number above 0"))),
+        },
+    }
+}
