@@ -1,7 +1,10 @@
 //! What a decoder-only language model has to offer.
 
 use crate::parameters::{NamedParameters, layer_of};
-use crate::{CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
+use crate::{
+    CouplingMap, DistilledLoss, Error, Forward, Part, Selection, Site, StockTarget, TaughtLogits,
+    distilled_loss_of_logits,
+};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Device, Int, Tensor};
 use std::collections::BTreeMap;
@@ -172,6 +175,21 @@ pub trait CausalLm: NamedParameters + Sync {
     /// - `hidden`: `[batch, seq, hidden_size]`, `targets`: `[batch, seq]`; returns `[1]`
     fn head_loss(&self, hidden: Tensor<3>, targets: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<1> {
         loss_of_logits(self.head(hidden, pass), targets)
+    }
+
+    /// [`CausalLm::head_loss`] beside what a teacher says of the same positions. A family whose head ends in one product can do it
+    /// without ever having all logits of its own.
+    ///
+    /// # Shapes
+    /// - `hidden`: `[batch, seq, hidden_size]`, `targets`: `[batch, seq]`
+    fn distilled_head_loss(
+        &self,
+        hidden: Tensor<3>,
+        targets: Tensor<2, Int>,
+        taught: &TaughtLogits,
+        pass: &mut Forward<'_>,
+    ) -> DistilledLoss {
+        distilled_loss_of_logits(self.head(hidden, pass), targets, taught)
     }
 
     /// Whether a part needs a parameter. By default a parameter whose path leads through layer `i` is that

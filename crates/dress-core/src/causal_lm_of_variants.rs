@@ -166,6 +166,17 @@ macro_rules! causal_lm_of_variants {
             ) -> $crate::burn::tensor::Tensor<1> {
                 match self { $($model::$variant(model) => model.head_loss(hidden, targets, pass)),+ }
             }
+            fn distilled_head_loss(
+                &self,
+                hidden: $crate::burn::tensor::Tensor<3>,
+                targets: $crate::burn::tensor::Tensor<2, $crate::burn::tensor::Int>,
+                taught: &$crate::TaughtLogits,
+                pass: &mut $crate::Forward<'_>,
+            ) -> $crate::DistilledLoss {
+                match self {
+                    $($model::$variant(model) => model.distilled_head_loss(hidden, targets, taught, pass)),+
+                }
+            }
             fn is_in_part(&self, parameter: &str, part: $crate::Part) -> bool {
                 match self { $($model::$variant(model) => model.is_in_part(parameter, part)),+ }
             }

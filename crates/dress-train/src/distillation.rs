@@ -2,9 +2,8 @@
 
 use crate::teacher::{Capture, Taught};
 use crate::{Batch, Error, Objective, ObjectiveLoss, Teacher};
-use dress_core::burn::tensor::activation::log_softmax;
 use dress_core::burn::tensor::{DType, Tensor};
-use dress_core::{CausalLm, Forward, Tap};
+use dress_core::{CausalLm, Forward, Tap, TaughtLogits};
 use serde::{Deserialize, Serialize};
 
 /// `(1 - alpha) L_LM + alpha T^2 KL(p || q) + hidden H`, with `p` and `q` the next-token distributions of teacher and
@@ -97,24 +96,19 @@ impl<M: CausalLm> Distillation<'_, M> {
         apart: Option<Tensor<1>>,
     ) -> ObjectiveLoss {
         let DistillationConfig { alpha, temperature, .. } = self.config;
-        let [rows, seq] = batch.tokens.dims();
-        let logits = model.head(stream.narrow(1, 0, seq - 1), &mut Forward::new(tap));
-        let logits = logits.cast(DType::F32);
-
-        let log_q = log_softmax(logits.clone(), 2);
-        let targets = batch.tokens.clone().narrow(1, 1, seq - 1).unsqueeze_dim::<3>(2);
-        let language = log_q.clone().gather(2, targets).reshape([rows * (seq - 1)]).mean().neg();
-        let log_q = if temperature == 1.0 { log_q } else { log_softmax(logits / temperature, 2) };
-        let log_p = log_softmax(taught.cast(DType::F32) / temperature, 2);
-        let divergence = (log_p.clone().exp() * (log_p - log_q)).sum_dim(2).mean();
-        let mut distance = divergence * (alpha * temperature * temperature);
-        if let Some(apart) = apart {
-            distance = distance + apart;
-        }
-        ObjectiveLoss {
-            language_modelling: language.clone().detach(),
-            distillation: Some(distance.clone().detach()),
-            total: if alpha < 1.0 { language * (1.0 - alpha) + distance } else { distance },
+        let seq = batch.tokens.dims()[1];
+        let (stream, targets) = (stream.narrow(1, 0, seq - 1), batch.tokens.clone().narrow(1, 1, seq - 1));
+        let taught = TaughtLogits { logits: taught, alpha, temperature };
+        let loss = model.distilled_head_loss(stream, targets, &taught, &mut Forward::new(tap));
+        let distance = loss.divergence * (alpha * temperature * temperature);
+        let language_modelling = loss.language_modelling;
+        match apart {
+            Some(apart) => ObjectiveLoss {
+                language_modelling,
+                distillation: Some(distance + apart.clone().detach()),
+                total: loss.total + apart,
+            },
+            None => ObjectiveLoss { language_modelling, distillation: Some(distance), total: loss.total },
         }
     }
 }

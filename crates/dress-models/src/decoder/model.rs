@@ -1,7 +1,7 @@
 //! The decoder, composed of the shared modules.
 
 use super::{DecoderConfig, DecoderLayer, coupling};
-use crate::modules::{RmsNorm, head_loss, linear, tied_head, untied_head};
+use crate::modules::{RmsNorm, distilled_head_loss, head_loss, linear, tied_head, untied_head};
 use crate::part_of_parameter::is_in_part;
 use crate::shape::{kept_layers, resize};
 use crate::{Family, FusedTensor};
@@ -9,7 +9,10 @@ use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use dress_core::parameters::NamedParameters;
-use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
+use dress_core::{
+    Axis, CausalLm, CouplingMap, DistilledLoss, Error, Forward, Part, Selection, Site, StockTarget,
+    TaughtLogits,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -138,6 +141,18 @@ impl CausalLm for DecoderForCausalLm {
     fn head_loss(&self, hidden: Tensor<3>, targets: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<1> {
         let input = pass.pass(Site::HeadInput, self.model.norm.forward(hidden));
         head_loss(input, self.lm_head.as_ref(), || self.model.embed_tokens.weight.val(), targets)
+    }
+
+    fn distilled_head_loss(
+        &self,
+        hidden: Tensor<3>,
+        targets: Tensor<2, Int>,
+        taught: &TaughtLogits,
+        pass: &mut Forward<'_>,
+    ) -> DistilledLoss {
+        let input = pass.pass(Site::HeadInput, self.model.norm.forward(hidden));
+        let embedding = || self.model.embed_tokens.weight.val();
+        distilled_head_loss(input, self.lm_head.as_ref(), embedding, targets, taught)
     }
 
     fn untied(mut self) -> Self {

@@ -13,7 +13,7 @@ mod zero_bias;
 
 pub use attention::{Attention, AttentionConfig, Heads};
 pub use gated_mlp::{GatedMlp, GatedMlpConfig};
-pub use head_loss::head_loss;
+pub use head_loss::{distilled_head_loss, head_loss};
 pub use layer_norm::LayerNorm;
 pub use linear::{linear, linears};
 pub use mlp::{Activation, Mlp, feed_forward};

@@ -2,7 +2,8 @@
 
 use super::{OptConfig, coupling};
 use crate::modules::{
-    Activation, Heads, LayerNorm, feed_forward, head_loss, linear, tied_head, untied_head, with_zero_bias,
+    Activation, Heads, LayerNorm, distilled_head_loss, feed_forward, head_loss, linear, tied_head,
+    untied_head, with_zero_bias,
 };
 use crate::part_of_parameter::is_in_part;
 use crate::shape::resize;
@@ -11,7 +12,10 @@ use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use dress_core::parameters::NamedParameters;
-use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Role, Selection, Site, StockTarget};
+use dress_core::{
+    Axis, CausalLm, CouplingMap, DistilledLoss, Error, Forward, Part, Role, Selection, Site, StockTarget,
+    TaughtLogits,
+};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -278,6 +282,17 @@ impl CausalLm for OptForCausalLm {
     fn head_loss(&self, hidden: Tensor<3>, targets: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<1> {
         let (input, embedding) = (self.head_input(hidden, pass), &self.model.decoder.embed_tokens);
         head_loss(input, self.lm_head.as_ref(), || embedding.weight.val(), targets)
+    }
+
+    fn distilled_head_loss(
+        &self,
+        hidden: Tensor<3>,
+        targets: Tensor<2, Int>,
+        taught: &TaughtLogits,
+        pass: &mut Forward<'_>,
+    ) -> DistilledLoss {
+        let (input, embedding) = (self.head_input(hidden, pass), &self.model.decoder.embed_tokens);
+        distilled_head_loss(input, self.lm_head.as_ref(), || embedding.weight.val(), targets, taught)
     }
 
     fn untied(mut self) -> Self {
