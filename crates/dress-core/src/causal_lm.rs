@@ -58,10 +58,18 @@ pub trait CausalLm: NamedParameters + Sync {
     fn resized(self, selection: &Selection) -> Result<Self, Error>;
 
     /// By what slicing multiplies whole parameters, beside the gains of identity E2: for families whose
-    /// epsilon is not in their configuration, so that the stream has to change instead.
+    /// epsilon is not in their configuration, so that the stream has to change instead, and for norms over something else
+    /// that have the same epsilon.
     fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
         let _ = selection;
         BTreeMap::new()
+    }
+
+    /// By what slicing multiplies the stream behind every layer: for families whose epsilon stays, so that the stream has to
+    /// change instead.
+    fn stream_factor(&self, selection: &Selection) -> f64 {
+        let _ = selection;
+        1.0
     }
 
     /// The model with a head of its own, where it was the embedding: what changes one may then leave the

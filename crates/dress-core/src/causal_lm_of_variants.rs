@@ -94,6 +94,9 @@ macro_rules! causal_lm_of_variants {
             ) -> ::std::collections::BTreeMap<::std::string::String, f64> {
                 match self { $($model::$variant(model) => model.slice_factors(selection)),+ }
             }
+            fn stream_factor(&self, selection: &$crate::Selection) -> f64 {
+                match self { $($model::$variant(model) => model.stream_factor(selection)),+ }
+            }
             fn untied(self) -> Self {
                 match self { $($model::$variant(model) => $model::$variant(model.untied())),+ }
             }

@@ -181,7 +181,8 @@ mod tests {
         }
         let said = message("mamba");
         assert!(
-            said.contains("`mamba`") && said.contains("llama, mistral, qwen2, qwen3, phi3, opt, phi"),
+            said.contains("`mamba`")
+                && said.contains("llama, mistral, qwen2, qwen3, phi3, smollm3, granite, olmo2, opt, phi"),
             "{said}"
         );
     }

@@ -134,7 +134,10 @@ impl Gate {
         let gains = norms == GateNorms::Count && slots.normalization.is_some() && !post;
         // A head that is the embedding reads what was gated already: the embedding is gated where it leaves, but for
         // layer norms, whose mean is taken off a gated weight.
-        let root_mean_square = slots.normalization == Some(Normalization::RootMeanSquare);
+        let root_mean_square = matches!(
+            slots.normalization,
+            Some(Normalization::RootMeanSquare | Normalization::RootMeanSquareBehind)
+        );
         let at_embedding = root_mean_square && slots.slots.iter().any(|slot| slot.tied);
         if at_embedding {
             self.spans.insert(Site::Embedding, Span::of(chosen, 1));
@@ -156,8 +159,13 @@ impl Gate {
         }
     }
 
-    /// Neurons and heads, at what reads them.
+    /// Neurons and heads, at what reads them, and where a norm is over them at what writes them, too.
     fn add_inner(&mut self, slots: &AxisSlots, chosen: &AxisSelection) {
+        let normalized = slots.normalization.is_some();
+        for slot in slots.slots.iter().filter(|slot| normalized && slot.role == Role::Writes) {
+            let selected = Hold::Selected(slot.dim, Span::of(chosen, slot.block));
+            self.holds.entry(slot.parameter.clone()).or_default().push(selected);
+        }
         for slot in slots.slots.iter().filter(|slot| slot.role == Role::Reads) {
             let Slot { parameter, dim, block, site, .. } = slot;
             let span = Span::of(chosen, *block);

@@ -1,6 +1,6 @@
 //! `config.json` of a checkpoint of this decoder.
 
-use super::{Biases, FamilyRules};
+use super::{Biases, FamilyRules, Multipliers};
 use crate::checkpoint::warn_once;
 use crate::config_json::{ConfigJson, Unsupported, check_not_negative, check_sizes, key_value_heads};
 use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
@@ -51,6 +51,10 @@ pub struct DecoderConfig {
     pub biases: Biases,
     /// How many keys a query of each layer sees, its own included, where it does not see all before it.
     pub windows: Vec<Option<usize>>,
+    /// Whether each layer turns queries and keys by their positions.
+    pub rotates: Vec<bool>,
+    /// What is multiplied beside the weights.
+    pub multipliers: Multipliers,
     /// Standard deviation of weights that are trained from nothing.
     pub initializer_range: f64,
     /// Neurons and heads of every layer, where they differ.
@@ -73,8 +77,7 @@ struct RawConfig {
     head_dim: Option<usize>,
     max_position_embeddings: Option<usize>,
     rms_norm_eps: Option<f64>,
-    #[serde(default)]
-    tie_word_embeddings: bool,
+    tie_word_embeddings: Option<bool>,
     #[serde(default = "default_range")]
     initializer_range: f64,
     #[serde(default = "default_activation")]
@@ -198,9 +201,11 @@ impl DecoderConfig {
             rope_theta: rope.theta,
             rope_scaling: rope.scaling,
             long_rope: rope.long_rope,
-            tie_word_embeddings: read.tie_word_embeddings,
+            tie_word_embeddings: read.tie_word_embeddings.unwrap_or(family.defaults.tied),
             biases: Biases::NONE,
             windows: vec![None; read.num_hidden_layers],
+            rotates: vec![true; read.num_hidden_layers],
+            multipliers: Multipliers::NONE,
             initializer_range: read.initializer_range,
             widths,
             partial: rope.partial,

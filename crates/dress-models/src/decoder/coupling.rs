@@ -1,6 +1,6 @@
 //! What has to be sliced together in a model of this decoder.
 
-use super::DecoderConfig;
+use super::{DecoderConfig, HeadNorms, NormPlaces};
 use crate::shape::depth;
 use crate::slots::{GroupedHeads, linear};
 use dress_core::{Axis, AxisSlots, Component, CouplingMap, MultipleOf, Normalization, Role, Site, Slot};
@@ -28,26 +28,34 @@ fn residual(config: &DecoderConfig) -> AxisSlots {
     AxisSlots {
         len: config.hidden_size,
         multiple_of: config.width_multiple(),
-        normalization: Some(Normalization::RootMeanSquare),
+        normalization: Some(match config.family.norms {
+            NormPlaces::Before => Normalization::RootMeanSquare,
+            NormPlaces::Behind => Normalization::RootMeanSquareBehind,
+        }),
         slots,
     }
 }
 
 fn residual_of_layer(config: &DecoderConfig, layer: usize, slots: &mut Vec<Slot>) {
     let name = |rest: &str| format!("model.layers.{layer}.{rest}");
-    let norm = |norm, site| Slot::new(name(norm), 0, Scales, Rest).site(site);
-    slots.push(norm("input_layernorm.weight", Site::AttentionInput { layer }));
+    let before = config.family.norms == NormPlaces::Before;
+    let read = |norm, site| before.then(|| Slot::new(name(norm), 0, Scales, Rest).site(site));
+    // The gains of a norm behind a projection write the stream: it undoes whatever scale the projection has.
+    let written = |norm, component| (!before).then(|| Slot::new(name(norm), 0, Writes, component));
+    slots.extend(read("input_layernorm.weight", Site::AttentionInput { layer }));
     for projection in ["q_proj", "k_proj", "v_proj"] {
         let weight = name(&format!("self_attn.{projection}.weight"));
         slots.push(Slot::new(weight, 1, Reads, Attention).site(Site::AttentionInput { layer }));
     }
     slots.extend(linear(&name("self_attn.o_proj"), config.biases.attention_output, 1, Attention));
-    slots.push(norm("post_attention_layernorm.weight", Site::FfnInput { layer }));
+    slots.extend(written("post_attention_layernorm.weight", Attention));
+    slots.extend(read("post_attention_layernorm.weight", Site::FfnInput { layer }));
     for projection in ["gate_proj", "up_proj"] {
         let weight = name(&format!("mlp.{projection}.weight"));
         slots.push(Slot::new(weight, 1, Reads, Ffn).site(Site::FfnInput { layer }));
     }
     slots.extend(linear(&name("mlp.down_proj"), config.biases.feed_forward, 1, Ffn));
+    slots.extend(written("post_feedforward_layernorm.weight", Ffn));
 }
 
 fn ffn(config: &DecoderConfig, layer: usize) -> AxisSlots {
@@ -69,5 +77,14 @@ fn heads(config: &DecoderConfig, layer: usize) -> AxisSlots {
         len: config.widths.heads(layer),
         layer,
     };
-    heads.slots()
+    let mut slots = heads.slots();
+    if config.family.head_norms == HeadNorms::All {
+        let keys = config.head_dim;
+        for (norm, block) in [("q_norm", keys * config.heads_per_group()), ("k_norm", keys)] {
+            let gains = format!("model.layers.{layer}.self_attn.{norm}.weight");
+            slots.slots.push(Slot::new(gains, 0, Scales, Attention).block(block));
+        }
+        slots.normalization = Some(Normalization::RootMeanSquare);
+    }
+    slots
 }

@@ -1,14 +1,24 @@
 //! What sets one family of this decoder apart from the others.
 
-use super::{Biases, DecoderConfig, layer_types, llama, mistral, phi3, qwen2, qwen3};
+use super::{
+    Biases, DecoderConfig, granite, layer_types, llama, mistral, olmo2, phi3, qwen2, qwen3, smollm3,
+};
 use crate::config_json::{ConfigJson, Unsupported};
 use crate::rope_config::RopeDefaults;
 use serde_json::Value;
 use std::fmt;
 
 /// The families of this decoder.
-pub(crate) static FAMILIES: [&FamilyRules; 5] =
-    [&llama::RULES, &mistral::RULES, &qwen2::RULES, &qwen3::RULES, &phi3::RULES];
+pub(crate) static FAMILIES: [&FamilyRules; 8] = [
+    &llama::RULES,
+    &mistral::RULES,
+    &qwen2::RULES,
+    &qwen3::RULES,
+    &phi3::RULES,
+    &smollm3::RULES,
+    &granite::RULES,
+    &olmo2::RULES,
+];
 
 /// What sets one family of this decoder apart from the others.
 pub struct FamilyRules {
@@ -26,8 +36,10 @@ pub struct FamilyRules {
     pub(super) stock_width: StockWidth,
     /// The biases that its configuration can say.
     pub(super) can_have: Biases,
-    /// Whether a norm is on the queries and on the keys of every head.
-    pub(super) head_norms: bool,
+    /// The norms of queries and keys.
+    pub(super) head_norms: HeadNorms,
+    /// Where the norms of attention and feed-forward network lie.
+    pub(super) norms: NormPlaces,
     /// Whether a share of each head may be rotated alone.
     pub(super) partial_rotary: bool,
     /// Whether its files hold queries, keys and values in one tensor, and gate and up projection in another.
@@ -49,6 +61,8 @@ pub(super) struct Defaults {
     pub head_dim: Option<usize>,
     /// `rms_norm_eps`.
     pub epsilon: f64,
+    /// `tie_word_embeddings`.
+    pub tied: bool,
     /// What is not said of the rotary embedding.
     pub rope: RopeDefaults,
 }
@@ -60,8 +74,29 @@ impl Defaults {
         key_value_heads: None,
         head_dim: None,
         epsilon: 1e-6,
+        tied: false,
         rope: RopeDefaults::USUAL,
     };
+}
+
+/// The norms of queries and keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadNorms {
+    /// There are none.
+    None,
+    /// Of each head by itself, the gains shared by all heads.
+    Each,
+    /// Over all heads together.
+    All,
+}
+
+/// Where the norms of attention and feed-forward network lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormPlaces {
+    /// Before them: they read the normalized stream.
+    Before,
+    /// Behind them: they read the stream itself, and what they add to it is normalized.
+    Behind,
 }
 
 /// What stock software wants of the width of the stream.
@@ -85,7 +120,8 @@ impl FamilyRules {
         own_keys: &[],
         stock_width: StockWidth::Any,
         can_have: Biases::NONE,
-        head_norms: false,
+        head_norms: HeadNorms::None,
+        norms: NormPlaces::Before,
         partial_rotary: false,
         fused: false,
         read: |_, _| Ok(()),

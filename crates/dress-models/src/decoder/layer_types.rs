@@ -37,7 +37,7 @@ fn sliding_layers(
 ///
 /// # Errors
 /// Those of the list, and where it names layers with a window and there is none.
-fn windows(
+pub(super) fn windows(
     raw: &ConfigJson,
     layers: usize,
     window: Option<usize>,

@@ -17,11 +17,16 @@ pub(super) static RULES: FamilyRules = FamilyRules {
 };
 
 fn read(raw: &ConfigJson, config: &mut super::DecoderConfig) -> Result<(), Unsupported> {
-    config.biases = Biases::of_keys(flag(raw, "attention_bias")?, flag(raw, "mlp_bias")?);
+    config.biases = biases(raw)?;
     Ok(())
 }
 
-fn write(config: &super::DecoderConfig) -> Vec<(&'static str, Value)> {
+/// Those that `attention_bias` and `mlp_bias` say.
+pub(super) fn biases(raw: &ConfigJson) -> Result<Biases, Unsupported> {
+    Ok(Biases::of_keys(flag(raw, "attention_bias")?, flag(raw, "mlp_bias")?))
+}
+
+pub(super) fn write(config: &super::DecoderConfig) -> Vec<(&'static str, Value)> {
     let biases = [("attention_bias", config.biases.heads), ("mlp_bias", config.biases.feed_forward)];
     let mut keys: Vec<_> =
         biases.into_iter().filter(|(_, has)| *has).map(|(key, has)| (key, json!(has))).collect();

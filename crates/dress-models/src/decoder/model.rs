@@ -1,10 +1,10 @@
 //! The decoder, composed of the shared modules.
 
-use super::{DecoderConfig, DecoderLayer, coupling};
+use super::{DecoderConfig, DecoderLayer, FamilyRules, coupling, slice_factors};
 use crate::modules::{RmsNorm, distilled_head_loss, head_loss, linear, tied_head, untied_head};
 use crate::part_of_parameter::is_in_part;
 use crate::shape::{kept_layers, resize};
-use crate::{Family, FusedTensor};
+use crate::{DeclaredHead, Family, FusedTensor};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
@@ -13,6 +13,7 @@ use dress_core::{
     Axis, CausalLm, CouplingMap, DistilledLoss, Error, Forward, Part, Selection, Site, StockTarget,
     TaughtLogits,
 };
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -78,11 +79,21 @@ impl DecoderForCausalLm {
         &self.config
     }
 
+    /// What the last product makes logits of.
+    fn head_input(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
+        let input = pass.pass(Site::HeadInput, self.model.norm.forward(hidden));
+        multiplied(input, self.config.multipliers.logits)
+    }
+
     fn set_epsilon(&mut self, epsilon: f64) {
         self.config.rms_norm_eps = epsilon;
         self.model.norm.set_epsilon(epsilon);
         self.model.layers.iter_mut().for_each(|layer| layer.set_epsilon(epsilon));
     }
+}
+
+fn multiplied(states: Tensor<3>, multiplier: f64) -> Tensor<3> {
+    if multiplier == 1.0 { states } else { states * multiplier }
 }
 
 impl NamedParameters for DecoderForCausalLm {}
@@ -98,6 +109,11 @@ impl Family for DecoderForCausalLm {
 
     fn fused(&self) -> Vec<FusedTensor> {
         self.config.fused()
+    }
+
+    fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
+        let family = config.get("model_type").and_then(Value::as_str).and_then(FamilyRules::of);
+        DeclaredHead::by_key(config, family.is_some_and(|rules| rules.defaults.tied))
     }
 }
 
@@ -123,7 +139,7 @@ impl CausalLm for DecoderForCausalLm {
     }
 
     fn embed(&self, tokens: Tensor<2, Int>, _pass: &mut Forward<'_>) -> Tensor<3> {
-        self.model.embed_tokens.forward(tokens)
+        multiplied(self.model.embed_tokens.forward(tokens), self.config.multipliers.embedding)
     }
 
     fn layer(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
@@ -131,7 +147,7 @@ impl CausalLm for DecoderForCausalLm {
     }
 
     fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
-        let hidden = pass.pass(Site::HeadInput, self.model.norm.forward(hidden));
+        let hidden = self.head_input(hidden, pass);
         match &self.lm_head {
             Some(head) => linear(head, hidden),
             None => tied_head(hidden, self.model.embed_tokens.weight.val()),
@@ -139,7 +155,7 @@ impl CausalLm for DecoderForCausalLm {
     }
 
     fn head_loss(&self, hidden: Tensor<3>, targets: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<1> {
-        let input = pass.pass(Site::HeadInput, self.model.norm.forward(hidden));
+        let input = self.head_input(hidden, pass);
         head_loss(input, self.lm_head.as_ref(), || self.model.embed_tokens.weight.val(), targets)
     }
 
@@ -150,7 +166,7 @@ impl CausalLm for DecoderForCausalLm {
         taught: &TaughtLogits,
         pass: &mut Forward<'_>,
     ) -> DistilledLoss {
-        let input = pass.pass(Site::HeadInput, self.model.norm.forward(hidden));
+        let input = self.head_input(hidden, pass);
         let embedding = || self.model.embed_tokens.weight.val();
         distilled_head_loss(input, self.lm_head.as_ref(), embedding, targets, taught)
     }
@@ -170,20 +186,8 @@ impl CausalLm for DecoderForCausalLm {
         self
     }
 
-    /// The norms of heads have the epsilon of those of the stream, which grows by identity E2: queries and keys that are
-    /// `sqrt(d / d')` times as long make up for it.
     fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
-        let residual = selection.get(Axis::Residual).filter(|_| self.config.family.head_norms);
-        let Some(residual) = residual else { return BTreeMap::new() };
-        let factor = (residual.len() as f64 / residual.kept_len() as f64).sqrt();
-        let of_layer = |layer: usize| {
-            let bias = self.config.biases.heads.then_some("bias");
-            let parts = std::iter::once("weight").chain(bias);
-            parts.flat_map(move |part| {
-                ["q_proj", "k_proj"].map(|name| format!("model.layers.{layer}.self_attn.{name}.{part}"))
-            })
-        };
-        (0..self.num_layers()).flat_map(of_layer).map(|name| (name, factor)).collect()
+        slice_factors::slice_factors(&self.config, selection)
     }
 
     fn is_in_part(&self, parameter: &str, part: Part) -> bool {
@@ -203,6 +207,7 @@ impl CausalLm for DecoderForCausalLm {
         }
         let (heads_per_group, config) = (self.config.heads_per_group(), &mut self.config);
         config.windows = kept_layers(std::mem::take(&mut config.windows), selection);
+        config.rotates = kept_layers(std::mem::take(&mut config.rotates), selection);
         [config.intermediate_size, config.num_key_value_heads, config.num_hidden_layers] =
             resize(&mut config.widths, &mut self.model.layers, selection);
         config.num_attention_heads = config.num_key_value_heads * heads_per_group;

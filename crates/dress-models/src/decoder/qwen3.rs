@@ -1,6 +1,6 @@
 //! Qwen3 (arXiv 2505.09388): a norm on the queries and on the keys of every head, its gains shared by all heads.
 
-use super::family_rules::{Defaults, flag};
+use super::family_rules::{Defaults, HeadNorms, flag};
 use super::{Biases, DecoderConfig, FamilyRules, layer_types};
 use crate::config_json::{ConfigJson, Unsupported};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ pub(super) static RULES: FamilyRules = FamilyRules {
     },
     own_keys: &["sliding_window", "layer_types"],
     can_have: Biases { heads: true, attention_output: true, feed_forward: false },
-    head_norms: true,
+    head_norms: HeadNorms::Each,
     read,
     write,
     ..FamilyRules::USUAL

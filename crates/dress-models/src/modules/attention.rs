@@ -26,14 +26,25 @@ pub struct AttentionConfig {
     pub bias: bool,
     /// Whether the output projection has one.
     pub output_bias: bool,
-    /// The epsilon of a norm on the queries and one on the keys of every head, where there are any.
-    pub head_norms: Option<f64>,
+    /// The norms of queries and keys, where there are any.
+    pub head_norms: Option<HeadNormConfig>,
     /// How many keys a query sees, its own included, where it does not see all before it.
     pub window: Option<usize>,
-    /// How queries and keys are rotated.
-    pub rotary: Rotary,
+    /// What scores are multiplied by, where that is not one by the root of the heads' width.
+    pub scale: Option<f64>,
+    /// How queries and keys are rotated, if they are.
+    pub rotary: Option<Rotary>,
     /// How weights start that are not loaded.
     pub initializer: Initializer,
+}
+
+/// Shapes of the norms of queries and keys.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadNormConfig {
+    /// How many dimensions of the queries, and of the keys, are normalized at a time.
+    pub widths: [usize; 2],
+    /// What is added to the mean square.
+    pub epsilon: f64,
 }
 
 /// Grouped-query attention (arXiv 2305.13245). The number of heads follows from the weights, so
@@ -48,16 +59,18 @@ pub struct Attention {
     pub v_proj: Linear,
     /// From the heads back to the stream.
     pub o_proj: Linear,
-    /// The norm of each head's queries, its gains shared by all heads.
+    /// The norm of the queries, of each head's or of all heads'.
     pub q_norm: Option<RmsNorm>,
-    /// The norm of each head's keys, its gains shared by all heads.
+    /// The norm of the keys, of each head's or of all heads'.
     pub k_norm: Option<RmsNorm>,
     #[module(skip)]
     head_dim: usize,
     #[module(skip)]
     window: Option<usize>,
     #[module(skip)]
-    rotary: Rotary,
+    scale: Option<f64>,
+    #[module(skip)]
+    rotary: Option<Rotary>,
 }
 
 impl AttentionConfig {
@@ -69,16 +82,20 @@ impl AttentionConfig {
         };
         let queries = self.num_attention_heads * self.head_dim;
         let keys = self.num_key_value_heads * self.head_dim;
-        let norm = || self.head_norms.map(|epsilon| RmsNorm::new(self.head_dim, epsilon, device));
+        let norm = |HeadNormConfig { widths, epsilon }: HeadNormConfig| {
+            widths.map(|width| Some(RmsNorm::new(width, epsilon, device)))
+        };
+        let [q_norm, k_norm] = self.head_norms.map_or([None, None], norm);
         Attention {
             q_proj: linear(self.hidden_size, queries, self.bias),
             k_proj: linear(self.hidden_size, keys, self.bias),
             v_proj: linear(self.hidden_size, keys, self.bias),
             o_proj: linear(queries, self.hidden_size, self.output_bias),
-            q_norm: norm(),
-            k_norm: norm(),
+            q_norm,
+            k_norm,
             head_dim: self.head_dim,
             window: self.window,
+            scale: self.scale,
             rotary: self.rotary.clone(),
         }
     }
@@ -97,7 +114,8 @@ impl Attention {
             head_dim: self.head_dim,
             norms: [self.q_norm.as_ref(), self.k_norm.as_ref()],
             window: self.window,
-            rotary: Some(&self.rotary),
+            scale: self.scale,
+            rotary: self.rotary.as_ref(),
         };
         linear(&self.o_proj, heads.mix(input, layer, pass))
     }
@@ -123,6 +141,8 @@ pub struct Heads<'a> {
     pub norms: [Option<&'a RmsNorm>; 2],
     /// How many keys a query sees, its own included, where it does not see all before it.
     pub window: Option<usize>,
+    /// What scores are multiplied by, where that is not one by the root of the heads' width.
+    pub scale: Option<f64>,
     /// The rotation of queries and keys; without it, positions are in the stream.
     pub rotary: Option<&'a Rotary>,
 }
@@ -138,6 +158,11 @@ impl Heads<'_> {
         let [of_queries, of_keys] = self.norms;
         let (query, key) = (self.heads(query, of_queries), self.heads(key, of_keys));
         let (query, [key, value]) = self.placed(query, [key, self.heads(value, None)], layer, pass);
+        let query = match self.scale {
+            // What mixes the values divides by the root.
+            Some(scale) => query * (scale * (self.head_dim as f64).sqrt()),
+            None => query,
+        };
         let mixed = causal_attention(query, key, value, self.window);
         let width = mixed.dims()[1] * self.head_dim;
         let mixed = mixed.swap_dims(1, 2).reshape([batch, seq, width]);
@@ -157,11 +182,11 @@ impl Heads<'_> {
         if rotary.depends_on_length() {
             // A longer text turns the keys that are cached otherwise as well.
             let [key, value] = pass.cached(layer, key, value);
-            let tables = pass.rotary(|| rotary.tables(0, offset + seq, &device));
+            let tables = pass.rotary(rotary.kind(), || rotary.tables(0, offset + seq, &device));
             let own = tables.clone().map(|table| table.narrow(0, offset, seq));
             return (rotate(query, own), [rotate(key, tables), value]);
         }
-        let tables = pass.rotary(|| rotary.tables(offset, seq, &device));
+        let tables = pass.rotary(rotary.kind(), || rotary.tables(offset, seq, &device));
         let key = rotate(key, tables.clone());
         (rotate(query, tables), pass.cached(layer, key, value))
     }

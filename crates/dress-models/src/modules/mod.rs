@@ -11,7 +11,7 @@ mod rotary;
 mod tied_head;
 mod zero_bias;
 
-pub use attention::{Attention, AttentionConfig, Heads};
+pub use attention::{Attention, AttentionConfig, HeadNormConfig, Heads};
 pub use gated_mlp::{GatedMlp, GatedMlpConfig};
 pub use head_loss::{distilled_head_loss, head_loss};
 pub use layer_norm::LayerNorm;

@@ -48,6 +48,8 @@ pub struct Rotary {
     beyond: Option<(usize, Vec<f32>)>,
     /// What cosines and sines are multiplied by.
     factor: f32,
+    /// Which of the model's rotations it is.
+    kind: usize,
 }
 
 impl Rotary {
@@ -55,7 +57,18 @@ impl Rotary {
     pub fn new(dims: usize, theta: f64, scaling: Option<RopeScaling>) -> Self {
         let plain = (0..dims / 2).map(|i| 1.0 / theta.powf(2.0 * i as f64 / dims as f64));
         let scaled = plain.map(|f| scaling.map_or(f, |scaling| scaling.apply(f)));
-        Self { frequencies: scaled.map(|f| f as f32).collect(), beyond: None, factor: 1.0 }
+        Self { frequencies: scaled.map(|f| f as f32).collect(), beyond: None, factor: 1.0, kind: 0 }
+    }
+
+    /// The same as another rotation than the first of a model whose layers turn in several ways.
+    #[must_use]
+    pub fn of_kind(self, kind: usize) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// Which of the model's rotations it is.
+    pub fn kind(&self) -> usize {
+        self.kind
     }
 
     /// The same with each frequency divided as LongRoPE says, which has as many divisors as there are frequencies.
@@ -69,6 +82,7 @@ impl Rotary {
             frequencies: divided(&long_rope.short),
             beyond: Some((long_rope.original_max_position_embeddings, divided(&long_rope.long))),
             factor: long_rope.attention_factor as f32,
+            kind: self.kind,
         }
     }
 

@@ -212,6 +212,7 @@ impl OptAttention {
             head_dim: self.head_dim,
             norms: [None; 2],
             window: None,
+            scale: None,
             rotary: None,
         };
         linear(&self.out_proj, heads.mix(input, layer, pass))
@@ -338,11 +339,10 @@ impl CausalLm for OptForCausalLm {
     /// norm before it.
     fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
         let mut factors = BTreeMap::new();
-        // Without the norm before the head, the logits would grow with the stream.
-        let Some(residual) = selection.get(Axis::Residual).filter(|_| self.config.final_layer_norm) else {
+        let factor = self.stream_factor(selection);
+        if factor == 1.0 {
             return factors;
-        };
-        let factor = (residual.kept_len() as f64 / residual.len() as f64).sqrt();
+        }
         let map = self.coupling();
         let slots = map.axis(Axis::Residual).map(|axis| axis.slots.as_slice()).unwrap_or_default();
         for slot in slots.iter().filter(|slot| slot.role == Role::Writes) {
@@ -354,6 +354,12 @@ impl CausalLm for OptForCausalLm {
             }
         }
         factors
+    }
+
+    fn stream_factor(&self, selection: &Selection) -> f64 {
+        // Without the norm before the head, the logits would grow with the stream.
+        let residual = selection.get(Axis::Residual).filter(|_| self.config.final_layer_norm);
+        residual.map_or(1.0, |chosen| (chosen.kept_len() as f64 / chosen.len() as f64).sqrt())
     }
 
     fn resized(mut self, selection: &Selection) -> Result<Self, Error> {

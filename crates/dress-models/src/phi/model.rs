@@ -150,6 +150,7 @@ impl PhiAttention {
             head_dim: self.head_dim,
             norms: [None; 2],
             window: None,
+            scale: None,
             rotary: Some(&self.rotary),
         };
         linear(&self.dense, heads.mix(input, layer, pass))

@@ -6,7 +6,7 @@ use safetensors::SafeTensors;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-pub const FIXTURES: [&str; 20] = [
+pub const FIXTURES: [&str; 29] = [
     "llama2_mha_untied",
     "llama3_gqa_tied",
     "llama_biases_sharded",
@@ -22,6 +22,15 @@ pub const FIXTURES: [&str; 20] = [
     "phi3_plain",
     "phi3_long_rope",
     "phi3_window",
+    "smollm3_tied",
+    "smollm3_list",
+    "smollm3_biases",
+    "granite_tied",
+    "granite_plain",
+    "granite_biases",
+    "olmo2_plain",
+    "olmo2_groups",
+    "olmo2_biases",
     "opt_pre_norm",
     "opt_untied_gelu",
     "opt_350m_layout",

@@ -48,6 +48,10 @@ QWEN2 = dict(DECODER, architectures=["Qwen2ForCausalLM"], model_type="qwen2", us
 QWEN3 = dict(DECODER, architectures=["Qwen3ForCausalLM"], model_type="qwen3", use_sliding_window=False, head_dim=8)
 PHI3 = dict(DECODER, architectures=["Phi3ForCausalLM"], model_type="phi3", sliding_window=None,
             original_max_position_embeddings=128)
+SMOLLM3 = dict(DECODER, architectures=["SmolLM3ForCausalLM"], model_type="smollm3", rope_theta=2000000.0)
+GRANITE = dict(DECODER, architectures=["GraniteForCausalLM"], model_type="granite", embedding_multiplier=6.0,
+               residual_multiplier=0.4, attention_multiplier=0.2, logits_scaling=4.0)
+OLMO2 = dict(DECODER, architectures=["Olmo2ForCausalLM"], model_type="olmo2", num_key_value_heads=4)
 PHI = dict(architectures=["PhiForCausalLM"], model_type="phi", vocab_size=96, intermediate_size=72,
            num_hidden_layers=2, hidden_act="gelu_new", layer_norm_eps=1e-5, max_position_embeddings=128,
            embd_pdrop=0.0, resid_pdrop=0.0, attention_dropout=0.0, qk_layernorm=False,
@@ -77,6 +81,17 @@ CONFIGS = {name: {**LLAMA, **shape} for name, shape in CONFIGS.items()} | {
                            rope_scaling={"type": "longrope", "short_factor": [1.0, 1.25, 1.5],
                                          "long_factor": [1.0, 2.0, 4.0]}),
     "phi3_window": dict(PHI3, sliding_window=11, head_dim=12, num_hidden_layers=3),
+    "smollm3_tied": dict(SMOLLM3, tie_word_embeddings=True, no_rope_layer_interval=2, num_hidden_layers=3),
+    "smollm3_list": dict(SMOLLM3, no_rope_layers=[0, 1, 1], num_hidden_layers=3, use_sliding_window=True,
+                         sliding_window=10),
+    "smollm3_biases": dict(SMOLLM3, attention_bias=True, mlp_bias=True, no_rope_layers=[1, 0]),
+    "granite_tied": dict(GRANITE, tie_word_embeddings=True),
+    "granite_plain": dict(GRANITE, embedding_multiplier=1.0, residual_multiplier=1.0, logits_scaling=1.0,
+                          attention_multiplier=0.35),
+    "granite_biases": dict(GRANITE, attention_bias=True, mlp_bias=True, num_hidden_layers=3),
+    "olmo2_plain": dict(OLMO2),
+    "olmo2_groups": dict(OLMO2, num_key_value_heads=2, tie_word_embeddings=True, num_hidden_layers=3),
+    "olmo2_biases": dict(OLMO2, attention_bias=True, head_dim=12),
     "phi_2": dict(PHI, hidden_size=80, num_attention_heads=4, num_key_value_heads=4, partial_rotary_factor=0.4),
     "phi_gqa_half_rotary": dict(PHI, hidden_size=48, num_attention_heads=6, num_key_value_heads=2,
                                 head_dim=12, partial_rotary_factor=0.5),

@@ -22,18 +22,27 @@ pub enum Family {
     Qwen3,
     /// Its files hold several parameters in one tensor.
     Phi3,
+    /// Every second layer turns neither queries nor keys.
+    SmolLm3,
+    /// With multipliers.
+    Granite,
+    /// Norms behind attention and feed-forward network, and over all queries and keys.
+    Olmo2,
     Opt,
     /// Norms behind, and projections around the embedding.
     Opt350m,
     Phi,
 }
 
-pub const FAMILIES: [Family; 8] = [
+pub const FAMILIES: [Family; 11] = [
     Family::Llama,
     Family::Mistral,
     Family::Qwen2,
     Family::Qwen3,
     Family::Phi3,
+    Family::SmolLm3,
+    Family::Granite,
+    Family::Olmo2,
     Family::Opt,
     Family::Opt350m,
     Family::Phi,
@@ -42,7 +51,12 @@ pub const FAMILIES: [Family; 8] = [
 impl Family {
     /// Whether its configuration can say that every projection has a bias.
     pub fn can_have_biases(self) -> bool {
-        !matches!(self, Self::Mistral | Self::Qwen2 | Self::Qwen3 | Self::Phi3)
+        !matches!(self, Self::Mistral | Self::Qwen2 | Self::Qwen3 | Self::Phi3 | Self::Olmo2)
+    }
+
+    /// Whether its residual stream can be turned: no norms lie behind attention and feed-forward network.
+    pub fn can_be_turned(self) -> bool {
+        !matches!(self, Self::Opt350m | Self::Olmo2)
     }
 }
 
@@ -130,6 +144,20 @@ impl Shape {
                 let partial = json!({ "model_type": "phi3", "original_max_position_embeddings": 7,
                     "partial_rotary_factor": 2.0 / self.head_dim as f64 });
                 self.decoder(heads, merged(partial, json!({ "rope_scaling": scaling })))
+            }
+            Family::SmolLm3 => {
+                let biases = json!({ "attention_bias": self.biases, "mlp_bias": self.biases });
+                let family = json!({ "model_type": "smollm3", "no_rope_layer_interval": 2 });
+                self.decoder(heads, merged(family, biases))
+            }
+            Family::Granite => {
+                let biases = json!({ "attention_bias": self.biases, "mlp_bias": self.biases });
+                let family = json!({ "model_type": "granite", "embedding_multiplier": 3.0,
+                    "residual_multiplier": 0.5, "attention_multiplier": 0.2, "logits_scaling": 2.0 });
+                self.decoder(heads, merged(family, biases))
+            }
+            Family::Olmo2 => {
+                self.decoder(heads, json!({ "model_type": "olmo2", "attention_bias": self.biases }))
             }
             Family::Opt | Family::Opt350m => self.opt(heads),
             Family::Phi => self.phi(heads),

@@ -16,7 +16,7 @@ fn calibration() -> Calibration {
 }
 
 fn turnable() -> impl Iterator<Item = Family> {
-    FAMILIES.into_iter().filter(|family| *family != Family::Opt350m)
+    FAMILIES.into_iter().filter(|family| family.can_be_turned())
 }
 
 #[test]
@@ -40,9 +40,12 @@ fn e4_a_rotated_model_has_the_same_logits_and_its_energy_in_front() {
 
 #[test]
 fn norms_behind_attention_cannot_be_rotated() {
-    let model = Shape { family: Family::Opt350m, ..Shape::example() }.model();
-    let error = rotate_to_principal_components(model, &calibration(), &NoProgress).unwrap_err().to_string();
-    assert!(error.contains("behind attention") && error.contains("`basis = identity`"), "{error}");
+    for family in [Family::Opt350m, Family::Olmo2] {
+        let model = Shape { family, ..Shape::example() }.model();
+        let error =
+            rotate_to_principal_components(model, &calibration(), &NoProgress).unwrap_err().to_string();
+        assert!(error.contains("behind attention") && error.contains("`basis = identity`"), "{error}");
+    }
 }
 
 /// The last channels of the rotated model are those that carry least: without them it is closer to the dense
@@ -102,7 +105,7 @@ fn what_is_made_up_for_is_closer_and_the_figures_say_by_how_much() {
             let sliced = slice(made_up.clone(), &selected).unwrap();
             assert!(distance(logits(&sliced), logits(&made_up)) < 1e-4);
             // Behind a layer's own norm nothing is promised.
-            if how == Compensation::Ridge && family != Family::Opt350m {
+            if how == Compensation::Ridge && family.can_be_turned() {
                 let dense = outputs(&model);
                 let (with, without) = (energy(&outputs(&made_up), &dense), energy(&masked, &dense));
                 assert!(with < 0.9 * without, "{family:?} {kind}: {with} {without}");

@@ -37,6 +37,7 @@ impl<'a> Architecture<'a> {
         match model {
             AnyModel::Decoder(model) => {
                 let config = model.config();
+                check_written(config)?;
                 check_decoder(config, family_of(config)).map(|()| Self::Decoder(config))
             }
             AnyModel::Phi(model) => check_phi(model.config()).map(|()| Self::Phi(model.config())),
@@ -196,6 +197,17 @@ impl Sizes<'_> {
 /// Sizes are far below what 32 bits hold: a configuration with larger ones is refused.
 fn count(size: usize) -> Entry {
     Entry::U32(size as u32)
+}
+
+/// Checks that the family is one of those that are written.
+fn check_written(config: &DecoderConfig) -> Result<(), String> {
+    let model_type = config.family.model_type();
+    match ["llama", "mistral", "qwen2", "qwen3", "phi3"].contains(&model_type) {
+        true => Ok(()),
+        false => Err(format!(
+            "GGUF files of {model_type} are not built; serve the directory with transformers or vLLM"
+        )),
+    }
 }
 
 /// llama.cpp's architecture of a family. Mistral is `llama` there.
