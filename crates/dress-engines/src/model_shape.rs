@@ -89,7 +89,24 @@ impl ModelShape {
     #[must_use]
     pub fn sliced(&self, selection: &Selection) -> Self {
         let left = |axis: Axis, len: usize| selection.get(axis).map_or(len, |chosen| chosen.kept_len());
-        let gone = selection.get(Axis::Depth).map_or(&[][..], |depth| depth.removed());
+        self.resized(left, selection.get(Axis::Depth).map_or(&[][..], |depth| depth.removed()))
+    }
+
+    /// What is left without so many structures of each of these axes, whichever they are. Of layers none goes.
+    #[must_use]
+    pub fn without(&self, gone: &BTreeMap<Axis, usize>) -> Self {
+        self.resized(|axis, len| len - gone.get(&axis).copied().unwrap_or(0), &[])
+    }
+
+    /// The parameters that lie on one axis alone, of a model that has as many layers.
+    #[must_use]
+    pub fn along(&self, axis: Axis) -> Self {
+        let lies = |weight: &&Weight| weight.dims.iter().any(|dim| dim.on.is_some_and(|(on, _)| on == axis));
+        let weights = self.weights.iter().filter(lies).cloned().collect();
+        Self { architecture: self.architecture.clone(), layers: self.layers.clone(), weights, ..*self }
+    }
+
+    fn resized(&self, left: impl Fn(Axis, usize) -> usize, gone: &[usize]) -> Self {
         let kept: Vec<usize> =
             (0..self.layers.len()).filter(|layer| gone.binary_search(layer).is_err()).collect();
         let layer = |&layer: &usize| LayerShape {

@@ -84,7 +84,7 @@ impl Recipe {
     }
 
     fn search<M: CausalLm>(&self, model: &M) -> Result<Option<Search>, Error> {
-        let goal = match (&self.how_much, self.budget(model)?) {
+        let goal = match (&self.how_much, self.budget(model)) {
             (HowMuch::Searched { .. }, Some(budget)) => Goal::Budget(budget),
             (&HowMuch::Within { measure, times }, _) => Goal::Perplexity { measure, times },
             _ => return Ok(None),
@@ -99,6 +99,7 @@ impl Recipe {
             tile: self.tile_of_neurons(model)?,
             per_layer: self.per_layer,
             held_back,
+            served_by: self.served_by.clone(),
         }))
     }
 
@@ -144,8 +145,10 @@ impl Recipe {
         if !self.per_layer || self.how_much.is_searched() {
             return Ok(Allocation::Uniform);
         }
-        let (budget, comparable) = (self.budget(model)?, criteria.is_comparable());
-        let allocation = Allocation::PerLayer(PerLayer { budget, tolerance: TOLERANCE, comparable });
+        let (budget, comparable) = (self.budget(model), criteria.is_comparable());
+        let served_by = self.served_by.clone();
+        let allocation =
+            Allocation::PerLayer(PerLayer { budget, tolerance: TOLERANCE, comparable, served_by });
         allocation.check(self.stock)?;
         Ok(allocation)
     }
