@@ -30,6 +30,8 @@ CASES = [
     ("LLaMA-3, neurons that differ in multiples of 256", "llama3-kjv", axis("ffn", 0.3, "--tile", "256", *UNEVEN), None),
     ("LLaMA-3, neurons that differ", "llama3-kjv", axis("ffn", 0.3, *UNEVEN), None),
     ("LLaMA-3, neurons and heads that differ", "llama3-kjv", axis("ffn,heads", 0.3, *UNEVEN), None),
+    ("LLaMA-3, FLAP: neurons and heads that differ, biases", "llama3-kjv",
+     axis("ffn,heads", 0.3, "--criterion", "flap", "--compensate", "bias", *UNEVEN), None),
     ("LLaMA-3, 384 neurons, from `rope_parameters` alone", "llama3-kjv", axis("ffn", 0.25), "newer"),
     ("LLaMA-3, 384 neurons, rotary scaling `llama3`", "llama3-kjv", axis("ffn", 0.25), "scaled"),
     ("LLaMA-2, dense", "llama2-kjv", None, None),
