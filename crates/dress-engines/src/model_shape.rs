@@ -15,6 +15,7 @@ pub struct ModelShape {
     layers: Vec<LayerShape>,
     pub(crate) weights: Vec<Weight>,
     stored: usize,
+    rope_parameters_alone: bool,
 }
 
 /// The sizes of one layer.
@@ -76,6 +77,7 @@ impl ModelShape {
             layers: (0..model.num_layers()).map(layer).collect(),
             weights: weights(&parameters::list(model), &map),
             stored: 2,
+            rope_parameters_alone: false,
         }
     }
 
@@ -83,6 +85,12 @@ impl ModelShape {
     #[must_use]
     pub fn stored_in(self, bytes: usize) -> Self {
         Self { stored: bytes, ..self }
+    }
+
+    /// The same of a checkpoint whose `config.json` says rotary settings in `rope_parameters` alone, or does not.
+    #[must_use]
+    pub fn with_rope_parameters_alone(self, alone: bool) -> Self {
+        Self { rope_parameters_alone: alone, ..self }
     }
 
     /// What `selection` leaves.
@@ -157,6 +165,10 @@ impl ModelShape {
     /// Bytes that a number has in the checkpoint.
     pub(crate) fn stored(&self) -> usize {
         self.stored
+    }
+
+    pub(crate) fn has_rope_parameters_alone(&self) -> bool {
+        self.rope_parameters_alone
     }
 
     /// The names of all parameters.

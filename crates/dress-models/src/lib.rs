@@ -57,3 +57,4 @@ pub use layer_widths::LayerWidths;
 pub use mlx_nas::export_mlx_nas;
 pub use open_checkpoint::Checkpoint;
 pub use parts::CheckpointParts;
+pub use rope_config::in_rope_parameters_alone;
