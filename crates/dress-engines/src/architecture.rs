@@ -33,11 +33,32 @@ pub struct Architecture {
     /// Parameters that it leaves out without a word.
     #[serde(default)]
     pub drops: Vec<NamePattern>,
+    /// What it does where rotary settings are in `rope_parameters` alone, if it does not read them there.
+    pub rope_parameters_alone: Option<Fault>,
     /// What it takes where layers differ; without it, they have to be alike.
     pub layers: Option<DifferingLayers>,
     /// Whether nobody tried it.
     #[serde(default)]
     pub untried: bool,
+}
+
+/// What an engine does with a model that it does not take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// It refuses it, and why.
+    Refuses(String),
+    /// It computes something else without a word, and what.
+    Wrong(String),
+}
+
+impl Fault {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Fault::Refuses(why) => Verdict::refused(why),
+            Fault::Wrong(why) => Verdict::Wrong { why: why.clone() },
+        }
+    }
 }
 
 /// Which layers of different sizes an engine takes.
@@ -113,6 +134,10 @@ impl Architecture {
         }
         if let Some(why) = &self.wrong {
             return Verdict::Wrong { why: why.clone() };
+        }
+        if let Some(fault) = self.rope_parameters_alone.as_ref().filter(|_| shape.has_rope_parameters_alone())
+        {
+            return fault.verdict();
         }
         let dropped = |name: &&str| self.drops.iter().any(|pattern| pattern.matches(name));
         match shape.names().find(dropped) {

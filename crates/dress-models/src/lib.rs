@@ -35,6 +35,7 @@ pub mod hub;
 #[cfg(feature = "hub")]
 mod hub_cache;
 mod layer_widths;
+mod mlx_nas;
 pub mod modules;
 mod name_lists;
 mod open_checkpoint;
@@ -54,5 +55,7 @@ pub use error::Error;
 pub use family::{DeclaredHead, Family, FusedTensor, TensorNames};
 pub use generation_error::GenerationError;
 pub use layer_widths::LayerWidths;
+pub use mlx_nas::export_mlx_nas;
 pub use open_checkpoint::Checkpoint;
 pub use parts::CheckpointParts;
+pub use rope_config::in_rope_parameters_alone;

@@ -99,6 +99,26 @@ fn long_rope_keys(mut said: Map<String, Value>) -> Map<String, Value> {
     said
 }
 
+/// Whether the text of a `config.json` says other rotary settings than the usual ones in `rope_parameters` alone, as
+/// transformers 5 writes them. Some software looks for them under the older keys only.
+///
+/// # Examples
+/// ```
+/// use dress_models::in_rope_parameters_alone;
+///
+/// let newer = r#""rope_parameters": { "rope_type": "default", "rope_theta": 500000.0 }"#;
+/// assert!(in_rope_parameters_alone(&format!("{{ {newer} }}")));
+/// assert!(!in_rope_parameters_alone(&format!(r#"{{ {newer}, "rope_theta": 500000.0 }}"#)));
+/// ```
+pub fn in_rope_parameters_alone(config: &str) -> bool {
+    let config: Value = serde_json::from_str(config).unwrap_or_default();
+    let Some(newer) = config["rope_parameters"].as_object() else { return false };
+    let older = [THETA, "rope_scaling", PARTIAL].into_iter().any(|key| !is_falsy(&config[key]));
+    let theta = newer.get(THETA).and_then(Value::as_f64).is_some_and(|theta| theta != DEFAULT_THETA);
+    let kind = newer.get("rope_type").or(newer.get("type")).is_some_and(|kind| kind != "default");
+    !older && (theta || kind || newer.contains_key(PARTIAL))
+}
+
 /// The dictionary of a scaling, around what is said already.
 fn scaling_keys(scaling: Option<RopeScaling>, said: Map<String, Value>) -> Map<String, Value> {
     let (kind, numbers) = match scaling {
@@ -343,6 +363,24 @@ mod tests {
         }
         assert_eq!(theta_and_factor(r#"{"rope_parameters":null,"rope_theta":7.0}"#), (7.0, None));
         assert_eq!(theta_and_factor("{}"), (10_000.0, None));
+    }
+
+    #[test]
+    fn settings_that_software_of_the_older_keys_does_not_see_are_told() {
+        for (text, alone) in [
+            (r#"{"rope_parameters":{"rope_type":"default","rope_theta":10000.0}}"#, false),
+            (r#"{"rope_parameters":{"rope_theta":10000.0,"partial_rotary_factor":0.5}}"#, true),
+            (r#"{"rope_parameters":{"rope_type":"linear","factor":2.0}}"#, true),
+            (r#"{"rope_parameters":{"rope_theta":7.0},"rope_scaling":null}"#, true),
+            (r#"{"rope_parameters":{"rope_theta":7.0},"rope_theta":7.0}"#, false),
+            (r#"{"rope_parameters":null}"#, false),
+            (r#"{"rope_scaling":{"rope_type":"linear","factor":2.0}}"#, false),
+            ("no JSON", false),
+        ] {
+            assert_eq!(in_rope_parameters_alone(text), alone, "{text}");
+            // What is written of it has both spellings.
+            assert!(text == "no JSON" || !in_rope_parameters_alone(&written(text).1), "{text}");
+        }
     }
 
     #[test]

@@ -39,6 +39,7 @@ mod search;
 mod select;
 mod selected_penalty;
 mod served;
+mod served_bytes;
 mod slice;
 mod tied_basis;
 mod token_moments;

@@ -3,12 +3,13 @@
 use crate::costs::{Costs, Gone};
 use crate::{AxisTarget, Budget, Error};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, Scores, Selection};
+use dress_engines::EngineFormat;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Sharing out over axes and layers: the structures are ranked together, and the least go wherever they are. At
 /// least one structure of every axis stays.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PerLayer {
     /// What should be left. The ratios of the targets do not count then, and all their kinds are ranked together
     /// (FLAP's `AL-AM`); without it each kind loses its ratio over all layers (`AL-MM`).
@@ -18,6 +19,10 @@ pub struct PerLayer {
     /// Whether the scores of all axes are in one unit already. Otherwise each axis's are standardized: less their
     /// mean, over their standard deviation.
     pub comparable: bool,
+    /// The formats that serve what is left: a budget of bytes is of what they serve, each layer by its own sizes. They are
+    /// written by their names and not read again.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Vec::is_empty")]
+    pub served_by: Vec<EngineFormat>,
 }
 
 /// One structure, by what it is worth.
@@ -69,7 +74,7 @@ impl PerLayer {
         budget: Budget,
     ) -> Result<Gone, Error> {
         let pool = self.pool(model, scores, targets)?;
-        let costs = Costs::new(model, budget.measure);
+        let costs = Costs::as_served(model, budget.measure, &self.served_by);
         let left = |count: usize| costs.left(&pool.gone(count));
         // The first count that leaves no more than the budget, or all.
         let (mut low, mut high) = (0, pool.ranked.len());
@@ -80,7 +85,7 @@ impl PerLayer {
         let off = |count: usize| (left(count) - budget.left).abs();
         let count = if low > 0 && off(low - 1) < off(low) { low - 1 } else { low };
         if off(count) > self.tolerance * budget.left {
-            return Err(budget.out_of_reach(model, Some(left(count))));
+            return Err(budget.out_of_reach(costs.whole(), Some(left(count))));
         }
         Ok(pool.gone(count))
     }

@@ -222,20 +222,15 @@ impl Recipe {
         self.given_basis().unwrap_or_else(|| best_basis(&model.coupling(), &self.axes))
     }
 
-    /// The budget, where what stays is given as a share of something that is counted. `model` need not have its weights.
-    ///
-    /// # Errors
-    /// Those of shapes that engines take, where engines serve the result.
-    pub(crate) fn budget<M: CausalLm>(&self, model: &M) -> Result<Option<Budget>, Error> {
-        if let Some(budget) = self.budget_as_served(model)? {
-            return Ok(Some(budget));
-        }
-        Ok(match self.how_much {
+    /// The budget, where what stays is given as a share of something that is counted; of bytes as engines serve them, where
+    /// engines serve the result. `model` need not have its weights.
+    pub(crate) fn budget<M: CausalLm>(&self, model: &M) -> Option<Budget> {
+        match self.how_much {
             HowMuch::Stays { measure, share } | HowMuch::Searched { measure, share } => {
-                Some(Budget::share(model, measure, share))
+                Some(Budget::share_as_served(model, measure, share, &self.served_by))
             }
             _ => None,
-        })
+        }
     }
 
     /// How much of each axis goes of `model`, which need not have its weights; in a basis that unties the head, and with
@@ -255,7 +250,7 @@ impl Recipe {
         if !self.served_by.is_empty() {
             return self.targets_as_served(model);
         }
-        match (&self.how_much, self.budget(model)?) {
+        match (&self.how_much, self.budget(model)) {
             // The plan says of what, and how much.
             (HowMuch::Planned(_), _) => Ok(Vec::new()),
             (HowMuch::Searched { .. } | HowMuch::Within { .. }, _) => {

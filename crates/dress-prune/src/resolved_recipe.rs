@@ -84,7 +84,7 @@ impl Recipe {
     }
 
     fn search<M: CausalLm>(&self, model: &M) -> Result<Option<Search>, Error> {
-        let goal = match (&self.how_much, self.budget(model)?) {
+        let goal = match (&self.how_much, self.budget(model)) {
             (HowMuch::Searched { .. }, Some(budget)) => Goal::Budget(budget),
             (&HowMuch::Within { measure, times }, _) => Goal::Perplexity { measure, times },
             _ => return Ok(None),
@@ -100,6 +100,7 @@ impl Recipe {
             per_layer: self.per_layer,
             held_back: Search::blocks_to_hold_back(seqlen),
             blocks: Search::blocks_to_look_at(seqlen),
+            served_by: self.served_by.clone(),
         }))
     }
 
@@ -145,8 +146,10 @@ impl Recipe {
         if !self.per_layer || self.how_much.is_searched() {
             return Ok(Allocation::Uniform);
         }
-        let (budget, comparable) = (self.budget(model)?, criteria.is_comparable());
-        let allocation = Allocation::PerLayer(PerLayer { budget, tolerance: TOLERANCE, comparable });
+        let (budget, comparable) = (self.budget(model), criteria.is_comparable());
+        let served_by = self.served_by.clone();
+        let allocation =
+            Allocation::PerLayer(PerLayer { budget, tolerance: TOLERANCE, comparable, served_by });
         allocation.check(self.stock)?;
         Ok(allocation)
     }

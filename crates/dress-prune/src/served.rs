@@ -114,6 +114,8 @@ pub(crate) struct ServedShapes<'a, M> {
     formats: &'a [EngineFormat],
     shape: ModelShape,
     map: CouplingMap,
+    /// Whether layers may differ, of which engines may want more.
+    differing: bool,
 }
 
 impl<'a, M: CausalLm> ServedShapes<'a, M> {
@@ -133,7 +135,12 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
                 return Err(Error::NotServed { format: format.to_string(), reason });
             }
         }
-        Ok(Self { dense, counted, stock, tile, formats, shape, map })
+        Ok(Self { dense, counted, stock, tile, formats, shape, map, differing: false })
+    }
+
+    /// The same where layers may differ, or may not.
+    pub fn differing(self, differing: bool) -> Self {
+        Self { differing, ..self }
     }
 
     /// The shape nearest to what is asked for, in which every kind loses something that is asked to.
@@ -170,27 +177,27 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
         share: f64,
         spared: &[usize],
     ) -> Result<Vec<AxisTarget>, Error> {
-        let sizes = self.largest_sizes(kinds, measure, share, spared)?;
+        let (left, sizes) = self.largest_sizes(kinds, measure, share, spared)?;
+        say_what_is_left(left, share);
         targets(&sizes)
     }
 
-    /// The parameters of the largest shape that has at most a share of the bytes as served: of neurons alone where they
-    /// are among `kinds` and will do.
-    pub fn parameters_within(&self, kinds: &[AxisKind], share: f64) -> Result<f64, Error> {
-        let neurons: Vec<AxisKind> = kinds.iter().copied().filter(|kind| *kind == AxisKind::Ffn).collect();
-        let largest = |kinds: &[AxisKind]| self.largest_sizes(kinds, Measure::Bytes, share, &[]);
-        let sizes =
-            if neurons.is_empty() { largest(kinds) } else { largest(&neurons).or_else(|_| largest(kinds)) };
-        Ok(Costs::new(self.counted, Measure::Parameters).left(&self.gone(&sizes?, &[])?))
+    /// Checks that some shape, all layers alike, has at most a share of the bytes as served.
+    ///
+    /// # Errors
+    /// [`Error::NoServedShape`].
+    pub fn check_within(&self, kinds: &[AxisKind], share: f64) -> Result<(), Error> {
+        self.largest_sizes(kinds, Measure::Bytes, share, &[]).map(|_| ())
     }
 
+    /// The same by its sizes, with the share that it has.
     fn largest_sizes(
         &self,
         kinds: &[AxisKind],
         measure: Measure,
         share: f64,
         spared: &[usize],
-    ) -> Result<Vec<Size>, Error> {
+    ) -> Result<(f64, Vec<Size>), Error> {
         let counting = Counting::new(self, measure);
         for demand in DEMANDS {
             let mut shapes = Vec::new();
@@ -203,8 +210,7 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
             shapes.sort_by(|(a, _), (b, _)| b.total_cmp(a));
             for (left, sizes) in shapes {
                 if self.refusal(&sizes, spared)?.is_none() {
-                    say_what_is_left(left, share);
-                    return Ok(sizes);
+                    return Ok((left, sizes));
                 }
             }
         }
@@ -255,8 +261,13 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
         if kind == AxisKind::Depth {
             return 1;
         }
-        let steps = self.formats.iter().map(|format| format.step(&self.shape, kind, demand));
-        steps.fold(self.tile.max(1), least_common_multiple)
+        let step = |format: &EngineFormat| {
+            let step = format.step(&self.shape, kind, demand);
+            let where_layers_differ =
+                if self.differing { format.step_where_layers_differ(&self.shape, kind) } else { 1 };
+            least_common_multiple(step, where_layers_differ)
+        };
+        self.formats.iter().map(step).fold(self.tile.max(1), least_common_multiple)
     }
 
     /// The length of the longest axis of a kind.

@@ -3,6 +3,8 @@
 use crate::{Error, RunContext, Table, fingerprint, stored_bytes};
 use dress_core::{AxisKind, CausalLm, Fingerprint, StockTarget, parameters};
 use dress_engines::{EngineFormat, LikeWeights, ModelShape, ServedReport};
+use dress_models::checkpoint::read_config;
+use dress_models::in_rope_parameters_alone;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::Path;
@@ -40,7 +42,8 @@ struct AxisShape {
 /// Those of loading it.
 pub(super) fn inspect(path: &Path, served_by: &[EngineFormat], context: &RunContext) -> Result<(), Error> {
     let model = context.load(path)?;
-    let shape = ModelShape::of(&model).stored_in(stored_bytes(path)?);
+    let alone = in_rope_parameters_alone(&read_config(path)?.0);
+    let shape = ModelShape::of(&model).stored_in(stored_bytes(path)?).with_rope_parameters_alone(alone);
     let inspection = Inspection {
         architecture: model.architecture().into(),
         fingerprint: fingerprint(path)?,

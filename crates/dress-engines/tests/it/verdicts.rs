@@ -71,6 +71,13 @@ fn biases_are_left_out_without_a_word_by_some() {
 }
 
 #[test]
+fn rotary_settings_in_the_newer_spelling_alone_are_lost_on_some() {
+    let newer = llama(&[]).with_rope_parameters_alone(true);
+    assert_eq!(letters(&newer), "llwllrl");
+    assert!(format("mlx").verdict(&newer).to_string().contains("older keys"));
+}
+
+#[test]
 fn opt_and_phi_sliced_in_width_and_heads() {
     // Width and heads together, and the width alone.
     assert_eq!([&opt(96, 3), &opt(96, 4)].map(letters), ["llrrlr?", "rrrrrr?"]);

@@ -45,6 +45,7 @@ pub use output_error::OutputError;
 pub use pytorch_files::PytorchFiles;
 pub use raw_tensor::RawTensor;
 pub use rewrite::rewrite;
+pub(crate) use rewrite::rewrite_as;
 pub use rewrite_rotated::rewrite_rotated;
 pub use rewritten::RewriteConfig;
 pub use safetensors_reader::SafetensorsDirectory;

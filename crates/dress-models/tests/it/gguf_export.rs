@@ -23,7 +23,7 @@ const TEXTS: [&str; 9] = [
     "x = y[3] ** 2; // --",
 ];
 
-fn example(name: &str) -> PathBuf {
+pub fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models").join(name)
 }
 
@@ -46,7 +46,7 @@ fn letters() -> Value {
 }
 
 /// SentencePiece's kind, with all bytes and a token that opens every text.
-fn pieces() -> Value {
+pub fn pieces() -> Value {
     let token = |id: u32, text: &str| {
         json!({ "id": id, "content": text, "single_word": false, "lstrip": false, "rstrip": false,
             "normalized": false, "special": true })
@@ -82,7 +82,7 @@ fn pieces() -> Value {
 }
 
 /// A LLaMA of these keys with weights drawn at random, and a tokenizer.
-fn drawn(more: Value, tokenizer: &Value) -> tempfile::TempDir {
+pub fn drawn(more: Value, tokenizer: &Value) -> tempfile::TempDir {
     let mut config = json!({ "model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 300,
         "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4,
         "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 64, "bos_token_id": 1, "eos_token_id": 2 });

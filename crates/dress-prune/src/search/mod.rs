@@ -21,6 +21,7 @@ use dress_core::{
     Axis, AxisKind, Calibration, CausalLm, Fingerprint, Progress, Scorer, Scores, Selection, StockTarget,
     parameters,
 };
+use dress_engines::EngineFormat;
 use found_so_far::{FoundSoFar, Scored};
 use measured::HeldBack;
 pub use report::{Candidate, FrontierPoint, Passes, SearchReport};
@@ -45,7 +46,7 @@ pub enum Goal {
 }
 
 /// What is looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Search {
     /// What it is to reach.
     pub goal: Goal,
@@ -59,6 +60,10 @@ pub struct Search {
     pub held_back: usize,
     /// How many of the calibration blocks are looked at, those that are held back among them.
     pub blocks: usize,
+    /// The formats that serve the shape: a goal of bytes is of what they serve, each layer by its own sizes. They are
+    /// written by their names and not read again.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Vec::is_empty")]
+    pub served_by: Vec<EngineFormat>,
 }
 
 /// Tokens of calibration that a search looks at: the shape settles long before what refitting makes of it does.
@@ -124,7 +129,7 @@ impl Search {
             passes.forward += fitted.blocks.len();
         }
         let report = SearchReport {
-            search: *self,
+            search: self.clone(),
             passes,
             dense_loss: held_back.dense_loss(),
             sensitivities,
@@ -190,7 +195,7 @@ impl<M: CausalLm> Trials<'_, M> {
         let (mut too_few, mut enough, mut found) = (0, 100, None);
         while enough - too_few > 2 {
             let percent = (too_few + enough) / 2;
-            let budget = Budget::share(self.model, measure, f64::from(percent) / 100.0);
+            let budget = self.budget(measure, f64::from(percent) / 100.0);
             let shape = match self.candidates(budget) {
                 Ok(mut shapes) => shapes.pop(),
                 Err(Error::BudgetOutOfReach { .. }) => None,
@@ -223,6 +228,10 @@ impl<M: CausalLm> Trials<'_, M> {
         all.into_iter().map(named).collect()
     }
 
+    fn budget(&self, measure: Measure, share: f64) -> Budget {
+        Budget::share_as_served(self.model, measure, share, &self.search.served_by)
+    }
+
     /// The least expected losses at sizes from nearly all to half.
     fn frontier(&self) -> Result<Vec<FrontierPoint>, Error> {
         let measure = match self.search.goal {
@@ -231,8 +240,7 @@ impl<M: CausalLm> Trials<'_, M> {
         };
         let at = |percent: u32| -> Result<FrontierPoint, Error> {
             let left = f64::from(percent) / 100.0;
-            let shapes =
-                Shapes::new(self.search, Budget::share(self.model, measure, left), self.model, self.axes);
+            let shapes = Shapes::new(self.search, self.budget(measure, left), self.model, self.axes);
             let least = shapes.least(&self.report.sensitivities, whole(&shapes, &shapes.even()?)?)?;
             Ok(FrontierPoint { left, expected: expected(&least, &self.report.sensitivities) })
         };

@@ -309,7 +309,7 @@ fn rounds_reach_the_ratio_and_their_plan_is_one_of_the_original_model() {
 fn rounds_of_whole_layers_and_of_layers_that_differ_are_refused() {
     let ratio = Ratio::new(0.5).unwrap();
     let of_kind = |kind| PruneConfig::new(vec![AxisTarget { kind, ratio, tile: 1 }]);
-    let per_layer = PerLayer { budget: None, tolerance: 1.0, comparable: true };
+    let per_layer = PerLayer { budget: None, tolerance: 1.0, comparable: true, served_by: Vec::new() };
     let uneven = [Allocation::PerLayer(per_layer), Allocation::Sparing { first: 0, last: 1 }];
     let stock = StockTarget::Dress;
     let mut refused = vec![of_kind(AxisKind::Depth)];

@@ -6,6 +6,7 @@ use dress_core::{
     Axis, AxisKind, Calibration, CausalLm, Forward, NoProgress, NoTap, Progress, Stage, StockTarget,
     parameters,
 };
+use dress_engines::{EngineTable, ModelShape};
 use dress_importance::{Criteria, Criterion};
 use dress_models::AnyModel;
 use dress_prune::{Budget, Candidate, FoundShape, Goal, Measure, Recipe, Search};
@@ -31,6 +32,7 @@ fn search(model: &AnyModel, share: f64, per_layer: bool) -> Search {
         per_layer,
         held_back: 2,
         blocks: 8,
+        served_by: Vec::new(),
     }
 }
 
@@ -147,6 +149,23 @@ fn the_smallest_shape_within_a_perplexity_is_found() {
     assert!(best.loss <= most, "{best:?}");
     let smaller = found.report.candidates.iter().filter(|other| size(other) < size(best));
     assert!(smaller.clone().all(|other| other.loss > most), "{:?}", found.report.candidates);
+}
+
+#[test]
+fn bytes_are_those_that_the_engines_serve_of_every_layer_s_own_sizes() {
+    let model = Shape { layers: 3, width_a_head: 8, intermediate_size: 256, ..Shape::example() }.model();
+    let served_by = EngineTable::built_in().formats(&["llama.cpp:q8_0", "llama.cpp:f16"]).unwrap();
+    let dense = ModelShape::of(&model);
+    let budget = Budget { measure: Measure::Bytes, left: 0.7 * served_by[0].bytes(&dense) as f64 };
+    let goal = Goal::Budget(budget);
+    let search = Search { goal, tile: 32, served_by: served_by.clone(), ..search(&model, 0.7, true) };
+    let found = found(&model, &search, &[AxisKind::Ffn]).unwrap();
+    let shape = dense.sliced(&found.selection);
+    let shares = served_by.iter().map(|format| format.bytes(&shape) as f64 / format.bytes(&dense) as f64);
+    let greatest = shares.fold(0.0, f64::max);
+    assert!(greatest <= 0.7 && greatest > 0.6, "{greatest}");
+    assert!((found.report.found().left - greatest).abs() < 1e-9);
+    assert!(found.report.found().kept.values().all(|kept| kept.is_multiple_of(32)));
 }
 
 /// Counts stages by name, and cancels in one of them.
