@@ -21,6 +21,7 @@ mod latency;
 mod local;
 mod mask;
 mod moments;
+mod passes_of_run;
 mod per_layer;
 mod pipeline;
 mod planned;

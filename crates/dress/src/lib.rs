@@ -36,6 +36,7 @@
 mod error;
 mod model_card;
 mod prune_job;
+mod quality;
 mod result_file;
 #[cfg(feature = "terminal")]
 pub mod terminal;
@@ -54,6 +55,7 @@ pub use dress_train::TrainConfig;
 pub use error::Error;
 pub use model_card::ModelCard;
 pub use prune_job::{PruneJob, PrunedCheckpoint};
+pub use quality::{QualityBefore, QualityText, TextQuality, blocks_to_hold_back};
 pub use result_file::{PruneResult, ResultFile};
 
 pub use dress_core as core;

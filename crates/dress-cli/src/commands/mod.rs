@@ -22,10 +22,14 @@ mod inspect_args;
 mod listed;
 mod logits;
 mod logits_args;
+mod next_command;
 mod plot;
 mod plot_args;
 mod prune;
 mod prune_args;
+mod prune_command_args;
+mod quality;
+mod quality_args;
 mod recover;
 mod recover_args;
 mod regularize_args;
@@ -56,6 +60,7 @@ pub use inspect_args::InspectArgs;
 pub use logits_args::LogitsArgs;
 pub use plot_args::PlotArgs;
 pub use prune_args::PruneArgs;
+pub use prune_command_args::PruneCommandArgs;
 pub use recover_args::RecoverArgs;
 pub use report_args::ReportArgs;
 pub use rotate_args::RotateArgs;
@@ -83,7 +88,7 @@ enum Command {
     /// Score structures and write a slice plan.
     Score(ScoreArgs),
     /// Score, regularize, slice and save: the whole path.
-    Prune(PruneArgs),
+    Prune(Box<PruneCommandArgs>),
     /// Fine-tune a sliced model, by low-rank factors or in full.
     Recover(RecoverArgs),
     /// Turn the residual stream to its principal components; the logits stay.

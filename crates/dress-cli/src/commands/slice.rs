@@ -66,6 +66,7 @@ impl Slice {
             parameters_before,
             parameters,
             calibration: plan.calibration.clone(),
+            quality: Vec::new(),
             command: Some(command_line()),
             regularize: None,
             report: PruneReport::default(),

@@ -9,6 +9,7 @@ mod generation;
 mod latency;
 mod options;
 mod published;
+mod quality;
 mod rotation;
 mod served;
 mod training;
