@@ -41,11 +41,15 @@ pub enum Error {
         /// The file as given.
         path: PathBuf,
     },
-    /// A run without a curve.
-    #[error("{path}: made with --no-regularize, so there is no curve to draw", path = .path.display())]
-    NoCurve {
-        /// The directory.
+    /// A file that is none of those that are drawn.
+    #[error("{path}: {is}; give {wanted}", path = .path.display())]
+    NotDrawn {
+        /// The file.
         path: PathBuf,
+        /// What it is.
+        is: String,
+        /// What would do.
+        wanted: &'static str,
     },
     /// A file that another command writes, and that cannot be read.
     #[error("{path} cannot be read: {cause}; give {wanted}", path = .path.display())]

@@ -62,7 +62,7 @@ pub use projection::CompensatedProjection;
 pub use quantization_loss::{LostFormat, QuantizationLoss};
 pub use recipe::{HowMuch, Recipe, Sampling};
 pub use regularize::{Distill, RegularizeConfig, usual_learning_rate};
-pub use reindex::{edits, permute};
+pub use reindex::{edits, parameters_left, permute};
 pub use resolved_recipe::ResolvedRecipe;
 pub use rotate_by_parts::{RotatedByParts, rotate_by_parts};
 pub use rounds::{Round, prune_in_rounds};

@@ -25,6 +25,7 @@ mod logits_args;
 mod next_command;
 mod plot;
 mod plot_args;
+mod plotted_file;
 mod prune;
 mod prune_args;
 mod prune_command_args;
@@ -39,6 +40,7 @@ mod rotate;
 mod rotate_args;
 mod score;
 mod score_args;
+mod selection_table;
 mod served_by_args;
 mod slice;
 mod slice_args;
@@ -111,7 +113,7 @@ enum Command {
     Logits(LogitsArgs),
     /// Continue a text.
     Generate(GenerateArgs),
-    /// Draw how a regularization went.
+    /// Draw a run, a search or a plan.
     Plot(PlotArgs),
     /// Write the completions of a shell to standard output.
     Completions(CompletionsArgs),

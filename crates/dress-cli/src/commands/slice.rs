@@ -51,10 +51,7 @@ impl Slice {
         dress_prune::check_served(&declared, &plan.selection, &self.served_by)?;
         let edits = dress_prune::edits(&declared, &plan.selection)?;
         let parameters_before = parameters::count(&declared);
-        let parameters = parameters::list(&declared)
-            .into_iter()
-            .map(|p| edits.get(&p.name).unwrap_or(&TensorEdit::default()).count(&p.shape))
-            .sum();
+        let parameters = dress_prune::parameters_left(&declared, &plan.selection)?;
         let weights = Weights::open(&self.input)?;
         let result = ResultFile {
             format_version: ResultFile::FORMAT,
