@@ -12,6 +12,11 @@ pub enum Error {
         "a ratio is of an axis; give --axis, or a budget such as --params in place of --ratio for prune to find what goes"
     )]
     NoAxis,
+    /// Ratios with and without the names of their axes.
+    #[error(
+        "--ratio has ratios with the names of their axes and without; name all of them, as ffn.0-3=0,ffn=0.3, or none"
+    )]
+    RatiosOfBothKinds,
     /// Scores that are asked for without an axis.
     #[error("scores are of an axis; give --axis, or let `dress prune` find what goes without one")]
     NothingToScore,

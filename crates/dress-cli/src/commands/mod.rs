@@ -48,6 +48,7 @@ mod study_args;
 mod training_args;
 mod transform;
 mod transform_args;
+mod written_ratio;
 mod written_setting;
 
 pub use ablate_args::AblateArgs;

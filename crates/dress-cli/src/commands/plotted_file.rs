@@ -39,6 +39,9 @@ pub(super) fn panels(given: &Path) -> Result<Vec<Panel>, Error> {
         Some("dress.json") => of_result(&path, value),
         Some("recover.json") => of_recovery(&path, value),
         Some("search.json") => Ok(vec![frontier(&read::<SearchReport>(&path, value)?, &path, "the search")?]),
+        Some("plan") if value.get("format").is_none() => {
+            Err(not_drawn(&path, "is a plan made by hand, which does not say how long the axes are".into()))
+        }
         Some("plan") => Ok(plan_panels(&SlicePlan::from_json(&text, &path)?, "the plan")),
         Some(other) => Err(not_drawn(&path, format!("is a {other}"))),
         None => Err(not_drawn(&path, "is JSON of something else".into())),

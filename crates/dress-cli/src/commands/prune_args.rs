@@ -85,7 +85,7 @@ impl PruneArgs {
         let common = &self.checkpoint.common;
         let selected = self.select.recipe(dense, common.seed)?;
         let how_much = match &self.plan {
-            Some(path) => HowMuch::Planned(Box::new(read_plan(path)?)),
+            Some(path) => HowMuch::Planned(Box::new(read_plan(path, dense)?)),
             None => selected.how_much,
         };
         let searched = how_much.is_searched();
