@@ -3,7 +3,7 @@
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, at_least_one};
 use super::compare::Compare;
-use super::listed::{listed, stock_target};
+use super::listed::{axis_kind, listed, stock_target};
 use super::regularize_args::RegularizeArgs;
 use super::served_by_args::ServedByArgs;
 use super::study_args::StudyTextArgs;
