@@ -12,6 +12,11 @@ pub enum Error {
         "a ratio is of an axis; give --axis, or a budget such as --params in place of --ratio for prune to find what goes"
     )]
     NoAxis,
+    /// Ratios with and without the names of their axes.
+    #[error(
+        "--ratio has ratios with the names of their axes and without; name all of them, as ffn.0-3=0,ffn=0.3, or none"
+    )]
+    RatiosOfBothKinds,
     /// Scores that are asked for without an axis.
     #[error("scores are of an axis; give --axis, or let `dress prune` find what goes without one")]
     NothingToScore,
@@ -41,11 +46,15 @@ pub enum Error {
         /// The file as given.
         path: PathBuf,
     },
-    /// A run without a curve.
-    #[error("{path}: made with --no-regularize, so there is no curve to draw", path = .path.display())]
-    NoCurve {
-        /// The directory.
+    /// A file that is none of those that are drawn.
+    #[error("{path}: {is}; give {wanted}", path = .path.display())]
+    NotDrawn {
+        /// The file.
         path: PathBuf,
+        /// What it is.
+        is: String,
+        /// What would do.
+        wanted: &'static str,
     },
     /// A file that another command writes, and that cannot be read.
     #[error("{path} cannot be read: {cause}; give {wanted}", path = .path.display())]

@@ -20,12 +20,13 @@ mod write_result;
 
 pub use check_place::{check_file_place, check_own_file_place, check_place};
 pub use command_line::command_line;
+pub(crate) use command_line::quoted;
 pub use costs_file::{COSTS_FORMAT, CostsFile, Pass, TimedShape};
 pub use dress::terminal::{Table, TerminalProgress};
 pub use dress::{PruneResult, ResultFile};
 pub use error::Error;
 pub use evaluated::Evaluation;
-pub use model_files::{declared, fingerprint, locate, max_positions, prefix_token, tokenizer};
+pub use model_files::{declared, fingerprint, locate, max_positions, name_of, prefix_token, tokenizer};
 pub(crate) use model_files::{row_text, stored_bytes};
 pub use output::{Output, print_line, tell};
 pub use place_lock::PlaceLock;

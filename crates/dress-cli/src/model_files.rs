@@ -27,6 +27,13 @@ pub fn locate(model: &Path) -> Result<PathBuf, Error> {
     Ok(found)
 }
 
+/// What a model is called in tables: the last part of its path or id.
+pub fn name_of(model: &Path) -> String {
+    let own = std::path::absolute(model).ok();
+    let own = own.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    own.unwrap_or_else(|| model.display().to_string())
+}
+
 /// How many positions the model has that `config.json` describes.
 ///
 /// # Errors

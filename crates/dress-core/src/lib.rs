@@ -48,6 +48,7 @@ mod part;
 mod parts;
 mod penalty;
 mod plan;
+mod plan_by_hand;
 mod progress;
 mod ratio;
 mod rotation;

@@ -17,16 +17,10 @@ pub enum Error {
         value: f64,
     },
     /// A picture of nothing.
-    #[error("`{panel}` has no point to plot; was the model made with `no_regularize`?")]
+    #[error("`{panel}` has no point to draw")]
     NothingToPlot {
         /// The panel's title.
         panel: String,
-    },
-    /// A picture that could not be drawn.
-    #[error("the picture could not be drawn: {reason}")]
-    Plot {
-        /// What the backend says.
-        reason: String,
     },
     /// Nothing to evaluate on.
     #[error("there is no block to evaluate on")]

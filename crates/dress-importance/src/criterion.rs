@@ -118,6 +118,11 @@ impl Criterion {
         self == Criterion::Random
     }
 
+    /// Whether it looks at gradients, for which a pass goes back as well.
+    pub fn needs_gradients(self) -> bool {
+        self.first_order().is_some()
+    }
+
     /// Whether its scores of different axes are in one unit, so that they can be ranked together as they are.
     pub fn is_comparable(self) -> bool {
         self == Criterion::Flap

@@ -34,6 +34,64 @@ pub enum Error {
         /// Ratios given.
         ratios: usize,
     },
+    /// A text that names nothing to protect.
+    #[error(
+        "`{text}` names nothing to protect; write layers=0-3,28, heads=5.2 or ffn=5.100-120 for structures of a layer, or residual=17"
+    )]
+    ProtectedText {
+        /// The text as given.
+        text: String,
+    },
+    /// Something to protect that the model does not have.
+    #[error("{axis} {index} is to stay, and the model has {len} of them, counted from 0")]
+    NothingToProtect {
+        /// The axis.
+        axis: String,
+        /// The structure.
+        index: usize,
+        /// How many there are.
+        len: usize,
+    },
+    /// More to protect than stays.
+    #[error(
+        "{protected} structures of axis `{axis}` are to stay and the ratio leaves {kept}; protect fewer, or lower the ratio"
+    )]
+    TooManyProtected {
+        /// The axis.
+        axis: String,
+        /// How many are to stay.
+        protected: usize,
+        /// How many the ratio leaves.
+        kept: usize,
+    },
+    /// Structures to protect where their numbers mean something else, or nothing yet.
+    #[error("what is to stay cannot be named {where_}; {remedy}")]
+    ProtectedNowhere {
+        /// Where.
+        where_: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A text that is no ratio of an axis.
+    #[error(
+        "`{text}` is no ratio of an axis; write ffn=0.3, and ffn.0-3=0 for what is otherwise in some layers"
+    )]
+    RatioText {
+        /// The text as given.
+        text: String,
+    },
+    /// An axis that no ratio names.
+    #[error("the axis {axis} has no ratio; name it as {axis}=0.25, or leave it out")]
+    AxisWithoutRatio {
+        /// The axis.
+        axis: AxisKind,
+    },
+    /// Ratios of layers by themselves where all layers have one.
+    #[error("ratios of single layers do not go with {with}; leave one of the two out")]
+    LayerRatiosWith {
+        /// With what.
+        with: &'static str,
+    },
     /// The same axis given twice.
     #[error("the axis {axis} is given twice; give each axis once, with its ratio")]
     AxisTwice {
@@ -244,7 +302,7 @@ pub enum Error {
     },
     /// Layers of different widths for software that has one number for all.
     #[error(
-        "the layers of the result will differ in width, and `target = {target}` has one number for all of them; give `target = dress` for a checkpoint that these crates alone load, or share out evenly, without `per_layer`"
+        "the layers of the result will differ in width, and `target = {target}` has one number for all of them; give `target = dress` for a checkpoint that these crates alone load, or share out evenly, without `per_layer`, layers to protect and ratios of single layers"
     )]
     LayersDiffer {
         /// The target.

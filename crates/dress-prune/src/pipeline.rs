@@ -6,13 +6,13 @@ use crate::local::{Local, Localized};
 use crate::regularize::{Regularized, regularize, split_to_regularize};
 use crate::{
     Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, GradualRefit, PenaltyForm,
-    RegularizeConfig, Rotated, Round, SearchReport, compensate, permute, rotate_tied,
+    Protected, RegularizeConfig, Rotated, Round, SearchReport, compensate, permute, rotate_tied,
     rotate_to_principal_components, slice,
 };
 use dress_core::burn::tensor::DType;
 use dress_core::{
-    Axis, AxisKind, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Forward, NoTap, Progress,
-    Scorer, Scores, SlicePlan, StockTarget,
+    Axis, AxisKind, Basis, Calibration, CausalLm, CorpusProvenance, CouplingMap, Fingerprint, Forward, NoTap,
+    Progress, Scorer, Scores, SlicePlan, StockTarget,
 };
 use dress_train::{CurvePoint, Cut, GradientCheckpointing, LossEnds, logits_moved};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,9 @@ pub struct PruneConfig {
     /// The engines, with their formats, whose sizes the targets keep to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub served_by: Vec<String>,
+    /// What stays, whatever its scores.
+    #[serde(default, skip_serializing_if = "Protected::is_empty")]
+    pub protected: Protected,
 }
 
 impl PruneConfig {
@@ -53,7 +56,27 @@ impl PruneConfig {
             seed: 42,
             allocation: Allocation::Uniform,
             served_by: Vec::new(),
+            protected: Protected::default(),
         }
+    }
+
+    /// Checks that what is to stay can be named, and that the layers may differ for its sake.
+    ///
+    /// # Errors
+    /// Those of [`Protected::check`], [`Error::LayersDiffer`] and [`Error::ProtectedNowhere`].
+    pub(crate) fn check_protected(&self, map: &CouplingMap) -> Result<(), Error> {
+        self.protected.check(map)?;
+        let differ = self.protected.makes_layers_differ(self.targets.iter().map(|target| target.kind));
+        if differ && self.stock != StockTarget::Dress {
+            return Err(Error::LayersDiffer { target: self.stock });
+        }
+        if self.basis != Basis::Identity && self.protected.structures.contains_key(&Axis::Residual) {
+            return Err(Error::ProtectedNowhere {
+                where_: "among channels of other coordinates than the checkpoint's",
+                remedy: "give `basis = identity`",
+            });
+        }
+        Ok(())
     }
 
     fn is_local(&self) -> bool {
@@ -343,7 +366,8 @@ pub fn axes<M: CausalLm>(model: &M, targets: &[AxisTarget]) -> Result<Vec<Axis>,
 /// Selects by scores that were computed before, of a model that need not have its weights.
 ///
 /// # Errors
-/// Those of [`select`](crate::select()), [`Error::BudgetOutOfReach`], [`Error::DepthPerLayer`] and [`Error::NothingSelected`].
+/// Those of [`select`](crate::select()) and of [`Protected::check`], [`Error::BudgetOutOfReach`], [`Error::DepthPerLayer`],
+/// [`Error::ProtectedNowhere`] and [`Error::NothingSelected`].
 pub fn plan_of_scores<M: CausalLm>(
     model: &M,
     fingerprint: Fingerprint,
@@ -352,8 +376,10 @@ pub fn plan_of_scores<M: CausalLm>(
     scores: &Scores,
     config: &PruneConfig,
 ) -> Result<SlicePlan, Error> {
+    config.check_protected(&model.coupling())?;
     let counted = counted(model.clone(), config.basis, config.compensation);
-    let selection = config.allocation.select(&counted, scores, &config.targets, config.stock)?;
+    let selection =
+        config.allocation.select(&counted, scores, &config.targets, config.stock, &config.protected)?;
     if selection.is_empty() {
         return Err(Error::NothingSelected);
     }

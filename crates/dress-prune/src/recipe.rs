@@ -1,7 +1,10 @@
 //! What a user asks for, before anything that follows from the model is settled.
 
 use crate::counted::counted;
-use crate::{AxisTarget, Budget, Compensation, Error, Measure, RegularizeConfig, best_basis};
+use crate::{
+    AxisTarget, Budget, Compensation, Error, Measure, Protected, RatioOf, RegularizeConfig, TOLERANCE,
+    best_basis,
+};
 use dress_core::{
     Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Ratio, Selection, SlicePlan, StockTarget, seqlen_or,
 };
@@ -15,6 +18,8 @@ use std::path::PathBuf;
 pub enum HowMuch {
     /// The share of each axis that goes: one share for all axes, or one for each in their order.
     Ratios(Vec<Ratio>),
+    /// The share of each kind of axis that goes, in all layers or in some; the recipe's axes are the kinds that are named.
+    RatiosOf(Vec<RatioOf>),
     /// The share of what is counted that stays, in `(0, 1)`, shared out over the axes.
     Stays {
         /// What is counted.
@@ -124,6 +129,8 @@ pub struct Recipe {
     pub served_by: Vec<EngineFormat>,
     /// Whether layers may differ.
     pub per_layer: bool,
+    /// What stays, whatever its scores.
+    pub protected: Protected,
     /// How the calibration text is drawn.
     pub sampling: Sampling,
     /// Seed of whatever is drawn.
@@ -153,6 +160,10 @@ impl Recipe {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(axes: Vec<AxisKind>, how_much: HowMuch) -> Self {
+        let axes = match &how_much {
+            HowMuch::RatiosOf(ratios) if axes.is_empty() => RatioOf::of_kinds(ratios).into_keys().collect(),
+            _ => axes,
+        };
         let mut regularize = RegularizeConfig::default();
         regularize.train.checkpoint_every = Some(CheckpointEvery::Spaced);
         Self {
@@ -169,6 +180,7 @@ impl Recipe {
             tile: 1,
             served_by: Vec::new(),
             per_layer: false,
+            protected: Protected::default(),
             sampling: Sampling::default(),
             seed: 42,
             search_file: None,
@@ -258,6 +270,7 @@ impl Recipe {
                 kinds.into_iter().map(|kind| Ok(AxisTarget::new(kind, Ratio::new(0.0)?, tile))).collect()
             }
             (HowMuch::Ratios(ratios), _) => self.by_ratios(ratios),
+            (HowMuch::RatiosOf(ratios), _) => self.by_ratios_of(ratios),
             // The scores say how much of each.
             (_, Some(_)) if self.per_layer => {
                 axes.iter().map(|&kind| Ok(AxisTarget::new(kind, Ratio::new(0.0)?, tile))).collect()
@@ -265,7 +278,12 @@ impl Recipe {
             (_, budget) => {
                 let budget = budget.ok_or(Error::NothingSelected)?;
                 let counted = counted(model.clone(), self.basis(model), self.compensation);
-                Ok(budget.targets_within(&counted, axes, self.stock, tile)?.targets)
+                let spared: Vec<usize> = self.protected.layers.iter().copied().collect();
+                let fit = budget.targets_sparing(&counted, axes, self.stock, tile, &spared)?;
+                match fit.off() <= TOLERANCE {
+                    true => Ok(fit.targets),
+                    false => Err(budget.out_of_reach(&counted, Some(fit.left))),
+                }
             }
         }
     }
@@ -311,6 +329,22 @@ impl Recipe {
         })
     }
 
+    /// The ratios of the kinds that are named; those of single layers are the allocation's.
+    pub(crate) fn by_ratios_of(&self, ratios: &[RatioOf]) -> Result<Vec<AxisTarget>, Error> {
+        let named = RatioOf::of_kinds(ratios);
+        if let Some(&axis) = self.axes.iter().find(|axis| !named.contains_key(axis)) {
+            return Err(Error::AxisWithoutRatio { axis });
+        }
+        if named.keys().any(|kind| !self.axes.contains(kind)) {
+            return Err(Error::AxesAndRatios { axes: self.axes.len(), ratios: named.len() });
+        }
+        if ratios.iter().all(|one| one.ratio.get() == 0.0) {
+            return Err(Error::NothingSelected);
+        }
+        let target = |(&kind, &ratio)| AxisTarget::new(kind, ratio, self.tile);
+        Ok(named.iter().map(target).collect())
+    }
+
     pub(crate) fn by_ratios(&self, ratios: &[Ratio]) -> Result<Vec<AxisTarget>, Error> {
         let (axes, given) = (self.axes.len(), ratios.len());
         if given != 1 && given != axes {
@@ -332,6 +366,25 @@ mod tests {
     fn ratios(axes: &[AxisKind], ratios: &[f64]) -> Result<Vec<AxisTarget>, Error> {
         let ratios: Vec<Ratio> = ratios.iter().map(|&ratio| Ratio::new(ratio).unwrap()).collect();
         Recipe::new(axes.to_vec(), HowMuch::Ratios(ratios.clone())).by_ratios(&ratios)
+    }
+
+    #[test]
+    fn ratios_that_name_their_axes_need_no_axes_beside_them() {
+        let named = |axes: &[AxisKind], texts: &[&str]| {
+            let ratios: Vec<RatioOf> = texts.iter().map(|text| text.parse().unwrap()).collect();
+            let recipe = Recipe::new(axes.to_vec(), HowMuch::RatiosOf(ratios.clone()));
+            recipe.by_ratios_of(&ratios)
+        };
+        let of = |targets: Vec<AxisTarget>| {
+            targets.iter().map(|target| (target.kind, target.ratio.get())).collect::<Vec<_>>()
+        };
+        let both = [(AxisKind::Ffn, 0.3), (AxisKind::Heads, 0.5)];
+        assert_eq!(of(named(&[], &["ffn.0-3=0", "ffn=0.3", "heads=0.5"]).unwrap()), both);
+        let missing = named(&[AxisKind::Ffn, AxisKind::Residual], &["ffn=0.3"]);
+        assert!(matches!(missing, Err(Error::AxisWithoutRatio { axis: AxisKind::Residual })));
+        let more = named(&[AxisKind::Ffn], &["ffn=0.3", "heads=0.5"]);
+        assert!(matches!(more, Err(Error::AxesAndRatios { axes: 1, ratios: 2 })));
+        assert!(matches!(named(&[], &["ffn=0"]), Err(Error::NothingSelected)));
     }
 
     #[test]

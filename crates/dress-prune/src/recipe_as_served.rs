@@ -25,8 +25,14 @@ impl Recipe {
                     .map(|(kind, ratio)| Ok(AxisTarget::new(kind, ratio, shapes.step(kind)?)))
                     .collect()
             }
+            HowMuch::RatiosOf(ratios) => {
+                let asked: Vec<(AxisKind, Ratio)> =
+                    self.by_ratios_of(ratios)?.iter().map(|target| (target.kind, target.ratio)).collect();
+                shapes.nearest(&asked)
+            }
             &HowMuch::Stays { measure, share } if !self.per_layer => {
-                shapes.largest(&self.axes, measure, share, &[])
+                let spared: Vec<usize> = self.protected.layers.iter().copied().collect();
+                shapes.largest(&self.axes, measure, share, &spared)
             }
             // The scores say how much of each.
             HowMuch::Stays { .. } => self.of_open_ratio(&shapes, &self.axes),

@@ -5,9 +5,9 @@ use crate::regularize::split_to_regularize;
 use crate::search::Known;
 use crate::served::allocation_of;
 use crate::{
-    Allocation, AxisTarget, Compensation, Error, Goal, HowMuch, PerLayer, PruneConfig, Pruned, Recipe,
-    RegularizeConfig, Search, TOLERANCE, axes, check_served, prune, prune_as_planned, prune_in_rounds,
-    usual_learning_rate,
+    Allocation, AxisTarget, Compensation, Error, Goal, HowMuch, PerLayer, PruneConfig, Pruned, RatioOf,
+    Recipe, RegularizeConfig, Search, TOLERANCE, axes, check_served, prune, prune_as_planned,
+    prune_in_rounds, usual_learning_rate,
 };
 use dress_core::burn::tensor::DType;
 use dress_core::{
@@ -62,7 +62,10 @@ impl Recipe {
             seed: self.seed,
             allocation,
             served_by: self.served_by.iter().map(ToString::to_string).collect(),
+            protected: self.protected.clone(),
         };
+        self.check_protected()?;
+        config.check_protected(&model.coupling())?;
         let plan = match &self.how_much {
             HowMuch::Planned(plan) => Some((**plan).clone()),
             _ => None,
@@ -81,6 +84,21 @@ impl Recipe {
             search_file: self.search_file.clone(),
             served_by: self.served_by.clone(),
         })
+    }
+
+    /// Checks that what is to stay goes with how the rest is chosen.
+    fn check_protected(&self) -> Result<(), Error> {
+        let (where_, remedy) = match self.protected.is_empty() {
+            true => return Ok(()),
+            false if self.how_much.is_searched() => {
+                ("where a search finds what goes", "give `axis` too, for scores to say it")
+            }
+            false if self.rounds > 1 => {
+                ("in several rounds, after each of which the rest is numbered anew", "give `rounds = 1`")
+            }
+            false => return Ok(()),
+        };
+        Err(Error::ProtectedNowhere { where_, remedy })
     }
 
     fn search<M: CausalLm>(&self, model: &M) -> Result<Option<Search>, Error> {
@@ -143,6 +161,9 @@ impl Recipe {
     }
 
     fn allocation<M: CausalLm>(&self, model: &M, criteria: &Criteria) -> Result<Allocation, Error> {
+        if let HowMuch::RatiosOf(ratios) = &self.how_much {
+            return self.by_layer(ratios);
+        }
         if !self.per_layer || self.how_much.is_searched() {
             return Ok(Allocation::Uniform);
         }
@@ -152,6 +173,25 @@ impl Recipe {
             Allocation::PerLayer(PerLayer { budget, tolerance: TOLERANCE, comparable, served_by });
         allocation.check(self.stock)?;
         Ok(allocation)
+    }
+
+    /// Where layers have ratios of their own, each its own.
+    fn by_layer(&self, ratios: &[RatioOf]) -> Result<Allocation, Error> {
+        let own = RatioOf::of_layers(ratios);
+        if own.is_empty() && !self.per_layer {
+            return Ok(Allocation::Uniform);
+        }
+        let with = match (self.per_layer, self.rounds > 1, self.served_by.is_empty()) {
+            (true, ..) => "`per_layer`",
+            (_, true, _) => "several `rounds`",
+            (.., false) => "sizes that engines take in full (`for`)",
+            _ => {
+                let allocation = Allocation::ByLayer(own);
+                allocation.check(self.stock)?;
+                return Ok(allocation);
+            }
+        };
+        Err(Error::LayerRatiosWith { with })
     }
 }
 
@@ -186,7 +226,9 @@ impl ResolvedRecipe {
             Some(plan) => Ok(Some(plan.selection.clone())),
             None if self.search.is_some() => Ok(None),
             None => match self.config.allocation {
-                Allocation::Uniform | Allocation::Together => self.as_many(model).map(Some),
+                Allocation::Uniform | Allocation::Together | Allocation::ByLayer(_) => {
+                    self.as_many(model).map(Some)
+                }
                 // How much of what goes is in the scores.
                 _ => Ok(None),
             },
@@ -284,7 +326,8 @@ impl ResolvedRecipe {
         for axis in axes(model, &self.config.targets)? {
             scores.insert(axis, vec![0.0; map.axis(axis)?.len])?;
         }
-        self.config.allocation.select(model, &scores, &self.config.targets, self.config.stock)
+        let PruneConfig { allocation, targets, stock, protected, .. } = &self.config;
+        allocation.select(model, &scores, targets, *stock, protected)
     }
 
     fn check_selection<M: CausalLm>(&self, model: &M, selection: &Selection) -> Result<(), Error> {

@@ -19,4 +19,7 @@ pub enum Error {
     /// Of selecting and slicing.
     #[error(transparent)]
     Prune(#[from] dress_prune::Error),
+    /// Of measuring.
+    #[error(transparent)]
+    Eval(#[from] dress_eval::Error),
 }

@@ -37,6 +37,7 @@ pub mod any_model;
 mod error;
 mod model_card;
 mod prune_job;
+mod quality;
 mod result_file;
 #[cfg(feature = "terminal")]
 pub mod terminal;
@@ -55,6 +56,7 @@ pub use dress_train::TrainConfig;
 pub use error::Error;
 pub use model_card::ModelCard;
 pub use prune_job::{PruneJob, PrunedCheckpoint};
+pub use quality::{QualityBefore, QualityText, TextQuality, blocks_to_hold_back};
 pub use result_file::{PruneResult, ResultFile};
 
 pub use dress_core as core;

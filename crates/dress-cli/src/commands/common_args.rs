@@ -1,13 +1,14 @@
 //! The options that every subcommand has, and those that several share.
 
-use super::listed::{float_type, listed, pass, stock_target};
+use super::listed::{axis_kind, float_type, listed, pass, stock_target};
 use super::served_by_args::ServedByArgs;
+use super::written_ratio::WrittenRatio;
 use crate::{CostsFile, Error, Output, Pass, RunContext};
 use clap::{ArgGroup, Args};
 use dress_core::{AxisKind, Draw, Ratio, StockTarget};
 use dress_importance::Criterion;
 use dress_models::{AnyModel, FloatType};
-use dress_prune::{HowMuch, Load, Measure, Recipe, Sampling};
+use dress_prune::{HowMuch, Load, Measure, Protected, RatioOf, Recipe, Sampling};
 use dress_study::{ComputeSettings, TextSource};
 use std::path::{Path, PathBuf};
 
@@ -68,12 +69,16 @@ pub(super) const SAID_BY_A_PLAN: &str = "said_by_a_plan";
 pub struct SelectArgs {
     /// What to remove, several with commas (OPT and Phi: residual,heads together). Without it, and with a
     /// budget such as --params, prune finds how much of which layers' neurons and heads goes by measuring the loss.
-    #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = listed::<AxisKind>(AxisKind::NAMES))]
+    #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = axis_kind())]
     pub axis: Vec<AxisKind>,
-    /// The share to remove, in [0, 1): one for all axes, or one for each with commas. What stays is the nearest
-    /// number that the checkpoint's config can say.
+    /// The share to remove, in [0, 1): one for all axes, one for each with commas, or each with its axis and where layers
+    /// differ their numbers, as ffn.0-3=0,ffn=0.3. What stays is the nearest number that the checkpoint's config can say.
     #[arg(long, value_delimiter = ',', groups = [HOW_MUCH, SAID_BY_A_PLAN], allow_negative_numbers = true)]
-    pub ratio: Vec<Ratio>,
+    pub ratio: Vec<WrittenRatio>,
+    /// What stays, whatever its scores: layers=0-3,28 with all that is in them, heads=5.2 (head group 2 of layer 5), ffn=5.100-120
+    /// or residual=17; may be given several times.
+    #[arg(long, group = SAID_BY_A_PLAN, value_name = "WHAT")]
+    pub protect: Vec<Protected>,
     /// Instead of --ratio: the share of the parameters that stays, shared out over the axes to within half a
     /// percent.
     #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "flops", "bytes", "latency"])]
@@ -129,6 +134,7 @@ impl SelectArgs {
             tile: self.tile,
             served_by: self.served_by.formats()?,
             per_layer: self.per_layer,
+            protected: self.protect.iter().cloned().fold(Protected::default(), Protected::and),
             seed,
             ..recipe
         })
@@ -147,9 +153,20 @@ impl SelectArgs {
         Ok(match given {
             Some((measure, share)) if self.axis.is_empty() => HowMuch::Searched { measure, share },
             Some((measure, share)) => HowMuch::Stays { measure, share },
-            None if self.axis.is_empty() && !self.ratio.is_empty() => return Err(Error::NoAxis),
-            None => HowMuch::Ratios(self.ratio.clone()),
+            None => self.ratios()?,
         })
+    }
+
+    /// Ratios that name their axes, or those of the axes in their order.
+    fn ratios(&self) -> Result<HowMuch, Error> {
+        let named: Vec<RatioOf> = self.ratio.iter().filter_map(|ratio| ratio.named()).collect();
+        let plain: Vec<Ratio> = self.ratio.iter().filter_map(|ratio| ratio.plain()).collect();
+        match (named.is_empty(), plain.is_empty()) {
+            (false, false) => Err(Error::RatiosOfBothKinds),
+            (false, true) => Ok(HowMuch::RatiosOf(named)),
+            (true, false) if self.axis.is_empty() => Err(Error::NoAxis),
+            (true, _) => Ok(HowMuch::Ratios(plain)),
+        }
     }
 
     /// The costs at `path`, with a warning where they are far from what they were fitted to.

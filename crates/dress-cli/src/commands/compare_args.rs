@@ -3,7 +3,7 @@
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, at_least_one};
 use super::compare::Compare;
-use super::listed::{listed, stock_target};
+use super::listed::{axis_kind, listed, stock_target};
 use super::regularize_args::RegularizeArgs;
 use super::served_by_args::ServedByArgs;
 use super::study_args::StudyTextArgs;
@@ -55,7 +55,7 @@ pub struct CompareArgs {
     #[arg(long, value_parser = at_least_one)]
     train_samples: Option<usize>,
     /// What dress prunes, several with commas.
-    #[arg(long, value_delimiter = ',', default_value = "residual", value_parser = listed::<AxisKind>(AxisKind::NAMES))]
+    #[arg(long, value_delimiter = ',', default_value = "residual", value_parser = axis_kind())]
     dress_axis: Vec<AxisKind>,
     /// By what dress selects.
     #[arg(long, default_value_t = Criterion::ActivationNorm, value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]

@@ -22,11 +22,16 @@ mod inspect_args;
 mod listed;
 mod logits;
 mod logits_args;
+mod next_command;
 mod own_texts;
 mod plot;
 mod plot_args;
+mod plotted_file;
 mod prune;
 mod prune_args;
+mod prune_command_args;
+mod quality;
+mod quality_args;
 mod recover;
 mod recover_args;
 mod regularize_args;
@@ -36,6 +41,7 @@ mod rotate;
 mod rotate_args;
 mod score;
 mod score_args;
+mod selection_table;
 mod served_by_args;
 mod slice;
 mod slice_args;
@@ -43,6 +49,7 @@ mod study_args;
 mod training_args;
 mod transform;
 mod transform_args;
+mod written_ratio;
 mod written_setting;
 
 pub use ablate_args::AblateArgs;
@@ -57,6 +64,7 @@ pub use inspect_args::InspectArgs;
 pub use logits_args::LogitsArgs;
 pub use plot_args::PlotArgs;
 pub use prune_args::PruneArgs;
+pub use prune_command_args::PruneCommandArgs;
 pub use recover_args::RecoverArgs;
 pub use report_args::ReportArgs;
 pub use rotate_args::RotateArgs;
@@ -84,7 +92,7 @@ enum Command {
     /// Score structures and write a slice plan.
     Score(ScoreArgs),
     /// Score, regularize, slice and save: the whole path.
-    Prune(PruneArgs),
+    Prune(Box<PruneCommandArgs>),
     /// Fine-tune a sliced model, by low-rank factors or in full.
     Recover(RecoverArgs),
     /// Turn the residual stream to its principal components; the logits stay.
@@ -107,7 +115,7 @@ enum Command {
     Logits(LogitsArgs),
     /// Continue a text.
     Generate(GenerateArgs),
-    /// Draw how a regularization went.
+    /// Draw a run, a search or a plan.
     Plot(PlotArgs),
     /// Write the completions of a shell to standard output.
     Completions(CompletionsArgs),

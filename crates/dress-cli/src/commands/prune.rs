@@ -1,29 +1,34 @@
 //! `dress prune`.
 
+use super::next_command::NextCommand;
+use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes};
 use super::served_by_args::warn_of_loss;
 use crate::interrupted_run::explain_interrupt;
-use crate::{
-    Error, Output, PlaceLock, ResultFile, TerminalProgress, check_place, command_line, stored_bytes,
-};
-use dress::PrunedCheckpoint;
-use dress_core::{KeptOfKind, SlicePlan};
-use dress_engines::{EngineFormat, ModelShape};
+use crate::{Error, Output, PlaceLock, ResultFile, TerminalProgress, check_place, command_line, name_of};
+use dress::{PruneJob, PrunedCheckpoint};
+use dress_core::{Calibration, KeptOfKind, SlicePlan};
 use dress_models::Checkpoint;
 use dress_models::checkpoint::check_output;
 use dress_study::ablation::PruneRun;
 use dress_train::RunDirectory;
-use serde::Serialize;
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
 
+/// By how many percent the perplexity of an untrained result may rise before training it is what comes next.
+const WORTH_TRAINING: f64 = 5.0;
+
 /// What `dress prune` does.
 #[derive(Debug)]
 pub(super) struct Prune {
+    /// What is pruned, as given.
+    pub model: PathBuf,
     /// What is pruned.
     pub checkpoint: Checkpoint,
     /// How.
     pub run: PruneRun,
+    /// What the result is measured on.
+    pub quality: QualitySettings,
     /// Where the smaller checkpoint goes.
     pub out: PathBuf,
     /// Whether one that is there is replaced.
@@ -43,8 +48,7 @@ impl Prune {
         if let Some(settings) = &mut self.run.recipe.regularize {
             settings.train.replace_other_run = self.force;
         }
-        let job = self.run.job(&self.checkpoint)?;
-        let calibration = self.run.blocks(&self.checkpoint)?;
+        let (job, calibration) = self.job_and_blocks()?;
         let (dense, served_by) = (self.checkpoint.declared(), &self.run.recipe.served_by);
         let known = job.resolved.known_selection(dense)?;
         if let Some(selection) = &known {
@@ -58,9 +62,20 @@ impl Prune {
             warn_of_loss(dense, &pruned.result.result.plan.selection, served_by);
         }
         pruned.result.result.command = Some(command_line());
-        let served = self.served(&pruned)?;
+        let served = ServedBytes::of(self.checkpoint.path(), [dense, &pruned.model], served_by)?;
         self.save(&pruned, &directory)?;
-        self.print(&pruned.result.result, &served, began.elapsed().as_secs_f64())
+        let nothing = self.quality.why_nothing(&calibration);
+        self.print(&pruned.result.result, &served, nothing, began.elapsed().as_secs_f64())
+    }
+
+    /// What is run, with the texts that both models are measured on, and the blocks that the run looks at.
+    fn job_and_blocks(&self) -> Result<(PruneJob, Calibration), Error> {
+        let job = self.run.job(&self.checkpoint)?;
+        let held_back = self.quality.hold_back.unwrap_or_else(|| job.blocks_to_hold_back());
+        let (calibration, held_back) = self.run.blocks_and_held_back(&self.checkpoint, held_back)?;
+        let seqlen = job.sampling.seqlen;
+        let texts = self.quality.texts(&self.checkpoint, seqlen, [&calibration, &held_back])?;
+        Ok((job.measured_on(texts), calibration))
     }
 
     fn save(&self, pruned: &PrunedCheckpoint, run: &RunDirectory) -> Result<(), Error> {
@@ -70,24 +85,13 @@ impl Prune {
         Ok(())
     }
 
-    /// Bytes before and after, as each engine serves them.
-    fn served(&self, pruned: &PrunedCheckpoint) -> Result<Vec<ServedBytes>, Error> {
-        let served_by = &self.run.recipe.served_by;
-        if served_by.is_empty() {
-            return Ok(Vec::new());
-        }
-        let stored = stored_bytes(self.checkpoint.path())?;
-        let [before, after] =
-            [self.checkpoint.declared(), &pruned.model].map(|model| ModelShape::of(model).stored_in(stored));
-        let bytes = |by: &EngineFormat| ServedBytes {
-            by: by.clone(),
-            before: by.bytes(&before),
-            bytes: by.bytes(&after),
-        };
-        Ok(served_by.iter().map(bytes).collect())
-    }
-
-    fn print(&self, result: &ResultFile, served: &[ServedBytes], seconds: f64) -> Result<(), Error> {
+    fn print(
+        &self,
+        result: &ResultFile,
+        served: &[ServedBytes],
+        nothing: &str,
+        seconds: f64,
+    ) -> Result<(), Error> {
         let kept: serde_json::Map<String, serde_json::Value> = result
             .plan
             .selection
@@ -107,38 +111,36 @@ impl Prune {
             "steps": result.report.curve.len(),
             "sliced_after_step": result.report.cut.map(|cut| cut.step + 1),
             "served": served,
+            "quality": result.quality,
+            "next": self.next(result),
         });
         self.output.print(&report, || {
-            let share = result.parameters as f64 / result.parameters_before as f64 * 100.0;
-            let moved = result.report.slicing_error.map_or(String::new(), |error| {
-                format!("; the slice itself moved the logits by {error:.1e} of their norm")
-            });
-            let served: String = served.iter().map(ServedBytes::text).collect();
+            let both = BeforeAndAfter {
+                names: [name_of(&self.model), name_of(&self.out)],
+                parameters: [result.parameters_before, result.parameters],
+                served,
+                quality: &result.quality,
+            };
+            let about =
+                if result.quality.is_empty() { format!("{nothing}\n") } else { both.about_the_texts() };
             format!(
-                "{} -> {} parameters ({share:.1}%) in {seconds:.0} s, written to {}\n{}{moved}{served}",
-                result.parameters_before,
-                result.parameters,
-                self.out.display(),
+                "{} in {seconds:.0} s, written to {}\n\n{}\n{about}\nnext: {}",
                 kept_text(&result.plan),
+                self.out.display(),
+                both.table(),
+                self.next(result)
             )
         })
     }
-}
 
-/// The weights' bytes in one format.
-#[derive(Debug, Serialize)]
-struct ServedBytes {
-    by: EngineFormat,
-    /// Of the model that was pruned.
-    before: u64,
-    /// Of the result.
-    bytes: u64,
-}
-
-impl ServedBytes {
-    fn text(&self) -> String {
-        let [before, after] = [self.before, self.bytes].map(|bytes| bytes as f64 / 1e6);
-        format!("\nserved by {} in {after:.1} MB, {before:.1} before", self.by)
+    /// The command to type next: training where the loss rose and nothing was trained, else an evaluation on all of a text.
+    fn next(&self, result: &ResultFile) -> String {
+        let risen = result.quality.iter().map(|text| text.difference.percent_of_perplexity().0);
+        let is_worth_training = result.regularize.is_none() && risen.fold(0.0, f64::max) > WORTH_TRAINING;
+        match self.run.calibration.as_ref().filter(|_| is_worth_training) {
+            Some(text) => NextCommand::recover(&self.out, &self.model, text, &self.run.recipe.sampling),
+            None => NextCommand::eval(&self.out, &self.model, self.quality.validate.first()),
+        }
     }
 }
 

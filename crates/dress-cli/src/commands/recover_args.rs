@@ -2,6 +2,7 @@
 
 use super::common_args::at_least_one;
 use super::listed::stock_target;
+use super::quality_args::QualityArgs;
 use super::recover::Recover;
 use super::training_args::TrainingArgs;
 use super::transform_args::TransformArgs;
@@ -49,6 +50,8 @@ pub struct RecoverArgs {
     target: StockTarget,
     #[command(flatten)]
     training: TrainingArgs,
+    #[command(flatten)]
+    quality: QualityArgs,
 }
 
 impl RecoverArgs {
@@ -62,6 +65,8 @@ impl RecoverArgs {
         Ok(Recover {
             checkpoint: self.checkpoint.settings()?,
             config: self.config(),
+            quality: self.quality.settings(self.checkpoint.calibration.text_field.as_deref()),
+            teacher_given: self.distill_from.clone(),
             teacher: self.distill_from.as_deref().map(locate).transpose()?,
             target: self.target,
         })

@@ -1,7 +1,8 @@
 //! `dress score`.
 
+use super::selection_table::SelectionTable;
 use super::served_by_args::warn_of_loss;
-use crate::{Error, PlaceLock, RunContext, TerminalProgress, check_own_file_place, write_result};
+use crate::{Error, PlaceLock, RunContext, TerminalProgress, check_own_file_place, quoted, write_result};
 use dress_core::{Calibration, Parts, Progress, SlicePlan};
 use dress_importance::Criteria;
 use dress_models::{Checkpoint, CheckpointParts};
@@ -49,14 +50,24 @@ impl Score {
         warn_of_loss(self.checkpoint.declared(), &plan.selection, &self.recipe.served_by);
         plan.fingerprint = self.checkpoint.fingerprint()?;
         write_result(&self.out, plan.to_json().as_bytes(), self.force)?;
+        let table = SelectionTable::of(self.checkpoint.declared(), &plan.selection)?;
         let report = json!({
             "plan": self.out.display().to_string(),
             "criterion": plan.criterion,
             "fingerprint": plan.fingerprint,
             "scores": plan.scores,
+            "parameters_before": table.parameters[0],
+            "parameters": table.parameters[1],
         });
-        context.output.print(&report, || format!("plan written to {}", self.out.display()))?;
-        Ok(())
+        context.output.print(&report, || {
+            let out = quoted(&self.out.display().to_string());
+            format!(
+                "{table}\nby {}, written to {}\n\nnext: dress plot {out} --out {}",
+                plan.criterion,
+                self.out.display(),
+                quoted(&self.out.with_extension("svg").display().to_string())
+            )
+        })
     }
 
     fn plan_by_parts(

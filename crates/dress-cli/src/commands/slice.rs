@@ -41,20 +41,20 @@ impl Slice {
         check_place(&self.out)?;
         let _lock = PlaceLock::take(&self.out)?;
         check_output(&self.out, Some(&self.input), self.force)?;
-        let plan = read_plan(&self.plan)?;
         let (text, path) = read_config(&self.input)?;
         let declared = AnyModel::from_config(&text, &path, &self.context.compute.device)?;
+        let mut plan = read_plan(&self.plan, &declared)?;
         if plan.basis != Basis::Identity {
             return Err(dress_prune::Error::BasisOfPlan { basis: plan.basis }.into());
         }
-        plan.check_fingerprint(fingerprint(&declared, &self.input)?, &declared.coupling())?;
+        let found = fingerprint(&declared, &self.input)?;
+        plan.check_fingerprint(found.clone(), &declared.coupling())?;
+        // What a plan made by hand does not say.
+        plan.fingerprint = found;
         dress_prune::check_served(&declared, &plan.selection, &self.served_by)?;
         let edits = dress_prune::edits(&declared, &plan.selection)?;
         let parameters_before = parameters::count(&declared);
-        let parameters = parameters::list(&declared)
-            .into_iter()
-            .map(|p| edits.get(&p.name).unwrap_or(&TensorEdit::default()).count(&p.shape))
-            .sum();
+        let parameters = dress_prune::parameters_left(&declared, &plan.selection)?;
         let weights = Weights::open(&self.input)?;
         let result = ResultFile {
             format_version: ResultFile::FORMAT,
@@ -66,6 +66,7 @@ impl Slice {
             parameters_before,
             parameters,
             calibration: plan.calibration.clone(),
+            quality: Vec::new(),
             command: Some(command_line()),
             regularize: None,
             report: PruneReport::default(),

@@ -37,6 +37,7 @@ impl TransformArgs {
     /// Those of [`locate`] and of [`CommonArgs::context`].
     pub(super) fn settings(&self) -> Result<Transform, Error> {
         Ok(Transform {
+            given: self.model.clone(),
             checkpoint: Checkpoint::at(locate(&self.model)?)?,
             text: self.calibration.text(),
             sampling: self.calibration.sampling(),

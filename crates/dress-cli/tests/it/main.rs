@@ -1,6 +1,7 @@
 //! The `dress` command as other programs call it, on the small model that ships with the examples.
 
 mod ablate;
+mod choices;
 mod compare;
 mod corpora;
 mod evaluation;
@@ -9,6 +10,7 @@ mod generation;
 mod latency;
 mod options;
 mod published;
+mod quality;
 mod rotation;
 mod served;
 mod training;
@@ -160,20 +162,33 @@ fn all_files_of_a_result_may_be_read_by_whoever_may_read_one() {
 }
 
 #[test]
-fn a_run_is_drawn_and_one_without_regularization_is_refused() {
+fn a_run_and_a_plan_are_drawn_and_other_files_are_named() {
     let (paths, model) = (Paths::new(), model().display().to_string());
     let (out, calibration, picture) = (paths.path("out"), text("calibration.txt"), paths.path("run.svg"));
     let mut args = vec!["prune", "--model", &model, "--axis", "ffn", "--ratio", "0.25", "--out", &out];
     args.extend(["--calibration", &calibration, "--samples", "3", "--seqlen", "16", "--json"]);
     json(&dress(&args));
     assert!(dress(&["plot", &out, "--out", &picture]).status.success());
-    assert!(fs::read_to_string(&picture).unwrap().contains("tokens seen"));
+    let run = fs::read_to_string(&picture).unwrap();
+    for says in
+        ["tokens seen", "llama3-kjv: regularizing", "the dense model on blocks held back", "what stays"]
+    {
+        assert!(run.contains(says), "{says}");
+    }
     assert!(refusal(&["plot", &out, "--out", &picture]).contains("--force"));
     let png = paths.path("run.png");
     assert!(refusal(&["plot", &out, "--out", &png]).contains(".svg"));
     args.extend(["--no-regularize", "--force"]);
     json(&dress(&args));
-    assert!(refusal(&["plot", &out, "--out", &picture, "--force"]).contains("--no-regularize"));
+    let drawn = |what: &str| {
+        assert!(dress(&["plot", what, "--out", &picture, "--force"]).status.success(), "{what}");
+        fs::read_to_string(&picture).unwrap()
+    };
+    let of_run = drawn(&out);
+    assert!(of_run.contains("what stays") && !of_run.contains("tokens seen"), "nothing was trained");
+    assert!(drawn(&paths.path("out/plan.json")).contains("scores of ffn"));
+    let refused = refusal(&["plot", &paths.path("out/config.json"), "--out", &picture, "--force"]);
+    assert!(refused.contains("config.json: is a checkpoint's config.json; give a directory"), "{refused}");
 }
 
 #[test]
@@ -184,6 +199,11 @@ fn a_scored_plan_slices_the_checkpoint_it_was_made_from() {
     let mut score = score.to_vec();
     score.extend(["--ratio", "0.25,0.5", "--out", &plan, "--json"]);
     assert_eq!(json(&dress(&score))["criterion"], "magnitude-l2");
+    score.retain(|word| *word != "--json");
+    let told = String::from_utf8(dress(&[&score[..], &["--force"]].concat()).stdout).unwrap();
+    for says in ["of layers", "0-4", "384 (75.0%)", "together", "parameters stay", "next: dress plot "] {
+        assert!(told.contains(says), "{says}: {told}");
+    }
     let sliced = json(&dress(&["slice", "--plan", &plan, &model, &out, "--json"]));
     assert!(sliced["parameters"].as_u64() < sliced["parameters_before"].as_u64());
     let config: Value =

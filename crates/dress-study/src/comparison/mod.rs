@@ -9,6 +9,7 @@ mod study;
 
 pub use cell::{COMPARISON_SCHEMA, Cell, CellId, Comparison};
 pub use markdown::markdown;
+pub(crate) use picture::last_part;
 pub use picture::picture;
 pub use settings::{ComparisonSettings, RatioOf};
 pub use study::ComparisonStudy;
