@@ -44,7 +44,7 @@ pub fn export_mlx_nas(
     let source = checkpoint.path();
     let refused = |reason| Error::NotExported { path: source.into(), reason };
     let model = match checkpoint.declared() {
-        AnyModel::Decoder(model) if model.config().family.model_type == "llama" => model,
+        AnyModel::Decoder(model) if model.config().family.model_type() == "llama" => model,
         _ => return Err(refused("mlx-lm's nemotron-nas has the layers of LLaMA alone".into())),
     };
     if let Some(reason) = fault(model.config()) {

@@ -1,5 +1,6 @@
 //! What a user asks for, before anything that follows from the model is settled.
 
+use crate::costs::Costs;
 use crate::counted::counted;
 use crate::{
     AxisTarget, Budget, Compensation, Error, Measure, Protected, RatioOf, RegularizeConfig, TOLERANCE,
@@ -282,7 +283,10 @@ impl Recipe {
                 let fit = budget.targets_sparing(&counted, axes, self.stock, tile, &spared)?;
                 match fit.off() <= TOLERANCE {
                     true => Ok(fit.targets),
-                    false => Err(budget.out_of_reach(&counted, Some(fit.left))),
+                    false => {
+                        let whole = Costs::new(&counted, budget.measure).whole();
+                        Err(budget.out_of_reach(whole, Some(fit.left)))
+                    }
                 }
             }
         }

@@ -102,7 +102,7 @@ enum Command {
     /// Write a checkpoint as a file that other engines run, such as llama.cpp's GGUF.
     Export(ExportArgs),
     /// Run published methods side by side on one checkpoint at equal size.
-    Compare(CompareArgs),
+    Compare(Box<CompareArgs>),
     /// Try settings of prune on one checkpoint, and write one table.
     Ablate(Box<AblateArgs>),
     /// Measure perplexity, tasks, speed, and what changed.

@@ -223,7 +223,7 @@ fn an_interrupted_search_goes_on_from_what_it_found_and_ends_with_the_same_shape
     assert_eq!(run(&search, Some(&file), &again).unwrap(), found);
     assert!(again.names.lock().unwrap().is_empty(), "all of it is known");
     // Another search does not take these for its own.
-    let other = Search { per_layer: false, ..search };
+    let other = Search { per_layer: false, ..search.clone() };
     assert_eq!(run(&other, Some(&file), &again).unwrap(), run(&other, None, &Stages::default()).unwrap());
     assert_eq!(again.count("curvature"), 1);
     // Nor does it take them away.
