@@ -334,7 +334,7 @@ mod tests {
             let (query, key, value) = (random(4, seq), random(2, keys), random(2, keys));
             let found = causal_attention(query.clone(), key.clone(), value.clone(), Some(window));
             for row in [0, seq / 2, seq - 1] {
-                let end = keys - seq + row + 1;
+                let end: usize = keys - seq + row + 1;
                 let first = end.saturating_sub(window);
                 let part = |states: &Tensor<4>| states.clone().narrow(2, first, end - first);
                 let query = query.clone().narrow(2, row, 1);
