@@ -182,7 +182,7 @@ mod tests {
         let said = message("mamba");
         assert!(
             said.contains("`mamba`")
-                && said.contains("llama, mistral, qwen2, qwen3, phi3, smollm3, granite, olmo2, opt, phi"),
+                && said.contains("llama, mistral, qwen2, qwen3, phi3, smollm3, granite, olmo2, gemma2, gemma3_text, opt, phi"),
             "{said}"
         );
     }

@@ -43,6 +43,7 @@ mod part_of_parameter;
 mod parts;
 pub mod phi;
 mod rope_config;
+mod rope_keys_written;
 mod shape;
 mod slots;
 

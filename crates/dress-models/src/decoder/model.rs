@@ -9,7 +9,9 @@ use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use dress_core::parameters::NamedParameters;
-use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
+use dress_core::{
+    Axis, CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget, loss_of_logits,
+};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -65,7 +67,7 @@ impl DecoderForCausalLm {
         let model = DecoderModel {
             embed_tokens: embedding.with_initializer(initializer.clone()).init(device),
             layers: layers.collect(),
-            norm: RmsNorm::new(config.hidden_size, config.rms_norm_eps, device),
+            norm: config.norm(device),
         };
         let untied = !config.tie_word_embeddings;
         Self { model, lm_head: untied.then(|| head.with_initializer(initializer).init(device)), config }
@@ -136,7 +138,7 @@ impl CausalLm for DecoderForCausalLm {
     }
 
     fn embed(&self, tokens: Tensor<2, Int>, _pass: &mut Forward<'_>) -> Tensor<3> {
-        multiplied(self.model.embed_tokens.forward(tokens), self.config.multipliers.embedding)
+        multiplied(self.model.embed_tokens.forward(tokens), self.config.embedding_multiplier())
     }
 
     fn layer(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
@@ -145,13 +147,20 @@ impl CausalLm for DecoderForCausalLm {
 
     fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
         let hidden = self.head_input(hidden, pass);
-        match &self.lm_head {
+        let logits = match &self.lm_head {
             Some(head) => linear(head, hidden),
             None => tied_head(hidden, self.model.embed_tokens.weight.val()),
+        };
+        match self.config.soft_caps.logits {
+            Some(cap) => (logits / cap).tanh() * cap,
+            None => logits,
         }
     }
 
     fn head_loss(&self, hidden: Tensor<3>, targets: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<1> {
+        if self.config.soft_caps.logits.is_some() {
+            return loss_of_logits(self.head(hidden, pass), targets);
+        }
         let input = self.head_input(hidden, pass);
         head_loss(input, self.lm_head.as_ref(), || self.model.embed_tokens.weight.val(), targets)
     }
@@ -175,6 +184,10 @@ impl CausalLm for DecoderForCausalLm {
         slice_factors::slice_factors(&self.config, selection)
     }
 
+    fn stream_factor(&self, selection: &Selection) -> f64 {
+        slice_factors::of_stream(&self.config, selection)
+    }
+
     fn is_in_part(&self, parameter: &str, part: Part) -> bool {
         is_in_part(parameter, part, self.config.tie_word_embeddings)
     }
@@ -188,7 +201,10 @@ impl CausalLm for DecoderForCausalLm {
             let kept = residual.kept_len();
             let epsilon = self.config.rms_norm_eps * residual.len() as f64 / kept as f64;
             self.config.hidden_size = kept;
-            self.set_epsilon(epsilon);
+            // Of a stream that gets shorter with the root of the width the mean square stays.
+            if !self.config.family.scales_embedding {
+                self.set_epsilon(epsilon);
+            }
         }
         let (heads_per_group, config) = (self.config.heads_per_group(), &mut self.config);
         config.windows = kept_layers(std::mem::take(&mut config.windows), selection);
