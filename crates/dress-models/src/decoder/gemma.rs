@@ -114,7 +114,7 @@ fn local_theta(raw: &ConfigJson) -> Result<f64, Unsupported> {
 
 fn write(config: &DecoderConfig) -> Vec<(&'static str, Value)> {
     let mut keys = layer_types::write(config);
-    keys.extend(config.biases.heads.then(|| ("attention_bias", json!(true))));
+    keys.extend(config.biases.heads.then_some(("attention_bias", json!(true))));
     keys
 }
 

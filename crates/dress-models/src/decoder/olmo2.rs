@@ -27,6 +27,6 @@ fn read(raw: &ConfigJson, config: &mut DecoderConfig) -> Result<(), Unsupported>
 
 fn write(config: &DecoderConfig) -> Vec<(&'static str, Value)> {
     let mut keys = layer_types::write(config);
-    keys.extend(config.biases.heads.then(|| ("attention_bias", json!(true))));
+    keys.extend(config.biases.heads.then_some(("attention_bias", json!(true))));
     keys
 }
