@@ -41,7 +41,7 @@ impl Built {
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant)]
 pub enum AnyModel {
-    /// LLaMA, Mistral, Qwen2, Qwen3 and what else is built like them.
+    /// LLaMA, Mistral, Qwen, Gemma and what else is built like them.
     Decoder(DecoderForCausalLm),
     /// OPT.
     Opt(OptForCausalLm),
