@@ -66,6 +66,7 @@ struct Decoding<'a> {
 struct Continuation {
     /// The prompt's place among all prompts.
     index: usize,
+    prompt: Vec<u32>,
     tokens: Vec<u32>,
     is_over: bool,
 }
@@ -74,9 +75,14 @@ impl<'a> Decoding<'a> {
     fn new<M: CausalLm>(model: &M, batch: Vec<Prompt>, stop: &'a StopConditions) -> Self {
         let prompt_len = batch.first().map_or(0, |prompt| prompt.tokens.len());
         let cache = KvCache::new(model.num_layers(), prompt_len + ROOM.min(stop.max_new_tokens));
-        let row = |prompt: &Prompt| Continuation { index: prompt.index, tokens: Vec::new(), is_over: false };
-        let rows = batch.iter().map(row).collect();
-        let input = batch.into_iter().map(|prompt| prompt.tokens).collect();
+        let input = batch.iter().map(|prompt| prompt.tokens.clone()).collect();
+        let row = |Prompt { index, tokens }| Continuation {
+            index,
+            prompt: tokens,
+            tokens: Vec::new(),
+            is_over: false,
+        };
+        let rows = batch.into_iter().map(row).collect();
         Self { stop, prompt_len, rows, input, cache }
     }
 
@@ -86,6 +92,11 @@ impl<'a> Decoding<'a> {
 
     /// Adds one token to every row, and returns the texts that it ends.
     fn step<M: CausalLm>(&mut self, model: &M, tokenizer: &Tokenizer) -> Result<Vec<(usize, String)>, Error> {
+        let cached = self.cache.len();
+        if model.outgrows_cache(cached, cached + self.input[0].len()) {
+            self.cache = KvCache::new(model.num_layers(), self.cache.capacity());
+            self.input = self.rows.iter().map(|row| [&row.prompt[..], &row.tokens].concat()).collect();
+        }
         let next = likeliest_tokens(model, &self.input, &mut self.cache);
         let mut ended = Vec::new();
         for (row, token) in self.rows.iter_mut().zip(next).filter(|(row, _)| !row.is_over) {

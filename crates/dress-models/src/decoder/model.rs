@@ -188,6 +188,12 @@ impl CausalLm for DecoderForCausalLm {
         slice_factors::of_stream(&self.config, selection)
     }
 
+    fn outgrows_cache(&self, cached: usize, total: usize) -> bool {
+        let Some(long_rope) = &self.config.long_rope else { return false };
+        let longest = long_rope.original_max_position_embeddings;
+        (1..=longest).contains(&cached) && total > longest
+    }
+
     fn is_in_part(&self, parameter: &str, part: Part) -> bool {
         is_in_part(parameter, part, self.config.tie_word_embeddings)
     }

@@ -191,13 +191,6 @@ impl Heads<'_> {
     ) -> (Tensor<4>, [Tensor<4>; 2]) {
         let Some(rotary) = self.rotary else { return (query, pass.cached(layer, key, value)) };
         let (offset, seq, device) = (pass.offset(), query.dims()[2], query.device());
-        if rotary.depends_on_length() {
-            // A longer text turns the keys that are cached otherwise as well.
-            let [key, value] = pass.cached(layer, key, value);
-            let tables = pass.rotary(rotary.kind(), || rotary.tables(0, offset + seq, &device));
-            let own = tables.clone().map(|table| table.narrow(0, offset, seq));
-            return (rotate(query, own), [rotate(key, tables), value]);
-        }
         let tables = pass.rotary(rotary.kind(), || rotary.tables(offset, seq, &device));
         let key = rotate(key, tables.clone());
         (rotate(query, tables), pass.cached(layer, key, value))

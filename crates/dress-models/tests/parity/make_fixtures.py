@@ -7,6 +7,7 @@ transformers 5 writes it. Run with the versions in ../fixtures/VERSIONS.txt.
 
 usage: python make_fixtures.py [NAME...]
 """
+import copy
 import json
 import pathlib
 import shutil
@@ -142,7 +143,8 @@ def make(name, shape):
     directory.mkdir(parents=True)
     published = {**shape, "torch_dtype": "float32"}
     fields = {key: value for key, value in shape.items() if key not in ("architectures", "model_type")}
-    config = AutoConfig.for_model(shape["model_type"], **fields)
+    # What is nested is changed on the way.
+    config = AutoConfig.for_model(shape["model_type"], **copy.deepcopy(fields))
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
     randomize(model)
     if "sharded" in name:
