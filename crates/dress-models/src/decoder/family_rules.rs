@@ -170,6 +170,11 @@ impl FamilyRules {
         FAMILIES.into_iter().find(|rules| rules.model_type == model_type)
     }
 
+    /// The name in `architectures`.
+    pub fn architecture(&self) -> &'static str {
+        self.architecture
+    }
+
     /// The `model_type` of its configurations.
     pub fn model_type(&self) -> &'static str {
         self.model_type
