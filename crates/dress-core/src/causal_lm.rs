@@ -209,6 +209,14 @@ pub trait CausalLm: NamedParameters + Sync {
         }
     }
 
+    /// Whether a text of `total` tokens cannot go on from a cache of its first `cached`, since all of its tokens are computed
+    /// otherwise than those of a shorter text: for LongRoPE, whose frequencies are others beyond a length. The cache is
+    /// then filled anew.
+    fn outgrows_cache(&self, cached: usize, total: usize) -> bool {
+        let _ = (cached, total);
+        false
+    }
+
     /// The device the parameters are on.
     fn device(&self) -> Device {
         self.devices().into_iter().next().unwrap_or_default()

@@ -183,6 +183,9 @@ macro_rules! causal_lm_of_variants {
             fn is_in_part(&self, parameter: &str, part: $crate::Part) -> bool {
                 match self { $($model::$variant(model) => model.is_in_part(parameter, part)),+ }
             }
+            fn outgrows_cache(&self, cached: usize, total: usize) -> bool {
+                match self { $($model::$variant(model) => model.outgrows_cache(cached, total)),+ }
+            }
             fn device(&self) -> $crate::burn::tensor::Device {
                 match self { $($model::$variant(model) => $crate::CausalLm::device(model)),+ }
             }

@@ -41,7 +41,7 @@ impl Built {
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant)]
 pub enum AnyModel {
-    /// LLaMA, Mistral, Qwen2, Qwen3 and what else is built like them.
+    /// LLaMA, Mistral, Qwen, Gemma and what else is built like them.
     Decoder(DecoderForCausalLm),
     /// OPT.
     Opt(OptForCausalLm),
@@ -182,7 +182,7 @@ mod tests {
         let said = message("mamba");
         assert!(
             said.contains("`mamba`")
-                && said.contains("llama, mistral, qwen2, qwen3, phi3, smollm3, granite, olmo2, opt, phi"),
+                && said.contains("llama, mistral, qwen2, qwen3, phi3, smollm3, granite, olmo2, gemma2, gemma3_text, opt, phi"),
             "{said}"
         );
     }

@@ -97,6 +97,10 @@ pub fn generate<M: CausalLm>(
     let mut new = Vec::new();
     let mut input = prompt.to_vec();
     while new.len() < config.max_new_tokens {
+        if model.outgrows_cache(cache.len(), cache.len() + input.len()) {
+            cache = KvCache::new(model.num_layers(), total);
+            input = [prompt, &new].concat();
+        }
         let tokens = Calibration::tensor(&[std::mem::take(&mut input)], &device);
         let logits: Vec<f32> = on_a_worker(&device, || {
             let mut tap = NoTap;

@@ -1,10 +1,9 @@
 //! Model families for DReSS, in Burn.
 //!
 //! [`Checkpoint::open`] finds a checkpoint and has everything that is read from one. A family is a config, a thin
-//! composition of the shared [`modules`] and a coupling map: see [`decoder`] (LLaMA, Mistral,
-//! Qwen2 and Qwen3), [`opt`] and [`phi`]. [`AnyModel`] picks
-//! the family from `config.json`, [`checkpoint`] reads and writes Hugging Face directories, and [`generation`]
-//! continues a text. A family that is not here implements [`Family`] in a crate of its own, and is read, rewritten and
+//! composition of the shared [`modules`] and a coupling map: see [`decoder`] (LLaMA and
+//! the families that are built like it), [`opt`] and [`phi`]. [`AnyModel`] picks the family from `config.json`,
+//! [`checkpoint`] reads and writes Hugging Face directories, and [`generation`] continues a text. A family that is not here implements [`Family`] in a crate of its own, and is read, rewritten and
 //! saved alike.
 //!
 //! ```
@@ -44,6 +43,7 @@ mod part_of_parameter;
 mod parts;
 pub mod phi;
 mod rope_config;
+mod rope_keys_written;
 mod shape;
 mod slots;
 

@@ -6,13 +6,13 @@
 use crate::checkpoint::warn_once;
 use crate::config_json::{ConfigJson, Unsupported, is_falsy};
 use crate::modules::{LongRope, RopeScaling};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 const DEFAULT_THETA: f64 = 10_000.0;
 
-const THETA: &str = "rope_theta";
-const PARTIAL: &str = "partial_rotary_factor";
-const ORIGINAL: &str = "original_max_position_embeddings";
+pub(crate) const THETA: &str = "rope_theta";
+pub(crate) const PARTIAL: &str = "partial_rotary_factor";
+pub(crate) const ORIGINAL: &str = "original_max_position_embeddings";
 
 /// What there is.
 const TYPES: &str = "only `default`, `linear` and `llama3` are built";
@@ -45,10 +45,10 @@ pub(crate) struct RopeConfig {
 }
 
 /// The dictionary that counts and the key it stands under.
-struct RopeKeys<'a> {
+pub(crate) struct RopeKeys<'a> {
     raw: &'a ConfigJson,
-    key: &'static str,
-    nested: Map<String, Value>,
+    pub key: &'static str,
+    pub nested: Map<String, Value>,
     defaults: RopeDefaults,
 }
 
@@ -64,39 +64,6 @@ pub(crate) fn rope_config(
     let (long_rope, partial) = (keys.long_rope(positions)?, keys.partial()?);
     let scaling = if long_rope.is_some() { None } else { keys.scaling(positions)? };
     Ok(RopeConfig { theta, scaling, long_rope, partial })
-}
-
-/// The keys that say `rope`, in the spelling of transformers 5 and in the older one. What a dictionary of `raw` says
-/// beside them stays.
-pub(crate) fn in_both_spellings(raw: &ConfigJson, rope: &RopeConfig) -> Vec<(&'static str, Value)> {
-    let (key, said) = RopeKeys::of(raw).map(|keys| (keys.key, keys.nested)).unwrap_or_default();
-    let theta = number(raw.get(THETA).or(said.get(THETA)), rope.theta);
-    let mut older = match &rope.long_rope {
-        Some(_) => long_rope_keys(said),
-        None => scaling_keys(rope.scaling, said),
-    };
-    let apart = [older.remove(THETA), older.remove(PARTIAL)];
-    let mut newer = older.clone();
-    if key == "rope_scaling" && apart[0].is_some() {
-        older.insert(THETA.into(), theta.clone());
-    }
-    newer.insert(THETA.into(), theta.clone());
-    let partial = rope.partial.map(|share| number(raw.get(PARTIAL).or(apart[1].as_ref()), share));
-    newer.extend(partial.clone().map(|share| (PARTIAL.into(), share)));
-    let scaled = rope.scaling.is_some() || rope.long_rope.is_some();
-    let older = if scaled { Value::Object(older) } else { Value::Null };
-    let mut keys = vec![(THETA, theta), ("rope_scaling", older), ("rope_parameters", Value::Object(newer))];
-    keys.extend(partial.map(|share| (PARTIAL, share)));
-    keys
-}
-
-/// What is said already of LongRoPE, its type under the name that all software knows.
-fn long_rope_keys(mut said: Map<String, Value>) -> Map<String, Value> {
-    if let Some(older) = said.get_mut("type") {
-        *older = json!("longrope");
-    }
-    said.insert("rope_type".into(), json!("longrope"));
-    said
 }
 
 /// Whether the text of a `config.json` says other rotary settings than the usual ones in `rope_parameters` alone, as
@@ -119,48 +86,8 @@ pub fn in_rope_parameters_alone(config: &str) -> bool {
     !older && (theta || kind || newer.contains_key(PARTIAL))
 }
 
-/// The dictionary of a scaling, around what is said already.
-fn scaling_keys(scaling: Option<RopeScaling>, said: Map<String, Value>) -> Map<String, Value> {
-    let (kind, numbers) = match scaling {
-        None => return Map::from_iter([("rope_type".to_string(), json!("default"))]),
-        Some(RopeScaling::Linear { factor }) => ("linear", vec![("factor", factor)]),
-        Some(RopeScaling::Llama3 {
-            factor,
-            low_freq_factor,
-            high_freq_factor,
-            original_max_position_embeddings,
-        }) => {
-            let numbers = vec![
-                ("factor", factor),
-                ("low_freq_factor", low_freq_factor),
-                ("high_freq_factor", high_freq_factor),
-                (ORIGINAL, original_max_position_embeddings),
-            ];
-            ("llama3", numbers)
-        }
-    };
-    let mut keys = said;
-    // Software that reads the older name of the type takes it before the newer one.
-    if let Some(older) = keys.get_mut("type") {
-        *older = json!(kind);
-    }
-    keys.insert("rope_type".into(), json!(kind));
-    for (name, value) in numbers {
-        let value = number(keys.get(name), value);
-        // Stock software wants a whole number of positions.
-        let whole = value.as_f64().filter(|value| name == ORIGINAL && value.fract() == 0.0);
-        keys.insert(name.into(), whole.map_or(value, |value| json!(value as u64)));
-    }
-    keys
-}
-
-/// A number as it is written already, where that is the same number.
-fn number(written: Option<&Value>, number: f64) -> Value {
-    written.filter(|value| value.as_f64() == Some(number)).cloned().unwrap_or_else(|| json!(number))
-}
-
 impl<'a> RopeKeys<'a> {
-    fn of(raw: &'a ConfigJson) -> Result<Self, Unsupported> {
+    pub fn of(raw: &'a ConfigJson) -> Result<Self, Unsupported> {
         let (key, value) = match (raw.get("rope_scaling"), raw.get("rope_parameters")) {
             (Some(older), _) if !is_falsy(older) => ("rope_scaling", Some(older)),
             (_, Some(Value::Null) | None) => ("rope_parameters", None),
@@ -323,6 +250,8 @@ impl<'a> RopeKeys<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rope_keys_written::in_both_spellings;
+    use serde_json::json;
     use std::path::Path;
 
     const LLAMA3: &str = r#""rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0"#;

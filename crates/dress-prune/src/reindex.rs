@@ -114,6 +114,7 @@ impl Reindex {
             edit.takes.push((slot.dim, indices.clone()));
             if slots.normalization.is_some() && slot.role == Role::Scales {
                 edit.factor *= gain;
+                edit.shift += if slot.plus_one { gain - 1.0 } else { 0.0 };
             }
         }
         Ok(())
@@ -127,17 +128,18 @@ impl ParameterMapper for Reindex {
             let index = index(indices, &value.device());
             value.select(layout.dim(*dim), index)
         });
-        multiplied(taken, edit.factor)
+        multiplied(taken, edit.factor, edit.shift)
     }
 }
 
-/// `value` times `factor`, rounded once.
-fn multiplied<const D: usize>(value: Tensor<D>, factor: f64) -> Tensor<D> {
+/// `value` times `factor` and `shift`, rounded once.
+fn multiplied<const D: usize>(value: Tensor<D>, factor: f64, shift: f64) -> Tensor<D> {
     if factor == 1.0 {
         return value;
     }
-    let dtype = value.dtype();
-    (value.cast(DType::F32) * factor).cast(dtype)
+    let (dtype, wide) = (value.dtype(), value.cast(DType::F32) * factor);
+    let shifted = if shift == 0.0 { wide } else { wide + shift };
+    shifted.cast(dtype)
 }
 
 fn index(indices: &[usize], device: &Device) -> Tensor<1, Int> {

@@ -60,8 +60,8 @@ struct Span {
 enum Hold {
     /// Multiplies the selected indices of a dimension, as the file counts it.
     Selected(usize, Span),
-    /// Multiplies the gains of a norm, of which this share of the channels goes.
-    Gains(f64),
+    /// Multiplies the gains of a norm, of which this share of the channels goes; whether they are filed as one less.
+    Gains(f64, bool),
 }
 
 impl Gate {
@@ -150,7 +150,10 @@ impl Gate {
                 Role::Scales if post => &mut self.holds,
                 Role::Scales if gains => {
                     let share = chosen.removed().len() as f64 / chosen.len() as f64;
-                    self.holds.entry(slot.parameter.clone()).or_default().push(Hold::Gains(share));
+                    self.holds
+                        .entry(slot.parameter.clone())
+                        .or_default()
+                        .push(Hold::Gains(share, slot.plus_one));
                     continue;
                 }
                 Role::Scales | Role::Reads => continue,
@@ -221,7 +224,10 @@ impl ParameterMapper for Gating<'_> {
                 let factors = span.factors::<D>(dim, self.g, &value.device()).cast(dtype);
                 value * factors
             }
-            Hold::Gains(removed) => value * (1.0 - removed * (1.0 - self.g * self.g)).sqrt(),
+            Hold::Gains(removed, plus_one) => {
+                let factor = (1.0 - removed * (1.0 - self.g * self.g)).sqrt();
+                if plus_one { value * factor + (factor - 1.0) } else { value * factor }
+            }
         });
         match &self.gate.recentring {
             Some(recentring) => recentring.value(name, layout, gated),

@@ -30,6 +30,7 @@ pub(super) struct Decoding<'a> {
 struct Continuation {
     /// The prompt's place among all prompts.
     index: usize,
+    prompt: Vec<u32>,
     tokens: Vec<u32>,
     is_over: bool,
 }
@@ -38,9 +39,14 @@ impl<'a> Decoding<'a> {
     pub fn new<M: CausalLm>(model: &M, batch: Vec<Prompt>, stop: &'a StopConditions) -> Self {
         let prompt_len = batch.first().map_or(0, |prompt| prompt.tokens.len());
         let cache = KvCache::new(model.num_layers(), prompt_len + ROOM.min(stop.max_new_tokens));
-        let row = |prompt: &Prompt| Continuation { index: prompt.index, tokens: Vec::new(), is_over: false };
-        let rows = batch.iter().map(row).collect();
-        let input = batch.into_iter().map(|prompt| prompt.tokens).collect();
+        let input = batch.iter().map(|prompt| prompt.tokens.clone()).collect();
+        let row = |Prompt { index, tokens }| Continuation {
+            index,
+            prompt: tokens,
+            tokens: Vec::new(),
+            is_over: false,
+        };
+        let rows = batch.into_iter().map(row).collect();
         Self { stop, prompt_len, rows, input, cache }
     }
 
@@ -55,6 +61,11 @@ impl<'a> Decoding<'a> {
         tokenizer: &Tokenizer,
         choose: &mut Choose<'_>,
     ) -> Result<Vec<(usize, String)>, Error> {
+        let cached = self.cache.len();
+        if model.outgrows_cache(cached, cached + self.input[0].len()) {
+            self.cache = KvCache::new(model.num_layers(), self.cache.capacity());
+            self.input = self.rows.iter().map(|row| [&row.prompt[..], &row.tokens].concat()).collect();
+        }
         let logits = next_logits(model, &self.input, &mut self.cache);
         let of_each = logits.chunks(logits.len() / self.input.len());
         let mut ended = Vec::new();

@@ -1,11 +1,13 @@
 //! `config.json` of a checkpoint of this decoder.
 
-use super::{Biases, FamilyRules, Multipliers};
-use crate::checkpoint::warn_once;
+use super::family_rules::Activated;
+use super::rotary_keys::{check_partial, of_full_attention, rotary_dims, with_local_theta};
+use super::{Biases, FamilyRules, Multipliers, SoftCaps, layer_types};
 use crate::config_json::{ConfigJson, Unsupported, check_not_negative, check_sizes, key_value_heads};
 use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
-use crate::modules::{LongRope, RopeScaling};
-use crate::rope_config::{RopeConfig, in_both_spellings, rope_config};
+use crate::modules::{Activation, LongRope, RopeScaling};
+use crate::rope_config::{RopeConfig, rope_config};
+use crate::rope_keys_written::in_both_spellings;
 use crate::{Error, LayerWidths};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -55,6 +57,10 @@ pub struct DecoderConfig {
     pub rotates: Vec<bool>,
     /// What is multiplied beside the weights.
     pub multipliers: Multipliers,
+    /// What keeps scores and logits within bounds.
+    pub soft_caps: SoftCaps,
+    /// The base of the rotary frequencies in layers that see a window alone, where they have their own.
+    pub local_theta: Option<f64>,
     /// Standard deviation of weights that are trained from nothing.
     pub initializer_range: f64,
     /// Neurons and heads of every layer, where they differ.
@@ -80,15 +86,10 @@ struct RawConfig {
     tie_word_embeddings: Option<bool>,
     #[serde(default = "default_range")]
     initializer_range: f64,
-    #[serde(default = "default_activation")]
-    hidden_act: String,
 }
 
 fn default_range() -> f64 {
     0.02
-}
-fn default_activation() -> String {
-    "silu".into()
 }
 
 impl RawConfig {
@@ -112,40 +113,14 @@ impl RawConfig {
     }
 }
 
-/// The dimensions of a head that are rotated.
-fn rotary_dims(rope: &RopeConfig, head_dim: usize, family: &FamilyRules) -> Result<usize, Unsupported> {
-    let dims = match rope.partial.filter(|_| family.partial_rotary) {
-        Some(share) => (head_dim as f64 * share) as usize,
-        None => head_dim,
-    };
-    if dims == 0 || !dims.is_multiple_of(2) {
-        let reason = format!("{dims} of {head_dim} dimensions cannot be rotated in pairs");
-        return Err(("partial_rotary_factor", reason));
-    }
-    let Some(long_rope) = &rope.long_rope else { return Ok(dims) };
-    match [&long_rope.short, &long_rope.long].into_iter().find(|list| list.len() != dims / 2) {
-        Some(list) => {
-            let reason = format!("a list of {} divisors is not one for {} frequencies", list.len(), dims / 2);
-            Err(("rope_scaling", reason))
+fn check_activation(raw: &ConfigJson, activated: &Activated) -> Result<(), Unsupported> {
+    let Activated { key, by, name } = *activated;
+    match raw.get(key).filter(|value| !value.is_null()) {
+        Some(found) if found.as_str().and_then(Activation::from_name) != Some(by) => {
+            Err((key, format!("{found} is not built, only `{name}`")))
         }
-        None => Ok(dims),
+        _ => Ok(()),
     }
-}
-
-/// Most families rotate whole heads. Stock software passes over a share of them, but where the frequencies are
-/// stretched its table takes the share and no longer fits the heads.
-fn check_partial(rope: &RopeConfig, head_dim: usize, class: &str) -> Result<(), Unsupported> {
-    let Some(share) = rope.partial.filter(|share| (head_dim as f64 * share) as usize != head_dim) else {
-        return Ok(());
-    };
-    if rope.scaling.is_some() {
-        let reason = format!("{share} of a head cannot be rotated in {class}, which rotates whole heads");
-        return Err(("partial_rotary_factor", reason));
-    }
-    let said =
-        format!("config.json: `partial_rotary_factor` {share} is ignored, since {class} rotates whole heads");
-    warn_once(said);
-    Ok(())
 }
 
 impl DecoderConfig {
@@ -163,9 +138,7 @@ impl DecoderConfig {
         let Some(family) = FamilyRules::of(model_type) else {
             return Err(("model_type", format!("`{model_type}` is no family of this decoder")));
         };
-        if !["silu", "swish"].contains(&read.hidden_act.as_str()) {
-            return Err(("hidden_act", format!("`{}` is not built, only `silu`", read.hidden_act)));
-        }
+        check_activation(&raw, &family.activated)?;
         let positions = read.max_position_embeddings.unwrap_or(family.defaults.positions);
         let sizes = [
             ("vocab_size", read.vocab_size),
@@ -178,7 +151,7 @@ impl DecoderConfig {
         let rms_norm_eps = read.rms_norm_eps.unwrap_or(family.defaults.epsilon);
         check_not_negative(&[("rms_norm_eps", rms_norm_eps), ("initializer_range", read.initializer_range)])?;
         let [heads, kv_heads, head_dim] = read.heads(&raw, family)?;
-        let rope = rope_config(&raw, positions, family.defaults.rope)?;
+        let rope = rope_config(&of_full_attention(&raw), positions, family.defaults.rope)?;
         let rotary_dims = rotary_dims(&rope, head_dim, family)?;
         if !family.partial_rotary {
             check_partial(&rope, head_dim, family.class)?;
@@ -206,6 +179,8 @@ impl DecoderConfig {
             windows: vec![None; read.num_hidden_layers],
             rotates: vec![true; read.num_hidden_layers],
             multipliers: Multipliers::NONE,
+            soft_caps: SoftCaps::default(),
+            local_theta: None,
             initializer_range: read.initializer_range,
             widths,
             partial: rope.partial,
@@ -248,8 +223,17 @@ impl DecoderConfig {
             long_rope: self.long_rope.clone(),
             partial: self.partial,
         };
-        values.extend(in_both_spellings(&self.raw, &rope));
-        self.widths.write(self.raw.with(&values)).to_text(torch_dtype)
+        let keys = in_both_spellings(&of_full_attention(&self.raw), &rope);
+        values.extend(match self.local_theta {
+            Some(theta) => with_local_theta(keys, theta),
+            None => keys,
+        });
+        let written = self.widths.write(self.raw.with(&values));
+        let written = match layer_types::is_pattern_stale(self) {
+            true => written.without("sliding_window_pattern").without("_sliding_window_pattern"),
+            false => written,
+        };
+        written.to_text(torch_dtype)
     }
 
     /// Query heads that share one key/value head.
@@ -260,6 +244,19 @@ impl DecoderConfig {
     /// The shortest window of a layer, where a layer has one: up to so many tokens the model is one without windows.
     pub fn shortest_window(&self) -> Option<usize> {
         self.windows.iter().copied().flatten().min()
+    }
+
+    /// What leaves the embedding is multiplied by this.
+    pub fn embedding_multiplier(&self) -> f64 {
+        match self.family.scales_embedding {
+            true => (self.hidden_size as f64).sqrt(),
+            false => self.multipliers.embedding,
+        }
+    }
+
+    /// The value of a key in the file that was read.
+    pub(super) fn said(&self, key: &str) -> Option<&Value> {
+        self.raw.get(key)
     }
 
     /// Whether the file that was read says something under a key.

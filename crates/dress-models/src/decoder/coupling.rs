@@ -21,7 +21,8 @@ fn residual(config: &DecoderConfig) -> AxisSlots {
     let mut slots =
         vec![Slot::new("model.embed_tokens.weight", 1, Writes, Rest).tied(config.tie_word_embeddings)];
     (0..config.num_hidden_layers).for_each(|layer| residual_of_layer(config, layer, &mut slots));
-    slots.push(Slot::new("model.norm.weight", 0, Scales, Rest).site(Site::HeadInput));
+    let last = Slot::new("model.norm.weight", 0, Scales, Rest).site(Site::HeadInput);
+    slots.push(last.plus_one(config.family.gains_plus_one));
     if !config.tie_word_embeddings {
         slots.push(Slot::new("lm_head.weight", 1, Reads, Rest).site(Site::HeadInput));
     }
@@ -30,7 +31,7 @@ fn residual(config: &DecoderConfig) -> AxisSlots {
         multiple_of: config.width_multiple(),
         normalization: Some(match config.family.norms {
             NormPlaces::Before => Normalization::RootMeanSquare,
-            NormPlaces::Behind => Normalization::RootMeanSquareBehind,
+            NormPlaces::Behind | NormPlaces::Both => Normalization::RootMeanSquareBehind,
         }),
         slots,
     }
@@ -38,18 +39,24 @@ fn residual(config: &DecoderConfig) -> AxisSlots {
 
 fn residual_of_layer(config: &DecoderConfig, layer: usize, slots: &mut Vec<Slot>) {
     let name = |rest: &str| format!("model.layers.{layer}.{rest}");
-    let before = config.family.norms == NormPlaces::Before;
-    let read = |norm, site| before.then(|| Slot::new(name(norm), 0, Scales, Rest).site(site));
+    let (norms, plus_one) = (config.family.norms, config.family.gains_plus_one);
+    let read = |norm, site| Slot::new(name(norm), 0, Scales, Rest).site(site).plus_one(plus_one);
     // The gains of a norm behind a projection write the stream: it undoes whatever scale the projection has.
-    let written = |norm, component| (!before).then(|| Slot::new(name(norm), 0, Writes, component));
-    slots.extend(read("input_layernorm.weight", Site::AttentionInput { layer }));
+    let written = |norm, component| norms.behind().then(|| Slot::new(name(norm), 0, Writes, component));
+    if norms.before() {
+        slots.push(read("input_layernorm.weight", Site::AttentionInput { layer }));
+    }
     for projection in ["q_proj", "k_proj", "v_proj"] {
         let weight = name(&format!("self_attn.{projection}.weight"));
         slots.push(Slot::new(weight, 1, Reads, Attention).site(Site::AttentionInput { layer }));
     }
     slots.extend(linear(&name("self_attn.o_proj"), config.biases.attention_output, 1, Attention));
     slots.extend(written("post_attention_layernorm.weight", Attention));
-    slots.extend(read("post_attention_layernorm.weight", Site::FfnInput { layer }));
+    slots.extend(match norms {
+        NormPlaces::Before => Some(read("post_attention_layernorm.weight", Site::FfnInput { layer })),
+        NormPlaces::Both => Some(read("pre_feedforward_layernorm.weight", Site::FfnInput { layer })),
+        NormPlaces::Behind => None,
+    });
     for projection in ["gate_proj", "up_proj"] {
         let weight = name(&format!("mlp.{projection}.weight"));
         slots.push(Slot::new(weight, 1, Reads, Ffn).site(Site::FfnInput { layer }));

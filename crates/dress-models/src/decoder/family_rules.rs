@@ -1,15 +1,16 @@
 //! What sets one family of this decoder apart from the others.
 
 use super::{
-    Biases, DecoderConfig, granite, layer_types, llama, mistral, olmo2, phi3, qwen2, qwen3, smollm3,
+    Biases, DecoderConfig, gemma, granite, layer_types, llama, mistral, olmo2, phi3, qwen2, qwen3, smollm3,
 };
 use crate::config_json::{ConfigJson, Unsupported};
+use crate::modules::Activation;
 use crate::rope_config::RopeDefaults;
 use serde_json::Value;
 use std::fmt;
 
 /// The families of this decoder.
-pub(crate) static FAMILIES: [&FamilyRules; 8] = [
+pub(crate) static FAMILIES: [&FamilyRules; 10] = [
     &llama::RULES,
     &mistral::RULES,
     &qwen2::RULES,
@@ -18,6 +19,8 @@ pub(crate) static FAMILIES: [&FamilyRules; 8] = [
     &smollm3::RULES,
     &granite::RULES,
     &olmo2::RULES,
+    &gemma::GEMMA2,
+    &gemma::GEMMA3,
 ];
 
 /// What sets one family of this decoder apart from the others.
@@ -40,6 +43,12 @@ pub struct FamilyRules {
     pub(super) head_norms: HeadNorms,
     /// Where the norms of attention and feed-forward network lie.
     pub(super) norms: NormPlaces,
+    /// What the gate of the feed-forward network goes through.
+    pub(super) activated: Activated,
+    /// Whether norms multiply by one more than their gains.
+    pub(super) gains_plus_one: bool,
+    /// Whether the embedding is multiplied by the root of the width.
+    pub(super) scales_embedding: bool,
     /// Whether a share of each head may be rotated alone.
     pub(super) partial_rotary: bool,
     /// Whether its files hold queries, keys and values in one tensor, and gate and up projection in another.
@@ -97,6 +106,31 @@ pub enum NormPlaces {
     Before,
     /// Behind them: they read the stream itself, and what they add to it is normalized.
     Behind,
+    /// Before them and behind them.
+    Both,
+}
+
+impl NormPlaces {
+    /// Whether attention and feed-forward network read the normalized stream.
+    pub(super) fn before(self) -> bool {
+        self != Self::Behind
+    }
+
+    /// Whether what they add to it is normalized.
+    pub(super) fn behind(self) -> bool {
+        self != Self::Before
+    }
+}
+
+/// What the gate of the feed-forward network goes through.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Activated {
+    /// The key that says it.
+    pub key: &'static str,
+    /// The function, the only one that is built for the family.
+    pub by: Activation,
+    /// Its name.
+    pub name: &'static str,
 }
 
 /// What stock software wants of the width of the stream.
@@ -122,6 +156,9 @@ impl FamilyRules {
         can_have: Biases::NONE,
         head_norms: HeadNorms::None,
         norms: NormPlaces::Before,
+        activated: Activated { key: "hidden_act", by: Activation::Silu, name: "silu" },
+        gains_plus_one: false,
+        scales_embedding: false,
         partial_rotary: false,
         fused: false,
         read: |_, _| Ok(()),
@@ -131,6 +168,11 @@ impl FamilyRules {
     /// The family of a `model_type`.
     pub(crate) fn of(model_type: &str) -> Option<&'static Self> {
         FAMILIES.into_iter().find(|rules| rules.model_type == model_type)
+    }
+
+    /// The name in `architectures`.
+    pub fn architecture(&self) -> &'static str {
+        self.architecture
     }
 
     /// The `model_type` of its configurations.

@@ -18,6 +18,8 @@ pub struct DecoderLayer {
     pub self_attn: Attention,
     /// The norm before the feed-forward network, or behind the attention.
     pub post_attention_layernorm: RmsNorm,
+    /// The norm before the feed-forward network, where the one above is behind the attention.
+    pub pre_feedforward_layernorm: Option<RmsNorm>,
     /// The norm behind the feed-forward network, where there is one.
     pub post_feedforward_layernorm: Option<RmsNorm>,
     /// The feed-forward network.
@@ -33,6 +35,9 @@ fn rotary(config: &DecoderConfig, layer: usize) -> Option<Rotary> {
     if !config.rotates[layer] {
         return None;
     }
+    if let Some(theta) = config.local_theta.filter(|_| config.windows[layer].is_some()) {
+        return Some(Rotary::new(config.rotary_dims, theta, None).of_kind(1));
+    }
     let rotary = Rotary::new(config.rotary_dims, config.rope_theta, config.rope_scaling);
     Some(match &config.long_rope {
         Some(long_rope) => rotary.with_long_rope(long_rope),
@@ -47,7 +52,16 @@ fn head_norms(config: &DecoderConfig, queries: usize, keys: usize) -> Option<Hea
         HeadNorms::Each => [config.head_dim; 2],
         HeadNorms::All => [queries, keys].map(|heads| heads * config.head_dim),
     };
-    Some(HeadNormConfig { widths, epsilon: config.rms_norm_eps })
+    let plus_one = config.family.gains_plus_one;
+    Some(HeadNormConfig { widths, epsilon: config.rms_norm_eps, plus_one })
+}
+
+impl DecoderConfig {
+    /// A norm over the stream's channels.
+    pub(super) fn norm(&self, device: &Device) -> RmsNorm {
+        let norm = RmsNorm::new(self.hidden_size, self.rms_norm_eps, device);
+        if self.family.gains_plus_one { norm.plus_one() } else { norm }
+    }
 }
 
 impl DecoderLayer {
@@ -65,6 +79,7 @@ impl DecoderLayer {
             head_norms: head_norms(config, queries, keys),
             window: config.windows[layer],
             scale: config.multipliers.attention,
+            soft_cap: config.soft_caps.attention,
             rotary: rotary(config, layer),
             initializer: initializer.clone(),
         };
@@ -72,15 +87,17 @@ impl DecoderLayer {
             hidden_size: config.hidden_size,
             intermediate_size: config.widths.ffn(layer),
             bias: config.biases.feed_forward,
+            activation: config.family.activated.by,
             initializer,
         };
-        let norm = || RmsNorm::new(config.hidden_size, config.rms_norm_eps, device);
+        let norm = || config.norm(device);
         let norms = config.family.norms;
         Self {
-            input_layernorm: (norms == NormPlaces::Before).then(norm),
+            input_layernorm: norms.before().then(norm),
             self_attn: attention.init(device),
             post_attention_layernorm: norm(),
-            post_feedforward_layernorm: (norms == NormPlaces::Behind).then(norm),
+            pre_feedforward_layernorm: (norms == NormPlaces::Both).then(norm),
+            post_feedforward_layernorm: norms.behind().then(norm),
             mlp: mlp.init(device),
             norms,
             residual_multiplier: config.multipliers.residual,
@@ -93,7 +110,7 @@ impl DecoderLayer {
         let attended = self.self_attn.forward(input, layer, pass);
         let (before, behind) = match self.norms {
             NormPlaces::Before => (Some(&self.post_attention_layernorm), None),
-            NormPlaces::Behind => (None, Some(&self.post_attention_layernorm)),
+            _ => (self.pre_feedforward_layernorm.as_ref(), Some(&self.post_attention_layernorm)),
         };
         let hidden = self.added(hidden, normal(behind, attended));
         let input = pass.pass(Site::FfnInput { layer }, normal(before, hidden.clone()));
@@ -109,10 +126,13 @@ impl DecoderLayer {
     }
 
     pub(super) fn set_epsilon(&mut self, epsilon: f64) {
-        let Self { input_layernorm, post_attention_layernorm, post_feedforward_layernorm, .. } = self;
-        let norms =
-            [input_layernorm.as_mut(), Some(post_attention_layernorm), post_feedforward_layernorm.as_mut()];
-        norms.into_iter().flatten().for_each(|norm| norm.set_epsilon(epsilon));
+        let perhaps = [
+            &mut self.input_layernorm,
+            &mut self.pre_feedforward_layernorm,
+            &mut self.post_feedforward_layernorm,
+        ];
+        perhaps.into_iter().flatten().for_each(|norm| norm.set_epsilon(epsilon));
+        self.post_attention_layernorm.set_epsilon(epsilon);
         self.self_attn.set_epsilon(epsilon);
     }
 

@@ -98,6 +98,15 @@ pub(super) fn write(config: &DecoderConfig) -> Vec<(&'static str, Value)> {
     vec![(KEY, config.windows.iter().map(name).collect())]
 }
 
+/// Whether a pattern that the file gives as a number is not that of the layers any more.
+pub(super) fn is_pattern_stale(config: &DecoderConfig) -> bool {
+    let pattern =
+        ["sliding_window_pattern", "_sliding_window_pattern"].iter().find_map(|key| config.said(key));
+    let Some(pattern) = pattern.and_then(Value::as_u64).filter(|&pattern| pattern > 0) else { return false };
+    let sliding = |layer: usize| !(layer as u64 + 1).is_multiple_of(pattern);
+    config.windows.iter().enumerate().any(|(layer, window)| window.is_some() != sliding(layer))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

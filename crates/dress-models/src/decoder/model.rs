@@ -11,7 +11,7 @@ use burn::tensor::{Device, Int, Tensor};
 use dress_core::parameters::NamedParameters;
 use dress_core::{
     Axis, CausalLm, CouplingMap, DistilledLoss, Error, Forward, Part, Selection, Site, StockTarget,
-    TaughtLogits,
+    TaughtLogits, distilled_loss_of_logits, loss_of_logits,
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -68,7 +68,7 @@ impl DecoderForCausalLm {
         let model = DecoderModel {
             embed_tokens: embedding.with_initializer(initializer.clone()).init(device),
             layers: layers.collect(),
-            norm: RmsNorm::new(config.hidden_size, config.rms_norm_eps, device),
+            norm: config.norm(device),
         };
         let untied = !config.tie_word_embeddings;
         Self { model, lm_head: untied.then(|| head.with_initializer(initializer).init(device)), config }
@@ -139,7 +139,7 @@ impl CausalLm for DecoderForCausalLm {
     }
 
     fn embed(&self, tokens: Tensor<2, Int>, _pass: &mut Forward<'_>) -> Tensor<3> {
-        multiplied(self.model.embed_tokens.forward(tokens), self.config.multipliers.embedding)
+        multiplied(self.model.embed_tokens.forward(tokens), self.config.embedding_multiplier())
     }
 
     fn layer(&self, index: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
@@ -148,13 +148,20 @@ impl CausalLm for DecoderForCausalLm {
 
     fn head(&self, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
         let hidden = self.head_input(hidden, pass);
-        match &self.lm_head {
+        let logits = match &self.lm_head {
             Some(head) => linear(head, hidden),
             None => tied_head(hidden, self.model.embed_tokens.weight.val()),
+        };
+        match self.config.soft_caps.logits {
+            Some(cap) => (logits / cap).tanh() * cap,
+            None => logits,
         }
     }
 
     fn head_loss(&self, hidden: Tensor<3>, targets: Tensor<2, Int>, pass: &mut Forward<'_>) -> Tensor<1> {
+        if self.config.soft_caps.logits.is_some() {
+            return loss_of_logits(self.head(hidden, pass), targets);
+        }
         let input = self.head_input(hidden, pass);
         head_loss(input, self.lm_head.as_ref(), || self.model.embed_tokens.weight.val(), targets)
     }
@@ -166,6 +173,9 @@ impl CausalLm for DecoderForCausalLm {
         taught: &TaughtLogits,
         pass: &mut Forward<'_>,
     ) -> DistilledLoss {
+        if self.config.soft_caps.logits.is_some() {
+            return distilled_loss_of_logits(self.head(hidden, pass), targets, taught);
+        }
         let input = self.head_input(hidden, pass);
         let embedding = || self.model.embed_tokens.weight.val();
         distilled_head_loss(input, self.lm_head.as_ref(), embedding, targets, taught)
@@ -190,6 +200,16 @@ impl CausalLm for DecoderForCausalLm {
         slice_factors::slice_factors(&self.config, selection)
     }
 
+    fn stream_factor(&self, selection: &Selection) -> f64 {
+        slice_factors::of_stream(&self.config, selection)
+    }
+
+    fn outgrows_cache(&self, cached: usize, total: usize) -> bool {
+        let Some(long_rope) = &self.config.long_rope else { return false };
+        let longest = long_rope.original_max_position_embeddings;
+        (1..=longest).contains(&cached) && total > longest
+    }
+
     fn is_in_part(&self, parameter: &str, part: Part) -> bool {
         is_in_part(parameter, part, self.config.tie_word_embeddings)
     }
@@ -203,7 +223,10 @@ impl CausalLm for DecoderForCausalLm {
             let kept = residual.kept_len();
             let epsilon = self.config.rms_norm_eps * residual.len() as f64 / kept as f64;
             self.config.hidden_size = kept;
-            self.set_epsilon(epsilon);
+            // Of a stream that gets shorter with the root of the width the mean square stays.
+            if !self.config.family.scales_embedding {
+                self.set_epsilon(epsilon);
+            }
         }
         let (heads_per_group, config) = (self.config.heads_per_group(), &mut self.config);
         config.windows = kept_layers(std::mem::take(&mut config.windows), selection);

@@ -17,3 +17,12 @@ impl Multipliers {
     /// Nothing is multiplied.
     pub const NONE: Self = Self { embedding: 1.0, residual: 1.0, attention: None, logits: 1.0 };
 }
+
+/// What keeps numbers within bounds: `cap * tanh(number / cap)`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SoftCaps {
+    /// Of the scores.
+    pub attention: Option<f64>,
+    /// Of the logits.
+    pub logits: Option<f64>,
+}

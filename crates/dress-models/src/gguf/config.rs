@@ -6,7 +6,16 @@ use super::rope::{long_rope, rope_scaling, scale, shortest};
 use super::tokenizer::Vocabulary;
 use super::{GgufHeader, TensorInfo};
 use crate::LayerWidths;
+use crate::decoder::FamilyRules;
 use serde_json::{Map, Value, json};
+
+/// What Granite multiplies, by its keys in `config.json` and here.
+pub(super) const MULTIPLIERS: [(&str, &str); 4] = [
+    ("embedding_multiplier", "embedding_scale"),
+    ("residual_multiplier", "residual_scale"),
+    ("attention_multiplier", "attention.scale"),
+    ("logits_scaling", "logit_scale"),
+];
 
 /// The `config.json` of the file's family.
 pub(super) fn config_json<'f>(
@@ -46,27 +55,32 @@ pub(super) fn config_json<'f>(
     let head_dim = facts.number("attention.key_length").unwrap_or(width / first as u64);
     facts.check(embedding.shape.first().copied().unwrap_or(0) as u64, head_dim)?;
     match facts.family {
-        GgufFamily::Llama | GgufFamily::Deci | GgufFamily::Qwen2 | GgufFamily::Qwen3 | GgufFamily::Phi3 => {
+        family if family.is_decoder() => {
             let key = "attention.layer_norm_rms_epsilon";
-            let (model_type, architecture) = match facts.family {
-                GgufFamily::Qwen2 => ("qwen2", "Qwen2ForCausalLM"),
-                GgufFamily::Qwen3 => ("qwen3", "Qwen3ForCausalLM"),
-                GgufFamily::Phi3 => ("phi3", "Phi3ForCausalLM"),
-                _ => ("llama", "LlamaForCausalLM"),
-            };
-            set("architectures", json!([architecture]));
+            let model_type = if family == GgufFamily::Deci { "llama" } else { family.name() };
+            let rules = FamilyRules::of(model_type).ok_or("its family is not built")?;
+            set("architectures", json!([rules.architecture()]));
             set("model_type", json!(model_type));
             set("hidden_act", json!("silu"));
             set("head_dim", json!(head_dim));
             set("rms_norm_eps", json!(shortest(facts.need(key, facts.float(key))?)));
             set("tie_word_embeddings", json!(!header.tensors.contains_key("output.weight")));
-            if facts.family.is_interleaved() || facts.family == GgufFamily::Qwen3 {
+            if family.has_rope_freqs() || family == GgufFamily::Qwen3 {
                 set("attention_bias", json!(header.tensors.contains_key("blk.0.attn_q.bias")));
             }
-            if facts.family.is_interleaved() {
+            if family.has_rope_freqs() {
                 set("mlp_bias", json!(header.tensors.contains_key("blk.0.ffn_up.bias")));
             }
-            if facts.family == GgufFamily::Phi3 {
+            if family == GgufFamily::SmolLm3 {
+                // llama.cpp has no other.
+                set("no_rope_layer_interval", json!(4));
+            }
+            if family == GgufFamily::Granite {
+                for (key, said) in MULTIPLIERS {
+                    set(key, json!(facts.float(said).map_or(1.0, shortest)));
+                }
+            }
+            if family == GgufFamily::Phi3 {
                 let rotated = facts.number("rope.dimension_count").unwrap_or(head_dim);
                 let original = facts.number("rope.scaling.original_context_length").unwrap_or(4096);
                 let window = facts.number("attention.sliding_window").filter(|&window| window > 0);
@@ -78,7 +92,7 @@ pub(super) fn config_json<'f>(
                 set("rope_scaling", rope_scaling(&facts, head_dim, bytes)?);
             }
         }
-        GgufFamily::Phi2 => {
+        _ => {
             let key = "attention.layer_norm_epsilon";
             let rotated = facts.number("rope.dimension_count").unwrap_or(head_dim);
             set("architectures", json!(["PhiForCausalLM"]));

@@ -11,17 +11,26 @@ pub(super) enum GgufFamily {
     Deci,
     Qwen2,
     Qwen3,
+    /// LLaMA with multipliers.
+    Granite,
+    /// LLaMA with layers that turn neither queries nor keys.
+    SmolLm3,
+    /// Norms behind attention and feed-forward network.
+    Olmo2,
     Phi2,
     /// Phi-3 and Phi-4, whose files hold several parameters in one tensor.
     Phi3,
 }
 
 /// The families that are read and written.
-const FAMILIES: [GgufFamily; 6] = [
+const FAMILIES: [GgufFamily; 9] = [
     GgufFamily::Llama,
     GgufFamily::Deci,
     GgufFamily::Qwen2,
     GgufFamily::Qwen3,
+    GgufFamily::Granite,
+    GgufFamily::SmolLm3,
+    GgufFamily::Olmo2,
     GgufFamily::Phi2,
     GgufFamily::Phi3,
 ];
@@ -42,6 +51,20 @@ const DECODER_PARTS: [(&str, &str); 11] = [
     ("attn_output", "self_attn.o_proj"),
     ("attn_q_norm", "self_attn.q_norm"),
     ("attn_k_norm", "self_attn.k_norm"),
+    ("ffn_gate", "mlp.gate_proj"),
+    ("ffn_up", "mlp.up_proj"),
+    ("ffn_down", "mlp.down_proj"),
+];
+
+const OLMO2_PARTS: [(&str, &str); 11] = [
+    ("attn_q", "self_attn.q_proj"),
+    ("attn_k", "self_attn.k_proj"),
+    ("attn_v", "self_attn.v_proj"),
+    ("attn_output", "self_attn.o_proj"),
+    ("attn_q_norm", "self_attn.q_norm"),
+    ("attn_k_norm", "self_attn.k_norm"),
+    ("post_attention_norm", "post_attention_layernorm"),
+    ("post_ffw_norm", "post_feedforward_layernorm"),
     ("ffn_gate", "mlp.gate_proj"),
     ("ffn_up", "mlp.up_proj"),
     ("ffn_down", "mlp.down_proj"),
@@ -78,6 +101,9 @@ impl GgufFamily {
             GgufFamily::Deci => "deci",
             GgufFamily::Qwen2 => "qwen2",
             GgufFamily::Qwen3 => "qwen3",
+            GgufFamily::Granite => "granite",
+            GgufFamily::SmolLm3 => "smollm3",
+            GgufFamily::Olmo2 => "olmo2",
             GgufFamily::Phi2 => "phi2",
             GgufFamily::Phi3 => "phi3",
         }
@@ -90,7 +116,12 @@ impl GgufFamily {
 
     /// Whether the rows of its queries and keys lie in the order of interleaved rotation.
     pub fn is_interleaved(self) -> bool {
-        matches!(self, GgufFamily::Llama | GgufFamily::Deci)
+        matches!(self, GgufFamily::Llama | GgufFamily::Deci | GgufFamily::Granite | GgufFamily::SmolLm3)
+    }
+
+    /// Whether the scaling of LLaMA-3 is among its tensors, where it has one.
+    pub fn has_rope_freqs(self) -> bool {
+        matches!(self, GgufFamily::Llama | GgufFamily::Deci | GgufFamily::Granite)
     }
 
     /// Whether queries, keys and values are one tensor.
@@ -102,18 +133,22 @@ impl GgufFamily {
     pub fn biased_parts(self) -> &'static [&'static [&'static str]] {
         const NETWORK: &[&str] = &["ffn_gate", "ffn_up", "ffn_down"];
         match self {
-            GgufFamily::Llama | GgufFamily::Deci => {
+            GgufFamily::Llama | GgufFamily::Deci | GgufFamily::Granite => {
                 &[&["attn_q", "attn_k", "attn_v", "attn_output"], NETWORK]
             }
             GgufFamily::Qwen2 => &[&["attn_q", "attn_k", "attn_v"]],
             GgufFamily::Qwen3 => &[&["attn_q", "attn_k", "attn_v", "attn_output"]],
-            GgufFamily::Phi2 | GgufFamily::Phi3 => &[],
+            _ => &[],
         }
     }
 
     /// The parts of a layer, by their names here and in the Hugging Face checkpoint.
     pub fn parts(self) -> &'static [(&'static str, &'static str)] {
-        if self.is_decoder() { &DECODER_PARTS } else { &PHI_PARTS }
+        match self {
+            GgufFamily::Phi2 => &PHI_PARTS,
+            GgufFamily::Olmo2 => &OLMO2_PARTS,
+            _ => &DECODER_PARTS,
+        }
     }
 
     /// What lies before and behind the layers, by its names here and in the Hugging Face checkpoint.

@@ -17,7 +17,7 @@ impl GgufFamily {
             let kind = name.rsplit('.').next().unwrap_or_default();
             let of_rotary = match self {
                 GgufFamily::Phi3 => &["rope_factors_long.weight", "rope_factors_short.weight"][..],
-                _ if self.is_interleaved() => &["rope_freqs.weight"],
+                _ if self.has_rope_freqs() => &["rope_freqs.weight"],
                 _ => &[],
             };
             if of_rotary.contains(&name) {

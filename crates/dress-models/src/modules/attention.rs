@@ -32,6 +32,8 @@ pub struct AttentionConfig {
     pub window: Option<usize>,
     /// What scores are multiplied by, where that is not one by the root of the heads' width.
     pub scale: Option<f64>,
+    /// The bound of the scores, where they have one.
+    pub soft_cap: Option<f64>,
     /// How queries and keys are rotated, if they are.
     pub rotary: Option<Rotary>,
     /// How weights start that are not loaded.
@@ -45,6 +47,8 @@ pub struct HeadNormConfig {
     pub widths: [usize; 2],
     /// What is added to the mean square.
     pub epsilon: f64,
+    /// Whether they multiply by one more than their gains.
+    pub plus_one: bool,
 }
 
 /// Grouped-query attention (arXiv 2305.13245). The number of heads follows from the weights, so
@@ -70,6 +74,8 @@ pub struct Attention {
     #[module(skip)]
     scale: Option<f64>,
     #[module(skip)]
+    soft_cap: Option<f64>,
+    #[module(skip)]
     rotary: Option<Rotary>,
 }
 
@@ -82,8 +88,9 @@ impl AttentionConfig {
         };
         let queries = self.num_attention_heads * self.head_dim;
         let keys = self.num_key_value_heads * self.head_dim;
-        let norm = |HeadNormConfig { widths, epsilon }: HeadNormConfig| {
-            widths.map(|width| Some(RmsNorm::new(width, epsilon, device)))
+        let norm = |HeadNormConfig { widths, epsilon, plus_one }: HeadNormConfig| {
+            let norm = |width| RmsNorm::new(width, epsilon, device);
+            widths.map(|width| Some(if plus_one { norm(width).plus_one() } else { norm(width) }))
         };
         let [q_norm, k_norm] = self.head_norms.map_or([None, None], norm);
         Attention {
@@ -96,6 +103,7 @@ impl AttentionConfig {
             head_dim: self.head_dim,
             window: self.window,
             scale: self.scale,
+            soft_cap: self.soft_cap,
             rotary: self.rotary.clone(),
         }
     }
@@ -115,6 +123,7 @@ impl Attention {
             norms: [self.q_norm.as_ref(), self.k_norm.as_ref()],
             window: self.window,
             scale: self.scale,
+            soft_cap: self.soft_cap,
             rotary: self.rotary.as_ref(),
         };
         linear(&self.o_proj, heads.mix(input, layer, pass))
@@ -143,6 +152,8 @@ pub struct Heads<'a> {
     pub window: Option<usize>,
     /// What scores are multiplied by, where that is not one by the root of the heads' width.
     pub scale: Option<f64>,
+    /// The bound of the scores, `cap * tanh(score / cap)`, where they have one.
+    pub soft_cap: Option<f64>,
     /// The rotation of queries and keys; without it, positions are in the stream.
     pub rotary: Option<&'a Rotary>,
 }
@@ -163,7 +174,8 @@ impl Heads<'_> {
             Some(scale) => query * (scale * (self.head_dim as f64).sqrt()),
             None => query,
         };
-        let mixed = causal_attention(query, key, value, self.window);
+        let seen = Seen { window: self.window, soft_cap: self.soft_cap };
+        let mixed = causal_attention(query, key, value, seen);
         let width = mixed.dims()[1] * self.head_dim;
         let mixed = mixed.swap_dims(1, 2).reshape([batch, seq, width]);
         pass.pass(Site::Heads { layer }, mixed)
@@ -179,13 +191,6 @@ impl Heads<'_> {
     ) -> (Tensor<4>, [Tensor<4>; 2]) {
         let Some(rotary) = self.rotary else { return (query, pass.cached(layer, key, value)) };
         let (offset, seq, device) = (pass.offset(), query.dims()[2], query.device());
-        if rotary.depends_on_length() {
-            // A longer text turns the keys that are cached otherwise as well.
-            let [key, value] = pass.cached(layer, key, value);
-            let tables = pass.rotary(rotary.kind(), || rotary.tables(0, offset + seq, &device));
-            let own = tables.clone().map(|table| table.narrow(0, offset, seq));
-            return (rotate(query, own), [rotate(key, tables), value]);
-        }
         let tables = pass.rotary(rotary.kind(), || rotary.tables(offset, seq, &device));
         let key = rotate(key, tables.clone());
         (rotate(query, tables), pass.cached(layer, key, value))
@@ -205,23 +210,34 @@ impl Heads<'_> {
     }
 }
 
-/// Every query attends to the keys up to its own position, to the last `window` of them where there is a window; the last
+/// What of the keys before it a query sees, and how.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    /// How many keys, its own included, where that is not all.
+    window: Option<usize>,
+    /// The bound of the scores, where they have one.
+    soft_cap: Option<f64>,
+}
+
+/// Every query attends to the keys up to its own position, to the last ones of them where there is a window; the last
 /// query is at the last key.
 ///
 /// # Shapes
 /// - `query`: `[batch, heads, seq, head_dim]`, returned likewise
 /// - `key`, `value`: `[batch, kv_heads, keys, head_dim]` with `keys >= seq`
-fn causal_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, window: Option<usize>) -> Tensor<4> {
-    if let Some(window) = window.filter(|&window| window < key.dims()[2]) {
-        return windowed_attention(query, key, value, window);
+fn causal_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, seen: Seen) -> Tensor<4> {
+    let window = seen.window.filter(|&window| window < key.dims()[2]);
+    if window.is_some() || seen.soft_cap.is_some() {
+        return windowed_attention(query, key, value, seen);
     }
     let fused = dress_kernels::causal_attention(&query, &key, &value);
     fused.unwrap_or_else(|| attention_by_parts(query, key, value))
 }
 
 /// [`causal_attention`] a few queries at a time, each chunk with the keys that are in the window of one of its queries.
-fn windowed_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, window: usize) -> Tensor<4> {
+fn windowed_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, seen: Seen) -> Tensor<4> {
     let (seq, keys) = (query.dims()[2], key.dims()[2]);
+    let window = seen.window.unwrap_or(keys);
     let chunk = |start: usize| {
         let len = CHUNK.min(seq - start);
         let end = keys - seq + start + len;
@@ -229,9 +245,9 @@ fn windowed_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, window
         let part = |states: &Tensor<4>| states.clone().narrow(2, first, end - first);
         let (query, key, value) = (query.clone().narrow(2, start, len), part(&key), part(&value));
         // Where all that is left is in the window of the last query, it is in that of all.
-        match end - first <= window {
-            true => causal_attention(query, key, value, None),
-            false => grouped_attention(query, key, value, Some(window)),
+        match end - first <= window && seen.soft_cap.is_none() {
+            true => causal_attention(query, key, value, Seen::default()),
+            false => grouped_attention(query, key, value, seen),
         }
     };
     Tensor::cat((0..seq).step_by(CHUNK).map(chunk).collect(), 2)
@@ -258,28 +274,31 @@ const CHUNK: usize = 256;
 fn chunked_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
     let (seq, keys) = (query.dims()[2], key.dims()[2]);
     if seq <= CHUNK {
-        return grouped_attention(query, key, value, None);
+        return grouped_attention(query, key, value, Seen::default());
     }
     let chunk = |start: usize| {
         let len = CHUNK.min(seq - start);
         let visible = keys - seq + start + len;
         let (key, value) = (key.clone().narrow(2, 0, visible), value.clone().narrow(2, 0, visible));
-        grouped_attention(query.clone().narrow(2, start, len), key, value, None)
+        grouped_attention(query.clone().narrow(2, start, len), key, value, Seen::default())
     };
     Tensor::cat((0..seq).step_by(CHUNK).map(chunk).collect(), 2)
 }
 
 /// Attention spelled out, the query heads of a group side by side, so that keys and values are
 /// never repeated. Scores and softmax are in f32.
-fn grouped_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, window: Option<usize>) -> Tensor<4> {
+fn grouped_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, seen: Seen) -> Tensor<4> {
     let [batch, heads, seq, head_dim] = query.dims();
     let [_, kv_heads, keys, _] = key.dims();
     let groups = heads / kv_heads;
     let dtype = query.dtype();
     let query = (query * (head_dim as f64).powf(-0.5)).reshape([batch, kv_heads, groups * seq, head_dim]);
     let mut scores = query.matmul(key.swap_dims(2, 3)).cast(DType::F32);
+    if let Some(cap) = seen.soft_cap {
+        scores = (scores / cap).tanh() * cap;
+    }
     if seq > 1 {
-        let mask = causal_mask(seq, keys, window, &scores.device()).repeat_dim(0, groups);
+        let mask = causal_mask(seq, keys, seen.window, &scores.device()).repeat_dim(0, groups);
         scores = scores.mask_fill(mask.unsqueeze(), f32::NEG_INFINITY);
     }
     softmax(scores, 3).cast(dtype).matmul(value).reshape([batch, heads, seq, head_dim])
@@ -318,9 +337,9 @@ mod tests {
         let random = |heads, seq| Tensor::<4>::random([2, heads, seq, 8], Distribution::Default, &device);
         for (seq, keys) in [(5, 5), (3, 7), (600, 600), (300, 513)] {
             let (query, key, value) = (random(6, seq), random(2, keys), random(2, keys));
-            let fused = causal_attention(query.clone(), key.clone(), value.clone(), None);
+            let fused = causal_attention(query.clone(), key.clone(), value.clone(), Seen::default());
             let chunked = chunked_attention(query.clone(), key.clone(), value.clone());
-            let grouped = grouped_attention(query, key, value, None);
+            let grouped = grouped_attention(query, key, value, Seen::default());
             chunked.into_data().assert_approx_eq::<f32>(&grouped.to_data(), Tolerance::absolute(1e-5));
             fused.into_data().assert_approx_eq::<f32>(&grouped.into_data(), Tolerance::absolute(1e-5));
         }
@@ -330,15 +349,19 @@ mod tests {
     fn a_query_sees_the_keys_of_its_window_and_no_other() {
         let device = Device::flex();
         let random = |heads, seq| Tensor::<4>::random([1, heads, seq, 4], Distribution::Default, &device);
-        for (seq, keys, window) in [(7, 7, 3), (1, 9, 4), (4, 9, 2), (600, 640, 300), (5, 5, 5), (3, 8, 1)] {
+        let windows = [(7, 7, 3), (1, 9, 4), (4, 9, 2), (600, 640, 300), (5, 5, 5), (3, 8, 1)];
+        for ((seq, keys, window), soft_cap) in
+            windows.into_iter().flat_map(|of| [(of, None), (of, Some(0.5))])
+        {
+            let seen = Seen { window: Some(window), soft_cap };
             let (query, key, value) = (random(4, seq), random(2, keys), random(2, keys));
-            let found = causal_attention(query.clone(), key.clone(), value.clone(), Some(window));
+            let found = causal_attention(query.clone(), key.clone(), value.clone(), seen);
             for row in [0, seq / 2, seq - 1] {
                 let end: usize = keys - seq + row + 1;
                 let first = end.saturating_sub(window);
                 let part = |states: &Tensor<4>| states.clone().narrow(2, first, end - first);
                 let query = query.clone().narrow(2, row, 1);
-                let alone = grouped_attention(query, part(&key), part(&value), None);
+                let alone = grouped_attention(query, part(&key), part(&value), Seen { window: None, ..seen });
                 let found = found.clone().narrow(2, row, 1).into_data();
                 found.assert_approx_eq::<f32>(&alone.into_data(), Tolerance::absolute(1e-5));
             }

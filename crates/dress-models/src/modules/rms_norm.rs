@@ -14,6 +14,8 @@ pub struct RmsNorm {
     pub weight: Param<Tensor<1>>,
     #[module(skip)]
     epsilon: f64,
+    #[module(skip)]
+    plus_one: bool,
 }
 
 impl RmsNorm {
@@ -21,7 +23,17 @@ impl RmsNorm {
     pub fn new(width: usize, epsilon: f64, device: &Device) -> Self {
         let ones = move |device: &Device, train: bool| Tensor::ones([width], device).set_require_grad(train);
         let weight = Param::uninitialized(ParamId::new(), ones, device.clone(), true, [width].into());
-        Self { weight, epsilon }
+        Self { weight, epsilon, plus_one: false }
+    }
+
+    /// The same multiplying by one more than its gains, which start at zero then, as in Gemma.
+    #[must_use]
+    pub fn plus_one(self) -> Self {
+        let (width, device) = (self.width(), self.weight.lazy_device());
+        let zeros =
+            move |device: &Device, train: bool| Tensor::zeros([width], device).set_require_grad(train);
+        let weight = Param::uninitialized(ParamId::new(), zeros, device, true, [width].into());
+        Self { weight, plus_one: true, ..self }
     }
 
     /// Normalizes the last dimension.
@@ -29,14 +41,15 @@ impl RmsNorm {
     /// # Shapes
     /// - `input`: `[batch, seq, width]`, returned likewise
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        if let Some(normal) = rms_norm(&input, &self.weight.val(), self.epsilon) {
+        let weight = if self.plus_one { self.weight.val() + 1.0 } else { self.weight.val() };
+        if let Some(normal) = rms_norm(&input, &weight, self.epsilon) {
             return normal;
         }
         let dtype = input.dtype();
         let wide = input.cast(DType::F32);
         let mean_square = (wide.clone() * wide.clone()).mean_dim(2);
         let normal = wide / (mean_square + self.epsilon).sqrt();
-        normal.cast(dtype) * self.weight.val().unsqueeze()
+        normal.cast(dtype) * weight.unsqueeze()
     }
 
     /// How many channels it normalizes.

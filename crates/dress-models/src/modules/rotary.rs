@@ -86,11 +86,6 @@ impl Rotary {
         }
     }
 
-    /// Whether a longer text turns its first tokens otherwise than a shorter one.
-    pub fn depends_on_length(&self) -> bool {
-        self.beyond.is_some()
-    }
-
     /// Cosines and sines of `seq` positions from `offset` on, in f32. `[seq, dims / 2]` each
     pub fn tables(&self, offset: usize, seq: usize, device: &Device) -> [Tensor<2>; 2] {
         let frequencies = match &self.beyond {

@@ -213,6 +213,7 @@ impl OptAttention {
             norms: [None; 2],
             window: None,
             scale: None,
+            soft_cap: None,
             rotary: None,
         };
         linear(&self.out_proj, heads.mix(input, layer, pass))

@@ -5,7 +5,8 @@ use crate::config_json::{
 };
 use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
 use crate::modules::{Activation, RopeScaling};
-use crate::rope_config::{RopeConfig, RopeDefaults, in_both_spellings, rope_config};
+use crate::rope_config::{RopeConfig, RopeDefaults, rope_config};
+use crate::rope_keys_written::in_both_spellings;
 use crate::shape::check_width_is_heads;
 use crate::{Error, LayerWidths};
 use dress_core::StockTarget;

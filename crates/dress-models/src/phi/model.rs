@@ -151,6 +151,7 @@ impl PhiAttention {
             norms: [None; 2],
             window: None,
             scale: None,
+            soft_cap: None,
             rotary: Some(&self.rotary),
         };
         linear(&self.dense, heads.mix(input, layer, pass))

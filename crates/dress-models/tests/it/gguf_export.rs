@@ -158,6 +158,9 @@ fn biases_ties_groups_of_heads_and_llama_3_s_scaling_come_back_bit_for_bit() {
         ("mistral_wide_heads", false),
         ("qwen2_tied", true),
         ("qwen3_tied", true),
+        ("granite_tied", true),
+        ("granite_biases", false),
+        ("olmo2_plain", false),
         ("phi3_plain", false),
         ("phi3_long_rope", true),
         ("phi_2", false),
@@ -177,6 +180,19 @@ fn biases_ties_groups_of_heads_and_llama_3_s_scaling_come_back_bit_for_bit() {
         );
         assert_same_tokens(copy.path(), &file);
     }
+}
+
+#[test]
+fn every_fourth_layer_of_smollm3_turns_nothing_on_either_side() {
+    let copy = copy_of("smollm3_tied");
+    let path = copy.path().join("config.json");
+    let text =
+        fs::read_to_string(&path).unwrap().replace("\"no_rope_layer_interval\": 2", "\"mlp_bias\": false");
+    fs::write(&path, text).unwrap();
+    fs::write(copy.path().join("tokenizer.json"), letters().to_string()).unwrap();
+    let file = copy.path().join("model.gguf");
+    assert_eq!(exported(copy.path(), &file, Some(GgufType::F32)).unwrap().architecture, "smollm3");
+    assert_eq!(moved(copy.path(), &file), 0.0);
 }
 
 /// llama.cpp has no windows for `llama`, `qwen2` and `qwen3`; a text that is within all of them sees none.
@@ -265,6 +281,9 @@ fn what_llama_cpp_does_not_have_is_refused_and_nothing_is_left() {
     refused(&example("opt-kjv"), "llama.cpp has no OPT");
     refused(&fixture("phi_gqa_half_rotary"), "hidden_size 48 is not 6 heads of 12");
     refused(&fixture("qwen2_wide_heads"), "llama.cpp's qwen2 takes a head's width from the quotient");
+    refused(&fixture("smollm3_tied"), "every fourth layer");
+    refused(&fixture("olmo2_groups"), "no head that is the embedding");
+    refused(&fixture("gemma3_tied"), "GGUF files of gemma3_text are not built");
     refused(&fixture("phi3_window"), "llama.cpp's phi3 takes a head's width from the quotient");
     refused(&fixture("qwen3_biases"), "llama.cpp's qwen3 has no biases");
     refused(&fixture("llama2_mha_untied"), "tokenizer.json");

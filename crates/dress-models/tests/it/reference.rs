@@ -6,7 +6,7 @@ use safetensors::SafeTensors;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-pub const FIXTURES: [&str; 29] = [
+pub const FIXTURES: [&str; 35] = [
     "llama2_mha_untied",
     "llama3_gqa_tied",
     "llama_biases_sharded",
@@ -31,6 +31,12 @@ pub const FIXTURES: [&str; 29] = [
     "olmo2_plain",
     "olmo2_groups",
     "olmo2_biases",
+    "gemma2_tied",
+    "gemma2_caps",
+    "gemma2_biases",
+    "gemma3_tied",
+    "gemma3_linear",
+    "gemma3_list",
     "opt_pre_norm",
     "opt_untied_gelu",
     "opt_350m_layout",

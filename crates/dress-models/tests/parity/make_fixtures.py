@@ -7,6 +7,7 @@ transformers 5 writes it. Run with the versions in ../fixtures/VERSIONS.txt.
 
 usage: python make_fixtures.py [NAME...]
 """
+import copy
 import json
 import pathlib
 import shutil
@@ -52,6 +53,12 @@ SMOLLM3 = dict(DECODER, architectures=["SmolLM3ForCausalLM"], model_type="smollm
 GRANITE = dict(DECODER, architectures=["GraniteForCausalLM"], model_type="granite", embedding_multiplier=6.0,
                residual_multiplier=0.4, attention_multiplier=0.2, logits_scaling=4.0)
 OLMO2 = dict(DECODER, architectures=["Olmo2ForCausalLM"], model_type="olmo2", num_key_value_heads=4)
+GEMMA2 = dict(DECODER, architectures=["Gemma2ForCausalLM"], model_type="gemma2", head_dim=8, sliding_window=9,
+              hidden_activation="gelu_pytorch_tanh", query_pre_attn_scalar=8, tie_word_embeddings=True)
+GEMMA3 = dict(GEMMA2, architectures=["Gemma3ForCausalLM"], model_type="gemma3_text", rope_theta=1000000.0,
+              rope_local_base_freq=10000.0, sliding_window_pattern=2)
+for shape in (GEMMA2, GEMMA3):
+    del shape["hidden_act"]
 PHI = dict(architectures=["PhiForCausalLM"], model_type="phi", vocab_size=96, intermediate_size=72,
            num_hidden_layers=2, hidden_act="gelu_new", layer_norm_eps=1e-5, max_position_embeddings=128,
            embd_pdrop=0.0, resid_pdrop=0.0, attention_dropout=0.0, qk_layernorm=False,
@@ -92,6 +99,15 @@ CONFIGS = {name: {**LLAMA, **shape} for name, shape in CONFIGS.items()} | {
     "olmo2_plain": dict(OLMO2),
     "olmo2_groups": dict(OLMO2, num_key_value_heads=2, tie_word_embeddings=True, num_hidden_layers=3),
     "olmo2_biases": dict(OLMO2, attention_bias=True, head_dim=12),
+    "gemma2_tied": dict(GEMMA2),
+    "gemma2_caps": dict(GEMMA2, attn_logit_softcapping=2.0, final_logit_softcapping=3.0, query_pre_attn_scalar=11,
+                        num_hidden_layers=3),
+    "gemma2_biases": dict(GEMMA2, attention_bias=True, tie_word_embeddings=False, head_dim=12, hidden_size=36),
+    "gemma3_tied": dict(GEMMA3),
+    "gemma3_linear": dict(GEMMA3, rope_scaling={"rope_type": "linear", "factor": 4.0}, head_dim=16,
+                          query_pre_attn_scalar=12),
+    "gemma3_list": dict(GEMMA3, layer_types=["full_attention", "sliding_attention", "sliding_attention"],
+                        num_hidden_layers=3, final_logit_softcapping=4.0, attention_bias=True),
     "phi_2": dict(PHI, hidden_size=80, num_attention_heads=4, num_key_value_heads=4, partial_rotary_factor=0.4),
     "phi_gqa_half_rotary": dict(PHI, hidden_size=48, num_attention_heads=6, num_key_value_heads=2,
                                 head_dim=12, partial_rotary_factor=0.5),
@@ -103,7 +119,9 @@ def randomize(model):
         if name.endswith("bias"):
             torch.nn.init.normal_(parameter, 0.0, 0.1)
         elif "norm" in name:
-            torch.nn.init.normal_(parameter, 1.0, 0.2)
+            # Gemma's gains are one more than what is filed.
+            mean = 0.0 if type(model).__name__.startswith("Gemma") else 1.0
+            torch.nn.init.normal_(parameter, mean, 0.2)
         else:
             torch.nn.init.normal_(parameter, 0.0, 0.25)
 
@@ -125,7 +143,8 @@ def make(name, shape):
     directory.mkdir(parents=True)
     published = {**shape, "torch_dtype": "float32"}
     fields = {key: value for key, value in shape.items() if key not in ("architectures", "model_type")}
-    config = AutoConfig.for_model(shape["model_type"], **fields)
+    # What is nested is changed on the way.
+    config = AutoConfig.for_model(shape["model_type"], **copy.deepcopy(fields))
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
     randomize(model)
     if "sharded" in name:

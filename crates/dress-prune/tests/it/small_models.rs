@@ -28,13 +28,17 @@ pub enum Family {
     Granite,
     /// Norms behind attention and feed-forward network, and over all queries and keys.
     Olmo2,
+    /// Norms before and behind, soft caps, and a factor that follows from the width.
+    Gemma2,
+    /// Two rotary bases, and a norm on every head.
+    Gemma3,
     Opt,
     /// Norms behind, and projections around the embedding.
     Opt350m,
     Phi,
 }
 
-pub const FAMILIES: [Family; 11] = [
+pub const FAMILIES: [Family; 13] = [
     Family::Llama,
     Family::Mistral,
     Family::Qwen2,
@@ -43,6 +47,8 @@ pub const FAMILIES: [Family; 11] = [
     Family::SmolLm3,
     Family::Granite,
     Family::Olmo2,
+    Family::Gemma2,
+    Family::Gemma3,
     Family::Opt,
     Family::Opt350m,
     Family::Phi,
@@ -51,12 +57,12 @@ pub const FAMILIES: [Family; 11] = [
 impl Family {
     /// Whether its configuration can say that every projection has a bias.
     pub fn can_have_biases(self) -> bool {
-        !matches!(self, Self::Mistral | Self::Qwen2 | Self::Qwen3 | Self::Phi3 | Self::Olmo2)
+        matches!(self, Self::Llama | Self::SmolLm3 | Self::Granite | Self::Opt | Self::Opt350m | Self::Phi)
     }
 
     /// Whether its residual stream can be turned: no norms lie behind attention and feed-forward network.
     pub fn can_be_turned(self) -> bool {
-        !matches!(self, Self::Opt350m | Self::Olmo2)
+        !matches!(self, Self::Opt350m | Self::Olmo2 | Self::Gemma2 | Self::Gemma3)
     }
 }
 
@@ -159,12 +165,24 @@ impl Shape {
             Family::Olmo2 => {
                 self.decoder(heads, json!({ "model_type": "olmo2", "attention_bias": self.biases }))
             }
+            Family::Gemma2 => {
+                let caps = json!({ "attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0 });
+                let family =
+                    json!({ "model_type": "gemma2", "sliding_window": 4, "query_pre_attn_scalar": 9 });
+                self.decoder(heads, merged(family, caps))
+            }
+            Family::Gemma3 => {
+                let family = json!({ "model_type": "gemma3_text", "sliding_window": 4, "sliding_window_pattern": 2,
+                    "attention_bias": self.biases, "query_pre_attn_scalar": 5 });
+                self.decoder(heads, family)
+            }
             Family::Opt | Family::Opt350m => self.opt(heads),
             Family::Phi => self.phi(heads),
         };
         let device = Device::flex();
         let model = AnyModel::from_config(&config.to_string(), Path::new("config.json"), &device).unwrap();
-        parameters::map(model, &mut Randomize(ChaCha8Rng::seed_from_u64(self.seed)))
+        let plus_one = matches!(self.family, Family::Gemma2 | Family::Gemma3);
+        parameters::map(model, &mut Randomize(ChaCha8Rng::seed_from_u64(self.seed), plus_one))
     }
 
     /// Whether layer norms read the stream, so that it is centred before it is sliced.
@@ -213,11 +231,13 @@ fn merged(mut config: Value, more: Value) -> Value {
     config
 }
 
-struct Randomize(ChaCha8Rng);
+/// Draws numbers; whether gains are filed as one less than they are.
+struct Randomize(ChaCha8Rng, bool);
 
 impl ParameterMapper for Randomize {
     fn map<const D: usize>(&mut self, name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
-        let mean = if name.contains("norm") && !name.ends_with("bias") { 1.0 } else { 0.0 };
+        let gain = name.contains("norm") && !name.ends_with("bias") && !self.1;
+        let mean = if gain { 1.0 } else { 0.0 };
         let dims = value.dims();
         // Nearly normal, of standard deviation 0.3.
         let mut draw = || mean + 0.3 * ((0..12).map(|_| self.0.random::<f32>()).sum::<f32>() - 6.0);

@@ -40,7 +40,7 @@ fn e4_a_rotated_model_has_the_same_logits_and_its_energy_in_front() {
 
 #[test]
 fn norms_behind_attention_cannot_be_rotated() {
-    for family in [Family::Opt350m, Family::Olmo2] {
+    for family in [Family::Opt350m, Family::Olmo2, Family::Gemma2] {
         let model = Shape { family, ..Shape::example() }.model();
         let error =
             rotate_to_principal_components(model, &calibration(), &NoProgress).unwrap_err().to_string();

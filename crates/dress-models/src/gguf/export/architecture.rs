@@ -1,6 +1,7 @@
 //! From a model's configuration to the metadata of llama.cpp's architecture for it.
 
-use crate::decoder::{Biases, DecoderConfig};
+use crate::decoder::{Biases, DecoderConfig, Multipliers};
+use crate::gguf::config::MULTIPLIERS;
 use crate::gguf::entry::Entry;
 use crate::gguf::family::GgufFamily;
 use crate::gguf::rope::{OWN_KEYS, llama3_factors};
@@ -115,6 +116,13 @@ impl<'a> Architecture<'a> {
                 if self.family() == GgufFamily::Phi3 {
                     add("attention.sliding_window", count(config.shortest_window().unwrap_or(0)));
                 }
+                if self.family() == GgufFamily::Granite {
+                    let Multipliers { embedding, residual, attention, logits } = config.multipliers;
+                    let numbers = [embedding, residual, attention.unwrap_or(1.0), 1.0 / logits];
+                    for ((_, key), number) in MULTIPLIERS.into_iter().zip(numbers) {
+                        add(key, Entry::F32(number as f32));
+                    }
+                }
                 if let Some(long_rope) = &config.long_rope {
                     let original = long_rope.original_max_position_embeddings;
                     add("rope.scaling.original_context_length", count(original));
@@ -202,12 +210,11 @@ fn count(size: usize) -> Entry {
 /// Checks that the family is one of those that are written.
 fn check_written(config: &DecoderConfig) -> Result<(), String> {
     let model_type = config.family.model_type();
-    match ["llama", "mistral", "qwen2", "qwen3", "phi3"].contains(&model_type) {
-        true => Ok(()),
-        false => Err(format!(
-            "GGUF files of {model_type} are not built; serve the directory with transformers or vLLM"
-        )),
+    if model_type.starts_with("gemma") {
+        let instead = "serve the directory with transformers or vLLM";
+        return Err(format!("GGUF files of {model_type} are not built; {instead}"));
     }
+    Ok(())
 }
 
 /// llama.cpp's architecture of a family. Mistral is `llama` there.
@@ -216,6 +223,9 @@ fn family_of(config: &DecoderConfig) -> GgufFamily {
         "qwen2" => GgufFamily::Qwen2,
         "qwen3" => GgufFamily::Qwen3,
         "phi3" => GgufFamily::Phi3,
+        "granite" => GgufFamily::Granite,
+        "smollm3" => GgufFamily::SmolLm3,
+        "olmo2" => GgufFamily::Olmo2,
         _ if config.widths.differ() => GgufFamily::Deci,
         _ => GgufFamily::Llama,
     }
@@ -235,10 +245,10 @@ fn positions(config: &DecoderConfig) -> usize {
     window
 }
 
-/// llama.cpp's architectures of Qwen and Phi-3 have one size for all layers, no scaling of LLaMA-3's, and no biases but
-/// Qwen2's.
+/// What llama.cpp's architectures of the other families have not: layers that differ, and in most of them LLaMA-3's scaling,
+/// biases, and heads of any width.
 fn check_decoder(config: &DecoderConfig, family: GgufFamily) -> Result<(), String> {
-    if family.is_interleaved() {
+    if matches!(family, GgufFamily::Llama | GgufFamily::Deci) {
         return Ok(());
     }
     let name = family.name();
@@ -247,18 +257,32 @@ fn check_decoder(config: &DecoderConfig, family: GgufFamily) -> Result<(), Strin
             "llama.cpp has no {name} whose layers differ; remove the same number in every layer"
         ));
     }
-    if matches!(config.rope_scaling, Some(RopeScaling::Llama3 { .. })) {
+    if matches!(config.rope_scaling, Some(RopeScaling::Llama3 { .. })) && !family.has_rope_freqs() {
         return Err(format!("llama.cpp's {name} has no rotary scaling of the type llama3"));
     }
-    if family == GgufFamily::Qwen3 && config.biases != Biases::NONE {
+    let may_have = matches!(family, GgufFamily::Granite | GgufFamily::Qwen2);
+    if !may_have && config.biases != Biases::NONE {
         return Err(format!("llama.cpp's {name} has no biases"));
     }
     let [width, heads, head_dim] = [config.hidden_size, config.num_attention_heads, config.head_dim];
-    if family != GgufFamily::Qwen3 && width != heads * head_dim {
+    let any_width = [GgufFamily::Qwen3, GgufFamily::Granite, GgufFamily::SmolLm3].contains(&family);
+    if !any_width && width != heads * head_dim {
         return Err(format!(
             "hidden_size {width} is not {heads} heads of {head_dim}, and llama.cpp's {name} takes a head's width from the \
              quotient; remove the same share of `residual` and `heads`"
         ));
+    }
+    let turns_nothing = |layer: usize| (layer + 1) % 4 == 0;
+    let rotates = config.rotates.iter().enumerate();
+    if family == GgufFamily::SmolLm3
+        && rotates.into_iter().any(|(layer, rotates)| *rotates == turns_nothing(layer))
+    {
+        return Err(format!(
+            "llama.cpp's {name} has every fourth layer without rotary embedding, and no other"
+        ));
+    }
+    if family == GgufFamily::Olmo2 && config.tie_word_embeddings {
+        return Err(format!("llama.cpp's {name} has no head that is the embedding"));
     }
     Ok(())
 }
