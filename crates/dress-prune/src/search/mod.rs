@@ -280,7 +280,7 @@ struct Named {
 
 /// The kinds of which nothing goes. On the calibration's own kind of text heads that go cost no more than neurons, on other text
 /// they do; so they go where neurons alone do not reach the budget, as in the even shape.
-fn whole<M: CausalLm>(shapes: &Shapes<'_, M>, even: &Kept) -> Result<&'static [AxisKind], Error> {
+fn whole(shapes: &Shapes<'_>, even: &Kept) -> Result<&'static [AxisKind], Error> {
     Ok(if shapes.is_whole(even, AxisKind::Heads)? { &[AxisKind::Heads] } else { &[] })
 }
 

@@ -14,19 +14,18 @@ const TRIALS: usize = 32;
 pub(super) type Kept = BTreeMap<Axis, usize>;
 
 /// The shapes of one model within one budget.
-pub(super) struct Shapes<'a, M> {
+pub(super) struct Shapes<'a> {
     search: &'a Search,
     budget: Budget,
-    model: &'a M,
     axes: &'a [Axis],
     map: CouplingMap,
     costs: Costs,
 }
 
-impl<'a, M: CausalLm> Shapes<'a, M> {
-    pub fn new(search: &'a Search, budget: Budget, model: &'a M, axes: &'a [Axis]) -> Self {
+impl<'a> Shapes<'a> {
+    pub fn new<M: CausalLm>(search: &'a Search, budget: Budget, model: &M, axes: &'a [Axis]) -> Self {
         let costs = Costs::as_served(model, budget.measure, &search.served_by);
-        Self { search, budget, model, axes, map: model.coupling(), costs }
+        Self { search, budget, axes, map: model.coupling(), costs }
     }
 
     /// Of what a kept count of an axis has to be a multiple.
