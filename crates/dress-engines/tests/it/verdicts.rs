@@ -81,7 +81,7 @@ fn rotary_settings_in_the_newer_spelling_alone_are_lost_on_some() {
 fn opt_and_phi_sliced_in_width_and_heads() {
     // Width and heads together, and the width alone.
     assert_eq!([&opt(96, 3), &opt(96, 4)].map(letters), ["llrrlrr", "rrrrrrr"]);
-    assert_eq!([&phi(96, 3), &phi(96, 4)].map(letters), ["llwlrwr", "lrwrrwr"]);
+    assert_eq!([&phi(96, 3), &phi(96, 4)].map(letters), ["llllrwr", "lrrrrwr"]);
 }
 
 #[test]
