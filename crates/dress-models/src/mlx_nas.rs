@@ -2,9 +2,7 @@
 
 use crate::checkpoint::{RewriteConfig, Weights, rewrite_as, save};
 use crate::name_lists::ten;
-use crate::{
-    AnyModel, Checkpoint, Error, Family, FloatType, LayerWidths, LoadConfig, SaveConfig, SaveReport,
-};
+use crate::{AnyModel, Checkpoint, Error, FloatType, LayerWidths, LoadConfig, SaveConfig, SaveReport};
 use dress_core::burn::tensor::Device;
 use dress_core::{CausalLm, Progress, StockTarget};
 use serde_json::{Map, Value, json};
