@@ -132,12 +132,12 @@ impl Architecture {
                 format!("{broken}: {otherwise}")
             });
         }
-        if let Some(why) = &self.wrong {
-            return Verdict::Wrong { why: why.clone() };
-        }
         if let Some(fault) = self.rope_parameters_alone.as_ref().filter(|_| shape.has_rope_parameters_alone())
         {
             return fault.verdict();
+        }
+        if let Some(why) = &self.wrong {
+            return Verdict::Wrong { why: why.clone() };
         }
         let dropped = |name: &&str| self.drops.iter().any(|pattern| pattern.matches(name));
         match shape.names().find(dropped) {

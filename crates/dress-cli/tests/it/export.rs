@@ -49,10 +49,9 @@ fn a_place_is_checked_before_the_work() {
 fn a_directory_for_mlx_has_neurons_for_each_layer() {
     let (paths, model) = (Paths::new(), model().display().to_string());
     let out = paths.path("nas");
-    fn of<'a>(model: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-        [&["export", "--model", model, "--out", out, "--format", "mlx-nas"], more].concat()
-    }
-    let export = |more: &'static [&'static str]| of(&model, &out, more);
+    let export = |more: &[&'static str]| {
+        [&["export", "--model", &model, "--out", &out, "--format", "mlx-nas"], more].concat()
+    };
     let refused = refusal(&export(&["--type", "q8_0"]));
     assert!(refused.contains("--type q8_0 has no effect with --format mlx-nas"), "{refused}");
     let report = json(&dress(&export(&["--json"])));

@@ -34,6 +34,7 @@ CASES = [
      axis("ffn,heads", 0.3, "--criterion", "flap", "--compensate", "bias", *UNEVEN), None),
     ("LLaMA-3, 384 neurons, from `rope_parameters` alone", "llama3-kjv", axis("ffn", 0.25), "newer"),
     ("LLaMA-3, 384 neurons, rotary scaling `llama3`", "llama3-kjv", axis("ffn", 0.25), "scaled"),
+    ("LLaMA-3, dense, with `rope_parameters` alone", "llama3-kjv", None, "newer"),
     ("LLaMA-2, dense", "llama2-kjv", None, None),
     ("LLaMA-2, width 96", "llama2-kjv", axis("residual", 0.25), None),
     ("LLaMA-2, width 64 and 4 heads", "llama2-kjv", axis("residual,heads", 0.5), None),
@@ -44,6 +45,7 @@ CASES = [
     ("OPT, 384 neurons", "opt-kjv", axis("ffn", 0.25), None),
     ("OPT, width 96", "opt-kjv", axis("residual", 0.25, "--target", "dress"), None),
     ("Phi, dense", "phi2-kjv", None, None),
+    ("Phi, dense, with `rope_parameters` alone", "phi2-kjv", None, "newer"),
     ("Phi, width 96 and 6 heads", "phi2-kjv", axis("residual,heads", 0.25), None),
     ("Phi, 384 neurons", "phi2-kjv", axis("ffn", 0.25), None),
     ("Phi, width 96", "phi2-kjv", axis("residual", 0.25, "--target", "transformers"), None),
@@ -83,7 +85,8 @@ def source(name, changed, place):
         theta = config.pop("rope_theta")
         config.pop("rope_scaling", None)
         scaling = LLAMA_3 if changed == "scaled" else {"rope_type": "default"}
-        config["rope_parameters"] = scaling | {"rope_theta": theta}
+        partial = {key: config.pop(key) for key in ["partial_rotary_factor"] if key in config}
+        config["rope_parameters"] = scaling | {"rope_theta": theta} | partial
     (place / "config.json").write_text(json.dumps(config, indent=2))
     return place
 

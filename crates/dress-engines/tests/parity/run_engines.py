@@ -115,7 +115,7 @@ def outcome(job, result):
         return "fails"
     if "ids" in result:
         return "equal" if result["ids"] == job["greedy"] else "other text"
-    return "equal" if result["text"] == text_of(job["directory"], job["greedy"]) else "other text"
+    return "equal" if result["text"] == job["added"] else "other text"
 
 
 def main():
@@ -132,7 +132,7 @@ def main():
         work = args.keep or pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         jobs = [job(args.dress, work, number, case) for number, case in enumerate(chosen)]
         for made in jobs:
-            made["text"] = text_of(made["directory"], made["prompt"])
+            made["text"], made["added"] = (text_of(made["directory"], made[ids]) for ids in ("prompt", "greedy"))
         found = {}
         for engine in engines:
             began = time.time()
