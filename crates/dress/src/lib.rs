@@ -37,6 +37,7 @@ mod error;
 mod model_card;
 mod prune_job;
 mod quality;
+mod rehearsal;
 mod result_file;
 #[cfg(feature = "terminal")]
 pub mod terminal;
@@ -56,6 +57,7 @@ pub use error::Error;
 pub use model_card::ModelCard;
 pub use prune_job::{PruneJob, PrunedCheckpoint};
 pub use quality::{QualityBefore, QualityText, TextQuality, blocks_to_hold_back};
+pub use rehearsal::{Estimate, StageEstimate, StageTimes, TimedStage, stage_factor};
 pub use result_file::{PruneResult, ResultFile};
 
 pub use dress_core as core;

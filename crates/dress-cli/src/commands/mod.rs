@@ -11,6 +11,7 @@ mod completions;
 mod control_options;
 mod costs;
 mod costs_args;
+mod dry_run;
 mod eval;
 mod export;
 mod export_args;

@@ -1,5 +1,6 @@
 //! `dress prune`.
 
+use super::dry_run::{DryRun, on_few_of};
 use super::next_command::NextCommand;
 use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes};
 use super::served_by_args::warn_of_loss;
@@ -66,6 +67,18 @@ impl Prune {
         self.save(&pruned, &directory)?;
         let nothing = self.quality.why_nothing(&calibration);
         self.print(&pruned.result.result, &served, nothing, began.elapsed().as_secs_f64())
+    }
+
+    /// Says what a run would make and take, and writes nothing.
+    pub fn dry_run(self) -> Result<(), Error> {
+        check_place(&self.out)?;
+        let (job, calibration) = self.job_and_blocks()?;
+        let (made, estimate) = job.rehearse(&calibration, &TerminalProgress::default())?;
+        let selection = &made.result.result.plan.selection;
+        let models = [self.checkpoint.declared(), &made.model];
+        let (path, served_by) = (self.checkpoint.path(), &self.run.recipe.served_by);
+        let rehearsed = on_few_of(job.rehearsed_blocks(&calibration), calibration.blocks.len());
+        DryRun::of_model(path, models, Some(selection), served_by, estimate, rehearsed)?.print(self.output)
     }
 
     /// What is run, with the texts that both models are measured on, and the blocks that the run looks at.

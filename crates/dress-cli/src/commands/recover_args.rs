@@ -1,6 +1,7 @@
 //! The options of `dress recover`.
 
 use super::common_args::at_least_one;
+use super::dry_run::DryRunArgs;
 use super::listed::stock_target;
 use super::quality_args::QualityArgs;
 use super::recover::Recover;
@@ -52,12 +53,15 @@ pub struct RecoverArgs {
     training: TrainingArgs,
     #[command(flatten)]
     quality: QualityArgs,
+    #[command(flatten)]
+    dry_run: DryRunArgs,
 }
 
 impl RecoverArgs {
     pub(super) fn run(self) -> Result<(), Error> {
         let began = Instant::now();
-        self.settings()?.run(began)
+        let recover = self.settings()?;
+        if self.dry_run.dry_run { recover.dry_run() } else { recover.run(began) }
     }
 
     /// What they ask for.

@@ -1,5 +1,6 @@
 //! `dress eval`.
 
+mod dry_run;
 mod eval_args;
 mod evaluation_text;
 mod measurement_args;
