@@ -188,6 +188,11 @@ impl Subject {
         KeptOfKind::of(selection, self.declared().coupling().iter().map(|(axis, _)| axis))
     }
 
+    /// The blocks of the texts that every cell is evaluated on.
+    pub(crate) fn evaluation_blocks(&self) -> Result<Vec<Calibration>, Error> {
+        std::iter::once(&self.seen).chain(&self.unseen).map(|corpus| self.blocks(corpus)).collect()
+    }
+
     fn blocks(&self, corpus: &Corpus) -> Result<Calibration, Error> {
         let blocks = evaluation_blocks(corpus, &self.tokenizer, &self.cut)?;
         blocks.check(self.declared())?;

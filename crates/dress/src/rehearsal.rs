@@ -97,6 +97,18 @@ pub struct Estimate {
     pub peak_bytes: Option<u64>,
 }
 
+impl Estimate {
+    /// What both together will take, one behind the other.
+    #[must_use]
+    pub fn and(mut self, next: Self) -> Self {
+        self.seconds += next.seconds;
+        self.rest += next.rest;
+        self.stages.extend(next.stages);
+        self.peak_bytes = self.peak_bytes.max(next.peak_bytes);
+        self
+    }
+}
+
 /// What one stage will take.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StageEstimate {

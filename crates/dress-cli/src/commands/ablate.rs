@@ -1,6 +1,7 @@
 //! `dress ablate`.
 
 use super::cell_process::measure_in_a_process;
+use super::dry_run::print_cells;
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, Output, PlaceLock, TerminalProgress};
 use dress_study::ablation::{AblationStudy, PlannedCell, markdown};
@@ -39,6 +40,11 @@ impl Ablate {
             }
             None => self.all(&planned),
         }
+    }
+
+    /// Says what the study would take, and writes nothing.
+    pub fn dry_run(self) -> Result<(), Error> {
+        print_cells(&self.study.rehearse(&TerminalProgress::default())?, self.output)
     }
 
     fn all(&self, planned: &[PlannedCell]) -> Result<(), Error> {

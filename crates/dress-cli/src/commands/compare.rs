@@ -1,6 +1,7 @@
 //! `dress compare`.
 
 use super::cell_process::measure_in_a_process;
+use super::dry_run::print_cells;
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, Output, PlaceLock, TerminalProgress};
 use dress_study::EvaluatedText;
@@ -33,6 +34,13 @@ impl Compare {
             }
             None => self.all(),
         }
+    }
+
+    /// Says what the study would take, and writes nothing.
+    pub fn dry_run(self) -> Result<(), Error> {
+        // What cannot be is refused before any work.
+        self.study.wanted()?;
+        print_cells(&self.study.rehearse(&TerminalProgress::default())?, self.output)
     }
 
     fn all(&self) -> Result<(), Error> {

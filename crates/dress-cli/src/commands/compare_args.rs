@@ -3,6 +3,7 @@
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, at_least_one};
 use super::compare::Compare;
+use super::dry_run::DryRunArgs;
 use super::listed::{axis_kind, listed, stock_target};
 use super::regularize_args::RegularizeArgs;
 use super::served_by_args::ServedByArgs;
@@ -77,6 +78,8 @@ pub struct CompareArgs {
     #[arg(long, hide = true)]
     cell: Option<CellId>,
     #[command(flatten)]
+    dry_run: DryRunArgs,
+    #[command(flatten)]
     common: CommonArgs,
     #[command(flatten)]
     regularize: RegularizeArgs,
@@ -84,7 +87,8 @@ pub struct CompareArgs {
 
 impl CompareArgs {
     pub(super) fn run(self) -> Result<(), Error> {
-        self.settings()?.run()
+        let compare = self.settings()?;
+        if self.dry_run.dry_run { compare.dry_run() } else { compare.run() }
     }
 
     /// What they ask for.

@@ -8,6 +8,7 @@ use dress::Estimate;
 use dress_core::{CausalLm, Selection, parameters};
 use dress_engines::{EngineFormat, EngineTable, ModelShape, ServedReport};
 use dress_eval::report::grouped;
+use dress_study::RehearsedCells;
 use serde_json::json;
 use std::path::Path;
 
@@ -137,9 +138,8 @@ impl DryRun {
 
 /// What the work takes, by its stages.
 fn estimate_text(estimate: &Estimate, rehearsed: &str) -> String {
-    let memory = estimate.peak_bytes.map_or("unknown".into(), |bytes| {
-        format!("{:.2} GiB at the peak", bytes as f64 / f64::from(1u32 << 30))
-    });
+    let memory = estimate.peak_bytes;
+    let memory = memory.map_or("unknown".into(), |bytes| format!("{:.2} GiB at the peak", gib(bytes)));
     let parts = estimate.stages.iter().map(|stage| format!("{} {}", stage.name, duration(stage.seconds)));
     let parts: Vec<String> = parts.chain([format!("the rest {}", duration(estimate.rest))]).collect();
     format!(
@@ -147,6 +147,32 @@ fn estimate_text(estimate: &Estimate, rehearsed: &str) -> String {
         duration(estimate.seconds),
         parts.join(", ")
     )
+}
+
+/// Prints what the cells of a study take, a row each.
+///
+/// # Errors
+/// Those of [`Output::print`].
+pub(super) fn print_cells(rows: &[RehearsedCells], output: Output) -> Result<(), Error> {
+    let all: f64 = rows.iter().map(|row| row.cells as f64 * row.estimate.seconds).sum();
+    let peak = rows.iter().filter_map(|row| row.estimate.peak_bytes).max();
+    let report = json!({ "dry_run": true, "rows": rows, "seconds": all, "peak_bytes": peak });
+    output.print(&report, || {
+        let mut table = Table::new(&["row", "cells", "time each"]);
+        for row in rows {
+            table.row(&[row.name.clone(), row.cells.to_string(), duration(row.estimate.seconds)]);
+        }
+        let memory = peak.map_or(String::new(), |bytes| format!(", {:.2} GiB at the peak", gib(bytes)));
+        format!(
+            "dry run: nothing is written\n\n{table}\n{} in all{memory}, by a run of each on a few blocks; cells that are there \
+             already take no time",
+            duration(all)
+        )
+    })
+}
+
+fn gib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1u32 << 30)
 }
 
 /// Seconds as people say them.

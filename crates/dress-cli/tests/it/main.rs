@@ -4,6 +4,7 @@ mod ablate;
 mod choices;
 mod compare;
 mod corpora;
+mod dry_runs;
 mod evaluation;
 mod export;
 mod generation;
