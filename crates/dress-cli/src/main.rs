@@ -2,7 +2,9 @@
 
 use clap::{Command, CommandFactory, Parser};
 use dress_cli::commands::Cli;
-use dress_cli::{Error, prepare_signals, print_line, tell, with_settings_file};
+use dress_cli::{
+    Error, JsonEvents, LogFormat, prepare_signals, print_line, said_error, tell, with_settings_file,
+};
 use dress_machine::memory;
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -28,14 +30,15 @@ fn main() -> ExitCode {
     };
     let level = ["warn,dress::resume=info", "info", "debug"][usize::from(cli.verbose.min(2))];
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .without_time()
-        .with_target(false)
-        .log_internal_errors(false)
-        .init();
+    cli.log_format.set();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.log_internal_errors(false);
+    match cli.log_format {
+        LogFormat::Json => log.event_format(JsonEvents).init(),
+        LogFormat::Text => {
+            log.with_ansi(std::io::stderr().is_terminal()).without_time().with_target(false).init();
+        }
+    }
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error, &named),
@@ -51,7 +54,7 @@ fn subcommand(words: &[OsString]) -> Command {
 
 /// Says what went wrong with what the words asked for.
 fn failed(error: &Error, words: &[OsString]) -> ExitCode {
-    tell(&format!("error: {}", error.with_cure(&subcommand(words))));
+    tell(&said_error(&error.with_cure(&subcommand(words))));
     ExitCode::FAILURE
 }
 

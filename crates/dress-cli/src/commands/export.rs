@@ -1,6 +1,6 @@
 //! `dress export`.
 
-use crate::{Error, Output, PlaceLock, TerminalProgress, check_own_file_place};
+use crate::{Error, Output, PlaceLock, check_own_file_place, shown_progress};
 use dress_models::Checkpoint;
 use dress_models::gguf::{GgufExportConfig, GgufType, export_gguf};
 use serde_json::json;
@@ -33,7 +33,7 @@ impl Export {
         check_own_file_place(&self.out, self.force, "GGUF file", is_gguf)?;
         let _lock = PlaceLock::take(&self.out)?;
         let config = GgufExportConfig { tensor_type: self.tensor_type, force: self.force };
-        let made = export_gguf(&self.checkpoint, &self.out, &config, &TerminalProgress::default())?;
+        let made = export_gguf(&self.checkpoint, &self.out, &config, &shown_progress())?;
         let out = self.out.display();
         let report = json!({
             "out": out.to_string(),

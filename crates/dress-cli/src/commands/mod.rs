@@ -49,6 +49,8 @@ mod study_args;
 mod training_args;
 mod transform;
 mod transform_args;
+mod watch_args;
+mod watched;
 mod written_ratio;
 mod written_setting;
 
@@ -71,7 +73,7 @@ pub use rotate_args::RotateArgs;
 pub use score_args::ScoreArgs;
 pub use slice_args::SliceArgs;
 
-use crate::Error;
+use crate::{Error, LogFormat};
 use clap::{Parser, Subcommand};
 
 /// Makes a trained language model smaller: regularize, then prune.
@@ -83,6 +85,10 @@ pub struct Cli {
     /// Say more on standard error: -v for what happens, -vv for each step.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
+    /// How progress, warnings and errors are written on standard error: for people, with a line every half minute where there is no
+    /// terminal, or one JSON object a line.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, global = true, value_name = "FORMAT")]
+    pub log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,8 +4,9 @@ use super::dry_run::{DryRun, on_few_of};
 use super::next_command::NextCommand;
 use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes};
 use super::served_by_args::warn_of_loss;
+use super::watched::{add_the_rest, watched};
 use crate::interrupted_run::explain_interrupt;
-use crate::{Error, Output, PlaceLock, ResultFile, TerminalProgress, check_place, command_line, name_of};
+use crate::{Error, Output, PlaceLock, ResultFile, check_place, command_line, name_of, shown_progress};
 use dress::{PruneJob, PrunedCheckpoint};
 use dress_core::{Calibration, KeptOfKind, SlicePlan};
 use dress_models::Checkpoint;
@@ -30,6 +31,8 @@ pub(super) struct Prune {
     pub run: PruneRun,
     /// What the result is measured on.
     pub quality: QualitySettings,
+    /// Where the run's numbers go for TensorBoard, if anywhere.
+    pub tensorboard: Option<PathBuf>,
     /// Where the smaller checkpoint goes.
     pub out: PathBuf,
     /// Whether one that is there is replaced.
@@ -58,7 +61,9 @@ impl Prune {
         if job.resolved.is_kept() {
             explain_interrupt(&directory);
         }
-        let mut pruned = job.run(&calibration, &TerminalProgress::default())?;
+        let (mut pruned, events) =
+            watched(self.tensorboard.as_ref(), |progress| Ok(job.run(&calibration, progress)?))?;
+        add_the_rest(events, &pruned.result.result.report.curve, &pruned.result.result.quality);
         if known.is_none() {
             warn_of_loss(dense, &pruned.result.result.plan.selection, served_by);
         }
@@ -73,7 +78,7 @@ impl Prune {
     pub fn dry_run(self) -> Result<(), Error> {
         check_place(&self.out)?;
         let (job, calibration) = self.job_and_blocks()?;
-        let (made, estimate) = job.rehearse(&calibration, &TerminalProgress::default())?;
+        let (made, estimate) = job.rehearse(&calibration, &shown_progress())?;
         let selection = &made.result.result.plan.selection;
         let models = [self.checkpoint.declared(), &made.model];
         let (path, served_by) = (self.checkpoint.path(), &self.run.recipe.served_by);

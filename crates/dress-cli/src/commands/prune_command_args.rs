@@ -3,6 +3,7 @@
 use super::PruneArgs;
 use super::dry_run::DryRunArgs;
 use super::quality_args::QualityArgs;
+use super::watch_args::WatchArgs;
 use crate::Error;
 use clap::Args;
 use std::time::Instant;
@@ -15,6 +16,8 @@ pub struct PruneCommandArgs {
     #[command(flatten)]
     quality: QualityArgs,
     #[command(flatten)]
+    watch: WatchArgs,
+    #[command(flatten)]
     dry_run: DryRunArgs,
 }
 
@@ -22,7 +25,8 @@ impl PruneCommandArgs {
     pub(super) fn run(self) -> Result<(), Error> {
         let began = Instant::now();
         let text_field = self.run.checkpoint.calibration.text_field.as_deref();
-        let prune = self.run.settings(self.quality.settings(text_field))?;
+        let mut prune = self.run.settings(self.quality.settings(text_field))?;
+        prune.tensorboard = self.watch.tensorboard;
         if self.dry_run.dry_run { prune.dry_run() } else { prune.run(began) }
     }
 }

@@ -4,8 +4,9 @@ use super::dry_run::{DryRun, FEW, on_few_of};
 use super::next_command::NextCommand;
 use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes};
 use super::transform::Transform;
+use super::watched::{add_the_rest, watched};
 use crate::interrupted_run::explain_interrupt;
-use crate::{Error, ResultFile, TerminalProgress, check_place, command_line, fingerprint, name_of};
+use crate::{Error, ResultFile, check_place, command_line, fingerprint, name_of, shown_progress};
 use dress::{ModelCard, QualityBefore, StageTimes, TextQuality, blocks_to_hold_back, stage_factor};
 use dress_core::{Calibration, CausalLm, Selection, StockTarget, parameters};
 use dress_models::checkpoint::save;
@@ -29,6 +30,8 @@ pub(super) struct Recover {
     pub teacher_given: Option<PathBuf>,
     /// The dense model that it learns from, where there is one.
     pub teacher: Option<PathBuf>,
+    /// Where the run's numbers go for TensorBoard, if anywhere.
+    pub tensorboard: Option<PathBuf>,
     /// Whose rules the shape keeps.
     pub target: StockTarget,
 }
@@ -48,11 +51,14 @@ impl Recover {
         let context = &self.checkpoint.context;
         let dense = self.teacher.as_ref().map(|dense| context.load(dense)).transpose()?;
         explain_interrupt(&self.run_directory());
-        let progress = TerminalProgress::default();
-        let before = QualityBefore::measure(&model, texts, &progress)?;
-        let trained =
-            recover(model, dense, &calibration, config, &progress).map_err(dress_prune::Error::from)?;
-        let quality = before.compare(&trained.model, &progress)?;
+        let ((trained, quality), events) = watched(self.tensorboard.as_ref(), |progress| {
+            let before = QualityBefore::measure(&model, texts, progress)?;
+            let trained =
+                recover(model, dense, &calibration, config, progress).map_err(dress_prune::Error::from)?;
+            let quality = before.compare(&trained.model, progress)?;
+            Ok((trained, quality))
+        })?;
+        add_the_rest(events, &trained.curve, &quality);
         let command = command_line();
         let about = json!({
             "format_version": ResultFile::FORMAT,
@@ -99,7 +105,7 @@ impl Recover {
         config.cache = false;
         let provenance = calibration.provenance.clone();
         let blocks = Calibration { blocks: calibration.blocks[..few].to_vec(), provenance };
-        let (began, shown) = (Instant::now(), TerminalProgress::default());
+        let (began, shown) = (Instant::now(), shown_progress());
         let times = StageTimes::new(&shown);
         let model = self.checkpoint.load()?;
         let context = &self.checkpoint.context;

@@ -7,6 +7,7 @@ use super::quality_args::QualityArgs;
 use super::recover::Recover;
 use super::training_args::TrainingArgs;
 use super::transform_args::TransformArgs;
+use super::watch_args::WatchArgs;
 use crate::{Error, locate};
 use clap::Args;
 use dress_core::StockTarget;
@@ -54,6 +55,8 @@ pub struct RecoverArgs {
     #[command(flatten)]
     quality: QualityArgs,
     #[command(flatten)]
+    watch: WatchArgs,
+    #[command(flatten)]
     dry_run: DryRunArgs,
 }
 
@@ -71,6 +74,7 @@ impl RecoverArgs {
             config: self.config(),
             quality: self.quality.settings(self.checkpoint.calibration.text_field.as_deref()),
             teacher_given: self.distill_from.clone(),
+            tensorboard: self.watch.tensorboard.clone(),
             teacher: self.distill_from.as_deref().map(locate).transpose()?,
             target: self.target,
         })

@@ -2,7 +2,7 @@
 
 use super::dry_run::{DryRun, FEW, on_few_of};
 use super::transform::Transform;
-use crate::{Error, ResultFile, TerminalProgress, check_place, command_line};
+use crate::{Error, ResultFile, check_place, command_line, shown_progress};
 use dress::{ModelCard, StageTimes, stage_factor};
 use dress_core::{Axis, AxisKind, Basis, Calibration, CausalLm, Normalization, Progress, parameters};
 use dress_models::checkpoint::{RewriteConfig, Weights, rewrite_rotated, save};
@@ -56,7 +56,7 @@ impl Rotate {
         let few = FEW.min(whole);
         let provenance = calibration.provenance.clone();
         let blocks = Calibration { blocks: calibration.blocks[..few].to_vec(), provenance };
-        let (began, shown) = (Instant::now(), TerminalProgress::default());
+        let (began, shown) = (Instant::now(), shown_progress());
         let times = StageTimes::new(&shown);
         let made = match self.stream {
             true => self.rotated_by_parts(basis, &blocks, &times)?.declared,
@@ -85,7 +85,7 @@ impl Rotate {
 
     /// With the whole model in memory.
     fn rotate_model(&self, basis: Basis, calibration: &Calibration) -> Result<Made, Error> {
-        let (model, progress) = (self.checkpoint.load()?, TerminalProgress::default());
+        let (model, progress) = (self.checkpoint.load()?, shown_progress());
         let before = parameters::count(&model);
         let Rotated { model, energy } = rotated(model, basis, calibration, &progress)?;
         let parameters = [before, parameters::count(&model)];
@@ -97,7 +97,7 @@ impl Rotate {
     /// With one part of the model at a time in memory, then from file to file.
     fn rotate_files(&self, basis: Basis, calibration: &Calibration) -> Result<Made, Error> {
         let Transform { checkpoint, out, force, .. } = &self.checkpoint;
-        let (progress, model) = (TerminalProgress::default(), checkpoint.path());
+        let (progress, model) = (shown_progress(), checkpoint.path());
         let RotatedByParts { declared, rotation, energy } =
             self.rotated_by_parts(basis, calibration, &progress)?;
         let parameters = [parameters::count(checkpoint.declared()), parameters::count(&declared)];

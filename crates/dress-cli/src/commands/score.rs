@@ -3,7 +3,7 @@
 use super::dry_run::{DryRun, FEW, on_few_of};
 use super::selection_table::SelectionTable;
 use super::served_by_args::warn_of_loss;
-use crate::{Error, PlaceLock, RunContext, TerminalProgress, check_own_file_place, quoted, write_result};
+use crate::{Error, PlaceLock, RunContext, check_own_file_place, quoted, shown_progress, write_result};
 use dress::{StageTimes, stage_factor};
 use dress_core::{Calibration, Parts, Progress, SlicePlan};
 use dress_importance::Criteria;
@@ -39,7 +39,7 @@ impl Score {
         check_own_file_place(&self.out, self.force, "plan", is_plan)?;
         let _lock = PlaceLock::take(&self.out)?;
         let (resolved, calibration) = self.resolved()?;
-        let mut plan = self.plan(&resolved, &calibration, &TerminalProgress::default())?;
+        let mut plan = self.plan(&resolved, &calibration, &shown_progress())?;
         warn_of_loss(self.checkpoint.declared(), &plan.selection, &self.recipe.served_by);
         plan.fingerprint = self.checkpoint.fingerprint()?;
         write_result(&self.out, plan.to_json().as_bytes(), self.force)?;
@@ -70,7 +70,7 @@ impl Score {
         let few = FEW.min(whole);
         let provenance = calibration.provenance.clone();
         let blocks = Calibration { blocks: calibration.blocks[..few].to_vec(), provenance };
-        let (began, shown) = (Instant::now(), TerminalProgress::default());
+        let (began, shown) = (Instant::now(), shown_progress());
         let times = StageTimes::new(&shown);
         let plan = self.plan(&resolved, &blocks, &times)?;
         let estimate = times.estimate(began.elapsed().as_secs_f64(), |timed| {

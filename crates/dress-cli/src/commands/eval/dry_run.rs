@@ -3,7 +3,7 @@
 use super::Eval;
 use crate::commands::dry_run::{DryRun, FEW};
 use crate::evaluation::{EvaluatedCheckpoint, EvaluationPlan};
-use crate::{Error, TerminalProgress};
+use crate::{Error, shown_progress};
 use dress::{StageTimes, TimedStage};
 use dress_core::Unit;
 use std::time::Instant;
@@ -15,7 +15,7 @@ impl Eval {
     /// Says what it would take, by a few blocks and rows of both models, and writes nothing. Speed is not rehearsed, as measuring
     /// it is all that it does.
     pub fn dry_run(self) -> Result<(), Error> {
-        let (context, began, shown) = (&self.context, Instant::now(), TerminalProgress::default());
+        let (context, began, shown) = (&self.context, Instant::now(), shown_progress());
         let times = StageTimes::new(&shown);
         let few = self.few();
         let checkpoint = EvaluatedCheckpoint::load(&self.model, self.name.as_deref(), context)?;
