@@ -52,16 +52,28 @@ fn subcommand(words: &[OsString]) -> Command {
     named.unwrap_or(whole)
 }
 
+/// Says an error as it was asked for: with `--json` as one object, whose key is `error`.
+fn say_error(text: &str, words: &[OsString]) {
+    match words.iter().any(|word| word == "--json") {
+        true => tell(&serde_json::json!({ "error": text }).to_string()),
+        false => tell(&said_error(text)),
+    }
+}
+
 /// Says what went wrong with what the words asked for.
 fn failed(error: &Error, words: &[OsString]) -> ExitCode {
-    tell(&said_error(&error.with_cure(&subcommand(words))));
+    say_error(&error.with_cure(&subcommand(words)), words);
     ExitCode::FAILURE
 }
 
 /// Shows help, the version, or what is wrong with the options.
 fn shown(said: &clap::Error, words: &[OsString]) -> ExitCode {
     if said.use_stderr() {
-        let _ = said.print();
+        let text = said.to_string();
+        match words.iter().any(|word| word == "--json") {
+            true => say_error(text.trim().trim_start_matches("error: "), words),
+            false => _ = said.print(),
+        }
         return ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2));
     }
     let text = said.render();

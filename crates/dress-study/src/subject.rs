@@ -113,7 +113,7 @@ impl Subject {
             calibration,
             seen: text(&self.seen),
             unseen: self.unseen.as_ref().map(text),
-            device: compute.device_name(),
+            device: compute.device_key(),
             dtype: compute.dtype.to_string(),
         }
     }

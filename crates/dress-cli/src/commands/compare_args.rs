@@ -48,7 +48,7 @@ pub struct CompareArgs {
     texts: StudyTextArgs,
     /// Another text to evaluate on, that nothing was calibrated on.
     #[arg(long)]
-    unseen: PathBuf,
+    unseen: Option<PathBuf>,
     /// Calibration blocks of sleb, which goes over them again and again.
     #[arg(long, default_value_t = 8, value_parser = at_least_one)]
     search_samples: usize,
@@ -94,7 +94,7 @@ impl CompareArgs {
     /// What they ask for.
     fn settings(&self) -> Result<Compare, Error> {
         let checkpoint = Checkpoint::at(locate(&self.model)?)?;
-        let texts = self.texts.texts(Some(&self.unseen), self.calibration.text_field.as_deref())?;
+        let texts = self.texts.texts(self.unseen.as_deref(), self.calibration.text_field.as_deref())?;
         let subject = Subject::new(checkpoint, &texts)?;
         let calibration = self.calibration.text_read_again()?;
         let context = self.common.context()?;

@@ -4,7 +4,7 @@ use super::dry_run::{DryRun, on_few_of};
 use super::next_command::NextCommand;
 use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes};
 use super::served_by_args::warn_of_loss;
-use super::watched::{add_the_rest, watched};
+use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, Output, PlaceLock, ResultFile, check_place, command_line, name_of, shown_progress};
 use dress::{PruneJob, PrunedCheckpoint};
@@ -61,8 +61,8 @@ impl Prune {
         if job.resolved.is_kept() {
             explain_interrupt(&directory);
         }
-        let (mut pruned, events) =
-            watched(self.tensorboard.as_ref(), |progress| Ok(job.run(&calibration, progress)?))?;
+        let done = watched(self.tensorboard.as_ref(), |progress| Ok(job.run(&calibration, progress)?));
+        let (mut pruned, events) = or_nothing_left(&directory, done)?;
         add_the_rest(events, &pruned.result.result.report.curve, &pruned.result.result.quality);
         if known.is_none() {
             warn_of_loss(dense, &pruned.result.result.plan.selection, served_by);

@@ -4,7 +4,7 @@ use super::dry_run::{DryRun, FEW, on_few_of};
 use super::next_command::NextCommand;
 use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes};
 use super::transform::Transform;
-use super::watched::{add_the_rest, watched};
+use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, ResultFile, check_place, command_line, fingerprint, name_of, shown_progress};
 use dress::{ModelCard, QualityBefore, StageTimes, TextQuality, blocks_to_hold_back, stage_factor};
@@ -51,13 +51,14 @@ impl Recover {
         let context = &self.checkpoint.context;
         let dense = self.teacher.as_ref().map(|dense| context.load(dense)).transpose()?;
         explain_interrupt(&self.run_directory());
-        let ((trained, quality), events) = watched(self.tensorboard.as_ref(), |progress| {
+        let done = watched(self.tensorboard.as_ref(), |progress| {
             let before = QualityBefore::measure(&model, texts, progress)?;
             let trained =
                 recover(model, dense, &calibration, config, progress).map_err(dress_prune::Error::from)?;
             let quality = before.compare(&trained.model, progress)?;
             Ok((trained, quality))
-        })?;
+        });
+        let ((trained, quality), events) = or_nothing_left(&self.run_directory(), done)?;
         add_the_rest(events, &trained.curve, &quality);
         let command = command_line();
         let about = json!({

@@ -4,7 +4,7 @@ use super::watch_args::event_file;
 use crate::{Error, shown_progress};
 use dress::{EventFile, EventProgress, TextQuality};
 use dress_core::Progress;
-use dress_train::CurvePoint;
+use dress_train::{CurvePoint, RunDirectory};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -26,6 +26,14 @@ pub(super) fn watched<T>(
             Ok((done, Some(progress.into_events())))
         }
     }
+}
+
+/// Removes what a run that failed left in `directory`, where that is nothing to go on from.
+pub(super) fn or_nothing_left<T>(directory: &RunDirectory, done: Result<T, Error>) -> Result<T, Error> {
+    if done.is_err() && directory.keeps_nothing() {
+        directory.remove();
+    }
+    done
 }
 
 /// Adds what is known of every step beside its loss, at the time that it ended, and what the texts say.
