@@ -1,6 +1,6 @@
 //! The `dress` command.
 
-use clap::{Command, CommandFactory, Parser};
+use clap::{Command, CommandFactory, FromArgMatches};
 use dress_cli::commands::Cli;
 use dress_cli::{
     Error, JsonEvents, LogFormat, prepare_signals, print_line, said_error, tell, with_settings_file,
@@ -24,7 +24,8 @@ fn main() -> ExitCode {
         Ok(words) => words,
         Err(error) => return failed(&error, &named),
     };
-    let cli = match Cli::try_parse_from(words) {
+    let parsed = Cli::described().try_get_matches_from(words);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(said) => return shown(&said, &named),
     };

@@ -43,6 +43,7 @@ mod score;
 mod score_args;
 mod selection_table;
 mod served_by_args;
+mod short_help;
 mod slice;
 mod slice_args;
 mod study_args;
@@ -128,6 +129,11 @@ enum Command {
 }
 
 impl Cli {
+    /// The command as clap knows it, whose `-h` shows what matters first.
+    pub fn described() -> clap::Command {
+        short_help::with_short_help(<Self as clap::CommandFactory>::command())
+    }
+
     /// Runs the subcommand.
     ///
     /// # Errors

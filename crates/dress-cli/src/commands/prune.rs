@@ -3,7 +3,7 @@
 use super::dry_run::{DryRun, on_few_of};
 use super::next_command::NextCommand;
 use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes};
-use super::served_by_args::warn_of_loss;
+use super::served_by_args::{warn_of_loss, warn_of_rounding};
 use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, Output, PlaceLock, ResultFile, check_place, command_line, name_of, shown_progress};
@@ -41,6 +41,14 @@ pub(super) struct Prune {
     pub output: Output,
 }
 
+/// What is said beside the numbers.
+struct Said {
+    /// What rounding made of ratios.
+    rounded: String,
+    /// Why nothing was measured, where nothing was.
+    nothing: &'static str,
+}
+
 impl Prune {
     /// Prunes and saves; `began` is when the command did.
     pub fn run(mut self, began: Instant) -> Result<(), Error> {
@@ -55,6 +63,7 @@ impl Prune {
         let (job, calibration) = self.job_and_blocks()?;
         let (dense, served_by) = (self.checkpoint.declared(), &self.run.recipe.served_by);
         let known = job.resolved.known_selection(dense)?;
+        let rounded = warn_of_rounding(job.resolved.rounded(dense)?);
         if let Some(selection) = &known {
             warn_of_loss(dense, selection, served_by);
         }
@@ -70,8 +79,8 @@ impl Prune {
         pruned.result.result.command = Some(command_line());
         let served = ServedBytes::of(self.checkpoint.path(), [dense, &pruned.model], served_by)?;
         self.save(&pruned, &directory)?;
-        let nothing = self.quality.why_nothing(&calibration);
-        self.print(&pruned.result.result, &served, nothing, began.elapsed().as_secs_f64())
+        let said = Said { rounded, nothing: self.quality.why_nothing(&calibration) };
+        self.print(&pruned.result.result, &served, &said, began.elapsed().as_secs_f64())
     }
 
     /// Says what a run would make and take, and writes nothing.
@@ -107,7 +116,7 @@ impl Prune {
         &self,
         result: &ResultFile,
         served: &[ServedBytes],
-        nothing: &str,
+        said: &Said,
         seconds: f64,
     ) -> Result<(), Error> {
         let kept: serde_json::Map<String, serde_json::Value> = result
@@ -142,9 +151,10 @@ impl Prune {
             let about =
                 if result.quality.is_empty() { format!("{nothing}\n") } else { both.about_the_texts() };
             format!(
-                "{} in {seconds:.0} s, written to {}\n\n{}\n{about}\nnext: {}",
+                "{} in {seconds:.0} s, written to {}\n{}\n{}\n{about}\nnext: {}",
                 kept_text(&result.plan),
                 self.out.display(),
+                said.rounded,
                 both.table(),
                 self.next(result)
             )

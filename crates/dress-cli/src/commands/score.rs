@@ -2,7 +2,7 @@
 
 use super::dry_run::{DryRun, FEW, on_few_of};
 use super::selection_table::SelectionTable;
-use super::served_by_args::warn_of_loss;
+use super::served_by_args::{warn_of_loss, warn_of_rounding};
 use crate::{Error, PlaceLock, RunContext, check_own_file_place, quoted, shown_progress, write_result};
 use dress::{StageTimes, stage_factor};
 use dress_core::{Calibration, Parts, Progress, SlicePlan};
@@ -39,6 +39,7 @@ impl Score {
         check_own_file_place(&self.out, self.force, "plan", is_plan)?;
         let _lock = PlaceLock::take(&self.out)?;
         let (resolved, calibration) = self.resolved()?;
+        let rounded = warn_of_rounding(resolved.rounded(self.checkpoint.declared())?);
         let mut plan = self.plan(&resolved, &calibration, &shown_progress())?;
         warn_of_loss(self.checkpoint.declared(), &plan.selection, &self.recipe.served_by);
         plan.fingerprint = self.checkpoint.fingerprint()?;
@@ -55,7 +56,7 @@ impl Score {
         context.output.print(&report, || {
             let out = quoted(&self.out.display().to_string());
             format!(
-                "{table}\nby {}, written to {}\n\nnext: dress plot {out} --out {}",
+                "{table}\n{rounded}by {}, written to {}\n\nnext: dress plot {out} --out {}",
                 plan.criterion,
                 self.out.display(),
                 quoted(&self.out.with_extension("svg").display().to_string())

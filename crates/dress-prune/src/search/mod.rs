@@ -113,6 +113,7 @@ impl Search {
             passes.forward += fitted.blocks.len();
         }
         let report = SearchReport {
+            format_version: SearchReport::FORMAT,
             search: *self,
             passes,
             dense_loss: held_back.dense_loss(),
