@@ -49,9 +49,12 @@ fn alike(cells: &[Cell]) -> impl Iterator<Item = [&Cell; 2]> {
     cells.windows(2).filter(move |pair| same(&pair[0], &pair[1])).map(|pair| [&pair[0], &pair[1]])
 }
 
+fn column(name: &'static str, numbers: bool, of: fn(&Comparison, &Cell) -> String) -> Column {
+    Column { name, numbers, of }
+}
+
 fn columns(comparison: &Comparison) -> Vec<Column> {
     let unseen = comparison.cells.iter().any(|cell| cell.measured.unseen.is_some());
-    let column = |name, numbers, of| Column { name, numbers, of };
     let all = [
         column("method", false, |_, cell| markdown_text(cell.name())),
         column("ratio", true, |_, cell| of_method(cell, cell.ratio.to_string())),
@@ -91,7 +94,7 @@ fn unseen_of(cell: &Cell) -> Option<f64> {
 fn best_marked(comparison: &Comparison, cell: &Cell, of: fn(&Cell) -> Option<f64>) -> String {
     let Some(value) = of(cell) else { return String::new() };
     let rivals =
-        || comparison.cells.iter().filter(|other| other.preset.is_some() && other.ratio == cell.ratio);
+        || comparison.cells.iter().filter(move |other| other.preset.is_some() && other.ratio == cell.ratio);
     let is_best =
         cell.preset.is_some() && rivals().count() > 1 && rivals().filter_map(of).all(|other| value <= other);
     if is_best { format!("**{value:.2}**") } else { format!("{value:.2}") }
