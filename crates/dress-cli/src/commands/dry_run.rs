@@ -78,7 +78,7 @@ impl DryRun {
         rehearsed: String,
     ) -> Result<Self, Error> {
         let taken = selection.map(|selection| SelectionTable::of(dense, selection)).transpose()?;
-        let counts = [dense, made].map(|model| parameters::count(model));
+        let counts = [dense, made].map(parameters::count);
         let shape = ModelShape::of(made).stored_in(stored_bytes(path)?);
         Self { taken, ..Self::of_work(estimate, rehearsed) }.with_shape(path, &shape, counts, formats)
     }
