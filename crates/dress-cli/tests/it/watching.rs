@@ -25,7 +25,7 @@ fn errors_and_warnings_are_objects_where_that_is_asked_for() {
     let calibrated = ["--calibration", &data, "--samples", "2", "--seqlen", "16", "--log-format", "json"];
     let pruned = dress(&[&prune[..], &[&out], &calibrated, &["--validate", &data]].concat());
     let warned = of(&pruned.stderr);
-    let said = |line: &&Value| line["message"].as_str().unwrap().contains("calibrated on");
+    let said = |line: &&Value| line["message"].as_str().is_some_and(|text| text.contains("calibrated on"));
     let line = warned.iter().find(said).unwrap();
     assert!(line["level"] == "warn" && line["time"].as_u64().unwrap() > 1_000_000_000, "{line}");
     assert!(dress(&args).status.success());
