@@ -3,7 +3,7 @@
 use super::allocate::{Choice, allocate};
 use super::{Search, Sensitivity};
 use crate::costs::{Costs, Gone};
-use crate::{Budget, Error};
+use crate::{Budget, Error, Protected};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, CouplingMap, Selection};
 use std::collections::BTreeMap;
 
@@ -16,14 +16,28 @@ pub(super) struct Shapes<'a, M> {
     budget: Budget,
     model: &'a M,
     axes: &'a [Axis],
+    protected: &'a Protected,
     map: CouplingMap,
     costs: Costs,
 }
 
 impl<'a, M: CausalLm> Shapes<'a, M> {
-    pub fn new(search: &'a Search, budget: Budget, model: &'a M, axes: &'a [Axis]) -> Self {
+    pub fn new(
+        search: &'a Search,
+        budget: Budget,
+        model: &'a M,
+        axes: &'a [Axis],
+        protected: &'a Protected,
+    ) -> Self {
         let costs = Costs::new(model, budget.measure);
-        Self { search, budget, model, axes, map: model.coupling(), costs }
+        Self { search, budget, model, axes, protected, map: model.coupling(), costs }
+    }
+
+    /// The fewest structures of an axis that stay: those that are protected, and one step.
+    fn fewest(&self, axis: Axis) -> Result<usize, Error> {
+        let (len, step) = (self.len(axis)?, self.step(axis)?);
+        let protected = self.protected.of(axis, len).len();
+        Ok(protected.max(1).next_multiple_of(step).min(len))
     }
 
     /// Of what a kept count of an axis has to be a multiple.
@@ -54,7 +68,7 @@ impl<'a, M: CausalLm> Shapes<'a, M> {
                 let (len, step) = (self.len(axis)?, self.step(axis)?);
                 let share = if axis.kind() == AxisKind::Heads { heads } else { share };
                 let kept = (share * len as f64 / step as f64).floor() as usize * step;
-                Ok((axis, if share >= 1.0 { len } else { kept.clamp(step.min(len), len) }))
+                Ok((axis, if share >= 1.0 { len } else { kept.clamp(self.fewest(axis)?, len) }))
             };
             self.axes.iter().map(kept).collect()
         };
@@ -79,8 +93,9 @@ impl<'a, M: CausalLm> Shapes<'a, M> {
         let dense = self.costs.left(&Gone::new());
         let table = |seen: &Sensitivity| -> Result<Vec<Choice>, Error> {
             let (len, step) = (seen.structures(), self.step(seen.axis)?);
-            let stays = whole.contains(&seen.axis.kind());
-            let allowed = |kept: &usize| *kept == len || (!stays && kept.is_multiple_of(step));
+            let (stays, fewest) = (whole.contains(&seen.axis.kind()), self.fewest(seen.axis)?);
+            let allowed =
+                |kept: &usize| *kept == len || (!stays && *kept >= fewest && kept.is_multiple_of(step));
             let choice = |kept| {
                 let cost = self.costs.left(&Gone::from([(seen.axis, len - kept)])) - dense;
                 Choice { kept, cost, loss: seen.expected[len - kept] }
