@@ -291,7 +291,7 @@ impl Error {
     /// What is wrong, and what is meant where the system says only that a file cannot grow.
     pub fn with_cure(&self, command: &clap::Command) -> String {
         // Libraries name settings; what they are called on the command line is known here.
-        let text = as_options(&self.to_string(), command);
+        let text = as_options(&without_partial(&self.to_string()), command);
         // Libraries below hand on the system's words, not its numbers.
         match FULL.iter().any(|number| text.contains(&format!("(os error {number})"))) {
             true => format!(
@@ -302,12 +302,46 @@ impl Error {
     }
 }
 
+/// What a result is called while it is written, before its number.
+const PARTIAL: &str = ".partial-";
+
+/// `text` with the place of a result in place of the hidden directory beside it in which it is made: `out` for `.out.partial-1`.
+fn without_partial(text: &str) -> String {
+    let (mut said, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(PARTIAL) {
+        let (before, behind) = (&rest[..at], &rest[at + PARTIAL.len()..]);
+        let digits = behind.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(behind.len());
+        let start = before.rfind(['/', '\\', ' ']).map_or(0, |place| place + 1);
+        match before[start..].strip_prefix('.') {
+            Some(name) if digits > 0 && !name.is_empty() => {
+                said += &before[..start];
+                said += name;
+            }
+            _ => said += &rest[..at + PARTIAL.len() + digits],
+        }
+        rest = &behind[digits..];
+    }
+    said + rest
+}
+
 /// EFBIG, ENOSPC and EDQUOT.
 const FULL: [i32; 3] = [27, 28, 122];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_result_is_named_by_its_place_and_not_by_where_it_is_made() {
+        for (text, expected) in [
+            ("runs/.out.partial-12/model.safetensors: no space", "runs/out/model.safetensors: no space"),
+            (".a b.partial-1: x and /t/.c.partial-3/y", ".a b.partial-1: x and /t/c/y"),
+            ("out.partial-1 stays", "out.partial-1 stays"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(without_partial(text), expected);
+        }
+    }
 
     #[test]
     #[cfg(target_os = "linux")]

@@ -129,7 +129,8 @@ pub fn perplexity_by_window<M: CausalLm>(
     progress: &dyn Progress,
 ) -> Result<(PerplexityReport, Vec<WindowLoss>), Error> {
     check(model, windows)?;
-    let stage = progress.begin("perplexity", Unit::Blocks, windows.windows.len() as u64);
+    let tokens = windows.windows.first().map_or(0, |window| window.tokens.len());
+    let stage = progress.begin("perplexity", Unit::Blocks, windows.windows.len() as u64).of_tokens(tokens);
     let (kept, mut journal) = match cache {
         Some(cache) => {
             cache.open::<WindowResult>(&key(model, windows)).map(|(kept, journal)| (kept, Some(journal)))?

@@ -1,6 +1,6 @@
 //! Pictures: curves and ranges as SVG without fonts, network or script, light or dark as the reader's system is.
 
-mod axis;
+pub(crate) mod axis;
 mod canvas;
 mod frame;
 mod intervals;

@@ -1,7 +1,7 @@
 //! Structures that stay, whatever their scores.
 
 use crate::Error;
-use dress_core::{Axis, AxisKind, CouplingMap};
+use dress_core::{Axis, AxisKind, CouplingMap, Scores};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -62,6 +62,19 @@ impl Protected {
         let layers = self.layers.iter().filter(|_| axis == Axis::Depth);
         let all: BTreeSet<usize> = single.chain(layers).copied().collect();
         all.into_iter().collect()
+    }
+
+    /// The scores with those of what is protected above all others, so that it is the last to go.
+    pub(crate) fn last(&self, scores: &Scores) -> Result<Scores, Error> {
+        let mut raised = Scores::new();
+        for (axis, of_axis) in scores.iter() {
+            let mut of_axis = of_axis.to_vec();
+            for index in self.of(axis, of_axis.len()) {
+                of_axis[index] = f64::MAX;
+            }
+            raised.insert(axis, of_axis)?;
+        }
+        Ok(raised)
     }
 
     /// Whether an axis is one of a layer that is protected.
@@ -200,6 +213,14 @@ mod tests {
             let said = bad.parse::<Protected>().unwrap_err().to_string();
             assert!(said.contains("layers=0-3") && said.contains(bad), "{said}");
         }
+    }
+
+    #[test]
+    fn what_is_protected_is_the_last_to_go() {
+        let mut scores = Scores::new();
+        scores.insert(Axis::Residual, vec![3.0, 1.0, 2.0]).unwrap();
+        let raised = "residual=1".parse::<Protected>().unwrap().last(&scores).unwrap();
+        assert_eq!(raised.get(Axis::Residual), Some(&[3.0, f64::MAX, 2.0][..]));
     }
 
     #[test]

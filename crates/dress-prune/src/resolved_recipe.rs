@@ -2,7 +2,7 @@
 
 use crate::counted::counted;
 use crate::regularize::split_to_regularize;
-use crate::search::Known;
+use crate::search::{Known, Searched};
 use crate::served::allocation_of;
 use crate::{
     Allocation, AxisTarget, Compensation, Error, Goal, HowMuch, PerLayer, PruneConfig, Pruned, RatioOf,
@@ -90,8 +90,8 @@ impl Recipe {
     fn check_protected(&self) -> Result<(), Error> {
         let (where_, remedy) = match self.protected.is_empty() {
             true => return Ok(()),
-            false if self.how_much.is_searched() => {
-                ("where a search finds what goes", "give `axis` too, for scores to say it")
+            false if self.how_much.is_searched() && !self.protected.layers.is_empty() && !self.per_layer => {
+                ("by layers where a search gives all of them one size", "give `per_layer` too")
             }
             false if self.rounds > 1 => {
                 ("in several rounds, after each of which the rest is numbered anew", "give `rounds = 1`")
@@ -302,7 +302,9 @@ impl ResolvedRecipe {
         progress: &dyn Progress,
     ) -> Result<Pruned<M>, Error> {
         let kinds: Vec<AxisKind> = self.config.targets.iter().map(|target| target.kind).collect();
-        let found = search.run(&model, &kinds, scorer, calibration, self.search_file.as_deref(), progress)?;
+        let searched = Searched { kinds: &kinds, protected: &self.config.protected };
+        let file = self.search_file.as_deref();
+        let found = search.run_on(&model, searched, scorer, calibration, file, progress)?;
         self.check_served(&model, &found.selection)?;
         let config = PruneConfig { allocation: Allocation::Given(found.selection), ..self.config.clone() };
         let mut pruned = prune(model, &Known(&found.scores), calibration, &config, progress)?;

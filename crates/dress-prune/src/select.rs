@@ -1,6 +1,6 @@
 //! From scores to a selection.
 
-use crate::{Error, LayerRatios, Protected};
+use crate::{Error, LayerRatios, Protected, RoundedRatio};
 use dress_core::{
     Axis, AxisKind, AxisSelection, AxisSlots, CouplingMap, Ratio, Scores, Selection, StockTarget,
 };
@@ -57,7 +57,10 @@ pub fn select(
     targets: &[AxisTarget],
     stock: StockTarget,
 ) -> Result<Selection, Error> {
-    select_but(scores, map, targets, stock, &Exceptions::default())
+    let selection = select_but(scores, map, targets, stock, &Exceptions::default())?;
+    let far = RoundedRatio::all(&selection, targets).into_iter().filter(RoundedRatio::is_far);
+    far.for_each(|rounded| tracing::warn!("{rounded}"));
+    Ok(selection)
 }
 
 /// What is otherwise than the targets say.
@@ -84,35 +87,15 @@ pub(crate) fn select_but(
     };
     let mut selection = Selection::new();
     for target in targets {
-        let mut gone = None;
         for axis in map.of_kind(target.kind)?.into_iter().filter(|&axis| !is_spared(axis)) {
             let own = but.ratios.get(&axis).map(|&ratio| AxisTarget { ratio, ..*target });
             let slots = map.axis(axis)?;
             let protected = but.protected.of(axis, slots.len);
             let chosen = select_axis(scores, axis, slots, own.as_ref().unwrap_or(target), stock, &protected)?;
-            if own.is_some() {
-                selection = selection.with(axis, chosen);
-                continue;
-            }
-            gone.get_or_insert((chosen.removed().len(), chosen.len()));
             selection = selection.with(axis, chosen);
-        }
-        if let Some((removed, len)) = gone.filter(|gone| is_far_off(*gone, target.ratio)) {
-            tracing::warn!(
-                "{}: {} was asked for, and {removed} of {len} go, which is {:.2}: the nearest that the config and the tile \
-                 allow",
-                target.kind,
-                target.ratio,
-                removed as f64 / len as f64
-            );
         }
     }
     Ok(selection)
-}
-
-/// Whether what goes is more than a twentieth of the axis from what was asked for.
-fn is_far_off((removed, len): (usize, usize), ratio: Ratio) -> bool {
-    (removed as f64 / len as f64 - ratio.get()).abs() > 0.05
 }
 
 /// The scores of an axis of `expected` structures.
@@ -272,12 +255,6 @@ mod tests {
         let scores = scored((0..192).map(f64::from).collect());
         let refused = select(&scores, &residual(192, 1), &[target(0.5, 1000)], ALL).unwrap_err().to_string();
         assert!(refused.contains("no ratio does") && refused.contains("lower the tile"), "{refused}");
-    }
-
-    #[test]
-    fn what_is_far_from_what_was_asked_for_is_said() {
-        let ratio = |ratio| Ratio::new(ratio).unwrap();
-        assert!(is_far_off((2, 3), ratio(0.8)) && !is_far_off((49, 192), ratio(0.25)));
     }
 
     #[test]

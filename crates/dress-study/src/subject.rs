@@ -114,7 +114,7 @@ impl Subject {
             calibration,
             seen: text(&self.seen),
             unseen: self.unseen.as_ref().map(text),
-            device: compute.device_name(),
+            device: compute.device_key(),
             dtype: compute.dtype.to_string(),
         }
     }
@@ -187,6 +187,11 @@ impl Subject {
     /// What `selection` leaves of the checkpoint's axes.
     pub fn kept(&self, selection: &Selection) -> Vec<KeptOfKind> {
         KeptOfKind::of(selection, self.declared().coupling().iter().map(|(axis, _)| axis))
+    }
+
+    /// The blocks of the texts that every cell is evaluated on.
+    pub(crate) fn evaluation_blocks(&self) -> Result<Vec<Calibration>, Error> {
+        std::iter::once(&self.seen).chain(&self.unseen).map(|corpus| self.blocks(corpus)).collect()
     }
 
     fn blocks(&self, corpus: &Corpus) -> Result<Calibration, Error> {

@@ -105,7 +105,9 @@ impl<'a, M: CausalLm> Run<'a, M> {
     ) -> Result<Trained<M>, Error> {
         let directory = self.config.run_dir.as_deref();
         self.file = directory.map(|directory| CurveFile::create(directory, &self.curve)).transpose()?;
-        let stage = progress.begin("training", Unit::Steps, self.total as u64);
+        let a_step = self.config.batch_size.saturating_mul(self.config.accumulation);
+        let tokens = a_step.saturating_mul(self.data.blocks.first().map_or(0, Vec::len));
+        let stage = progress.begin("training", Unit::Steps, self.total as u64).of_tokens(tokens);
         stage.reuse(start as u64);
         for step in start..self.total {
             let info = StepInfo::new(step, self.total, self.config.learning_rate.at(step, self.total));

@@ -138,6 +138,15 @@ impl RunDirectory {
         self.path.join(SLICE_PARTIAL)
     }
 
+    /// Whether there is nothing to go on from or to look into: no checkpoint, no finished layer, nothing of a search, and no last
+    /// good weights.
+    pub fn keeps_nothing(&self) -> bool {
+        let has = |name: &&str| self.path.join(name).exists();
+        self.kept().is_none()
+            && self.kept_layer().is_none()
+            && ![LAST_GOOD, SEARCH, TEACHER, BEST].iter().any(has)
+    }
+
     /// Removes what runs write there, and the directory where it holds nothing else.
     pub fn remove(&self) {
         remove(&self.path);
@@ -243,6 +252,20 @@ mod tests {
         run.remove();
         assert!(run.path().join("thesis.txt").exists() && run.path().join("checkpoint-8/notes.txt").exists());
         assert!(!run.path().join("curve.jsonl").exists() && !run.path().join("round-2").exists());
+    }
+
+    #[test]
+    fn a_curve_alone_is_nothing_to_go_on_from() {
+        let keeps_nothing = |names: &[&str]| with_files(names).1.keeps_nothing();
+        let (_place, run) = with_files(&["curve.jsonl"]);
+        assert!(run.keeps_nothing());
+        for kept in
+            ["last-good.bpk", "search.json", "checkpoint-8/model.bpk", "round-2/checkpoint-3/model.bpk"]
+        {
+            let (_place, run) = with_files(&["curve.jsonl", kept]);
+            assert!(!run.keeps_nothing(), "{kept}");
+        }
+        assert!(keeps_nothing(&[]));
     }
 
     #[test]

@@ -38,7 +38,9 @@ mod error;
 mod model_card;
 mod prune_job;
 mod quality;
+mod rehearsal;
 mod result_file;
+mod tensorboard;
 #[cfg(feature = "terminal")]
 pub mod terminal;
 
@@ -57,7 +59,9 @@ pub use error::Error;
 pub use model_card::ModelCard;
 pub use prune_job::{PruneJob, PrunedCheckpoint};
 pub use quality::{QualityBefore, QualityText, TextQuality, blocks_to_hold_back};
+pub use rehearsal::{Estimate, StageEstimate, StageTimes, TimedStage, stage_factor};
 pub use result_file::{PruneResult, ResultFile};
+pub use tensorboard::{EventFile, EventProgress};
 
 pub use dress_core as core;
 pub use dress_data as data;

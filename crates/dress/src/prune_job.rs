@@ -132,7 +132,7 @@ impl PruneJob {
             format_version: ResultFile::FORMAT,
             dress_version: env!("CARGO_PKG_VERSION").into(),
             burn_version: ResultFile::BURN_VERSION.into(),
-            device: format!("{:?}", self.device),
+            device: dress_machine::device::name(&self.device),
             dtype: self.load.dtype.to_string(),
             parameters_before: before,
             parameters: parameters::count(&pruned.model),

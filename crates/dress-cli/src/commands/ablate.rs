@@ -1,8 +1,9 @@
 //! `dress ablate`.
 
 use super::cell_process::measure_in_a_process;
+use super::dry_run::print_cells;
 use crate::interrupted_run::explain_interrupt;
-use crate::{Error, Output, PlaceLock, TerminalProgress};
+use crate::{Error, Output, PlaceLock, shown_progress};
 use dress_study::ablation::{AblationStudy, PlannedCell, markdown};
 use std::ffi::OsString;
 
@@ -34,11 +35,16 @@ impl Ablate {
                 if let Some(directory) = cell.run_directory() {
                     explain_interrupt(directory);
                 }
-                let measured = self.study.measure(cell, &TerminalProgress::default())?;
+                let measured = self.study.measure(cell, &shown_progress())?;
                 Ok(store.put(&cell.wanted().file, &measured)?)
             }
             None => self.all(&planned),
         }
+    }
+
+    /// Says what the study would take, and writes nothing.
+    pub fn dry_run(self) -> Result<(), Error> {
+        print_cells(&self.study.rehearse(&shown_progress())?, self.output)
     }
 
     fn all(&self, planned: &[PlannedCell]) -> Result<(), Error> {

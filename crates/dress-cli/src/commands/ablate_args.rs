@@ -3,6 +3,7 @@
 use super::ablate::Ablate;
 use super::base_options::Base;
 use super::control_options::controls;
+use super::dry_run::DryRunArgs;
 use super::given_options::Given;
 use super::study_args::StudyTextArgs;
 use super::written_setting::{Together, WrittenSetting, WrittenVary};
@@ -42,12 +43,15 @@ pub struct AblateArgs {
     #[arg(long, hide = true)]
     cell: Option<String>,
     #[command(flatten)]
+    dry_run: DryRunArgs,
+    #[command(flatten)]
     base: Base,
 }
 
 impl AblateArgs {
     pub(super) fn run(self) -> Result<(), Error> {
-        self.settings()?.run()
+        let ablate = self.settings()?;
+        if self.dry_run.dry_run { ablate.dry_run() } else { ablate.run() }
     }
 
     /// What they ask for. Behind this point a row is a recipe, and nothing is parsed any more.

@@ -31,6 +31,7 @@ pub(super) const OF_THE_COMMAND: &str = "of_the_command";
 
 /// The options of every subcommand.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Where and how it runs")]
 #[command(group = ArgGroup::new(OF_THE_COMMAND).multiple(true))]
 pub struct CommonArgs {
     #[command(flatten)]
@@ -62,8 +63,12 @@ pub(super) const HOW_MUCH: &str = "how_much";
 /// The group of options that a plan made before has the answers to.
 pub(super) const SAID_BY_A_PLAN: &str = "said_by_a_plan";
 
+/// The heading of the budgets: what of the model stays, where a ratio is of what goes.
+const STAYS: &str = "How much stays, in place of --ratio";
+
 /// What goes, and by which criterion.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "What goes")]
 #[command(group = ArgGroup::new(HOW_MUCH).required(true).multiple(true))]
 #[command(group = ArgGroup::new(SAID_BY_A_PLAN).multiple(true))]
 pub struct SelectArgs {
@@ -81,26 +86,26 @@ pub struct SelectArgs {
     pub protect: Vec<Protected>,
     /// Instead of --ratio: the share of the parameters that stays, shared out over the axes to within half a
     /// percent.
-    #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "flops", "bytes", "latency"])]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "flops", "bytes", "latency"])]
     pub params: Option<f64>,
     /// Instead of --ratio: the share of the multiplications a token makes with weights that stays.
-    #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "bytes", "latency"])]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "bytes", "latency"])]
     pub flops: Option<f64>,
     /// Instead of --ratio: the share of the weights' bytes that stays; with --for, of those that the engines serve.
-    #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "latency"])]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "latency"])]
     pub bytes: Option<f64>,
     /// Instead of --ratio: the share of a forward pass's time that stays, by the costs in --costs.
-    #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], requires = "costs", conflicts_with = "ratio")]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], requires = "costs", conflicts_with = "ratio")]
     pub latency: Option<f64>,
     /// Instead of --ratio: the smallest model whose perplexity on calibration blocks held back is at most so many times the
     /// checkpoint's, as 1.1x. Neurons and heads go, or what of them --axis says.
-    #[arg(long, value_name = "TIMES", value_parser = times, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "params", "flops", "bytes", "latency"])]
+    #[arg(long, help_heading = STAYS, value_name = "TIMES", value_parser = times, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "params", "flops", "bytes", "latency"])]
     pub max_perplexity: Option<f64>,
     /// The costs that dress costs measured of the checkpoint, on whatever machine the result is for.
-    #[arg(long, group = SAID_BY_A_PLAN, value_name = "FILE", requires = "latency")]
+    #[arg(long, help_heading = STAYS, group = SAID_BY_A_PLAN, value_name = "FILE", requires = "latency")]
     pub costs: Option<PathBuf>,
     /// Which pass --latency is of; by default decode.
-    #[arg(long, group = SAID_BY_A_PLAN, value_parser = pass(), requires = "latency")]
+    #[arg(long, help_heading = STAYS, group = SAID_BY_A_PLAN, value_parser = pass(), requires = "latency")]
     pub latency_of: Option<Pass>,
     /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole layers.
     #[arg(long, group = SAID_BY_A_PLAN, default_value_t = 1, value_parser = at_least_one)]
@@ -183,6 +188,7 @@ impl SelectArgs {
 
 /// The text that scoring and regularization see.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Calibration")]
 pub struct CalibrationArgs {
     /// The corpus: text, JSON, CSV or Parquet, also compressed; a folder, several with commas, - for standard input, or a
     /// mixture as a.jsonl:0.7,b.parquet:0.3. Never the text that will be evaluated.

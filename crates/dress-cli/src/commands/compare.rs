@@ -1,8 +1,9 @@
 //! `dress compare`.
 
 use super::cell_process::measure_in_a_process;
+use super::dry_run::print_cells;
 use crate::interrupted_run::explain_interrupt;
-use crate::{Error, Output, PlaceLock, TerminalProgress};
+use crate::{Error, Output, PlaceLock, shown_progress};
 use dress_study::EvaluatedText;
 use dress_study::comparison::{CellId, ComparisonStudy, markdown};
 use std::ffi::OsString;
@@ -29,10 +30,17 @@ impl Compare {
                 if id.trains() {
                     explain_interrupt(&self.study.run_directory(id));
                 }
-                Ok(store.put(&id.file(), &self.study.measure(id, &TerminalProgress::default())?)?)
+                Ok(store.put(&id.file(), &self.study.measure(id, &shown_progress())?)?)
             }
             None => self.all(),
         }
+    }
+
+    /// Says what the study would take, and writes nothing.
+    pub fn dry_run(self) -> Result<(), Error> {
+        // What cannot be is refused before any work.
+        self.study.wanted()?;
+        print_cells(&self.study.rehearse(&shown_progress())?, self.output)
     }
 
     fn all(&self) -> Result<(), Error> {

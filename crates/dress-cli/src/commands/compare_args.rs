@@ -3,6 +3,7 @@
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, at_least_one};
 use super::compare::Compare;
+use super::dry_run::DryRunArgs;
 use super::listed::{axis_kind, listed, stock_target};
 use super::regularize_args::RegularizeArgs;
 use super::served_by_args::ServedByArgs;
@@ -47,7 +48,7 @@ pub struct CompareArgs {
     texts: StudyTextArgs,
     /// Another text to evaluate on, that nothing was calibrated on.
     #[arg(long)]
-    unseen: PathBuf,
+    unseen: Option<PathBuf>,
     /// Calibration blocks of sleb, which goes over them again and again.
     #[arg(long, default_value_t = 8, value_parser = at_least_one)]
     search_samples: usize,
@@ -77,6 +78,8 @@ pub struct CompareArgs {
     #[arg(long, hide = true)]
     cell: Option<CellId>,
     #[command(flatten)]
+    dry_run: DryRunArgs,
+    #[command(flatten)]
     common: CommonArgs,
     #[command(flatten)]
     regularize: RegularizeArgs,
@@ -84,13 +87,14 @@ pub struct CompareArgs {
 
 impl CompareArgs {
     pub(super) fn run(self) -> Result<(), Error> {
-        self.settings()?.run()
+        let compare = self.settings()?;
+        if self.dry_run.dry_run { compare.dry_run() } else { compare.run() }
     }
 
     /// What they ask for.
     fn settings(&self) -> Result<Compare, Error> {
         let checkpoint = Checkpoint::at(locate(&self.model)?)?;
-        let texts = self.texts.texts(Some(&self.unseen), self.calibration.text_field.as_deref())?;
+        let texts = self.texts.texts(self.unseen.as_deref(), self.calibration.text_field.as_deref())?;
         let subject = Subject::new(checkpoint, &texts)?;
         let calibration = self.calibration.text_read_again()?;
         let context = self.common.context()?;

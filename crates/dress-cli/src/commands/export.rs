@@ -1,6 +1,6 @@
 //! `dress export`.
 
-use crate::{Error, Output, PlaceLock, TerminalProgress, check_own_file_place, check_place};
+use crate::{Error, Output, PlaceLock, check_own_file_place, check_place, shown_progress};
 use dress_models::gguf::{GgufExportConfig, GgufType, export_gguf};
 use dress_models::{Checkpoint, export_mlx_nas};
 use serde_json::json;
@@ -49,7 +49,7 @@ impl Export {
         check_own_file_place(&self.out, self.force, "GGUF file", is_gguf)?;
         let _lock = PlaceLock::take(&self.out)?;
         let config = GgufExportConfig { tensor_type, force: self.force };
-        let made = export_gguf(&self.checkpoint, &self.out, &config, &TerminalProgress::default())?;
+        let made = export_gguf(&self.checkpoint, &self.out, &config, &shown_progress())?;
         let out = self.out.display();
         let report = json!({
             "out": out.to_string(),
@@ -74,7 +74,7 @@ impl Export {
     fn write_mlx_nas(&self, began: Instant) -> Result<(), Error> {
         check_place(&self.out)?;
         let _lock = PlaceLock::take(&self.out)?;
-        let made = export_mlx_nas(&self.checkpoint, &self.out, self.force, &TerminalProgress::default())?;
+        let made = export_mlx_nas(&self.checkpoint, &self.out, self.force, &shown_progress())?;
         let out = self.out.display();
         let report = json!({
             "out": out.to_string(),

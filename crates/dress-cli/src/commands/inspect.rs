@@ -133,7 +133,7 @@ impl Inspection {
 }
 
 /// A line a format: its name, its megabytes, and what becomes of the model.
-fn engines_text(served: &[ServedReport]) -> String {
+pub(super) fn engines_text(served: &[ServedReport]) -> String {
     if served.is_empty() {
         return String::new();
     }

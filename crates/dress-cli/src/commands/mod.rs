@@ -11,6 +11,7 @@ mod completions;
 mod control_options;
 mod costs;
 mod costs_args;
+mod dry_run;
 mod eval;
 mod export;
 mod export_args;
@@ -43,12 +44,15 @@ mod score;
 mod score_args;
 mod selection_table;
 mod served_by_args;
+mod short_help;
 mod slice;
 mod slice_args;
 mod study_args;
 mod training_args;
 mod transform;
 mod transform_args;
+mod watch_args;
+mod watched;
 mod written_ratio;
 mod written_setting;
 
@@ -71,7 +75,7 @@ pub use rotate_args::RotateArgs;
 pub use score_args::ScoreArgs;
 pub use slice_args::SliceArgs;
 
-use crate::Error;
+use crate::{Error, LogFormat};
 use clap::{Parser, Subcommand};
 
 /// Makes a trained language model smaller: regularize, then prune.
@@ -83,6 +87,10 @@ pub struct Cli {
     /// Say more on standard error: -v for what happens, -vv for each step.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
+    /// How progress, warnings and errors are written on standard error: for people, with a line every half minute where there is no
+    /// terminal, or one JSON object a line.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, global = true, value_name = "FORMAT")]
+    pub log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -122,6 +130,11 @@ enum Command {
 }
 
 impl Cli {
+    /// The command as clap knows it, whose `-h` shows what matters first.
+    pub fn described() -> clap::Command {
+        short_help::with_short_help(<Self as clap::CommandFactory>::command())
+    }
+
     /// Runs the subcommand.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! `dress generate --texts`: a corpus that the model writes itself.
 
 use crate::interrupted_run::explain_interrupt;
-use crate::{Error, PlaceLock, RunContext, TerminalProgress, check_own_file_place, fingerprint, tokenizer};
+use crate::{Error, PlaceLock, RunContext, check_own_file_place, fingerprint, shown_progress, tokenizer};
 use dress_core::{Progress, Unit, files};
 use dress_data::Tokenizer;
 use dress_eval::generation::{OwnTexts, StopConditions, own_texts};
@@ -90,7 +90,7 @@ impl WriteOwnTexts {
         let stop =
             StopConditions { until: Vec::new(), end_tokens: ends, max_new_tokens: self.max_new_tokens };
         let drawn = OwnTexts { beginning, temperature: self.temperature, seed: self.context.seed };
-        let terminal = TerminalProgress::default();
+        let terminal = shown_progress();
         let progress: &dyn Progress = &terminal;
         let stage = progress.begin("writing", Unit::Texts, self.texts as u64);
         stage.reuse(kept.texts.len() as u64);

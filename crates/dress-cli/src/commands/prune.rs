@@ -1,10 +1,12 @@
 //! `dress prune`.
 
+use super::dry_run::{DryRun, on_few_of};
 use super::next_command::NextCommand;
 use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes};
-use super::served_by_args::warn_of_loss;
+use super::served_by_args::{warn_of_loss, warn_of_rounding};
+use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
-use crate::{Error, Output, PlaceLock, ResultFile, TerminalProgress, check_place, command_line, name_of};
+use crate::{Error, Output, PlaceLock, ResultFile, check_place, command_line, name_of, shown_progress};
 use dress::{PruneJob, PrunedCheckpoint};
 use dress_core::{Calibration, KeptOfKind, SlicePlan};
 use dress_models::Checkpoint;
@@ -29,12 +31,22 @@ pub(super) struct Prune {
     pub run: PruneRun,
     /// What the result is measured on.
     pub quality: QualitySettings,
+    /// Where the run's numbers go for TensorBoard, if anywhere.
+    pub tensorboard: Option<PathBuf>,
     /// Where the smaller checkpoint goes.
     pub out: PathBuf,
     /// Whether one that is there is replaced.
     pub force: bool,
     /// How the result is reported.
     pub output: Output,
+}
+
+/// What is said beside the numbers.
+struct Said {
+    /// What rounding made of ratios.
+    rounded: String,
+    /// Why nothing was measured, where nothing was.
+    nothing: &'static str,
 }
 
 impl Prune {
@@ -51,21 +63,36 @@ impl Prune {
         let (job, calibration) = self.job_and_blocks()?;
         let (dense, served_by) = (self.checkpoint.declared(), &self.run.recipe.served_by);
         let known = job.resolved.known_selection(dense)?;
+        let rounded = warn_of_rounding(job.resolved.rounded(dense)?);
         if let Some(selection) = &known {
             warn_of_loss(dense, selection, served_by);
         }
         if job.resolved.is_kept() {
             explain_interrupt(&directory);
         }
-        let mut pruned = job.run(&calibration, &TerminalProgress::default())?;
+        let done = watched(self.tensorboard.as_ref(), |progress| Ok(job.run(&calibration, progress)?));
+        let (mut pruned, events) = or_nothing_left(&directory, done)?;
+        add_the_rest(events, &pruned.result.result.report.curve, &pruned.result.result.quality);
         if known.is_none() {
             warn_of_loss(dense, &pruned.result.result.plan.selection, served_by);
         }
         pruned.result.result.command = Some(command_line());
         let served = ServedBytes::of(self.checkpoint.path(), [dense, &pruned.model], served_by)?;
         self.save(&pruned, &directory)?;
-        let nothing = self.quality.why_nothing(&calibration);
-        self.print(&pruned.result.result, &served, nothing, began.elapsed().as_secs_f64())
+        let said = Said { rounded, nothing: self.quality.why_nothing(&calibration) };
+        self.print(&pruned.result.result, &served, &said, began.elapsed().as_secs_f64())
+    }
+
+    /// Says what a run would make and take, and writes nothing.
+    pub fn dry_run(self) -> Result<(), Error> {
+        check_place(&self.out)?;
+        let (job, calibration) = self.job_and_blocks()?;
+        let (made, estimate) = job.rehearse(&calibration, &shown_progress())?;
+        let selection = &made.result.result.plan.selection;
+        let models = [self.checkpoint.declared(), &made.model];
+        let (path, served_by) = (self.checkpoint.path(), &self.run.recipe.served_by);
+        let rehearsed = on_few_of(job.rehearsed_blocks(&calibration), calibration.blocks.len());
+        DryRun::of_model(path, models, Some(selection), served_by, estimate, rehearsed)?.print(self.output)
     }
 
     /// What is run, with the texts that both models are measured on, and the blocks that the run looks at.
@@ -89,7 +116,7 @@ impl Prune {
         &self,
         result: &ResultFile,
         served: &[ServedBytes],
-        nothing: &str,
+        said: &Said,
         seconds: f64,
     ) -> Result<(), Error> {
         let kept: serde_json::Map<String, serde_json::Value> = result
@@ -124,9 +151,10 @@ impl Prune {
             let about =
                 if result.quality.is_empty() { format!("{nothing}\n") } else { both.about_the_texts() };
             format!(
-                "{} in {seconds:.0} s, written to {}\n\n{}\n{about}\nnext: {}",
+                "{} in {seconds:.0} s, written to {}\n{}\n{}\n{about}\nnext: {}",
                 kept_text(&result.plan),
                 self.out.display(),
+                said.rounded,
                 both.table(),
                 self.next(result)
             )

@@ -65,6 +65,7 @@ impl PruneArgs {
             checkpoint,
             run,
             quality,
+            tensorboard: None,
             out: out.clone(),
             force: *force,
             output: common.context()?.output,

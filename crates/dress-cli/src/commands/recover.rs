@@ -1,11 +1,15 @@
 //! `dress recover`.
 
+use super::dry_run::{DryRun, FEW, on_few_of};
 use super::next_command::NextCommand;
 use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes};
 use super::transform::Transform;
+use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
-use crate::{Error, ResultFile, TerminalProgress, command_line, fingerprint, name_of};
-use dress::{ModelCard, QualityBefore, TextQuality, any_model, blocks_to_hold_back};
+use crate::{Error, ResultFile, check_place, command_line, fingerprint, name_of, shown_progress};
+use dress::{
+    ModelCard, QualityBefore, StageTimes, TextQuality, any_model, blocks_to_hold_back, stage_factor,
+};
 use dress_core::{Calibration, CausalLm, Selection, StockTarget, parameters};
 use dress_models::checkpoint::save;
 use dress_models::{AnyModel, SaveConfig};
@@ -28,6 +32,8 @@ pub(super) struct Recover {
     pub teacher_given: Option<PathBuf>,
     /// The dense model that it learns from, where there is one.
     pub teacher: Option<PathBuf>,
+    /// Where the run's numbers go for TensorBoard, if anywhere.
+    pub tensorboard: Option<PathBuf>,
     /// Whose rules the shape keeps.
     pub target: StockTarget,
 }
@@ -47,11 +53,15 @@ impl Recover {
         let context = &self.checkpoint.context;
         let dense = self.teacher.as_ref().map(|dense| context.load(dense)).transpose()?;
         explain_interrupt(&self.run_directory());
-        let progress = TerminalProgress::default();
-        let before = QualityBefore::measure(&model, texts, &progress)?;
-        let trained = any_model::recover(model, dense, &calibration, config, &progress)
-            .map_err(dress_prune::Error::from)?;
-        let quality = before.compare(&trained.model, &progress)?;
+        let done = watched(self.tensorboard.as_ref(), |progress| {
+            let before = QualityBefore::measure(&model, texts, progress)?;
+            let trained = any_model::recover(model, dense, &calibration, config, progress)
+                .map_err(dress_prune::Error::from)?;
+            let quality = before.compare(&trained.model, progress)?;
+            Ok((trained, quality))
+        });
+        let ((trained, quality), events) = or_nothing_left(&self.run_directory(), done)?;
+        add_the_rest(events, &trained.curve, &quality);
         let command = command_line();
         let about = json!({
             "format_version": ResultFile::FORMAT,
@@ -82,6 +92,33 @@ impl Recover {
         self.run_directory().remove();
         let nothing = self.quality.why_nothing(&calibration);
         self.print(&trained, &quality, nothing, began.elapsed().as_secs_f64())
+    }
+
+    /// Says what the training would take, and writes nothing.
+    pub fn dry_run(self) -> Result<(), Error> {
+        check_place(&self.checkpoint.out)?;
+        self.check_teacher()?;
+        let calibration = self.checkpoint.blocks_for("recovery")?;
+        let mut config = self.config.clone();
+        let (whole, train) = (calibration.blocks.len(), &mut config.train);
+        let a_step = train.batch_size.saturating_mul(train.accumulation).max(1);
+        let (few, all) = (a_step.saturating_mul(FEW).min(whole), train.steps_on(whole));
+        (train.epochs, train.run_dir) = (1, None);
+        let steps = [train.steps_on(few), all];
+        config.cache = false;
+        let provenance = calibration.provenance.clone();
+        let blocks = Calibration { blocks: calibration.blocks[..few].to_vec(), provenance };
+        let (began, shown) = (Instant::now(), shown_progress());
+        let times = StageTimes::new(&shown);
+        let model = self.checkpoint.load()?;
+        let context = &self.checkpoint.context;
+        let dense = self.teacher.as_ref().map(|dense| context.load(dense)).transpose()?;
+        let trained = recover(model, dense, &blocks, &config, &times).map_err(dress_prune::Error::from)?;
+        let estimate = times
+            .estimate(began.elapsed().as_secs_f64(), |timed| stage_factor(&timed.stage, [few, whole], steps));
+        let models = [self.checkpoint.checkpoint.declared(), &trained.model];
+        let (path, rehearsed) = (self.checkpoint.model(), on_few_of(few, whole));
+        DryRun::of_model(path, models, None, &[], estimate, rehearsed)?.print(context.output)
     }
 
     /// How many blocks of the text to hold back: as many as take some 3% of the steps' time.

@@ -1,11 +1,13 @@
 //! The options of `dress recover`.
 
 use super::common_args::at_least_one;
+use super::dry_run::DryRunArgs;
 use super::listed::stock_target;
 use super::quality_args::QualityArgs;
 use super::recover::Recover;
 use super::training_args::TrainingArgs;
 use super::transform_args::TransformArgs;
+use super::watch_args::WatchArgs;
 use crate::{Error, locate};
 use clap::Args;
 use dress_core::StockTarget;
@@ -52,12 +54,17 @@ pub struct RecoverArgs {
     training: TrainingArgs,
     #[command(flatten)]
     quality: QualityArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
+    #[command(flatten)]
+    dry_run: DryRunArgs,
 }
 
 impl RecoverArgs {
     pub(super) fn run(self) -> Result<(), Error> {
         let began = Instant::now();
-        self.settings()?.run(began)
+        let recover = self.settings()?;
+        if self.dry_run.dry_run { recover.dry_run() } else { recover.run(began) }
     }
 
     /// What they ask for.
@@ -67,6 +74,7 @@ impl RecoverArgs {
             config: self.config(),
             quality: self.quality.settings(self.checkpoint.calibration.text_field.as_deref()),
             teacher_given: self.distill_from.clone(),
+            tensorboard: self.watch.tensorboard.clone(),
             teacher: self.distill_from.as_deref().map(locate).transpose()?,
             target: self.target,
         })

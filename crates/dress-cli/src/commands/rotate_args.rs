@@ -1,5 +1,6 @@
 //! The options of `dress rotate`.
 
+use super::dry_run::DryRunArgs;
 use super::listed::listed;
 use super::rotate::Rotate;
 use super::transform_args::TransformArgs;
@@ -22,12 +23,15 @@ pub struct RotateArgs {
     /// calibration's residual stream, then one tensor. For safetensors alone.
     #[arg(long)]
     stream: bool,
+    #[command(flatten)]
+    dry_run: DryRunArgs,
 }
 
 impl RotateArgs {
     pub(super) fn run(self) -> Result<(), Error> {
         let began = Instant::now();
         let checkpoint = self.checkpoint.settings()?;
-        Rotate { checkpoint, basis: self.basis, stream: self.stream }.run(began)
+        let rotate = Rotate { checkpoint, basis: self.basis, stream: self.stream };
+        if self.dry_run.dry_run { rotate.dry_run() } else { rotate.run(began) }
     }
 }

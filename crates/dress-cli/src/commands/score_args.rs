@@ -2,6 +2,7 @@
 
 use super::CommonArgs;
 use super::common_args::{CalibrationArgs, SelectArgs};
+use super::dry_run::DryRunArgs;
 use super::score::Score;
 use crate::{Error, locate};
 use clap::Args;
@@ -31,12 +32,15 @@ pub struct ScoreArgs {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
+    dry_run: DryRunArgs,
+    #[command(flatten)]
     common: CommonArgs,
 }
 
 impl ScoreArgs {
     pub(super) fn run(self) -> Result<(), Error> {
-        self.settings()?.run()
+        let score = self.settings()?;
+        if self.dry_run.dry_run { score.dry_run() } else { score.run() }
     }
 
     /// What they ask for.

@@ -43,7 +43,7 @@ impl SelectionTable {
 
 impl Row {
     fn of<M: CausalLm>(model: &M, all: &Selection, kind: AxisKind, before: u64) -> Result<Self, Error> {
-        let of_kind = || all.iter().filter(|(axis, _)| axis.kind() == kind);
+        let of_kind = || all.iter().filter(move |(axis, _)| axis.kind() == kind);
         let alone =
             of_kind().fold(Selection::new(), |alone, (axis, chosen)| alone.with(axis, chosen.clone()));
         let kept: Vec<usize> = of_kind().map(|(_, chosen)| chosen.kept_len()).collect();

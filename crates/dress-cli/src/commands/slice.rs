@@ -1,9 +1,7 @@
 //! `dress slice`.
 
 use super::served_by_args::warn_of_loss;
-use crate::{
-    Error, PlaceLock, ResultFile, RunContext, TerminalProgress, check_place, command_line, read_plan,
-};
+use crate::{Error, PlaceLock, ResultFile, RunContext, check_place, command_line, read_plan, shown_progress};
 use dress_core::{Basis, CausalLm, StockTarget, TensorEdit, parameters};
 use dress_engines::EngineFormat;
 use dress_models::checkpoint::{
@@ -102,7 +100,7 @@ impl Slice {
         let (extra_files, target, force) = (result.files(), self.target, self.force);
         let config = RewriteConfig { extra_files, model_card, target, force };
         let places = [self.input.as_path(), &self.out];
-        Ok(rewrite(declared, &resized, edits, places, &config, &TerminalProgress::default())?)
+        Ok(rewrite(declared, &resized, edits, places, &config, &shown_progress())?)
     }
 
     /// Through memory, from files that cannot be streamed.

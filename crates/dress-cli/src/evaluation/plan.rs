@@ -89,6 +89,14 @@ impl EvaluationPlan {
         Ok(Measured { report, records, losses, rows })
     }
 
+    /// How many windows the text is cut into, none without a text.
+    ///
+    /// # Errors
+    /// Those of cutting it.
+    pub fn count_windows(&self, checkpoint: &EvaluatedCheckpoint) -> Result<usize, Error> {
+        Ok(self.windows(checkpoint)?.map_or(0, |windows| windows.windows.len()))
+    }
+
     /// How far `checkpoint` is from `against`, where there is a text to see it on.
     ///
     /// # Errors

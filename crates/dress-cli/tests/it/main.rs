@@ -4,6 +4,7 @@ mod ablate;
 mod choices;
 mod compare;
 mod corpora;
+mod dry_runs;
 mod evaluation;
 mod export;
 mod generation;
@@ -14,6 +15,7 @@ mod quality;
 mod rotation;
 mod served;
 mod training;
+mod watching;
 
 use serde_json::Value;
 use std::fs;
@@ -31,11 +33,22 @@ fn dress(args: &[&str]) -> Output {
 /// The warning of a shape whose rows quantizers do not take, which small models often have.
 const NOT_IN_FULL: &str = "would not be quantized in full";
 
+/// Whether a line says how far long work has come, which a slow machine has time for.
+fn is_progress(line: &str) -> bool {
+    line.len() > 9
+        && line.is_char_boundary(9)
+        && line[..9]
+            .bytes()
+            .zip(*b"00:00:00Z")
+            .all(|(byte, like)| if like == b'0' { byte.is_ascii_digit() } else { byte == like })
+}
+
 /// The JSON object on standard output, which must be all there is.
 fn json(output: &Output) -> Value {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
-    let besides: Vec<&str> = error.lines().filter(|line| !line.contains(NOT_IN_FULL)).collect();
+    let is_told = |line: &&str| !line.contains(NOT_IN_FULL) && !is_progress(line);
+    let besides: Vec<&str> = error.lines().filter(is_told).collect();
     assert_eq!(besides, [""; 0], "a run that is not on a terminal is quiet");
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -45,6 +58,12 @@ fn refusal(args: &[&str]) -> String {
     let output = dress(args);
     assert!(!output.status.success() && output.stdout.is_empty());
     let text = String::from_utf8(output.stderr).unwrap();
+    let text = match args.contains(&"--json") {
+        true => {
+            format!("error: {}\n", serde_json::from_str::<Value>(&text).unwrap()["error"].as_str().unwrap())
+        }
+        false => text,
+    };
     assert!(text.starts_with("error: ") && text.lines().count() == 1, "{text}");
     text
 }

@@ -15,7 +15,7 @@ const ENOUGH: usize = 8;
 
 /// A range of numbers on a scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     scale: Scale,
     low: f64,
     high: f64,
@@ -23,7 +23,7 @@ pub(super) struct Axis {
 
 impl Scale {
     /// The number as a length; none where it has none.
-    pub(super) fn length(self, value: f64) -> Option<f64> {
+    pub(crate) fn length(self, value: f64) -> Option<f64> {
         let length = match self {
             Scale::Linear => value,
             Scale::Log => value.log10(),
@@ -119,7 +119,7 @@ fn log_ticks(low: f64, high: f64) -> Vec<f64> {
 }
 
 /// A number as it stands beside an axis: as short as it is round.
-pub(super) fn tick_text(value: f64) -> String {
+pub(crate) fn tick_text(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 {
         return "0".into();

@@ -145,7 +145,7 @@ impl<'a> Frame<'a> {
 /// The points of a panel that have a place.
 fn points(panel: &Panel) -> impl Iterator<Item = (f64, f64)> {
     let all = panel.series.iter().flat_map(|series| series.points.iter().copied());
-    all.filter(|&(x, y)| x.is_finite() && panel.y_scale.length(y).is_some())
+    all.filter(move |&(x, y)| x.is_finite() && panel.y_scale.length(y).is_some())
 }
 
 /// The lines of a legend, each as long as the picture is wide; none for a single series.

@@ -2,6 +2,10 @@
 
 use super::tables::text_of;
 use super::{Chart, Curve, ModelReport, Report};
+use crate::plot::Scale;
+
+/// How many times the least the greatest perplexity is at least where they are drawn on a logarithmic scale.
+const MANY: f64 = 4.0;
 
 /// Every chart that there are points for.
 pub fn charts(report: &Report) -> Vec<Chart> {
@@ -29,7 +33,15 @@ pub fn charts(report: &Report) -> Vec<Chart> {
 
 fn chart(id: &str, title: &str, x_label: &str, y_label: &str, curves: Vec<Curve>) -> Chart {
     let [id, title, x_label, y_label] = [id, title, x_label, y_label].map(String::from);
-    Chart { id, title, x_label, y_label, curves }
+    Chart { id, title, x_label, y_label, y_scale: Scale::Linear, curves }
+}
+
+/// The scale on which all of some values can be told apart: logarithmic where the greatest is many times the least.
+fn scale_of(curves: &[Curve]) -> Scale {
+    let values =
+        || curves.iter().flat_map(|curve| curve.points.iter().map(|(_, y)| *y)).filter(|y| y.is_finite());
+    let (least, most) = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
+    if least > 0.0 && most > MANY * least { Scale::Log } else { Scale::Linear }
 }
 
 /// One chart a text.
@@ -46,7 +58,9 @@ fn perplexities(models: &[ModelReport]) -> Vec<Chart> {
         };
         let title = format!("Perplexity, {text}");
         let curves = against_parameters(models, value);
-        chart(&format!("perplexity-{index}"), &title, "parameters", "perplexity", curves)
+        let y_scale = scale_of(&curves);
+        let id = format!("perplexity-{index}");
+        Chart { y_scale, ..chart(&id, &title, "parameters", "perplexity", curves) }
     };
     texts.iter().enumerate().map(of).collect()
 }

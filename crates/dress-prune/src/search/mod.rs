@@ -14,7 +14,7 @@ mod measured;
 mod report;
 mod shapes;
 
-use crate::{Budget, Compensation, Error, Measure, compensate};
+use crate::{Budget, Compensation, Error, Measure, Protected, compensate};
 pub use curvature::Sensitivity;
 use curvature::sensitivities;
 use dress_core::{
@@ -98,6 +98,23 @@ impl Search {
         file: Option<&Path>,
         progress: &dyn Progress,
     ) -> Result<FoundShape, Error> {
+        let searched = Searched { kinds, protected: &Protected::default() };
+        self.run_on(model, searched, scorer, calibration, file, progress)
+    }
+
+    /// The same, where some structures stay.
+    ///
+    /// # Errors
+    /// Those of [`Search::run`].
+    pub(crate) fn run_on<M: CausalLm>(
+        &self,
+        model: &M,
+        Searched { kinds, protected }: Searched<'_>,
+        scorer: &dyn Scorer<M>,
+        calibration: &Calibration,
+        file: Option<&Path>,
+        progress: &dyn Progress,
+    ) -> Result<FoundShape, Error> {
         calibration.require(model, "the search")?;
         let map = model.coupling();
         let mut axes = Vec::new();
@@ -110,16 +127,19 @@ impl Search {
         }
         if let Goal::Budget(budget) = self.goal {
             // Says at once where there is no such shape.
-            Shapes::new(self, budget, model, &axes).even()?;
+            Shapes::new(self, budget, model, &axes, protected).even()?;
         }
         let (fitted, held_back) = blocks.split_at(blocks.len() - self.held_back);
         let fitted = Calibration::from_blocks(fitted.to_vec());
-        let mut so_far = FoundSoFar::open(file, self.key(model, &axes, scorer, calibration));
+        let key = self.key(model, &axes, scorer, calibration);
+        let mut so_far =
+            FoundSoFar::open(file, if protected.is_empty() { key } else { format!("{key} {protected}") });
         let Scored { scores, sensitivities } = match so_far.scored() {
             Some(scored) => scored,
             None => {
                 let scores = scorer.score(model, &fitted, &axes, progress)?;
-                let sensitivities = sensitivities(model, &axes, &scores, &fitted, progress)?;
+                let sensitivities =
+                    sensitivities(model, &axes, &protected.last(&scores)?, &fitted, progress)?;
                 so_far.keep_scored(Scored { scores, sensitivities })?
             }
         };
@@ -129,6 +149,7 @@ impl Search {
             passes.forward += fitted.blocks.len();
         }
         let report = SearchReport {
+            format_version: SearchReport::FORMAT,
             search: self.clone(),
             passes,
             dense_loss: held_back.dense_loss(),
@@ -137,8 +158,17 @@ impl Search {
             candidates: Vec::new(),
             best: 0,
         };
-        let mut trials =
-            Trials { search: self, model, axes: &axes, fitted: &fitted, held_back, so_far, report, progress };
+        let mut trials = Trials {
+            search: self,
+            model,
+            axes: &axes,
+            protected,
+            fitted: &fitted,
+            held_back,
+            so_far,
+            report,
+            progress,
+        };
         match self.goal {
             Goal::Budget(budget) => trials.within(budget)?,
             Goal::Perplexity { measure, times } => trials.smallest(measure, times)?,
@@ -165,11 +195,21 @@ impl Search {
     }
 }
 
+/// Of what a search finds how much goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Searched<'a> {
+    /// The kinds of axes of which something may go.
+    pub kinds: &'a [AxisKind],
+    /// What stays whatever is found.
+    pub protected: &'a Protected,
+}
+
 /// Shapes that are made, refitted and measured.
 struct Trials<'a, M> {
     search: &'a Search,
     model: &'a M,
     axes: &'a [Axis],
+    protected: &'a Protected,
     fitted: &'a Calibration,
     held_back: HeldBack<'a, M>,
     so_far: FoundSoFar,
@@ -214,7 +254,7 @@ impl<M: CausalLm> Trials<'_, M> {
     /// The shapes within a budget that are worth a trial, each once: an even one, the one of the least expected loss, and one
     /// between the two where it fits.
     fn candidates(&self, budget: Budget) -> Result<Vec<Named>, Error> {
-        let shapes = Shapes::new(self.search, budget, self.model, self.axes);
+        let shapes = Shapes::new(self.search, budget, self.model, self.axes, self.protected);
         let even = shapes.even()?;
         let least = shapes.least(&self.report.sensitivities, whole(&shapes, &even)?)?;
         let between = shapes.between(&even, &least)?;
@@ -240,7 +280,8 @@ impl<M: CausalLm> Trials<'_, M> {
         };
         let at = |percent: u32| -> Result<FrontierPoint, Error> {
             let left = f64::from(percent) / 100.0;
-            let shapes = Shapes::new(self.search, self.budget(measure, left), self.model, self.axes);
+            let budget = self.budget(measure, left);
+            let shapes = Shapes::new(self.search, budget, self.model, self.axes, self.protected);
             let least = shapes.least(&self.report.sensitivities, whole(&shapes, &shapes.even()?)?)?;
             Ok(FrontierPoint { left, expected: expected(&least, &self.report.sensitivities) })
         };

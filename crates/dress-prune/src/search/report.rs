@@ -34,6 +34,9 @@ pub struct FrontierPoint {
 /// What was tried, and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchReport {
+    /// The version of the file's format, [`SearchReport::FORMAT`]; 0 in files from before it was written.
+    #[serde(default)]
+    pub format_version: u32,
     /// What was looked for.
     pub search: Search,
     /// What the search cost.
@@ -61,6 +64,9 @@ pub struct Passes {
 }
 
 impl SearchReport {
+    /// The version of the format of `search.json` that is written.
+    pub const FORMAT: u32 = 1;
+
     /// The shape that is the result.
     pub fn found(&self) -> &Candidate {
         &self.candidates[self.best]

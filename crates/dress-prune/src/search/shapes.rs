@@ -3,7 +3,7 @@
 use super::allocate::{Choice, allocate};
 use super::{Search, Sensitivity};
 use crate::costs::{Costs, Gone};
-use crate::{Budget, Error};
+use crate::{Budget, Error, Protected};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, CouplingMap, Selection};
 use std::collections::BTreeMap;
 
@@ -18,14 +18,28 @@ pub(super) struct Shapes<'a> {
     search: &'a Search,
     budget: Budget,
     axes: &'a [Axis],
+    protected: &'a Protected,
     map: CouplingMap,
     costs: Costs,
 }
 
 impl<'a> Shapes<'a> {
-    pub fn new<M: CausalLm>(search: &'a Search, budget: Budget, model: &M, axes: &'a [Axis]) -> Self {
+    pub fn new<M: CausalLm>(
+        search: &'a Search,
+        budget: Budget,
+        model: &M,
+        axes: &'a [Axis],
+        protected: &'a Protected,
+    ) -> Self {
         let costs = Costs::as_served(model, budget.measure, &search.served_by);
-        Self { search, budget, axes, map: model.coupling(), costs }
+        Self { search, budget, axes, protected, map: model.coupling(), costs }
+    }
+
+    /// The fewest structures of an axis that stay: those that are protected, and one step.
+    fn fewest(&self, axis: Axis) -> Result<usize, Error> {
+        let (len, step) = (self.len(axis)?, self.step(axis)?);
+        let protected = self.protected.of(axis, len).len();
+        Ok(protected.max(1).next_multiple_of(step).min(len))
     }
 
     /// Of what a kept count of an axis has to be a multiple.
@@ -56,7 +70,7 @@ impl<'a> Shapes<'a> {
                 let (len, step) = (self.len(axis)?, self.step(axis)?);
                 let share = if axis.kind() == AxisKind::Heads { heads } else { share };
                 let kept = (share * len as f64 / step as f64).floor() as usize * step;
-                Ok((axis, if share >= 1.0 { len } else { kept.clamp(step.min(len), len) }))
+                Ok((axis, if share >= 1.0 { len } else { kept.clamp(self.fewest(axis)?, len) }))
             };
             self.axes.iter().map(kept).collect()
         };
@@ -80,8 +94,9 @@ impl<'a> Shapes<'a> {
     pub fn least(&self, sensitivities: &[Sensitivity], whole: &[AxisKind]) -> Result<Kept, Error> {
         let table = |seen: &Sensitivity| -> Result<Vec<Choice>, Error> {
             let (len, step) = (seen.structures(), self.step(seen.axis)?);
-            let stays = whole.contains(&seen.axis.kind());
-            let allowed = |kept: &usize| *kept == len || (!stays && kept.is_multiple_of(step));
+            let (stays, fewest) = (whole.contains(&seen.axis.kind()), self.fewest(seen.axis)?);
+            let allowed =
+                |kept: &usize| *kept == len || (!stays && *kept >= fewest && kept.is_multiple_of(step));
             let choice = |kept| {
                 let cost = -self.costs.saved(seen.axis, len - kept);
                 Choice { kept, cost, loss: seen.expected[len - kept] }

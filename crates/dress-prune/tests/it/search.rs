@@ -267,6 +267,26 @@ fn a_search_by_drawn_scores_is_another_one_for_another_seed() {
 }
 
 #[test]
+fn a_search_leaves_what_is_protected() {
+    let model = Shape { layers: 3, ..Shape::example() }.model();
+    let recipe = |text: &str, per_layer| Recipe {
+        protected: text.parse().unwrap(),
+        stock: StockTarget::Dress,
+        per_layer,
+        axes: vec![AxisKind::Ffn],
+        ..Recipe::searched(Measure::Parameters, 0.92)
+    };
+    let mut resolved = recipe("layers=0,ffn=1.2-3", true).resolve(&model, DType::F32).unwrap();
+    resolved.search.as_mut().unwrap().held_back = 2;
+    let selection = resolved.prune(model.clone(), &calibration(), &NoProgress).unwrap().plan.selection;
+    assert!(!selection.is_empty() && selection.get(Axis::Ffn { layer: 0 }).is_none(), "{selection:?}");
+    let gone = selection.get(Axis::Ffn { layer: 1 }).map_or(&[][..], |chosen| chosen.removed());
+    assert!(!gone.contains(&2) && !gone.contains(&3), "{gone:?}");
+    let even = recipe("layers=0", false).resolve(&model, DType::F32).unwrap_err().to_string();
+    assert!(even.contains("`per_layer`"), "{even}");
+}
+
+#[test]
 fn too_little_text_and_too_small_a_budget_are_said() {
     let model = Shape::example().model();
     let few = Calibration::from_blocks(calibration().blocks[..2].to_vec());

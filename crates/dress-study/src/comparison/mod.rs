@@ -4,6 +4,7 @@ mod cell;
 mod markdown;
 mod measure;
 mod picture;
+mod rehearsal;
 mod settings;
 mod study;
 

@@ -4,6 +4,7 @@ use super::Eval;
 use super::measurement_args::{SpeedArgs, TextArgs};
 use super::task_args::TaskArgs;
 use crate::commands::CommonArgs;
+use crate::commands::dry_run::DryRunArgs;
 use crate::evaluation::EvaluationPlan;
 use crate::{Error, locate};
 use clap::Args;
@@ -43,12 +44,16 @@ pub struct EvalArgs {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
+    dry_run: DryRunArgs,
+    #[command(flatten)]
     common: CommonArgs,
 }
 
 impl EvalArgs {
     pub(in crate::commands) fn run(self) -> Result<(), Error> {
-        self.settings()?.run()
+        let dry = self.dry_run.dry_run;
+        let eval = self.settings()?;
+        if dry { eval.dry_run() } else { eval.run() }
     }
 
     /// What they ask for.

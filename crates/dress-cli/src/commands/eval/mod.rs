@@ -1,5 +1,6 @@
 //! `dress eval`.
 
+mod dry_run;
 mod eval_args;
 mod evaluation_text;
 mod measurement_args;
@@ -12,7 +13,7 @@ use crate::evaluation::{
     write_report, write_requests,
 };
 use crate::{
-    Error, Evaluation, PlaceLock, RunContext, TerminalProgress, check_own_file_place, stored_bytes, tokenizer,
+    Error, Evaluation, PlaceLock, RunContext, check_own_file_place, shown_progress, stored_bytes, tokenizer,
 };
 use dress_eval::report::{ModelReport, Report};
 use evaluation_text::text;
@@ -46,7 +47,7 @@ impl Eval {
         let (plan, context) = (&self.plan, &self.context);
         self.check()?;
         let _locks = self.locks()?;
-        let progress = TerminalProgress::default();
+        let progress = shown_progress();
         let checkpoint = EvaluatedCheckpoint::load(&self.model, self.name.as_deref(), context)?;
         let measured = plan.evaluate(&checkpoint, context, &progress)?;
         let (mut reports, mut both_have) = (vec![measured.report.clone()], Vec::new());
