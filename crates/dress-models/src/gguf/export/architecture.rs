@@ -272,7 +272,7 @@ fn check_decoder(config: &DecoderConfig, family: GgufFamily) -> Result<(), Strin
              quotient; remove the same share of `residual` and `heads`"
         ));
     }
-    let turns_nothing = |layer: usize| (layer + 1) % 4 == 0;
+    let turns_nothing = |layer: usize| (layer + 1).is_multiple_of(4);
     let rotates = config.rotates.iter().enumerate();
     if family == GgufFamily::SmolLm3
         && rotates.into_iter().any(|(layer, rotates)| *rotates == turns_nothing(layer))
