@@ -42,6 +42,10 @@ impl<'a> Architecture<'a> {
                 check_decoder(config, family_of(config)).map(|()| Self::Decoder(config))
             }
             AnyModel::Phi(model) => check_phi(model.config()).map(|()| Self::Phi(model.config())),
+            AnyModel::GptNeox(_) => {
+                Err("GGUF files of gpt_neox are not built; serve the directory with transformers or vLLM"
+                    .into())
+            }
             AnyModel::Opt(_) => {
                 Err("llama.cpp has no OPT; serve the directory with transformers or vLLM".into())
             }
