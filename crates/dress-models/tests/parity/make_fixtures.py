@@ -113,7 +113,7 @@ CONFIGS = {name: {**LLAMA, **shape} for name, shape in CONFIGS.items()} | {
     "gemma3_list": dict(GEMMA3, layer_types=["full_attention", "sliding_attention", "sliding_attention"],
                         num_hidden_layers=3, final_logit_softcapping=4.0, attention_bias=True),
     "gpt_neox_parallel": dict(NEOX),
-    "gpt_neox_sequential": dict(NEOX, use_parallel_residual=False, hidden_size=48, num_attention_heads=6, rotary_pct=0.5,
+    "gpt_neox_sequential": dict(NEOX, use_parallel_residual=False, hidden_size=24, num_attention_heads=3, rotary_pct=0.5,
                                 rotary_emb_base=5000, num_hidden_layers=3),
     "gpt_neox_no_biases": dict(NEOX, attention_bias=False, hidden_act="gelu_new", rotary_pct=1.0,
                                rope_scaling={"type": "linear", "factor": 2.0}),
