@@ -2,7 +2,7 @@
 
 use super::{OptConfig, coupling};
 use crate::modules::{
-    Activation, Heads, LayerNorm, distilled_head_loss, feed_forward, head_loss, linear, tied_head,
+    Activation, Heads, LayerNorm, distilled_head_loss, feed_forward, head_loss, linear, linears, tied_head,
     untied_head, with_zero_bias,
 };
 use crate::part_of_parameter::is_in_part;
