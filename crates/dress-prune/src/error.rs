@@ -226,6 +226,28 @@ pub enum Error {
         /// The axis.
         axis: String,
     },
+    /// Layers by parts, and no word of regularizing layers one at a time.
+    #[error(
+        "one layer is in memory at a time only where layers are regularized one at a time; give `local` too"
+    )]
+    NotLocal,
+    /// Layers that are to be kept as they finish, and no directory to keep them in.
+    #[error("layers that are regularized one at a time are kept as they finish; give the run a directory")]
+    NoPlaceForLayers,
+    /// Layers that read what others become which are not at hand.
+    #[error(
+        "layer {first} would read what the layers before it become, and they are not among those that are asked for; give `local_inputs = dense`, or all layers"
+    )]
+    PartOfASequence {
+        /// The first layer that is asked for.
+        first: usize,
+    },
+    /// Streams that were made before and are not those that are needed.
+    #[error("{path}: streams of another model, other blocks of text or another type of weights; make those of this run with `dress stream`, or leave them out", path = .path.display())]
+    StreamsOfAnother {
+        /// The file.
+        path: PathBuf,
+    },
     /// A setting that means nothing where layers are regularized one at a time.
     #[error(
         "{setting} has no effect where layers are regularized one at a time; leave it out, or leave out `local`"

@@ -2,7 +2,7 @@
 
 use crate::centre_for::centre_for;
 use crate::counted::counted;
-use crate::local::{Local, Localized};
+use crate::local::prune_locally;
 use crate::regularize::{Regularized, regularize, split_to_regularize};
 use crate::{
     Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, GradualRefit, PenaltyForm,
@@ -186,17 +186,16 @@ pub(crate) fn prune_taught<M: CausalLm>(
     let teacher = config.distills_logits().then(|| teacher.unwrap_or(&model).clone());
     let (model, plan) = in_basis(model, scorer, calibration, config, progress)?;
     model.check_stock(&plan.selection, config.stock)?;
+    if config.is_local() {
+        let pruned = prune_locally(model, &plan, calibration, config, progress)?;
+        return if is_finite_on(&pruned.model, calibration) { Ok(pruned) } else { Err(Error::NotFinite) };
+    }
     let (first, selection) = match &config.regularize {
         Some(_) => split_to_regularize(&model, &plan.selection),
         None => plan.selection.split_depth(),
     };
     if selection.is_empty() && config.regularize.is_some() {
         return Err(Error::NothingToRegularize);
-    }
-    if config.is_local()
-        && let Some((axis, _)) = plan.selection.iter().find(|(axis, _)| axis.layer().is_none())
-    {
-        return Err(Error::LocalAxis { axis: axis.to_string() });
     }
     let teacher = match config.distill() {
         Some(distill) if distill.compares_streams() => Some(model.clone()),
@@ -207,17 +206,6 @@ pub(crate) fn prune_taught<M: CausalLm>(
     let selection = selection.permuted();
     let mut gradual = Vec::new();
     let (model, curve, cut) = match &config.regularize {
-        Some(settings) if settings.local.is_some() => {
-            let (inputs, compensation) = (settings.local.unwrap_or_default(), config.compensation);
-            let local = Local { settings, inputs, compensation, calibration, plan: &plan };
-            let Localized { model, report } = local.run(model, &selection, progress)?;
-            if !is_finite_on(&model, calibration) {
-                return Err(Error::NotFinite);
-            }
-            let (curve, compensation) = (report.curve, report.compensation);
-            let report = PruneReport { curve, compensation, ..PruneReport::default() };
-            return Ok(Pruned { model, plan, report });
-        }
         Some(settings) => {
             let refits = config.compensation == Compensation::Ridge && settings.has_a_path();
             let (slots, weights) = (settings.slots, settings.weights);

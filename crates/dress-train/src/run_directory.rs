@@ -33,13 +33,17 @@ const CHECKPOINT: &str = "checkpoint-";
 const ROUND: &str = "round-";
 /// What the name of a layer's own directory begins with, before its number.
 const LAYER: &str = "layer-";
+/// What the name of the streams before a layer begins with, before the layer's number.
+const STREAM: &str = "stream-";
+/// What a part of a run over layers is of.
+const PART: &str = "part.json";
 /// What is known of a layer that is finished.
 const FINISHED: &str = "finished.json";
 /// The weights of a layer that is finished.
 const FINISHED_WEIGHTS: &str = "finished.bpk";
 
 /// Every file that a run and its checkpoints write.
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     CURVE,
     POSITION,
     CONTENTS,
@@ -52,6 +56,7 @@ const FILES: [&str; 12] = [
     SEARCH,
     FINISHED,
     FINISHED_WEIGHTS,
+    PART,
 ];
 
 /// Where a run keeps its curve and its checkpoints while it goes on, and the last good weights if it fails.
@@ -106,6 +111,16 @@ impl RunDirectory {
     /// The file of the weights of a layer that is finished.
     pub fn finished_weights(&self) -> PathBuf {
         self.path.join(FINISHED_WEIGHTS)
+    }
+
+    /// The file of the streams before a layer, from 0.
+    pub fn stream(&self, layer: usize) -> PathBuf {
+        self.path.join(format!("{STREAM}{layer}"))
+    }
+
+    /// The file that says what a part of a run over layers is of.
+    pub fn part(&self) -> PathBuf {
+        self.path.join(PART)
     }
 
     /// The file of the dense model's outputs.
@@ -182,11 +197,18 @@ fn remove(directory: &Path) {
         let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
         if is_run(&name) {
             remove(&path);
-        } else if FILES.contains(&name.as_str()) || name.ends_with(".bpk") {
+        } else if is_file_of_a_run(&name) {
             let _ = fs::remove_file(path);
         }
     }
     let _ = fs::remove_dir(directory);
+}
+
+/// Whether a file of this name is one that a run writes.
+fn is_file_of_a_run(name: &str) -> bool {
+    let unfinished = name.strip_prefix('.').and_then(|name| name.split_once(".partial-"));
+    let name = unfinished.map_or(name, |(name, _process)| name);
+    FILES.contains(&name) || name.ends_with(".bpk") || number_behind(name, STREAM).is_some()
 }
 
 /// Whether a directory of this name is a checkpoint, a round or a slice of a run.
@@ -227,6 +249,10 @@ mod tests {
             "checkpoint-8/contents.json",
             "slice.partial/optimizer.bpk",
             "round-2/curve.jsonl",
+            "layer-3/finished.bpk",
+            "stream-3",
+            ".stream-4.partial-12",
+            "part.json",
         ];
         let (_place, run) = with_files(&written);
         run.remove();
