@@ -231,6 +231,14 @@ pub enum Error {
         "one layer is in memory at a time only where layers are regularized one at a time; give `local` too"
     )]
     NotLocal,
+    /// Something that needs the whole model where one layer at a time is in memory.
+    #[error(
+        "{what} needs the whole model at once, and one layer at a time is in memory; leave it out, or do without `stream` and `layers`"
+    )]
+    NotByLayers {
+        /// What needs it.
+        what: String,
+    },
     /// Layers that are to be kept as they finish, and no directory to keep them in.
     #[error("layers that are regularized one at a time are kept as they finish; give the run a directory")]
     NoPlaceForLayers,

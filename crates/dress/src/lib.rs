@@ -35,6 +35,8 @@
 
 mod error;
 mod model_card;
+mod part_file;
+mod prune_by_parts;
 mod prune_job;
 mod result_file;
 #[cfg(feature = "terminal")]
@@ -53,6 +55,8 @@ pub use dress_prune::{Compensation, HowMuch, Measure, Recipe, RegularizeConfig, 
 pub use dress_train::TrainConfig;
 pub use error::Error;
 pub use model_card::ModelCard;
+pub use part_file::PartFile;
+pub use prune_by_parts::{Joined, PruneByParts, join};
 pub use prune_job::{PruneJob, PrunedCheckpoint};
 pub use result_file::{PruneResult, ResultFile};
 

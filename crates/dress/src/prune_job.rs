@@ -52,6 +52,16 @@ impl PruneJob {
         Ok(Self { checkpoint, resolved, sampling, load, device })
     }
 
+    /// How the checkpoint is loaded.
+    pub(crate) fn load(&self) -> &LoadConfig {
+        &self.load
+    }
+
+    /// Where it is computed.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// The blocks of a text that the run looks at.
     ///
     /// # Errors

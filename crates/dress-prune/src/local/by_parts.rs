@@ -21,6 +21,14 @@ pub struct LocalByParts<'a, P> {
     streams: Option<&'a Path>,
 }
 
+/// Layers that [`LocalByParts`] has finished, in one directory or in several.
+pub struct FinishedLayers<'a, P> {
+    parts: &'a P,
+    plan: &'a SlicePlan,
+    /// [`LocalByParts::key`].
+    key: &'a Value,
+}
+
 /// A layer without what went of it.
 pub struct RegularizedLayer<M> {
     /// A model of this one layer between ends that mean nothing.
@@ -79,6 +87,13 @@ impl<'a, P: Parts> LocalByParts<'a, P> {
         place.forget(layers.end.saturating_sub(1));
         Ok(())
     }
+}
+
+impl<'a, P: Parts> FinishedLayers<'a, P> {
+    /// Layers of `parts` of which `plan` takes something, made as `key` says.
+    pub fn new(parts: &'a P, plan: &'a SlicePlan, key: &'a Value) -> Self {
+        Self { parts, plan, key }
+    }
 
     /// The layer `number` as it waits in `directory`, or the dense one where nothing goes of it; nothing where it is not finished
     /// there.
@@ -91,21 +106,21 @@ impl<'a, P: Parts> LocalByParts<'a, P> {
         number: usize,
         directory: &RunDirectory,
     ) -> Result<Option<RegularizedLayer<P::Model>>, Error> {
-        let alone = || -> Result<_, Error> {
-            Alone::of(self.parts.part(Part::Layer(number))?, &self.local.plan.selection, number)
+        let alone = || -> Result<Alone<P::Model>, Error> {
+            Alone::of(self.parts.part(Part::Layer(number))?, &self.plan.selection, number)
         };
         if !self.goes(number) {
             return Ok(Some(RegularizedLayer { model: alone()?.dense, report: LayerReport::default() }));
         }
         let of_layer = directory.layer(number);
-        let Some(finished) = Finished::read(&of_layer, &self.local.key(), false)? else { return Ok(None) };
+        let Some(finished) = Finished::read(&of_layer, self.key, false)? else { return Ok(None) };
         let model = weights_in(&of_layer, &alone()?)?;
         Ok(Some(RegularizedLayer { model, report: finished.report }))
     }
 
     /// Whether something goes of a layer.
     pub fn goes(&self, number: usize) -> bool {
-        self.local.plan.selection.iter().any(|(axis, _)| axis.layer() == Some(number))
+        self.plan.selection.iter().any(|(axis, _)| axis.layer() == Some(number))
     }
 }
 

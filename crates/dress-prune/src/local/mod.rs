@@ -11,7 +11,7 @@ mod inputs;
 mod layer_distance;
 mod streams;
 
-pub use by_parts::{LocalByParts, RegularizedLayer, keep_streams};
+pub use by_parts::{FinishedLayers, LocalByParts, RegularizedLayer, keep_streams};
 pub use inputs::LocalInputs;
 
 pub(crate) use alone::{Alone, DenseLayers};
