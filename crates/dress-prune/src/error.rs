@@ -250,6 +250,11 @@ pub enum Error {
         /// The first layer that is asked for.
         first: usize,
     },
+    /// Streams that nobody reads.
+    #[error(
+        "streams of the dense model are read with `local_inputs = dense` alone; give that, or leave out `streams`"
+    )]
+    StreamsUnread,
     /// Streams that were made before and are not those that are needed.
     #[error("{path}: streams of another model, other blocks of text or another type of weights; make those of this run with `dress stream`, or leave them out", path = .path.display())]
     StreamsOfAnother {

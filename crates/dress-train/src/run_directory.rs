@@ -1,5 +1,6 @@
 //! The directory in which a run keeps what it takes to go on, and the names of all that is in it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -118,6 +119,12 @@ impl RunDirectory {
         self.path.join(format!("{STREAM}{layer}"))
     }
 
+    /// Whether a file of this name holds the streams before a layer, or is to when it is complete.
+    pub fn is_stream(name: &OsStr) -> bool {
+        let name = name.to_string_lossy();
+        number_behind(complete_name(&name), STREAM).is_some()
+    }
+
     /// The file that says what a part of a run over layers is of.
     pub fn part(&self) -> PathBuf {
         self.path.join(PART)
@@ -206,9 +213,14 @@ fn remove(directory: &Path) {
 
 /// Whether a file of this name is one that a run writes.
 fn is_file_of_a_run(name: &str) -> bool {
-    let unfinished = name.strip_prefix('.').and_then(|name| name.split_once(".partial-"));
-    let name = unfinished.map_or(name, |(name, _process)| name);
+    let name = complete_name(name);
     FILES.contains(&name) || name.ends_with(".bpk") || number_behind(name, STREAM).is_some()
+}
+
+/// The name that a file has when it is complete.
+fn complete_name(name: &str) -> &str {
+    let unfinished = name.strip_prefix('.').and_then(|name| name.split_once(".partial-"));
+    unfinished.map_or(name, |(name, _process)| name)
 }
 
 /// Whether a directory of this name is a checkpoint, a round or a slice of a run.

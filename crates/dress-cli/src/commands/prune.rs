@@ -1,5 +1,6 @@
 //! `dress prune`.
 
+use super::by_parts_args::ByParts;
 use super::served_by_args::warn_of_loss;
 use crate::interrupted_run::explain_interrupt;
 use crate::{
@@ -28,6 +29,8 @@ pub(super) struct Prune {
     pub out: PathBuf,
     /// Whether one that is there is replaced.
     pub force: bool,
+    /// How one layer at a time is in memory, where it is so.
+    pub by_parts: Option<ByParts>,
     /// How the result is reported.
     pub output: Output,
 }
@@ -35,14 +38,14 @@ pub(super) struct Prune {
 impl Prune {
     /// Prunes and saves; `began` is when the command did.
     pub fn run(mut self, began: Instant) -> Result<(), Error> {
+        if let Some(by_parts) = self.by_parts.take() {
+            return self.run_by_parts(&by_parts, began);
+        }
         check_place(&self.out)?;
         let _lock = PlaceLock::take(&self.out)?;
         check_output(&self.out, Some(self.checkpoint.path()), self.force)?;
         let directory = RunDirectory::beside(&self.out);
-        self.run.recipe = self.run.recipe.in_directory(&directory);
-        if let Some(settings) = &mut self.run.recipe.regularize {
-            settings.train.replace_other_run = self.force;
-        }
+        self.keep_in(&directory);
         let job = self.run.job(&self.checkpoint)?;
         let calibration = self.run.blocks(&self.checkpoint)?;
         let (dense, served_by) = (self.checkpoint.declared(), &self.run.recipe.served_by);
@@ -61,6 +64,14 @@ impl Prune {
         let served = self.served(&pruned)?;
         self.save(&pruned, &directory)?;
         self.print(&pruned.result.result, &served, began.elapsed().as_secs_f64())
+    }
+
+    /// Has the run keep in `directory` what it can be gone on from.
+    pub(super) fn keep_in(&mut self, directory: &RunDirectory) {
+        self.run.recipe = self.run.recipe.clone().in_directory(directory);
+        if let Some(settings) = &mut self.run.recipe.regularize {
+            settings.train.replace_other_run = self.force;
+        }
     }
 
     fn save(&self, pruned: &PrunedCheckpoint, run: &RunDirectory) -> Result<(), Error> {

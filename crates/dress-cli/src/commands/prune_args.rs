@@ -1,5 +1,6 @@
 //! The options of `dress prune`.
 
+use super::by_parts_args::ByPartsArgs;
 use super::common_args::{HOW_MUCH, SAID_BY_A_PLAN, SelectArgs, at_least_one};
 use super::listed::listed;
 use super::prune::Prune;
@@ -51,6 +52,8 @@ pub struct PruneArgs {
     #[command(flatten)]
     settings_file: SettingsFileArgs,
     #[command(flatten)]
+    by_parts: ByPartsArgs,
+    #[command(flatten)]
     regularize: RegularizeArgs,
 }
 
@@ -65,7 +68,8 @@ impl PruneArgs {
         let TransformArgs { model, out, force, common, .. } = &self.checkpoint;
         let checkpoint = Checkpoint::at(locate(model)?)?;
         let run = self.run_on(checkpoint.declared())?;
-        Ok(Prune { checkpoint, run, out: out.clone(), force: *force, output: common.context()?.output })
+        let (by_parts, output) = (self.by_parts.settings(), common.context()?.output);
+        Ok(Prune { checkpoint, run, out: out.clone(), force: *force, by_parts, output })
     }
 
     /// The run that they ask for, of the checkpoint that `dense` declares; it keeps nothing while it goes on.

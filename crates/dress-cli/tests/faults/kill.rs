@@ -110,6 +110,27 @@ fn killed_at_any_moment_a_command_that_is_repeated_ends_in_the_same_bits() {
         ("plan.json", [&["score", "--model", &model], &ffn[..], &few].concat()),
         ("out", [&["prune", "--model", &model], &ffn[..], &few, &every, &["--epochs", "2"]].concat()),
         ("out", [&["prune", "--model", &model], &ffn[..], &few, &every, &["--rounds", "2"]].concat()),
+        (
+            "out",
+            [
+                &[
+                    "prune",
+                    "--model",
+                    &model,
+                    "--stream",
+                    "--local",
+                    "--epochs",
+                    "2",
+                    "--compensate",
+                    "ridge",
+                ],
+                &ffn[..],
+                &few,
+                &every,
+            ]
+            .concat(),
+        ),
+        ("out", [&["stream", "--model", &model], &few[..]].concat()),
         ("out", [&["prune", "--model", &model, "--params", "0.8"], &searched[..]].concat()),
         (
             "out",

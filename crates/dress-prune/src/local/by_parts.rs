@@ -3,7 +3,7 @@
 use super::alone::{Alone, ByParts};
 use super::finished::Finished;
 use super::streams::{StreamFiles, StreamPlace};
-use super::{LayerReport, Local, embedded, passed, stream_key_of, weights_in};
+use super::{LayerReport, Local, LocalInputs, embedded, passed, stream_key_of, weights_in};
 use crate::{Error, PruneConfig};
 use dress_core::burn::tensor::DType;
 use dress_core::{Calibration, CausalLm, Fingerprint, Part, Parts, Progress, Selection, SlicePlan, Unit};
@@ -59,6 +59,9 @@ impl<'a, P: Parts> LocalByParts<'a, P> {
         declared.check_stock(&plan.selection, config.stock)?;
         let local = Local::of(config, plan, calibration, dtype)?;
         local.settings.check()?;
+        if streams.is_some() && local.inputs == LocalInputs::Pruned {
+            return Err(Error::StreamsUnread);
+        }
         Ok(Self { parts, local, streams })
     }
 
@@ -74,12 +77,12 @@ impl<'a, P: Parts> LocalByParts<'a, P> {
     /// that are not among them, [`Error::StreamsOfAnother`], [`dress_train::Error::AnotherRun`], and those of training.
     pub fn run(&self, layers: Range<usize>, progress: &dyn Progress) -> Result<(), Error> {
         let directory = self.local.settings.train.run_dir.as_ref().ok_or(Error::NoPlaceForLayers)?;
-        if self.local.inputs == super::LocalInputs::Pruned && layers.start > 0 {
+        if self.local.inputs == LocalInputs::Pruned && layers.start > 0 {
             return Err(Error::PartOfASequence { first: layers.start });
         }
         let place = StreamPlace::Files(StreamFiles {
             directory: RunDirectory::at(directory),
-            shared: self.streams.filter(|_| self.local.inputs == super::LocalInputs::Dense),
+            shared: self.streams,
             key: self.local.stream_key(),
             device: self.parts.declared().device(),
         });
@@ -143,10 +146,16 @@ pub fn keep_streams<P: Parts>(
     let key = stream_key_of(fingerprint, calibration, dtype);
     let files = StreamFiles { directory: directory.clone(), shared: None, key, device: declared.device() };
     let (dense, place) = (ByParts(parts), StreamPlace::Files(files));
-    let end = layers.end.min(declared.num_layers());
-    let Some(last) = end.checked_sub(1) else { return Ok(()) };
-    let stage = progress.begin("streams", Unit::Layers, end as u64);
-    let (start, mut streams) = match place.latest(last)? {
+    let (mut missing, mut last) = (None, 0);
+    for layer in layers.start..layers.end.min(declared.num_layers()) {
+        last = layer;
+        if missing.is_none() && place.at(layer)?.is_none() {
+            missing = Some(layer);
+        }
+    }
+    let Some(missing) = missing else { return Ok(()) };
+    let stage = progress.begin("streams", Unit::Layers, last as u64);
+    let (start, mut streams) = match place.latest(missing)? {
         Some(found) => found,
         None => (0, embedded(&dense, calibration, &place)?),
     };

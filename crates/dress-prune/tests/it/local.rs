@@ -13,14 +13,14 @@ use dress_train::CheckpointEvery;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-const KINDS: [AxisKind; 2] = [AxisKind::Ffn, AxisKind::Heads];
+pub const KINDS: [AxisKind; 2] = [AxisKind::Ffn, AxisKind::Heads];
 const INPUTS: [LocalInputs; 2] = [LocalInputs::Dense, LocalInputs::Pruned];
 
-fn model(family: Family) -> AnyModel {
+pub fn model(family: Family) -> AnyModel {
     Shape { family, layers: 3, width_a_head: 8, ..Shape::example() }.model()
 }
 
-fn config(kinds: &[AxisKind], regularize: Option<RegularizeConfig>) -> PruneConfig {
+pub fn config(kinds: &[AxisKind], regularize: Option<RegularizeConfig>) -> PruneConfig {
     let ratio = Ratio::new(0.5).unwrap();
     let targets = kinds.iter().map(|&kind| AxisTarget { kind, ratio, tile: 1 }).collect();
     let stock = StockTarget::Dress;
@@ -36,7 +36,7 @@ fn run(
     prune(model(family), &Criteria::new(&[], &KINDS, 7), &calibration(), &config, progress)
 }
 
-fn local(inputs: LocalInputs, rate: f64) -> RegularizeConfig {
+pub fn local(inputs: LocalInputs, rate: f64) -> RegularizeConfig {
     let mut settings = RegularizeConfig { local: Some(inputs), ..RegularizeConfig::default() };
     settings.train.learning_rate.peak = rate;
     settings
@@ -78,7 +78,13 @@ fn layers_come_nearer_to_what_the_dense_layers_add() {
 }
 
 /// Cancels after so many advances.
-struct After(AtomicUsize);
+pub struct After(AtomicUsize);
+
+impl After {
+    pub fn new(advances: usize) -> Self {
+        Self(AtomicUsize::new(advances))
+    }
+}
 
 impl Progress for After {
     fn advanced(&self, _: &Stage, _: &Advance<'_>) {
@@ -102,7 +108,7 @@ fn an_interrupted_run_ends_in_the_same_bits() {
     let found = run(Family::Llama, Some(settings(whole.path())), &NoProgress).unwrap();
     let mut interruptions = 0;
     let again = loop {
-        let progress = After(AtomicUsize::new(40));
+        let progress = After::new(40);
         match run(Family::Llama, Some(settings(broken.path())), &progress) {
             Ok(again) => break again,
             Err(error) => assert!(error.to_string().contains("cancelled"), "{error}"),
@@ -127,7 +133,7 @@ fn a_layer_does_not_go_on_from_steps_that_were_taken_behind_other_layers() {
         config.targets[0].ratio = Ratio::new(ratio).unwrap();
         prune(model(Family::Llama), &Criteria::new(&[], &KINDS, 7), &calibration(), &config, progress)
     };
-    let stopped = run_of(0.5, place.path(), &After(AtomicUsize::new(75))).unwrap_err().to_string();
+    let stopped = run_of(0.5, place.path(), &After::new(75)).unwrap_err().to_string();
     assert!(stopped.contains("cancelled"), "{stopped}");
     let (elsewhere, said) = (tempfile::tempdir().unwrap(), run_of(0.25, place.path(), &NoProgress));
     match said {
