@@ -157,6 +157,16 @@ impl RunDirectory {
         remove(&self.path);
     }
 
+    /// Removes what a run that died was writing there.
+    pub fn clear_unfinished(&self) {
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if complete_name(&name) != name && is_file_of_a_run(&name) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// The layer, from 0, that a run of one layer after the other goes on with, if anything was kept; the last round's where
     /// there are several.
     pub fn kept_layer(&self) -> Option<usize> {
@@ -273,6 +283,16 @@ mod tests {
         run.remove();
         assert!(run.path().join("thesis.txt").exists() && run.path().join("checkpoint-8/notes.txt").exists());
         assert!(!run.path().join("curve.jsonl").exists() && !run.path().join("round-2").exists());
+    }
+
+    #[test]
+    fn what_a_dead_run_was_writing_goes_and_nothing_else() {
+        let (_place, run) = with_files(&["stream-3", ".stream-4.partial-12", ".thesis.txt.partial-12"]);
+        run.clear_unfinished();
+        let left: Vec<_> =
+            fs::read_dir(run.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(left.len() == 2 && !left.contains(&".stream-4.partial-12".into()), "{left:?}");
+        assert!(RunDirectory::is_stream("stream-3".as_ref()) && !RunDirectory::is_stream("stream".as_ref()));
     }
 
     #[test]

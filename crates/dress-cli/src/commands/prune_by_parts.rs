@@ -29,6 +29,7 @@ impl Prune {
                 RunDirectory::beside(&self.out)
             }
         };
+        directory.clear_unfinished();
         self.keep_in(&directory);
         let job = self.run.job(&self.checkpoint)?;
         let calibration = self.run.blocks(&self.checkpoint)?;

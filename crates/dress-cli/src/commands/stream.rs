@@ -39,6 +39,7 @@ impl Stream {
         if holds_others && !force {
             return Err(dress_models::Error::Output(OutputError::Exists { path: out.clone() }).into());
         }
+        directory.clear_unfinished();
         let calibration = self.checkpoint.blocks_for("the stream")?;
         explain_interrupt(&directory);
         let (load, device) = (context.compute.load_config(), &context.compute.device);

@@ -1,8 +1,12 @@
 //! Layers regularized one at a time with one layer in memory, on one machine and on several.
 
 use crate::{Paths, dress, json, model, refusal, text};
+use dress_core::burn::tensor::Device;
+use dress_models::checkpoint::save;
+use dress_models::{AnyModel, SaveConfig};
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// `dress prune` of the neurons and head groups, one layer at a time on dense inputs, with more options.
 fn prune(paths: &Paths, out: &str, more: &[&str]) -> Vec<String> {
@@ -121,4 +125,60 @@ fn what_needs_more_than_one_layer_is_refused() {
     fs::write(paths.path("out/thesis.txt"), "precious").unwrap();
     let said = refused(&prune(&paths, "out", &["--layers", "0..1"]));
     assert!(said.contains("already exists"), "{said}");
+}
+
+/// Bytes of a layer of the checkpoints of [`random_checkpoint`] as f32.
+const LAYER: u64 = 4 * (4 * 256 * 256 + 3 * 256 * 1024 + 2 * 256);
+
+/// A checkpoint of so many layers with random weights.
+fn random_checkpoint(place: &Path, layers: usize) {
+    let mut config: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(model().join("config.json")).unwrap()).unwrap();
+    let keys = [
+        ("hidden_size", 256),
+        ("intermediate_size", 1024),
+        ("num_attention_heads", 4),
+        ("num_key_value_heads", 4),
+        ("head_dim", 64),
+        ("num_hidden_layers", layers),
+    ];
+    keys.into_iter().for_each(|(key, value)| config[key] = value.into());
+    let device = Device::flex();
+    let random = AnyModel::from_config(&config.to_string(), Path::new("config.json"), &device).unwrap();
+    let saving = SaveConfig { source: Some(model()), ..SaveConfig::default() };
+    save(&random, place, &saving).unwrap();
+}
+
+/// The most memory that a command had resident.
+fn peak_of(args: &[&str]) -> u64 {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dress"));
+    let mut child = command.args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let (status, mut peak) = (format!("/proc/{}/status", child.id()), 0);
+    while child.try_wait().unwrap().is_none() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        peak = peak.max(kilobytes.unwrap_or(0) << 10);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    peak
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_does_not_grow_with_the_number_of_layers() {
+    let (paths, calibration) = (Paths::new(), text("calibration.txt"));
+    let peak = |layers: usize| {
+        let (dense, out) = (paths.path(&format!("dense-{layers}")), paths.path(&format!("out-{layers}")));
+        random_checkpoint(Path::new(&dense), layers);
+        let mut args = vec!["prune", "--model", &dense, "--out", &out, "--axis", "ffn", "--ratio", "0.25"];
+        args.extend(["--criterion", "magnitude-l2", "--local", "--stream", "--calibration", &calibration]);
+        args.extend(["--samples", "4", "--seqlen", "32"]);
+        peak_of(&args)
+    };
+    let (few, many) = (peak(2), peak(14));
+    assert!(few > 2 * LAYER, "{few} bytes were seen");
+    assert!(many < few + 12 * LAYER / 2, "{few} bytes with 2 layers and {many} with 14");
 }
