@@ -52,7 +52,7 @@ fn subcommand(words: &[OsString]) -> Command {
 /// Says what went wrong with what the words asked for.
 fn failed(error: &Error, words: &[OsString]) -> ExitCode {
     tell(&format!("error: {}", error.with_cure(&subcommand(words))));
-    ExitCode::FAILURE
+    ExitCode::from(error.exit_code())
 }
 
 /// Shows help, the version, or what is wrong with the options.
