@@ -106,7 +106,7 @@ fn two_comparisons_in_one_place_share_out_their_cells() {
     let mut args = vec!["compare", "--model", &model, "--data", &data, "--calibration", &calibration];
     args.extend([
         "--presets",
-        "magnitude,random,wanda",
+        "magnitude,wanda-sp,flap",
         "--ratios",
         "0.2",
         "--samples",
