@@ -218,9 +218,14 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// The width, of layers that read what those before them become.
+    #[error(
+        "layers that lose channels are regularized one at a time on the dense stream alone; give `local_inputs = dense`"
+    )]
+    LocalWidth,
     /// An axis that no layer can be regularized for alone.
     #[error(
-        "axis `{axis}` is not one layer's, so that layers cannot be regularized one at a time; choose ffn or heads, or leave out `local`"
+        "axis `{axis}` is not one layer's, so that layers cannot be regularized one at a time; choose ffn, heads or residual, or leave out `local`"
     )]
     LocalAxis {
         /// The axis.

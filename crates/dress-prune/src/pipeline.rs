@@ -5,8 +5,8 @@ use crate::counted::counted;
 use crate::local::prune_locally;
 use crate::regularize::{Regularized, regularize, split_to_regularize};
 use crate::{
-    Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, GradualRefit, PenaltyForm,
-    RegularizeConfig, Rotated, Round, SearchReport, compensate, permute, rotate_tied,
+    Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, GradualRefit, LocalInputs,
+    PenaltyForm, RegularizeConfig, Rotated, Round, SearchReport, compensate, permute, rotate_tied,
     rotate_to_principal_components, slice,
 };
 use dress_core::burn::tensor::DType;
@@ -63,14 +63,17 @@ impl PruneConfig {
     /// Checks what can be told of a regularization of one layer at a time before anything is selected.
     ///
     /// # Errors
-    /// [`Error::LocalAxis`] and [`Error::LocalSetting`].
+    /// [`Error::LocalAxis`], [`Error::LocalWidth`] and [`Error::LocalSetting`].
     pub(crate) fn check_local(&self) -> Result<(), Error> {
         let Some(settings) = self.regularize.as_ref().filter(|settings| settings.local.is_some()) else {
             return Ok(());
         };
-        let inner = |target: &&AxisTarget| [AxisKind::Ffn, AxisKind::Heads].contains(&target.kind);
-        if let Some(target) = self.targets.iter().find(|target| !inner(target)) {
-            return Err(Error::LocalAxis { axis: target.kind.to_string() });
+        let of_kind = |kind| self.targets.iter().any(|target| target.kind == kind);
+        if of_kind(AxisKind::Depth) {
+            return Err(Error::LocalAxis { axis: AxisKind::Depth.to_string() });
+        }
+        if of_kind(AxisKind::Residual) && settings.local == Some(LocalInputs::Pruned) {
+            return Err(Error::LocalWidth);
         }
         let setting = |setting: String| Err(Error::LocalSetting { setting });
         match (self.compensation, settings.distill, settings.train.gradient_checkpointing) {

@@ -257,7 +257,7 @@ pub(crate) fn regularize_towards<M: CausalLm>(
 }
 
 /// What slicing `selection` multiplies the stream by, where a family cannot scale its norms' epsilon instead.
-fn stream_factor<M: CausalLm>(model: &M, selection: &Selection) -> Result<f64, Error> {
+pub(crate) fn stream_factor<M: CausalLm>(model: &M, selection: &Selection) -> Result<f64, Error> {
     let (map, factors) = (model.coupling(), model.slice_factors(selection));
     let mut writers = map.axis(Axis::Residual)?.slots.iter().filter(|slot| slot.role == Role::Writes);
     Ok(writers.find_map(|slot| factors.get(&slot.parameter).copied()).unwrap_or(1.0))

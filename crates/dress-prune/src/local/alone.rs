@@ -70,14 +70,21 @@ impl<M: CausalLm> Alone<M> {
 /// What of `selection` goes of one layer, as of the first.
 fn of_layer(selection: &Selection, number: usize) -> Selection {
     let mut of_layer = Selection::new();
-    for (axis, chosen) in selection.iter().filter(|(axis, _)| axis.layer() == Some(number)) {
-        let first = match axis {
-            Axis::Heads { .. } => Axis::Heads { layer: 0 },
-            _ => Axis::Ffn { layer: 0 },
+    for (axis, chosen) in selection.iter() {
+        let of_first = match axis {
+            Axis::Heads { layer } if layer == number => Axis::Heads { layer: 0 },
+            Axis::Ffn { layer } if layer == number => Axis::Ffn { layer: 0 },
+            Axis::Residual => Axis::Residual,
+            _ => continue,
         };
-        of_layer = of_layer.with(first, chosen.clone());
+        of_layer = of_layer.with(of_first, chosen.clone());
     }
     of_layer
+}
+
+/// Whether something of `selection` goes of a layer.
+pub(crate) fn goes(selection: &Selection, number: usize) -> bool {
+    !of_layer(selection, number).is_empty()
 }
 
 /// `model` with every parameter outside of its layers for one token and one position: neither their numbers nor any gradient of

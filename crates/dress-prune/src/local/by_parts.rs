@@ -3,10 +3,12 @@
 use super::alone::{Alone, ByParts};
 use super::finished::Finished;
 use super::streams::{StreamFiles, StreamPlace};
-use super::{LayerReport, Local, LocalInputs, embedded, passed, stream_key_of, weights_in};
+use super::{LayerReport, Local, LocalInputs, embedded, goes, passed, stream_key_of, weights_in};
 use crate::{Error, PruneConfig};
 use dress_core::burn::tensor::DType;
-use dress_core::{Calibration, CausalLm, Fingerprint, Part, Parts, Progress, Selection, SlicePlan, Unit};
+use dress_core::{
+    Axis, Calibration, CausalLm, Fingerprint, Part, Parts, Progress, Selection, SlicePlan, Unit,
+};
 use dress_train::RunDirectory;
 use serde_json::Value;
 use std::ops::Range;
@@ -59,6 +61,11 @@ impl<'a, P: Parts> LocalByParts<'a, P> {
         declared.check_stock(&plan.selection, config.stock)?;
         let local = Local::of(config, plan, calibration, dtype)?;
         local.settings.check()?;
+        if plan.selection.get(Axis::Residual).is_some() {
+            return Err(Error::NotByLayers {
+                what: "the width, which the embedding and the head have too,".into(),
+            });
+        }
         if streams.is_some() && local.inputs == LocalInputs::Pruned {
             return Err(Error::StreamsUnread);
         }
@@ -123,7 +130,7 @@ impl<'a, P: Parts> FinishedLayers<'a, P> {
 
     /// Whether something goes of a layer.
     pub fn goes(&self, number: usize) -> bool {
-        self.plan.selection.iter().any(|(axis, _)| axis.layer() == Some(number))
+        goes(&self.plan.selection, number)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::alone::Resident;
 use super::{LayerReport, Local, StreamPlace};
+use crate::centre_for::centre_for;
 use crate::{Error, PruneConfig, PruneReport, Pruned, slice};
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Tensor};
@@ -22,6 +23,7 @@ pub(crate) fn prune_locally<M: CausalLm>(
 ) -> Result<Pruned<M>, Error> {
     let dtype = parameters::list(&model).first().map_or(DType::F32, |parameter| parameter.dtype);
     let local = Local::of(config, plan, calibration, dtype)?;
+    let model = centre_for(model, &plan.selection);
     let (mut values, mut report) = (HashMap::new(), LayerReport::default());
     let layers = 0..model.num_layers();
     local.walk(

@@ -1,17 +1,73 @@
 //! How far a layer is from the dense one.
 
 use super::Streams;
-use dress_core::burn::tensor::{DType, Tensor};
-use dress_core::{Calibration, CausalLm, Forward, NoTap, Tap};
+use crate::regularize::stream_factor;
+use dress_core::burn::tensor::{DType, Int, Tensor, TensorData};
+use dress_core::{Axis, Calibration, CausalLm, Forward, NoTap, Selection, Tap};
 use dress_train::{Batch, Error, LossScale, Objective, ObjectiveLoss};
 
 /// How far what a layer adds to the stream is from what the dense layer adds to it: the mean over tokens of the squared
 /// distance over the square of what the dense layer adds, to which the geometric mean of the squares of the block's tokens is
 /// added. So the few tokens with massive activations do not rule, and neither do those to which a layer adds next to nothing.
+///
+/// Where channels go, the layer reads the stream without them, and what counts is what is added to those that stay.
 pub(super) struct LayerDistance<'a, M> {
     pub dense: &'a M,
     /// The stream before the layer, of each calibration block.
     pub inputs: &'a Streams,
+    /// What stays of the stream, where something of it goes.
+    pub channels: Option<KeptChannels>,
+}
+
+/// The channels that stay, of a model that has them first until it is sliced.
+pub(super) struct KeptChannels {
+    /// Their numbers in the dense stream.
+    kept: Tensor<1, Int>,
+    width: usize,
+    /// What slicing multiplies the stream by.
+    factor: f64,
+}
+
+impl KeptChannels {
+    /// Those that `selection` leaves of the stream of `dense`, where it takes any.
+    ///
+    /// # Errors
+    /// Where the coupling map has no residual axis.
+    pub fn of<M: CausalLm>(dense: &M, selection: &Selection) -> Result<Option<Self>, crate::Error> {
+        let Some(chosen) = selection.get(Axis::Residual) else { return Ok(None) };
+        let numbers: Vec<i32> = chosen.kept().into_iter().map(|channel| channel as i32).collect();
+        let count = [numbers.len()];
+        let kept = Tensor::from_data(TensorData::new(numbers, count), &dense.device());
+        Ok(Some(Self { kept, width: chosen.len(), factor: stream_factor(dense, selection)? }))
+    }
+
+    fn count(&self) -> usize {
+        self.kept.dims()[0]
+    }
+
+    /// The kept channels of a dense stream.
+    fn of_stream(&self, stream: Tensor<3>) -> Tensor<3> {
+        stream.select(2, self.kept.clone())
+    }
+
+    /// A stream of the kept channels as a model reads it that is sliced already, or that has the others with nothing in them.
+    fn read(&self, kept: Tensor<3>, sliced: bool) -> Tensor<3> {
+        if sliced {
+            return if self.factor == 1.0 { kept } else { kept * self.factor };
+        }
+        let [batch, seq, count] = kept.dims();
+        let gone = Tensor::zeros([batch, seq, self.width - count], (&kept.device(), kept.dtype()));
+        Tensor::cat(vec![kept, gone], 2)
+    }
+
+    /// The kept channels of the stream that such a model writes.
+    fn written(&self, stream: Tensor<3>, sliced: bool) -> Tensor<3> {
+        match sliced {
+            true if self.factor == 1.0 => stream,
+            true => stream / self.factor,
+            false => stream.narrow(2, 0, self.count()),
+        }
+    }
 }
 
 impl<M: CausalLm> LayerDistance<'_, M> {
@@ -20,12 +76,29 @@ impl<M: CausalLm> LayerDistance<'_, M> {
         let blocks = indices.iter().map(|&index| self.inputs.block(index));
         Ok(Tensor::cat(blocks.collect::<Result<_, _>>()?, 0))
     }
+
+    /// What stays of a dense stream.
+    fn kept(&self, stream: Tensor<3>) -> Tensor<3> {
+        match &self.channels {
+            Some(channels) => channels.of_stream(stream),
+            None => stream,
+        }
+    }
+
+    /// The stream behind the layer of `model`, into which `kept` goes.
+    fn through(&self, model: &M, kept: Tensor<3>, tap: &mut dyn Tap) -> Result<Tensor<3>, Error> {
+        let Some(channels) = &self.channels else { return Ok(after(model, kept, tap)) };
+        let sliced = model.coupling().axis(Axis::Residual)?.len < channels.width;
+        let found = after(model, channels.read(kept, sliced), tap);
+        Ok(channels.written(found, sliced))
+    }
 }
 
 impl<M: CausalLm> Objective<M> for LayerDistance<'_, M> {
     fn loss(&self, model: &M, batch: &Batch<'_>, tap: &mut dyn Tap) -> Result<ObjectiveLoss, Error> {
         let input = self.input(batch.indices)?;
-        let wanted = after(self.dense, input.clone(), &mut NoTap);
+        let wanted = self.kept(after(self.dense, input.clone(), &mut NoTap));
+        let input = self.kept(input);
         let size = squares(wide(wanted.clone()) - wide(input.clone()));
         let usual = (size.clone() + f64::from(f32::MIN_POSITIVE)).log().mean_dim(1).exp();
         let size = size.clone() + usual.expand(size.dims());
@@ -33,7 +106,7 @@ impl<M: CausalLm> Objective<M> for LayerDistance<'_, M> {
             Some(strategy) => value.autodiff().with_gradient_checkpointing_strategy(strategy),
             None => value,
         };
-        let found = after(model, like(input), tap);
+        let found = self.through(model, like(input), tap)?;
         let total = (squares(wide(found) - wide(like(wanted))) / like(size)).mean();
         Ok(ObjectiveLoss { language_modelling: total.clone().detach(), total, distillation: None })
     }
@@ -49,10 +122,12 @@ impl<M: CausalLm> Objective<M> for LayerDistance<'_, M> {
 
     /// Of what the layer adds to the first block.
     fn moved(&self, before: &M, sliced: &M, _data: &Calibration) -> Result<f64, Error> {
-        let input = self.input(&[0])?;
-        let added = |model: &M| wide(after(model, input.clone(), &mut NoTap)) - wide(input.clone());
+        let input = self.kept(self.input(&[0])?);
+        let added = |model: &M| -> Result<Tensor<3>, Error> {
+            Ok(wide(self.through(model, input.clone(), &mut NoTap)?) - wide(input.clone()))
+        };
         let size = |value: Tensor<3>| f64::from(squares(value).sum().into_scalar::<f32>());
-        let (before, sliced) = (added(before), added(sliced));
+        let (before, sliced) = (added(before)?, added(sliced)?);
         Ok((size(sliced - before.clone()) / size(before).max(f64::MIN_POSITIVE)).sqrt())
     }
 }

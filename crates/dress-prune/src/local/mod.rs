@@ -14,7 +14,7 @@ mod streams;
 pub use by_parts::{FinishedLayers, LocalByParts, RegularizedLayer, keep_streams};
 pub use inputs::LocalInputs;
 
-pub(crate) use alone::{Alone, DenseLayers};
+pub(crate) use alone::{Alone, DenseLayers, goes};
 pub(crate) use in_memory::prune_locally;
 pub(crate) use streams::{StreamPlace, Streams};
 
@@ -24,10 +24,10 @@ use crate::{
     CompensatedProjection, Compensation, Error, GradualRefit, PruneConfig, RegularizeConfig, permute, slice,
 };
 use dress_core::burn::tensor::{DType, Tensor};
-use dress_core::{Calibration, CausalLm, Fingerprint, Forward, NoTap, Part, Progress, SlicePlan};
+use dress_core::{Axis, Calibration, CausalLm, Fingerprint, Forward, NoTap, Part, Progress, SlicePlan};
 use dress_train::{CurvePoint, RunDirectory, load_weights, save_weights};
 use finished::Finished;
-use layer_distance::LayerDistance;
+use layer_distance::{KeptChannels, LayerDistance};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::ops::Range;
@@ -59,7 +59,7 @@ impl<'a> Local<'a> {
     /// What `config` says of layers from which `plan` takes something, of weights of type `dtype`.
     ///
     /// # Errors
-    /// [`Error::NotLocal`] where it says nothing of it, and [`Error::LocalAxis`] where something goes that no layer has alone.
+    /// [`Error::NotLocal`] where it says nothing of it, [`Error::LocalAxis`] where layers go as wholes, and [`Error::LocalWidth`].
     pub fn of(
         config: &'a PruneConfig,
         plan: &'a SlicePlan,
@@ -68,8 +68,11 @@ impl<'a> Local<'a> {
     ) -> Result<Self, Error> {
         let settings = config.regularize.as_ref().ok_or(Error::NotLocal)?;
         let inputs = settings.local.ok_or(Error::NotLocal)?;
-        if let Some((axis, _)) = plan.selection.iter().find(|(axis, _)| axis.layer().is_none()) {
-            return Err(Error::LocalAxis { axis: axis.to_string() });
+        if plan.selection.get(Axis::Depth).is_some() {
+            return Err(Error::LocalAxis { axis: Axis::Depth.to_string() });
+        }
+        if plan.selection.get(Axis::Residual).is_some() && inputs == LocalInputs::Pruned {
+            return Err(Error::LocalWidth);
         }
         Ok(Self { settings, inputs, compensation: config.compensation, calibration, plan, dtype })
     }
@@ -122,8 +125,7 @@ impl<'a> Local<'a> {
     fn first_open(&self, layers: &Range<usize>) -> Result<usize, Error> {
         let key = self.key();
         for number in layers.clone() {
-            let goes = self.plan.selection.iter().any(|(axis, _)| axis.layer() == Some(number));
-            if goes && self.finished(number, &key)?.is_none() {
+            if goes(&self.plan.selection, number) && self.finished(number, &key)?.is_none() {
                 return Ok(number);
             }
         }
@@ -180,7 +182,8 @@ impl<'a> Local<'a> {
         let (slots, weights) = (settings.slots, settings.weights);
         let refit = refits.then(|| GradualRefit::of_layer(&start, &selection, slots, weights, streams));
         let (refit, compensation) = refit.transpose()?.unzip();
-        let objective = LayerDistance { dense: &alone.dense, inputs: streams };
+        let channels = KeptChannels::of(&alone.dense, &alone.selection)?;
+        let objective = LayerDistance { dense: &alone.dense, inputs: streams, channels };
         let what = Regularized {
             dense: None,
             plan: self.plan,

@@ -2,7 +2,7 @@
 
 use crate::regularized::calibration;
 use crate::small_models::{Family, Shape, distance, logits};
-use dress_core::{Advance, AxisKind, NoProgress, Progress, Ratio, Stage, StockTarget};
+use dress_core::{Advance, AxisKind, Basis, NoProgress, Progress, Ratio, Stage, StockTarget};
 use dress_importance::Criteria;
 use dress_models::AnyModel;
 use dress_prune::{
@@ -148,6 +148,43 @@ fn a_layer_does_not_go_on_from_steps_that_were_taken_behind_other_layers() {
     }
 }
 
+/// A quarter of the width, in principal components.
+fn narrower(family: Family, regularize: Option<RegularizeConfig>) -> Pruned<AnyModel> {
+    let ratio = Ratio::new(0.25).unwrap();
+    let target = AxisTarget { kind: AxisKind::Residual, ratio, tile: 1 };
+    let (basis, stock) = (Basis::Pca, StockTarget::Dress);
+    let config = PruneConfig { basis, regularize, stock, ..PruneConfig::new(vec![target]) };
+    let scorer = Criteria::new(&[], &[AxisKind::Residual], 7);
+    prune(model(family), &scorer, &calibration(), &config, &NoProgress).unwrap()
+}
+
+#[test]
+fn a_narrower_stream_without_learning_is_the_slice_alone() {
+    for family in [Family::Llama, Family::Opt, Family::Phi] {
+        let at_once = narrower(family, None);
+        let alone = narrower(family, Some(local(LocalInputs::Dense, 1e-12)));
+        let apart = distance(logits(&alone.model), logits(&at_once.model));
+        assert!(apart < 1e-4, "{family:?}: {apart}");
+        assert_eq!(alone.plan.selection, at_once.plan.selection);
+    }
+}
+
+#[test]
+fn layers_of_a_narrower_stream_come_nearer_to_the_channels_that_stay() {
+    for family in [Family::Llama, Family::Phi] {
+        let last = |rate: f64| {
+            let mut settings = local(LocalInputs::Dense, rate);
+            settings.train.epochs = 10;
+            let curve = narrower(family, Some(settings)).report.curve;
+            let steps = curve.len() / 3;
+            let ends = (1..=3).map(|layer| &curve[layer * steps - 8..layer * steps]);
+            ends.flatten().map(|point| point.loss).sum::<f64>() / 24.0
+        };
+        let (kept, learnt) = (last(1e-12), last(3e-3));
+        assert!(learnt < 0.9 * kept, "{family:?}: {kept} to {learnt}");
+    }
+}
+
 #[test]
 fn what_no_layer_has_alone_is_refused() {
     let refused = |kinds: &[AxisKind], settings: RegularizeConfig| {
@@ -156,7 +193,9 @@ fn what_no_layer_has_alone_is_refused() {
         prune(model(Family::Llama), &scorer, &calibration(), &config, &NoProgress).unwrap_err().to_string()
     };
     let settings = local(LocalInputs::Dense, 1e-3);
-    assert!(refused(&[AxisKind::Residual], settings.clone()).contains("axis `residual` is not one layer's"));
+    assert!(refused(&[AxisKind::Depth], settings.clone()).contains("axis `depth` is not one layer's"));
+    let pruned = local(LocalInputs::Pruned, 1e-3);
+    assert!(refused(&[AxisKind::Residual], pruned).contains("`local_inputs = dense`"));
     let taught = RegularizeConfig { distill: Some(Distill::default()), ..settings };
     assert!(refused(&[AxisKind::Ffn], taught).contains("distillation"));
 }

@@ -7,11 +7,11 @@ use crate::streaming::saved;
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Device, Tensor};
 use dress_core::parameters::{self, Layout, ParameterVisitor};
-use dress_core::{Calibration, NoProgress, Progress, SlicePlan};
+use dress_core::{AxisKind, Calibration, NoProgress, Progress, Ratio, SlicePlan, StockTarget};
 use dress_importance::Criteria;
 use dress_models::{AnyModel, CheckpointParts, FloatType, LoadConfig};
 use dress_prune::{
-    Error, FinishedLayers, LocalByParts, LocalInputs, PruneConfig, Pruned, keep_streams, prune,
+    AxisTarget, Error, FinishedLayers, LocalByParts, LocalInputs, PruneConfig, Pruned, keep_streams, prune,
 };
 use dress_train::{CheckpointEvery, EarlyStopping, RunDirectory};
 use std::collections::BTreeMap;
@@ -178,6 +178,22 @@ fn parts_of_what_layers_become_are_refused() {
     assert!(said.contains("`streams`"), "{said}");
     case.run("all", 0..2, None, &NoProgress).unwrap();
     assert_eq!(case.layer("all", 1), case.expected(1), "those from the first on need nobody");
+}
+
+#[test]
+fn the_width_needs_the_whole_model() {
+    let case = Case::new(Family::Llama, LocalInputs::Dense, |config| {
+        *config = PruneConfig { regularize: config.regularize.clone(), ..narrow() };
+    });
+    let said = case.run("all", 0..3, None, &NoProgress).unwrap_err().to_string();
+    assert!(said.contains("the width") && said.contains("one layer at a time is in memory"), "{said}");
+}
+
+/// A quarter of the width in the checkpoint's own coordinates.
+fn narrow() -> PruneConfig {
+    let ratio = Ratio::new(0.25).unwrap();
+    let target = AxisTarget { kind: AxisKind::Residual, ratio, tile: 1 };
+    PruneConfig { stock: StockTarget::Dress, ..PruneConfig::new(vec![target]) }
 }
 
 /// What is held out is watched by its own distance, layer by layer.
