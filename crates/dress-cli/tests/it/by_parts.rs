@@ -1,6 +1,6 @@
 //! Layers regularized one at a time with one layer in memory, on one machine and on several.
 
-use crate::{Paths, dress, json, model, refusal, text};
+use crate::{Paths, dress, evaluate, json, model, refusal, text};
 use dress_core::burn::tensor::Device;
 use dress_models::checkpoint::save;
 use dress_models::{AnyModel, SaveConfig};
@@ -68,7 +68,7 @@ fn parts_of_several_machines_joined_are_the_bits_of_one_run() {
     assert!(said.contains("layer 0 is in") && said.contains("low"), "{said}");
     let report = run(&join(&[&high, &low], &joined));
     assert_eq!(files(&one), files(&joined));
-    assert!(files(&one).iter().any(|(name, _)| name == "model-00001-of-00006.safetensors"));
+    assert!(files(&one).iter().any(|(name, _)| name == "model-00001-of-00007.safetensors"));
 
     let dense = json(&dress(&["inspect", "--model", &joined, "--json"]));
     assert_eq!(dense["parameters"], report["parameters"]);
@@ -99,7 +99,7 @@ fn a_foreign_part_is_refused_by_name() {
     run(&prune(&paths, "plan", &["--layers", "3..5", "--samples", "4"]));
     let low = paths.path("low");
     for (name, says) in [
-        ("settings", "other settings (settings.lambda 5.0 there and 4.0 here"),
+        ("settings", "other settings (settings.lambda 4.0 there and 5.0 here"),
         ("data", "other data"),
         ("plan", "another plan"),
     ] {
@@ -181,4 +181,18 @@ fn memory_does_not_grow_with_the_number_of_layers() {
     let (few, many) = (peak(2), peak(14));
     assert!(few > 2 * LAYER, "{few} bytes were seen");
     assert!(many < few + 12 * LAYER / 2, "{few} bytes with 2 layers and {many} with 14");
+}
+
+#[test]
+fn layers_that_learnt_apart_get_better_together() {
+    let paths = Paths::new();
+    let (model, calibration) = (model().display().to_string(), text("calibration.txt"));
+    run(&prune(&paths, "apart", &["--stream"]));
+    let (apart, together) = (paths.path("apart"), paths.path("together"));
+    let mut args = vec!["recover", "--model", &apart, "--out", &together, "--lora-rank", "4", "--json"];
+    args.extend(["--distill-from", &model, "--calibration", &calibration, "--samples", "32"]);
+    args.extend(["--seqlen", "64", "--learning-rate", "1e-3"]);
+    assert_eq!(json(&dress(&args))["steps"], 32);
+    let perplexity = |model: &str| evaluate(model)["perplexity"].as_f64().unwrap();
+    assert!(perplexity(&together) < perplexity(&apart));
 }

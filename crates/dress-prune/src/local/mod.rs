@@ -25,7 +25,7 @@ use crate::{
 };
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{Axis, Calibration, CausalLm, Fingerprint, Forward, NoTap, Part, Progress, SlicePlan};
-use dress_train::{CurvePoint, RunDirectory, load_weights, save_weights};
+use dress_train::{CurvePoint, Error as TrainError, RunDirectory, load_weights, save_weights};
 use finished::Finished;
 use layer_distance::{KeptChannels, LayerDistance};
 use serde::{Deserialize, Serialize};
@@ -251,7 +251,7 @@ fn embedded<M: CausalLm>(
     place: &StreamPlace<'_>,
 ) -> Result<Streams, Error> {
     let model = dense.with_part(Part::Embedding)?;
-    let stream = |block: &Vec<u32>| {
+    let stream = |block: &Vec<u32>| -> Result<Tensor<3>, TrainError> {
         let tokens = Calibration::tensor(std::slice::from_ref(block), &model.device());
         Ok(model.embed(tokens, &mut Forward::new(&mut NoTap)))
     };
