@@ -111,6 +111,11 @@ impl PruneArgs {
         })
     }
 
+    /// Whether one layer at a time is to be in memory.
+    pub(super) fn is_by_parts(&self) -> bool {
+        self.by_parts.settings().is_some()
+    }
+
     /// The plan's file, where there is one.
     pub(super) fn plan(&self) -> Option<&Path> {
         self.plan.as_deref()

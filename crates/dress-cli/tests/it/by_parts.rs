@@ -121,6 +121,9 @@ fn what_needs_more_than_one_layer_is_refused() {
     assert!(said.contains("several rounds needs the whole model"), "{said}");
     let said = refused(&prune(&paths, "out", &["--layers", "3..6"]));
     assert!(said.contains("3..6") && said.contains("has 5"), "{said}");
+    let mut ablate = prune(&paths, "out", &["--stream", "--data", &text("heldout.txt")]);
+    ablate[0] = "ablate".into();
+    assert!(refused(&ablate).contains("in an ablation"), "{}", refused(&ablate));
     fs::create_dir(paths.path("out")).unwrap();
     fs::write(paths.path("out/thesis.txt"), "precious").unwrap();
     let said = refused(&prune(&paths, "out", &["--layers", "0..1"]));
