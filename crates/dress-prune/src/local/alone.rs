@@ -119,7 +119,7 @@ impl ParameterSource<std::convert::Infallible> for SmallEnds {
         shape: [usize; D],
     ) -> Result<Tensor<D>, std::convert::Infallible> {
         let channels = self.channels.get(name).map(|&dim| layout.dim(dim));
-        let small = std::array::from_fn(|dim| if Some(dim) == channels { shape[dim] } else { 1 });
+        let small: [usize; D] = std::array::from_fn(|dim| if Some(dim) == channels { shape[dim] } else { 1 });
         Ok(Tensor::<D>::zeros(small, (&self.device, self.dtype)))
     }
 }
