@@ -18,6 +18,39 @@ use std::path::{Path, PathBuf};
 
 /// A [`PruneJob`] that regularizes one layer at a time, with one layer in memory: all layers, or some of them on this machine and
 /// the others elsewhere.
+///
+/// # Examples
+/// ```
+/// use dress::prune::LocalInputs;
+/// use dress::train::RunDirectory;
+/// use dress::{
+///     AxisKind, Checkpoint, Corpus, CorpusFormat, HowMuch, LoadConfig, NoProgress, PruneByParts, PruneJob, Ratio, Recipe,
+///     device, join,
+/// };
+///
+/// # let models = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models"));
+/// # let place = tempfile::tempdir()?;
+/// # let (model, text) = (models.join("llama2-kjv"), models.join("kjv/calibration.txt"));
+/// # let (parts, smaller) = ([place.path().join("low"), place.path().join("high")], place.path().join("smaller"));
+/// let mut recipe = Recipe::new(vec![AxisKind::Ffn], HowMuch::Ratios(vec![Ratio::new(0.25)?]));
+/// if let Some(regularize) = &mut recipe.regularize {
+///     regularize.local = Some(LocalInputs::Dense);
+/// }
+/// # (recipe.sampling.samples, recipe.sampling.seqlen) = (4, Some(16));
+/// // Two machines would do one of these each.
+/// for (layers, part) in [(0..2, &parts[0]), (2..3, &parts[1])] {
+///     let directory = RunDirectory::at(part);
+///     let recipe = recipe.clone().in_directory(&directory);
+///     let checkpoint = Checkpoint::open(&model)?;
+///     let job = PruneJob::new(checkpoint, &recipe, LoadConfig::default(), device::parse("cpu")?)?;
+///     let calibration = job.calibration(&Corpus::read(&text, CorpusFormat::Auto)?)?;
+///     let run = PruneByParts::new(&job, &calibration, None, &NoProgress)?;
+///     run.run(layers, &directory, None, &NoProgress)?;
+/// }
+/// let joined = join(&Checkpoint::open(&model)?, &parts, &smaller, false, None, &NoProgress)?;
+/// assert!(joined.result.result.parameters < joined.result.result.parameters_before);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct PruneByParts<'a> {
     job: &'a PruneJob,
     parts: CheckpointParts,
@@ -149,7 +182,7 @@ fn parameters_after(declared: &AnyModel, plan: &SlicePlan) -> Result<u64, Error>
 }
 
 /// Puts the layers in `directories` together with all else of `checkpoint`, and writes the smaller checkpoint at `place`. With
-/// `replace`, what is there goes.
+/// `replace`, what is there goes. `command` is the one that `dress.json` says, where it is not that of the first part.
 ///
 /// # Errors
 /// Those of reading parts ([`Error::NoPart`], [`Error::ForeignPart`], [`Error::LayerTwice`]), [`Error::LayersMissing`],
@@ -159,6 +192,7 @@ pub fn join(
     directories: &[PathBuf],
     place: &Path,
     replace: bool,
+    command: Option<String>,
     progress: &dyn Progress,
 ) -> Result<Joined, Error> {
     let declared = checkpoint.declared();
@@ -182,6 +216,7 @@ pub fn join(
     let mut result = parts.first.into_result();
     let LayerReport { curve, compensation } = report;
     result.result.report = PruneReport { curve, compensation, ..PruneReport::default() };
+    result.result.command = command.or(result.result.command);
     let card = result.result.model_card().to_string();
     let saved = saving.with_files(result.files(), Some(card)).finish()?;
     Ok(Joined { result, saved })

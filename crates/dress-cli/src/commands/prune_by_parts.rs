@@ -43,7 +43,7 @@ impl Prune {
             return print_part(&self.output, &layers, &self.out, began);
         }
         let parts = [directory.path().to_path_buf()];
-        let joined = dress::join(&self.checkpoint, &parts, &self.out, self.force, &progress)?;
+        let joined = dress::join(&self.checkpoint, &parts, &self.out, self.force, None, &progress)?;
         directory.remove();
         print_joined(&self.output, &joined, &self.out, began)
     }
@@ -124,7 +124,8 @@ impl Join {
         let _lock = PlaceLock::take(&self.out)?;
         check_output(&self.out, Some(self.checkpoint.path()), self.force)?;
         let progress = TerminalProgress::default();
-        let joined = dress::join(&self.checkpoint, &self.parts, &self.out, self.force, &progress)?;
+        let command = Some(command_line());
+        let joined = dress::join(&self.checkpoint, &self.parts, &self.out, self.force, command, &progress)?;
         print_joined(&self.output, &joined, &self.out, began)
     }
 }
