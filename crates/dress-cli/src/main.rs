@@ -64,7 +64,7 @@ fn say_error(text: &str, words: &[OsString]) {
 /// Says what went wrong with what the words asked for.
 fn failed(error: &Error, words: &[OsString]) -> ExitCode {
     say_error(&error.with_cure(&subcommand(words)), words);
-    ExitCode::FAILURE
+    ExitCode::from(error.exit_code())
 }
 
 /// Shows help, the version, or what is wrong with the options.

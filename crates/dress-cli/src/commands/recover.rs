@@ -113,7 +113,8 @@ impl Recover {
         let model = self.checkpoint.load()?;
         let context = &self.checkpoint.context;
         let dense = self.teacher.as_ref().map(|dense| context.load(dense)).transpose()?;
-        let trained = recover(model, dense, &blocks, &config, &times).map_err(dress_prune::Error::from)?;
+        let trained =
+            any_model::recover(model, dense, &blocks, &config, &times).map_err(dress_prune::Error::from)?;
         let estimate = times
             .estimate(began.elapsed().as_secs_f64(), |timed| stage_factor(&timed.stage, [few, whole], steps));
         let models = [self.checkpoint.checkpoint.declared(), &trained.model];
