@@ -121,6 +121,11 @@ fn what_needs_more_than_one_layer_is_refused() {
     assert!(said.contains("several rounds needs the whole model"), "{said}");
     let said = refused(&prune(&paths, "out", &["--layers", "3..6"]));
     assert!(said.contains("3..6") && said.contains("has 5"), "{said}");
+    let heldout = text("heldout.txt");
+    for more in [&["--validate", &heldout][..], &["--hold-back", "2"], &["--dry-run"]] {
+        let said = refused(&prune(&paths, "out", &[&["--stream"][..], more].concat()));
+        assert!(said.contains(more[0]) && said.contains("one layer at a time is in memory"), "{said}");
+    }
     let mut ablate = prune(&paths, "out", &["--stream", "--data", &text("heldout.txt")]);
     ablate[0] = "ablate".into();
     assert!(refused(&ablate).contains("in an ablation"), "{}", refused(&ablate));

@@ -2,7 +2,7 @@
 
 use crate::local::{After, KINDS, config, local, model};
 use crate::regularized::calibration;
-use crate::small_models::Family;
+use crate::small_models::{FAMILIES, Family};
 use crate::streaming::saved;
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Device, Tensor};
@@ -92,13 +92,9 @@ fn numbers_of(model: &AnyModel) -> BTreeMap<String, Vec<f32>> {
 
 #[test]
 fn one_layer_in_memory_gives_the_bits_of_the_whole_model_in_memory() {
-    for (family, inputs) in [
-        (Family::Llama, LocalInputs::Dense),
-        (Family::Llama, LocalInputs::Pruned),
-        (Family::Opt, LocalInputs::Pruned),
-        (Family::Opt350m, LocalInputs::Dense),
-        (Family::Phi, LocalInputs::Dense),
-    ] {
+    let dense = FAMILIES.map(|family| (family, LocalInputs::Dense));
+    let pruned = [Family::Llama, Family::Opt].map(|family| (family, LocalInputs::Pruned));
+    for (family, inputs) in dense.into_iter().chain(pruned) {
         let case = Case::new(family, inputs, |_| {});
         case.run("all", 0..3, None, &NoProgress).unwrap();
         for number in 0..3 {
