@@ -2,6 +2,7 @@
 
 use super::by_parts_args::ByParts;
 use super::prune::Prune;
+use super::served_by_args::warn_of_loss;
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, Output, PlaceLock, TerminalProgress, check_place, command_line};
 use dress::{Joined, PartFile, PruneByParts};
@@ -36,6 +37,7 @@ impl Prune {
         explain_interrupt(&directory);
         let progress = TerminalProgress::default();
         let run = PruneByParts::new(&job, &calibration, by_parts.streams.clone(), &progress)?;
+        warn_of_loss(self.checkpoint.declared(), &run.plan().selection, &self.run.recipe.served_by);
         let all = 0..self.checkpoint.declared().num_layers();
         let layers = by_parts.layers.clone().unwrap_or(all);
         run.run(layers.clone(), &directory, Some(command_line()), &progress)?;
