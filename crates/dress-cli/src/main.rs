@@ -51,7 +51,11 @@ fn subcommand(words: &[OsString]) -> Command {
 
 /// Says what went wrong with what the words asked for.
 fn failed(error: &Error, words: &[OsString]) -> ExitCode {
-    tell(&format!("error: {}", error.with_cure(&subcommand(words))));
+    // A cell that another process has is no error of the study that wanted it.
+    let is_cell = words.iter().any(|word| word == "--cell");
+    if !(is_cell && error.exit_code() == Error::LOCKED) {
+        tell(&format!("error: {}", error.with_cure(&subcommand(words))));
+    }
     ExitCode::from(error.exit_code())
 }
 
