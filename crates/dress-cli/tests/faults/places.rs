@@ -103,7 +103,8 @@ fn two_comparisons_in_one_place_share_out_their_cells() {
     let (paths, model, data, calibration) =
         (Paths::new(), model(), text("heldout.txt"), text("calibration.txt"));
     let out = paths.path("out");
-    let mut args = vec!["compare", "--model", &model, "--data", &data, "--calibration", &calibration];
+    let mut args = vec!["compare", "--model", &model, "--data", &data, "--unseen", &data];
+    args.extend(["--calibration", &calibration]);
     args.extend([
         "--presets",
         "magnitude,wanda-sp,flap",
