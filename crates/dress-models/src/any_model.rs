@@ -2,6 +2,7 @@
 
 use crate::checkpoint::{LoadConfig, load_model, read_config_of};
 use crate::decoder::{self, DecoderForCausalLm, FamilyRules};
+use crate::gpt_neox::GptNeoxForCausalLm;
 use crate::opt::OptForCausalLm;
 use crate::phi::PhiForCausalLm;
 use crate::{DeclaredHead, Error, Family, FusedTensor};
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy)]
 enum Built {
     Decoder,
+    GptNeox,
     Opt,
     Phi,
 }
@@ -23,6 +25,7 @@ impl Built {
     /// What `model_type` is built as, if it is.
     fn of(model_type: Option<&str>) -> Option<Self> {
         match model_type {
+            Some("gpt_neox") => Some(Self::GptNeox),
             Some("opt") => Some(Self::Opt),
             Some("phi") => Some(Self::Phi),
             Some(other) => FamilyRules::of(other).map(|_| Self::Decoder),
@@ -33,7 +36,7 @@ impl Built {
     /// Every `model_type` that is built.
     fn model_types() -> String {
         let decoders = decoder::FAMILIES.map(FamilyRules::model_type);
-        [&decoders[..], &["opt", "phi"]].concat().join(", ")
+        [&decoders[..], &["gpt_neox", "opt", "phi"]].concat().join(", ")
     }
 }
 
@@ -43,13 +46,15 @@ impl Built {
 pub enum AnyModel {
     /// LLaMA, Mistral, Qwen, Gemma and what else is built like them.
     Decoder(DecoderForCausalLm),
+    /// GPT-NeoX and Pythia.
+    GptNeox(GptNeoxForCausalLm),
     /// OPT.
     Opt(OptForCausalLm),
     /// Phi-1, Phi-1.5 and Phi-2.
     Phi(PhiForCausalLm),
 }
 
-causal_lm_of_variants!(AnyModel { Decoder, Opt, Phi });
+causal_lm_of_variants!(AnyModel { Decoder, GptNeox, Opt, Phi });
 
 impl AnyModel {
     /// Loads a Hugging Face directory.
@@ -95,6 +100,7 @@ impl Family for AnyModel {
         let model_type = found.get("model_type").and_then(Value::as_str);
         match Built::of(model_type) {
             Some(Built::Decoder) => Family::from_config(text, path, device).map(AnyModel::Decoder),
+            Some(Built::GptNeox) => Family::from_config(text, path, device).map(AnyModel::GptNeox),
             Some(Built::Opt) => Family::from_config(text, path, device).map(AnyModel::Opt),
             Some(Built::Phi) => Family::from_config(text, path, device).map(AnyModel::Phi),
             None => Err(not_built(path, model_type.unwrap_or("nothing"))),
@@ -104,6 +110,7 @@ impl Family for AnyModel {
     fn config_json(&self, torch_dtype: &str) -> String {
         match self {
             AnyModel::Decoder(model) => model.config_json(torch_dtype),
+            AnyModel::GptNeox(model) => model.config_json(torch_dtype),
             AnyModel::Opt(model) => model.config_json(torch_dtype),
             AnyModel::Phi(model) => model.config_json(torch_dtype),
         }
@@ -112,6 +119,7 @@ impl Family for AnyModel {
     fn fused(&self) -> Vec<FusedTensor> {
         match self {
             AnyModel::Decoder(model) => model.fused(),
+            AnyModel::GptNeox(model) => model.fused(),
             AnyModel::Opt(model) => model.fused(),
             AnyModel::Phi(model) => model.fused(),
         }
@@ -120,6 +128,7 @@ impl Family for AnyModel {
     fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
         match Built::of(config.get("model_type").and_then(Value::as_str)) {
             Some(Built::Decoder) => DecoderForCausalLm::declared_head(config),
+            Some(Built::GptNeox) => GptNeoxForCausalLm::declared_head(config),
             Some(Built::Opt) => OptForCausalLm::declared_head(config),
             Some(Built::Phi) => PhiForCausalLm::declared_head(config),
             None => DeclaredHead::by_key(config, false),
@@ -165,8 +174,9 @@ mod tests {
         assert!(declared.contains("declared_head"));
         assert_eq!(declared, functions(include_str!("any_model.rs"), "impl Family for AnyModel {"));
         // One name for all, as which of them it is is not known before the names are needed.
-        let each = [DecoderForCausalLm::NAMES, OptForCausalLm::NAMES, PhiForCausalLm::NAMES];
-        assert_eq!(each, [AnyModel::NAMES; 3]);
+        let decoders = [DecoderForCausalLm::NAMES, GptNeoxForCausalLm::NAMES];
+        let others = [OptForCausalLm::NAMES, PhiForCausalLm::NAMES];
+        assert_eq!([decoders, others], [[AnyModel::NAMES; 2]; 2]);
     }
 
     #[test]
@@ -182,7 +192,7 @@ mod tests {
         let said = message("mamba");
         assert!(
             said.contains("`mamba`")
-                && said.contains("llama, mistral, qwen2, qwen3, phi3, smollm3, granite, olmo2, gemma2, gemma3_text, opt, phi"),
+                && said.contains("llama, mistral, qwen2, qwen3, phi3, smollm3, granite, olmo2, gemma2, gemma3_text, gpt_neox, opt, phi"),
             "{said}"
         );
     }

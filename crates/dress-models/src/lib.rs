@@ -1,10 +1,10 @@
 //! Model families for DReSS, in Burn.
 //!
 //! [`Checkpoint::open`] finds a checkpoint and has everything that is read from one. A family is a config, a thin
-//! composition of the shared [`modules`] and a coupling map: see [`decoder`] (LLaMA and
-//! the families that are built like it), [`opt`] and [`phi`]. [`AnyModel`] picks the family from `config.json`,
-//! [`checkpoint`] reads and writes Hugging Face directories, and [`generation`] continues a text. A family that is not here implements [`Family`] in a crate of its own, and is read, rewritten and
-//! saved alike.
+//! composition of the shared [`modules`] and a coupling map: see [`decoder`] (LLaMA and the families that are built
+//! like it), [`gpt_neox`], [`opt`] and [`phi`]. [`AnyModel`] picks the family from `config.json`, [`checkpoint`] reads and writes
+//! Hugging Face directories, and [`generation`] continues a text. A family that is not here implements [`Family`] in a
+//! crate of its own, and is read, rewritten and saved alike.
 //!
 //! ```
 //! use dress_models::generation::{GenerationConfig, Sampling, generate};
@@ -29,6 +29,7 @@ mod foreign_keys;
 pub mod generation;
 mod generation_error;
 pub mod gguf;
+pub mod gpt_neox;
 #[cfg(feature = "hub")]
 pub mod hub;
 #[cfg(feature = "hub")]

@@ -75,8 +75,11 @@ fn config_json(declared: &AnyModel, dtype: FloatType) -> Result<String, String> 
     if let Some(reason) = sizes.fault() {
         return Err(reason);
     }
-    for key in [LayerWidths::KEY, "intermediate_size", "num_key_value_heads", "auto_map"] {
+    for key in [LayerWidths::KEY, "intermediate_size", "num_key_value_heads", "rope_parameters", "auto_map"] {
         keys.remove(key);
+    }
+    if let Some(scaling) = keys.get_mut("rope_scaling").and_then(Value::as_object_mut) {
+        spell_for_both(scaling);
     }
     let written = [
         ("model_type", json!("nemotron-nas")),
@@ -88,6 +91,13 @@ fn config_json(declared: &AnyModel, dtype: FloatType) -> Result<String, String> 
     ];
     keys.extend(written.map(|(key, value)| (key.to_string(), value)));
     Ok(serde_json::to_string_pretty(&Value::Object(keys)).expect("a map with string keys is JSON"))
+}
+
+/// mlx-lm takes the type of a scaling from `type` first. The tokenizer it leaves to transformers, which takes `rope_type`
+/// and fails at `llama3` in the configuration of a model type that it does not know (5.24).
+fn spell_for_both(scaling: &mut Map<String, Value>) {
+    let kind = scaling.insert("rope_type".into(), json!("default"));
+    scaling.extend(kind.map(|kind| ("type".to_string(), kind)));
 }
 
 /// The sizes of a LLaMA.

@@ -8,6 +8,8 @@ use crate::config_json::{ConfigJson, Unsupported, is_falsy};
 use crate::modules::{LongRope, RopeScaling};
 use serde_json::{Map, Value};
 
+mod long_rope;
+
 const DEFAULT_THETA: f64 = 10_000.0;
 
 pub(crate) const THETA: &str = "rope_theta";
@@ -135,37 +137,6 @@ impl<'a> RopeKeys<'a> {
             "llama3" => self.llama3(positions).map(Some),
             other => Err((self.key, format!("type `{other}` is not built; {TYPES}"))),
         }
-    }
-
-    /// LongRoPE, which Phi-3's first files call `su` or `yarn`.
-    fn long_rope(&self, positions: usize) -> Result<Option<LongRope>, Unsupported> {
-        let Some(usual) = self.defaults.long_rope else { return Ok(None) };
-        if !["longrope", "su", "yarn"].contains(&self.kind()?) {
-            return Ok(None);
-        }
-        let original = match self.raw.get(ORIGINAL) {
-            Some(value) => self.above_zero(ORIGINAL, value)?,
-            None => usual as f64,
-        };
-        let given = |name: &str| match self.nested.get(name).filter(|value| !value.is_null()) {
-            Some(value) => self.above_zero(name, value).map(Some),
-            None => Ok(None),
-        };
-        let factor = given("factor")?.unwrap_or(positions as f64 / original);
-        let attention = if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / original.ln()).sqrt() };
-        Ok(Some(LongRope {
-            short: self.divisors("short_factor")?,
-            long: self.divisors("long_factor")?,
-            original_max_position_embeddings: original as usize,
-            attention_factor: given("attention_factor")?.unwrap_or(attention),
-        }))
-    }
-
-    fn divisors(&self, name: &str) -> Result<Vec<f64>, Unsupported> {
-        let Some(list) = self.nested.get(name).and_then(Value::as_array) else {
-            return Err((self.key, format!("`{name}` is missing, or is no list")));
-        };
-        list.iter().map(|value| self.above_zero(name, value)).collect()
     }
 
     fn llama3(&self, positions: usize) -> Result<RopeScaling, Unsupported> {
@@ -416,37 +387,5 @@ mod tests {
             let (found, reason) = read(text).unwrap_err();
             assert!(found == key && reason.contains(says), "{text}: {found}: {reason}");
         }
-    }
-
-    #[test]
-    fn long_rope_has_a_divisor_for_each_frequency_under_each_of_its_names() {
-        let read = |text: &str| {
-            let defaults = RopeDefaults { long_rope: Some(32), ..RopeDefaults::USUAL };
-            let check = |_: Value, raw: ConfigJson| {
-                let rope = rope_config(&raw, 128, defaults)?;
-                Ok((in_both_spellings(&raw, &rope), rope))
-            };
-            ConfigJson::read(text, Path::new("config.json"), check).unwrap()
-        };
-        let lists = r#""short_factor":[1.0,1.5],"long_factor":[2,3]"#;
-        for kind in ["longrope", "su", "yarn"] {
-            let (written, found) = read(&format!(r#"{{"rope_scaling":{{"type":"{kind}",{lists}}}}}"#));
-            let long_rope = found.long_rope.unwrap();
-            assert_eq!((long_rope.short, long_rope.long), (vec![1.0, 1.5], vec![2.0, 3.0]));
-            assert_eq!(long_rope.original_max_position_embeddings, 32);
-            let expected = (1.0 + 4f64.ln() / 32f64.ln()).sqrt();
-            assert!((long_rope.attention_factor - expected).abs() < 1e-12);
-            let written: Map<String, Value> =
-                written.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
-            for key in ["rope_scaling", "rope_parameters"] {
-                assert_eq!(written[key]["rope_type"], "longrope", "{kind}");
-                assert_eq!(written[key]["long_factor"], json!([2, 3]));
-            }
-        }
-        let said = read(&format!(
-            r#"{{"original_max_position_embeddings":16,"rope_scaling":{{"type":"longrope","attention_factor":1.25,{lists}}}}}"#
-        ));
-        let long_rope = said.1.long_rope.unwrap();
-        assert_eq!((long_rope.original_max_position_embeddings, long_rope.attention_factor), (16, 1.25));
     }
 }

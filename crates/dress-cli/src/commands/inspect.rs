@@ -120,7 +120,7 @@ impl Inspection {
             "{}, {} parameters, {} layers, vocabulary of {}, {} positions\nfingerprint {}\n\n{table}\n\
              There is one axis of `ffn` and of `heads` a layer; structures and parameters are those of one axis.\n\
              A structure of `heads` is a key/value head with its query heads. docs/reference/formats.md says which shapes\n\
-             stock software takes: OPT, Phi, Qwen2, Granite and OLMo 2 lose residual and heads together.{}",
+             stock software takes: OPT, GPT-NeoX, Phi, Qwen2, Granite and OLMo 2 lose residual and heads together.{}",
             self.architecture,
             self.parameters,
             self.layers,

@@ -160,8 +160,11 @@ impl Prune {
                 served,
                 quality: &result.quality,
             };
-            let about =
-                if result.quality.is_empty() { format!("{nothing}\n") } else { both.about_the_texts() };
+            let about = if result.quality.is_empty() {
+                format!("{}\n", said.nothing)
+            } else {
+                both.about_the_texts()
+            };
             format!(
                 "{} in {seconds:.0} s, written to {}\n{}\n{}\n{about}\nnext: {}",
                 kept_text(&result.plan),

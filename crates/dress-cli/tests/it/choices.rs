@@ -6,9 +6,9 @@ use std::fs;
 
 fn plan(paths: &Paths, more: &[&str]) -> Value {
     let (model, out) = (model().display().to_string(), paths.path("plan.json"));
-    let args =
-        ["score", "--model", &model, "--criterion", "magnitude-l2", "--out", &out, "--force", "--json"];
-    json(&dress(&[&args[..], more].concat()));
+    let args = ["score", "--model", &model, "--out", &out, "--force", "--json"];
+    let default: &[&str] = if more.contains(&"--criterion") { &[] } else { &["--criterion", "magnitude-l2"] };
+    json(&dress(&[&args[..], default, more].concat()));
     serde_json::from_str(&fs::read_to_string(out).unwrap()).unwrap()
 }
 

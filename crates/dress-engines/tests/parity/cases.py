@@ -27,7 +27,7 @@ CASES = [
     ("LLaMA-3, 3 heads", "llama3-kjv", axis("heads", 0.5), None),
     ("LLaMA-3, 4 of 5 layers", "llama3-kjv", axis("depth", 0.2, "--criterion", "block-influence"), None),
     ("LLaMA-3, biases that make up for neurons", "llama3-kjv", axis("ffn", 0.25, "--compensate", "bias"), None),
-    ("LLaMA-3, neurons that differ in multiples of 256", "llama3-kjv", axis("ffn", 0.3, "--tile", "256", *UNEVEN), None),
+    ("LLaMA-3, neurons that differ in multiples of 256", "llama3-kjv", axis("ffn", 0.25, "--tile", "256", *UNEVEN), None),
     ("LLaMA-3, neurons that differ", "llama3-kjv", axis("ffn", 0.3, *UNEVEN), None),
     ("LLaMA-3, neurons and heads that differ", "llama3-kjv", axis("ffn,heads", 0.3, *UNEVEN), None),
     ("LLaMA-3, FLAP: neurons and heads that differ, biases", "llama3-kjv",

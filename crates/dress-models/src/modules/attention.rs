@@ -116,9 +116,6 @@ impl Attention {
     /// - `input`: `[batch, seq, hidden_size]`, returned likewise
     pub fn forward(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
         let heads = Heads {
-            query: &self.q_proj,
-            key: &self.k_proj,
-            value: &self.v_proj,
             head_dim: self.head_dim,
             norms: [self.q_norm.as_ref(), self.k_norm.as_ref()],
             window: self.window,
@@ -126,7 +123,8 @@ impl Attention {
             soft_cap: self.soft_cap,
             rotary: self.rotary.as_ref(),
         };
-        linear(&self.o_proj, heads.mix(input, layer, pass))
+        let states = linears([&self.q_proj, &self.k_proj, &self.v_proj], input);
+        linear(&self.o_proj, heads.mix(states, layer, pass))
     }
 
     /// Sets what the norms of the heads, where there are any, add to the mean square.
@@ -135,15 +133,9 @@ impl Attention {
     }
 }
 
-/// The projections that make the heads of one attention, under whatever names a family has for
-/// them, and how the heads are rotated, if they are.
+/// What the heads of one attention make of queries, keys and values, whatever projections those are from.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Heads<'a> {
-    /// From the stream to the queries.
-    pub query: &'a Linear,
-    /// From the stream to the keys.
-    pub key: &'a Linear,
-    /// From the stream to the values.
-    pub value: &'a Linear,
     /// Width of one head.
     pub head_dim: usize,
     /// A norm of the queries and one of the keys, which normalizes as many dimensions at a time as it has gains.
@@ -162,10 +154,15 @@ impl Heads<'_> {
     /// What enters the output projection, after [`Site::Heads`].
     ///
     /// # Shapes
-    /// - `input`: `[batch, seq, hidden_size]`; returns `[batch, seq, heads * head_dim]`
-    pub fn mix(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
-        let [batch, seq, _] = input.dims();
-        let [query, key, value] = linears([self.query, self.key, self.value], input);
+    /// - queries: `[batch, seq, heads * head_dim]`, returned likewise
+    /// - keys, values: `[batch, seq, kv_heads * head_dim]`
+    pub fn mix(
+        &self,
+        [query, key, value]: [Tensor<3>; 3],
+        layer: usize,
+        pass: &mut Forward<'_>,
+    ) -> Tensor<3> {
+        let [batch, seq, _] = query.dims();
         let [of_queries, of_keys] = self.norms;
         let (query, key) = (self.heads(query, of_queries), self.heads(key, of_keys));
         let (query, [key, value]) = self.placed(query, [key, self.heads(value, None)], layer, pass);

@@ -2,7 +2,7 @@
 
 use super::{OptConfig, coupling};
 use crate::modules::{
-    Activation, Heads, LayerNorm, distilled_head_loss, feed_forward, head_loss, linear, tied_head,
+    Activation, Heads, LayerNorm, distilled_head_loss, feed_forward, head_loss, linear, linears, tied_head,
     untied_head, with_zero_bias,
 };
 use crate::part_of_parameter::is_in_part;
@@ -205,18 +205,9 @@ impl OptForCausalLm {
 
 impl OptAttention {
     fn forward(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
-        let heads = Heads {
-            query: &self.q_proj,
-            key: &self.k_proj,
-            value: &self.v_proj,
-            head_dim: self.head_dim,
-            norms: [None; 2],
-            window: None,
-            scale: None,
-            soft_cap: None,
-            rotary: None,
-        };
-        linear(&self.out_proj, heads.mix(input, layer, pass))
+        let heads = Heads { head_dim: self.head_dim, ..Heads::default() };
+        let states = linears([&self.q_proj, &self.k_proj, &self.v_proj], input);
+        linear(&self.out_proj, heads.mix(states, layer, pass))
     }
 }
 

@@ -279,6 +279,7 @@ fn what_llama_cpp_does_not_have_is_refused_and_nothing_is_left() {
         assert!(message.contains(says), "{message}");
     };
     refused(&example("opt-kjv"), "llama.cpp has no OPT");
+    refused(&fixture("gpt_neox_parallel"), "GGUF files of gpt_neox are not built");
     refused(&fixture("phi_gqa_half_rotary"), "hidden_size 48 is not 6 heads of 12");
     refused(&fixture("qwen2_wide_heads"), "llama.cpp's qwen2 takes a head's width from the quotient");
     refused(&fixture("smollm3_tied"), "every fourth layer");

@@ -33,7 +33,7 @@ fn tensors(directory: &Path) -> BTreeMap<String, (Vec<usize>, Vec<u8>)> {
 fn of_layers_that_differ() -> tempfile::TempDir {
     let widths = json!({ "ffn": [512, 256, 768], "heads": [2, 2, 2] });
     let keys = json!({ "dress": widths, "intermediate_size": 768, "tie_word_embeddings": true,
-        "rope_theta": 20000.0 });
+        "rope_theta": 20000.0, "rope_scaling": { "rope_type": "linear", "factor": 2.0 } });
     drawn(keys, &pieces())
 }
 
@@ -55,6 +55,9 @@ fn every_layer_has_its_neurons_and_every_tensor_its_bytes() {
     let keys = ["dress", "intermediate_size", "num_key_value_heads"];
     assert!(keys.iter().all(|key| written.get(key).is_none()), "{written}");
     assert_eq!((&written["rope_theta"], &written["tie_word_embeddings"]), (&json!(20000.0), &json!(true)));
+    // mlx-lm reads the one, and transformers, which reads the tokenizer, passes over the other.
+    assert_eq!(written["rope_scaling"], json!({ "factor": 2.0, "rope_type": "default", "type": "linear" }));
+    assert!(written.get("rope_parameters").is_none(), "{written}");
     assert_eq!(tensors(&out), tensors(&source));
     let bytes: usize = tensors(&out).values().map(|(_, bytes)| bytes.len()).sum();
     assert_eq!(report, SaveReport { bytes: bytes as u64, shards: 1 });

@@ -6,7 +6,7 @@ use safetensors::SafeTensors;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-pub const FIXTURES: [&str; 35] = [
+pub const FIXTURES: [&str; 38] = [
     "llama2_mha_untied",
     "llama3_gqa_tied",
     "llama_biases_sharded",
@@ -37,6 +37,9 @@ pub const FIXTURES: [&str; 35] = [
     "gemma3_tied",
     "gemma3_linear",
     "gemma3_list",
+    "gpt_neox_parallel",
+    "gpt_neox_sequential",
+    "gpt_neox_no_biases",
     "opt_pre_norm",
     "opt_untied_gelu",
     "opt_350m_layout",

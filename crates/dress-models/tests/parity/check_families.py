@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 
 HERE = pathlib.Path(__file__).parent
 FIXTURES = HERE.parent / "fixtures"
-FAMILIES = ("mistral", "qwen2", "qwen3", "phi3", "smollm3", "granite", "olmo2", "gemma2", "gemma3")
+FAMILIES = ("mistral", "qwen2", "qwen3", "phi3", "smollm3", "granite", "olmo2", "gemma2", "gemma3", "gpt_neox")
 AXES = {"residual": 0.25, "ffn": 0.25, "heads": 0.5, "depth": 0.34, "residual,heads": 0.5, "residual,ffn,heads": 0.5}
 # As many tokens as their windows have.
 IN_LLAMA_CPP = ("mistral_wide_heads", "mistral_tied_linear", "qwen2_tied", "qwen3_tied", "phi3_plain", "phi3_long_rope",

@@ -57,6 +57,10 @@ GEMMA2 = dict(DECODER, architectures=["Gemma2ForCausalLM"], model_type="gemma2",
               hidden_activation="gelu_pytorch_tanh", query_pre_attn_scalar=8, tie_word_embeddings=True)
 GEMMA3 = dict(GEMMA2, architectures=["Gemma3ForCausalLM"], model_type="gemma3_text", rope_theta=1000000.0,
               rope_local_base_freq=10000.0, sliding_window_pattern=2)
+NEOX = dict(architectures=["GPTNeoXForCausalLM"], model_type="gpt_neox", vocab_size=96, hidden_size=32, intermediate_size=72,
+            num_hidden_layers=2, num_attention_heads=4, hidden_act="gelu", layer_norm_eps=1e-5, rotary_pct=0.25,
+            rotary_emb_base=10000, max_position_embeddings=128, use_parallel_residual=True, tie_word_embeddings=False,
+            **NO_TOKENS)
 for shape in (GEMMA2, GEMMA3):
     del shape["hidden_act"]
 PHI = dict(architectures=["PhiForCausalLM"], model_type="phi", vocab_size=96, intermediate_size=72,
@@ -108,6 +112,11 @@ CONFIGS = {name: {**LLAMA, **shape} for name, shape in CONFIGS.items()} | {
                           query_pre_attn_scalar=12),
     "gemma3_list": dict(GEMMA3, layer_types=["full_attention", "sliding_attention", "sliding_attention"],
                         num_hidden_layers=3, final_logit_softcapping=4.0, attention_bias=True),
+    "gpt_neox_parallel": dict(NEOX),
+    "gpt_neox_sequential": dict(NEOX, use_parallel_residual=False, hidden_size=24, num_attention_heads=3, rotary_pct=0.5,
+                                rotary_emb_base=5000, num_hidden_layers=3),
+    "gpt_neox_no_biases": dict(NEOX, attention_bias=False, hidden_act="gelu_new", rotary_pct=1.0,
+                               rope_scaling={"type": "linear", "factor": 2.0}),
     "phi_2": dict(PHI, hidden_size=80, num_attention_heads=4, num_key_value_heads=4, partial_rotary_factor=0.4),
     "phi_gqa_half_rotary": dict(PHI, hidden_size=48, num_attention_heads=6, num_key_value_heads=2,
                                 head_dim=12, partial_rotary_factor=0.5),

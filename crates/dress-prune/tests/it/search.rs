@@ -55,10 +55,9 @@ fn the_shape_is_within_the_budget_and_layers_that_may_differ_lose_no_more() {
         };
         let (uniform, free) = (run(false), run(true));
         let expected: Vec<f64> = free.report.frontier.iter().map(|point| point.expected).collect();
-        assert!(
-            !expected.is_empty() && expected.windows(2).all(|pair| pair[0] <= pair[1] + 1e-9),
-            "{expected:?}"
-        );
+        // It may fall once, where the budget is so small that heads may go too.
+        let falls = expected.windows(2).filter(|pair| pair[0] > pair[1] + 1e-9).count();
+        assert!(!expected.is_empty() && falls <= 1, "{family:?}: {expected:?}");
         let (even, best) = (free.report.candidates[0].divergence, free.report.found().divergence);
         assert!(best <= even, "{family:?}: the best that was measured: {best} {even}");
         let kept = |kind| {

@@ -32,13 +32,15 @@ pub enum Family {
     Gemma2,
     /// Two rotary bases, and a norm on every head.
     Gemma3,
+    /// Query, key and value of a head in one block, and a norm each for attention and feed-forward network.
+    GptNeox,
     Opt,
     /// Norms behind, and projections around the embedding.
     Opt350m,
     Phi,
 }
 
-pub const FAMILIES: [Family; 13] = [
+pub const FAMILIES: [Family; 14] = [
     Family::Llama,
     Family::Mistral,
     Family::Qwen2,
@@ -49,6 +51,7 @@ pub const FAMILIES: [Family; 13] = [
     Family::Olmo2,
     Family::Gemma2,
     Family::Gemma3,
+    Family::GptNeox,
     Family::Opt,
     Family::Opt350m,
     Family::Phi,
@@ -57,7 +60,16 @@ pub const FAMILIES: [Family; 13] = [
 impl Family {
     /// Whether its configuration can say that every projection has a bias.
     pub fn can_have_biases(self) -> bool {
-        matches!(self, Self::Llama | Self::SmolLm3 | Self::Granite | Self::Opt | Self::Opt350m | Self::Phi)
+        matches!(
+            self,
+            Self::Llama
+                | Self::SmolLm3
+                | Self::Granite
+                | Self::GptNeox
+                | Self::Opt
+                | Self::Opt350m
+                | Self::Phi
+        )
     }
 
     /// Whether its residual stream can be turned: no norms lie behind attention and feed-forward network.
@@ -66,7 +78,7 @@ impl Family {
     }
 }
 
-/// A shape that a checkpoint can have. OPT's heads share nothing and are as wide as the stream allows.
+/// A shape that a checkpoint can have. GPT-NeoX's heads share nothing; OPT's heads share nothing and are as wide as the stream allows.
 #[derive(Debug, Clone)]
 pub struct Shape {
     pub family: Family,
@@ -176,6 +188,7 @@ impl Shape {
                     "attention_bias": self.biases, "query_pre_attn_scalar": 5 });
                 self.decoder(heads, family)
             }
+            Family::GptNeox => self.gpt_neox(heads),
             Family::Opt | Family::Opt350m => self.opt(heads),
             Family::Phi => self.phi(heads),
         };
@@ -187,7 +200,7 @@ impl Shape {
 
     /// Whether layer norms read the stream, so that it is centred before it is sliced.
     pub fn centred(&self) -> bool {
-        matches!(self.family, Family::Opt | Family::Phi)
+        matches!(self.family, Family::GptNeox | Family::Opt | Family::Phi)
     }
 
     fn opt(&self, heads: usize) -> Value {
@@ -199,6 +212,15 @@ impl Shape {
             "ffn_dim": self.intermediate_size, "num_hidden_layers": self.layers,
             "num_attention_heads": heads, "max_position_embeddings": 32, "do_layer_norm_before": pre_norm,
             "tie_word_embeddings": self.tied, "enable_bias": self.biases || pre_norm,
+        })
+    }
+
+    fn gpt_neox(&self, heads: usize) -> Value {
+        json!({
+            "model_type": "gpt_neox", "vocab_size": VOCAB, "hidden_size": heads * self.width_a_head,
+            "intermediate_size": self.intermediate_size, "num_hidden_layers": self.layers,
+            "num_attention_heads": heads, "head_dim": self.head_dim, "attention_bias": self.biases,
+            "use_parallel_residual": self.tied, "rotary_pct": 2.0 / self.head_dim as f64, "layer_norm_eps": 1e-3,
         })
     }
 

@@ -103,7 +103,11 @@ fn what_is_made_up_for_is_closer_and_the_figures_say_by_how_much() {
                 assert!(line.error_with <= line.error_without * (1.0 + 1e-6), "{family:?} {line:?}");
             }
             let sliced = slice(made_up.clone(), &selected).unwrap();
-            assert!(distance(logits(&sliced), logits(&made_up)) < 1e-4);
+            // A norm over the queries and keys of all heads sees those that go until they are sliced.
+            if (family, kind) != (Family::Olmo2, AxisKind::Heads) {
+                let moved = distance(logits(&sliced), logits(&made_up));
+                assert!(moved < 1e-4, "{family:?} {kind} {how}: {moved}");
+            }
             // Behind a layer's own norm nothing is promised.
             if how == Compensation::Ridge && family.can_be_turned() {
                 let dense = outputs(&model);

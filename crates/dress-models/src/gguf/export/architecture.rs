@@ -42,6 +42,10 @@ impl<'a> Architecture<'a> {
                 check_decoder(config, family_of(config)).map(|()| Self::Decoder(config))
             }
             AnyModel::Phi(model) => check_phi(model.config()).map(|()| Self::Phi(model.config())),
+            AnyModel::GptNeox(_) => {
+                Err("GGUF files of gpt_neox are not built; serve the directory with transformers or vLLM"
+                    .into())
+            }
             AnyModel::Opt(_) => {
                 Err("llama.cpp has no OPT; serve the directory with transformers or vLLM".into())
             }
@@ -272,7 +276,7 @@ fn check_decoder(config: &DecoderConfig, family: GgufFamily) -> Result<(), Strin
              quotient; remove the same share of `residual` and `heads`"
         ));
     }
-    let turns_nothing = |layer: usize| (layer + 1) % 4 == 0;
+    let turns_nothing = |layer: usize| (layer + 1).is_multiple_of(4);
     let rotates = config.rotates.iter().enumerate();
     if family == GgufFamily::SmolLm3
         && rotates.into_iter().any(|(layer, rotates)| *rotates == turns_nothing(layer))
