@@ -288,6 +288,17 @@ impl From<dress_study::Error> for Error {
 }
 
 impl Error {
+    /// The exit status where another process has what is asked for, as mail programs have it for what may go later.
+    pub const LOCKED: u8 = 75;
+
+    /// The exit status of a command that ends with it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Locked { .. } => Self::LOCKED,
+            _ => 1,
+        }
+    }
+
     /// What is wrong, and what is meant where the system says only that a file cannot grow.
     pub fn with_cure(&self, command: &clap::Command) -> String {
         // Libraries name settings; what they are called on the command line is known here.

@@ -63,8 +63,12 @@ fn say_error(text: &str, words: &[OsString]) {
 
 /// Says what went wrong with what the words asked for.
 fn failed(error: &Error, words: &[OsString]) -> ExitCode {
-    say_error(&error.with_cure(&subcommand(words)), words);
-    ExitCode::FAILURE
+    // A cell that another process has is no error of the study that wanted it.
+    let is_cell = words.iter().any(|word| word == "--cell");
+    if !(is_cell && error.exit_code() == Error::LOCKED) {
+        say_error(&error.with_cure(&subcommand(words)), words);
+    }
+    ExitCode::from(error.exit_code())
 }
 
 /// Shows help, the version, or what is wrong with the options.

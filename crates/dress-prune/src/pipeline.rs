@@ -2,17 +2,17 @@
 
 use crate::centre_for::centre_for;
 use crate::counted::counted;
-use crate::local::{Local, Localized};
+use crate::local::prune_locally;
 use crate::regularize::{Regularized, regularize, split_to_regularize};
 use crate::{
-    Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, GradualRefit, PenaltyForm,
-    Protected, RegularizeConfig, Rotated, Round, SearchReport, compensate, permute, rotate_tied,
+    Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, GradualRefit, LocalInputs,
+    PenaltyForm, Protected, RegularizeConfig, Rotated, Round, SearchReport, compensate, permute, rotate_tied,
     rotate_to_principal_components, slice,
 };
 use dress_core::burn::tensor::DType;
 use dress_core::{
     Axis, AxisKind, Basis, Calibration, CausalLm, CorpusProvenance, CouplingMap, Fingerprint, Forward, NoTap,
-    Progress, Scorer, Scores, SlicePlan, StockTarget,
+    Progress, Scorer, Scores, Selection, SlicePlan, StockTarget,
 };
 use dress_train::{CurvePoint, Cut, GradientCheckpointing, LossEnds, logits_moved};
 use serde::{Deserialize, Serialize};
@@ -86,14 +86,17 @@ impl PruneConfig {
     /// Checks what can be told of a regularization of one layer at a time before anything is selected.
     ///
     /// # Errors
-    /// [`Error::LocalAxis`] and [`Error::LocalSetting`].
+    /// [`Error::LocalAxis`], [`Error::LocalWidth`] and [`Error::LocalSetting`].
     pub(crate) fn check_local(&self) -> Result<(), Error> {
         let Some(settings) = self.regularize.as_ref().filter(|settings| settings.local.is_some()) else {
             return Ok(());
         };
-        let inner = |target: &&AxisTarget| [AxisKind::Ffn, AxisKind::Heads].contains(&target.kind);
-        if let Some(target) = self.targets.iter().find(|target| !inner(target)) {
-            return Err(Error::LocalAxis { axis: target.kind.to_string() });
+        let of_kind = |kind| self.targets.iter().any(|target| target.kind == kind);
+        if of_kind(AxisKind::Depth) {
+            return Err(Error::LocalAxis { axis: AxisKind::Depth.to_string() });
+        }
+        if of_kind(AxisKind::Residual) && settings.local == Some(LocalInputs::Pruned) {
+            return Err(Error::LocalWidth);
         }
         let setting = |setting: String| Err(Error::LocalSetting { setting });
         match (self.compensation, settings.distill, settings.train.gradient_checkpointing) {
@@ -189,6 +192,15 @@ pub fn prune<M: CausalLm>(
     prune_taught(model, None, scorer, calibration, config, progress)
 }
 
+/// Checks what can be told before anything is scored.
+fn check<M: CausalLm>(model: &M, calibration: &Calibration, config: &PruneConfig) -> Result<(), Error> {
+    calibration.check_lengths()?;
+    calibration.check(model)?;
+    config.allocation.check(config.stock)?;
+    config.check_local()?;
+    config.regularize.as_ref().map_or(Ok(()), RegularizeConfig::check)
+}
+
 /// [`prune()`], where what is learnt from logits is learnt from `teacher`, or without one from `model` as it is given.
 pub(crate) fn prune_taught<M: CausalLm>(
     model: M,
@@ -198,28 +210,21 @@ pub(crate) fn prune_taught<M: CausalLm>(
     config: &PruneConfig,
     progress: &dyn Progress,
 ) -> Result<Pruned<M>, Error> {
-    calibration.check_lengths()?;
-    calibration.check(&model)?;
-    config.allocation.check(config.stock)?;
-    config.check_local()?;
-    if let Some(settings) = &config.regularize {
-        settings.check()?;
-    }
+    check(&model, calibration, config)?;
     let dense = config.regularize.is_none().then(|| model.clone());
     let teacher = config.distills_logits().then(|| teacher.unwrap_or(&model).clone());
     let (model, plan) = in_basis(model, scorer, calibration, config, progress)?;
     model.check_stock(&plan.selection, config.stock)?;
+    if config.is_local() {
+        let pruned = prune_locally(model, &plan, calibration, config, progress)?;
+        return if is_finite_on(&pruned.model, calibration) { Ok(pruned) } else { Err(Error::NotFinite) };
+    }
     let (first, selection) = match &config.regularize {
         Some(_) => split_to_regularize(&model, &plan.selection),
         None => plan.selection.split_depth(),
     };
     if selection.is_empty() && config.regularize.is_some() {
         return Err(Error::NothingToRegularize);
-    }
-    if config.is_local()
-        && let Some((axis, _)) = plan.selection.iter().find(|(axis, _)| axis.layer().is_none())
-    {
-        return Err(Error::LocalAxis { axis: axis.to_string() });
     }
     let teacher = match config.distill() {
         Some(distill) if distill.compares_streams() => Some(model.clone()),
@@ -230,17 +235,6 @@ pub(crate) fn prune_taught<M: CausalLm>(
     let selection = selection.permuted();
     let mut gradual = Vec::new();
     let (model, curve, cut) = match &config.regularize {
-        Some(settings) if settings.local.is_some() => {
-            let (inputs, compensation) = (settings.local.unwrap_or_default(), config.compensation);
-            let local = Local { settings, inputs, compensation, calibration, plan: &plan };
-            let Localized { model, report } = local.run(model, &selection, progress)?;
-            if !is_finite_on(&model, calibration) {
-                return Err(Error::NotFinite);
-            }
-            let (curve, compensation) = (report.curve, report.compensation);
-            let report = PruneReport { curve, compensation, ..PruneReport::default() };
-            return Ok(Pruned { model, plan, report });
-        }
         Some(settings) => {
             let refits = config.compensation == Compensation::Ridge && settings.has_a_path();
             let (slots, weights) = (settings.slots, settings.weights);
@@ -267,13 +261,9 @@ pub(crate) fn prune_taught<M: CausalLm>(
         // There was nothing left to make up for.
         Some(Cut { slicing_error, .. }) => (model, Some(slicing_error), gradual),
         None => {
-            let model = if config.compensation == Compensation::Bias { model.biased() } else { model };
-            // What is refitted makes up for the layers that go too.
-            let (layers, structures) = selection.split_depth();
-            let model = slice(model, &layers)?;
+            let how = config.compensation;
             let (model, compensation) =
-                compensate(model, &structures, calibration, config.compensation, progress)?;
-            let model = slice(model, &structures)?;
+                compensated_and_sliced(model, &selection, calibration, how, progress)?;
             let moved = calibration.blocks.first().map(|block| logits_moved(&before, &model, block));
             (model, moved, compensation)
         }
@@ -287,6 +277,21 @@ pub(crate) fn prune_taught<M: CausalLm>(
         plan,
         report: PruneReport { curve, slicing_error, cut, compensation, ..PruneReport::default() },
     })
+}
+
+/// `model` without what goes of it, with the projections behind that refitted as `how` says.
+fn compensated_and_sliced<M: CausalLm>(
+    model: M,
+    selection: &Selection,
+    calibration: &Calibration,
+    how: Compensation,
+    progress: &dyn Progress,
+) -> Result<(M, Vec<CompensatedProjection>), Error> {
+    let model = if how == Compensation::Bias { model.biased() } else { model };
+    // What is refitted makes up for the layers that go too.
+    let (layers, structures) = selection.split_depth();
+    let (model, compensation) = compensate(slice(model, &layers)?, &structures, calibration, how, progress)?;
+    Ok((slice(model, &structures)?, compensation))
 }
 
 /// Whether the loss on the first block is a number.

@@ -17,6 +17,7 @@ use dress_train::{
     TrainConfig, Trainable, Trained, Training,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The regularization phase.
@@ -184,7 +185,7 @@ pub(crate) struct Regularized<'a, M> {
     /// What tells the teacher from others, where there is one.
     pub taught_by: Option<&'a Fingerprint>,
     /// What else decides the run, where it is one layer's.
-    pub layer_key: Option<&'a str>,
+    pub layer_key: Option<&'a Value>,
 }
 
 pub(crate) fn regularize<M: CausalLm>(
@@ -246,7 +247,7 @@ pub(crate) fn regularize_towards<M: CausalLm>(
     };
     let config = &settings.train;
     let mut about = serde_json::to_value(settings).expect("settings are numbers and names");
-    about["layer"] = what.layer_key.into();
+    about["layer"] = what.layer_key.cloned().unwrap_or_default();
     about["refitted"] = what.refit.is_some().into();
     about["selection"] = serde_json::to_string(selection).expect("a selection is numbers and names").into();
     about["taught_by"] = serde_json::to_value(what.taught_by).expect("a hash is text");

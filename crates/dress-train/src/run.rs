@@ -9,7 +9,7 @@ use crate::early_stopping::Watch;
 use crate::gradients::StepGradients;
 use crate::optimizer_state_device::reading_to;
 use crate::run_directory::{BEST, LAST_GOOD, MODEL, OPTIMIZER, RunDirectory};
-use crate::slicing_while_training::{Cut, logits_moved, sliced_state};
+use crate::slicing_while_training::{Cut, sliced_state};
 use crate::step_objective::StepObjective;
 use crate::{
     Batch, CurvePoint, Error, NoRegularization, Objective, Regularization, Saved, Slicer, StepInfo,
@@ -218,7 +218,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
     fn slice(&mut self, model: M, step: usize) -> Result<M, Error> {
         let Some(slicer) = self.regularization.slicer() else { return Ok(model) };
         let (before, after) = self.sliced(model, slicer)?;
-        let slicing_error = logits_moved(&before.valid(), &after.valid(), &self.data.blocks[0]);
+        let slicing_error = self.objective.moved(&before.valid(), &after.valid(), self.data)?;
         let keeps_state = self.config.trainable.keeps_state();
         let known = keeps_state.then(|| Ok::<_, Error>((parameters::list(&before), slicer.edits(&before)?)));
         let known = known.transpose()?;
@@ -237,7 +237,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
             };
             self.optimizer = sliced_state(moved, fresh(), parameters, &edits, &after.device(), &scratch)?;
         }
-        tracing::info!("sliced after step {}, which moved the logits by {slicing_error:.1e}", step + 1);
+        tracing::info!("sliced after step {}, which moved the output by {slicing_error:.1e}", step + 1);
         self.cut = Some(Cut { step, slicing_error });
         Ok(after)
     }

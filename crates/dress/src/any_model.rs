@@ -3,11 +3,13 @@
 //! The libraries are generic over the model, so a program that calls them compiles the whole training loop for its own. These
 //! functions do the same for [`AnyModel`] and are compiled once, in this crate: a program that calls them builds in seconds.
 
-use dress_core::{Calibration, Progress, Scorer};
+use dress_core::burn::tensor::DType;
+use dress_core::{Calibration, Fingerprint, Progress, Scorer};
 use dress_eval::{PerplexityConfig, PerplexityReport};
-use dress_models::AnyModel;
+use dress_models::{AnyModel, CheckpointParts};
 use dress_prune::{PruneConfig, Pruned, ResolvedRecipe};
-use dress_train::{RecoverConfig, Trained};
+use dress_train::{RecoverConfig, RunDirectory, Trained};
+use std::ops::Range;
 
 /// [`dress_prune::prune()`].
 ///
@@ -65,6 +67,22 @@ pub fn recover(
     progress: &dyn Progress,
 ) -> Result<Trained<AnyModel>, dress_train::Error> {
     dress_train::recover(model, dense, data, config, progress)
+}
+
+/// [`dress_prune::keep_streams`].
+///
+/// # Errors
+/// Those of [`dress_prune::keep_streams`].
+pub fn keep_streams(
+    parts: &CheckpointParts,
+    fingerprint: &Fingerprint,
+    calibration: &Calibration,
+    dtype: DType,
+    directory: &RunDirectory,
+    layers: Range<usize>,
+    progress: &dyn Progress,
+) -> Result<(), dress_prune::Error> {
+    dress_prune::keep_streams(parts, fingerprint, calibration, dtype, directory, layers, progress)
 }
 
 /// [`dress_eval::perplexity`].

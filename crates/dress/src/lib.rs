@@ -36,6 +36,8 @@
 pub mod any_model;
 mod error;
 mod model_card;
+mod part_file;
+mod prune_by_parts;
 mod prune_job;
 mod quality;
 mod rehearsal;
@@ -57,6 +59,8 @@ pub use dress_prune::{Compensation, HowMuch, Measure, Recipe, RegularizeConfig, 
 pub use dress_train::TrainConfig;
 pub use error::Error;
 pub use model_card::ModelCard;
+pub use part_file::PartFile;
+pub use prune_by_parts::{Joined, PruneByParts, join};
 pub use prune_job::{PruneJob, PrunedCheckpoint};
 pub use quality::{QualityBefore, QualityText, TextQuality, blocks_to_hold_back};
 pub use rehearsal::{Estimate, StageEstimate, StageTimes, TimedStage, stage_factor};

@@ -3,7 +3,7 @@
 use crate::{RegularizeConfig, ResultFile, TextQuality};
 use dress_core::{AxisKind, Basis, CorpusProvenance, KeptOfKind, SlicePlan};
 use dress_eval::report::{grouped, markdown_code};
-use dress_prune::PenaltyForm;
+use dress_prune::{LocalInputs, PenaltyForm};
 use std::fmt;
 
 /// The text of a model card below its heading. Its [`Display`](fmt::Display) is Markdown.
@@ -140,6 +140,15 @@ impl ResultFile {
             "It was regularized before it was sliced: {steps} steps, {penalty}, lambda {}, learning rate {rate:e}.",
             settings.lambda
         )];
+        if let Some(inputs) = settings.local {
+            let stream = match inputs {
+                LocalInputs::Dense => "the dense model's residual stream",
+                LocalInputs::Pruned => "the residual stream of the layers before it as they had become",
+            };
+            facts.push(format!(
+                "Each layer was trained alone, on {stream}, to add what the dense layer adds."
+            ));
+        }
         if let Some(cut) = self.report.cut {
             let after = grouped(cut.step as u64 + 1);
             facts.push(format!(

@@ -68,6 +68,16 @@ impl PruneJob {
         blocks_to_hold_back(self.resolved.passes(self.sampling.samples))
     }
 
+    /// How the checkpoint is loaded.
+    pub(crate) fn load(&self) -> &LoadConfig {
+        &self.load
+    }
+
+    /// Where it is computed.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// The blocks of a text that the run looks at.
     ///
     /// # Errors

@@ -56,6 +56,13 @@ impl AblateArgs {
 
     /// What they ask for. Behind this point a row is a recipe, and nothing is parsed any more.
     fn settings(&self) -> Result<Ablate, Error> {
+        if self.base.prune.is_by_parts() {
+            return Err(Error::OptionUnused {
+                option: "--stream, --layers or --streams".into(),
+                why: "in an ablation, which measures whole models".into(),
+                remedy: "leave it out",
+            });
+        }
         let base = &self.base.prune.checkpoint;
         let checkpoint = Checkpoint::at(locate(&base.model)?)?;
         let texts = self.texts.texts(self.unseen.as_deref(), base.calibration.text_field.as_deref())?;

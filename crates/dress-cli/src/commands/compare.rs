@@ -1,12 +1,13 @@
 //! `dress compare`.
 
-use super::cell_process::measure_in_a_process;
+use super::cell_process::{StudyLock, measure_in_a_process};
 use super::dry_run::print_cells;
 use crate::interrupted_run::explain_interrupt;
-use crate::{Error, Output, PlaceLock, shown_progress};
+use crate::{Error, Output, shown_progress};
 use dress_study::EvaluatedText;
 use dress_study::comparison::{CellId, ComparisonStudy, markdown};
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// What `dress compare` does: the whole study, or one cell of it in this process.
 #[derive(Debug)]
@@ -21,10 +22,11 @@ pub(super) struct Compare {
 
 impl Compare {
     pub fn run(self) -> Result<(), Error> {
-        let out = self.study.directory();
-        let locked = self.cell.map_or(out.to_path_buf(), |id| out.join("cells").join(id.file()));
         let store = self.study.store()?;
-        let _lock = PlaceLock::take(&locked)?;
+        let _lock = match self.cell {
+            Some(id) => StudyLock::of_cell(&self.locked(&id.file()))?,
+            None => StudyLock::take(self.study.directory())?,
+        };
         match self.cell {
             Some(id) => {
                 if id.trains() {
@@ -43,6 +45,11 @@ impl Compare {
         print_cells(&self.study.rehearse(&shown_progress())?, self.output)
     }
 
+    /// What is locked while a cell is measured.
+    fn locked(&self, file: &str) -> PathBuf {
+        self.study.directory().join("cells").join(file)
+    }
+
     fn all(&self) -> Result<(), Error> {
         // What cannot be is refused before any work.
         let wanted = self.study.wanted()?;
@@ -52,7 +59,7 @@ impl Compare {
                 "{option} is the text of --calibration: its perplexity says nothing of other texts"
             );
         }
-        let measure = measure_in_a_process(|cell| OsString::from(&cell.name));
+        let measure = measure_in_a_process(|cell| OsString::from(&cell.name), |cell| self.locked(&cell.file));
         let (comparison, reused) = self.study.run(&wanted, measure)?;
         let (table, out) = (markdown(&comparison), self.study.directory());
         self.output.print(&comparison, || {

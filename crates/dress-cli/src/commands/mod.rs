@@ -3,6 +3,7 @@
 mod ablate;
 mod ablate_args;
 mod base_options;
+mod by_parts_args;
 mod cell_process;
 mod common_args;
 mod compare;
@@ -20,6 +21,8 @@ mod generate_args;
 mod given_options;
 mod inspect;
 mod inspect_args;
+mod join;
+mod join_args;
 mod listed;
 mod logits;
 mod logits_args;
@@ -30,6 +33,7 @@ mod plot_args;
 mod plotted_file;
 mod prune;
 mod prune_args;
+mod prune_by_parts;
 mod prune_command_args;
 mod quality;
 mod quality_args;
@@ -47,6 +51,8 @@ mod served_by_args;
 mod short_help;
 mod slice;
 mod slice_args;
+mod stream;
+mod stream_args;
 mod study_args;
 mod training_args;
 mod transform;
@@ -65,6 +71,7 @@ pub use eval::EvalArgs;
 pub use export_args::ExportArgs;
 pub use generate_args::GenerateArgs;
 pub use inspect_args::InspectArgs;
+pub use join_args::JoinArgs;
 pub use logits_args::LogitsArgs;
 pub use plot_args::PlotArgs;
 pub use prune_args::PruneArgs;
@@ -74,6 +81,7 @@ pub use report_args::ReportArgs;
 pub use rotate_args::RotateArgs;
 pub use score_args::ScoreArgs;
 pub use slice_args::SliceArgs;
+pub use stream_args::StreamArgs;
 
 use crate::{Error, LogFormat};
 use clap::{Parser, Subcommand};
@@ -101,6 +109,10 @@ enum Command {
     Score(ScoreArgs),
     /// Score, regularize, slice and save: the whole path.
     Prune(Box<PruneCommandArgs>),
+    /// Put together what `prune --layers` made of the layers of one checkpoint.
+    Join(JoinArgs),
+    /// Keep the dense model's residual streams in files, for `prune --layers --streams`.
+    Stream(StreamArgs),
     /// Fine-tune a sliced model, by low-rank factors or in full.
     Recover(RecoverArgs),
     /// Turn the residual stream to its principal components; the logits stay.
@@ -144,6 +156,8 @@ impl Cli {
             Command::Inspect(args) => args.run(),
             Command::Score(args) => args.run(),
             Command::Prune(args) => args.run(),
+            Command::Join(args) => args.run(),
+            Command::Stream(args) => args.run(),
             Command::Recover(args) => args.run(),
             Command::Rotate(args) => args.run(),
             Command::Slice(args) => args.run(),

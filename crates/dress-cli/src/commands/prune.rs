@@ -1,7 +1,9 @@
 //! `dress prune`.
 
+use super::by_parts_args::ByParts;
 use super::dry_run::{DryRun, on_few_of};
 use super::next_command::NextCommand;
+use super::prune_by_parts::not_by_parts;
 use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes};
 use super::served_by_args::{warn_of_loss, warn_of_rounding};
 use super::watched::{add_the_rest, or_nothing_left, watched};
@@ -13,7 +15,7 @@ use dress_models::Checkpoint;
 use dress_models::checkpoint::check_output;
 use dress_study::ablation::PruneRun;
 use dress_train::RunDirectory;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -37,6 +39,8 @@ pub(super) struct Prune {
     pub out: PathBuf,
     /// Whether one that is there is replaced.
     pub force: bool,
+    /// How one layer at a time is in memory, where it is so.
+    pub by_parts: Option<ByParts>,
     /// How the result is reported.
     pub output: Output,
 }
@@ -52,14 +56,14 @@ struct Said {
 impl Prune {
     /// Prunes and saves; `began` is when the command did.
     pub fn run(mut self, began: Instant) -> Result<(), Error> {
+        if let Some(by_parts) = self.by_parts.take() {
+            return self.run_by_parts(&by_parts, began);
+        }
         check_place(&self.out)?;
         let _lock = PlaceLock::take(&self.out)?;
         check_output(&self.out, Some(self.checkpoint.path()), self.force)?;
         let directory = RunDirectory::beside(&self.out);
-        self.run.recipe = self.run.recipe.in_directory(&directory);
-        if let Some(settings) = &mut self.run.recipe.regularize {
-            settings.train.replace_other_run = self.force;
-        }
+        self.keep_in(&directory);
         let (job, calibration) = self.job_and_blocks()?;
         let (dense, served_by) = (self.checkpoint.declared(), &self.run.recipe.served_by);
         let known = job.resolved.known_selection(dense)?;
@@ -85,6 +89,12 @@ impl Prune {
 
     /// Says what a run would make and take, and writes nothing.
     pub fn dry_run(self) -> Result<(), Error> {
+        if self.by_parts.is_some() {
+            return Err(not_by_parts(
+                "--dry-run",
+                "leave it out, or leave out --stream, --layers and --streams",
+            ));
+        }
         check_place(&self.out)?;
         let (job, calibration) = self.job_and_blocks()?;
         let (made, estimate) = job.rehearse(&calibration, &shown_progress())?;
@@ -105,6 +115,14 @@ impl Prune {
         Ok((job.measured_on(texts), calibration))
     }
 
+    /// Has the run keep in `directory` what it can be gone on from.
+    pub(super) fn keep_in(&mut self, directory: &RunDirectory) {
+        self.run.recipe = self.run.recipe.clone().in_directory(directory);
+        if let Some(settings) = &mut self.run.recipe.regularize {
+            settings.train.replace_other_run = self.force;
+        }
+    }
+
     fn save(&self, pruned: &PrunedCheckpoint, run: &RunDirectory) -> Result<(), Error> {
         pruned.save(&self.out, self.force)?;
         // The curve is in dress.json now, and what the search found in search.json.
@@ -119,12 +137,6 @@ impl Prune {
         said: &Said,
         seconds: f64,
     ) -> Result<(), Error> {
-        let kept: serde_json::Map<String, serde_json::Value> = result
-            .plan
-            .selection
-            .iter()
-            .map(|(axis, chosen)| (axis.to_string(), json!([chosen.kept_len(), chosen.len()])))
-            .collect();
         let report = json!({
             "parameters_before": result.parameters_before,
             "parameters": result.parameters,
@@ -133,7 +145,7 @@ impl Prune {
             "out": self.out.display().to_string(),
             "criterion": result.plan.criterion,
             "fingerprint": result.plan.fingerprint,
-            "kept": kept,
+            "kept": kept(&result.plan),
             "slicing_error": result.report.slicing_error,
             "steps": result.report.curve.len(),
             "sliced_after_step": result.report.cut.map(|cut| cut.step + 1),
@@ -175,8 +187,14 @@ impl Prune {
     }
 }
 
+/// What is left of each axis, and of how many.
+pub(super) fn kept(plan: &SlicePlan) -> Map<String, Value> {
+    let lengths = plan.selection.iter();
+    lengths.map(|(axis, chosen)| (axis.to_string(), json!([chosen.kept_len(), chosen.len()]))).collect()
+}
+
 /// What is left of each kind of axis, as `residual 192 -> 144, ffn 512 -> 384`.
-fn kept_text(plan: &SlicePlan) -> String {
+pub(super) fn kept_text(plan: &SlicePlan) -> String {
     let length = |kind| {
         let of_kind = plan.selection.iter().filter(|(axis, _)| axis.kind() == kind);
         of_kind.map(|(_, chosen)| chosen.len()).max().unwrap_or(0)

@@ -1,5 +1,6 @@
 //! The options of `dress prune`.
 
+use super::by_parts_args::ByPartsArgs;
 use super::common_args::{HOW_MUCH, SAID_BY_A_PLAN, SelectArgs, at_least_one};
 use super::listed::listed;
 use super::prune::Prune;
@@ -51,6 +52,8 @@ pub struct PruneArgs {
     #[command(flatten)]
     settings_file: SettingsFileArgs,
     #[command(flatten)]
+    by_parts: ByPartsArgs,
+    #[command(flatten)]
     regularize: RegularizeArgs,
 }
 
@@ -60,6 +63,7 @@ impl PruneArgs {
         let TransformArgs { model, out, force, common, .. } = &self.checkpoint;
         let checkpoint = Checkpoint::at(locate(model)?)?;
         let run = self.run_on(checkpoint.declared())?;
+        let (by_parts, output) = (self.by_parts.settings(), common.context()?.output);
         Ok(Prune {
             model: model.clone(),
             checkpoint,
@@ -68,7 +72,8 @@ impl PruneArgs {
             tensorboard: None,
             out: out.clone(),
             force: *force,
-            output: common.context()?.output,
+            by_parts,
+            output,
         })
     }
 
@@ -109,6 +114,11 @@ impl PruneArgs {
             sampling: self.checkpoint.calibration.sampling(),
             ..selected
         })
+    }
+
+    /// Whether one layer at a time is to be in memory.
+    pub(super) fn is_by_parts(&self) -> bool {
+        self.by_parts.settings().is_some()
     }
 
     /// The plan's file, where there is one.

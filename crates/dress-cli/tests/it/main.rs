@@ -1,6 +1,7 @@
 //! The `dress` command as other programs call it, on the small model that ships with the examples.
 
 mod ablate;
+mod by_parts;
 mod choices;
 mod compare;
 mod corpora;

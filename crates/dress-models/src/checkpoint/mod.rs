@@ -22,6 +22,7 @@ mod safetensors_reader;
 mod said_once;
 mod same_tensor;
 mod save;
+mod save_by_parts;
 mod shard_file;
 mod shard_index;
 mod staging;
@@ -51,6 +52,7 @@ pub use rewritten::RewriteConfig;
 pub use safetensors_reader::SafetensorsDirectory;
 pub(crate) use said_once::warn_once;
 pub use save::{SaveConfig, SaveReport, save};
+pub use save_by_parts::SaveByParts;
 pub use shard_index::ShardIndex;
 pub use staging::{Staging, check_output};
 #[cfg(feature = "tokenizer")]

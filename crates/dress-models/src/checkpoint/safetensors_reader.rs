@@ -199,7 +199,10 @@ impl Shard {
         let corrupt = |cause| Error::Corrupt { path: path.clone(), cause };
         let (header_len, header) = SafeTensors::read_metadata(&map).map_err(corrupt)?;
         // `read_metadata` has checked that the tensors cover the rest of the file exactly.
-        Ok(Self { data: header_len + size_of::<u64>(), path, file, map, header })
+        let shard = Self { data: header_len + size_of::<u64>(), path, file, map, header };
+        // The system maps more than was read, up to some megabytes of each file.
+        shard.release(0, shard.map.len());
+        Ok(shard)
     }
 
     fn get(&self, name: &str) -> Option<RawTensor<'_>> {
