@@ -4,7 +4,7 @@ use super::facts::Facts;
 use super::family::GgufFamily;
 use super::rope::{long_rope, rope_scaling, scale, shortest};
 use super::tokenizer::Vocabulary;
-use super::{GgufHeader, TensorInfo};
+use super::{GgufHeader, TensorInfo, gemma};
 use crate::LayerWidths;
 use crate::decoder::FamilyRules;
 use serde_json::{Map, Value, json};
@@ -57,11 +57,13 @@ pub(super) fn config_json<'f>(
     match facts.family {
         family if family.is_decoder() => {
             let key = "attention.layer_norm_rms_epsilon";
-            let model_type = if family == GgufFamily::Deci { "llama" } else { family.name() };
+            let model_type = family.model_type();
             let rules = FamilyRules::of(model_type).ok_or("its family is not built")?;
             set("architectures", json!([rules.architecture()]));
             set("model_type", json!(model_type));
-            set("hidden_act", json!("silu"));
+            if !family.is_gemma() {
+                set("hidden_act", json!("silu"));
+            }
             set("head_dim", json!(head_dim));
             set("rms_norm_eps", json!(shortest(facts.need(key, facts.float(key))?)));
             set("tie_word_embeddings", json!(!header.tensors.contains_key("output.weight")));
@@ -74,6 +76,13 @@ pub(super) fn config_json<'f>(
             if family == GgufFamily::SmolLm3 {
                 // llama.cpp has no other.
                 set("no_rope_layer_interval", json!(4));
+            }
+            if family.is_gemma() {
+                let small = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+                let sizes = [small(width), heads.max(1), small(head_dim)];
+                for (key, value) in gemma::config_keys(&facts, sizes, facts.heads_of_layers()?.len()) {
+                    set(key, value);
+                }
             }
             if family == GgufFamily::Granite {
                 for (key, said) in MULTIPLIERS {

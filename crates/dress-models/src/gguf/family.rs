@@ -17,13 +17,15 @@ pub(super) enum GgufFamily {
     SmolLm3,
     /// Norms behind attention and feed-forward network.
     Olmo2,
+    Gemma2,
+    Gemma3,
     Phi2,
     /// Phi-3 and Phi-4, whose files hold several parameters in one tensor.
     Phi3,
 }
 
 /// The families that are read and written.
-const FAMILIES: [GgufFamily; 9] = [
+const FAMILIES: [GgufFamily; 11] = [
     GgufFamily::Llama,
     GgufFamily::Deci,
     GgufFamily::Qwen2,
@@ -31,6 +33,8 @@ const FAMILIES: [GgufFamily; 9] = [
     GgufFamily::Granite,
     GgufFamily::SmolLm3,
     GgufFamily::Olmo2,
+    GgufFamily::Gemma2,
+    GgufFamily::Gemma3,
     GgufFamily::Phi2,
     GgufFamily::Phi3,
 ];
@@ -70,6 +74,22 @@ const OLMO2_PARTS: [(&str, &str); 11] = [
     ("ffn_down", "mlp.down_proj"),
 ];
 
+const GEMMA_PARTS: [(&str, &str); 13] = [
+    ("attn_norm", "input_layernorm"),
+    ("post_attention_norm", "post_attention_layernorm"),
+    ("ffn_norm", "pre_feedforward_layernorm"),
+    ("post_ffw_norm", "post_feedforward_layernorm"),
+    ("attn_q", "self_attn.q_proj"),
+    ("attn_k", "self_attn.k_proj"),
+    ("attn_v", "self_attn.v_proj"),
+    ("attn_output", "self_attn.o_proj"),
+    ("attn_q_norm", "self_attn.q_norm"),
+    ("attn_k_norm", "self_attn.k_norm"),
+    ("ffn_gate", "mlp.gate_proj"),
+    ("ffn_up", "mlp.up_proj"),
+    ("ffn_down", "mlp.down_proj"),
+];
+
 const PHI_PARTS: [(&str, &str); 7] = [
     ("attn_q", "self_attn.q_proj"),
     ("attn_k", "self_attn.k_proj"),
@@ -104,8 +124,20 @@ impl GgufFamily {
             GgufFamily::Granite => "granite",
             GgufFamily::SmolLm3 => "smollm3",
             GgufFamily::Olmo2 => "olmo2",
+            GgufFamily::Gemma2 => "gemma2",
+            GgufFamily::Gemma3 => "gemma3",
             GgufFamily::Phi2 => "phi2",
             GgufFamily::Phi3 => "phi3",
+        }
+    }
+
+    /// The `model_type` of its models in `config.json`.
+    pub fn model_type(self) -> &'static str {
+        match self {
+            GgufFamily::Deci => "llama",
+            GgufFamily::Gemma3 => "gemma3_text",
+            GgufFamily::Phi2 => "phi",
+            other => other.name(),
         }
     }
 
@@ -147,6 +179,7 @@ impl GgufFamily {
         match self {
             GgufFamily::Phi2 => &PHI_PARTS,
             GgufFamily::Olmo2 => &OLMO2_PARTS,
+            GgufFamily::Gemma2 | GgufFamily::Gemma3 => &GEMMA_PARTS,
             _ => &DECODER_PARTS,
         }
     }

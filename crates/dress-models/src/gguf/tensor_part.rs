@@ -11,13 +11,15 @@ pub(super) struct TensorPart {
     pub rows: Range<usize>,
     /// The heads whose rows lie in the order of interleaved rotation.
     interleaved_heads: Option<usize>,
+    /// Whether the numbers are one more than the checkpoint's.
+    pub one_more: bool,
 }
 
 impl TensorPart {
     /// All rows.
     pub fn whole(info: &TensorInfo) -> Self {
         let rows = 0..info.shape.first().copied().unwrap_or(1);
-        Self { info: info.clone(), rows, interleaved_heads: None }
+        Self { info: info.clone(), rows, interleaved_heads: None, one_more: false }
     }
 
     /// Some of the rows.

@@ -195,6 +195,31 @@ fn every_fourth_layer_of_smollm3_turns_nothing_on_either_side() {
     assert_eq!(moved(copy.path(), &file), 0.0);
 }
 
+/// What is added to a gain on one side is taken off on the other, in f32.
+#[test]
+fn gains_of_gemma_are_one_more_in_the_file_and_windows_are_kept() {
+    for (name, from, to) in [
+        ("gemma2_tied", "\"sliding_window\": 9", "\"sliding_window\": 9"),
+        ("gemma3_tied", "\"sliding_window_pattern\": 2", "\"sliding_window_pattern\": 6"),
+    ] {
+        let copy = copy_of(name);
+        let path = copy.path().join("config.json");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{name}");
+        fs::write(&path, text.replace(from, to)).unwrap();
+        fs::write(copy.path().join("tokenizer.json"), letters().to_string()).unwrap();
+        let file = copy.path().join("model.gguf");
+        exported(copy.path(), &file, Some(GgufType::F32)).unwrap();
+        assert!(moved(copy.path(), &file) < 1e-5, "{name}");
+        let [AnyModel::Decoder(one), AnyModel::Decoder(other)] = [load(copy.path()), load(&file)] else {
+            panic!("{name}")
+        };
+        assert_eq!(one.config().windows, other.config().windows);
+        assert_eq!(one.config().soft_caps, other.config().soft_caps);
+        assert_eq!(one.config().max_position_embeddings, other.config().max_position_embeddings);
+    }
+}
+
 /// llama.cpp has no windows for `llama`, `qwen2` and `qwen3`; a text that is within all of them sees none.
 #[test]
 fn a_model_of_windows_says_that_it_takes_as_many_tokens_as_one_has() {
@@ -284,7 +309,10 @@ fn what_llama_cpp_does_not_have_is_refused_and_nothing_is_left() {
     refused(&fixture("qwen2_wide_heads"), "llama.cpp's qwen2 takes a head's width from the quotient");
     refused(&fixture("smollm3_tied"), "every fourth layer");
     refused(&fixture("olmo2_groups"), "no head that is the embedding");
-    refused(&fixture("gemma3_tied"), "GGUF files of gemma3_text are not built");
+    refused(&fixture("gemma3_tied"), "every 6. layer sees the whole text");
+    refused(&fixture("gemma2_biases"), "llama.cpp's gemma2 has no biases");
+    refused(&fixture("gemma2_caps"), "divides scores by the root of 8");
+    refused(&fixture("gemma3_list"), "llama.cpp's gemma3 has no biases");
     refused(&fixture("phi3_window"), "llama.cpp's phi3 takes a head's width from the quotient");
     refused(&fixture("qwen3_biases"), "llama.cpp's qwen3 has no biases");
     refused(&fixture("llama2_mha_untied"), "tokenizer.json");

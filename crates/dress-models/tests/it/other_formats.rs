@@ -125,7 +125,11 @@ fn a_damaged_or_foreign_gguf_file_is_an_error() {
     fs::write(&path, &foreign).unwrap();
     assert_says(
         &message(&path),
-        &["model.gguf", "`mamba`", "llama, deci, qwen2, qwen3, granite, smollm3, olmo2, phi2, phi3"],
+        &[
+            "model.gguf",
+            "`mamba`",
+            "llama, deci, qwen2, qwen3, granite, smollm3, olmo2, gemma2, gemma3, phi2, phi3",
+        ],
     );
 }
 

@@ -4,6 +4,7 @@ use crate::decoder::{Biases, DecoderConfig, Multipliers};
 use crate::gguf::config::MULTIPLIERS;
 use crate::gguf::entry::Entry;
 use crate::gguf::family::GgufFamily;
+use crate::gguf::gemma;
 use crate::gguf::rope::{OWN_KEYS, llama3_factors};
 use crate::modules::{Activation, LongRope, RopeScaling};
 use crate::phi::PhiConfig;
@@ -38,7 +39,6 @@ impl<'a> Architecture<'a> {
         match model {
             AnyModel::Decoder(model) => {
                 let config = model.config();
-                check_written(config)?;
                 check_decoder(config, family_of(config)).map(|()| Self::Decoder(config))
             }
             AnyModel::Phi(model) => check_phi(model.config()).map(|()| Self::Phi(model.config())),
@@ -127,6 +127,9 @@ impl<'a> Architecture<'a> {
                         add(key, Entry::F32(number as f32));
                     }
                 }
+                if self.family().is_gemma() {
+                    gemma::entries(config).into_iter().for_each(|(key, entry)| add(key, entry));
+                }
                 if let Some(long_rope) = &config.long_rope {
                     let original = long_rope.original_max_position_embeddings;
                     add("rope.scaling.original_context_length", count(original));
@@ -211,16 +214,6 @@ fn count(size: usize) -> Entry {
     Entry::U32(size as u32)
 }
 
-/// Checks that the family is one of those that are written.
-fn check_written(config: &DecoderConfig) -> Result<(), String> {
-    let model_type = config.family.model_type();
-    if model_type.starts_with("gemma") {
-        let instead = "serve the directory with transformers or vLLM";
-        return Err(format!("GGUF files of {model_type} are not built; {instead}"));
-    }
-    Ok(())
-}
-
 /// llama.cpp's architecture of a family. Mistral is `llama` there.
 fn family_of(config: &DecoderConfig) -> GgufFamily {
     match config.family.model_type() {
@@ -230,16 +223,19 @@ fn family_of(config: &DecoderConfig) -> GgufFamily {
         "granite" => GgufFamily::Granite,
         "smollm3" => GgufFamily::SmolLm3,
         "olmo2" => GgufFamily::Olmo2,
+        "gemma2" => GgufFamily::Gemma2,
+        "gemma3_text" => GgufFamily::Gemma3,
         _ if config.widths.differ() => GgufFamily::Deci,
         _ => GgufFamily::Llama,
     }
 }
 
-/// As many tokens as the file says the model takes. None of these architectures has a window in llama.cpp, and none is
-/// missed up to the shortest one.
+/// As many tokens as the file says the model takes. But for Gemma's, none of these architectures has a window in
+/// llama.cpp, and none is missed up to the shortest one.
 fn positions(config: &DecoderConfig) -> usize {
     let positions = config.max_position_embeddings;
-    let Some(window) = config.shortest_window().filter(|&window| window < positions) else {
+    let missed = config.shortest_window().filter(|_| !family_of(config).is_gemma());
+    let Some(window) = missed.filter(|&window| window < positions) else {
         return positions;
     };
     tracing::warn!(
@@ -270,7 +266,7 @@ fn check_decoder(config: &DecoderConfig, family: GgufFamily) -> Result<(), Strin
     }
     let [width, heads, head_dim] = [config.hidden_size, config.num_attention_heads, config.head_dim];
     let any_width = [GgufFamily::Qwen3, GgufFamily::Granite, GgufFamily::SmolLm3].contains(&family);
-    if !any_width && width != heads * head_dim {
+    if !any_width && !family.is_gemma() && width != heads * head_dim {
         return Err(format!(
             "hidden_size {width} is not {heads} heads of {head_dim}, and llama.cpp's {name} takes a head's width from the \
              quotient; remove the same share of `residual` and `heads`"
@@ -284,6 +280,9 @@ fn check_decoder(config: &DecoderConfig, family: GgufFamily) -> Result<(), Strin
         return Err(format!(
             "llama.cpp's {name} has every fourth layer without rotary embedding, and no other"
         ));
+    }
+    if family.is_gemma() {
+        gemma::check(config, family)?;
     }
     if family == GgufFamily::Olmo2 && config.tie_word_embeddings {
         return Err(format!("llama.cpp's {name} has no head that is the embedding"));

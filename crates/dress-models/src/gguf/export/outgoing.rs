@@ -32,6 +32,8 @@ pub(super) struct Rows {
     pub shape: Vec<usize>,
     /// The heads whose rows go into the order of interleaved rotation.
     pub interleaved_heads: Option<usize>,
+    /// Whether the numbers are one more in the file.
+    pub one_more: bool,
 }
 
 impl Outgoing {
@@ -74,6 +76,7 @@ pub(super) fn plan(
     let family = architecture.family();
     let rows = |parameter: ParameterInfo| Rows {
         interleaved_heads: architecture.interleaved_heads(&parameter.name),
+        one_more: family.adds_one(&parameter.name),
         parameter: parameter.name,
         shape: parameter.shape,
     };
@@ -138,7 +141,12 @@ mod tests {
 
     #[test]
     fn rows_of_halves_become_interleaved_pairs() {
-        let rows = |heads| Rows { parameter: "q".into(), shape: vec![8, 3], interleaved_heads: heads };
+        let rows = |interleaved_heads| Rows {
+            parameter: "q".into(),
+            shape: vec![8, 3],
+            interleaved_heads,
+            one_more: false,
+        };
         let order = |rows: Rows| (0..8).map(|row| rows.source(row)).collect::<Vec<_>>();
         assert_eq!(order(rows(Some(2))), [0, 2, 1, 3, 4, 6, 5, 7]);
         assert_eq!(order(rows(None)), [0, 1, 2, 3, 4, 5, 6, 7]);
