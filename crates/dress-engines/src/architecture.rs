@@ -26,6 +26,8 @@ pub struct Architecture {
     /// What it does where the width is something else.
     #[serde(default)]
     pub otherwise: String,
+    /// What it does instead where no query heads share a key/value head, if that is another thing than to refuse.
+    pub otherwise_without_groups: Option<Fault>,
     /// Why it refuses every model of the family.
     pub refuses: Option<String>,
     /// How every model of the family comes out wrong without a word.
@@ -125,6 +127,11 @@ impl Architecture {
             return Verdict::refused(why);
         }
         if !self.width.holds(shape) {
+            let without_groups =
+                self.otherwise_without_groups.as_ref().filter(|_| shape.query_heads_a_group() == 1);
+            if let Some(fault) = without_groups {
+                return fault.verdict();
+            }
             let (broken, otherwise) = (self.width.broken(shape), &self.otherwise);
             return Verdict::refused(&if otherwise.is_empty() {
                 broken

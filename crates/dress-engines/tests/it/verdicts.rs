@@ -50,6 +50,14 @@ fn a_width_that_is_not_its_heads_is_for_some_engines() {
 }
 
 #[test]
+fn heads_that_share_nothing_are_taken_for_others_without_a_word() {
+    let alone = |width: usize| llama(&[("hidden_size", json!(width)), ("num_key_value_heads", json!(9))]);
+    assert_eq!([&alone(576), &alone(432)].map(letters), ["lllllll", "llllwrr"]);
+    let says = format("ctranslate2").verdict(&alone(432)).to_string();
+    assert!(says.contains("without a word"), "{says}");
+}
+
+#[test]
 fn a_width_of_440_is_refused_by_the_configuration_of_transformers() {
     let shape = llama(&[("hidden_size", json!(440))]);
     assert_eq!(letters(&shape), "rrllrrr");
