@@ -50,6 +50,14 @@ fn a_width_that_is_not_its_heads_is_for_some_engines() {
 }
 
 #[test]
+fn heads_that_share_nothing_are_taken_for_others_without_a_word() {
+    let alone = |width: usize| llama(&[("hidden_size", json!(width)), ("num_key_value_heads", json!(9))]);
+    assert_eq!([&alone(576), &alone(432)].map(letters), ["lllllll", "llllwrr"]);
+    let says = format("ctranslate2").verdict(&alone(432)).to_string();
+    assert!(says.contains("without a word"), "{says}");
+}
+
+#[test]
 fn a_width_of_440_is_refused_by_the_configuration_of_transformers() {
     let shape = llama(&[("hidden_size", json!(440))]);
     assert_eq!(letters(&shape), "rrllrrr");
@@ -81,7 +89,7 @@ fn rotary_settings_in_the_newer_spelling_alone_are_lost_on_some() {
 fn opt_and_phi_sliced_in_width_and_heads() {
     // Width and heads together, and the width alone.
     assert_eq!([&opt(96, 3), &opt(96, 4)].map(letters), ["llrrlrr", "rrrrrrr"]);
-    assert_eq!([&phi(96, 3), &phi(96, 4)].map(letters), ["llllrwr", "lrrrrwr"]);
+    assert_eq!([&phi(96, 3), &phi(96, 4)].map(letters), ["llllrwr", "lrrrrrr"]);
 }
 
 #[test]
@@ -109,6 +117,10 @@ fn layers_that_differ_load_where_they_are_written_for_it() {
     let mlx = |neurons, heads| format("mlx").verdict(&differing(neurons, heads));
     assert!(matches!(mlx([1536, 1280], [3, 3]), Verdict::LoadsAs { form } if form.contains("nemotron-nas")));
     assert!(mlx([1536, 1001], [3, 3]).to_string().contains("a multiple of 256, which 1001 are not"));
+    // What is refused is not wrong as well.
+    let biased =
+        llama(&[("attention_bias", json!(true)), ("dress", json!({ "ffn": [1536, 1001], "heads": [3, 3] }))]);
+    assert_eq!(letters(&biased), "rrrlrrr");
     assert!(mlx([1536, 1280], [3, 2]).to_string().contains("the same number of query heads"));
     assert!(
         format("vllm").verdict(&differing([1536, 1280], [3, 3])).to_string().contains("one number for all")

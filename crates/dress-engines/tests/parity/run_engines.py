@@ -5,7 +5,10 @@ not there are made. Of every pair of checkpoint and engine it is said whether 24
 are others, or none come out, and whether `dress inspect --for all` expects that. Prints the table of
 `docs/results/engines.md`, and exits with 1 where a pair is not as expected.
 
-usage: python run_engines.py --dress FILE --environments DIR [--engine NAME ...] [--case TEXT ...] [--keep DIR]
+With `--keep DIR` what came out is kept in DIR/found.json, and `--found FILE ...` takes it from there, so that other tables are
+compared without running the engines again.
+
+usage: python run_engines.py --dress FILE --environments DIR [--engine NAME ...] [--case TEXT ...] [--keep DIR] [--found FILE ...]
 """
 import argparse
 import contextlib
@@ -61,7 +64,9 @@ def job(dress, work, number, case):
         need(*cases.prune_command(dress, directory, chosen, out))
         directory = out
     elif not (directory / "tokenizer_config.json").exists():
-        tokens = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "tokenizer_class": "PreTrainedTokenizerFast"}
+        tokens = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"}
+        if model.startswith("llama"):
+            tokens["tokenizer_class"] = "PreTrainedTokenizerFast"
         (directory / "tokenizer_config.json").write_text(json.dumps(tokens))
     made = {"case": name, "directory": str(directory), "new": NEW}
     for key, format in [("gguf", ["--type", "f32"]), ("nas", ["--format", "mlx-nas"])]:
@@ -125,7 +130,11 @@ def main():
     parser.add_argument("--engine", action="append", choices=list(PINNED))
     parser.add_argument("--case", action="append", help="a part of its name")
     parser.add_argument("--keep", type=pathlib.Path, help="an empty directory for the checkpoints and what came out")
+    parser.add_argument("--found", type=pathlib.Path, nargs="+", default=[], help="what came out before")
     args = parser.parse_args()
+    known = {}
+    for path in args.found:
+        known |= json.loads(path.read_text())
     engines = args.engine or list(PINNED)
     chosen = [case for case in cases.CASES if not args.case or any(part in case[0] for part in args.case)]
     with contextlib.ExitStack() as stack:
@@ -135,12 +144,15 @@ def main():
             made["text"], made["added"] = (text_of(made["directory"], made[ids]) for ids in ("prompt", "greedy"))
         found = {}
         for engine in engines:
+            if engine in known:
+                found[engine] = known[engine]
+                continue
             began = time.time()
             python, why = environment(args.environments, engine)
             found[engine] = results(python, engine, jobs) if python else ({}, {"not to be had": why})
             print(f"{engine}: {found[engine][1]} {time.time() - began:.0f} s", file=sys.stderr, flush=True)
         if args.keep:
-            (work / "found.json").write_text(json.dumps({"jobs": jobs, "found": found}, indent=1))
+            (work / "found.json").write_text(json.dumps(found, indent=1))
     sys.exit(report(jobs, engines, found))
 
 
