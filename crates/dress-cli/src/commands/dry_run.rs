@@ -1,6 +1,6 @@
 //! What a long command would do, without doing it.
 
-use super::inspect::engines_text;
+use super::inspect::engines_in_short;
 use super::selection_table::SelectionTable;
 use crate::{Error, Output, Table, stored_bytes};
 use clap::Args;
@@ -132,7 +132,7 @@ impl DryRun {
             row("bytes as stored", bytes, &|bytes| format!("{:.1} MB", bytes as f64 / 1e6));
             text += &format!("{table}\n");
         }
-        text + &estimate_text(&self.estimate, &self.rehearsed) + &engines_text(&self.served)
+        text + &estimate_text(&self.estimate, &self.rehearsed) + &engines_in_short(&self.served)
     }
 }
 

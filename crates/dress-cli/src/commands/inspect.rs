@@ -132,8 +132,37 @@ impl Inspection {
     }
 }
 
-/// A line a format: its name, its megabytes, and what becomes of the model.
-pub(super) fn engines_text(served: &[ServedReport]) -> String {
+/// A line a format: its name, its megabytes, and what becomes of the model, with the names of all matrices that fall short.
+fn engines_text(served: &[ServedReport]) -> String {
+    engines_table(served, |report| {
+        let list = |what: &str, weights: &[LikeWeights]| match weights {
+            [] => String::new(),
+            weights => format!("; {what}: {}", weights.iter().map(like_text).collect::<Vec<_>>().join(", ")),
+        };
+        let (unquantized, larger) =
+            (list("unquantized", &report.unquantized), list("larger", &report.larger));
+        format!("{}{unquantized}{larger}", report.verdict)
+    })
+}
+
+/// As [`engines_text`], with a count for the matrices that fall short.
+pub(super) fn engines_in_short(served: &[ServedReport]) -> String {
+    engines_table(served, |report| {
+        let count = |what: &str, weights: &[LikeWeights]| {
+            let matrices: usize = weights.iter().map(|like| like.matrices).sum();
+            match matrices {
+                0 => String::new(),
+                1 => format!("; 1 matrix {what}"),
+                _ => format!("; {matrices} matrices {what}"),
+            }
+        };
+        let (unquantized, larger) =
+            (count("unquantized", &report.unquantized), count("larger", &report.larger));
+        format!("{}{unquantized}{larger}", report.verdict)
+    })
+}
+
+fn engines_table(served: &[ServedReport], becomes: impl Fn(&ServedReport) -> String) -> String {
     if served.is_empty() {
         return String::new();
     }
@@ -145,15 +174,6 @@ pub(super) fn engines_text(served: &[ServedReport]) -> String {
     };
     let lines: String = names.iter().zip(served).map(line).collect();
     format!("\n\n{:<width$}  {:>9}  what becomes of it\n{}", "served by", "megabytes", lines.trim_end())
-}
-
-fn becomes(report: &ServedReport) -> String {
-    let list = |what: &str, weights: &[LikeWeights]| match weights {
-        [] => String::new(),
-        weights => format!("; {what}: {}", weights.iter().map(like_text).collect::<Vec<_>>().join(", ")),
-    };
-    let (unquantized, larger) = (list("unquantized", &report.unquantized), list("larger", &report.larger));
-    format!("{}{unquantized}{larger}", report.verdict)
 }
 
 fn like_text(LikeWeights { name, wanted, found, matrices, .. }: &LikeWeights) -> String {
