@@ -14,9 +14,9 @@ fn errors_and_warnings_are_objects_where_that_is_asked_for() {
     let said = of(&failed.stderr);
     assert_eq!((said.len(), failed.status.code(), failed.stdout.len()), (1, Some(1), 0));
     assert!(said[0]["error"].as_str().unwrap().contains("no such model"), "{said:?}");
-    let misspelt = dress(&["inspect", "--modle", "x", "--json"]);
+    let misspelt = dress(&["inspect", "--model-of", "x", "--json"]);
     assert_eq!(misspelt.status.code(), Some(2));
-    assert!(of(&misspelt.stderr)[0]["error"].as_str().unwrap().contains("--modle"));
+    assert!(of(&misspelt.stderr)[0]["error"].as_str().unwrap().contains("--model-of"));
     let failed = dress(&["--log-format", "json", "inspect", "--model", "/nowhere"]);
     assert_eq!(of(&failed.stderr)[0]["level"], "error");
     let args = ["eval", "--model", &model, "--data", &data, "--seqlen", "16", "--max-blocks", "1"];
