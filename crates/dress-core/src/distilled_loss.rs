@@ -1,6 +1,6 @@
 //! What a teacher says of every token, beside what the text says.
 
-use crate::loss_of_logits;
+use crate::{Divergence, loss_of_logits};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Int, Tensor};
 
@@ -13,16 +13,18 @@ pub struct TaughtLogits {
     pub alpha: f64,
     /// The temperature `T` that both distributions are taken at.
     pub temperature: f64,
+    /// In which direction they are compared.
+    pub direction: Divergence,
 }
 
 /// The parts of a distillation's loss, each `[1]`, means over the positions.
 #[derive(Debug, Clone)]
 pub struct DistilledLoss {
-    /// `(1 - alpha) L + alpha T^2 KL(p || q)` (Hinton et al. 2015, arXiv 1503.02531), on the autodiff graph.
+    /// `(1 - alpha) L + alpha T^2 KL`, such as `KL(p || q)` (Hinton et al. 2015, arXiv 1503.02531), on the autodiff graph.
     pub total: Tensor<1>,
     /// `L`, the text's own loss in nats, which has no gradient to rely on.
     pub language_modelling: Tensor<1>,
-    /// `KL(p || q)` in nats of the teacher's and the model's distributions at temperature `T`, likewise.
+    /// The divergence in nats of the teacher's and the model's distributions at temperature `T`, likewise.
     pub divergence: Tensor<1>,
 }
 
@@ -35,12 +37,13 @@ pub fn distilled_loss_of_logits(
     targets: Tensor<2, Int>,
     taught: &TaughtLogits,
 ) -> DistilledLoss {
-    let &TaughtLogits { alpha, temperature, .. } = taught;
+    let &TaughtLogits { alpha, temperature, direction, .. } = taught;
     let logits = logits.cast(DType::F32);
     let language = loss_of_logits(logits.clone(), targets);
     let log_q = log_softmax(logits / temperature, 2);
     let log_p = log_softmax(taught.logits.clone().cast(DType::F32) / temperature, 2);
-    let divergence = (log_p.clone().exp() * (log_p - log_q)).sum_dim(2).mean();
+    let (of, from) = if direction.is_forward() { (log_p, log_q) } else { (log_q, log_p) };
+    let divergence = (of.clone().exp() * (of - from)).sum_dim(2).mean();
     let distance = divergence.clone() * (alpha * temperature * temperature);
     DistilledLoss {
         total: if alpha < 1.0 { language.clone() * (1.0 - alpha) + distance } else { distance },

@@ -3,10 +3,10 @@
 use crate::teacher::{Capture, Taught};
 use crate::{Batch, Error, Objective, ObjectiveLoss, Teacher};
 use dress_core::burn::tensor::{DType, Tensor};
-use dress_core::{CausalLm, Forward, Tap, TaughtLogits};
+use dress_core::{CausalLm, Divergence, Forward, Tap, TaughtLogits};
 use serde::{Deserialize, Serialize};
 
-/// `(1 - alpha) L_LM + alpha T^2 KL(p || q) + hidden H`, with `p` and `q` the next-token distributions of teacher and
+/// `(1 - alpha) L_LM + alpha T^2 KL(p || q) + hidden H`, or with `KL(q || p)` where the divergence is reversed, with `p` and `q` the next-token distributions of teacher and
 /// student at temperature `T` (Hinton et al. 2015, arXiv 1503.02531), and `H` the mean over layers of
 /// `|s - t|^2 / |t|^2` over the channels of the residual stream that stay.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -18,11 +18,14 @@ pub struct DistillationConfig {
     pub temperature: f64,
     /// The weight of the residual stream's distance.
     pub hidden: f64,
+    /// In which direction distributions are compared.
+    #[serde(skip_serializing_if = "Divergence::is_forward")]
+    pub divergence: Divergence,
 }
 
 impl Default for DistillationConfig {
     fn default() -> Self {
-        Self { alpha: 0.5, temperature: 1.0, hidden: 0.0 }
+        Self { alpha: 0.5, temperature: 1.0, hidden: 0.0, divergence: Divergence::Forward }
     }
 }
 
@@ -95,10 +98,10 @@ impl<M: CausalLm> Distillation<'_, M> {
         tap: &mut dyn Tap,
         apart: Option<Tensor<1>>,
     ) -> ObjectiveLoss {
-        let DistillationConfig { alpha, temperature, .. } = self.config;
+        let DistillationConfig { alpha, temperature, divergence: direction, .. } = self.config;
         let seq = batch.tokens.dims()[1];
         let (stream, targets) = (stream.narrow(1, 0, seq - 1), batch.tokens.clone().narrow(1, 1, seq - 1));
-        let taught = TaughtLogits { logits: taught, alpha, temperature };
+        let taught = TaughtLogits { logits: taught, alpha, temperature, direction };
         let loss = model.distilled_head_loss(stream, targets, &taught, &mut Forward::new(tap));
         let distance = loss.divergence * (alpha * temperature * temperature);
         let language_modelling = loss.language_modelling;

@@ -2,7 +2,7 @@
 
 use super::common_args::at_least_one;
 use super::dry_run::DryRunArgs;
-use super::listed::stock_target;
+use super::listed::{listed, stock_target};
 use super::quality_args::QualityArgs;
 use super::recover::Recover;
 use super::training_args::TrainingArgs;
@@ -10,7 +10,7 @@ use super::transform_args::TransformArgs;
 use super::watch_args::WatchArgs;
 use crate::{Error, locate};
 use clap::Args;
-use dress_core::StockTarget;
+use dress_core::{Divergence, StockTarget};
 use dress_train::{DistillationConfig, LoraConfig, RecoverConfig, RunDirectory, Trainable};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -47,6 +47,9 @@ pub struct RecoverArgs {
     /// Compute the dense model's outputs once, to a file, instead of in every step.
     #[arg(long, requires = "distill_from")]
     distill_cache: bool,
+    /// Whether the model has to expect what the dense one does (forward), or must not expect what it does not (reverse).
+    #[arg(long, default_value = "forward", requires = "distill_from", value_parser = listed::<Divergence>(Divergence::NAMES))]
+    distill_divergence: Divergence,
     /// Whose rules the shape of the checkpoint keeps.
     #[arg(long, default_value_t = StockTarget::All, value_parser = stock_target())]
     target: StockTarget,
@@ -99,6 +102,7 @@ impl RecoverArgs {
             alpha: self.distill_alpha,
             temperature: self.distill_temperature,
             hidden: 0.0,
+            divergence: self.distill_divergence,
         };
         RecoverConfig { distill, cache: self.distill_cache, train }
     }

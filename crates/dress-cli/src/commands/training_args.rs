@@ -3,6 +3,7 @@
 use super::common_args::at_least_one;
 use super::listed::{gradient_checkpointing, listed};
 use clap::Args;
+use dress_core::Divergence;
 use dress_models::FloatType;
 use dress_train::{
     CheckpointEvery, Decay, DistillationConfig, EarlyStopping, GradientCheckpointing, LearningRate,
@@ -83,6 +84,9 @@ pub struct DistillArgs {
     /// The weight of the distance to the dense model's residual stream, after every layer.
     #[arg(long, default_value_t = 0.0, requires = "distill")]
     distill_hidden: f64,
+    /// Whether the model has to expect what the dense one does (forward), or must not expect what it does not (reverse).
+    #[arg(long, default_value = "forward", requires = "distill", value_parser = listed::<Divergence>(Divergence::NAMES))]
+    distill_divergence: Divergence,
     /// Compute the dense model's outputs once, to a file, instead of in every step.
     #[arg(long, requires = "distill")]
     distill_cache: bool,
@@ -141,6 +145,7 @@ impl DistillArgs {
             alpha: self.distill?,
             temperature: self.distill_temperature,
             hidden: self.distill_hidden,
+            divergence: self.distill_divergence,
         };
         Some(dress_prune::Distill { objective, cache: self.distill_cache })
     }

@@ -6,8 +6,8 @@ mod reference;
 use burn::tensor::activation::{log_softmax, silu};
 use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData, Tolerance, s};
 use dress_kernels::{
-    Unembedding, causal_attention, cross_entropy, distilled_cross_entropy, gated_silu, rms_norm, rotate_half,
-    token_likelihoods, unembed_few_rows,
+    TaughtBy, Unembedding, causal_attention, cross_entropy, distilled_cross_entropy, gated_silu, rms_norm,
+    rotate_half, token_likelihoods, unembed_few_rows,
 };
 
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
@@ -141,11 +141,13 @@ fn distilled_cross_entropy_equals_its_definition() {
     let device = hidden.device().autodiff();
     let targets = Tensor::<2, Int>::from_data(TensorData::new(ids, [2, seq]), &device);
     let (fixed_hidden, fixed_rows) = (hidden.clone().autodiff(), rows.clone().autodiff());
-    for (alpha, temperature) in [(0.0, 1.0), (0.3, 1.0), (1.0, 1.0), (0.6, 2.5)] {
+    let cases = [(0.0, 1.0, false), (0.3, 1.0, false), (1.0, 1.0, false), (0.6, 2.5, false)];
+    for (alpha, temperature, reverse) in cases.into_iter().chain([(1.0, 1.0, true), (0.6, 2.5, true)]) {
         let terms = |hidden: Tensor<3>, rows: Tensor<2>| {
             let logits = reference::logits(hidden, rows);
             let taught = taught.clone().autodiff();
-            let distance = reference::divergence(logits.clone(), taught, temperature);
+            let [of, from] = if reverse { [taught, logits.clone()] } else { [logits.clone(), taught] };
+            let distance = reference::divergence(of, from, temperature);
             (reference::cross_entropy(logits, targets.clone()), distance)
         };
         let expected = |hidden: Tensor<3>, rows: Tensor<2>| {
@@ -155,8 +157,8 @@ fn distilled_cross_entropy_equals_its_definition() {
         for layout in [Unembedding::Rows, Unembedding::Columns] {
             let all = |hidden: Tensor<3>, rows: Tensor<2>| {
                 let weight = if layout == Unembedding::Rows { rows } else { rows.transpose() };
-                let of = distilled_cross_entropy;
-                of(&hidden, &weight, layout, &targets, &taught, alpha, temperature)
+                let taught = TaughtBy { logits: &taught, alpha, temperature, reverse };
+                distilled_cross_entropy(&hidden, &weight, layout, &targets, &taught)
             };
             let found =
                 |hidden: Tensor<3>, rows: Tensor<2>| all(hidden, rows).map(|losses| losses.narrow(0, 0, 1));
@@ -176,7 +178,8 @@ fn what_the_teacher_rules_out_counts_for_nothing() {
     let taught = Tensor::<3>::from_floats([[[0.0, 0.0, f32::NEG_INFINITY]]], &device);
     let (hidden, weight) = (Tensor::<3>::ones([1, 1, 1], &device), Tensor::<2>::zeros([3, 1], &device));
     let targets = Tensor::<2, Int>::zeros([1, 1], &device);
-    let found = distilled_cross_entropy(&hidden, &weight, Unembedding::Rows, &targets, &taught, 1.0, 1.0);
+    let taught = TaughtBy { logits: &taught, alpha: 1.0, temperature: 1.0, reverse: false };
+    let found = distilled_cross_entropy(&hidden, &weight, Unembedding::Rows, &targets, &taught);
     let distance: f32 = found.unwrap().narrow(0, 2, 1).into_scalar();
     assert!((distance - 1.5f32.ln()).abs() < 1e-6, "{distance}");
 }

@@ -4,7 +4,7 @@ use super::{linear, tied_head};
 use burn::nn::Linear;
 use burn::tensor::{DType, Int, Tensor};
 use dress_core::{DistilledLoss, TaughtLogits, distilled_loss_of_logits, loss_of_logits};
-use dress_kernels::{Unembedding, cross_entropy, distilled_cross_entropy};
+use dress_kernels::{TaughtBy, Unembedding, cross_entropy, distilled_cross_entropy};
 
 /// Mean negative log-likelihood, in nats, of `targets` under the logits of `head` or, without one, of the
 /// `embedding`.
@@ -42,8 +42,10 @@ pub fn distilled_head_loss(
         None => (embedding(), Unembedding::Rows),
     };
     let fused = if head.is_none_or(|head| head.bias.is_none()) {
-        let TaughtLogits { logits, alpha, temperature } = taught;
-        distilled_cross_entropy(&input, &weight, layout, &targets, logits, *alpha, *temperature)
+        let &TaughtLogits { ref logits, alpha, temperature, direction } = taught;
+        let reverse = !direction.is_forward();
+        let taught = TaughtBy { logits, alpha, temperature, reverse };
+        distilled_cross_entropy(&input, &weight, layout, &targets, &taught)
     } else {
         None
     };
