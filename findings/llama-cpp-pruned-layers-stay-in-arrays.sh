@@ -14,14 +14,12 @@
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"
 python3 -m venv venv
-venv/bin/pip install --quiet gguf==0.19.0 numpy==2.4.6 xllamacpp==2026.10.11549
+venv/bin/pip install --quiet gguf==0.19.0 numpy==2.4.6
 npm pack --silent @node-llama-cpp/linux-x64@3.22.1 > packed
 tar xzf "$(cat packed)"
 cat > show.py <<'PY'
 import ctypes
 import pathlib
-import subprocess
-import sys
 import gguf
 import numpy as np
 
@@ -71,11 +69,16 @@ class Params(ctypes.Structure):
                 ("imatrix", ctypes.c_void_p), ("kv_overrides", ctypes.c_void_p), ("tt_overrides", ctypes.c_void_p),
                 ("prune_layers", ctypes.c_void_p), ("room", ctypes.c_byte * 128)]
 
+class Room(ctypes.Structure):
+    _fields_ = [("bytes", ctypes.c_byte * 512)]
+
 place = pathlib.Path("package/bins/linux-x64")
 ggml = [ctypes.CDLL(str(next(place.glob(name))), mode=ctypes.RTLD_GLOBAL) for name in ("libggml-base*.so", "libggml.v*.so")][1]
 llama = ctypes.CDLL(str(next(place.glob("libllama.v*.so"))))
 ggml.ggml_backend_load_all_from_path(str(place).encode())
 llama.llama_model_quantize_default_params.restype = Params
+llama.llama_model_default_params.restype = Room
+llama.llama_model_load_from_file.argtypes, llama.llama_model_load_from_file.restype = [ctypes.c_char_p, Room], ctypes.c_void_p
 llama.llama_model_quantize.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(Params)]
 
 def without(name, layer):
@@ -83,17 +86,10 @@ def without(name, layer):
     params.ftype, params.prune_layers = 1, ctypes.cast(layers, ctypes.c_void_p)
     assert llama.llama_model_quantize(f"{name}.gguf".encode(), f"{name}-pruned.gguf".encode(), params) == 0
 
-LOAD = """
-import sys, xllamacpp
-params = xllamacpp.CommonParams()
-params.model.path, params.n_ctx, params.warmup, params.cpuparams.n_threads = sys.argv[1], 64, False, 1
-xllamacpp.Server(params)
-"""
-
 def show(words, path, name):
     keys = gguf.GGUFReader(path)
     layers, neurons = (keys.get_field(f"{name}.{key}").contents() for key in ("block_count", "feed_forward_length"))
-    loads = subprocess.run([sys.executable, "-c", LOAD, path], capture_output=True).returncode == 0
+    loads = llama.llama_model_load_from_file(path.encode(), llama.llama_model_default_params())
     print(f"{words}: {layers} layers, feed_forward_length {neurons}, {'loads' if loads else 'does not load'}")
 
 for name, neurons in [("llama", [16, 16, 16]), ("deci", [16, 8, 12])]:
