@@ -5,7 +5,7 @@ use super::base_options::Base;
 use super::control_options::controls;
 use super::dry_run::DryRunArgs;
 use super::given_options::Given;
-use super::study_args::StudyTextArgs;
+use super::study_args::{EVALUATION, StudyTextArgs};
 use super::written_setting::{Together, WrittenSetting, WrittenVary};
 use crate::{Error, locate};
 use clap::Args;
@@ -37,7 +37,7 @@ pub struct AblateArgs {
     #[command(flatten)]
     texts: StudyTextArgs,
     /// Another text to evaluate on, that nothing was calibrated on.
-    #[arg(long)]
+    #[arg(long, help_heading = EVALUATION)]
     unseen: Option<PathBuf>,
     /// Runs one cell in this process, as this command does for each.
     #[arg(long, hide = true)]

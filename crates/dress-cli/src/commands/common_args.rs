@@ -29,9 +29,16 @@ pub struct ComputeArgs {
 /// The group of options that say nothing of one result: the seed, of which a study has several, and the form of what is printed.
 pub(super) const OF_THE_COMMAND: &str = "of_the_command";
 
+/// The heading of where and how a command runs. Clap puts an option without a heading of its own under that of the options before
+/// it, so those that stand behind a flattened group have one.
+pub(super) const HOW_IT_RUNS: &str = "Where and how it runs";
+
+/// The heading of what comes of a command, and of where it goes.
+pub(super) const RESULT: &str = "The result";
+
 /// The options of every subcommand.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Where and how it runs")]
+#[command(next_help_heading = HOW_IT_RUNS)]
 #[command(group = ArgGroup::new(OF_THE_COMMAND).multiple(true))]
 pub struct CommonArgs {
     #[command(flatten)]

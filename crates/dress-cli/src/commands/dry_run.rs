@@ -1,5 +1,6 @@
 //! What a long command would do, without doing it.
 
+use super::common_args::HOW_IT_RUNS;
 use super::inspect::engines_in_short;
 use super::selection_table::SelectionTable;
 use crate::{Error, Output, Table, stored_bytes};
@@ -20,7 +21,7 @@ const QUANTIZED: &str = "llama.cpp:q4_k_m";
 pub struct DryRunArgs {
     /// Say what would come of it, and what it would take by a run on a few blocks: shapes, parameters, bytes, memory, minutes and
     /// what engines will make of it. Nothing is written.
-    #[arg(long)]
+    #[arg(long, help_heading = HOW_IT_RUNS)]
     pub(super) dry_run: bool,
 }
 

@@ -1,7 +1,7 @@
 //! The options of `dress prune`.
 
 use super::by_parts_args::ByPartsArgs;
-use super::common_args::{HOW_MUCH, SAID_BY_A_PLAN, SelectArgs, at_least_one};
+use super::common_args::{HOW_IT_RUNS, HOW_MUCH, SAID_BY_A_PLAN, SelectArgs, at_least_one};
 use super::listed::listed;
 use super::prune::Prune;
 use super::quality::QualitySettings;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 pub struct SettingsFileArgs {
     /// Settings from a TOML file: the names of options as keys, lists as lists, and true for what takes no value. What the command line
     /// says stands above them.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = HOW_IT_RUNS, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 

@@ -121,4 +121,22 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn what_stands_behind_a_group_is_not_under_its_heading() {
+        use crate::commands::common_args::{HOW_IT_RUNS, RESULT};
+        let command = Cli::command();
+        for subcommand in command.get_subcommands() {
+            for arg in subcommand.get_arguments().filter(|arg| !arg.is_hide_set()) {
+                let (name, heading) = (subcommand.get_name(), arg.get_help_heading());
+                match arg.get_id().as_str() {
+                    "out" | "force" => {
+                        assert!([None, Some(RESULT)].contains(&heading), "{name}: {heading:?}");
+                    }
+                    "dry_run" => assert_eq!(heading, Some(HOW_IT_RUNS), "{name}"),
+                    _ => {}
+                }
+            }
+        }
+    }
 }

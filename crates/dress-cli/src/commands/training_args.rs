@@ -10,9 +10,15 @@ use dress_train::{
     OptimizerConfig, Precision, TrainConfig, Trainable,
 };
 
+/// The heading of the training's options.
+pub(super) const TRAINING: &str = "Training";
+
+/// The heading of those of learning from the dense model.
+pub(super) const DISTILLATION: &str = "Distillation";
+
 /// The training's options; the defaults are those of [`TrainConfig`], but for the learning rate of a regularization.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Training")]
+#[command(next_help_heading = TRAINING)]
 pub struct TrainingArgs {
     /// The highest learning rate. By default 1e-4, but 3e-4 where regularizing is in the checkpoint's own basis.
     #[arg(long)]
@@ -73,7 +79,7 @@ pub struct TrainingArgs {
 
 /// How much is learnt from a dense model.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Distillation")]
+#[command(next_help_heading = DISTILLATION)]
 pub struct DistillArgs {
     /// Learn from the dense model's distribution too: its weight from 0 to 1, beside the text's own tokens.
     #[arg(long, alias = "distill-alpha", value_name = "ALPHA")]

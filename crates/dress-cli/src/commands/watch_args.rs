@@ -1,5 +1,6 @@
 //! The options of watching a run.
 
+use super::common_args::HOW_IT_RUNS;
 use crate::Error;
 use clap::Args;
 use dress::EventFile;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 pub struct WatchArgs {
     /// Leave the loss and the speed of every step in an event file for TensorBoard, in this directory, and what else is known of
     /// each step at the end.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, help_heading = HOW_IT_RUNS, value_name = "DIR")]
     pub(super) tensorboard: Option<PathBuf>,
 }
 
