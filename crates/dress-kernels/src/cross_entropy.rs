@@ -264,6 +264,69 @@ impl Softmaxes {
     }
 }
 
+/// The gradients of hidden states and weight, each with its shape.
+#[derive(Clone, Debug)]
+struct State {
+    hidden: (Vec<f32>, [usize; 3]),
+    weight: (Vec<f32>, [usize; 2]),
+}
+
+impl Fused<2> for CrossEntropy {
+    type State = State;
+
+    fn forward(&self, inputs: [FlexTensor; 2], tracked: bool) -> (FlexTensor, State) {
+        let [hidden, weight] = inputs.map(|input| input.to_contiguous());
+        let (hidden_dims, weight_dims) = (dims::<3>(&hidden), dims::<2>(&weight));
+        let (width, vocab_size) =
+            (hidden_dims[2], weight_dims[usize::from(self.layout == Unembedding::Columns)]);
+        let (states, weight) = (numbers(&hidden), numbers(&weight));
+        let share = 1.0 / self.targets.len() as f32;
+        // From a state to logits.
+        let to_logits = Matrix::new(weight, weight_dims[0], weight_dims[1], weight_dims[1]);
+        let to_logits = if self.layout == Unembedding::Rows { to_logits.transposed() } else { to_logits };
+        let mut of_hidden = vec![0.0; if tracked { states.len() } else { 0 }];
+        let mut of_weight = vec![0.0; if tracked { weight.len() } else { 0 }];
+        let mut logits = vec![0.0; CHUNK.min(self.targets.len()) * vocab_size];
+        let mut sums = [0.0; 2];
+        for (chunk, targets) in self.targets.chunks(CHUNK).enumerate() {
+            let range = chunk * CHUNK * width..(chunk * CHUNK + targets.len()) * width;
+            let states = Matrix::new(&states[range.clone()], targets.len(), width, width);
+            let logits = &mut logits[..targets.len() * vocab_size];
+            product(logits, states, to_logits, false, Cores::All);
+            let rows = logits.par_chunks_mut(vocab_size).enumerate();
+            let losses: Vec<[f32; 2]> = rows
+                .map(|(row, logits)| self.row_losses(chunk * CHUNK + row, logits, share, tracked))
+                .collect();
+            for [language, distance] in losses {
+                sums[0] += f64::from(language);
+                sums[1] += f64::from(distance);
+            }
+            if tracked {
+                let slopes = Matrix::new(logits, targets.len(), vocab_size, vocab_size);
+                product(&mut of_hidden[range], slopes, to_logits.transposed(), false, Cores::All);
+                let (left, right) = match self.layout {
+                    Unembedding::Rows => (slopes.transposed(), states),
+                    Unembedding::Columns => (states.transposed(), slopes),
+                };
+                product(&mut of_weight, left, right, chunk > 0, Cores::All);
+            }
+        }
+        let losses = self.losses(sums);
+        let state = State { hidden: (of_hidden, hidden_dims), weight: (of_weight, weight_dims) };
+        let count = losses.len();
+        (tensor(losses, [count]), state)
+    }
+
+    fn gradients(&self, state: State, output: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
+        let factor = numbers(&output.to_contiguous())[0];
+        let State { hidden: (hidden, hidden_dims), weight: (weight, weight_dims) } = state;
+        [
+            wanted[0].then(|| tensor(scaled(hidden, factor), hidden_dims)),
+            wanted[1].then(|| tensor(scaled(weight, factor), weight_dims)),
+        ]
+    }
+}
+
 /// The loss of one position; with `slopes` its logits become the gradient of the mean loss.
 fn row_loss(logits: &mut [f32], target: usize, share: f32, slopes: bool) -> f32 {
     let at_target = logits[target];

@@ -27,6 +27,11 @@ impl TensorPart {
         Self { rows, ..Self::whole(info) }
     }
 
+    /// The same, its numbers one more than the checkpoint's where `one_more` says so.
+    pub fn one_more(self, one_more: bool) -> Self {
+        Self { one_more, ..self }
+    }
+
     /// The same, from the order of interleaved rotation to that of halves.
     pub fn interleaved(self, heads: usize) -> Self {
         Self { interleaved_heads: Some(heads), ..self }

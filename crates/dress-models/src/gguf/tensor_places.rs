@@ -39,7 +39,7 @@ impl GgufFamily {
                     self.name()
                 )
             })?;
-            let part = TensorPart { one_more: self.adds_one(name), ..TensorPart::whole(info) };
+            let part = TensorPart::whole(info).one_more(self.adds_one(name));
             let part = match (self.is_interleaved(), name.split('.').nth(2)) {
                 (true, Some("attn_q")) => part.interleaved(even_heads(info, heads, name)?),
                 (true, Some("attn_k")) => part.interleaved(even_heads(info, kv_heads, name)?),
