@@ -1,14 +1,14 @@
 """Has llama.cpp quantize a checkpoint, and compares the file with what `dress inspect --for` counts.
 
-`dress export` writes the checkpoint in f32, and libllama (in the package llama-cpp-py-sync) quantizes that as `llama-quantize`
-does. Prints a JSON line a format: bytes of all tensors and what was counted, and the matrices that are left in 16 bits or get
-a larger type than most of their name. Exits with 1 where the bytes are more than 1% off or the types are not those counted.
+`dress export` writes the checkpoint in f32, and libllama quantizes that as `llama-quantize` does (`libllama.py` says where it is
+from; BINS is the `bins/linux-x64` of its package). Prints a JSON line a format: bytes of all tensors and what was counted, how many
+matrices have which type, and how many are left in 16 bits or more. Exits with 1 where the bytes are more than 1% off or more or
+fewer matrices are left than was counted.
 
-usage: python check_bytes.py DIR --dress FILE [--format q8_0 ...] [--keep DIR]
+usage: python check_bytes.py DIR --dress FILE --libllama BINS [--format q8_0 ...] [--keep DIR]
 """
 import argparse
 import contextlib
-import importlib.metadata
 import json
 import pathlib
 import subprocess
@@ -16,9 +16,8 @@ import sys
 import tempfile
 
 import gguf
-import llama_cpp_py_sync._cffi_bindings as llama
 
-TYPES = {"f16": 1, "q4_0": 2, "q8_0": 7, "q4_k_m": 15, "q5_k_m": 17, "q6_k": 18, "iq4_xs": 30}
+import libllama
 
 
 def run(*command):
@@ -28,23 +27,15 @@ def run(*command):
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def quantize(source, target, name):
-    lib = llama.get_lib()
-    params = llama.get_ffi().new("llama_model_quantize_params *", lib.llama_model_quantize_default_params())
-    params.ftype = TYPES[name]
-    failed = lib.llama_model_quantize(str(source).encode(), str(target).encode(), params)
-    if failed:
-        sys.exit(f"{name}: llama.cpp refuses the model")
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("directory", type=pathlib.Path)
     parser.add_argument("--dress", required=True)
-    parser.add_argument("--format", action="append", choices=list(TYPES))
+    parser.add_argument("--format", action="append", choices=list(libllama.TYPES))
+    parser.add_argument("--libllama", required=True, type=pathlib.Path)
     parser.add_argument("--keep", type=pathlib.Path, help="a directory for the files")
     args = parser.parse_args()
-    formats, wrong = args.format or ["q8_0", "q4_k_m"], 0
+    formats, wrong, library = args.format or ["q8_0", "q4_k_m"], 0, libllama.load(args.libllama)
     names = ",".join(f"llama.cpp:{name}" for name in formats)
     served = run(args.dress, "inspect", "--model", args.directory, "--for", names, "--json")["served"]
     with contextlib.ExitStack() as stack:
@@ -53,7 +44,8 @@ def main():
         run(args.dress, "export", "--model", args.directory, "--type", "f32", "--out", source, "--force", "--json")
         for name, report in zip(formats, served):
             target = work / f"{name}.gguf"
-            quantize(source, target, name)
+            if not libllama.quantize(library, source, target, name):
+                sys.exit(f"{name}: llama.cpp refuses the model")
             tensors = gguf.GGUFReader(target).tensors
             matrices = [tensor for tensor in tensors if len(tensor.shape) > 1]
             left = sum(tensor.tensor_type.name in ("F32", "F16", "BF16") for tensor in matrices)
@@ -67,7 +59,6 @@ def main():
             print(json.dumps({"format": name, "bytes": written, "counted": report["bytes"], "off": round(off, 5),
                               "unquantized": left, "unquantized_counted": expected, "types": counts,
                               "file": target.stat().st_size}), flush=True)
-    print(json.dumps({"versions": {name: importlib.metadata.version(name) for name in ("llama-cpp-py-sync", "gguf")}}))
     sys.exit(bool(wrong))
 
 
