@@ -35,15 +35,16 @@ pub(super) struct DryRun {
     pub bytes: Option<[u64; 2]>,
     /// What engines will make of the result.
     pub served: Vec<ServedReport>,
-    /// What it would take.
-    pub estimate: Estimate,
-    /// What the estimate is from.
+    /// What it would take, where that was measured.
+    pub estimate: Option<Estimate>,
+    /// What the estimate is from, or why there is none.
     pub rehearsed: String,
 }
 
 impl DryRun {
     /// Of a command that makes no other model.
-    pub fn of_work(estimate: Estimate, rehearsed: String) -> Self {
+    pub fn of_work(estimate: impl Into<Option<Estimate>>, rehearsed: String) -> Self {
+        let estimate = estimate.into();
         Self { taken: None, parameters: None, bytes: None, served: Vec::new(), estimate, rehearsed }
     }
 
@@ -56,7 +57,7 @@ impl DryRun {
         dense: &M,
         selection: &Selection,
         formats: &[EngineFormat],
-        estimate: Estimate,
+        estimate: impl Into<Option<Estimate>>,
         rehearsed: String,
     ) -> Result<Self, Error> {
         let taken = SelectionTable::of(dense, selection)?;
@@ -133,7 +134,11 @@ impl DryRun {
             row("bytes as stored", bytes, &|bytes| format!("{:.1} MB", bytes as f64 / 1e6));
             text += &format!("{table}\n");
         }
-        text + &estimate_text(&self.estimate, &self.rehearsed) + &engines_in_short(&self.served)
+        text += &match &self.estimate {
+            Some(estimate) => estimate_text(estimate, &self.rehearsed),
+            None => self.rehearsed.clone(),
+        };
+        text + &engines_in_short(&self.served)
     }
 }
 

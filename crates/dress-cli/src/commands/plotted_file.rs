@@ -11,8 +11,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// What can be drawn.
-const DRAWN: &str =
-    "a directory that dress prune wrote, its dress.json, recover.json or search.json, or a plan";
+const DRAWN: &str = "a directory that dress prune or dress recover wrote, its dress.json, recover.json or search.json, or a plan";
 
 /// The files of these programs that somebody may give, by the keys that only they have.
 const KNOWN: [(&str, &[&str]); 9] = [
@@ -32,19 +31,44 @@ const KNOWN: [(&str, &[&str]); 9] = [
 /// # Errors
 /// [`Error::Unreadable`], [`Error::ResultFile`], and [`Error::NotDrawn`] with what the file is.
 pub(super) fn panels(given: &Path) -> Result<Vec<Panel>, Error> {
-    let path = if given.is_dir() { given.join("dress.json") } else { given.into() };
-    let text = read_text(&path, DRAWN)?;
-    let value: Value = serde_json::from_str(&text).map_err(|_| not_drawn(&path, "is no JSON".into()))?;
+    let mut panels = Vec::new();
+    for file in files_of(given) {
+        panels.extend(panels_of(&file)?);
+    }
+    Ok(panels)
+}
+
+/// The file itself, or the files of a directory that say how it was made, the last work first. Of any other checkpoint it is the
+/// configuration, which is then named as what it is.
+fn files_of(given: &Path) -> Vec<PathBuf> {
+    if !given.is_dir() {
+        return vec![given.into()];
+    }
+    let there = |names: &[&str]| -> Vec<PathBuf> {
+        names.iter().map(|name| given.join(name)).filter(|path| path.is_file()).collect()
+    };
+    let made = there(&["recover.json", "dress.json"]);
+    let other = there(&["search.json", "config.json"]).into_iter().next();
+    match (made.is_empty(), other) {
+        (false, _) => made,
+        (true, Some(other)) => vec![other],
+        (true, None) => vec![given.join("dress.json")],
+    }
+}
+
+fn panels_of(path: &Path) -> Result<Vec<Panel>, Error> {
+    let text = read_text(path, DRAWN)?;
+    let value: Value = serde_json::from_str(&text).map_err(|_| not_drawn(path, "is no JSON".into()))?;
     match kind_of(&value) {
-        Some("dress.json") => of_result(&path, value),
-        Some("recover.json") => of_recovery(&path, value),
-        Some("search.json") => Ok(vec![frontier(&read::<SearchReport>(&path, value)?, &path, "the search")?]),
+        Some("dress.json") => of_result(path, value),
+        Some("recover.json") => of_recovery(path, value),
+        Some("search.json") => Ok(vec![frontier(&read::<SearchReport>(path, value)?, path, "the search")?]),
         Some("plan") if value.get("format").is_none() => {
-            Err(not_drawn(&path, "is a plan made by hand, which does not say how long the axes are".into()))
+            Err(not_drawn(path, "is a plan made by hand, which does not say how long the axes are".into()))
         }
-        Some("plan") => Ok(plan_panels(&SlicePlan::from_json(&text, &path)?, "the plan")),
-        Some(other) => Err(not_drawn(&path, format!("is a {other}"))),
-        None => Err(not_drawn(&path, "is JSON of something else".into())),
+        Some("plan") => Ok(plan_panels(&SlicePlan::from_json(&text, path)?, "the plan")),
+        Some(other) => Err(not_drawn(path, format!("is a {other}"))),
+        None => Err(not_drawn(path, "is JSON of something else".into())),
     }
 }
 
@@ -215,6 +239,24 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             let said = panels(&path).unwrap_err().to_string();
             assert!(said.contains(says) && said.contains("dress prune"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_drawn_from_what_says_how_it_was_made() {
+        let place = tempfile::tempdir().unwrap();
+        let names = |place: &Path| -> Vec<String> {
+            files_of(place).iter().map(|path| crate::name_of(path)).collect()
+        };
+        assert_eq!(names(place.path()), ["dress.json"]);
+        let written: [(&str, &[&str]); 3] = [
+            ("config.json", &["config.json"]),
+            ("dress.json", &["dress.json"]),
+            ("recover.json", &["recover.json", "dress.json"]),
+        ];
+        for (written, expected) in written {
+            std::fs::write(place.path().join(written), "{}").unwrap();
+            assert_eq!(names(place.path()), expected, "{written}");
         }
     }
 }

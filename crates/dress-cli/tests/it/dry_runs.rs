@@ -80,3 +80,22 @@ fn every_long_command_has_a_dry_run() {
     );
     assert_eq!(rows["rows"].as_array().unwrap().len(), 3, "{rows}");
 }
+
+#[test]
+fn a_dry_run_of_slice_says_what_a_plan_made_by_hand_comes_to() {
+    let (paths, plans, model) = (Paths::new(), Paths::new(), model().display().to_string());
+    let plan = plans.path("plan.json");
+    let selection: serde_json::Map<String, Value> =
+        (0..5).map(|layer| (format!("ffn.{layer}"), serde_json::json!([0, 1]))).collect();
+    std::fs::write(&plan, serde_json::json!({ "selection": selection }).to_string()).unwrap();
+    let out = paths.path("out");
+    let args = ["slice", "--plan", &plan, &model, &out];
+    let said = dry(&paths, &args);
+    assert!(said["estimate"].is_null(), "nothing is computed: {said}");
+    let told = String::from_utf8(dress(&[&args[..], &["--dry-run"]].concat()).stdout).unwrap();
+    for says in ["510", "from file to file", "vllm"] {
+        assert!(told.contains(says), "{says}: {told}");
+    }
+    let report = json(&dress(&[&args[..], &["--json"]].concat()));
+    assert_eq!(said["parameters"], serde_json::json!([report["parameters_before"], report["parameters"]]));
+}
