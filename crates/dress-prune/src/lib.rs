@@ -17,6 +17,7 @@ mod costs;
 mod counted;
 mod error;
 mod fold;
+mod given_ratios;
 mod gradual_refit;
 mod latency;
 mod local;
