@@ -46,7 +46,7 @@ pub(crate) fn disjoint_blocks(
         pass.shuffle(rng);
         // Only what the first cut leaves over was in no block before.
         let more = if blocks.is_empty() { held_back } else { 0 };
-        pass.truncate(config.samples - blocks.len() + more);
+        pass.truncate((config.samples - blocks.len()).saturating_add(more));
         blocks.extend(pass.into_iter().map(<[u32]>::to_vec));
         // Some offset at which there is a block left.
         offset = rng.random_range(0..seqlen.min(ids.len() - seqlen + 1));
@@ -120,7 +120,7 @@ fn blocks_of_a_large_text(
             ids.truncate(config.seqlen);
             blocks.push(ids);
         }
-        if blocks.len() == config.samples + held_back {
+        if blocks.len() == config.samples.saturating_add(held_back) {
             break;
         }
     }

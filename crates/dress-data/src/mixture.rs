@@ -55,7 +55,8 @@ impl Mixture {
         Ok(self.blocks_and_held_back(tokenizer, config, 0)?.0)
     }
 
-    /// [`Mixture::blocks`], and up to `held_back` more that share no text with them, of each corpus its share.
+    /// [`Mixture::blocks`], and up to `held_back` more that share no text with them, of each corpus its share; of one that is
+    /// there twice, from which blocks are drawn twice, none.
     ///
     /// # Errors
     /// Those of [`Mixture::blocks`].
@@ -76,6 +77,7 @@ impl Mixture {
                 continue;
             }
             let config = SampleConfig { samples, ..config.clone() };
+            let held_back = if self.is_there_twice(corpus) { 0 } else { held_back };
             let (drawn, more) = calibration_and_held_back(corpus, tokenizer, &config, held_back)?;
             for (all, drawn) in [(&mut all, drawn), (&mut rest, more)] {
                 match all {
@@ -98,6 +100,10 @@ impl Mixture {
             self.parts.iter().find_map(|(corpus, _)| corpus.text_field()).map(String::from);
         of.provenance.chat_template_sha256 = self.template_sha256().map(String::from);
         of
+    }
+
+    fn is_there_twice(&self, corpus: &Corpus) -> bool {
+        self.parts.iter().filter(|(other, _)| other.sha256() == corpus.sha256()).count() > 1
     }
 
     fn shares(&self, samples: usize) -> Vec<usize> {
@@ -167,6 +173,26 @@ mod tests {
         let config = SampleConfig { samples: 1, seqlen: 3, ..SampleConfig::default() };
         let provenance = body.blocks(&words(), &config).unwrap().provenance;
         assert_eq!(provenance.text_field.as_deref(), Some("body"));
+    }
+
+    #[test]
+    fn nothing_is_held_back_of_a_corpus_that_is_there_twice() {
+        let at = tempfile::tempdir().unwrap();
+        let path = |name: &str| at.path().join(name).display().to_string();
+        for word in ["w0", "w1"] {
+            let row = format!("{{\"text\":\"{word} {word} {word}\"}}\n");
+            std::fs::write(path(&format!("{word}.jsonl")), row.repeat(50)).unwrap();
+        }
+        let config = SampleConfig { samples: 4, seqlen: 3, draw: Draw::Rows, ..SampleConfig::default() };
+        let held_back = |names: [&str; 2]| {
+            let given = names.map(|name| format!("{}:0.5", path(name))).join(",");
+            let mixture = Mixture::read(Path::new(&given), &RowText::default()).unwrap();
+            let (drawn, more) = mixture.blocks_and_held_back(&words(), &config, 2).unwrap();
+            assert_eq!(drawn, mixture.blocks(&words(), &config).unwrap());
+            more.blocks.len()
+        };
+        assert_eq!(held_back(["w0.jsonl", "w1.jsonl"]), 2);
+        assert_eq!(held_back(["w0.jsonl", "w0.jsonl"]), 0, "the other half may have drawn it");
     }
 
     #[test]

@@ -116,8 +116,8 @@ fn blocks_at_rows(
         taken.push(rows);
     }
     // Where most rows are taken, looking on would not end.
-    for _ in 0..held_back.saturating_mul(TRIES) {
-        if blocks.len() == config.samples + held_back {
+    for _ in 0..held_back.min(starts).saturating_mul(TRIES) {
+        if blocks.len() == config.samples.saturating_add(held_back) {
             break;
         }
         let (block, rows) = sampler.block(rng.random_range(0..starts))?;
@@ -271,6 +271,11 @@ mod tests {
         let all = SampleConfig { draw: Draw::Blocks, ..config(1000, 4, 3) };
         let (drawn, more) = calibration_and_held_back(&numbered, &words(), &all, 3).unwrap();
         assert_eq!((drawn.blocks.len(), more.blocks.len()), (1000, 0), "nothing is left over");
+        for draw in [Draw::Rows, Draw::Blocks] {
+            let config = SampleConfig { draw, ..config(4, 4, 3) };
+            let (drawn, more) = calibration_and_held_back(&numbered, &words(), &config, usize::MAX).unwrap();
+            assert!(drawn.blocks.len() == 4 && (3..40).contains(&more.blocks.len()), "what there is: {draw}");
+        }
     }
 
     #[test]

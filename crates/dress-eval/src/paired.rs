@@ -35,8 +35,10 @@ impl PairedDifference {
         }
         let pairs = || first.iter().zip(other);
         let difference = pairs().map(|(a, b)| b.nats - a.nats).sum::<f64>() / targets as f64;
-        let each = pairs().map(|(a, b)| (b.nats - a.nats) / a.targets.max(1) as f64);
-        Some(Self::about(difference, each.collect()))
+        // How far each window is off counts by its tokens, as in the mean: that of a ratio of two sums.
+        let mean = targets as f64 / first.len() as f64;
+        let off = pairs().map(|(a, b)| (b.nats - a.nats - difference * a.targets as f64) / mean);
+        Some(Self::about(difference, off.collect()))
     }
 
     /// How much greater the mean of `other` is than that of `first`. None where there are not as many of both, or none.
@@ -44,15 +46,17 @@ impl PairedDifference {
         if first.len() != other.len() || first.is_empty() {
             return None;
         }
-        let each: Vec<f64> = first.iter().zip(other).map(|(a, b)| b - a).collect();
-        Some(Self::about(each.iter().sum::<f64>() / each.len() as f64, each))
+        let each = || first.iter().zip(other).map(|(a, b)| b - a);
+        let difference = each().sum::<f64>() / first.len() as f64;
+        Some(Self::about(difference, each().map(|one| one - difference).collect()))
     }
 
-    fn about(difference: f64, each: Vec<f64>) -> Self {
-        let count = each.len() as f64;
-        let variance = each.iter().map(|one| (one - difference).powi(2)).sum::<f64>() / (count - 1.0);
-        let standard_error = (each.len() > 1).then(|| (variance / count).sqrt());
-        Self { difference, standard_error, pairs: each.len() }
+    /// With how far every pair is off the difference.
+    fn about(difference: f64, off: Vec<f64>) -> Self {
+        let count = off.len() as f64;
+        let variance = off.iter().map(|one| one.powi(2)).sum::<f64>() / (count - 1.0);
+        let standard_error = (off.len() > 1).then(|| (variance / count).sqrt());
+        Self { difference, standard_error, pairs: off.len() }
     }
 
     /// Of losses: by how many percent the perplexity is greater, and the standard error of that.
@@ -88,9 +92,21 @@ mod tests {
         let (first, other) = (windows(&[(6.0, 2), (4.0, 4)]), windows(&[(8.0, 2), (5.0, 4)]));
         let found = PairedDifference::of_losses(&first, &other).unwrap();
         assert_eq!((found.difference, found.pairs), (0.5, 2));
-        // The windows' own differences are 1 and 0.25 nats a token.
-        let variance = (1.0f64 - 0.5).powi(2) + (0.25f64 - 0.5).powi(2);
+        // The windows' own differences are 1 and 0.25 nats a token, and they have 2/3 and 4/3 of their mean number of tokens.
+        let variance = (2.0f64 / 3.0 * 0.5).powi(2) + (4.0f64 / 3.0 * -0.25).powi(2);
         assert!((found.standard_error.unwrap() - (variance / 2.0).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_window_of_few_tokens_says_little_of_the_error() {
+        let mut first = vec![(200.0, 100); 4];
+        let mut other = vec![(210.0, 100), (211.0, 100), (209.0, 100), (210.0, 100)];
+        let whole = PairedDifference::of_losses(&windows(&first), &windows(&other)).unwrap();
+        first.push((2.0, 1));
+        other.push((3.0, 1));
+        let more = PairedDifference::of_losses(&windows(&first), &windows(&other)).unwrap();
+        assert!(more.standard_error.unwrap() < 2.0 * whole.standard_error.unwrap(), "{more:?} {whole:?}");
+        assert!(more.is_clear());
     }
 
     #[test]

@@ -319,7 +319,7 @@ pub enum Error {
     )]
     StreamsUnread,
     /// Streams that were made before and are not those that are needed.
-    #[error("{path}: streams of another model, other blocks of text or another type of weights; make those of this run with `dress stream`, or leave them out", path = .path.display())]
+    #[error("{path}: streams of another model, other blocks of text or another type of weights; make those of this run with `dress stream`, in another directory or with `force`, or leave them out", path = .path.display())]
     StreamsOfAnother {
         /// The file.
         path: PathBuf,

@@ -9,7 +9,7 @@ const SHAPES: [usize; 2] = [3, 6];
 impl Passes {
     /// How many passes forward take as long: one forward and back takes three times as long as one forward.
     pub fn in_forward_passes(self) -> usize {
-        self.forward + 3 * self.backward
+        self.forward.saturating_add(self.backward.saturating_mul(3))
     }
 }
 
@@ -23,7 +23,7 @@ impl ResolvedRecipe {
             passes.forward += blocks;
         }
         if let Some(search) = &self.search {
-            let fitted = blocks.saturating_sub(search.held_back);
+            let fitted = blocks.min(search.blocks).saturating_sub(search.held_back);
             let [within, until] = SHAPES;
             let shapes = if matches!(search.goal, Goal::Budget(_)) { within } else { until };
             passes.backward += fitted;
@@ -41,11 +41,12 @@ impl ResolvedRecipe {
         }
         if let Some(settings) = &self.config.regularize {
             let seen = blocks.saturating_mul(settings.train.epochs);
-            passes.backward += seen;
-            passes.forward += settings.distill.map_or(0, |distill| if distill.cache { blocks } else { seen });
+            passes.backward = passes.backward.saturating_add(seen);
+            let taught = settings.distill.map_or(0, |distill| if distill.cache { blocks } else { seen });
+            passes.forward = passes.forward.saturating_add(taught);
         }
-        let rounds = self.rounds.max(1);
-        Passes { forward: passes.forward * rounds, backward: passes.backward * rounds }
+        let in_all = |passes: usize| passes.saturating_mul(self.rounds.max(1));
+        Passes { forward: in_all(passes.forward), backward: in_all(passes.backward) }
     }
 
     /// Whether anything is scored by what the calibration blocks say.

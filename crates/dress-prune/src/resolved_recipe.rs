@@ -161,8 +161,10 @@ impl Recipe {
     }
 
     fn allocation<M: CausalLm>(&self, model: &M, criteria: &Criteria) -> Result<Allocation, Error> {
-        if let HowMuch::RatiosOf(ratios) = &self.how_much {
-            return self.by_layer(ratios);
+        if let HowMuch::RatiosOf(ratios) = &self.how_much
+            && !RatioOf::of_layers(ratios).is_empty()
+        {
+            return self.by_layer(model, ratios);
         }
         if !self.per_layer || self.how_much.is_searched() {
             return Ok(Allocation::Uniform);
@@ -176,11 +178,10 @@ impl Recipe {
     }
 
     /// Where layers have ratios of their own, each its own.
-    fn by_layer(&self, ratios: &[RatioOf]) -> Result<Allocation, Error> {
-        let own = RatioOf::of_layers(ratios);
-        if own.is_empty() && !self.per_layer {
-            return Ok(Allocation::Uniform);
-        }
+    fn by_layer<M: CausalLm>(&self, model: &M, ratios: &[RatioOf]) -> Result<Allocation, Error> {
+        let (own, map) = (RatioOf::of_layers(ratios), model.coupling());
+        // A ratio of a layer that is not there would be one of nothing.
+        own.keys().try_for_each(|&axis| map.axis(axis).map(|_| ()))?;
         let with = match (self.per_layer, self.rounds > 1, self.served_by.is_empty()) {
             (true, ..) => "`per_layer`",
             (_, true, _) => "several `rounds`",

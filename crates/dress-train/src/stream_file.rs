@@ -30,6 +30,15 @@ struct Head {
     dtype: Number,
 }
 
+impl Head {
+    /// Bytes of all blocks with their hashes, where there can be so many.
+    fn bytes(&self) -> Option<u64> {
+        let numbers = (self.seq as u64).checked_mul(self.width as u64)?;
+        let stride = numbers.checked_mul(self.dtype.size() as u64)?.checked_add(HASH as u64)?;
+        stride.checked_mul(self.blocks as u64)
+    }
+}
+
 /// The type of the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -99,8 +108,9 @@ impl StreamFile {
         }
         let (file, start) = (reader.into_inner(), line.len() as u64);
         let length = file.metadata().map_err(io)?.len();
+        let expected = head.bytes().and_then(|bytes| bytes.checked_add(start));
         let found = Self { path: path.into(), file: Mutex::new(file), start, head, device: device.clone() };
-        if length != start + (found.head.blocks * found.stride()) as u64 {
+        if expected != Some(length) {
             return Err(found.damaged("it has another length".into()));
         }
         Ok(Some(found))
@@ -290,6 +300,17 @@ mod tests {
         }
         std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
         assert!(StreamFile::open(&path, "key", &Device::flex()).is_err());
+        let (head, numbers) = whole.split_at(whole.iter().position(|&byte| byte == b'\n').unwrap());
+        let head = String::from_utf8(head.to_vec()).unwrap();
+        for (few, many) in [
+            ("\"blocks\":2", "\"blocks\":18446744073709551615"),
+            ("\"seq\":2", "\"seq\":9223372036854775807"),
+        ] {
+            let many = head.replace(few, many);
+            assert_ne!(many, head);
+            std::fs::write(&path, [many.as_bytes(), numbers].concat()).unwrap();
+            assert!(StreamFile::open(&path, "key", &Device::flex()).is_err(), "{many}");
+        }
     }
 
     #[test]

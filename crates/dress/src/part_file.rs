@@ -54,7 +54,9 @@ impl PartFile {
         let place = directory.part();
         if place.exists() && !replace {
             let there = Self::read(directory.path())?;
-            if let Some(what) = self.differs(&there) {
+            // Written over, the layers that are there would be in no part.
+            let layers = || (self.layers != there.layers).then(|| other_layers(&there.layers, &self.layers));
+            if let Some(what) = self.differs(&there).or_else(layers) {
                 let path = directory.path().into();
                 return Err(dress_train::Error::AnotherRun { path, what }.into());
             }
@@ -115,6 +117,11 @@ impl PartsOfOneRun {
     pub fn place(&self, layer: usize) -> Option<RunDirectory> {
         self.places[layer].as_ref().map(RunDirectory::at)
     }
+}
+
+/// What is said of a part of layers other than those that are asked for.
+fn other_layers(there: &Range<usize>, here: &Range<usize>) -> String {
+    format!("the layers {}..{}, not {}..{},", there.start, there.end, here.start, here.end)
 }
 
 /// Differences for people: the plan, the data and the settings by their names.

@@ -86,7 +86,9 @@ impl<'a> PruneByParts<'a> {
         job.device().seed(job.resolved.config.seed);
         let parts = CheckpointParts::open(job.checkpoint.path(), job.load(), job.device())?;
         let plan = match &job.resolved.plan {
-            Some(plan) => plan.clone(),
+            Some(plan) if plan.fingerprint.is_known() => plan.clone(),
+            // What is made of it is of these files alone: parts and streams of another checkpoint have to be told apart.
+            Some(plan) => SlicePlan { fingerprint: parts.fingerprint()?, ..plan.clone() },
             None => scored(job, &parts, calibration, progress)?,
         };
         Ok(Self { job, parts, calibration, plan, streams })

@@ -176,7 +176,7 @@ impl PruneJob {
         let train = self.resolved.config.regularize.as_ref().map(|settings| &settings.train);
         let a_step = train.map_or(1, |train| train.batch_size.saturating_mul(train.accumulation).max(1));
         let held_back = self.resolved.search.as_ref().map_or(0, |search| search.held_back);
-        (a_step.saturating_mul(STEPS) + held_back).min(calibration.blocks.len())
+        a_step.saturating_mul(STEPS).saturating_add(held_back).min(calibration.blocks.len())
     }
 }
 

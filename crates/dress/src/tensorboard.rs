@@ -129,7 +129,16 @@ fn masked_crc(bytes: &[u8]) -> u32 {
 /// Progress that leaves the loss and the speed of every step in an event file, and hands on what it is told.
 pub struct EventProgress<'a> {
     shown: &'a dyn Progress,
-    events: Mutex<(EventFile, HashMap<String, u64>)>,
+    events: Mutex<(EventFile, HashMap<String, Steps>)>,
+}
+
+/// The steps of the stages of one name, which may come again, as training does in every round.
+#[derive(Debug, Default)]
+struct Steps {
+    /// Those of the stages before.
+    before: u64,
+    /// The last that was told.
+    last: u64,
 }
 
 impl<'a> EventProgress<'a> {
@@ -147,20 +156,23 @@ impl<'a> EventProgress<'a> {
 impl Progress for EventProgress<'_> {
     fn started(&self, stage: &Stage) {
         self.shown.started(stage);
+        let mut events = self.events.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let steps = events.1.entry(stage.name.clone()).or_default();
+        steps.before = steps.last;
     }
 
     fn advanced(&self, stage: &Stage, at: &Advance) {
         self.shown.advanced(stage, at);
-        let Some(loss) = at.loss.filter(|loss| loss.is_finite()) else { return };
         let mut events = self.events.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (file, steps) = &mut *events;
-        // A stage may come again, as training does in every round.
-        let step = steps.entry(stage.name.clone()).or_default();
-        *step += 1;
+        let steps = steps.entry(stage.name.clone()).or_default();
+        // Those of a run that was interrupted count, as they do in the curve.
+        steps.last = steps.before + at.done;
+        let Some(loss) = at.loss.filter(|loss| loss.is_finite()) else { return };
         // A disk that is full is no reason to end the work.
-        let _ = file.add(&format!("{}/loss", stage.name), *step, loss);
+        let _ = file.add(&format!("{}/loss", stage.name), steps.last, loss);
         if let Some(speed) = at.tokens_per_second {
-            let _ = file.add(&format!("{}/tokens_per_second", stage.name), *step, speed);
+            let _ = file.add(&format!("{}/tokens_per_second", stage.name), steps.last, speed);
         }
     }
 
@@ -220,5 +232,22 @@ mod tests {
         expected.push(0x15);
         expected.extend(3.5f32.to_le_bytes());
         assert_eq!(found[1][9..], expected);
+    }
+
+    #[test]
+    fn a_run_that_goes_on_and_a_round_after_it_go_on_counting() {
+        let place = tempfile::tempdir().unwrap();
+        let events = EventFile::create(place.path()).unwrap();
+        let path = events.path().to_path_buf();
+        let progress = EventProgress::new(events, &NoProgress);
+        let told: &dyn Progress = &progress;
+        for reused in [7, 0] {
+            let stage = told.begin("training", Unit::Steps, 8);
+            stage.reuse(reused);
+            stage.advance_with(1, Some(3.5), "").unwrap();
+        }
+        // The step stands behind the time.
+        let steps: Vec<[u8; 2]> = records(&path)[1..].iter().map(|record| [record[9], record[10]]).collect();
+        assert_eq!(steps, [[0x10, 8], [0x10, 9]]);
     }
 }

@@ -4,7 +4,7 @@ use super::cell_process::{StudyLock, measure_in_a_process};
 use super::dry_run::print_cells;
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, Output, shown_progress};
-use dress_study::ablation::{AblationStudy, PlannedCell, markdown};
+use dress_study::ablation::{AblationCell, AblationStudy, PlannedCell, markdown};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -34,11 +34,16 @@ impl Ablate {
             Some(key) => {
                 let cell = planned.iter().find(|cell| cell.key() == key);
                 let cell = cell.ok_or_else(|| dress_study::Error::CellName { name: key.clone() })?;
+                let file = cell.wanted().file;
+                if store.get::<AblationCell>(&file, key)?.is_some() {
+                    // Another process had it until now.
+                    return Ok(());
+                }
                 if let Some(directory) = cell.run_directory() {
                     explain_interrupt(directory);
                 }
                 let measured = self.study.measure(cell, &shown_progress())?;
-                Ok(store.put(&cell.wanted().file, &measured)?)
+                Ok(store.put(&file, &measured)?)
             }
             // Whoever comes later would forget what the first has measured anew.
             None => self.all(&planned, self.anew && lock.is_first),

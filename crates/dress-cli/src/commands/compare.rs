@@ -5,7 +5,8 @@ use super::dry_run::print_cells;
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, Output, shown_progress};
 use dress_study::EvaluatedText;
-use dress_study::comparison::{CellId, ComparisonStudy, markdown};
+use dress_study::comparison::{Cell, CellId, ComparisonStudy, markdown};
+use dress_study::kept_cells::CellStore;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -28,6 +29,8 @@ impl Compare {
             None => StudyLock::take(self.study.directory())?,
         };
         match self.cell {
+            // Another process had it until now.
+            Some(id) if self.is_there(id, &store)? => Ok(()),
             Some(id) => {
                 if id.trains() {
                     explain_interrupt(&self.study.run_directory(id));
@@ -43,6 +46,11 @@ impl Compare {
         // What cannot be is refused before any work.
         self.study.wanted()?;
         print_cells(&self.study.rehearse(&shown_progress())?, self.output)
+    }
+
+    fn is_there(&self, id: CellId, store: &CellStore) -> Result<bool, Error> {
+        let key = self.study.key(id)?.hash();
+        Ok(store.get::<Cell>(&id.file(), &key)?.is_some())
     }
 
     /// What is locked while a cell is measured.

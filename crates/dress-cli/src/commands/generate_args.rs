@@ -1,12 +1,12 @@
 //! The options of `dress generate`.
 
 use super::CommonArgs;
+use super::common_args::samples;
 use super::generate::Generate;
 use super::own_texts::WriteOwnTexts;
 use crate::{Error, locate};
 use clap::Args;
 use dress_models::generation::Sampling;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Options of `dress generate`.
@@ -40,8 +40,8 @@ pub struct GenerateArgs {
     #[arg(long, conflicts_with = "texts")]
     stop: Vec<String>,
     /// Write a corpus to calibrate on in place of a continuation: so many texts that the model draws by itself.
-    #[arg(long, requires = "out")]
-    texts: Option<NonZeroUsize>,
+    #[arg(long, requires = "out", value_parser = samples)]
+    texts: Option<usize>,
     /// With --texts, the JSON lines file that they go to.
     #[arg(long, requires = "texts")]
     out: Option<PathBuf>,
@@ -55,7 +55,7 @@ pub struct GenerateArgs {
 impl GenerateArgs {
     pub(super) fn run(self) -> Result<(), Error> {
         match (self.texts, self.out.clone()) {
-            (Some(texts), Some(out)) => self.own_texts(texts.get(), out)?.run(),
+            (Some(texts), Some(out)) => self.own_texts(texts, out)?.run(),
             _ => self.settings()?.run(),
         }
     }

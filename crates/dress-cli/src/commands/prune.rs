@@ -81,8 +81,9 @@ impl Prune {
             warn_of_loss(dense, &pruned.result.result.plan.selection, served_by);
         }
         pruned.result.result.command = Some(command_line());
-        let served = ServedBytes::of(self.checkpoint.path(), [dense, &pruned.model], served_by)?;
+        // Before anything else that can fail.
         self.save(&pruned, &directory)?;
+        let served = ServedBytes::of(self.checkpoint.path(), [dense, &pruned.model], served_by)?;
         let said = Said { rounded, nothing: self.quality.why_nothing(&calibration) };
         self.print(&pruned.result.result, &served, &said, began.elapsed().as_secs_f64())
     }

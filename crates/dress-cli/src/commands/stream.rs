@@ -10,6 +10,7 @@ use dress_models::checkpoint::OutputError;
 use dress_train::RunDirectory;
 use serde_json::json;
 use std::ops::Range;
+use std::path::Path;
 use std::time::Instant;
 
 /// What `dress stream` does.
@@ -45,6 +46,9 @@ impl Stream {
         let (load, device) = (context.compute.load_config(), &context.compute.device);
         let parts = CheckpointParts::open(checkpoint.path(), &load, device)?;
         let (fingerprint, dtype) = (parts.fingerprint()?, load.dtype.dtype());
+        if *force {
+            remove_streams(out);
+        }
         let progress = shown_progress();
         keep_streams(&parts, &fingerprint, &calibration, dtype, &directory, layers.clone(), &progress)?;
         let (blocks, seconds) = (calibration.blocks.len(), began.elapsed().as_secs_f64());
@@ -63,5 +67,15 @@ impl Stream {
             )
         })?;
         Ok(())
+    }
+}
+
+/// Removes the streams in a directory, and nothing else.
+fn remove_streams(directory: &Path) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if RunDirectory::is_stream(&entry.file_name()) {
+            // Those that cannot be removed are refused or read later.
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }

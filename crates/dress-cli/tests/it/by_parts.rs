@@ -115,6 +115,51 @@ fn a_foreign_part_is_refused_by_name() {
 }
 
 #[test]
+fn a_part_of_a_plan_made_by_hand_is_of_one_checkpoint() {
+    let paths = Paths::new();
+    let (hand, out) = (paths.path("mine.json"), paths.path("low"));
+    let selection: Vec<String> = (0..5).map(|layer| format!(r#""ffn.{layer}": [0, 1, 2, 500]"#)).collect();
+    fs::write(&hand, format!(r#"{{"selection": {{{}}}}}"#, selection.join(", "))).unwrap();
+    let (model, calibration) = (model().display().to_string(), text("calibration.txt"));
+    let mut args = vec!["prune", "--model", &model, "--plan", &hand, "--local", "--local-inputs", "dense"];
+    args.extend(["--layers", "0..1", "--out", &out, "--calibration", &calibration, "--samples", "4"]);
+    args.extend(["--seqlen", "32", "--json"]);
+    json(&dress(&args));
+    let text = fs::read_to_string(Path::new(&out).join("part.json")).unwrap();
+    let part: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let expected = dress_models::Checkpoint::at(&model).unwrap().fingerprint().unwrap();
+    assert_eq!(part["result"]["plan"]["fingerprint"], expected.as_str());
+    assert_eq!(part["key"]["plan"]["fingerprint"], expected.as_str());
+}
+
+#[test]
+fn streams_of_another_text_are_replaced_by_force_alone() {
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let streams = paths.path("streams");
+    let keep = |calibration: &str, more: &[&str]| -> Vec<String> {
+        let fixed = ["stream", "--model", &model, "--out", &streams, "--layers", "0..1", "--samples", "4"];
+        let drawn = ["--seqlen", "32", "--calibration", calibration];
+        fixed.iter().chain(&drawn).chain(more).map(ToString::to_string).collect()
+    };
+    let (one, other) = (text("calibration.txt"), text("heldout.txt"));
+    run(&keep(&one, &[]));
+    let said = refused(&keep(&other, &[]));
+    assert!(said.contains("stream-0") && said.contains("--force"), "{said}");
+    run(&keep(&other, &["--force"]));
+    run(&keep(&other, &[]));
+    assert!(refused(&keep(&one, &[])).contains("stream-0"));
+}
+
+#[test]
+fn a_place_that_has_some_layers_is_not_taken_for_others() {
+    let paths = Paths::new();
+    run(&prune(&paths, "low", &["--layers", "0..1"]));
+    let said = refused(&prune(&paths, "low", &["--layers", "1..2"]));
+    assert!(said.contains("the layers 0..1, not 1..2"), "{said}");
+    run(&prune(&paths, "low", &["--layers", "0..1"]));
+}
+
+#[test]
 fn what_needs_more_than_one_layer_is_refused() {
     let paths = Paths::new();
     let said = refused(&prune(&paths, "out", &["--stream", "--rounds", "2"]));

@@ -43,6 +43,8 @@ fn layers_may_stay_whole_or_have_ratios_of_their_own() {
     let ranked = counts(&plan(&paths, &ranked));
     assert_eq!((ranked[0], ranked[3]), (0, 0), "{ranked:?}");
     assert!((ranked.iter().sum::<usize>() as i64 - 5 * 128).abs() <= 1, "{ranked:?}");
+    let named = counts(&plan(&paths, &["--ratio", "ffn=0.25", "--per-layer", "--target", "dress"]));
+    assert!((named.iter().sum::<usize>() as i64 - 5 * 128).abs() <= 1, "{named:?}");
     let depth = plan(
         &paths,
         &["--axis", "layers", "--criterion", "random", "--ratio", "0.8", "--protect", "layers=2"],
@@ -62,6 +64,10 @@ fn choices_that_cannot_be_are_refused_with_what_would_do() {
     assert!(stock.contains("--target dress"), "{stock}");
     assert!(refused(&["--ratio", "ffn.0=0,ffn=0.3"]).contains("--target dress"));
     assert!(refused(&["--axis", "ffn", "--ratio", "ffn=0.3,0.2"]).contains("ffn.0-3=0"));
+    let none = refused(&["--ratio", "ffn=0.25,ffn.3-9=0", "--target", "dress"]);
+    assert!(none.contains("ffn.5"), "{none}");
+    let own = refused(&["--ratio", "ffn=0.25,ffn.3=0", "--per-layer", "--target", "dress"]);
+    assert!(own.contains("ratios of single layers"), "{own}");
     let beyond = refused(&["--axis", "heads", "--ratio", "0.5", "--protect", "heads=9.0"]);
     assert!(beyond.contains("heads.9"), "{beyond}");
     assert!(

@@ -53,7 +53,7 @@ pub fn own_texts<M: CausalLm>(
     }
     let beginning = &config.beginning;
     let (positions, new) = (model.max_positions(), stop.max_new_tokens);
-    if positions < beginning.len() + new {
+    if positions < beginning.len().saturating_add(new) {
         return Err(Error::NoRoomToGenerate { new, positions });
     }
     Calibration::from_blocks(vec![beginning.clone()]).check(model)?;

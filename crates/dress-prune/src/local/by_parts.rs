@@ -138,7 +138,8 @@ impl<'a, P: Parts> FinishedLayers<'a, P> {
 /// and whose weights are of type `dtype` in memory. Those that are there already stay.
 ///
 /// # Errors
-/// Those of [`Calibration::require`], of [`Parts::part`] and of writing files.
+/// [`Error::StreamsOfAnother`] where others are there, and those of [`Calibration::require`], of [`Parts::part`] and of writing
+/// files.
 pub fn keep_streams<P: Parts>(
     parts: &P,
     fingerprint: &Fingerprint,
@@ -154,23 +155,31 @@ pub fn keep_streams<P: Parts>(
     let files = StreamFiles { directory: directory.clone(), shared: None, key, device: declared.device() };
     let (dense, place) = (ByParts(parts), StreamPlace::Files(files));
     let (mut missing, mut last) = (None, 0);
-    for layer in layers.start..layers.end.min(declared.num_layers()) {
+    for layer in 0..layers.end.min(declared.num_layers()) {
         last = layer;
-        if missing.is_none() && place.at(layer)?.is_none() {
+        let is_there = place.at(layer)?.is_some();
+        let path = directory.stream(layer);
+        if !is_there && path.exists() {
+            return Err(Error::StreamsOfAnother { path });
+        }
+        if layers.contains(&layer) && !is_there && missing.is_none() {
             missing = Some(layer);
         }
     }
     let Some(missing) = missing else { return Ok(()) };
     let stage = progress.begin("streams", Unit::Layers, last as u64);
-    let (start, mut streams) = match place.latest(missing)? {
-        Some(found) => found,
-        None => (0, embedded(&dense, calibration, &place)?),
+    let (start, mut streams, mut is_own) = match place.latest(missing)? {
+        Some((start, found)) => (start, found, false),
+        None => (0, embedded(&dense, calibration, &place)?, true),
     };
     stage.reuse(start as u64);
     for number in start..last {
         let model = parts.part(Part::Layer(number))?;
         let alone = Alone::of(model, &Selection::new(), number)?;
-        streams = passed(&alone.dense, streams, number + 1, &place, layers.contains(&number))?;
+        // What was there before may have been kept for somebody.
+        let keeps = layers.contains(&number) || !is_own;
+        is_own = place.at(number + 1)?.is_none();
+        streams = passed(&alone.dense, streams, number + 1, &place, keeps)?;
         stage.advance(1)?;
     }
     Ok(())

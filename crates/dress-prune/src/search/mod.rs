@@ -58,12 +58,18 @@ pub struct Search {
     pub per_layer: bool,
     /// How many of the calibration blocks are held back from refitting, to measure shapes on.
     pub held_back: usize,
-    /// How many of the calibration blocks are looked at, those that are held back among them.
+    /// How many of the calibration blocks are looked at, those that are held back among them; all in files from before it
+    /// was written.
+    #[serde(default = "all_blocks")]
     pub blocks: usize,
     /// The formats that serve the shape: a goal of bytes is of what they serve, each layer by its own sizes. They are
     /// written by their names and not read again.
     #[serde(default, skip_deserializing, skip_serializing_if = "Vec::is_empty")]
     pub served_by: Vec<EngineFormat>,
+}
+
+fn all_blocks() -> usize {
+    usize::MAX
 }
 
 /// Tokens of calibration that a search looks at: the shape settles long before what refitting makes of it does.

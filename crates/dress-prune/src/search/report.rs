@@ -72,3 +72,15 @@ impl SearchReport {
         &self.candidates[self.best]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Search;
+
+    #[test]
+    fn a_search_from_before_its_blocks_were_written_is_read() {
+        let old = r#"{"goal":{"budget":{"measure":"parameters","left":10.0}},"stock":"any","tile":1,"per_layer":false,"held_back":2}"#;
+        let search: Search = serde_json::from_str(old).unwrap();
+        assert_eq!((search.blocks, search.held_back), (usize::MAX, 2), "it looked at all of them");
+    }
+}

@@ -163,6 +163,25 @@ fn streams_of_another_text_are_refused_by_name() {
     keep_streams(&case.parts, fingerprint, &other, DType::F32, &streams, 0..3, &NoProgress).unwrap();
     let said = case.run("all", 1..2, Some(streams.path()), &NoProgress).unwrap_err().to_string();
     assert!(said.contains("stream-1") && said.contains("dress stream"), "{said}");
+    let own = calibration();
+    let kept = keep_streams(&case.parts, fingerprint, &own, DType::F32, &streams, 2..3, &NoProgress);
+    assert!(matches!(kept, Err(Error::StreamsOfAnother { .. })), "those of the other text stay");
+    keep_streams(&case.parts, fingerprint, &other, DType::F32, &streams, 0..3, &NoProgress).unwrap();
+}
+
+#[test]
+fn streams_that_were_kept_before_stay_where_later_ones_are_made_from_them() {
+    let case = Case::new(Family::Llama, LocalInputs::Dense, |_| {});
+    let (streams, fingerprint) = (case.directory("streams"), &case.whole.plan.fingerprint);
+    let keep = |layers: Range<usize>| {
+        let calibration = calibration();
+        keep_streams(&case.parts, fingerprint, &calibration, DType::F32, &streams, layers, &NoProgress)
+    };
+    let there = || [0, 1, 2].map(|layer| streams.stream(layer).exists());
+    keep(0..1).unwrap();
+    assert_eq!(there(), [true, false, false]);
+    keep(2..3).unwrap();
+    assert_eq!(there(), [true, false, true], "the first is another's, and the second nobody's");
 }
 
 #[test]

@@ -251,6 +251,21 @@ fn a_search_looks_at_as_many_blocks_as_it_is_told() {
 }
 
 #[test]
+fn a_search_costs_no_more_for_blocks_that_it_does_not_look_at() {
+    let model = Shape { layers: 3, ..Shape::example() }.model();
+    let recipe = Recipe {
+        axes: vec![AxisKind::Ffn],
+        stock: StockTarget::Dress,
+        ..Recipe::searched(Measure::Parameters, 0.92)
+    };
+    let resolved = recipe.resolve(&model, DType::F32).unwrap();
+    let most = resolved.search.as_ref().unwrap().blocks;
+    let backward = |blocks: usize| resolved.passes(blocks).backward;
+    assert!(backward(most) > backward(most / 2));
+    assert_eq!(backward(2 * most), backward(most), "nothing else goes back");
+}
+
+#[test]
 fn a_search_by_drawn_scores_is_another_one_for_another_seed() {
     let model = Shape { layers: 3, ..Shape::example() }.model();
     let (search, kinds) = (search(&model, 0.8, true), [AxisKind::Ffn]);
