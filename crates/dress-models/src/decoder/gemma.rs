@@ -112,8 +112,9 @@ fn local_theta(raw: &ConfigJson) -> Result<f64, Unsupported> {
     }
 }
 
+/// The list is always written: without it layers that are all of one kind would be taken for those of the pattern.
 fn write(config: &DecoderConfig) -> Vec<(&'static str, Value)> {
-    let mut keys = layer_types::write(config);
+    let mut keys = vec![layer_types::list(config)];
     keys.extend(config.biases.heads.then_some(("attention_bias", json!(true))));
     keys
 }
@@ -162,6 +163,20 @@ mod tests {
         let written = config.to_json("float32");
         assert!(!written.contains("sliding_window_pattern") && written.contains("layer_types"), "{written}");
         assert_eq!(read(&written).unwrap().windows, [None, Some(6), None]);
+    }
+
+    #[test]
+    fn layers_that_are_left_of_one_kind_stay_of_it() {
+        for model_type in ["gemma2", "gemma3_text"] {
+            for left in [[None, None], [Some(6), Some(6)]] {
+                let mut config = read(&GEMMA_3.replace("gemma3_text", model_type)).unwrap();
+                config.windows = left.into();
+                config.rotates.truncate(2);
+                config.num_hidden_layers = 2;
+                let again = read(&config.to_json("float32")).unwrap();
+                assert_eq!(again.windows, left, "{model_type}");
+            }
+        }
     }
 
     #[test]
