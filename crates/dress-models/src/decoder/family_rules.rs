@@ -49,6 +49,8 @@ pub struct FamilyRules {
     pub(super) gains_plus_one: bool,
     /// Whether the embedding is multiplied by the root of the width.
     pub(super) scales_embedding: bool,
+    /// Whether layers that see a window alone have a rotary base of their own.
+    pub(super) local_theta: bool,
     /// Whether a share of each head may be rotated alone.
     pub(super) partial_rotary: bool,
     /// Whether its files hold queries, keys and values in one tensor, and gate and up projection in another.
@@ -159,6 +161,7 @@ impl FamilyRules {
         activated: Activated { key: "hidden_act", by: Activation::Silu, name: "silu" },
         gains_plus_one: false,
         scales_embedding: false,
+        local_theta: false,
         partial_rotary: false,
         fused: false,
         read: |_, _| Ok(()),
