@@ -151,7 +151,7 @@ impl DecoderConfig {
         let rms_norm_eps = read.rms_norm_eps.unwrap_or(family.defaults.epsilon);
         check_not_negative(&[("rms_norm_eps", rms_norm_eps), ("initializer_range", read.initializer_range)])?;
         let [heads, kv_heads, head_dim] = read.heads(&raw, family)?;
-        let rope = rope_config(&of_full_attention(&raw), positions, family.defaults.rope)?;
+        let rope = rope_config(&of_full_attention(&raw, family), positions, family.defaults.rope)?;
         let rotary_dims = rotary_dims(&rope, head_dim, family)?;
         if !family.partial_rotary {
             check_partial(&rope, head_dim, family.class)?;
@@ -223,7 +223,7 @@ impl DecoderConfig {
             long_rope: self.long_rope.clone(),
             partial: self.partial,
         };
-        let keys = in_both_spellings(&of_full_attention(&self.raw), &rope);
+        let keys = in_both_spellings(&of_full_attention(&self.raw, self.family), &rope);
         values.extend(match self.local_theta {
             Some(theta) => with_local_theta(keys, theta),
             None => keys,

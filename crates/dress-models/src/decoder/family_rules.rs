@@ -49,6 +49,8 @@ pub struct FamilyRules {
     pub(super) gains_plus_one: bool,
     /// Whether the embedding is multiplied by the root of the width.
     pub(super) scales_embedding: bool,
+    /// Whether layers that see a window alone have a rotary base of their own.
+    pub(super) local_theta: bool,
     /// Whether a share of each head may be rotated alone.
     pub(super) partial_rotary: bool,
     /// Whether its files hold queries, keys and values in one tensor, and gate and up projection in another.
@@ -159,6 +161,7 @@ impl FamilyRules {
         activated: Activated { key: "hidden_act", by: Activation::Silu, name: "silu" },
         gains_plus_one: false,
         scales_embedding: false,
+        local_theta: false,
         partial_rotary: false,
         fused: false,
         read: |_, _| Ok(()),
@@ -202,6 +205,9 @@ pub(super) fn flag(raw: &ConfigJson, key: &'static str) -> Result<bool, Unsuppor
     }
 }
 
+/// The largest of these numbers: what a GGUF file can say, and more than any text has tokens.
+const LARGEST: u64 = u32::MAX as u64;
+
 /// A key that is a whole number above 0, or null; `missing` where it is not there.
 pub(super) fn size(
     raw: &ConfigJson,
@@ -211,9 +217,9 @@ pub(super) fn size(
     match raw.get(key) {
         None => Ok(missing),
         Some(Value::Null) => Ok(None),
-        Some(value) => match value.as_u64().and_then(|number| usize::try_from(number).ok()) {
-            Some(number) if number > 0 => Ok(Some(number)),
-            _ => Err((key, format!("{value} is not a whole number above 0"))),
+        Some(value) => match value.as_u64().filter(|number| (1..=LARGEST).contains(number)) {
+            Some(number) => Ok(Some(number as usize)),
+            None => Err((key, format!("{value} is not a whole number above 0 and up to {LARGEST}"))),
         },
     }
 }

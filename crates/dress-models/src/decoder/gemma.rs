@@ -27,6 +27,7 @@ pub(super) static GEMMA3: FamilyRules = FamilyRules {
         rope: RopeDefaults { theta: 1_000_000.0, ..RopeDefaults::USUAL },
         ..GEMMA
     },
+    local_theta: true,
     head_norms: HeadNorms::Each,
     read: read_gemma3,
     ..RULES
@@ -101,19 +102,24 @@ fn cap(raw: &ConfigJson, key: &'static str, missing: Option<f64>) -> Result<Opti
     }
 }
 
-/// The rotary base of the layers that see a window alone.
+/// The rotary base of the layers that see a window alone, which are not stretched.
 fn local_theta(raw: &ConfigJson) -> Result<f64, Unsupported> {
-    let newer =
-        raw.get("rope_parameters").and_then(|kinds| kinds.get("sliding_attention")?.get("rope_theta"));
-    let Some(value) = newer.or(raw.get("rope_local_base_freq")) else { return Ok(10_000.0) };
+    let sliding = raw.get("rope_parameters").and_then(|kinds| kinds.get("sliding_attention"));
+    let said = |key: &str| sliding.and_then(|sliding| sliding.get(key));
+    if let Some(kind) = said("rope_type").or(said("type")).filter(|kind| **kind != "default") {
+        let reason = format!("{kind} is not built for `sliding_attention`, only default");
+        return Err(("rope_parameters", reason));
+    }
+    let Some(value) = said("rope_theta").or(raw.get("rope_local_base_freq")) else { return Ok(10_000.0) };
     match value.as_f64() {
         Some(theta) if theta > 0.0 && theta.is_finite() => Ok(theta),
         _ => Err(("rope_local_base_freq", format!("{value} is not a number above 0"))),
     }
 }
 
+/// The list is always written: without it layers that are all of one kind would be taken for those of the pattern.
 fn write(config: &DecoderConfig) -> Vec<(&'static str, Value)> {
-    let mut keys = layer_types::write(config);
+    let mut keys = vec![layer_types::list(config)];
     keys.extend(config.biases.heads.then_some(("attention_bias", json!(true))));
     keys
 }
@@ -162,6 +168,39 @@ mod tests {
         let written = config.to_json("float32");
         assert!(!written.contains("sliding_window_pattern") && written.contains("layer_types"), "{written}");
         assert_eq!(read(&written).unwrap().windows, [None, Some(6), None]);
+    }
+
+    #[test]
+    fn rotary_settings_of_kinds_of_layers_are_gemma_3_s_and_those_of_windows_are_not_stretched() {
+        let kinds = |kind: &str| {
+            let kinds = format!(
+                r#"{{"rope_parameters":{{"full_attention":{{"rope_theta":1000000.0}},
+                    "sliding_attention":{{"rope_type":"{kind}","factor":8.0,"rope_theta":10000.0}}}},"#
+            );
+            GEMMA_3.replacen('{', &kinds, 1)
+        };
+        assert_eq!(read(&kinds("default")).unwrap().local_theta, Some(10_000.0));
+        let stretched = read(&kinds("linear")).unwrap_err().to_string();
+        assert!(stretched.contains("rope_parameters") && stretched.contains("linear"), "{stretched}");
+        let scaling = r#""rope_scaling":{"rope_type":"linear","factor":8.0}"#;
+        let others =
+            kinds("default").replace(scaling, r#""rope_scaling":null"#).replace("gemma3_text", "gemma2");
+        let message = read(&others).unwrap_err().to_string();
+        assert!(message.contains("rope_parameters") && message.contains("full_attention"), "{message}");
+    }
+
+    #[test]
+    fn layers_that_are_left_of_one_kind_stay_of_it() {
+        for model_type in ["gemma2", "gemma3_text"] {
+            for left in [[None, None], [Some(6), Some(6)]] {
+                let mut config = read(&GEMMA_3.replace("gemma3_text", model_type)).unwrap();
+                config.windows = left.to_vec();
+                config.rotates.truncate(2);
+                config.num_hidden_layers = 2;
+                let again = read(&config.to_json("float32")).unwrap();
+                assert_eq!(again.windows, left, "{model_type}");
+            }
+        }
     }
 
     #[test]

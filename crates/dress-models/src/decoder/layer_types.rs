@@ -91,11 +91,13 @@ pub(super) fn write_of_qwen(config: &DecoderConfig) -> Vec<(&'static str, Value)
 /// The list of the layers that stay, where the file has a list or layers differ.
 pub(super) fn write(config: &DecoderConfig) -> Vec<(&'static str, Value)> {
     let differ = config.windows.windows(2).any(|pair| pair[0] != pair[1]);
-    if !differ && !config.says(KEY) {
-        return Vec::new();
-    }
+    if differ || config.says(KEY) { vec![list(config)] } else { Vec::new() }
+}
+
+/// The list of the layers that stay.
+pub(super) fn list(config: &DecoderConfig) -> (&'static str, Value) {
     let name = |window: &Option<usize>| if window.is_some() { SLIDING } else { FULL };
-    vec![(KEY, config.windows.iter().map(name).collect())]
+    (KEY, config.windows.iter().map(name).collect())
 }
 
 /// Whether a pattern that the file gives as a number is not that of the layers any more.

@@ -49,8 +49,10 @@ mod tests {
     }
 
     #[test]
-    fn a_window_of_nothing_is_refused() {
-        let message = read(&MISTRAL.replace(":4096}", ":0}")).unwrap_err().to_string();
-        assert!(message.contains("sliding_window") && message.contains("above 0"), "{message}");
+    fn a_window_of_nothing_or_beyond_reason_is_refused() {
+        for window in ["0", "-1", "2.5", "4294967296", "9223372036854775808", "1e30"] {
+            let message = read(&MISTRAL.replace(":4096}", &format!(":{window}}}"))).unwrap_err().to_string();
+            assert!(message.contains("sliding_window") && message.contains("above 0"), "{message}");
+        }
     }
 }

@@ -6,9 +6,10 @@ use crate::config_json::{ConfigJson, Unsupported};
 use crate::rope_config::RopeConfig;
 use serde_json::{Value, json};
 
-/// The file with the rotary settings of the layers that see the whole text, where those of the others are apart.
-pub(super) fn of_full_attention(raw: &ConfigJson) -> ConfigJson {
-    match raw.get("rope_parameters").and_then(|kinds| kinds.get("full_attention")) {
+/// The file with the rotary settings of the layers that see the whole text, where the family has those of the others apart.
+pub(super) fn of_full_attention(raw: &ConfigJson, family: &FamilyRules) -> ConfigJson {
+    let kinds = raw.get("rope_parameters").filter(|_| family.local_theta);
+    match kinds.and_then(|kinds| kinds.get("full_attention")) {
         Some(full) => raw.with(&[("rope_parameters", full.clone())]),
         None => raw.clone(),
     }

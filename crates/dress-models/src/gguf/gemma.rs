@@ -112,8 +112,8 @@ pub(super) fn check(config: &DecoderConfig, family: GgufFamily) -> Result<(), St
     let as_there = config.windows.iter().enumerate().all(|(layer, found)| *found == expected(layer));
     if !as_there || (is_first && window.is_none()) {
         return Err(format!(
-            "in llama.cpp's {name} every {every}. layer sees the whole text and the others a window, which whole layers \
-             that go must leave so; serve the directory with transformers or vLLM"
+            "in llama.cpp's {name} the last of every {every} layers sees the whole text and the others a window, which \
+             whole layers that go must leave so; serve the directory with transformers or vLLM"
         ));
     }
     Ok(())

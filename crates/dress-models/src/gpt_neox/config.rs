@@ -134,8 +134,9 @@ impl GptNeoxConfig {
         check_sizes(1, &[("head_dim", head_dim)])?;
         let facts = FamilyFacts::new("GPTNeoX", read.max_position_embeddings, head_dim);
         check_foreign_keys(&raw, &facts.with_own_keys(&["use_parallel_residual", "rotary_pct"]))?;
-        let raw = with_usual_names(&raw);
-        let rope = rope_config(&raw, read.max_position_embeddings, RopeDefaults::USUAL)?;
+        let (filed, raw) = (&raw, with_usual_names(&raw));
+        let rope = rope_config(&raw, read.max_position_embeddings, RopeDefaults::USUAL)
+            .map_err(|(key, reason)| (as_filed(filed, key), reason))?;
         let partial = rope.partial.unwrap_or(0.25);
         let rotary_dims = (head_dim as f64 * partial) as usize;
         if head_dim > 1 << 12 || rotary_dims == 0 || !rotary_dims.is_multiple_of(2) {
@@ -216,6 +217,12 @@ fn with_usual_names(raw: &ConfigJson) -> ConfigJson {
     raw.clone().without(THETA).without(PARTIAL).with(&values)
 }
 
+/// What the file calls a key of the rotary embedding.
+fn as_filed(raw: &ConfigJson, key: &'static str) -> &'static str {
+    let own = ROTARY.into_iter().find(|(own, name)| *name == key && raw.get(own).is_some());
+    own.map_or(key, |(own, _)| own)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,6 +267,8 @@ mod tests {
             ("\"gelu\"", "\"tanh\"", "hidden_act"),
             ("embeddings\":false", "embeddings\":true", "tie_word_embeddings"),
             ("\"rotary_pct\":0.25", "\"rotary_pct\":0.01", "rotary_pct"),
+            ("\"rotary_pct\":0.25", "\"rotary_pct\":1.5", "rotary_pct"),
+            ("base\":10000", "base\":0", "rotary_emb_base"),
             ("heads\":8", "heads\":7", "num_attention_heads"),
             ("\"rotary_pct\":0.25", "\"alibi\":true", "alibi"),
         ] {

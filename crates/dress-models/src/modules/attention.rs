@@ -225,7 +225,7 @@ struct Seen {
 fn causal_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, seen: Seen) -> Tensor<4> {
     let window = seen.window.filter(|&window| window < key.dims()[2]);
     if window.is_some() || seen.soft_cap.is_some() {
-        return windowed_attention(query, key, value, seen);
+        return windowed_attention(query, key, value, Seen { window, ..seen });
     }
     let fused = dress_kernels::causal_attention(&query, &key, &value);
     fused.unwrap_or_else(|| attention_by_parts(query, key, value))
@@ -346,7 +346,8 @@ mod tests {
     fn a_query_sees_the_keys_of_its_window_and_no_other() {
         let device = Device::flex();
         let random = |heads, seq| Tensor::<4>::random([1, heads, seq, 4], Distribution::Default, &device);
-        let windows = [(7, 7, 3), (1, 9, 4), (4, 9, 2), (600, 640, 300), (5, 5, 5), (3, 8, 1)];
+        let windows =
+            [(7, 7, 3), (1, 9, 4), (4, 9, 2), (600, 640, 300), (5, 5, 5), (3, 8, 1), (4, 4, usize::MAX)];
         for ((seq, keys, window), soft_cap) in
             windows.into_iter().flat_map(|of| [(of, None), (of, Some(0.5))])
         {

@@ -41,7 +41,8 @@ impl RmsNorm {
     /// # Shapes
     /// - `input`: `[batch, seq, width]`, returned likewise
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let weight = if self.plus_one { self.weight.val() + 1.0 } else { self.weight.val() };
+        // One more in f32: between one and two a narrower type has few numbers, and the gains are small ones.
+        let weight = if self.plus_one { self.weight.val().cast(DType::F32) + 1.0 } else { self.weight.val() };
         if let Some(normal) = rms_norm(&input, &weight, self.epsilon) {
             return normal;
         }
@@ -49,7 +50,10 @@ impl RmsNorm {
         let wide = input.cast(DType::F32);
         let mean_square = (wide.clone() * wide.clone()).mean_dim(2);
         let normal = wide / (mean_square + self.epsilon).sqrt();
-        normal.cast(dtype) * weight.unsqueeze()
+        match self.plus_one {
+            true => (normal * weight.unsqueeze()).cast(dtype),
+            false => normal.cast(dtype) * weight.unsqueeze(),
+        }
     }
 
     /// How many channels it normalizes.
@@ -66,5 +70,22 @@ impl RmsNorm {
     /// Sets what is added to the mean square.
     pub fn set_epsilon(&mut self, epsilon: f64) {
         self.epsilon = epsilon;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_more_than_a_small_gain_is_not_rounded_away() {
+        let device = Device::flex();
+        let gain = Tensor::<1>::full([4], 1.0 / 256.0, &device).cast(DType::BF16);
+        let mut norm = RmsNorm::new(4, 0.0, &device).plus_one();
+        norm.weight = Param::from_tensor(gain);
+        let input = Tensor::<3>::from_floats([[[3.0, 1.0, 1.0, 1.0]]], &device).cast(DType::BF16);
+        let found: Vec<f32> = norm.forward(input).cast(DType::F32).into_data().iter().collect();
+        // The root of 3, which is 222 steps of bf16 there, times 257/256.
+        assert_eq!(found[0], 223.0 / 128.0);
     }
 }

@@ -13,7 +13,7 @@ impl RopeKeys<'_> {
             return Ok(None);
         }
         let original = match self.raw.get(ORIGINAL) {
-            Some(value) => self.above_zero(ORIGINAL, value)?,
+            Some(value) => first_context(value)?,
             None => usual as f64,
         };
         let given = |name: &str| match self.nested.get(name).filter(|value| !value.is_null()) {
@@ -38,6 +38,13 @@ impl RopeKeys<'_> {
     }
 }
 
+/// The context of the first training. Its logarithm divides, so that it is above 1.
+fn first_context(value: &Value) -> Result<f64, Unsupported> {
+    let number = value.as_f64().filter(|number| number.fract() == 0.0);
+    let number = number.filter(|number| (2.0..=f64::from(u32::MAX)).contains(number));
+    number.ok_or_else(|| (ORIGINAL, format!("{value} is not a whole number above 1 and up to {}", u32::MAX)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{RopeDefaults, rope_config};
@@ -48,14 +55,15 @@ mod tests {
 
     #[test]
     fn long_rope_has_a_divisor_for_each_frequency_under_each_of_its_names() {
-        let read = |text: &str| {
+        let tried = |text: &str| {
             let defaults = RopeDefaults { long_rope: Some(32), ..RopeDefaults::USUAL };
             let check = |_: Value, raw: ConfigJson| {
                 let rope = rope_config(&raw, 128, defaults)?;
                 Ok((in_both_spellings(&raw, &rope), rope))
             };
-            ConfigJson::read(text, Path::new("config.json"), check).unwrap()
+            ConfigJson::read(text, Path::new("config.json"), check)
         };
+        let read = |text: &str| tried(text).unwrap();
         let lists = r#""short_factor":[1.0,1.5],"long_factor":[2,3]"#;
         for kind in ["longrope", "su", "yarn"] {
             let (written, found) = read(&format!(r#"{{"rope_scaling":{{"type":"{kind}",{lists}}}}}"#));
@@ -70,6 +78,16 @@ mod tests {
                 assert_eq!(written[key]["rope_type"], "longrope", "{kind}");
                 assert_eq!(written[key]["long_factor"], json!([2, 3]));
             }
+        }
+        for original in ["0", "1", "0.5", "32.5", "1e30", "\"32\""] {
+            let text = format!(
+                r#"{{"original_max_position_embeddings":{original},"rope_scaling":{{"type":"longrope",{lists}}}}}"#
+            );
+            let message = tried(&text).unwrap_err().to_string();
+            assert!(
+                message.contains("original_max_position_embeddings") && message.contains("above 1"),
+                "{message}"
+            );
         }
         let said = read(&format!(
             r#"{{"original_max_position_embeddings":16,"rope_scaling":{{"type":"longrope","attention_factor":1.25,{lists}}}}}"#

@@ -309,7 +309,7 @@ fn what_llama_cpp_does_not_have_is_refused_and_nothing_is_left() {
     refused(&fixture("qwen2_wide_heads"), "llama.cpp's qwen2 takes a head's width from the quotient");
     refused(&fixture("smollm3_tied"), "every fourth layer");
     refused(&fixture("olmo2_groups"), "no head that is the embedding");
-    refused(&fixture("gemma3_tied"), "every 6. layer sees the whole text");
+    refused(&fixture("gemma3_tied"), "the last of every 6 layers sees the whole text");
     refused(&fixture("gemma2_biases"), "llama.cpp's gemma2 has no biases");
     refused(&fixture("gemma2_caps"), "divides scores by the root of 8");
     refused(&fixture("gemma3_list"), "llama.cpp's gemma3 has no biases");
