@@ -6,9 +6,9 @@ use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{CausalLm, Divergence, Forward, Tap, TaughtLogits};
 use serde::{Deserialize, Serialize};
 
-/// `(1 - alpha) L_LM + alpha T^2 KL(p || q) + hidden H`, or with `KL(q || p)` where the divergence is reversed, with `p` and `q` the next-token distributions of teacher and
-/// student at temperature `T` (Hinton et al. 2015, arXiv 1503.02531), and `H` the mean over layers of
-/// `|s - t|^2 / |t|^2` over the channels of the residual stream that stay.
+/// `(1 - alpha) L_LM + alpha T^2 KL(p || q) + hidden H`, or with `KL(q || p)` where the divergence is reversed. `p` and `q` are the
+/// next-token distributions of teacher and student at temperature `T` (Hinton et al. 2015, arXiv 1503.02531), and `H` is the
+/// mean over layers of `|s - t|^2 / |t|^2` over the channels of the residual stream that stay.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DistillationConfig {

@@ -48,7 +48,13 @@ pub struct RecoverArgs {
     #[arg(long, help_heading = DISTILLATION, requires = "distill_from")]
     distill_cache: bool,
     /// Whether the model has to expect what the dense one does (forward), or must not expect what it does not (reverse).
-    #[arg(long, default_value = "forward", requires = "distill_from", value_parser = listed::<Divergence>(Divergence::NAMES))]
+    #[arg(
+        long,
+        help_heading = DISTILLATION,
+        default_value = "forward",
+        requires = "distill_from",
+        value_parser = listed::<Divergence>(Divergence::NAMES)
+    )]
     distill_divergence: Divergence,
     /// Whose rules the shape of the checkpoint keeps.
     #[arg(long, help_heading = RESULT, default_value_t = StockTarget::All, value_parser = stock_target())]
