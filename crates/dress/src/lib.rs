@@ -60,7 +60,7 @@ pub use dress_train::TrainConfig;
 pub use error::Error;
 pub use model_card::ModelCard;
 pub use part_file::PartFile;
-pub use prune_by_parts::{Joined, PruneByParts, join};
+pub use prune_by_parts::{Joined, PruneByParts, check_layers, join};
 pub use prune_job::{PruneJob, PrunedCheckpoint};
 pub use quality::{QualityBefore, QualityText, TextQuality, blocks_to_hold_back};
 pub use rehearsal::{Estimate, StageEstimate, StageTimes, TimedStage, stage_factor};

@@ -110,10 +110,7 @@ impl<'a> PruneByParts<'a> {
         command: Option<String>,
         progress: &dyn Progress,
     ) -> Result<(), Error> {
-        let count = self.parts.declared().num_layers();
-        if layers.is_empty() || layers.end > count {
-            return Err(Error::NoSuchLayers { asked: layers, layers: count });
-        }
+        check_layers(&layers, self.parts.declared().num_layers())?;
         let (config, dtype) = (&self.job.resolved.config, self.job.load().dtype.dtype());
         let (plan, streams) = (&self.plan, self.streams.as_deref());
         let local = LocalByParts::new(&self.parts, plan, self.calibration, config, dtype, streams)?;
@@ -183,6 +180,17 @@ fn parameters_after(declared: &AnyModel, plan: &SlicePlan) -> Result<u64, Error>
     let (edits, same) = (dress_prune::edits(declared, &plan.selection)?, TensorEdit::default());
     let list = parameters::list(declared);
     Ok(list.into_iter().map(|p| edits.get(&p.name).unwrap_or(&same).count(&p.shape)).sum())
+}
+
+/// Checks that a model of `count` layers has `layers`.
+///
+/// # Errors
+/// [`Error::NoSuchLayers`], of no layers too.
+pub fn check_layers(layers: &Range<usize>, count: usize) -> Result<(), Error> {
+    match layers.is_empty() || layers.end > count {
+        true => Err(Error::NoSuchLayers { asked: layers.clone(), layers: count }),
+        false => Ok(()),
+    }
 }
 
 /// Puts the layers in `directories` together with all else of `checkpoint`, and writes the smaller checkpoint at `place`. With

@@ -7,7 +7,7 @@ use super::served_by_args::{warn_of_loss, warn_of_rounding};
 use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, Output, PlaceLock, check_place, command_line};
-use dress::{PartFile, PruneByParts};
+use dress::{PartFile, PruneByParts, check_layers};
 use dress_core::CausalLm;
 use dress_models::checkpoint::{OutputError, check_output};
 use dress_train::RunDirectory;
@@ -20,6 +20,9 @@ impl Prune {
     /// Prunes with one layer in memory: to a checkpoint, or some layers to a part of one.
     pub(super) fn run_by_parts(mut self, by_parts: &ByParts, began: Instant) -> Result<(), Error> {
         self.check_measures_nothing()?;
+        let count = self.checkpoint.declared().num_layers();
+        let layers = by_parts.layers.clone().unwrap_or(0..count);
+        check_layers(&layers, count)?;
         check_place(&self.out)?;
         let _lock = PlaceLock::take(&self.out)?;
         let directory = self.directory_of(by_parts)?;
@@ -30,7 +33,6 @@ impl Prune {
         let (dense, served_by) = (self.checkpoint.declared(), &self.run.recipe.served_by);
         let rounded = warn_of_rounding(job.resolved.rounded(dense)?);
         explain_interrupt(&directory);
-        let layers = by_parts.layers.clone().unwrap_or(0..dense.num_layers());
         let join = self.join_of(&directory);
         let done = watched(self.tensorboard.as_ref(), |progress| {
             let run = PruneByParts::new(&job, &calibration, by_parts.streams.clone(), progress)?;

@@ -73,6 +73,7 @@ fn base(command: &str, option: &str, place: &Paths) -> Vec<String> {
         }
         "generate" => args.extend(["--model", &model, "--prompt", "And"]),
         "costs" => args.extend(["--model", &model, "--out", &out]),
+        "join" => args.extend([&folder, "--model", &model, "--out", &out]),
         "logits" => args.extend(["--model", &model, "--data", &data, "--out", &out]),
         "compare" | "ablate" => {
             args.extend(["--model", &model, "--out", &out, "--data", &data]);

@@ -64,6 +64,8 @@ impl<'a> Decoding<'a> {
         let cached = self.cache.len();
         if model.outgrows_cache(cached, cached + self.input[0].len()) {
             self.cache = KvCache::new(model.num_layers(), self.cache.capacity());
+            // Those that are over are shorter than the others.
+            self.rows.retain(|row| !row.is_over);
             self.input = self.rows.iter().map(|row| [&row.prompt[..], &row.tokens].concat()).collect();
         }
         let logits = next_logits(model, &self.input, &mut self.cache);

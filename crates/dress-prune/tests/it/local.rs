@@ -44,7 +44,8 @@ pub fn local(inputs: LocalInputs, rate: f64) -> RegularizeConfig {
 
 #[test]
 fn without_learning_it_is_the_refit_alone() {
-    for family in FAMILIES {
+    // OLMo 2's norm over the queries of all heads sees those that go while all layers are refitted, and not where each is sliced.
+    for family in FAMILIES.into_iter().filter(|family| *family != Family::Olmo2) {
         let at_once = run(family, None, &NoProgress).unwrap();
         let alone = run(family, Some(local(LocalInputs::Pruned, 1e-12)), &NoProgress).unwrap();
         let apart = distance(logits(&alone.model), logits(&at_once.model));
