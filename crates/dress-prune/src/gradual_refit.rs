@@ -10,8 +10,8 @@ use dress_core::{Axis, Calibration, CausalLm, Progress, Role, Selection, Slot};
 use dress_regularize::{ComponentWeights, SlotChoice};
 use std::collections::HashMap;
 
-/// What [`Compensation::Ridge`] adds to the projections that read selected neurons and heads, given in the measure in which
-/// those go: where a gate in front of them is at `g`, the refit of the projection to what stays and `g` times what goes adds
+/// What [`Compensation::Ridge`](crate::Compensation::Ridge) adds to the projections that read selected neurons and heads, given in
+/// the measure in which those go: where a gate in front of them is at `g`, the refit of the projection to what stays and `g` times what goes adds
 /// `1 - g` of it. So regularizing starts from the dense model, and ends where slicing with a refit would, with what was learnt
 /// on the way.
 #[derive(Debug)]

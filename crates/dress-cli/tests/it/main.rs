@@ -63,7 +63,10 @@ fn refusal(args: &[&str]) -> String {
         true => {
             format!("error: {}\n", serde_json::from_str::<Value>(&text).unwrap()["error"].as_str().unwrap())
         }
-        false => text,
+        // What engines would say of the shape comes before the work.
+        false => {
+            text.lines().filter(|line| !line.contains(NOT_IN_FULL)).map(|line| format!("{line}\n")).collect()
+        }
     };
     assert!(text.starts_with("error: ") && text.lines().count() == 1, "{text}");
     text
