@@ -2,10 +2,10 @@
 
 use dress::{
     AxisKind, Basis, Checkpoint, Compensation, Corpus, CorpusFormat, HowMuch, LoadConfig, NoProgress,
-    PruneJob, Ratio, Recipe, StockTarget, device,
+    PruneJob, Ratio, Recipe, StockTarget, any_model, device,
 };
 use dress_data::{BlockConfig, evaluation_blocks};
-use dress_eval::{PerplexityConfig, perplexity};
+use dress_eval::PerplexityConfig;
 use dress_prune::PenaltyForm;
 use dress_regularize::Schedule;
 use std::path::Path;
@@ -24,7 +24,8 @@ fn pruned(recipe: &Recipe) -> (f64, Option<f64>) {
     let pruned = job.run(&calibration, &NoProgress).unwrap();
     let cut = BlockConfig::new(256).max_blocks(Some(32));
     let blocks = evaluation_blocks(&text("heldout.txt"), &tokenizer, &cut).unwrap();
-    let found = perplexity(&pruned.model, &blocks, &PerplexityConfig::default(), &NoProgress).unwrap();
+    let found =
+        any_model::perplexity(&pruned.model, &blocks, &PerplexityConfig::default(), &NoProgress).unwrap();
     (found.perplexity, pruned.result.result.report.slicing_error)
 }
 

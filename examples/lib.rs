@@ -7,14 +7,14 @@
 mod claims;
 
 use clap::Parser;
-use dress::Checkpoint;
 use dress::terminal::{Table, TerminalProgress};
+use dress::{Checkpoint, any_model};
 use dress_core::{AxisKind, Basis, Calibration, CausalLm, Draw, Ratio, StockTarget, parameters};
 use dress_data::{BlockConfig, Corpus, CorpusFormat, SampleConfig, calibration_blocks, evaluation_blocks};
-use dress_eval::{PerplexityConfig, perplexity};
+use dress_eval::PerplexityConfig;
 use dress_importance::Criterion;
-use dress_models::LoadConfig;
-use dress_prune::{AxisTarget, PruneConfig, RegularizeConfig, best_basis, prune, usual_learning_rate};
+use dress_models::{AnyModel, LoadConfig};
+use dress_prune::{AxisTarget, PruneConfig, RegularizeConfig, best_basis, usual_learning_rate};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -101,7 +101,7 @@ pub fn run(family: Family) -> Result<(), Box<dyn Error>> {
     let scorer = Criterion::ActivationNorm.scorer(42);
     for (name, config) in ways {
         let (start, progress) = (Instant::now(), TerminalProgress::default());
-        let pruned = prune(dense.clone(), scorer.as_ref(), &calibration, &config, &progress)?;
+        let pruned = any_model::prune(dense.clone(), scorer.as_ref(), &calibration, &config, &progress)?;
         evaluate(&name, &pruned.model, &evaluation, Some(start.elapsed()), &mut table)?;
     }
     print!("{table}");
@@ -119,14 +119,15 @@ impl Args {
     }
 }
 
-fn evaluate<M: CausalLm>(
+fn evaluate(
     name: &str,
-    model: &M,
+    model: &AnyModel,
     blocks: &Calibration,
     took: Option<Duration>,
     table: &mut Table,
 ) -> Result<(), dress_eval::Error> {
-    let report = perplexity(model, blocks, &PerplexityConfig::default(), &TerminalProgress::default())?;
+    let report =
+        any_model::perplexity(model, blocks, &PerplexityConfig::default(), &TerminalProgress::default())?;
     table.row(&[
         name.into(),
         parameters::count(model).to_string(),

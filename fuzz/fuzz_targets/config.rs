@@ -1,7 +1,7 @@
 //! `config.json` of every family: what is accepted is written back to something that means the same.
 #![no_main]
 
-use dress_models::llama::LlamaConfig;
+use dress_models::decoder::DecoderConfig;
 use dress_models::opt::OptConfig;
 use dress_models::phi::PhiConfig;
 use libfuzzer_sys::fuzz_target;
@@ -9,8 +9,8 @@ use std::path::Path;
 
 fuzz_target!(|text: &str| {
     let path = Path::new("config.json");
-    if let Ok(config) = LlamaConfig::from_json(text, path) {
-        let again = LlamaConfig::from_json(&config.to_json("float32"), path).unwrap();
+    if let Ok(config) = DecoderConfig::from_json(text, path) {
+        let again = DecoderConfig::from_json(&config.to_json("float32"), path).unwrap();
         assert_eq!((again.hidden_size, again.head_dim), (config.hidden_size, config.head_dim));
     }
     if let Ok(config) = OptConfig::from_json(text, path) {

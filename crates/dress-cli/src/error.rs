@@ -12,6 +12,11 @@ pub enum Error {
         "a ratio is of an axis; give --axis, or a budget such as --params in place of --ratio for prune to find what goes"
     )]
     NoAxis,
+    /// Ratios with and without the names of their axes.
+    #[error(
+        "--ratio has ratios with the names of their axes and without; name all of them, as ffn.0-3=0,ffn=0.3, or none"
+    )]
+    RatiosOfBothKinds,
     /// Scores that are asked for without an axis.
     #[error("scores are of an axis; give --axis, or let `dress prune` find what goes without one")]
     NothingToScore,
@@ -41,11 +46,15 @@ pub enum Error {
         /// The file as given.
         path: PathBuf,
     },
-    /// A run without a curve.
-    #[error("{path}: made with --no-regularize, so there is no curve to draw", path = .path.display())]
-    NoCurve {
-        /// The directory.
+    /// A file that is none of those that are drawn.
+    #[error("{path}: {is}; give {wanted}", path = .path.display())]
+    NotDrawn {
+        /// The file.
         path: PathBuf,
+        /// What it is.
+        is: String,
+        /// What would do.
+        wanted: &'static str,
     },
     /// A file that another command writes, and that cannot be read.
     #[error("{path} cannot be read: {cause}; give {wanted}", path = .path.display())]
@@ -120,6 +129,23 @@ pub enum Error {
         path: PathBuf,
         /// What it should be.
         what: &'static str,
+    },
+    /// Texts of another run, which is not finished.
+    #[error(
+        "{path} has what a run with other settings has written so far; repeat that command to finish it, or give --force to \
+         begin anew", path = .path.display()
+    )]
+    OtherTexts {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A model whose texts begin with nothing.
+    #[error(
+        "{model} says no token that a text begins or ends with; give the texts a beginning with --prompt", model = .model.display()
+    )]
+    NoBeginning {
+        /// The model.
+        model: PathBuf,
     },
     /// A report of something else.
     #[error("{path}: the report of {of}; choose another place, or give --force to replace it", path = .path.display())]
@@ -262,10 +288,21 @@ impl From<dress_study::Error> for Error {
 }
 
 impl Error {
+    /// The exit status where another process has what is asked for, as mail programs have it for what may go later.
+    pub const LOCKED: u8 = 75;
+
+    /// The exit status of a command that ends with it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Locked { .. } => Self::LOCKED,
+            _ => 1,
+        }
+    }
+
     /// What is wrong, and what is meant where the system says only that a file cannot grow.
     pub fn with_cure(&self, command: &clap::Command) -> String {
         // Libraries name settings; what they are called on the command line is known here.
-        let text = as_options(&self.to_string(), command);
+        let text = as_options(&without_partial(&self.to_string()), command);
         // Libraries below hand on the system's words, not its numbers.
         match FULL.iter().any(|number| text.contains(&format!("(os error {number})"))) {
             true => format!(
@@ -276,12 +313,46 @@ impl Error {
     }
 }
 
+/// What a result is called while it is written, before its number.
+const PARTIAL: &str = ".partial-";
+
+/// `text` with the place of a result in place of the hidden directory beside it in which it is made: `out` for `.out.partial-1`.
+fn without_partial(text: &str) -> String {
+    let (mut said, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(PARTIAL) {
+        let (before, behind) = (&rest[..at], &rest[at + PARTIAL.len()..]);
+        let digits = behind.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(behind.len());
+        let start = before.rfind(['/', '\\', ' ']).map_or(0, |place| place + 1);
+        match before[start..].strip_prefix('.') {
+            Some(name) if digits > 0 && !name.is_empty() => {
+                said += &before[..start];
+                said += name;
+            }
+            _ => said += &rest[..at + PARTIAL.len() + digits],
+        }
+        rest = &behind[digits..];
+    }
+    said + rest
+}
+
 /// EFBIG, ENOSPC and EDQUOT.
 const FULL: [i32; 3] = [27, 28, 122];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_result_is_named_by_its_place_and_not_by_where_it_is_made() {
+        for (text, expected) in [
+            ("runs/.out.partial-12/model.safetensors: no space", "runs/out/model.safetensors: no space"),
+            (".a b.partial-1: x and /t/.c.partial-3/y", ".a b.partial-1: x and /t/c/y"),
+            ("out.partial-1 stays", "out.partial-1 stays"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(without_partial(text), expected);
+        }
+    }
 
     #[test]
     #[cfg(target_os = "linux")]

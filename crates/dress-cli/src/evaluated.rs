@@ -13,6 +13,8 @@ pub struct Evaluation {
     pub parameters: u64,
     /// The checkpoint as given.
     pub model: String,
+    /// What tables call it.
+    pub name: String,
     /// The checkpoint's fingerprint.
     pub fingerprint: dress_core::Fingerprint,
     /// The device.
@@ -29,6 +31,11 @@ pub struct Evaluation {
     /// How far it is from the model that was given with `--against`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub departure: Option<dress_eval::Departure>,
+    /// What both models have, block by block and row by row.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paired: Vec<crate::evaluation::PairedValue>,
+    /// Bytes of its weights as they are stored, and of the other model's.
+    pub stored_bytes: Vec<u64>,
     /// How fast it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed: Option<dress_eval::SpeedReport>,

@@ -22,6 +22,9 @@ fn what_is_kept(directory: &Path) -> String {
             None if RunDirectory::at(directory).search().exists() => {
                 "repeat the command to go on with the search".into()
             }
+            None if RunDirectory::at(directory).texts().exists() => {
+                "repeat the command to go on with the texts that are missing".into()
+            }
             None => "nothing was kept yet, so the same command begins anew".into(),
         },
     }

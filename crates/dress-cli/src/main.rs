@@ -1,8 +1,10 @@
 //! The `dress` command.
 
-use clap::{Command, CommandFactory, Parser};
+use clap::{Command, CommandFactory, FromArgMatches};
 use dress_cli::commands::Cli;
-use dress_cli::{Error, prepare_signals, print_line, tell, with_settings_file};
+use dress_cli::{
+    Error, JsonEvents, LogFormat, prepare_signals, print_line, said_error, tell, with_settings_file,
+};
 use dress_machine::memory;
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -22,20 +24,22 @@ fn main() -> ExitCode {
         Ok(words) => words,
         Err(error) => return failed(&error, &named),
     };
-    let cli = match Cli::try_parse_from(words) {
+    let parsed = Cli::described().try_get_matches_from(words);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(said) => return shown(&said, &named),
     };
     let level = ["warn,dress::resume=info", "info", "debug"][usize::from(cli.verbose.min(2))];
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .without_time()
-        .with_target(false)
-        .log_internal_errors(false)
-        .init();
+    cli.log_format.set();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.log_internal_errors(false);
+    match cli.log_format {
+        LogFormat::Json => log.event_format(JsonEvents).init(),
+        LogFormat::Text => {
+            log.with_ansi(std::io::stderr().is_terminal()).without_time().with_target(false).init();
+        }
+    }
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error, &named),
@@ -49,16 +53,32 @@ fn subcommand(words: &[OsString]) -> Command {
     named.unwrap_or(whole)
 }
 
+/// Says an error as it was asked for: with `--json` as one object, whose key is `error`.
+fn say_error(text: &str, words: &[OsString]) {
+    match words.iter().any(|word| word == "--json") {
+        true => tell(&serde_json::json!({ "error": text }).to_string()),
+        false => tell(&said_error(text)),
+    }
+}
+
 /// Says what went wrong with what the words asked for.
 fn failed(error: &Error, words: &[OsString]) -> ExitCode {
-    tell(&format!("error: {}", error.with_cure(&subcommand(words))));
-    ExitCode::FAILURE
+    // A cell that another process has is no error of the study that wanted it.
+    let is_cell = words.iter().any(|word| word == "--cell");
+    if !(is_cell && error.exit_code() == Error::LOCKED) {
+        say_error(&error.with_cure(&subcommand(words)), words);
+    }
+    ExitCode::from(error.exit_code())
 }
 
 /// Shows help, the version, or what is wrong with the options.
 fn shown(said: &clap::Error, words: &[OsString]) -> ExitCode {
     if said.use_stderr() {
-        let _ = said.print();
+        let text = said.to_string();
+        match words.iter().any(|word| word == "--json") {
+            true => say_error(text.trim().trim_start_matches("error: "), words),
+            false => _ = said.print(),
+        }
         return ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2));
     }
     let text = said.render();

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// Those of [`HubConfig::locate`], and of a path that leads to no checkpoint.
 pub fn locate(model: &Path) -> Result<PathBuf, Error> {
     let hub = HubConfig { progress: std::io::stderr().is_terminal(), ..HubConfig::from_env() };
-    let found = hub.locate(model)?;
+    let found = directory_of(hub.locate(model)?);
     if !found.exists() {
         return Err(dress_models::Error::NoModel { path: found }.into());
     }
@@ -25,6 +25,21 @@ pub fn locate(model: &Path) -> Result<PathBuf, Error> {
     // Says early what is wrong with a directory that is no checkpoint.
     dress_models::checkpoint::read_config(&found)?;
     Ok(found)
+}
+
+/// The directory of a `config.json` that was given in its place.
+fn directory_of(path: PathBuf) -> PathBuf {
+    match path.file_name().is_some_and(|name| name == "config.json") && path.is_file() {
+        true => path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new(".")).into(),
+        false => path,
+    }
+}
+
+/// What a model is called in tables: the last part of its path or id.
+pub fn name_of(model: &Path) -> String {
+    let own = std::path::absolute(model).ok();
+    let own = own.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    own.unwrap_or_else(|| model.display().to_string())
 }
 
 /// How many positions the model has that `config.json` describes.
@@ -121,6 +136,14 @@ fn config_of_file(model: &Path) -> Result<Value, Error> {
 mod tests {
     use super::*;
     use dress_data::ChatMessage;
+
+    #[test]
+    fn a_config_json_stands_for_its_directory() {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models/llama3-kjv");
+        assert_eq!(directory_of(models.join("config.json")), models);
+        assert_eq!(directory_of(models.clone()), models);
+        assert_eq!(directory_of("nowhere/config.json".into()), Path::new("nowhere/config.json"));
+    }
 
     /// The GGUF fixture with a chat template before its other keys, filled up with blanks so that its tensors stay aligned.
     fn gguf_with_template(directory: &Path, template: &str) -> PathBuf {

@@ -73,6 +73,15 @@ impl Axis {
 impl AxisKind {
     /// The names of all kinds, as they are written on command lines and in files.
     pub const NAMES: [&'static str; 4] = ["residual", "ffn", "heads", "depth"];
+
+    /// Names that other software has, each with the one that is meant; they are read and never written.
+    pub const ALIASES: [(&'static str, &'static str); 5] = [
+        ("width", "residual"),
+        ("hidden", "residual"),
+        ("mlp", "ffn"),
+        ("attention", "heads"),
+        ("layers", "depth"),
+    ];
 }
 
 impl fmt::Display for AxisKind {
@@ -90,7 +99,8 @@ impl FromStr for AxisKind {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        match text {
+        let alias = AxisKind::ALIASES.into_iter().find(|(other, _)| *other == text);
+        match alias.map_or(text, |(_, name)| name) {
             "residual" => Ok(AxisKind::Residual),
             "ffn" => Ok(AxisKind::Ffn),
             "heads" => Ok(AxisKind::Heads),
@@ -154,8 +164,16 @@ mod tests {
 
     #[test]
     fn a_layer_where_none_belongs_is_an_error() {
-        for name in ["residual.1", "ffn", "heads", "depth.0", "ffn.x", "width"] {
+        for name in ["residual.1", "ffn", "heads", "depth.0", "ffn.x", "breadth"] {
             assert!(name.parse::<Axis>().is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn the_names_of_other_software_are_read() {
+        for (other, name) in AxisKind::ALIASES {
+            assert_eq!(other.parse::<AxisKind>().unwrap().to_string(), name);
+        }
+        assert_eq!("mlp.3".parse::<Axis>().unwrap(), Axis::Ffn { layer: 3 });
     }
 }

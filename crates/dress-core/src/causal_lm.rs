@@ -1,7 +1,10 @@
 //! What a decoder-only language model has to offer.
 
 use crate::parameters::{NamedParameters, layer_of};
-use crate::{CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
+use crate::{
+    CouplingMap, DistilledLoss, Error, Forward, Part, Selection, Site, StockTarget, TaughtLogits,
+    distilled_loss_of_logits,
+};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Device, Int, Tensor};
 use std::collections::BTreeMap;
@@ -55,10 +58,18 @@ pub trait CausalLm: NamedParameters + Sync {
     fn resized(self, selection: &Selection) -> Result<Self, Error>;
 
     /// By what slicing multiplies whole parameters, beside the gains of identity E2: for families whose
-    /// epsilon is not in their configuration, so that the stream has to change instead.
+    /// epsilon is not in their configuration, so that the stream has to change instead, and for norms over something else
+    /// that have the same epsilon.
     fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
         let _ = selection;
         BTreeMap::new()
+    }
+
+    /// By what slicing multiplies the stream behind every layer: for families whose epsilon stays, so that the stream has to
+    /// change instead.
+    fn stream_factor(&self, selection: &Selection) -> f64 {
+        let _ = selection;
+        1.0
     }
 
     /// The model with a head of its own, where it was the embedding: what changes one may then leave the
@@ -174,6 +185,21 @@ pub trait CausalLm: NamedParameters + Sync {
         loss_of_logits(self.head(hidden, pass), targets)
     }
 
+    /// [`CausalLm::head_loss`] beside what a teacher says of the same positions. A family whose head ends in one product can do it
+    /// without ever having all logits of its own.
+    ///
+    /// # Shapes
+    /// - `hidden`: `[batch, seq, hidden_size]`, `targets`: `[batch, seq]`
+    fn distilled_head_loss(
+        &self,
+        hidden: Tensor<3>,
+        targets: Tensor<2, Int>,
+        taught: &TaughtLogits,
+        pass: &mut Forward<'_>,
+    ) -> DistilledLoss {
+        distilled_loss_of_logits(self.head(hidden, pass), targets, taught)
+    }
+
     /// Whether a part needs a parameter. By default a parameter whose path leads through layer `i` is that
     /// layer's, and both ends need all others.
     fn is_in_part(&self, parameter: &str, part: Part) -> bool {
@@ -181,6 +207,14 @@ pub trait CausalLm: NamedParameters + Sync {
             Some(layer) => part == Part::Layer(layer),
             None => !matches!(part, Part::Layer(_)),
         }
+    }
+
+    /// Whether a text of `total` tokens cannot go on from a cache of its first `cached`, since all of its tokens are computed
+    /// otherwise than those of a shorter text: for LongRoPE, whose frequencies are others beyond a length. The cache is
+    /// then filled anew.
+    fn outgrows_cache(&self, cached: usize, total: usize) -> bool {
+        let _ = (cached, total);
+        false
     }
 
     /// The device the parameters are on.

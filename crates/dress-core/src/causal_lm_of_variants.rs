@@ -94,6 +94,9 @@ macro_rules! causal_lm_of_variants {
             ) -> ::std::collections::BTreeMap<::std::string::String, f64> {
                 match self { $($model::$variant(model) => model.slice_factors(selection)),+ }
             }
+            fn stream_factor(&self, selection: &$crate::Selection) -> f64 {
+                match self { $($model::$variant(model) => model.stream_factor(selection)),+ }
+            }
             fn untied(self) -> Self {
                 match self { $($model::$variant(model) => $model::$variant(model.untied())),+ }
             }
@@ -166,8 +169,22 @@ macro_rules! causal_lm_of_variants {
             ) -> $crate::burn::tensor::Tensor<1> {
                 match self { $($model::$variant(model) => model.head_loss(hidden, targets, pass)),+ }
             }
+            fn distilled_head_loss(
+                &self,
+                hidden: $crate::burn::tensor::Tensor<3>,
+                targets: $crate::burn::tensor::Tensor<2, $crate::burn::tensor::Int>,
+                taught: &$crate::TaughtLogits,
+                pass: &mut $crate::Forward<'_>,
+            ) -> $crate::DistilledLoss {
+                match self {
+                    $($model::$variant(model) => model.distilled_head_loss(hidden, targets, taught, pass)),+
+                }
+            }
             fn is_in_part(&self, parameter: &str, part: $crate::Part) -> bool {
                 match self { $($model::$variant(model) => model.is_in_part(parameter, part)),+ }
+            }
+            fn outgrows_cache(&self, cached: usize, total: usize) -> bool {
+                match self { $($model::$variant(model) => model.outgrows_cache(cached, total)),+ }
             }
             fn device(&self) -> $crate::burn::tensor::Device {
                 match self { $($model::$variant(model) => $crate::CausalLm::device(model)),+ }

@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Normalization {
     /// Root mean square: slicing channels that are zero is exact.
     RootMeanSquare,
+    /// Root mean square over what layers add to the stream, before it is added, and before the head: slicing channels that
+    /// are zero is exact, and no rotation can be put into what such a norm is behind.
+    RootMeanSquareBehind,
     /// Layer norms that read the stream. Slicing channels that are zero is exact where the stream's
     /// mean is zero, which its writers can see to (identity E3).
     Layer,

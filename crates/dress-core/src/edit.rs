@@ -5,7 +5,7 @@ use std::sync::Arc;
 /// The steps from a parameter of the dense model to that of the sliced one, in the layout of the files,
 /// so that they can be done to a tensor in memory as well as to a file.
 ///
-/// In this order: the mean over a dimension is taken off, indices are taken, the rest is multiplied.
+/// In this order: the mean over a dimension is taken off, indices are taken, the rest is multiplied and shifted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorEdit {
     /// The dimension whose mean is taken off (identity E3).
@@ -14,6 +14,8 @@ pub struct TensorEdit {
     pub takes: Vec<(usize, Arc<[usize]>)>,
     /// What the numbers are multiplied by (identity E2).
     pub factor: f64,
+    /// What is added to them then, for gains that are filed as one less than they are.
+    pub shift: f64,
     /// Whether the parameter goes altogether, with its layer.
     pub dropped: bool,
     /// The name it has afterwards, where layers before its own went.
@@ -23,7 +25,7 @@ pub struct TensorEdit {
 impl Default for TensorEdit {
     /// The edit that changes nothing.
     fn default() -> Self {
-        Self { centre: None, takes: Vec::new(), factor: 1.0, dropped: false, renamed: None }
+        Self { centre: None, takes: Vec::new(), factor: 1.0, shift: 0.0, dropped: false, renamed: None }
     }
 }
 
@@ -47,6 +49,6 @@ impl TensorEdit {
 
     /// Whether the numbers that stay are other than they were.
     pub fn changes_numbers(&self) -> bool {
-        self.centre.is_some() || self.factor != 1.0
+        self.centre.is_some() || self.factor != 1.0 || self.shift != 0.0
     }
 }

@@ -33,6 +33,12 @@ pub enum Error {
         /// The name as given.
         name: String,
     },
+    /// Not a direction in which distributions are compared.
+    #[error("`{name}` is not a direction of the divergence from a teacher; use forward or reverse")]
+    DivergenceName {
+        /// The name as given.
+        name: String,
+    },
     /// Not a way to draw blocks.
     #[error("`{name}` is not a way to draw calibration blocks; use rows or blocks")]
     DrawName {

@@ -3,9 +3,11 @@
 //! Pipes, devices and sockets are refused before they are opened to read, since whoever opens one waits without a word for
 //! somebody to write to it. What is written gets its name when all of it is on the disk.
 
+use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Opens a file.
 ///
@@ -57,9 +59,39 @@ pub fn put_in_place(file: &File, partial: &Path, place: &Path) -> io::Result<()>
     fs::rename(partial, place)
 }
 
-/// The name of an unfinished file beside its place, with the process's number.
+/// The name of an unfinished file beside its place, with a number that no other process has, on this machine or on another that
+/// shares the storage.
 pub fn partial_beside(place: &Path) -> PathBuf {
-    place.with_file_name(format!(".{}.partial-{}", name(place), std::process::id()))
+    let number = u64::from(machine()) * PROCESSES + u64::from(std::process::id());
+    place.with_file_name(format!(".{}.partial-{number}", name(place)))
+}
+
+/// The process of this machine that has a number that [`partial_beside`] gave; nothing where it is another machine's.
+///
+/// # Examples
+/// ```
+/// let partial = dress_core::files::partial_beside("table.json".as_ref());
+/// let number = partial.to_str().and_then(|name| name.rsplit_once('-')).and_then(|(_, number)| number.parse().ok());
+/// assert_eq!(number.and_then(dress_core::files::process_of), Some(std::process::id()));
+/// ```
+pub fn process_of(number: u64) -> Option<u32> {
+    let (of_machine, process) = (number / PROCESSES, number % PROCESSES);
+    // Numbers were the processes' alone once.
+    let is_ours = of_machine == 0 || of_machine == u64::from(machine());
+    is_ours.then(|| u32::try_from(process).ok()).flatten()
+}
+
+/// More than a process's number on any system.
+const PROCESSES: u64 = 10_000_000_000;
+
+/// A number for the machine, by its name.
+fn machine() -> u16 {
+    static MACHINE: OnceLock<u16> = OnceLock::new();
+    *MACHINE.get_or_init(|| {
+        let name = fs::read("/proc/sys/kernel/hostname").unwrap_or_default();
+        let hash = Sha256::digest(name);
+        u16::from_le_bytes([hash[0], hash[1]]).max(1)
+    })
 }
 
 fn name(path: &Path) -> String {

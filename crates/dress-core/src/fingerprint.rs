@@ -35,6 +35,16 @@ impl Fingerprint {
         FingerprintBuilder::default()
     }
 
+    /// That of a model nothing is known of, which is no model's own.
+    pub fn unknown() -> Self {
+        Self(String::new())
+    }
+
+    /// Whether it is a model's.
+    pub fn is_known(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// The hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -7,13 +7,13 @@ use burn::tensor::Tensor;
 pub struct Forward<'a> {
     tap: &'a mut dyn Tap,
     cache: Option<&'a mut KvCache>,
-    rotary: Option<[Tensor<2>; 2]>,
+    rotary: Vec<Option<[Tensor<2>; 2]>>,
 }
 
 impl<'a> Forward<'a> {
     /// A pass over whole sequences that start at position 0.
     pub fn new(tap: &'a mut dyn Tap) -> Self {
-        Self { tap, cache: None, rotary: None }
+        Self { tap, cache: None, rotary: Vec::new() }
     }
 
     /// A pass that continues what `cache` holds, which needs room for the tokens of this pass too.
@@ -49,9 +49,13 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// The rotary cosines and sines of this pass, computed by the first layer that asks. `[seq, dims]`
-    pub fn rotary(&mut self, compute: impl FnOnce() -> [Tensor<2>; 2]) -> [Tensor<2>; 2] {
-        self.rotary.get_or_insert_with(compute).clone()
+    /// The rotary cosines and sines of this pass, computed by the first layer that asks. Layers that turn alike give the
+    /// same `kind`, a small number. `[seq, dims]`
+    pub fn rotary(&mut self, kind: usize, compute: impl FnOnce() -> [Tensor<2>; 2]) -> [Tensor<2>; 2] {
+        if self.rotary.len() <= kind {
+            self.rotary.resize(kind + 1, None);
+        }
+        self.rotary[kind].get_or_insert_with(compute).clone()
     }
 
     /// Moves the cache, if any, past the `seq` tokens of this pass.

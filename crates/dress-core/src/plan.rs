@@ -19,6 +19,9 @@ pub struct ScoreSummary {
     pub max: f64,
     /// The greatest score among the structures that go.
     pub max_removed: Option<f64>,
+    /// The scores below which no, one to nine, and all tenths of the structures are; absent in plans of before they were written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deciles: Option<[f64; 11]>,
 }
 
 /// Which structures of one particular model go, written to disk as JSON and replayable.
@@ -105,12 +108,12 @@ impl SlicePlan {
         self.check_fingerprint(Fingerprint::of(model), &model.coupling())
     }
 
-    /// As [`SlicePlan::check`], of a model that is not in memory.
+    /// As [`SlicePlan::check`], of a model that is not in memory. A plan made by hand fits every model of its shape.
     ///
     /// # Errors
     /// As [`SlicePlan::check`].
     pub fn check_fingerprint(&self, found: Fingerprint, map: &CouplingMap) -> Result<(), Error> {
-        if found != self.fingerprint {
+        if self.fingerprint.is_known() && found != self.fingerprint {
             return Err(Error::PlanForAnotherModel { expected: self.fingerprint.clone(), found });
         }
         self.selection.check(map)
@@ -148,7 +151,14 @@ fn summary(scores: &[f64], selection: &Selection, axis: Axis) -> ScoreSummary {
         median: median(&sorted),
         max: sorted.last().copied().unwrap_or(0.0),
         max_removed: removed.iter().map(|&i| scores[i]).max_by(f64::total_cmp),
+        deciles: deciles(&sorted),
     }
+}
+
+/// The score at every tenth of sorted ones, by the nearest rank.
+fn deciles(sorted: &[f64]) -> Option<[f64; 11]> {
+    let last = sorted.len().checked_sub(1)?;
+    Some(std::array::from_fn(|tenths| sorted[(last * tenths + 5) / 10]))
 }
 
 /// The middle of sorted numbers, or the mean of the two in the middle.
@@ -170,8 +180,10 @@ mod tests {
         let axis = Axis::Residual;
         let selection = Selection::new().with(axis, AxisSelection::new(4, vec![0, 3]).unwrap());
         let found = summary(&[3.0, 9.0, 1.0, 5.0], &selection, axis);
-        let expected = ScoreSummary { min: 1.0, median: 4.0, max: 9.0, max_removed: Some(5.0) };
+        let deciles = Some([1.0, 1.0, 3.0, 3.0, 3.0, 5.0, 5.0, 5.0, 5.0, 9.0, 9.0]);
+        let expected = ScoreSummary { min: 1.0, median: 4.0, max: 9.0, max_removed: Some(5.0), deciles };
         assert_eq!(found, expected);
+        assert_eq!(summary(&[], &Selection::new(), axis).deciles, None);
         assert_eq!(summary(&[3.0, 9.0, 1.0], &Selection::new(), axis).median, 3.0);
         assert_eq!(summary(&[], &Selection::new(), axis).median, 0.0);
     }

@@ -21,6 +21,8 @@ pub enum Unit {
     Rounds,
     /// Bytes read.
     Bytes,
+    /// Texts written.
+    Texts,
 }
 
 impl fmt::Display for Unit {
@@ -32,6 +34,7 @@ impl fmt::Display for Unit {
             Self::Questions => "questions",
             Self::Rounds => "rounds",
             Self::Bytes => "bytes",
+            Self::Texts => "texts",
         })
     }
 }
@@ -57,6 +60,8 @@ pub struct Advance<'a> {
     pub loss: Option<f64>,
     /// How many are done a second since the stage began, those of an earlier run apart.
     pub rate: f64,
+    /// How many tokens go through the model a second, where it is known how many each has.
+    pub tokens_per_second: Option<f64>,
     /// A short state for a person to read, such as a loss with a norm beside it, or empty.
     pub note: &'a str,
 }
@@ -121,6 +126,7 @@ impl<'p> dyn Progress + 'p {
             stage,
             done: AtomicU64::new(0),
             reused: AtomicU64::new(0),
+            tokens_each: 0,
             began: Instant::now(),
         }
     }
@@ -132,10 +138,18 @@ pub struct RunningStage<'a> {
     stage: Stage,
     done: AtomicU64,
     reused: AtomicU64,
+    tokens_each: u64,
     began: Instant,
 }
 
 impl RunningStage<'_> {
+    /// The same, of whose units each sends so many tokens through the model.
+    #[must_use]
+    pub fn of_tokens(mut self, each: usize) -> Self {
+        self.tokens_each = each as u64;
+        self
+    }
+
     /// So many are done already, by an earlier run; they do not count for the rate.
     pub fn reuse(&self, count: u64) {
         if count > 0 {
@@ -178,7 +192,8 @@ impl RunningStage<'_> {
         let own = done.saturating_sub(self.reused.load(Ordering::Relaxed)) as f64;
         let seconds = self.began.elapsed().as_secs_f64();
         let rate = if seconds > 0.0 { own / seconds } else { 0.0 };
-        self.progress.advanced(&self.stage, &Advance { done, loss, rate, note });
+        let tokens_per_second = (self.tokens_each > 0).then_some(rate * self.tokens_each as f64);
+        self.progress.advanced(&self.stage, &Advance { done, loss, rate, tokens_per_second, note });
     }
 }
 
@@ -232,6 +247,26 @@ mod tests {
         let lines =
             ["training of 3 steps", "1 None reused true", "2 Some(2.5) loss 2.5 true", "end of training"];
         assert_eq!(*kept.0.lock().unwrap(), lines);
+    }
+
+    #[test]
+    fn tokens_a_second_are_known_where_the_tokens_of_each_are() {
+        struct Speeds(Mutex<Vec<Option<f64>>>);
+        impl Progress for Speeds {
+            fn advanced(&self, _stage: &Stage, at: &Advance) {
+                let consistent = at.tokens_per_second.map(|speed| speed / at.rate);
+                self.0.lock().unwrap().push(consistent);
+            }
+        }
+        let speeds = Speeds(Mutex::new(Vec::new()));
+        let progress: &dyn Progress = &speeds;
+        let stages =
+            [progress.begin("training", Unit::Steps, 1).of_tokens(512), progress.begin("a", Unit::Steps, 1)];
+        for stage in &stages {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            stage.advance(1).unwrap();
+        }
+        assert_eq!(*speeds.0.lock().unwrap(), [Some(512.0), None]);
     }
 
     #[test]

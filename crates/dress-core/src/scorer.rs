@@ -10,6 +10,11 @@ pub trait Scorer<M: CausalLm> {
     /// Whether [`Scorer::score`] looks at the calibration set.
     fn needs_calibration(&self) -> bool;
 
+    /// The seed that the scores depend on, where the scorer draws.
+    fn seed(&self) -> Option<u64> {
+        None
+    }
+
     /// Scores every structure of every one of `axes`; higher stays.
     ///
     /// # Errors

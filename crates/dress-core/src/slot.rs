@@ -49,13 +49,16 @@ pub struct Slot {
     pub site: Option<Site>,
     /// Whether a parameter that writes the axis also reads it, as an embedding that is the head does.
     pub tied: bool,
+    /// Whether a parameter that scales the axis is one less than what it multiplies by, as the gains of Gemma's norms are.
+    #[serde(default)]
+    pub plus_one: bool,
 }
 
 impl Slot {
     /// A slot of one index a structure, with no tap.
     pub fn new(parameter: impl Into<String>, dim: usize, role: Role, component: Component) -> Self {
         let parameter = parameter.into();
-        Self { parameter, dim, block: 1, role, component, site: None, tied: false }
+        Self { parameter, dim, block: 1, role, component, site: None, tied: false, plus_one: false }
     }
 
     /// The same slot with `block` indices a structure.
@@ -69,6 +72,13 @@ impl Slot {
     #[must_use]
     pub fn tied(mut self, tied: bool) -> Self {
         self.tied = tied;
+        self
+    }
+
+    /// The same slot, of a parameter that is one less than what it multiplies by if `plus_one`.
+    #[must_use]
+    pub fn plus_one(mut self, plus_one: bool) -> Self {
+        self.plus_one = plus_one;
         self
     }
 

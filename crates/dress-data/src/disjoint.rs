@@ -15,16 +15,17 @@ const STRETCH_PER_TOKEN: usize = 32;
 const SHORTEST_STRETCH: usize = 4 << 10;
 
 /// `config.samples` blocks of the text as it stands, rows of JSON joined by `config.join`, each token in one block at most until
-/// all are drawn; then the text is cut anew from another offset.
+/// all are drawn; then the text is cut anew from another offset. Up to `held_back` blocks that share no token with them follow.
 pub(crate) fn disjoint_blocks(
     corpus: &Corpus,
     tokenizer: &Tokenizer,
     config: &SampleConfig,
+    held_back: usize,
     rng: &mut impl Rng,
 ) -> Result<Vec<Vec<u32>>, Error> {
     let seqlen = config.seqlen;
     let text = Text::of(corpus, &config.join)?;
-    if let Some(blocks) = blocks_of_a_large_text(&text, tokenizer, config, rng)? {
+    if let Some(blocks) = blocks_of_a_large_text(&text, tokenizer, config, held_back, rng)? {
         return Ok(blocks);
     }
     let ids = tokenizer.first_ids(&text.whole()?, !corpus.is_by_template(), usize::MAX)?.ids;
@@ -43,7 +44,9 @@ pub(crate) fn disjoint_blocks(
     while blocks.len() < config.samples {
         let mut pass: Vec<&[u32]> = ids[offset..].chunks_exact(seqlen).collect();
         pass.shuffle(rng);
-        pass.truncate(config.samples - blocks.len());
+        // Only what the first cut leaves over was in no block before.
+        let more = if blocks.is_empty() { held_back } else { 0 };
+        pass.truncate((config.samples - blocks.len()).saturating_add(more));
         blocks.extend(pass.into_iter().map(<[u32]>::to_vec));
         // Some offset at which there is a block left.
         offset = rng.random_range(0..seqlen.min(ids.len() - seqlen + 1));
@@ -93,11 +96,12 @@ impl<'a> Text<'a> {
 
 /// One block from each of as many stretches, drawn at random, as there are samples, where the text is so much longer than
 /// what is drawn that tokenizing it all would be in vain. Stretches do not overlap, so neither do blocks. None for a
-/// shorter text, or where too few stretches hold a block.
+/// shorter text, or where too few stretches hold a block. What is held back comes from further stretches.
 fn blocks_of_a_large_text(
     text: &Text<'_>,
     tokenizer: &Tokenizer,
     config: &SampleConfig,
+    held_back: usize,
     rng: &mut impl Rng,
 ) -> Result<Option<Vec<Vec<u32>>>, Error> {
     let wanted = config.samples.saturating_mul(config.seqlen);
@@ -116,11 +120,11 @@ fn blocks_of_a_large_text(
             ids.truncate(config.seqlen);
             blocks.push(ids);
         }
-        if blocks.len() == config.samples {
-            return Ok(Some(blocks));
+        if blocks.len() == config.samples.saturating_add(held_back) {
+            break;
         }
     }
-    Ok(None)
+    Ok((blocks.len() >= config.samples).then_some(blocks))
 }
 
 /// The `bytes` bytes of a text from `start` on; from the first word that begins there, where a word may have begun before.

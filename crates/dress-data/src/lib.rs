@@ -34,6 +34,6 @@ pub use error::Error;
 pub use mixture::Mixture;
 pub use protocol::Protocol;
 pub use row_text::RowText;
-pub use sampling::{SampleConfig, calibration_blocks};
+pub use sampling::{SampleConfig, calibration_and_held_back, calibration_blocks};
 pub use tokenizer::Tokenizer;
 pub use windows::{Bos, Window, WindowConfig, Windows};

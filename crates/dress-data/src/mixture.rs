@@ -1,6 +1,8 @@
 //! Several corpora, of which each gives its share of the blocks.
 
-use crate::{Corpus, CorpusFormat, Error, RowText, SampleConfig, Tokenizer, calibration_blocks, sha256};
+use crate::{
+    Corpus, CorpusFormat, Error, RowText, SampleConfig, Tokenizer, calibration_and_held_back, sha256,
+};
 use dress_core::Calibration;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -44,36 +46,64 @@ impl Mixture {
         self.parts.iter().find_map(|(corpus, _)| corpus.template_sha256())
     }
 
-    /// The blocks of each corpus, as [`calibration_blocks`] draws them, by largest remainder of its weight; of several, in
-    /// an order that the seed says.
+    /// The blocks of each corpus, as [`calibration_blocks`](crate::calibration_blocks) draws them, by largest remainder of its
+    /// weight; of several, in an order that the seed says.
     ///
     /// # Errors
-    /// Those of [`calibration_blocks`].
+    /// Those of [`calibration_blocks`](crate::calibration_blocks).
     pub fn blocks(&self, tokenizer: &Tokenizer, config: &SampleConfig) -> Result<Calibration, Error> {
+        Ok(self.blocks_and_held_back(tokenizer, config, 0)?.0)
+    }
+
+    /// [`Mixture::blocks`], and up to `held_back` more that share no text with them, of each corpus its share; of one that is
+    /// there twice, from which blocks are drawn twice, none.
+    ///
+    /// # Errors
+    /// Those of [`Mixture::blocks`].
+    pub fn blocks_and_held_back(
+        &self,
+        tokenizer: &Tokenizer,
+        config: &SampleConfig,
+        held_back: usize,
+    ) -> Result<(Calibration, Calibration), Error> {
         if let [(corpus, _)] = &self.parts[..] {
-            return calibration_blocks(corpus, tokenizer, config);
+            return calibration_and_held_back(corpus, tokenizer, config, held_back);
         }
-        let mut all: Option<Calibration> = None;
-        for ((corpus, _), samples) in self.parts.iter().zip(self.shares(config.samples)) {
+        let (mut all, mut rest): (Option<Calibration>, Option<Calibration>) = (None, None);
+        let shares = self.shares(config.samples).into_iter().zip(self.shares(held_back));
+        for ((corpus, _), (samples, held_back)) in self.parts.iter().zip(shares) {
             if samples == 0 {
                 tracing::warn!("no block is drawn from {}: its weight is too small", corpus.path().display());
                 continue;
             }
-            let drawn = calibration_blocks(corpus, tokenizer, &SampleConfig { samples, ..config.clone() })?;
-            match &mut all {
-                Some(all) => all.blocks.extend(drawn.blocks),
-                None => all = Some(drawn),
+            let config = SampleConfig { samples, ..config.clone() };
+            let held_back = if self.is_there_twice(corpus) { 0 } else { held_back };
+            let (drawn, more) = calibration_and_held_back(corpus, tokenizer, &config, held_back)?;
+            for (all, drawn) in [(&mut all, drawn), (&mut rest, more)] {
+                match all {
+                    Some(all) => all.blocks.extend(drawn.blocks),
+                    None => *all = Some(drawn),
+                }
             }
         }
         let mut all = all.unwrap_or_default();
         all.blocks.shuffle(&mut ChaCha8Rng::seed_from_u64(config.seed));
-        all.provenance.path = self.given.display().to_string();
-        all.provenance.sha256 = self.sha256();
-        all.provenance.blocks = all.blocks.len();
-        all.provenance.text_field =
+        Ok((self.as_given(all), self.as_given(rest.unwrap_or_default())))
+    }
+
+    /// With the mixture as where the blocks are from.
+    fn as_given(&self, mut of: Calibration) -> Calibration {
+        of.provenance.path = self.given.display().to_string();
+        of.provenance.sha256 = self.sha256();
+        of.provenance.blocks = of.blocks.len();
+        of.provenance.text_field =
             self.parts.iter().find_map(|(corpus, _)| corpus.text_field()).map(String::from);
-        all.provenance.chat_template_sha256 = self.template_sha256().map(String::from);
-        Ok(all)
+        of.provenance.chat_template_sha256 = self.template_sha256().map(String::from);
+        of
+    }
+
+    fn is_there_twice(&self, corpus: &Corpus) -> bool {
+        self.parts.iter().filter(|(other, _)| other.sha256() == corpus.sha256()).count() > 1
     }
 
     fn shares(&self, samples: usize) -> Vec<usize> {
@@ -143,6 +173,26 @@ mod tests {
         let config = SampleConfig { samples: 1, seqlen: 3, ..SampleConfig::default() };
         let provenance = body.blocks(&words(), &config).unwrap().provenance;
         assert_eq!(provenance.text_field.as_deref(), Some("body"));
+    }
+
+    #[test]
+    fn nothing_is_held_back_of_a_corpus_that_is_there_twice() {
+        let at = tempfile::tempdir().unwrap();
+        let path = |name: &str| at.path().join(name).display().to_string();
+        for word in ["w0", "w1"] {
+            let row = format!("{{\"text\":\"{word} {word} {word}\"}}\n");
+            std::fs::write(path(&format!("{word}.jsonl")), row.repeat(50)).unwrap();
+        }
+        let config = SampleConfig { samples: 4, seqlen: 3, draw: Draw::Rows, ..SampleConfig::default() };
+        let held_back = |names: [&str; 2]| {
+            let given = names.map(|name| format!("{}:0.5", path(name))).join(",");
+            let mixture = Mixture::read(Path::new(&given), &RowText::default()).unwrap();
+            let (drawn, more) = mixture.blocks_and_held_back(&words(), &config, 2).unwrap();
+            assert_eq!(drawn, mixture.blocks(&words(), &config).unwrap());
+            more.blocks.len()
+        };
+        assert_eq!(held_back(["w0.jsonl", "w1.jsonl"]), 2);
+        assert_eq!(held_back(["w0.jsonl", "w0.jsonl"]), 0, "the other half may have drawn it");
     }
 
     #[test]

@@ -9,6 +9,10 @@ use dress_core::{Calibration, CorpusProvenance, Draw};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::borrow::Cow;
+use std::ops::Range;
+
+/// How many starts are tried for each block that is held back.
+const TRIES: usize = 32;
 
 /// How calibration blocks are drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,31 +52,51 @@ pub fn calibration_blocks(
     tokenizer: &Tokenizer,
     config: &SampleConfig,
 ) -> Result<Calibration, Error> {
+    Ok(calibration_and_held_back(corpus, tokenizer, config, 0)?.0)
+}
+
+/// [`calibration_blocks`], and up to `held_back` more of the same draw that share no text with them, to measure on what nothing
+/// was fitted to. The calibration blocks are the same however many are held back. There are fewer where the text has no more.
+///
+/// # Errors
+/// Those of [`calibration_blocks`].
+pub fn calibration_and_held_back(
+    corpus: &Corpus,
+    tokenizer: &Tokenizer,
+    config: &SampleConfig,
+    held_back: usize,
+) -> Result<(Calibration, Calibration), Error> {
     let seqlen = config.seqlen;
     if seqlen < 2 {
         return Err(Error::BlockTooShort { seqlen });
     }
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-    let blocks = match config.draw {
-        Draw::Rows => blocks_at_rows(corpus, tokenizer, config, &mut rng)?,
-        Draw::Blocks => disjoint_blocks(corpus, tokenizer, config, &mut rng)?,
+    let mut blocks = match config.draw {
+        Draw::Rows => blocks_at_rows(corpus, tokenizer, config, held_back, &mut rng)?,
+        Draw::Blocks => disjoint_blocks(corpus, tokenizer, config, held_back, &mut rng)?,
     };
     let join = match config.draw {
         Draw::Rows => &config.join,
         Draw::Blocks => corpus.join_of_text(&config.join),
     };
-    let provenance = CorpusProvenance {
-        seed: Some(config.seed),
-        draw: config.draw,
-        ..provenance(corpus, tokenizer, seqlen, blocks.len(), join)
+    let more = blocks.split_off(config.samples.min(blocks.len()));
+    let with_provenance = |blocks: Vec<Vec<u32>>| {
+        let provenance = CorpusProvenance {
+            seed: Some(config.seed),
+            draw: config.draw,
+            ..provenance(corpus, tokenizer, seqlen, blocks.len(), join)
+        };
+        Calibration { blocks, provenance }
     };
-    Ok(Calibration { blocks, provenance })
+    Ok((with_provenance(blocks), with_provenance(more)))
 }
 
+/// `config.samples` blocks, and behind them up to `held_back` more whose rows are in none of the others.
 fn blocks_at_rows(
     corpus: &Corpus,
     tokenizer: &Tokenizer,
     config: &SampleConfig,
+    held_back: usize,
     rng: &mut ChaCha8Rng,
 ) -> Result<Vec<Vec<u32>>, Error> {
     let seqlen = config.seqlen;
@@ -84,8 +108,25 @@ fn blocks_at_rows(
         let found = tokenizer.first_ids(&text, sampler.special, usize::MAX)?.ids.len();
         return Err(Error::ShorterThanOneBlock { path: corpus.path().into(), found, seqlen });
     }
-    let draws = (0..config.samples).map(|_| rng.random_range(0..starts));
-    draws.map(|start| sampler.block(start)).collect()
+    let draws: Vec<usize> = (0..config.samples).map(|_| rng.random_range(0..starts)).collect();
+    let (mut blocks, mut taken) = (Vec::new(), Vec::new());
+    for start in draws {
+        let (block, rows) = sampler.block(start)?;
+        blocks.push(block);
+        taken.push(rows);
+    }
+    // Where most rows are taken, looking on would not end.
+    for _ in 0..held_back.min(starts).saturating_mul(TRIES) {
+        if blocks.len() == config.samples.saturating_add(held_back) {
+            break;
+        }
+        let (block, rows) = sampler.block(rng.random_range(0..starts))?;
+        if taken.iter().all(|other| rows.end <= other.start || other.end <= rows.start) {
+            blocks.push(block);
+            taken.push(rows);
+        }
+    }
+    Ok(blocks)
 }
 
 /// The rows with more than white space.
@@ -141,29 +182,35 @@ impl Sampler<'_> {
         Ok(low)
     }
 
-    fn block(&self, start: usize) -> Result<Vec<u32>, Error> {
-        let mut ids = self.ids_from(start)?;
+    /// The block that begins at a row, and the rows that were read for it.
+    fn block(&self, start: usize) -> Result<(Vec<u32>, Range<usize>), Error> {
+        let (mut ids, end) = self.ids_and_end(start)?;
         ids.truncate(self.config.seqlen);
-        Ok(ids)
+        Ok((ids, start..end))
     }
 
     /// The ids of the rows from `start` on, at least a block of them where there is that much text.
     fn ids_from(&self, start: usize) -> Result<Vec<u32>, Error> {
+        Ok(self.ids_and_end(start)?.0)
+    }
+
+    /// The same, and the first row that was not read for them.
+    fn ids_and_end(&self, start: usize) -> Result<(Vec<u32>, usize), Error> {
         let mut bytes = self.config.seqlen.saturating_mul(4);
         loop {
             // The last token of a text can change when more text follows: take one row more.
-            let (text, is_all) = self.text_from(start, bytes)?;
+            let (text, end) = self.text_from(start, bytes)?;
             let wanted = self.config.seqlen.saturating_add(1);
             let ids = self.tokenizer.first_ids(&text, self.special, wanted)?.ids;
-            if ids.len() > self.config.seqlen || is_all {
-                return Ok(ids);
+            if ids.len() > self.config.seqlen || end == self.rows.len() {
+                return Ok((ids, end));
             }
             bytes = bytes.saturating_mul(2);
         }
     }
 
-    /// As many rows from `start` on as reach `bytes` bytes, and whether those are all.
-    fn text_from(&self, start: usize, bytes: usize) -> Result<(String, bool), Error> {
+    /// As many rows from `start` on as reach `bytes` bytes, and the first row behind them.
+    fn text_from(&self, start: usize, bytes: usize) -> Result<(String, usize), Error> {
         let join = &self.config.join;
         let (mut text, mut sum, mut end) = (String::new(), 0usize, start);
         for row in self.rows.from(start) {
@@ -176,7 +223,7 @@ impl Sampler<'_> {
             sum = sum.saturating_add(row.len() + join.len());
             end += 1;
         }
-        Ok((text, end == self.rows.len()))
+        Ok((text, end))
     }
 }
 
@@ -208,6 +255,27 @@ mod tests {
         let text = corpus("w0 w1 w2\nw3\nw4\n");
         let blocks = calibration_blocks(&text, &words(), &config(20, 5, 0)).unwrap().blocks;
         assert!(blocks.iter().all(|block| block == &[0, 2, 3, 4, 5]));
+    }
+
+    #[test]
+    fn what_is_held_back_shares_no_row_and_leaves_the_draw_as_it_is() {
+        let text: String = (0..40).map(|row| format!("w{} w{} w{}\n", row % 10, row / 10, row % 7)).collect();
+        let numbered = corpus(&text);
+        for draw in [Draw::Rows, Draw::Blocks] {
+            let config = SampleConfig { draw, ..config(4, 4, 3) };
+            let (drawn, more) = calibration_and_held_back(&numbered, &words(), &config, 3).unwrap();
+            assert_eq!(drawn, calibration_blocks(&numbered, &words(), &config).unwrap(), "{draw}");
+            assert_eq!((more.blocks.len(), more.provenance.blocks), (3, 3), "{draw}");
+            assert!(more.blocks.iter().all(|block| !drawn.blocks.contains(block)), "{draw}");
+        }
+        let all = SampleConfig { draw: Draw::Blocks, ..config(1000, 4, 3) };
+        let (drawn, more) = calibration_and_held_back(&numbered, &words(), &all, 3).unwrap();
+        assert_eq!((drawn.blocks.len(), more.blocks.len()), (1000, 0), "nothing is left over");
+        for draw in [Draw::Rows, Draw::Blocks] {
+            let config = SampleConfig { draw, ..config(4, 4, 3) };
+            let (drawn, more) = calibration_and_held_back(&numbered, &words(), &config, usize::MAX).unwrap();
+            assert!(drawn.blocks.len() == 4 && (3..40).contains(&more.blocks.len()), "what there is: {draw}");
+        }
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Architecture {
     /// What it does where the width is something else.
     #[serde(default)]
     pub otherwise: String,
+    /// What it does instead where no query heads share a key/value head, if that is another thing than to refuse.
+    pub otherwise_without_groups: Option<Fault>,
     /// Why it refuses every model of the family.
     pub refuses: Option<String>,
     /// How every model of the family comes out wrong without a word.
@@ -33,11 +35,32 @@ pub struct Architecture {
     /// Parameters that it leaves out without a word.
     #[serde(default)]
     pub drops: Vec<NamePattern>,
+    /// What it does where rotary settings are in `rope_parameters` alone, if it does not read them there.
+    pub rope_parameters_alone: Option<Fault>,
     /// What it takes where layers differ; without it, they have to be alike.
     pub layers: Option<DifferingLayers>,
     /// Whether nobody tried it.
     #[serde(default)]
     pub untried: bool,
+}
+
+/// What an engine does with a model that it does not take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// It refuses it, and why.
+    Refuses(String),
+    /// It computes something else without a word, and what.
+    Wrong(String),
+}
+
+impl Fault {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Fault::Refuses(why) => Verdict::refused(why),
+            Fault::Wrong(why) => Verdict::Wrong { why: why.clone() },
+        }
+    }
 }
 
 /// Which layers of different sizes an engine takes.
@@ -98,12 +121,17 @@ impl WidthRule {
 }
 
 impl Architecture {
-    /// What becomes of a shape, whatever its rows.
+    /// What becomes of a shape, whatever its rows. What is refused comes before what comes out wrong.
     pub(crate) fn verdict(&self, shape: &ModelShape) -> Verdict {
         if let Some(why) = &self.refuses {
             return Verdict::refused(why);
         }
         if !self.width.holds(shape) {
+            let without_groups =
+                self.otherwise_without_groups.as_ref().filter(|_| shape.query_heads_a_group() == 1);
+            if let Some(fault) = without_groups {
+                return fault.verdict();
+            }
             let (broken, otherwise) = (self.width.broken(shape), &self.otherwise);
             return Verdict::refused(&if otherwise.is_empty() {
                 broken
@@ -111,16 +139,23 @@ impl Architecture {
                 format!("{broken}: {otherwise}")
             });
         }
-        if let Some(why) = &self.wrong {
-            return Verdict::Wrong { why: why.clone() };
+        let of_layers = if shape.layers_are_alike() { Verdict::Loads } else { self.differing(shape) };
+        if !self.untried && !of_layers.is_right() {
+            return of_layers;
         }
+        let alone = self.rope_parameters_alone.as_ref().filter(|_| shape.has_rope_parameters_alone());
+        let fault = alone.map(Fault::verdict).or_else(|| self.wrong(shape));
+        fault.unwrap_or(if self.untried { Verdict::Untried } else { of_layers })
+    }
+
+    /// How a model comes out wrong, if it does.
+    fn wrong(&self, shape: &ModelShape) -> Option<Verdict> {
         let dropped = |name: &&str| self.drops.iter().any(|pattern| pattern.matches(name));
-        match shape.names().find(dropped) {
-            Some(name) => Verdict::Wrong { why: format!("leaves out {name} and its like without a word") },
-            None if self.untried => Verdict::Untried,
-            None if shape.layers_are_alike() => Verdict::Loads,
-            None => self.differing(shape),
-        }
+        let dropped = || {
+            let name = shape.names().find(dropped)?;
+            Some(format!("leaves out {name} and its like without a word"))
+        };
+        self.wrong.clone().or_else(dropped).map(|why| Verdict::Wrong { why })
     }
 
     fn differing(&self, shape: &ModelShape) -> Verdict {

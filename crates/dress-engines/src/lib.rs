@@ -41,7 +41,7 @@ mod table;
 mod verdict;
 mod weight_type;
 
-pub use architecture::{Architecture, DifferingLayers, QueryHeads, WidthRule};
+pub use architecture::{Architecture, DifferingLayers, Fault, QueryHeads, WidthRule};
 pub use engine::Engine;
 pub use engine_format::EngineFormat;
 pub use error::Error;

@@ -15,6 +15,7 @@ pub struct ModelShape {
     layers: Vec<LayerShape>,
     pub(crate) weights: Vec<Weight>,
     stored: usize,
+    rope_parameters_alone: bool,
 }
 
 /// The sizes of one layer.
@@ -76,6 +77,7 @@ impl ModelShape {
             layers: (0..model.num_layers()).map(layer).collect(),
             weights: weights(&parameters::list(model), &map),
             stored: 2,
+            rope_parameters_alone: false,
         }
     }
 
@@ -85,11 +87,34 @@ impl ModelShape {
         Self { stored: bytes, ..self }
     }
 
+    /// The same of a checkpoint whose `config.json` says rotary settings in `rope_parameters` alone, or does not.
+    #[must_use]
+    pub fn with_rope_parameters_alone(self, alone: bool) -> Self {
+        Self { rope_parameters_alone: alone, ..self }
+    }
+
     /// What `selection` leaves.
     #[must_use]
     pub fn sliced(&self, selection: &Selection) -> Self {
         let left = |axis: Axis, len: usize| selection.get(axis).map_or(len, |chosen| chosen.kept_len());
-        let gone = selection.get(Axis::Depth).map_or(&[][..], |depth| depth.removed());
+        self.resized(left, selection.get(Axis::Depth).map_or(&[][..], |depth| depth.removed()))
+    }
+
+    /// What is left without so many structures of each of these axes, whichever they are. Of layers none goes.
+    #[must_use]
+    pub fn without(&self, gone: &BTreeMap<Axis, usize>) -> Self {
+        self.resized(|axis, len| len - gone.get(&axis).copied().unwrap_or(0), &[])
+    }
+
+    /// The parameters that lie on one axis alone, of a model that has as many layers.
+    #[must_use]
+    pub fn along(&self, axis: Axis) -> Self {
+        let lies = |weight: &&Weight| weight.dims.iter().any(|dim| dim.on.is_some_and(|(on, _)| on == axis));
+        let weights = self.weights.iter().filter(lies).cloned().collect();
+        Self { architecture: self.architecture.clone(), layers: self.layers.clone(), weights, ..*self }
+    }
+
+    fn resized(&self, left: impl Fn(Axis, usize) -> usize, gone: &[usize]) -> Self {
         let kept: Vec<usize> =
             (0..self.layers.len()).filter(|layer| gone.binary_search(layer).is_err()).collect();
         let layer = |&layer: &usize| LayerShape {
@@ -140,6 +165,10 @@ impl ModelShape {
     /// Bytes that a number has in the checkpoint.
     pub(crate) fn stored(&self) -> usize {
         self.stored
+    }
+
+    pub(crate) fn has_rope_parameters_alone(&self) -> bool {
+        self.rope_parameters_alone
     }
 
     /// The names of all parameters.

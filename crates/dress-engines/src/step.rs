@@ -28,6 +28,15 @@ impl EngineFormat {
         };
         of_kind.map(|(weight, (_, block))| step(weight, block)).fold(1, least_common_multiple)
     }
+
+    /// Of what the kept count of a kind of axis has to be a multiple besides, where layers differ.
+    pub fn step_where_layers_differ(&self, shape: &ModelShape, kind: AxisKind) -> usize {
+        let architecture = self.engine().architectures.get(shape.architecture());
+        match architecture.and_then(|architecture| architecture.layers.as_ref()) {
+            Some(layers) if kind == AxisKind::Ffn => layers.neurons,
+            _ => 1,
+        }
+    }
 }
 
 fn greatest_common_divisor(a: usize, b: usize) -> usize {

@@ -17,16 +17,10 @@ pub enum Error {
         value: f64,
     },
     /// A picture of nothing.
-    #[error("`{panel}` has no point to plot; was the model made with `no_regularize`?")]
+    #[error("`{panel}` has no point to draw")]
     NothingToPlot {
         /// The panel's title.
         panel: String,
-    },
-    /// A picture that could not be drawn.
-    #[error("the picture could not be drawn: {reason}")]
-    Plot {
-        /// What the backend says.
-        reason: String,
     },
     /// Nothing to evaluate on.
     #[error("there is no block to evaluate on")]
@@ -202,10 +196,18 @@ pub enum Error {
         /// Its log-likelihood.
         value: f64,
     },
+    /// A temperature that nothing can be drawn by.
+    #[error(
+        "a `temperature` of {temperature}: texts are drawn, so it has to be above 0; 1 draws what the model itself expects"
+    )]
+    Temperature {
+        /// The temperature.
+        temperature: f64,
+    },
     /// A model without room for a prompt.
     #[error(
-        "{new} new tokens leave no room for a prompt within the model's {positions} positions; lower `max_new_tokens` in a \
-         task file of your own"
+        "{new} new tokens leave no room for a prompt within the model's {positions} positions; lower `max_new_tokens`, which \
+         of a task is in a task file of your own"
     )]
     NoRoomToGenerate {
         /// The most new tokens.

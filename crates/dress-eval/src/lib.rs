@@ -8,6 +8,7 @@ mod departure;
 mod error;
 pub mod generation;
 pub mod journal;
+mod paired;
 mod perplexity;
 pub mod plot;
 pub mod report;
@@ -18,6 +19,9 @@ pub mod tasks;
 
 pub use departure::{Alignment, Departure, LayerCosine, departure};
 pub use error::Error;
-pub use perplexity::{PerplexityConfig, PerplexityReport, perplexity, window_perplexity};
+pub use paired::PairedDifference;
+pub use perplexity::{
+    PerplexityConfig, PerplexityReport, WindowLoss, perplexity, perplexity_by_window, window_perplexity,
+};
 pub use size::{Size, Unaligned};
 pub use speed::{SpeedConfig, SpeedReport, Spread, Throughput, speed};

@@ -53,6 +53,16 @@ pub struct PerplexityReport {
     pub data: CorpusProvenance,
 }
 
+/// What a model loses on one window: what two models lose on the same ones can be paired
+/// ([`PairedDifference`](crate::PairedDifference)).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct WindowLoss {
+    /// The sum of the negative log-likelihoods of its counted tokens, in nats.
+    pub nats: f64,
+    /// How many tokens count.
+    pub targets: usize,
+}
+
 /// What is kept of one window.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct WindowResult {
@@ -104,8 +114,23 @@ pub fn window_perplexity<M: CausalLm>(
     cache: Option<&ResultCache>,
     progress: &dyn Progress,
 ) -> Result<PerplexityReport, Error> {
+    Ok(perplexity_by_window(model, windows, config, cache, progress)?.0)
+}
+
+/// [`window_perplexity`], and what each window says.
+///
+/// # Errors
+/// As [`window_perplexity`].
+pub fn perplexity_by_window<M: CausalLm>(
+    model: &M,
+    windows: &Windows,
+    config: &PerplexityConfig,
+    cache: Option<&ResultCache>,
+    progress: &dyn Progress,
+) -> Result<(PerplexityReport, Vec<WindowLoss>), Error> {
     check(model, windows)?;
-    let stage = progress.begin("perplexity", Unit::Blocks, windows.windows.len() as u64);
+    let tokens = windows.windows.first().map_or(0, |window| window.tokens.len());
+    let stage = progress.begin("perplexity", Unit::Blocks, windows.windows.len() as u64).of_tokens(tokens);
     let (kept, mut journal) = match cache {
         Some(cache) => {
             cache.open::<WindowResult>(&key(model, windows)).map(|(kept, journal)| (kept, Some(journal)))?
@@ -137,7 +162,8 @@ pub fn window_perplexity<M: CausalLm>(
     }
     drop(stage);
     let results: Vec<WindowResult> = results.into_iter().flatten().collect();
-    Ok(report(&results, windows, reused))
+    let losses = results.iter().map(|&WindowResult { nats, targets, .. }| WindowLoss { nats, targets });
+    Ok((report(&results, windows, reused), losses.collect()))
 }
 
 fn check<M: CausalLm>(model: &M, windows: &Windows) -> Result<(), Error> {

@@ -1,12 +1,18 @@
-//! Pictures: curves and ranges as SVG, without fonts or network.
+//! Pictures: curves and ranges as SVG without fonts, network or script, light or dark as the reader's system is.
 
+pub(crate) mod axis;
+mod canvas;
+mod frame;
 mod intervals;
+mod plan;
 
+pub use axis::Scale;
 pub use intervals::{Interval, intervals_svg};
+pub use plan::plan_panels;
 
 use crate::Error;
-use crate::report::one_line;
-use plotters::prelude::*;
+use canvas::Canvas;
+use frame::Frame;
 
 /// One curve.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,130 +23,78 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
 }
 
-/// One coordinate system with its curves.
+/// A line across a coordinate system, with what stands beside it.
 #[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// What it is.
+    pub label: String,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// Where a line across a coordinate system is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Place {
+    /// Upright, at this x.
+    AtX(f64),
+    /// Level, at this y.
+    AtY(f64),
+}
+
+/// One coordinate system with its curves.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Panel {
     /// What is above it.
     pub title: String,
-    /// What x is.
+    /// What x is, with its unit.
     pub x_label: String,
-    /// What y is.
+    /// What y is, with its unit.
     pub y_label: String,
+    /// How y is drawn; a logarithmic scale is called so.
+    pub y_scale: Scale,
     /// The curves.
     pub series: Vec<Series>,
+    /// Lines across it.
+    pub marks: Vec<Mark>,
 }
 
-const COLORS: [RGBColor; 10] = [
-    RGBColor(37, 99, 235),
-    RGBColor(220, 38, 38),
-    RGBColor(5, 150, 105),
-    RGBColor(217, 119, 6),
-    RGBColor(124, 58, 237),
-    RGBColor(219, 39, 119),
-    RGBColor(8, 145, 178),
-    RGBColor(101, 163, 13),
-    RGBColor(120, 53, 15),
-    RGBColor(75, 85, 99),
-];
-const WIDTH: u32 = 860;
-const HEIGHT: u32 = 280;
-const TALL: u32 = 400;
+/// Width of every picture, in pixels at full size.
+const WIDTH: f64 = 860.0;
+/// How many colours the style has.
+const COLORS: usize = 10;
 
-/// An SVG of the panels, one below the other.
+/// An SVG of the panels, one below the other. Points that are no numbers, and on a logarithmic scale those that are not above
+/// zero, are left out. Values far above all others are cut off, with a mark that says them.
 ///
 /// # Errors
-/// [`Error::NothingToPlot`] where a panel has no finite point, and [`Error::Plot`].
+/// [`Error::NothingToPlot`] where a panel has no point.
+///
+/// # Examples
+/// ```
+/// use dress_eval::plot::{Panel, Scale, Series, svg};
+///
+/// let series = vec![Series { name: "flap".into(), points: vec![(100.0, 60.0), (134.5, 19.9)] }];
+/// let panel = Panel {
+///     title: "SmolLM2-135M, WikiText-2".into(),
+///     x_label: "million parameters".into(),
+///     y_label: "perplexity".into(),
+///     y_scale: Scale::Log,
+///     series,
+///     marks: Vec::new(),
+/// };
+/// assert!(svg(&[panel])?.contains("perplexity, logarithmic"));
+/// # Ok::<(), dress_eval::Error>(())
+/// ```
 pub fn svg(panels: &[Panel]) -> Result<String, Error> {
-    drawn(panels, HEIGHT, None)
-}
-
-/// As [`svg`] with y on a logarithmic scale; points whose y is not above zero are left out.
-///
-/// # Errors
-/// As [`svg`].
-pub fn log_svg(panels: &[Panel]) -> Result<String, Error> {
-    let logarithmic = |series: &Series| {
-        let points = series.points.iter().filter(|(_, y)| *y > 0.0).map(|(x, y)| (*x, y.log10()));
-        Series { name: series.name.clone(), points: points.collect() }
-    };
-    let logarithmic =
-        |panel: &Panel| Panel { series: panel.series.iter().map(logarithmic).collect(), ..panel.clone() };
-    let panels: Vec<Panel> = panels.iter().map(logarithmic).collect();
-    drawn(&panels, TALL, Some(&power))
-}
-
-/// What stands at a place on a logarithmic scale.
-fn power(place: &f64) -> String {
-    match 10f64.powf(*place) {
-        small if small < 100.0 => format!("{small:.1}"),
-        large => format!("{large:.0}"),
+    let frames = panels.iter().map(Frame::new).collect::<Result<Vec<_>, _>>()?;
+    let height: f64 = frames.iter().map(Frame::height).sum();
+    let mut canvas = Canvas::new(WIDTH, height.max(1.0));
+    let mut top = 0.0;
+    for frame in &frames {
+        frame.draw(&mut canvas, top);
+        top += frame.height();
     }
-}
-
-/// What stands beside a height, where it is not the number.
-type YLabel<'a> = Option<&'a dyn Fn(&f64) -> String>;
-
-fn drawn(panels: &[Panel], height: u32, y_label: YLabel<'_>) -> Result<String, Error> {
-    let mut text = String::new();
-    {
-        let size = (WIDTH, height * panels.len() as u32);
-        let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
-        root.fill(&WHITE).map_err(failed)?;
-        for (panel, area) in panels.iter().zip(root.split_evenly((panels.len(), 1))) {
-            draw(panel, &area, y_label)?;
-        }
-        root.present().map_err(failed)?;
-    }
-    Ok(text)
-}
-
-fn draw(
-    panel: &Panel,
-    area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
-    y_label: YLabel<'_>,
-) -> Result<(), Error> {
-    let points = panel.series.iter().flat_map(|series| &series.points).copied();
-    let finite = points.filter(|(x, y)| x.is_finite() && y.is_finite());
-    let range = finite.fold(None, |range: Option<[f64; 4]>, (x, y)| {
-        let [left, right, low, high] = range.unwrap_or([x, x, y, y]);
-        Some([left.min(x), right.max(x), low.min(y), high.max(y)])
-    });
-    let [left, right, low, high] =
-        range.ok_or_else(|| Error::NothingToPlot { panel: panel.title.clone() })?;
-    let margin = ((high - low) * 0.06).max(f64::MIN_POSITIVE);
-    let right = if right > left { right } else { left + 1.0 };
-    let mut chart = ChartBuilder::on(area)
-        .caption(one_line(&panel.title), ("sans-serif", 17))
-        .margin(12)
-        .x_label_area_size(38)
-        .y_label_area_size(64)
-        .build_cartesian_2d(left..right, low - margin..high + margin)
-        .map_err(failed)?;
-    let mesh = &mut chart.configure_mesh();
-    mesh.light_line_style(TRANSPARENT).x_desc(one_line(&panel.x_label)).y_desc(one_line(&panel.y_label));
-    if let Some(label) = &y_label {
-        mesh.y_label_formatter(label);
-    }
-    mesh.draw().map_err(failed)?;
-    for (series, color) in panel.series.iter().zip(COLORS.iter().cycle()) {
-        let line = LineSeries::new(series.points.iter().copied(), color.stroke_width(2));
-        let drawn = chart.draw_series(line).map_err(failed)?;
-        drawn
-            .label(one_line(&series.name))
-            .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
-        let dots = series.points.iter().map(|&point| Circle::new(point, 2, color.filled()));
-        chart.draw_series(dots.take(if series.points.len() > 24 { 0 } else { 24 })).map_err(failed)?;
-    }
-    if panel.series.len() > 1 {
-        let mut legend = chart.configure_series_labels();
-        legend.position(SeriesLabelPosition::UpperRight);
-        legend.border_style(BLACK.mix(0.2)).background_style(WHITE.mix(0.8)).draw().map_err(failed)?;
-    }
-    Ok(())
-}
-
-fn failed(error: impl std::fmt::Display) -> Error {
-    Error::Plot { reason: error.to_string() }
+    Ok(canvas.finish())
 }
 
 #[cfg(test)]
@@ -149,7 +103,8 @@ mod tests {
 
     fn panel(points: Vec<(f64, f64)>) -> Panel {
         let series = vec![Series { name: "loss".into(), points }];
-        Panel { title: "curve <a>".into(), x_label: "tokens".into(), y_label: "nats".into(), series }
+        let [title, x_label, y_label] = ["curve <a>", "tokens", "nats"].map(String::from);
+        Panel { title, x_label, y_label, series, ..Panel::default() }
     }
 
     #[test]
@@ -173,6 +128,54 @@ mod tests {
     fn a_panel_without_a_finite_point_is_an_error() {
         for points in [vec![], vec![(0.0, f64::NAN)]] {
             assert!(svg(&[panel(points)]).unwrap_err().to_string().contains("curve <a>"));
+        }
+        let below = Panel { y_scale: Scale::Log, ..panel(vec![(0.0, -1.0)]) };
+        assert!(svg(&[below]).is_err(), "there is no logarithm of it");
+    }
+
+    #[test]
+    fn what_is_far_above_all_others_is_cut_off_and_said() {
+        let mut points: Vec<(f64, f64)> =
+            (0..40).map(|i| (f64::from(i), 2.0 + 0.01 * f64::from(i % 5))).collect();
+        points[20].1 = 900.0;
+        let text = svg(&[panel(points.clone())]).unwrap();
+        assert!(text.contains(r#"class="cut"#) && text.contains(">900<"), "{text}");
+        points[20].1 = 2.02;
+        assert!(!svg(&[panel(points)]).unwrap().contains(r#"class="cut"#));
+    }
+
+    /// The places of the texts of one class: left, right and baseline, by the width that texts are taken to have.
+    fn boxes(text: &str) -> Vec<(f64, f64, f64)> {
+        let attribute = |tag: &str, name: &str| -> f64 {
+            let rest = tag.split(&format!(" {name}=\"")).nth(1).unwrap();
+            rest.split('"').next().unwrap().parse().unwrap()
+        };
+        let labels = text.split("<text ").skip(1).filter(|tag| tag.contains("\"name"));
+        let place = |tag: &str| {
+            let width = canvas::width_of(tag.split('>').nth(1).unwrap().split('<').next().unwrap());
+            let x = attribute(tag, "x");
+            let left = if tag.contains("text-anchor=\"end\"") { x - width } else { x };
+            (left, left + width, attribute(tag, "y"))
+        };
+        labels.map(place).collect()
+    }
+
+    #[test]
+    fn labels_of_lines_do_not_lie_on_each_other() {
+        let mut marked = panel((0..20).map(|i| (f64::from(i), f64::from(i))).collect());
+        for (label, place) in [
+            ("sliced after 10 steps", Place::AtX(10.0)),
+            ("the dense model", Place::AtY(10.0)),
+            ("the best", Place::AtY(10.2)),
+            ("stopped early", Place::AtX(10.4)),
+        ] {
+            marked.marks.push(Mark { label: label.into(), place });
+        }
+        let boxes = boxes(&svg(&[marked]).unwrap());
+        assert_eq!(boxes.len(), 4);
+        for (i, a) in boxes.iter().enumerate() {
+            let on = |b: &&(f64, f64, f64)| a.0 < b.1 && b.0 < a.1 && (a.2 - b.2).abs() < 12.0;
+            assert!(!boxes[i + 1..].iter().any(|b| on(&b)), "{boxes:?}");
         }
     }
 }

@@ -79,6 +79,11 @@ impl Criteria {
         self.used.iter().any(|criterion| criterion.needs_calibration())
     }
 
+    /// Whether any of them looks at gradients, for which a pass goes back as well.
+    pub fn needs_gradients(&self) -> bool {
+        self.used.iter().any(|criterion| criterion.needs_gradients())
+    }
+
     /// The scores of a model of which one part at a time is in memory.
     ///
     /// # Errors
@@ -119,6 +124,10 @@ impl<M: CausalLm> Scorer<M> for Criteria {
 
     fn needs_calibration(&self) -> bool {
         self.needs_calibration()
+    }
+
+    fn seed(&self) -> Option<u64> {
+        self.used.iter().any(|criterion| criterion.draws()).then_some(self.seed)
     }
 
     fn score(

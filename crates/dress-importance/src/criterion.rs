@@ -113,6 +113,16 @@ impl Criterion {
         !matches!(self, Criterion::MagnitudeL1 | Criterion::MagnitudeL2 | Criterion::Random)
     }
 
+    /// Whether it draws its scores, so that they depend on a seed.
+    pub fn draws(self) -> bool {
+        self == Criterion::Random
+    }
+
+    /// Whether it looks at gradients, for which a pass goes back as well.
+    pub fn needs_gradients(self) -> bool {
+        self.first_order().is_some()
+    }
+
     /// Whether its scores of different axes are in one unit, so that they can be ranked together as they are.
     pub fn is_comparable(self) -> bool {
         self == Criterion::Flap

@@ -25,6 +25,10 @@ impl<M: CausalLm> Scorer<M> for CriterionScorer {
         self.criterion.needs_calibration()
     }
 
+    fn seed(&self) -> Option<u64> {
+        self.criterion.draws().then_some(self.seed)
+    }
+
     fn score(
         &self,
         model: &M,

@@ -34,7 +34,7 @@ mod worker;
 
 pub use adamw::FusedAdamW;
 pub use attention::causal_attention;
-pub use cross_entropy::{Unembedding, cross_entropy};
+pub use cross_entropy::{TaughtBy, Unembedding, cross_entropy, distilled_cross_entropy};
 pub use few_rows::{linears_of_few_rows, unembed_few_rows};
 pub use gated_silu::gated_silu;
 pub use gradients::{scale, sum_of_squares};

@@ -49,6 +49,24 @@ pub fn parse(name: &str) -> Result<Device, Error> {
     }
 }
 
+/// The name of a device, for results to say: `cpu` for the processor, and for others what their backend calls them, in lower case.
+///
+/// # Examples
+/// ```
+/// use dress_machine::device;
+///
+/// assert_eq!(device::name(&device::parse("cpu")?), "cpu");
+/// # Ok::<(), dress_machine::Error>(())
+/// ```
+pub fn name(device: &Device) -> String {
+    if *device == Device::flex() {
+        return "cpu".into();
+    }
+    let text = format!("{device:?}");
+    let inner = text.strip_prefix("Device<").and_then(|text| text.strip_suffix('>')).unwrap_or(&text);
+    inner.to_lowercase()
+}
+
 fn auto() -> Result<Device, Error> {
     let built_in = |found: &Result<Device, Error>| !matches!(found, Err(Error::DeviceNotBuilt { .. }));
     [cuda(0), rocm(0), metal(0)].into_iter().find(built_in).unwrap_or_else(|| Ok(Device::flex()))

@@ -1,39 +1,67 @@
 //! A model of whichever family its `config.json` says.
 
 use crate::checkpoint::{LoadConfig, load_model, read_config_of};
-use crate::llama::LlamaForCausalLm;
+use crate::decoder::{self, DecoderForCausalLm, FamilyRules};
+use crate::gpt_neox::GptNeoxForCausalLm;
 use crate::opt::OptForCausalLm;
 use crate::phi::PhiForCausalLm;
-use crate::{DeclaredHead, Error, Family};
+use crate::{DeclaredHead, Error, Family, FusedTensor};
 use burn::module::Module;
 use burn::tensor::Device;
 use dress_core::causal_lm_of_variants;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
-/// The families this crate builds, by `model_type`.
-const MODEL_TYPES: &[&str] = &["llama", "opt", "phi"];
+/// Which model a `model_type` is built as.
+#[derive(Clone, Copy)]
+enum Built {
+    Decoder,
+    GptNeox,
+    Opt,
+    Phi,
+}
+
+impl Built {
+    /// What `model_type` is built as, if it is.
+    fn of(model_type: Option<&str>) -> Option<Self> {
+        match model_type {
+            Some("gpt_neox") => Some(Self::GptNeox),
+            Some("opt") => Some(Self::Opt),
+            Some("phi") => Some(Self::Phi),
+            Some(other) => FamilyRules::of(other).map(|_| Self::Decoder),
+            None => None,
+        }
+    }
+
+    /// Every `model_type` that is built.
+    fn model_types() -> String {
+        let decoders = decoder::FAMILIES.map(FamilyRules::model_type);
+        [&decoders[..], &["gpt_neox", "opt", "phi"]].concat().join(", ")
+    }
+}
 
 /// A model of any family.
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant)]
 pub enum AnyModel {
-    /// LLaMA-2, LLaMA-3 and whatever else is `LlamaForCausalLM`.
-    Llama(LlamaForCausalLm),
+    /// LLaMA, Mistral, Qwen, Gemma and what else is built like them.
+    Decoder(DecoderForCausalLm),
+    /// GPT-NeoX and Pythia.
+    GptNeox(GptNeoxForCausalLm),
     /// OPT.
     Opt(OptForCausalLm),
     /// Phi-1, Phi-1.5 and Phi-2.
     Phi(PhiForCausalLm),
 }
 
-causal_lm_of_variants!(AnyModel { Llama, Opt, Phi });
+causal_lm_of_variants!(AnyModel { Decoder, GptNeox, Opt, Phi });
 
 impl AnyModel {
     /// Loads a Hugging Face directory.
     ///
     /// # Errors
-    /// [`Error::ModelType`] for a family that is not built, and those of
-    /// [`LlamaConfig::from_json`](crate::llama::LlamaConfig::from_json) and its like, and
+    /// [`Error::ModelType`] for a family that is not built, [`Error::Experts`] for one of experts, and those of
+    /// [`DecoderConfig::from_json`](crate::decoder::DecoderConfig::from_json) and its like, and
     /// [`load`](crate::checkpoint::load).
     pub fn load(directory: &Path, config: &LoadConfig, device: &Device) -> Result<Self, Error> {
         load_model(directory, config, device)
@@ -69,33 +97,54 @@ impl Family for AnyModel {
     fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, Error> {
         let unreadable = |cause| Error::ConfigUnreadable { path: path.into(), cause };
         let found: Value = serde_json::from_str(text).map_err(unreadable)?;
-        match found.get("model_type").and_then(Value::as_str) {
-            Some("llama") => Family::from_config(text, path, device).map(AnyModel::Llama),
-            Some("opt") => Family::from_config(text, path, device).map(AnyModel::Opt),
-            Some("phi") => Family::from_config(text, path, device).map(AnyModel::Phi),
-            other => Err(Error::ModelType {
-                path: path.into(),
-                found: other.unwrap_or("nothing").into(),
-                built: MODEL_TYPES.join(", "),
-            }),
+        let model_type = found.get("model_type").and_then(Value::as_str);
+        match Built::of(model_type) {
+            Some(Built::Decoder) => Family::from_config(text, path, device).map(AnyModel::Decoder),
+            Some(Built::GptNeox) => Family::from_config(text, path, device).map(AnyModel::GptNeox),
+            Some(Built::Opt) => Family::from_config(text, path, device).map(AnyModel::Opt),
+            Some(Built::Phi) => Family::from_config(text, path, device).map(AnyModel::Phi),
+            None => Err(not_built(path, model_type.unwrap_or("nothing"))),
         }
     }
 
     fn config_json(&self, torch_dtype: &str) -> String {
         match self {
-            AnyModel::Llama(model) => model.config_json(torch_dtype),
+            AnyModel::Decoder(model) => model.config_json(torch_dtype),
+            AnyModel::GptNeox(model) => model.config_json(torch_dtype),
             AnyModel::Opt(model) => model.config_json(torch_dtype),
             AnyModel::Phi(model) => model.config_json(torch_dtype),
         }
     }
 
-    fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
-        match config.get("model_type").and_then(Value::as_str) {
-            Some("llama") => LlamaForCausalLm::declared_head(config),
-            Some("opt") => OptForCausalLm::declared_head(config),
-            Some("phi") => PhiForCausalLm::declared_head(config),
-            _ => DeclaredHead::by_key(config, false),
+    fn fused(&self) -> Vec<FusedTensor> {
+        match self {
+            AnyModel::Decoder(model) => model.fused(),
+            AnyModel::GptNeox(model) => model.fused(),
+            AnyModel::Opt(model) => model.fused(),
+            AnyModel::Phi(model) => model.fused(),
         }
+    }
+
+    fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
+        match Built::of(config.get("model_type").and_then(Value::as_str)) {
+            Some(Built::Decoder) => DecoderForCausalLm::declared_head(config),
+            Some(Built::GptNeox) => GptNeoxForCausalLm::declared_head(config),
+            Some(Built::Opt) => OptForCausalLm::declared_head(config),
+            Some(Built::Phi) => PhiForCausalLm::declared_head(config),
+            None => DeclaredHead::by_key(config, false),
+        }
+    }
+}
+
+/// Families of experts whose `model_type` does not say so.
+const OF_EXPERTS: [&str; 6] = ["mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "minimax", "llama4_text"];
+
+/// The error for a family that is not built.
+fn not_built(path: &Path, model_type: &str) -> Error {
+    let (path, found) = (path.into(), model_type.to_string());
+    match model_type.contains("moe") || OF_EXPERTS.contains(&model_type) {
+        true => Error::Experts { path, found },
+        false => Error::ModelType { path, found, built: Built::model_types() },
     }
 }
 
@@ -125,7 +174,26 @@ mod tests {
         assert!(declared.contains("declared_head"));
         assert_eq!(declared, functions(include_str!("any_model.rs"), "impl Family for AnyModel {"));
         // One name for all, as which of them it is is not known before the names are needed.
-        let each = [LlamaForCausalLm::NAMES, OptForCausalLm::NAMES, PhiForCausalLm::NAMES];
-        assert_eq!(each, [AnyModel::NAMES; 3]);
+        let decoders = [DecoderForCausalLm::NAMES, GptNeoxForCausalLm::NAMES];
+        let others = [OptForCausalLm::NAMES, PhiForCausalLm::NAMES];
+        assert_eq!([decoders, others], [[AnyModel::NAMES; 2]; 2]);
+    }
+
+    #[test]
+    fn a_family_that_is_not_built_is_named_and_one_of_experts_told_apart() {
+        let message = |model_type: &str| {
+            let text = format!(r#"{{"model_type":"{model_type}"}}"#);
+            AnyModel::from_config(&text, Path::new("config.json"), &Device::flex()).unwrap_err().to_string()
+        };
+        for model_type in ["mixtral", "qwen3_moe", "olmoe"] {
+            let said = message(model_type);
+            assert!(said.contains(model_type) && said.contains("mixture of experts"), "{said}");
+        }
+        let said = message("mamba");
+        assert!(
+            said.contains("`mamba`")
+                && said.contains("llama, mistral, qwen2, qwen3, phi3, smollm3, granite, olmo2, gemma2, gemma3_text, gpt_neox, opt, phi"),
+            "{said}"
+        );
     }
 }

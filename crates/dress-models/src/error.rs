@@ -66,6 +66,15 @@ pub enum Error {
         /// The families there are.
         built: String,
     },
+    /// A family in which each token goes through a few of many feed-forward networks.
+    #[error("{path}: `{found}` is a mixture of experts, and no family of experts is built: what would go are experts, which \
+             are no axis here; take a dense model", path = .path.display())]
+    Experts {
+        /// The file.
+        path: PathBuf,
+        /// The family asked for.
+        found: String,
+    },
     /// A directory without weights.
     #[error("{path}: no model.safetensors, pytorch_model.bin or index of several; {hint}", path = .path.display())]
     WeightsMissing {

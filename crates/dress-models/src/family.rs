@@ -41,11 +41,27 @@ pub trait Family: CausalLm {
     /// The text of the `config.json` of the model as it is, with the type of its weights in PyTorch's name.
     fn config_json(&self, torch_dtype: &str) -> String;
 
+    /// The tensors of the family's files that hold several parameters. By default every parameter is a tensor of its own.
+    ///
+    /// What reads and writes files takes such a tensor apart and puts it together; nothing else knows of it.
+    fn fused(&self) -> Vec<FusedTensor> {
+        Vec::new()
+    }
+
     /// What the keys of a `config.json` say of the head. By default it is the embedding where `tie_word_embeddings`
     /// is true.
     fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
         DeclaredHead::by_key(config, false)
     }
+}
+
+/// A tensor of the files that holds several parameters, the rows of one behind those of the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FusedTensor {
+    /// Its name in the files.
+    pub name: String,
+    /// The parameters, in the order of their rows.
+    pub parts: Vec<String>,
 }
 
 /// What a configuration says of the head.
@@ -77,39 +93,50 @@ impl DeclaredHead {
 /// The names of the tensors that are more than parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TensorNames {
-    /// What parameters' names begin with, and a file's may lack or have twice.
-    pub prefix: &'static str,
-    /// The weight of a head that is not the embedding.
-    pub head: &'static str,
-    /// How the name of the embedding's weight ends.
-    pub embedding: &'static str,
+    /// What parameters' names begin with, one of these, and a file's may lack or have twice.
+    pub prefixes: &'static [&'static str],
+    /// The weight of a head that is not the embedding, one of these.
+    pub heads: &'static [&'static str],
+    /// How the name of the embedding's weight ends, in one of these.
+    pub embeddings: &'static [&'static str],
 }
 
 impl TensorNames {
     /// Those of the families here and of most others in `transformers`.
-    pub const HUGGING_FACE: Self =
-        Self { prefix: "model.", head: "lm_head.weight", embedding: "embed_tokens.weight" };
+    pub const HUGGING_FACE: Self = Self {
+        prefixes: &["model.", "gpt_neox."],
+        heads: &["lm_head.weight", "embed_out.weight"],
+        embeddings: &["embed_tokens.weight", "embed_in.weight"],
+    };
 
     /// The parameters that a tensor's name may mean, the likeliest first.
     pub(crate) fn meanings(self, found: &str) -> impl Iterator<Item = String> {
-        let stripped = found.strip_prefix(self.prefix).map(str::to_string);
-        [stripped, Some(format!("{}{found}", self.prefix)), Some(found.to_string())].into_iter().flatten()
+        let bare = self.stripped(found).map(str::to_string);
+        let prefixed = self.prefixes.iter().map(move |prefix| format!("{prefix}{found}"));
+        bare.into_iter().chain(prefixed).chain([found.to_string()])
+    }
+
+    /// The name without the prefix that it begins with, if it does.
+    pub(crate) fn stripped(self, name: &str) -> Option<&str> {
+        self.prefixes.iter().find_map(|prefix| name.strip_prefix(prefix))
     }
 
     /// Whether a tensor is the weight of the head.
     pub(crate) fn is_head(self, found: &str) -> bool {
-        found == self.head || found.strip_prefix(self.prefix) == Some(self.head)
+        self.heads.contains(&self.stripped(found).unwrap_or(found))
     }
 
     /// Whether a parameter is one of the head's, its bias for one.
     pub(crate) fn is_of_head(self, parameter: &str) -> bool {
-        let head = self.head.rsplit_once('.').map_or(self.head, |(head, _)| head);
-        parameter.strip_prefix(head).is_some_and(|rest| rest.starts_with('.'))
+        self.heads.iter().any(|weight| {
+            let head = weight.rsplit_once('.').map_or(*weight, |(head, _)| head);
+            parameter.strip_prefix(head).is_some_and(|rest| rest.starts_with('.'))
+        })
     }
 
     /// Whether a tensor is the weight of the embedding.
     pub(crate) fn is_embedding(self, name: &str) -> bool {
-        name.ends_with(self.embedding)
+        self.embeddings.iter().any(|embedding| name.ends_with(embedding))
     }
 }
 
@@ -129,10 +156,11 @@ mod tests {
 
     #[test]
     fn the_head_is_known_by_the_names_of_its_family() {
-        let theirs = TensorNames { prefix: "", head: "head.weight", embedding: "embed.weight" };
+        let theirs = TensorNames { prefixes: &[], heads: &["head.weight"], embeddings: &["embed.weight"] };
         assert!(theirs.is_head("head.weight") && theirs.is_of_head("head.bias"));
         assert!(!theirs.is_head("lm_head.weight") && !theirs.is_of_head("header.weight"));
         let ours = TensorNames::HUGGING_FACE;
         assert!(ours.is_head("model.lm_head.weight") && ours.is_of_head("lm_head.bias"));
+        assert!(ours.is_head("embed_out.weight") && !ours.is_head("embed_in.weight"));
     }
 }

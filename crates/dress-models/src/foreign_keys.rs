@@ -12,6 +12,7 @@ pub(crate) struct FamilyFacts {
     name: &'static str,
     positions: usize,
     head_dim: usize,
+    own_keys: &'static [&'static str],
 }
 
 /// Which values of a key change nothing.
@@ -106,7 +107,12 @@ const PARALLEL: &[&str] = &["use_parallel_residual", "parallel_residual", "paral
 
 impl FamilyFacts {
     pub fn new(name: &'static str, positions: usize, head_dim: usize) -> Self {
-        Self { name, positions, head_dim }
+        Self { name, positions, head_dim, own_keys: &[] }
+    }
+
+    /// The same of a family that reads some of the keys which others are refused.
+    pub fn with_own_keys(self, own_keys: &'static [&'static str]) -> Self {
+        Self { own_keys, ..self }
     }
 
     fn has(&self, architecture: &str) -> bool {
@@ -118,7 +124,9 @@ impl FamilyFacts {
 /// Checks that no key asks for another computation than the family's.
 pub(crate) fn check_foreign_keys(raw: &ConfigJson, family: &FamilyFacts) -> Result<(), Unsupported> {
     check_architectures(raw, family)?;
-    let active = |key: &str, off| raw.get(key).filter(|value| !is_off(value, off, family));
+    let active = |key: &str, off| {
+        raw.get(key).filter(|value| !family.own_keys.contains(&key) && !is_off(value, off, family))
+    };
     for &(key, off, reason) in FOREIGN {
         if let Some(value) = active(key, off) {
             return Err((key, refusal(value, reason)));
@@ -184,10 +192,15 @@ mod tests {
     use super::*;
     use std::path::Path;
 
+    fn facts(name: &'static str) -> FamilyFacts {
+        FamilyFacts::new(name, 128, 16)
+    }
+
     fn check(name: &'static str, keys: &str) -> Result<(), Unsupported> {
         let raw = ConfigJson::read(&format!("{{{keys}}}"), Path::new("config.json"), |_: Value, raw| Ok(raw))
             .unwrap();
-        check_foreign_keys(&raw, &FamilyFacts::new(name, 128, 16))
+        let own: &[&str] = if name == "Mistral" { &["sliding_window"] } else { &[] };
+        check_foreign_keys(&raw, &facts(name).with_own_keys(own))
     }
 
     #[test]
@@ -247,6 +260,8 @@ mod tests {
         ] {
             assert_eq!(check("Llama", keys), Ok(()), "{keys}");
         }
+        assert_eq!(check("Mistral", r#""sliding_window":64"#), Ok(()), "a key of its own");
+        assert!(check("Mistral", r#""attention_chunk_size":64"#).is_err());
         assert_eq!(
             check("Phi", r#""use_parallel_residual":true,"architectures":["PhiForCausalLM"]"#),
             Ok(())

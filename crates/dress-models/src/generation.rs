@@ -62,12 +62,12 @@ pub struct GenerationConfig {
 /// ```
 /// use dress_core::burn::tensor::Device;
 /// use dress_models::generation::{GenerationConfig, Sampling, generate};
-/// use dress_models::llama::{LlamaConfig, LlamaForCausalLm};
+/// use dress_models::decoder::{DecoderConfig, DecoderForCausalLm};
 ///
 /// let text = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
 ///     "num_attention_heads":4,"num_key_value_heads":2,"tie_word_embeddings":true}"#;
-/// let config = LlamaConfig::from_json(text, "config.json".as_ref())?;
-/// let model = LlamaForCausalLm::new(config, &Device::flex());
+/// let config = DecoderConfig::from_json(text, "config.json".as_ref())?;
+/// let model = DecoderForCausalLm::new(config, &Device::flex());
 /// let sampling = Sampling::TopP { top_p: 0.9, temperature: 0.7, seed: 1 };
 /// let config = GenerationConfig { max_new_tokens: 5, sampling, stop: Vec::new() };
 /// let mut seen = Vec::new();
@@ -97,6 +97,10 @@ pub fn generate<M: CausalLm>(
     let mut new = Vec::new();
     let mut input = prompt.to_vec();
     while new.len() < config.max_new_tokens {
+        if model.outgrows_cache(cache.len(), cache.len() + input.len()) {
+            cache = KvCache::new(model.num_layers(), total);
+            input = [prompt, &new].concat();
+        }
         let tokens = Calibration::tensor(&[std::mem::take(&mut input)], &device);
         let logits: Vec<f32> = on_a_worker(&device, || {
             let mut tap = NoTap;

@@ -1,10 +1,10 @@
 //! Model families for DReSS, in Burn.
 //!
 //! [`Checkpoint::open`] finds a checkpoint and has everything that is read from one. A family is a config, a thin
-//! composition of the shared [`modules`] and a coupling map: see [`llama`], [`opt`] and [`phi`]. [`AnyModel`] picks
-//! the family from `config.json`, [`checkpoint`] reads and writes Hugging Face directories, and [`generation`]
-//! continues a text. A family that is not here implements [`Family`] in a crate of its own, and is read, rewritten and
-//! saved alike.
+//! composition of the shared [`modules`] and a coupling map: see [`decoder`] (LLaMA and the families that are built
+//! like it), [`gpt_neox`], [`opt`] and [`phi`]. [`AnyModel`] picks the family from `config.json`, [`checkpoint`] reads and writes
+//! Hugging Face directories, and [`generation`] continues a text. A family that is not here implements [`Family`] in a
+//! crate of its own, and is read, rewritten and saved alike.
 //!
 //! ```
 //! use dress_models::generation::{GenerationConfig, Sampling, generate};
@@ -21,6 +21,7 @@
 mod any_model;
 pub mod checkpoint;
 mod config_json;
+pub mod decoder;
 mod end_tokens;
 mod error;
 mod family;
@@ -28,12 +29,13 @@ mod foreign_keys;
 pub mod generation;
 mod generation_error;
 pub mod gguf;
+pub mod gpt_neox;
 #[cfg(feature = "hub")]
 pub mod hub;
 #[cfg(feature = "hub")]
 mod hub_cache;
 mod layer_widths;
-pub mod llama;
+mod mlx_nas;
 pub mod modules;
 mod name_lists;
 mod open_checkpoint;
@@ -42,6 +44,7 @@ mod part_of_parameter;
 mod parts;
 pub mod phi;
 mod rope_config;
+mod rope_keys_written;
 mod shape;
 mod slots;
 
@@ -50,8 +53,10 @@ pub use checkpoint::{FloatType, LoadConfig, SaveConfig, SaveReport};
 pub use config_json::{ConfigJson, Unsupported};
 pub use end_tokens::end_tokens;
 pub use error::Error;
-pub use family::{DeclaredHead, Family, TensorNames};
+pub use family::{DeclaredHead, Family, FusedTensor, TensorNames};
 pub use generation_error::GenerationError;
 pub use layer_widths::LayerWidths;
+pub use mlx_nas::export_mlx_nas;
 pub use open_checkpoint::Checkpoint;
 pub use parts::CheckpointParts;
+pub use rope_config::in_rope_parameters_alone;

@@ -9,7 +9,8 @@ pub(crate) fn is_in_part(parameter: &str, part: Part, tied: bool) -> bool {
     if let Some(layer) = layer {
         return part == Part::Layer(layer);
     }
-    let of_the_head = ["lm_head.", "norm.", "project_out."].iter().any(|name| parameter.contains(name));
+    let of_the_head =
+        ["lm_head.", "embed_out.", "norm.", "project_out."].iter().any(|name| parameter.contains(name));
     match part {
         Part::Embedding => !of_the_head,
         Part::Layer(_) => false,

@@ -5,106 +5,91 @@
 
 use crate::checkpoint::warn_once;
 use crate::config_json::{ConfigJson, Unsupported, is_falsy};
-use crate::modules::RopeScaling;
-use serde_json::{Map, Value, json};
+use crate::modules::{LongRope, RopeScaling};
+use serde_json::{Map, Value};
+
+mod long_rope;
 
 const DEFAULT_THETA: f64 = 10_000.0;
 
-const THETA: &str = "rope_theta";
-const PARTIAL: &str = "partial_rotary_factor";
-const ORIGINAL: &str = "original_max_position_embeddings";
+pub(crate) const THETA: &str = "rope_theta";
+pub(crate) const PARTIAL: &str = "partial_rotary_factor";
+pub(crate) const ORIGINAL: &str = "original_max_position_embeddings";
 
 /// What there is.
 const TYPES: &str = "only `default`, `linear` and `llama3` are built";
 
+/// What a family takes for granted of the rotary embedding.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RopeDefaults {
+    /// The base of the frequencies, where nothing says it.
+    pub theta: f64,
+    /// Whether `longrope` is a type of its scaling, with the context of the first training where nothing says it.
+    pub long_rope: Option<usize>,
+}
+
+impl RopeDefaults {
+    /// Those of most families.
+    pub const USUAL: Self = Self { theta: DEFAULT_THETA, long_rope: None };
+}
+
 /// What the configuration says of the rotary embedding.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RopeConfig {
     /// The base of the frequencies.
     pub theta: f64,
     /// How they are stretched, if they are.
     pub scaling: Option<RopeScaling>,
+    /// What each of them is divided by, where each has its own divisor.
+    pub long_rope: Option<LongRope>,
     /// The share of each head that is rotated, where it is said.
     pub partial: Option<f64>,
 }
 
 /// The dictionary that counts and the key it stands under.
-struct RopeKeys<'a> {
+pub(crate) struct RopeKeys<'a> {
     raw: &'a ConfigJson,
-    key: &'static str,
-    nested: Map<String, Value>,
+    pub key: &'static str,
+    pub nested: Map<String, Value>,
+    defaults: RopeDefaults,
 }
 
 /// Reads what the configuration says of the rotary embedding.
-pub(crate) fn rope_config(raw: &ConfigJson, positions: usize) -> Result<RopeConfig, Unsupported> {
-    let keys = RopeKeys::of(raw)?;
+pub(crate) fn rope_config(
+    raw: &ConfigJson,
+    positions: usize,
+    defaults: RopeDefaults,
+) -> Result<RopeConfig, Unsupported> {
+    let keys = RopeKeys { defaults, ..RopeKeys::of(raw)? };
     let theta = keys.theta()?;
     keys.warn_of_what_is_left_out(theta, positions);
-    Ok(RopeConfig { theta, scaling: keys.scaling(positions)?, partial: keys.partial()? })
+    let (long_rope, partial) = (keys.long_rope(positions)?, keys.partial()?);
+    let scaling = if long_rope.is_some() { None } else { keys.scaling(positions)? };
+    Ok(RopeConfig { theta, scaling, long_rope, partial })
 }
 
-/// The keys that say `rope`, in the spelling of transformers 5 and in the older one. What a dictionary of `raw` says
-/// beside them stays.
-pub(crate) fn in_both_spellings(raw: &ConfigJson, rope: &RopeConfig) -> Vec<(&'static str, Value)> {
-    let (key, said) = RopeKeys::of(raw).map(|keys| (keys.key, keys.nested)).unwrap_or_default();
-    let theta = number(raw.get(THETA).or(said.get(THETA)), rope.theta);
-    let mut older = scaling_keys(rope.scaling, said);
-    let apart = [older.remove(THETA), older.remove(PARTIAL)];
-    let mut newer = older.clone();
-    if key == "rope_scaling" && apart[0].is_some() {
-        older.insert(THETA.into(), theta.clone());
-    }
-    newer.insert(THETA.into(), theta.clone());
-    let partial = rope.partial.map(|share| number(raw.get(PARTIAL).or(apart[1].as_ref()), share));
-    newer.extend(partial.clone().map(|share| (PARTIAL.into(), share)));
-    let older = if rope.scaling.is_some() { Value::Object(older) } else { Value::Null };
-    let mut keys = vec![(THETA, theta), ("rope_scaling", older), ("rope_parameters", Value::Object(newer))];
-    keys.extend(partial.map(|share| (PARTIAL, share)));
-    keys
-}
-
-/// The dictionary of a scaling, around what is said already.
-fn scaling_keys(scaling: Option<RopeScaling>, said: Map<String, Value>) -> Map<String, Value> {
-    let (kind, numbers) = match scaling {
-        None => return Map::from_iter([("rope_type".to_string(), json!("default"))]),
-        Some(RopeScaling::Linear { factor }) => ("linear", vec![("factor", factor)]),
-        Some(RopeScaling::Llama3 {
-            factor,
-            low_freq_factor,
-            high_freq_factor,
-            original_max_position_embeddings,
-        }) => {
-            let numbers = vec![
-                ("factor", factor),
-                ("low_freq_factor", low_freq_factor),
-                ("high_freq_factor", high_freq_factor),
-                (ORIGINAL, original_max_position_embeddings),
-            ];
-            ("llama3", numbers)
-        }
-    };
-    let mut keys = said;
-    // Software that reads the older name of the type takes it before the newer one.
-    if let Some(older) = keys.get_mut("type") {
-        *older = json!(kind);
-    }
-    keys.insert("rope_type".into(), json!(kind));
-    for (name, value) in numbers {
-        let value = number(keys.get(name), value);
-        // Stock software wants a whole number of positions.
-        let whole = value.as_f64().filter(|value| name == ORIGINAL && value.fract() == 0.0);
-        keys.insert(name.into(), whole.map_or(value, |value| json!(value as u64)));
-    }
-    keys
-}
-
-/// A number as it is written already, where that is the same number.
-fn number(written: Option<&Value>, number: f64) -> Value {
-    written.filter(|value| value.as_f64() == Some(number)).cloned().unwrap_or_else(|| json!(number))
+/// Whether the text of a `config.json` says other rotary settings than the usual ones in `rope_parameters` alone, as
+/// transformers 5 writes them. Some software looks for them under the older keys only.
+///
+/// # Examples
+/// ```
+/// use dress_models::in_rope_parameters_alone;
+///
+/// let newer = r#""rope_parameters": { "rope_type": "default", "rope_theta": 500000.0 }"#;
+/// assert!(in_rope_parameters_alone(&format!("{{ {newer} }}")));
+/// assert!(!in_rope_parameters_alone(&format!(r#"{{ {newer}, "rope_theta": 500000.0 }}"#)));
+/// ```
+pub fn in_rope_parameters_alone(config: &str) -> bool {
+    let config: Value = serde_json::from_str(config).unwrap_or_default();
+    let Some(newer) = config["rope_parameters"].as_object() else { return false };
+    let older = [THETA, "rope_scaling", PARTIAL].into_iter().any(|key| !is_falsy(&config[key]));
+    let theta = newer.get(THETA).and_then(Value::as_f64).is_some_and(|theta| theta != DEFAULT_THETA);
+    let kind = newer.get("rope_type").or(newer.get("type")).is_some_and(|kind| kind != "default");
+    !older && (theta || kind || newer.contains_key(PARTIAL))
 }
 
 impl<'a> RopeKeys<'a> {
-    fn of(raw: &'a ConfigJson) -> Result<Self, Unsupported> {
+    pub fn of(raw: &'a ConfigJson) -> Result<Self, Unsupported> {
         let (key, value) = match (raw.get("rope_scaling"), raw.get("rope_parameters")) {
             (Some(older), _) if !is_falsy(older) => ("rope_scaling", Some(older)),
             (_, Some(Value::Null) | None) => ("rope_parameters", None),
@@ -119,17 +104,21 @@ impl<'a> RopeKeys<'a> {
             Some((name, _)) => {
                 Err((key, format!("settings of their own for `{name}` are not built; give one for all")))
             }
-            None => Ok(Self { raw, key, nested }),
+            None => Ok(Self { raw, key, nested, defaults: RopeDefaults::USUAL }),
         }
     }
 
     fn theta(&self) -> Result<f64, Unsupported> {
         let value = self.nested.get(THETA).or(self.raw.get(THETA));
-        let Some(value) = value else { return Ok(DEFAULT_THETA) };
+        let Some(value) = value else { return Ok(self.defaults.theta) };
         match value.as_f64() {
             Some(theta) if theta > 0.0 && theta.is_finite() => Ok(theta),
             Some(theta) => Err((THETA, format!("{theta} is not above 0"))),
-            None => Err((THETA, format!("{value} is not a number; leave the key out for {DEFAULT_THETA}"))),
+            None => {
+                let reason =
+                    format!("{value} is not a number; leave the key out for {}", self.defaults.theta);
+                Err((THETA, reason))
+            }
         }
     }
 
@@ -195,9 +184,10 @@ impl<'a> RopeKeys<'a> {
     /// Whether the newer key's dictionary asks for the same as this one.
     fn agrees_with(&self, newer: &Value, positions: usize) -> bool {
         let Some(nested) = newer.as_object().cloned() else { return false };
-        let newer = Self { raw: self.raw, key: self.key, nested };
+        let newer = Self { raw: self.raw, key: self.key, nested, defaults: self.defaults };
         newer.theta() == self.theta()
             && newer.scaling(positions) == self.scaling(positions)
+            && newer.long_rope(positions) == self.long_rope(positions)
             && newer.partial() == self.partial()
     }
 
@@ -231,12 +221,14 @@ impl<'a> RopeKeys<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rope_keys_written::in_both_spellings;
+    use serde_json::json;
     use std::path::Path;
 
     const LLAMA3: &str = r#""rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0"#;
 
     fn read(text: &str) -> Result<RopeConfig, Unsupported> {
-        let check = |_: Value, raw: ConfigJson| rope_config(&raw, 128);
+        let check = |_: Value, raw: ConfigJson| rope_config(&raw, 128, RopeDefaults::USUAL);
         match ConfigJson::read(text, Path::new("config.json"), check) {
             Err(crate::Error::ConfigUnsupported { key, reason, .. }) => Err((key, reason)),
             read => Ok(read.unwrap()),
@@ -274,6 +266,24 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_software_of_the_older_keys_does_not_see_are_told() {
+        for (text, alone) in [
+            (r#"{"rope_parameters":{"rope_type":"default","rope_theta":10000.0}}"#, false),
+            (r#"{"rope_parameters":{"rope_theta":10000.0,"partial_rotary_factor":0.5}}"#, true),
+            (r#"{"rope_parameters":{"rope_type":"linear","factor":2.0}}"#, true),
+            (r#"{"rope_parameters":{"rope_theta":7.0},"rope_scaling":null}"#, true),
+            (r#"{"rope_parameters":{"rope_theta":7.0},"rope_theta":7.0}"#, false),
+            (r#"{"rope_parameters":null}"#, false),
+            (r#"{"rope_scaling":{"rope_type":"linear","factor":2.0}}"#, false),
+            ("no JSON", false),
+        ] {
+            assert_eq!(in_rope_parameters_alone(text), alone, "{text}");
+            // What is written of it has both spellings.
+            assert!(text == "no JSON" || !in_rope_parameters_alone(&written(text).1), "{text}");
+        }
+    }
+
+    #[test]
     fn rope_type_goes_before_type_and_a_factor_alone_is_ignored() {
         let both = r#"{"rope_scaling":{"type":"default","rope_type":"linear","factor":2.0}}"#;
         assert_eq!(theta_and_factor(both), (10_000.0, Some(2.0)));
@@ -298,7 +308,7 @@ mod tests {
     /// The keys that are written of a text, and the whole text with them.
     fn written(text: &str) -> (Map<String, Value>, String) {
         let write = |_: Value, raw: ConfigJson| {
-            let keys = in_both_spellings(&raw, &rope_config(&raw, 128)?);
+            let keys = in_both_spellings(&raw, &rope_config(&raw, 128, RopeDefaults::USUAL)?);
             let text = raw.with(&keys).to_text("float32");
             Ok((keys.into_iter().map(|(key, value)| (key.to_string(), value)).collect(), text))
         };

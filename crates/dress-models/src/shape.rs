@@ -8,8 +8,8 @@ pub(crate) fn depth(layers: usize) -> AxisSlots {
     AxisSlots { len: layers, multiple_of: MultipleOf::ONE, normalization: None, slots: Vec::new() }
 }
 
-/// The layers that stay.
-fn kept_layers<T>(layers: Vec<T>, selection: &Selection) -> Vec<T> {
+/// What there is one of a layer, of the layers that stay.
+pub(crate) fn kept_layers<T>(layers: Vec<T>, selection: &Selection) -> Vec<T> {
     let Some(depth) = selection.get(Axis::Depth) else { return layers };
     let kept = depth.kept();
     let numbered = layers.into_iter().enumerate();

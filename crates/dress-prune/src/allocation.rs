@@ -1,7 +1,7 @@
 //! How what goes is shared out over the layers.
 
-use crate::select::select_sparing;
-use crate::{AxisTarget, Budget, Error, PerLayer};
+use crate::select::{Exceptions, select_but};
+use crate::{AxisTarget, Budget, Error, LayerRatios, PerLayer, Protected};
 use dress_core::{CausalLm, Scores, Selection, StockTarget};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,8 @@ pub enum Allocation {
         /// Layers at the end that stay whole.
         last: usize,
     },
+    /// Every axis that is named has a ratio of its own, and all others that of their kind.
+    ByLayer(LayerRatios),
     /// As the scores have it, over all axes and layers (FLAP, arXiv 2312.11983).
     PerLayer(PerLayer),
     /// As it was selected before, whatever the scores.
@@ -36,9 +38,7 @@ impl Allocation {
             Allocation::Sparing { first, last } => {
                 (0..layers).filter(|&layer| layer < first || layer + last >= layers).collect()
             }
-            Allocation::Uniform | Allocation::Together | Allocation::PerLayer(_) | Allocation::Given(_) => {
-                Vec::new()
-            }
+            _ => Vec::new(),
         }
     }
 
@@ -62,18 +62,26 @@ impl Allocation {
         scores: &Scores,
         targets: &[AxisTarget],
         stock: StockTarget,
+        protected: &Protected,
     ) -> Result<Selection, Error> {
+        let map = model.coupling();
+        let mut but = Exceptions { protected: protected.clone(), ..Exceptions::default() };
         match self {
-            Allocation::PerLayer(per_layer) => per_layer.select(model, scores, targets),
+            Allocation::PerLayer(per_layer) => per_layer.select(model, scores, targets, protected),
             Allocation::Given(selection) => {
-                selection.check(&model.coupling())?;
+                selection.check(&map)?;
                 Ok(selection.clone())
             }
             // These crates want nothing of an axis by itself.
-            Allocation::Together => {
-                select_sparing(scores, &model.coupling(), targets, StockTarget::Dress, &[])
+            Allocation::Together => select_but(scores, &map, targets, StockTarget::Dress, &but),
+            Allocation::ByLayer(ratios) => {
+                but.ratios.clone_from(ratios);
+                select_but(scores, &map, targets, stock, &but)
             }
-            _ => select_sparing(scores, &model.coupling(), targets, stock, &self.spared(model.num_layers())),
+            Allocation::Uniform | Allocation::Sparing { .. } => {
+                but.spared = self.spared(model.num_layers());
+                select_but(scores, &map, targets, stock, &but)
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::costs::{Costs, Gone};
 use crate::{AxisTarget, Error, Latency};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, Ratio, Selection, StockTarget};
+use dress_engines::EngineFormat;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -39,7 +40,18 @@ pub struct Budget {
 impl Budget {
     /// A share of what `model` has now.
     pub fn share<M: CausalLm>(model: &M, measure: Measure, share: f64) -> Self {
-        Self { measure, left: share * Costs::new(model, measure).left(&Gone::new()) }
+        Self::share_as_served(model, measure, share, &[])
+    }
+
+    /// As [`Budget::share`], where these formats, if there are any, serve what is left: bytes are then those that they
+    /// serve, of several formats those of the first.
+    pub(crate) fn share_as_served<M: CausalLm>(
+        model: &M,
+        measure: Measure,
+        share: f64,
+        formats: &[EngineFormat],
+    ) -> Self {
+        Self { measure, left: share * Costs::as_served(model, measure, formats).whole() }
     }
 
     /// How much of the model's axes of these kinds has to go, every kind by about the same share and every layer by
@@ -101,7 +113,7 @@ impl Budget {
                 }
             }
         }
-        let Some((_, kept)) = best else { return Err(self.out_of_reach(model, None)) };
+        let Some((_, kept)) = best else { return Err(self.out_of_reach(search.costs.whole(), None)) };
         let left = search.left(&kept);
         Ok(Fit { targets: search.targets(&kept)?, left, budget: self.left })
     }
@@ -121,12 +133,11 @@ impl Budget {
         if fit.off() <= TOLERANCE {
             return Ok(fit);
         }
-        Err(self.out_of_reach(model, Some(fit.left)))
+        Err(self.out_of_reach(Costs::new(model, self.measure).whole(), Some(fit.left)))
     }
 
-    /// The error where `nearest` is the nearest that can be left.
-    pub(crate) fn out_of_reach<M: CausalLm>(self, model: &M, nearest: Option<f64>) -> Error {
-        let whole = Costs::new(model, self.measure).left(&Gone::new());
+    /// The error where `nearest` is the nearest that can be left of `whole`.
+    pub(crate) fn out_of_reach(self, whole: f64, nearest: Option<f64>) -> Error {
         Error::BudgetOutOfReach { share: self.left / whole, nearest: nearest.map(|left| left / whole) }
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::Error;
 use crate::bias::take_over_means;
+use crate::local::Streams;
 use crate::projection::{CompensatedProjection, Projection, Write};
 use crate::token_moments::{TokenMoments, embedded};
-use dress_core::burn::tensor::Tensor;
 use dress_core::{Axis, Calibration, CausalLm, Forward, NoTap, Progress, Role, Selection, Unit, parameters};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -63,42 +63,51 @@ pub fn compensate<M: CausalLm>(
     if how == Compensation::Bias {
         return take_over_means(model, selection, calibration, progress);
     }
-    let streams = embedded(&model, calibration);
-    of_streams(model, selection, streams, how, progress)
+    refitted(model, selection, calibration, progress)
 }
 
-/// The same where `streams` go into the first layer, one for each calibration block; of [`Compensation::Ridge`], and of none.
-pub(crate) fn of_streams<M: CausalLm>(
+/// The same of [`Compensation::Ridge`].
+pub(crate) fn refitted<M: CausalLm>(
     model: M,
     selection: &Selection,
-    mut streams: Vec<Tensor<3>>,
-    how: Compensation,
+    calibration: &Calibration,
     progress: &dyn Progress,
 ) -> Result<(M, Vec<CompensatedProjection>), Error> {
+    let mut streams = Streams::Memory(embedded(&model, calibration));
     let (mut model, mut report) = (model, Vec::new());
-    if how != Compensation::Ridge {
-        return Ok((model, report));
-    }
-    let map = model.coupling();
     let stage = progress.begin("compensation", Unit::Layers, model.num_layers() as u64);
     for layer in 0..model.num_layers() {
-        for axis in [Axis::Heads { layer }, Axis::Ffn { layer }] {
-            let Some(chosen) = selection.get(axis) else { continue };
-            for slot in map.axis(axis)?.slots.iter().filter(|slot| slot.role == Role::Reads) {
-                let Some(site) = slot.site else { continue };
-                let moments = TokenMoments::collect(&model, layer, site, &streams);
-                let projection = Projection::read(&model, slot);
-                let (refitted, line) = projection.refit(chosen, slot, &moments)?;
-                model = parameters::map(model, &mut Write { projection: &refitted, slot });
-                report.push(line);
-            }
-        }
-        for stream in &mut streams {
-            *stream = model.layer(layer, stream.clone(), &mut Forward::new(&mut NoTap));
-        }
+        let (refitted, lines) = of_layer(model, layer, selection, &streams)?;
+        model = refitted;
+        report.extend(lines);
+        let after = streams.through(|stream| model.layer(layer, stream, &mut Forward::new(&mut NoTap)));
+        let after: Result<Vec<_>, _> = after.collect();
+        streams = Streams::Memory(after?);
         stage.advance(1)?;
     }
     drop(stage);
+    Ok((model, report))
+}
+
+/// `model` with the projections of one layer refitted, into which `streams` go, and how well each is made up for.
+pub(crate) fn of_layer<M: CausalLm>(
+    mut model: M,
+    layer: usize,
+    selection: &Selection,
+    streams: &Streams,
+) -> Result<(M, Vec<CompensatedProjection>), Error> {
+    let (map, mut report) = (model.coupling(), Vec::new());
+    for axis in [Axis::Heads { layer }, Axis::Ffn { layer }] {
+        let Some(chosen) = selection.get(axis) else { continue };
+        for slot in map.axis(axis)?.slots.iter().filter(|slot| slot.role == Role::Reads) {
+            let Some(site) = slot.site else { continue };
+            let moments = TokenMoments::collect(&model, layer, site, streams)?;
+            let projection = Projection::read(&model, slot);
+            let (refitted, line) = projection.refit(chosen, slot, &moments)?;
+            model = parameters::map(model, &mut Write { projection: &refitted, slot });
+            report.push(line);
+        }
+    }
     Ok((model, report))
 }
 

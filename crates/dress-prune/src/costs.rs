@@ -1,15 +1,61 @@
 //! What of a model counts towards a budget.
 
 use crate::Measure;
+use crate::served_bytes::ServedBytes;
 use dress_core::parameters::{self, ParameterInfo};
 use dress_core::{Axis, CausalLm};
+use dress_engines::EngineFormat;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many structures of each axis are gone; those that are not named are whole.
 pub(crate) type Gone = BTreeMap<Axis, usize>;
 
 /// What of a model counts.
-pub(crate) struct Costs {
+pub(crate) enum Costs {
+    /// So much for every number of a parameter.
+    Numbers(Numbers),
+    /// Bytes as engines serve them.
+    Served(ServedBytes),
+}
+
+impl Costs {
+    /// What `model`, which need not have its weights, has of `measure`.
+    pub fn new<M: CausalLm>(model: &M, measure: Measure) -> Self {
+        Self::Numbers(Numbers::new(model, measure))
+    }
+
+    /// The same where these formats, if there are any, serve what is left: bytes are then those that they serve.
+    pub fn as_served<M: CausalLm>(model: &M, measure: Measure, formats: &[EngineFormat]) -> Self {
+        match measure {
+            Measure::Bytes if !formats.is_empty() => Self::Served(ServedBytes::new(model, formats)),
+            _ => Self::new(model, measure),
+        }
+    }
+
+    /// What the whole model has.
+    pub fn whole(&self) -> f64 {
+        self.left(&Gone::new())
+    }
+
+    /// What is left where that many structures are gone. Of whole layers, each counts as the mean one.
+    pub fn left(&self, gone: &Gone) -> f64 {
+        match self {
+            Self::Numbers(numbers) => numbers.left(gone),
+            Self::Served(bytes) => bytes.left(gone),
+        }
+    }
+
+    /// How much less is left without so many structures of one axis; of neurons and heads it adds up.
+    pub fn saved(&self, axis: Axis, gone: usize) -> f64 {
+        match self {
+            Self::Numbers(_) => self.whole() - self.left(&Gone::from([(axis, gone)])),
+            Self::Served(bytes) => bytes.saved(axis, gone),
+        }
+    }
+}
+
+/// What of a model counts by its numbers.
+pub(crate) struct Numbers {
     parameters: Vec<Counted>,
     /// What a layer counts, whatever its width.
     of_a_layer: f64,
@@ -30,9 +76,8 @@ struct Dim {
     on: Option<(Axis, usize)>,
 }
 
-impl Costs {
-    /// What `model`, which need not have its weights, has of `measure`.
-    pub fn new<M: CausalLm>(model: &M, measure: Measure) -> Self {
+impl Numbers {
+    fn new<M: CausalLm>(model: &M, measure: Measure) -> Self {
         let map = model.coupling();
         let mut places: BTreeMap<(&str, usize), (Axis, usize)> = BTreeMap::new();
         let list = parameters::list(model);
@@ -63,8 +108,7 @@ impl Costs {
         Self { parameters, of_a_layer, layers: model.num_layers() }
     }
 
-    /// What is left where that many structures are gone. Of whole layers, each counts as the mean one.
-    pub fn left(&self, gone: &Gone) -> f64 {
+    fn left(&self, gone: &Gone) -> f64 {
         let of_axis = |axis| gone.get(&axis).copied().unwrap_or(0);
         let left = (self.layers - of_axis(Axis::Depth)) as f64;
         let layers = left / self.layers as f64;

@@ -34,6 +34,64 @@ pub enum Error {
         /// Ratios given.
         ratios: usize,
     },
+    /// A text that names nothing to protect.
+    #[error(
+        "`{text}` names nothing to protect; write layers=0-3,28, heads=5.2 or ffn=5.100-120 for structures of a layer, or residual=17"
+    )]
+    ProtectedText {
+        /// The text as given.
+        text: String,
+    },
+    /// Something to protect that the model does not have.
+    #[error("{axis} {index} is to stay, and the model has {len} of them, counted from 0")]
+    NothingToProtect {
+        /// The axis.
+        axis: String,
+        /// The structure.
+        index: usize,
+        /// How many there are.
+        len: usize,
+    },
+    /// More to protect than stays.
+    #[error(
+        "{protected} structures of axis `{axis}` are to stay and the ratio leaves {kept}; protect fewer, or lower the ratio"
+    )]
+    TooManyProtected {
+        /// The axis.
+        axis: String,
+        /// How many are to stay.
+        protected: usize,
+        /// How many the ratio leaves.
+        kept: usize,
+    },
+    /// Structures to protect where their numbers mean something else, or nothing yet.
+    #[error("what is to stay cannot be named {where_}; {remedy}")]
+    ProtectedNowhere {
+        /// Where.
+        where_: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A text that is no ratio of an axis.
+    #[error(
+        "`{text}` is no ratio of an axis; write ffn=0.3, and ffn.0-3=0 for what is otherwise in some layers"
+    )]
+    RatioText {
+        /// The text as given.
+        text: String,
+    },
+    /// An axis that no ratio names.
+    #[error("the axis {axis} has no ratio; name it as {axis}=0.25, or leave it out")]
+    AxisWithoutRatio {
+        /// The axis.
+        axis: AxisKind,
+    },
+    /// Ratios of layers by themselves where all layers have one.
+    #[error("ratios of single layers do not go with {with}; leave one of the two out")]
+    LayerRatiosWith {
+        /// With what.
+        with: &'static str,
+    },
     /// The same axis given twice.
     #[error("the axis {axis} is given twice; give each axis once, with its ratio")]
     AxisTwice {
@@ -218,13 +276,53 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// The width, of layers that read what those before them become.
+    #[error(
+        "layers that lose channels are regularized one at a time on the dense stream alone; give `local_inputs = dense`"
+    )]
+    LocalWidth,
     /// An axis that no layer can be regularized for alone.
     #[error(
-        "axis `{axis}` is not one layer's, so that layers cannot be regularized one at a time; choose ffn or heads, or leave out `local`"
+        "axis `{axis}` is not one layer's, so that layers cannot be regularized one at a time; choose ffn, heads or residual, or leave out `local`"
     )]
     LocalAxis {
         /// The axis.
         axis: String,
+    },
+    /// Layers by parts, and no word of regularizing layers one at a time.
+    #[error(
+        "one layer is in memory at a time only where layers are regularized one at a time; give `local` too"
+    )]
+    NotLocal,
+    /// Something that needs the whole model where one layer at a time is in memory.
+    #[error(
+        "{what} needs the whole model at once, and one layer at a time is in memory; leave it out, or do without `stream` and `layers`"
+    )]
+    NotByLayers {
+        /// What needs it.
+        what: String,
+    },
+    /// Layers that are to be kept as they finish, and no directory to keep them in.
+    #[error("layers that are regularized one at a time are kept as they finish; give the run a directory")]
+    NoPlaceForLayers,
+    /// Layers that read what others become which are not at hand.
+    #[error(
+        "layer {first} would read what the layers before it become, and they are not among those that are asked for; give `local_inputs = dense`, or all layers"
+    )]
+    PartOfASequence {
+        /// The first layer that is asked for.
+        first: usize,
+    },
+    /// Streams that nobody reads.
+    #[error(
+        "streams of the dense model are read with `local_inputs = dense` alone; give that, or leave out `streams`"
+    )]
+    StreamsUnread,
+    /// Streams that were made before and are not those that are needed.
+    #[error("{path}: streams of another model, other blocks of text or another type of weights; make those of this run with `dress stream`, in another directory or with `force`, or leave them out", path = .path.display())]
+    StreamsOfAnother {
+        /// The file.
+        path: PathBuf,
     },
     /// A setting that means nothing where layers are regularized one at a time.
     #[error(
@@ -244,7 +342,7 @@ pub enum Error {
     },
     /// Layers of different widths for software that has one number for all.
     #[error(
-        "the layers of the result will differ in width, and `target = {target}` has one number for all of them; give `target = dress` for a checkpoint that these crates alone load, or share out evenly, without `per_layer`"
+        "the layers of the result will differ in width, and `target = {target}` has one number for all of them; give `target = dress` for a checkpoint that these crates alone load, or share out evenly, without `per_layer`, layers to protect and ratios of single layers"
     )]
     LayersDiffer {
         /// The target.

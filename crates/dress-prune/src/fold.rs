@@ -39,7 +39,8 @@ pub(crate) fn foldable_gains<M: CausalLm>(model: &M, residual: &AxisSlots) -> Re
 /// # Errors
 /// [`Error::NotRotatable`] where norms write it, or where the head reads a stream whose mean counts.
 pub(crate) fn check_norms(residual: &AxisSlots) -> Result<(), Error> {
-    if residual.normalization.is_none_or(|norm| norm == Normalization::PostLayer) {
+    let behind = [Normalization::PostLayer, Normalization::RootMeanSquareBehind];
+    if residual.normalization.is_none_or(|norm| behind.contains(&norm)) {
         let reason = "its norms lie behind attention and feed-forward, so that no rotation can be put into what reads \
                       them";
         return Err(Error::NotRotatable { reason: reason.into() });

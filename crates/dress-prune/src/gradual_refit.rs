@@ -1,8 +1,8 @@
 //! Projections that are refitted while what they lose goes.
 
+use crate::local::Streams;
 use crate::projection::bias_name;
-use crate::token_moments::embedded;
-use crate::{CompensatedProjection, Compensation, Error, compensate, mask};
+use crate::{CompensatedProjection, Error, compensate, mask};
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
@@ -10,8 +10,8 @@ use dress_core::{Axis, Calibration, CausalLm, Progress, Role, Selection, Slot};
 use dress_regularize::{ComponentWeights, SlotChoice};
 use std::collections::HashMap;
 
-/// What [`Compensation::Ridge`] adds to the projections that read selected neurons and heads, given in the measure in which
-/// those go: where a gate in front of them is at `g`, the refit of the projection to what stays and `g` times what goes adds
+/// What [`Compensation::Ridge`](crate::Compensation::Ridge) adds to the projections that read selected neurons and heads, given in
+/// the measure in which those go: where a gate in front of them is at `g`, the refit of the projection to what stays and `g` times what goes adds
 /// `1 - g` of it. So regularizing starts from the dense model, and ends where slicing with a refit would, with what was learnt
 /// on the way.
 #[derive(Debug)]
@@ -74,23 +74,33 @@ impl GradualRefit {
         progress: &dyn Progress,
     ) -> Result<(Self, Vec<CompensatedProjection>), Error> {
         calibration.require(model, "compensation")?;
-        Self::of_streams(model, selection, slots, weights, embedded(model, calibration), progress)
+        // What is refitted makes up for the layers that go too.
+        let (layers, structures) = layers_and_structures(selection);
+        let standing = mask(model.clone(), &layers)?;
+        let (refitted, report) = compensate::refitted(standing, &structures, calibration, progress)?;
+        Ok((Self::between(model, &refitted, &structures, slots, weights)?, report))
     }
 
-    /// The same where `streams` go into the first layer, one for each calibration block.
-    pub(crate) fn of_streams<M: CausalLm>(
+    /// The same of a model of one layer, into which `streams` go.
+    pub(crate) fn of_layer<M: CausalLm>(
         model: &M,
         selection: &Selection,
         slots: SlotChoice,
         weights: ComponentWeights,
-        streams: Vec<Tensor<3>>,
-        progress: &dyn Progress,
+        streams: &Streams,
     ) -> Result<(Self, Vec<CompensatedProjection>), Error> {
-        // What is refitted makes up for the layers that go too.
-        let (layers, structures) = layers_and_structures(selection);
-        let standing = mask(model.clone(), &layers)?;
-        let (refitted, report) =
-            compensate::of_streams(standing, &structures, streams, Compensation::Ridge, progress)?;
+        let (refitted, report) = compensate::of_layer(model.clone(), 0, selection, streams)?;
+        Ok((Self::between(model, &refitted, selection, slots, weights)?, report))
+    }
+
+    /// What `refitted` has more than `model` in what reads the last structures of `selection`.
+    fn between<M: CausalLm>(
+        model: &M,
+        refitted: &M,
+        structures: &Selection,
+        slots: SlotChoice,
+        weights: ComponentWeights,
+    ) -> Result<Self, Error> {
         let map = model.coupling();
         let mut readers = HashMap::new();
         for (axis, chosen) in structures.iter().filter(|(axis, _)| *axis != Axis::Residual) {
@@ -103,10 +113,10 @@ impl GradualRefit {
             }
         }
         let mut after = Values { of: &readers, values: HashMap::new() };
-        parameters::visit(&refitted, &mut after);
+        parameters::visit(refitted, &mut after);
         let mut difference = Difference { readers: &readers, after: after.values, added: HashMap::new() };
         parameters::visit(model, &mut difference);
-        Ok((Self { added: difference.added }, report))
+        Ok(Self { added: difference.added })
     }
 
     /// `model` with the share of the refit that belongs to what has left, on the autodiff graph of `model`.

@@ -1,14 +1,15 @@
 //! Sharing out what goes over all axes and layers by one ranking of the scores.
 
 use crate::costs::{Costs, Gone};
-use crate::{AxisTarget, Budget, Error};
+use crate::{AxisTarget, Budget, Error, Protected};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, Scores, Selection};
+use dress_engines::EngineFormat;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Sharing out over axes and layers: the structures are ranked together, and the least go wherever they are. At
 /// least one structure of every axis stays.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PerLayer {
     /// What should be left. The ratios of the targets do not count then, and all their kinds are ranked together
     /// (FLAP's `AL-AM`); without it each kind loses its ratio over all layers (`AL-MM`).
@@ -18,6 +19,10 @@ pub struct PerLayer {
     /// Whether the scores of all axes are in one unit already. Otherwise each axis's are standardized: less their
     /// mean, over their standard deviation.
     pub comparable: bool,
+    /// The formats that serve what is left: a budget of bytes is of what they serve, each layer by its own sizes. They are
+    /// written by their names and not read again.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Vec::is_empty")]
+    pub served_by: Vec<EngineFormat>,
 }
 
 /// One structure, by what it is worth.
@@ -28,10 +33,25 @@ struct Ranked {
 
 /// The axes that are ranked together.
 struct Pool {
-    /// Of every axis: how many structures it has, and of what the kept count is a multiple.
-    axes: BTreeMap<Axis, (usize, usize)>,
-    /// Every structure but the best of each axis, the least first.
+    axes: BTreeMap<Axis, PoolAxis>,
+    /// Every structure but the best of each axis and those that are protected, the least first.
     ranked: Vec<Ranked>,
+}
+
+/// An axis of those that are ranked together.
+struct PoolAxis {
+    len: usize,
+    /// Of what the kept count is a multiple.
+    tile: usize,
+    /// How many are protected.
+    protected: usize,
+}
+
+/// What is ranked: scores of the targets' kinds, without what is protected.
+struct Ranking<'a> {
+    scores: &'a Scores,
+    targets: &'a [AxisTarget],
+    protected: &'a Protected,
 }
 
 impl PerLayer {
@@ -41,19 +61,25 @@ impl PerLayer {
         model: &M,
         scores: &Scores,
         targets: &[AxisTarget],
+        protected: &Protected,
     ) -> Result<Selection, Error> {
         if targets.iter().any(|target| target.kind == AxisKind::Depth) {
             return Err(Error::DepthPerLayer);
         }
+        let ranking = Ranking { scores, targets, protected };
         let gone = match self.budget {
-            Some(budget) => self.within_budget(model, scores, targets, budget)?,
-            None => self.by_ratios(model, scores, targets)?,
+            Some(budget) => self.within_budget(model, &ranking, budget)?,
+            None => self.by_ratios(model, &ranking)?,
         };
         let mut selection = Selection::new();
         for (axis, gone) in gone {
             let scores = scores.get(axis).unwrap_or_default();
+            let stays = protected.of(axis, scores.len());
             let mut order: Vec<usize> = (0..scores.len()).collect();
-            order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+            order.sort_by(|&a, &b| {
+                let [first, second] = [a, b].map(|index| stays.binary_search(&index).is_ok());
+                second.cmp(&first).then(scores[b].total_cmp(&scores[a])).then(a.cmp(&b))
+            });
             let removed = order.split_off(scores.len() - gone);
             selection = selection.with(axis, AxisSelection::new(scores.len(), removed)?);
         }
@@ -64,12 +90,11 @@ impl PerLayer {
     fn within_budget<M: CausalLm>(
         &self,
         model: &M,
-        scores: &Scores,
-        targets: &[AxisTarget],
+        ranking: &Ranking<'_>,
         budget: Budget,
     ) -> Result<Gone, Error> {
-        let pool = self.pool(model, scores, targets)?;
-        let costs = Costs::new(model, budget.measure);
+        let pool = self.pool(model, ranking)?;
+        let costs = Costs::as_served(model, budget.measure, &self.served_by);
         let left = |count: usize| costs.left(&pool.gone(count));
         // The first count that leaves no more than the budget, or all.
         let (mut low, mut high) = (0, pool.ranked.len());
@@ -80,40 +105,42 @@ impl PerLayer {
         let off = |count: usize| (left(count) - budget.left).abs();
         let count = if low > 0 && off(low - 1) < off(low) { low - 1 } else { low };
         if off(count) > self.tolerance * budget.left {
-            return Err(budget.out_of_reach(model, Some(left(count))));
+            return Err(budget.out_of_reach(costs.whole(), Some(left(count))));
         }
         Ok(pool.gone(count))
     }
 
     /// Each kind by itself, its ratio of the structures of all layers.
-    fn by_ratios<M: CausalLm>(
-        &self,
-        model: &M,
-        scores: &Scores,
-        targets: &[AxisTarget],
-    ) -> Result<Gone, Error> {
+    fn by_ratios<M: CausalLm>(&self, model: &M, ranking: &Ranking<'_>) -> Result<Gone, Error> {
         let mut gone = Gone::new();
-        for target in targets {
-            let pool = self.pool(model, scores, std::slice::from_ref(target))?;
-            let all: usize = pool.axes.values().map(|(len, _)| len).sum();
+        for target in ranking.targets {
+            let pool = self.pool(model, &Ranking { targets: std::slice::from_ref(target), ..*ranking })?;
+            let all: usize = pool.axes.values().map(|axis| axis.len).sum();
             let count = (target.ratio.get() * all as f64).round() as usize;
             gone.extend(pool.gone(count.min(pool.ranked.len())));
         }
         Ok(gone)
     }
 
-    fn pool<M: CausalLm>(&self, model: &M, scores: &Scores, targets: &[AxisTarget]) -> Result<Pool, Error> {
+    fn pool<M: CausalLm>(&self, model: &M, ranking: &Ranking<'_>) -> Result<Pool, Error> {
         let map = model.coupling();
         let (mut axes, mut ranked) = (BTreeMap::new(), Vec::new());
-        for target in targets {
+        for target in ranking.targets {
             for axis in map.of_kind(target.kind)? {
-                let expected = map.axis(axis)?.len;
-                let of_axis = crate::select::scores_of(scores, axis, expected)?;
-                let mut worth = if self.comparable { of_axis.to_vec() } else { standardized(of_axis) };
+                let len = map.axis(axis)?.len;
+                let of_axis = crate::select::scores_of(ranking.scores, axis, len)?;
+                let worth = if self.comparable { of_axis.to_vec() } else { standardized(of_axis) };
+                let stays = ranking.protected.of(axis, len);
+                let may_go = |(index, _): &(usize, f64)| stays.binary_search(index).is_err();
+                let mut worth: Vec<f64> =
+                    worth.into_iter().enumerate().filter(may_go).map(|(_, score)| score).collect();
                 worth.sort_by(f64::total_cmp);
-                worth.pop();
+                if stays.is_empty() {
+                    worth.pop();
+                }
                 ranked.extend(worth.into_iter().map(|score| Ranked { score, axis }));
-                axes.insert(axis, (expected, target.tile.max(1)));
+                let (tile, protected) = (target.tile.max(1), stays.len());
+                axes.insert(axis, PoolAxis { len, tile, protected });
             }
         }
         ranked.sort_by(|a, b| a.score.total_cmp(&b.score).then(a.axis.cmp(&b.axis)));
@@ -129,9 +156,9 @@ impl Pool {
             *gone.entry(*axis).or_default() += 1;
         }
         for (axis, gone) in &mut gone {
-            let (len, tile) = self.axes[axis];
+            let &PoolAxis { len, tile, protected } = &self.axes[axis];
             let tiles = ((len - *gone) as f64 / tile as f64).round().max(1.0) as usize;
-            *gone = len - (tiles * tile).min(len);
+            *gone = len - (tiles.max(protected.div_ceil(tile)) * tile).min(len);
         }
         gone
     }

@@ -2,94 +2,20 @@
 
 use crate::centre_for::centre_for;
 use crate::counted::counted;
-use crate::local::{Local, Localized};
+use crate::local::prune_locally;
 use crate::regularize::{Regularized, regularize, split_to_regularize};
 use crate::{
-    Allocation, AxisTarget, CompensatedProjection, Compensation, Distill, Error, GradualRefit, PenaltyForm,
+    AxisTarget, CompensatedProjection, Compensation, Error, GradualRefit, PenaltyForm, PruneConfig,
     RegularizeConfig, Rotated, Round, SearchReport, compensate, permute, rotate_tied,
     rotate_to_principal_components, slice,
 };
 use dress_core::burn::tensor::DType;
 use dress_core::{
-    Axis, AxisKind, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Forward, NoTap, Progress,
-    Scorer, Scores, SlicePlan, StockTarget,
+    Axis, Basis, Calibration, CausalLm, CorpusProvenance, Fingerprint, Forward, NoTap, Progress, Scorer,
+    Scores, Selection, SlicePlan,
 };
-use dress_train::{CurvePoint, Cut, GradientCheckpointing, LossEnds, logits_moved};
+use dress_train::{CurvePoint, Cut, LossEnds, logits_moved};
 use serde::{Deserialize, Serialize};
-
-/// What goes, and how it is prepared.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PruneConfig {
-    /// How much of which axes goes.
-    pub targets: Vec<AxisTarget>,
-    /// The coordinates in which the residual width is sliced. In another basis than the checkpoint's its
-    /// structures are scored by the energy they carry.
-    pub basis: Basis,
-    /// The regularization before slicing; without it, structures are cut as they are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub regularize: Option<RegularizeConfig>,
-    /// How the projections behind sliced feed-forward and head axes make up for what goes.
-    pub compensation: Compensation,
-    /// Whose rules the result's shape has to keep.
-    pub stock: StockTarget,
-    /// Seed of whatever is drawn, recorded in the plan.
-    pub seed: u64,
-    /// How what goes is shared out over the layers.
-    pub allocation: Allocation,
-    /// The engines, with their formats, whose sizes the targets keep to.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub served_by: Vec<String>,
-}
-
-impl PruneConfig {
-    /// Slicing `targets` as they are, in the checkpoint's own basis, for every loader.
-    pub fn new(targets: Vec<AxisTarget>) -> Self {
-        Self {
-            targets,
-            basis: Basis::Identity,
-            regularize: None,
-            compensation: Compensation::None,
-            stock: StockTarget::All,
-            seed: 42,
-            allocation: Allocation::Uniform,
-            served_by: Vec::new(),
-        }
-    }
-
-    fn is_local(&self) -> bool {
-        self.regularize.as_ref().is_some_and(|settings| settings.local.is_some())
-    }
-
-    /// Checks what can be told of a regularization of one layer at a time before anything is selected.
-    ///
-    /// # Errors
-    /// [`Error::LocalAxis`] and [`Error::LocalSetting`].
-    pub(crate) fn check_local(&self) -> Result<(), Error> {
-        let Some(settings) = self.regularize.as_ref().filter(|settings| settings.local.is_some()) else {
-            return Ok(());
-        };
-        let inner = |target: &&AxisTarget| [AxisKind::Ffn, AxisKind::Heads].contains(&target.kind);
-        if let Some(target) = self.targets.iter().find(|target| !inner(target)) {
-            return Err(Error::LocalAxis { axis: target.kind.to_string() });
-        }
-        let setting = |setting: String| Err(Error::LocalSetting { setting });
-        match (self.compensation, settings.distill, settings.train.gradient_checkpointing) {
-            (Compensation::Bias, ..) => setting(format!("the compensation {}", self.compensation)),
-            (_, Some(_), _) => setting("distillation from the whole dense model".into()),
-            (.., GradientCheckpointing::Layers) => setting("gradient checkpointing by layers".into()),
-            _ => Ok(()),
-        }
-    }
-
-    fn distill(&self) -> Option<Distill> {
-        self.regularize.as_ref().and_then(|settings| settings.distill)
-    }
-
-    /// Whether anything is learnt from the dense model's logits alone, for which it may be in any basis.
-    pub(crate) fn distills_logits(&self) -> bool {
-        self.distill().is_some_and(|distill| !distill.compares_streams())
-    }
-}
 
 /// A smaller model with the plan that made it.
 #[derive(Debug)]
@@ -134,7 +60,7 @@ pub struct PruneReport {
 /// regularized, and where a layer that writes nothing still changes the stream ([`dress_core::only_adds`]).
 ///
 /// # Errors
-/// Those of the scorer, of [`select`](crate::select()), of [`Allocation::check`], of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`]; [`Error::Setting`], [`Error::NothingSelected`]
+/// Those of the scorer, of [`select`](crate::select()), of [`Allocation::check`](crate::Allocation::check), of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`]; [`Error::Setting`], [`Error::NothingSelected`]
 /// and [`Error::NotFinite`].
 ///
 /// # Examples
@@ -166,6 +92,15 @@ pub fn prune<M: CausalLm>(
     prune_taught(model, None, scorer, calibration, config, progress)
 }
 
+/// Checks what can be told before anything is scored.
+fn check<M: CausalLm>(model: &M, calibration: &Calibration, config: &PruneConfig) -> Result<(), Error> {
+    calibration.check_lengths()?;
+    calibration.check(model)?;
+    config.allocation.check(config.stock)?;
+    config.check_local()?;
+    config.regularize.as_ref().map_or(Ok(()), RegularizeConfig::check)
+}
+
 /// [`prune()`], where what is learnt from logits is learnt from `teacher`, or without one from `model` as it is given.
 pub(crate) fn prune_taught<M: CausalLm>(
     model: M,
@@ -175,28 +110,21 @@ pub(crate) fn prune_taught<M: CausalLm>(
     config: &PruneConfig,
     progress: &dyn Progress,
 ) -> Result<Pruned<M>, Error> {
-    calibration.check_lengths()?;
-    calibration.check(&model)?;
-    config.allocation.check(config.stock)?;
-    config.check_local()?;
-    if let Some(settings) = &config.regularize {
-        settings.check()?;
-    }
+    check(&model, calibration, config)?;
     let dense = config.regularize.is_none().then(|| model.clone());
     let teacher = config.distills_logits().then(|| teacher.unwrap_or(&model).clone());
     let (model, plan) = in_basis(model, scorer, calibration, config, progress)?;
     model.check_stock(&plan.selection, config.stock)?;
+    if config.is_local() {
+        let pruned = prune_locally(model, &plan, calibration, config, progress)?;
+        return if is_finite_on(&pruned.model, calibration) { Ok(pruned) } else { Err(Error::NotFinite) };
+    }
     let (first, selection) = match &config.regularize {
         Some(_) => split_to_regularize(&model, &plan.selection),
         None => plan.selection.split_depth(),
     };
     if selection.is_empty() && config.regularize.is_some() {
         return Err(Error::NothingToRegularize);
-    }
-    if config.is_local()
-        && let Some((axis, _)) = plan.selection.iter().find(|(axis, _)| axis.layer().is_none())
-    {
-        return Err(Error::LocalAxis { axis: axis.to_string() });
     }
     let teacher = match config.distill() {
         Some(distill) if distill.compares_streams() => Some(model.clone()),
@@ -207,17 +135,6 @@ pub(crate) fn prune_taught<M: CausalLm>(
     let selection = selection.permuted();
     let mut gradual = Vec::new();
     let (model, curve, cut) = match &config.regularize {
-        Some(settings) if settings.local.is_some() => {
-            let (inputs, compensation) = (settings.local.unwrap_or_default(), config.compensation);
-            let local = Local { settings, inputs, compensation, calibration, plan: &plan };
-            let Localized { model, report } = local.run(model, &selection, progress)?;
-            if !is_finite_on(&model, calibration) {
-                return Err(Error::NotFinite);
-            }
-            let (curve, compensation) = (report.curve, report.compensation);
-            let report = PruneReport { curve, compensation, ..PruneReport::default() };
-            return Ok(Pruned { model, plan, report });
-        }
         Some(settings) => {
             let refits = config.compensation == Compensation::Ridge && settings.has_a_path();
             let (slots, weights) = (settings.slots, settings.weights);
@@ -244,13 +161,9 @@ pub(crate) fn prune_taught<M: CausalLm>(
         // There was nothing left to make up for.
         Some(Cut { slicing_error, .. }) => (model, Some(slicing_error), gradual),
         None => {
-            let model = if config.compensation == Compensation::Bias { model.biased() } else { model };
-            // What is refitted makes up for the layers that go too.
-            let (layers, structures) = selection.split_depth();
-            let model = slice(model, &layers)?;
+            let how = config.compensation;
             let (model, compensation) =
-                compensate(model, &structures, calibration, config.compensation, progress)?;
-            let model = slice(model, &structures)?;
+                compensated_and_sliced(model, &selection, calibration, how, progress)?;
             let moved = calibration.blocks.first().map(|block| logits_moved(&before, &model, block));
             (model, moved, compensation)
         }
@@ -264,6 +177,21 @@ pub(crate) fn prune_taught<M: CausalLm>(
         plan,
         report: PruneReport { curve, slicing_error, cut, compensation, ..PruneReport::default() },
     })
+}
+
+/// `model` without what goes of it, with the projections behind that refitted as `how` says.
+fn compensated_and_sliced<M: CausalLm>(
+    model: M,
+    selection: &Selection,
+    calibration: &Calibration,
+    how: Compensation,
+    progress: &dyn Progress,
+) -> Result<(M, Vec<CompensatedProjection>), Error> {
+    let model = if how == Compensation::Bias { model.biased() } else { model };
+    // What is refitted makes up for the layers that go too.
+    let (layers, structures) = selection.split_depth();
+    let (model, compensation) = compensate(slice(model, &layers)?, &structures, calibration, how, progress)?;
+    Ok((slice(model, &structures)?, compensation))
 }
 
 /// Whether the loss on the first block is a number.
@@ -312,7 +240,7 @@ fn in_basis<M: CausalLm>(
 /// Scores a model and selects from it.
 ///
 /// # Errors
-/// Those of the scorer, of [`Allocation::check`] and of [`plan_of_scores`].
+/// Those of the scorer, of [`Allocation::check`](crate::Allocation::check) and of [`plan_of_scores`].
 pub fn plan<M: CausalLm>(
     model: &M,
     scorer: &dyn Scorer<M>,
@@ -343,7 +271,8 @@ pub fn axes<M: CausalLm>(model: &M, targets: &[AxisTarget]) -> Result<Vec<Axis>,
 /// Selects by scores that were computed before, of a model that need not have its weights.
 ///
 /// # Errors
-/// Those of [`select`](crate::select()), [`Error::BudgetOutOfReach`], [`Error::DepthPerLayer`] and [`Error::NothingSelected`].
+/// Those of [`select`](crate::select()) and of [`Protected::check`](crate::Protected::check), [`Error::BudgetOutOfReach`], [`Error::DepthPerLayer`],
+/// [`Error::ProtectedNowhere`] and [`Error::NothingSelected`].
 pub fn plan_of_scores<M: CausalLm>(
     model: &M,
     fingerprint: Fingerprint,
@@ -352,8 +281,10 @@ pub fn plan_of_scores<M: CausalLm>(
     scores: &Scores,
     config: &PruneConfig,
 ) -> Result<SlicePlan, Error> {
+    config.check_protected(&model.coupling())?;
     let counted = counted(model.clone(), config.basis, config.compensation);
-    let selection = config.allocation.select(&counted, scores, &config.targets, config.stock)?;
+    let selection =
+        config.allocation.select(&counted, scores, &config.targets, config.stock, &config.protected)?;
     if selection.is_empty() {
         return Err(Error::NothingSelected);
     }

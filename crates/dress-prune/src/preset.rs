@@ -175,7 +175,8 @@ impl Preset {
         };
         let allocation = match self {
             Preset::Flap => {
-                Allocation::PerLayer(PerLayer { budget: None, tolerance: f64::INFINITY, comparable: true })
+                let (tolerance, served_by) = (f64::INFINITY, settings.served_by.clone());
+                Allocation::PerLayer(PerLayer { budget: None, tolerance, comparable: true, served_by })
             }
             Preset::LlmPruner => {
                 let [first, last] = SPARED.map(|share| (share * layers as f64).round() as usize);
@@ -201,7 +202,9 @@ impl Preset {
         let targets = match (settings.amount, &mut allocation) {
             _ if !settings.served_by.is_empty() => {
                 let counted = counted(model.clone(), basis, self.compensation());
+                let differing = allocation != Allocation::Uniform;
                 let shapes = ServedShapes::new([model, &counted], stock, tile, &settings.served_by)?;
+                let shapes = shapes.differing(differing);
                 let targets =
                     targets_as_served(&shapes, &kinds, settings.amount, &allocation, model.num_layers())?;
                 match (settings.amount, &mut allocation) {

@@ -1,7 +1,11 @@
 //! What a user asks for, before anything that follows from the model is settled.
 
+use crate::costs::Costs;
 use crate::counted::counted;
-use crate::{AxisTarget, Budget, Compensation, Error, Measure, RegularizeConfig, best_basis};
+use crate::{
+    AxisTarget, Budget, Compensation, Error, Measure, Protected, RatioOf, RegularizeConfig, TOLERANCE,
+    best_basis,
+};
 use dress_core::{
     Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Ratio, Selection, SlicePlan, StockTarget, seqlen_or,
 };
@@ -15,6 +19,8 @@ use std::path::PathBuf;
 pub enum HowMuch {
     /// The share of each axis that goes: one share for all axes, or one for each in their order.
     Ratios(Vec<Ratio>),
+    /// The share of each kind of axis that goes, in all layers or in some; the recipe's axes are the kinds that are named.
+    RatiosOf(Vec<RatioOf>),
     /// The share of what is counted that stays, in `(0, 1)`, shared out over the axes.
     Stays {
         /// What is counted.
@@ -124,6 +130,8 @@ pub struct Recipe {
     pub served_by: Vec<EngineFormat>,
     /// Whether layers may differ.
     pub per_layer: bool,
+    /// What stays, whatever its scores.
+    pub protected: Protected,
     /// How the calibration text is drawn.
     pub sampling: Sampling,
     /// Seed of whatever is drawn.
@@ -153,6 +161,10 @@ impl Recipe {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(axes: Vec<AxisKind>, how_much: HowMuch) -> Self {
+        let axes = match &how_much {
+            HowMuch::RatiosOf(ratios) if axes.is_empty() => RatioOf::of_kinds(ratios).into_keys().collect(),
+            _ => axes,
+        };
         let mut regularize = RegularizeConfig::default();
         regularize.train.checkpoint_every = Some(CheckpointEvery::Spaced);
         Self {
@@ -169,6 +181,7 @@ impl Recipe {
             tile: 1,
             served_by: Vec::new(),
             per_layer: false,
+            protected: Protected::default(),
             sampling: Sampling::default(),
             seed: 42,
             search_file: None,
@@ -222,20 +235,15 @@ impl Recipe {
         self.given_basis().unwrap_or_else(|| best_basis(&model.coupling(), &self.axes))
     }
 
-    /// The budget, where what stays is given as a share of something that is counted. `model` need not have its weights.
-    ///
-    /// # Errors
-    /// Those of shapes that engines take, where engines serve the result.
-    pub(crate) fn budget<M: CausalLm>(&self, model: &M) -> Result<Option<Budget>, Error> {
-        if let Some(budget) = self.budget_as_served(model)? {
-            return Ok(Some(budget));
-        }
-        Ok(match self.how_much {
+    /// The budget, where what stays is given as a share of something that is counted; of bytes as engines serve them, where
+    /// engines serve the result. `model` need not have its weights.
+    pub(crate) fn budget<M: CausalLm>(&self, model: &M) -> Option<Budget> {
+        match self.how_much {
             HowMuch::Stays { measure, share } | HowMuch::Searched { measure, share } => {
-                Some(Budget::share(model, measure, share))
+                Some(Budget::share_as_served(model, measure, share, &self.served_by))
             }
             _ => None,
-        })
+        }
     }
 
     /// How much of each axis goes of `model`, which need not have its weights; in a basis that unties the head, and with
@@ -255,7 +263,7 @@ impl Recipe {
         if !self.served_by.is_empty() {
             return self.targets_as_served(model);
         }
-        match (&self.how_much, self.budget(model)?) {
+        match (&self.how_much, self.budget(model)) {
             // The plan says of what, and how much.
             (HowMuch::Planned(_), _) => Ok(Vec::new()),
             (HowMuch::Searched { .. } | HowMuch::Within { .. }, _) => {
@@ -263,6 +271,7 @@ impl Recipe {
                 kinds.into_iter().map(|kind| Ok(AxisTarget::new(kind, Ratio::new(0.0)?, tile))).collect()
             }
             (HowMuch::Ratios(ratios), _) => self.by_ratios(ratios),
+            (HowMuch::RatiosOf(ratios), _) => self.by_ratios_of(ratios),
             // The scores say how much of each.
             (_, Some(_)) if self.per_layer => {
                 axes.iter().map(|&kind| Ok(AxisTarget::new(kind, Ratio::new(0.0)?, tile))).collect()
@@ -270,7 +279,15 @@ impl Recipe {
             (_, budget) => {
                 let budget = budget.ok_or(Error::NothingSelected)?;
                 let counted = counted(model.clone(), self.basis(model), self.compensation);
-                Ok(budget.targets_within(&counted, axes, self.stock, tile)?.targets)
+                let spared: Vec<usize> = self.protected.layers.iter().copied().collect();
+                let fit = budget.targets_sparing(&counted, axes, self.stock, tile, &spared)?;
+                match fit.off() <= TOLERANCE {
+                    true => Ok(fit.targets),
+                    false => {
+                        let whole = Costs::new(&counted, budget.measure).whole();
+                        Err(budget.out_of_reach(whole, Some(fit.left)))
+                    }
+                }
             }
         }
     }
@@ -314,39 +331,5 @@ impl Recipe {
                 axes.into_iter().fold(Selection::new(), |all, (axis, chosen)| all.with(axis, chosen));
             model.check_stock(&selection, self.stock).is_ok()
         })
-    }
-
-    pub(crate) fn by_ratios(&self, ratios: &[Ratio]) -> Result<Vec<AxisTarget>, Error> {
-        let (axes, given) = (self.axes.len(), ratios.len());
-        if given != 1 && given != axes {
-            return Err(Error::AxesAndRatios { axes, ratios: given });
-        }
-        if ratios.iter().all(|ratio| ratio.get() == 0.0) {
-            return Err(Error::NothingSelected);
-        }
-        let ratio = |index: usize| ratios[if given == 1 { 0 } else { index }];
-        let target = |(index, &kind)| AxisTarget::new(kind, ratio(index), self.tile);
-        Ok(self.axes.iter().enumerate().map(target).collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ratios(axes: &[AxisKind], ratios: &[f64]) -> Result<Vec<AxisTarget>, Error> {
-        let ratios: Vec<Ratio> = ratios.iter().map(|&ratio| Ratio::new(ratio).unwrap()).collect();
-        Recipe::new(axes.to_vec(), HowMuch::Ratios(ratios.clone())).by_ratios(&ratios)
-    }
-
-    #[test]
-    fn one_ratio_is_for_all_axes_and_several_are_in_their_order() {
-        let both = [AxisKind::Residual, AxisKind::Ffn];
-        let of =
-            |targets: Vec<AxisTarget>| targets.iter().map(|target| target.ratio.get()).collect::<Vec<_>>();
-        assert_eq!(of(ratios(&both, &[0.5]).unwrap()), [0.5, 0.5]);
-        assert_eq!(of(ratios(&both, &[0.25, 0.5]).unwrap()), [0.25, 0.5]);
-        assert!(matches!(ratios(&both, &[0.1; 3]), Err(Error::AxesAndRatios { axes: 2, ratios: 3 })));
-        assert!(matches!(ratios(&both, &[0.0]), Err(Error::NothingSelected)));
     }
 }

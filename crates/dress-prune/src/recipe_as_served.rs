@@ -2,7 +2,7 @@
 
 use crate::counted::counted;
 use crate::served::ServedShapes;
-use crate::{AxisTarget, Budget, Error, HowMuch, Measure, Recipe};
+use crate::{AxisTarget, Error, HowMuch, Measure, Recipe};
 use dress_core::{AxisKind, CausalLm, Ratio};
 
 impl Recipe {
@@ -25,8 +25,14 @@ impl Recipe {
                     .map(|(kind, ratio)| Ok(AxisTarget::new(kind, ratio, shapes.step(kind)?)))
                     .collect()
             }
+            HowMuch::RatiosOf(ratios) => {
+                let asked: Vec<(AxisKind, Ratio)> =
+                    self.by_ratios_of(ratios)?.iter().map(|target| (target.kind, target.ratio)).collect();
+                shapes.nearest(&asked)
+            }
             &HowMuch::Stays { measure, share } if !self.per_layer => {
-                shapes.largest(&self.axes, measure, share, &[])
+                let spared: Vec<usize> = self.protected.layers.iter().copied().collect();
+                shapes.largest(&self.axes, measure, share, &spared)
             }
             // The scores say how much of each.
             HowMuch::Stays { .. } => self.of_open_ratio(&shapes, &self.axes),
@@ -35,7 +41,7 @@ impl Recipe {
                 let kinds = self.searched_kinds(model)?;
                 if let HowMuch::Searched { measure: Measure::Bytes, share } = searched {
                     // Says at once where there is no such shape.
-                    shapes.parameters_within(&kinds, *share)?;
+                    shapes.check_within(&kinds, *share)?;
                 }
                 self.of_open_ratio(&shapes, &kinds)
             }
@@ -51,23 +57,6 @@ impl Recipe {
             shapes.check_differing(kinds)?;
         }
         kinds.iter().map(|&kind| Ok(AxisTarget::new(kind, Ratio::new(0.0)?, shapes.step(kind)?))).collect()
-    }
-
-    /// A budget of bytes as served where sizes are found by scores or a search: as many parameters as the largest shape
-    /// has, all layers alike, that is served in those bytes.
-    ///
-    /// # Errors
-    /// Those of [`ServedShapes`].
-    pub(crate) fn budget_as_served<M: CausalLm>(&self, model: &M) -> Result<Option<Budget>, Error> {
-        let (kinds, share) = match self.how_much {
-            _ if self.served_by.is_empty() => return Ok(None),
-            HowMuch::Stays { measure: Measure::Bytes, share } => (self.axes.clone(), share),
-            HowMuch::Searched { measure: Measure::Bytes, share } => (self.searched_kinds(model)?, share),
-            _ => return Ok(None),
-        };
-        let counted = self.counted(model);
-        let left = self.shapes(model, &counted)?.parameters_within(&kinds, share)?;
-        Ok(Some(Budget { measure: Measure::Parameters, left }))
     }
 
     /// Of what a search keeps the neurons a multiple.
@@ -90,5 +79,6 @@ impl Recipe {
 
     fn shapes<'a, M: CausalLm>(&'a self, dense: &'a M, counted: &'a M) -> Result<ServedShapes<'a, M>, Error> {
         ServedShapes::new([dense, counted], self.stock, self.tile, &self.served_by)
+            .map(|shapes| shapes.differing(self.per_layer))
     }
 }

@@ -6,8 +6,8 @@ use crate::{
     Error, GradualRefit, LocalInputs, PacedRefit, PenaltyForm, SelectedPenalty, WeightedActivations, permute,
 };
 use dress_core::{
-    Axis, Basis, Calibration, CausalLm, Fingerprint, Progress, Role, Selection, SlicePlan, TensorEdit,
-    only_adds, parameters,
+    Axis, Basis, Calibration, CausalLm, Fingerprint, Progress, Selection, SlicePlan, TensorEdit, only_adds,
+    parameters,
 };
 use dress_regularize::{
     ActivationPenalty, ComponentWeights, Gate, GateNorms, PenaltyKind, Regularizer, Schedule, SlotChoice,
@@ -17,6 +17,7 @@ use dress_train::{
     TrainConfig, Trainable, Trained, Training,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The regularization phase.
@@ -184,7 +185,7 @@ pub(crate) struct Regularized<'a, M> {
     /// What tells the teacher from others, where there is one.
     pub taught_by: Option<&'a Fingerprint>,
     /// What else decides the run, where it is one layer's.
-    pub layer_key: Option<&'a str>,
+    pub layer_key: Option<&'a Value>,
 }
 
 pub(crate) fn regularize<M: CausalLm>(
@@ -194,7 +195,7 @@ pub(crate) fn regularize<M: CausalLm>(
     settings: &RegularizeConfig,
     progress: &dyn Progress,
 ) -> Result<Trained<M>, Error> {
-    let factor = stream_factor(&model, what.selection)?;
+    let factor = model.stream_factor(what.selection);
     let teacher = teacher(&what, factor, calibration, settings, progress)?;
     let distillation = teacher.as_ref().zip(settings.distill);
     let distillation =
@@ -246,20 +247,13 @@ pub(crate) fn regularize_towards<M: CausalLm>(
     };
     let config = &settings.train;
     let mut about = serde_json::to_value(settings).expect("settings are numbers and names");
-    about["layer"] = what.layer_key.into();
+    about["layer"] = what.layer_key.cloned().unwrap_or_default();
     about["refitted"] = what.refit.is_some().into();
     about["selection"] = serde_json::to_string(selection).expect("a selection is numbers and names").into();
     about["taught_by"] = serde_json::to_value(what.taught_by).expect("a hash is text");
     let training =
         Training { data: calibration, config, objective, regularization: &regularization, settings: &about };
     Ok(training.run(model, progress)?)
-}
-
-/// What slicing `selection` multiplies the stream by, where a family cannot scale its norms' epsilon instead.
-fn stream_factor<M: CausalLm>(model: &M, selection: &Selection) -> Result<f64, Error> {
-    let (map, factors) = (model.coupling(), model.slice_factors(selection));
-    let mut writers = map.axis(Axis::Residual)?.slots.iter().filter(|slot| slot.role == Role::Writes);
-    Ok(writers.find_map(|slot| factors.get(&slot.parameter).copied()).unwrap_or(1.0))
 }
 
 /// The dense model to learn from, where that is asked for, its channels in the order of the model that is trained where

@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use dress_core::burn;
-use dress_core::parameters::{self, Layout, ParameterMapper};
+use dress_core::parameters::{self, Layout, ParameterInfo, ParameterMapper};
 use dress_core::{Axis, CausalLm, CouplingMap, Error, Normalization, Role, Selection, TensorEdit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +37,31 @@ pub fn edits<M: CausalLm>(model: &M, selection: &Selection) -> Result<BTreeMap<S
         }
     }
     Ok(edits)
+}
+
+/// How many parameters slicing `selection` leaves. The model need not have its weights.
+///
+/// # Errors
+/// Those of [`edits`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{Axis, AxisSelection, Selection, parameters};
+/// use dress_prune::parameters_left;
+///
+/// let selection = Selection::new().with(Axis::Ffn { layer: 0 }, AxisSelection::new(24, (0..6).collect())?);
+/// // Three matrices have a row or a column of 16 numbers for each neuron.
+/// assert_eq!(parameters_left(&model, &selection)?, parameters::count(&model) - 6 * 3 * 16);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn parameters_left<M: CausalLm>(model: &M, selection: &Selection) -> Result<u64, Error> {
+    let (edits, whole) = (edits(model, selection)?, TensorEdit::default());
+    let left = |info: &ParameterInfo| edits.get(&info.name).unwrap_or(&whole).count(&info.shape);
+    Ok(parameters::list(model).iter().map(left).sum())
 }
 
 /// Per parameter, which indices of which dimensions to take, a factor, and what becomes of it where layers go.
@@ -89,6 +114,7 @@ impl Reindex {
             edit.takes.push((slot.dim, indices.clone()));
             if slots.normalization.is_some() && slot.role == Role::Scales {
                 edit.factor *= gain;
+                edit.shift += if slot.plus_one { gain - 1.0 } else { 0.0 };
             }
         }
         Ok(())
@@ -102,17 +128,18 @@ impl ParameterMapper for Reindex {
             let index = index(indices, &value.device());
             value.select(layout.dim(*dim), index)
         });
-        multiplied(taken, edit.factor)
+        multiplied(taken, edit.factor, edit.shift)
     }
 }
 
-/// `value` times `factor`, rounded once.
-fn multiplied<const D: usize>(value: Tensor<D>, factor: f64) -> Tensor<D> {
+/// `value` times `factor` and `shift`, rounded once.
+fn multiplied<const D: usize>(value: Tensor<D>, factor: f64, shift: f64) -> Tensor<D> {
     if factor == 1.0 {
         return value;
     }
-    let dtype = value.dtype();
-    (value.cast(DType::F32) * factor).cast(dtype)
+    let (dtype, wide) = (value.dtype(), value.cast(DType::F32) * factor);
+    let shifted = if shift == 0.0 { wide } else { wide + shift };
+    shifted.cast(dtype)
 }
 
 fn index(indices: &[usize], device: &Device) -> Tensor<1, Int> {

@@ -2,12 +2,12 @@
 
 use crate::counted::counted;
 use crate::regularize::split_to_regularize;
-use crate::search::Known;
+use crate::search::{Known, Searched};
 use crate::served::allocation_of;
 use crate::{
-    Allocation, AxisTarget, Compensation, Error, Goal, HowMuch, PerLayer, PruneConfig, Pruned, Recipe,
-    RegularizeConfig, Search, TOLERANCE, axes, check_served, prune, prune_as_planned, prune_in_rounds,
-    usual_learning_rate,
+    Allocation, AxisTarget, Compensation, Error, Goal, HowMuch, PerLayer, PruneConfig, Pruned, RatioOf,
+    Recipe, RegularizeConfig, Search, TOLERANCE, axes, check_served, prune, prune_as_planned,
+    prune_in_rounds, usual_learning_rate,
 };
 use dress_core::burn::tensor::DType;
 use dress_core::{
@@ -62,7 +62,10 @@ impl Recipe {
             seed: self.seed,
             allocation,
             served_by: self.served_by.iter().map(ToString::to_string).collect(),
+            protected: self.protected.clone(),
         };
+        self.check_protected()?;
+        config.check_protected(&model.coupling())?;
         let plan = match &self.how_much {
             HowMuch::Planned(plan) => Some((**plan).clone()),
             _ => None,
@@ -83,8 +86,23 @@ impl Recipe {
         })
     }
 
+    /// Checks that what is to stay goes with how the rest is chosen.
+    fn check_protected(&self) -> Result<(), Error> {
+        let (where_, remedy) = match self.protected.is_empty() {
+            true => return Ok(()),
+            false if self.how_much.is_searched() && !self.protected.layers.is_empty() && !self.per_layer => {
+                ("by layers where a search gives all of them one size", "give `per_layer` too")
+            }
+            false if self.rounds > 1 => {
+                ("in several rounds, after each of which the rest is numbered anew", "give `rounds = 1`")
+            }
+            false => return Ok(()),
+        };
+        Err(Error::ProtectedNowhere { where_, remedy })
+    }
+
     fn search<M: CausalLm>(&self, model: &M) -> Result<Option<Search>, Error> {
-        let goal = match (&self.how_much, self.budget(model)?) {
+        let goal = match (&self.how_much, self.budget(model)) {
             (HowMuch::Searched { .. }, Some(budget)) => Goal::Budget(budget),
             (&HowMuch::Within { measure, times }, _) => Goal::Perplexity { measure, times },
             _ => return Ok(None),
@@ -92,13 +110,15 @@ impl Recipe {
         if self.per_layer && self.stock != StockTarget::Dress {
             return Err(Error::LayersDiffer { target: self.stock });
         }
-        let held_back = Search::blocks_to_hold_back(self.sampling.seqlen(model)?);
+        let seqlen = self.sampling.seqlen(model)?;
         Ok(Some(Search {
             goal,
             stock: self.stock,
             tile: self.tile_of_neurons(model)?,
             per_layer: self.per_layer,
-            held_back,
+            held_back: Search::blocks_to_hold_back(seqlen),
+            blocks: Search::blocks_to_look_at(seqlen),
+            served_by: self.served_by.clone(),
         }))
     }
 
@@ -141,13 +161,38 @@ impl Recipe {
     }
 
     fn allocation<M: CausalLm>(&self, model: &M, criteria: &Criteria) -> Result<Allocation, Error> {
+        if let HowMuch::RatiosOf(ratios) = &self.how_much
+            && !RatioOf::of_layers(ratios).is_empty()
+        {
+            return self.by_layer(model, ratios);
+        }
         if !self.per_layer || self.how_much.is_searched() {
             return Ok(Allocation::Uniform);
         }
-        let (budget, comparable) = (self.budget(model)?, criteria.is_comparable());
-        let allocation = Allocation::PerLayer(PerLayer { budget, tolerance: TOLERANCE, comparable });
+        let (budget, comparable) = (self.budget(model), criteria.is_comparable());
+        let served_by = self.served_by.clone();
+        let allocation =
+            Allocation::PerLayer(PerLayer { budget, tolerance: TOLERANCE, comparable, served_by });
         allocation.check(self.stock)?;
         Ok(allocation)
+    }
+
+    /// Where layers have ratios of their own, each its own.
+    fn by_layer<M: CausalLm>(&self, model: &M, ratios: &[RatioOf]) -> Result<Allocation, Error> {
+        let (own, map) = (RatioOf::of_layers(ratios), model.coupling());
+        // A ratio of a layer that is not there would be one of nothing.
+        own.keys().try_for_each(|&axis| map.axis(axis).map(|_| ()))?;
+        let with = match (self.per_layer, self.rounds > 1, self.served_by.is_empty()) {
+            (true, ..) => "`per_layer`",
+            (_, true, _) => "several `rounds`",
+            (.., false) => "sizes that engines take in full (`for`)",
+            _ => {
+                let allocation = Allocation::ByLayer(own);
+                allocation.check(self.stock)?;
+                return Ok(allocation);
+            }
+        };
+        Err(Error::LayerRatiosWith { with })
     }
 }
 
@@ -182,7 +227,9 @@ impl ResolvedRecipe {
             Some(plan) => Ok(Some(plan.selection.clone())),
             None if self.search.is_some() => Ok(None),
             None => match self.config.allocation {
-                Allocation::Uniform | Allocation::Together => self.as_many(model).map(Some),
+                Allocation::Uniform | Allocation::Together | Allocation::ByLayer(_) => {
+                    self.as_many(model).map(Some)
+                }
                 // How much of what goes is in the scores.
                 _ => Ok(None),
             },
@@ -256,7 +303,9 @@ impl ResolvedRecipe {
         progress: &dyn Progress,
     ) -> Result<Pruned<M>, Error> {
         let kinds: Vec<AxisKind> = self.config.targets.iter().map(|target| target.kind).collect();
-        let found = search.run(&model, &kinds, scorer, calibration, self.search_file.as_deref(), progress)?;
+        let searched = Searched { kinds: &kinds, protected: &self.config.protected };
+        let file = self.search_file.as_deref();
+        let found = search.run_on(&model, searched, scorer, calibration, file, progress)?;
         self.check_served(&model, &found.selection)?;
         let config = PruneConfig { allocation: Allocation::Given(found.selection), ..self.config.clone() };
         let mut pruned = prune(model, &Known(&found.scores), calibration, &config, progress)?;
@@ -280,7 +329,8 @@ impl ResolvedRecipe {
         for axis in axes(model, &self.config.targets)? {
             scores.insert(axis, vec![0.0; map.axis(axis)?.len])?;
         }
-        self.config.allocation.select(model, &scores, &self.config.targets, self.config.stock)
+        let PruneConfig { allocation, targets, stock, protected, .. } = &self.config;
+        allocation.select(model, &scores, targets, *stock, protected)
     }
 
     fn check_selection<M: CausalLm>(&self, model: &M, selection: &Selection) -> Result<(), Error> {

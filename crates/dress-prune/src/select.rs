@@ -1,6 +1,6 @@
 //! From scores to a selection.
 
-use crate::Error;
+use crate::{Error, LayerRatios, Protected, RoundedRatio};
 use dress_core::{
     Axis, AxisKind, AxisSelection, AxisSlots, CouplingMap, Ratio, Scores, Selection, StockTarget,
 };
@@ -57,42 +57,45 @@ pub fn select(
     targets: &[AxisTarget],
     stock: StockTarget,
 ) -> Result<Selection, Error> {
-    select_sparing(scores, map, targets, stock, &[])
+    let selection = select_but(scores, map, targets, stock, &Exceptions::default())?;
+    let far = RoundedRatio::all(&selection, targets).into_iter().filter(RoundedRatio::is_far);
+    far.for_each(|rounded| tracing::warn!("{rounded}"));
+    Ok(selection)
 }
 
-/// As [`select`], where the layers `spared` keep their neurons and heads.
-pub(crate) fn select_sparing(
+/// What is otherwise than the targets say.
+#[derive(Debug, Default)]
+pub(crate) struct Exceptions {
+    /// Layers that keep their neurons and heads.
+    pub spared: Vec<usize>,
+    /// Structures that stay.
+    pub protected: Protected,
+    /// Axes with ratios of their own.
+    pub ratios: LayerRatios,
+}
+
+/// As [`select`], but for the exceptions.
+pub(crate) fn select_but(
     scores: &Scores,
     map: &CouplingMap,
     targets: &[AxisTarget],
     stock: StockTarget,
-    spared: &[usize],
+    but: &Exceptions,
 ) -> Result<Selection, Error> {
-    let is_spared = |axis: Axis| axis.layer().is_some_and(|layer| spared.contains(&layer));
+    let is_spared = |axis: Axis| {
+        but.protected.is_whole(axis) || axis.layer().is_some_and(|layer| but.spared.contains(&layer))
+    };
     let mut selection = Selection::new();
     for target in targets {
-        let mut gone = None;
         for axis in map.of_kind(target.kind)?.into_iter().filter(|&axis| !is_spared(axis)) {
-            let chosen = select_axis(scores, axis, map.axis(axis)?, target, stock)?;
-            gone.get_or_insert((chosen.removed().len(), chosen.len()));
+            let own = but.ratios.get(&axis).map(|&ratio| AxisTarget { ratio, ..*target });
+            let slots = map.axis(axis)?;
+            let protected = but.protected.of(axis, slots.len);
+            let chosen = select_axis(scores, axis, slots, own.as_ref().unwrap_or(target), stock, &protected)?;
             selection = selection.with(axis, chosen);
-        }
-        if let Some((removed, len)) = gone.filter(|gone| is_far_off(*gone, target.ratio)) {
-            tracing::warn!(
-                "{}: {} was asked for, and {removed} of {len} go, which is {:.2}: the nearest that the config and the tile \
-                 allow",
-                target.kind,
-                target.ratio,
-                removed as f64 / len as f64
-            );
         }
     }
     Ok(selection)
-}
-
-/// Whether what goes is more than a twentieth of the axis from what was asked for.
-fn is_far_off((removed, len): (usize, usize), ratio: Ratio) -> bool {
-    (removed as f64 / len as f64 - ratio.get()).abs() > 0.05
 }
 
 /// The scores of an axis of `expected` structures.
@@ -110,6 +113,7 @@ fn select_axis(
     slots: &AxisSlots,
     target: &AxisTarget,
     stock: StockTarget,
+    protected: &[usize],
 ) -> Result<AxisSelection, Error> {
     let scores = scores_of(scores, axis, slots.len)?;
     let step = least_common_multiple(slots.multiple_of.of(stock), target.tile.max(1));
@@ -117,8 +121,12 @@ fn select_axis(
     if kept == slots.len && target.ratio.get() > 0.0 {
         return Err(removes_nothing(axis, slots.len, step, target));
     }
+    if protected.len() > kept {
+        return Err(Error::TooManyProtected { axis: axis.to_string(), protected: protected.len(), kept });
+    }
     let mut order: Vec<usize> = (0..slots.len).collect();
-    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+    let stays = |index: usize| protected.binary_search(&index).is_ok();
+    order.sort_by(|&a, &b| stays(b).cmp(&stays(a)).then(scores[b].total_cmp(&scores[a])).then(a.cmp(&b)));
     Ok(AxisSelection::new(slots.len, order.split_off(kept))?)
 }
 
@@ -186,6 +194,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_protected_stays_and_its_like_goes() {
+        let scores = scored(vec![3.0, 1.0, 2.0, 1.5]);
+        let but = |text: &str| Exceptions { protected: text.parse().unwrap(), ..Exceptions::default() };
+        let of =
+            |ratio, text: &str| select_but(&scores, &residual(4, 1), &[target(ratio, 1)], ALL, &but(text));
+        let gone = |text: &str| of(0.5, text).unwrap().get(Axis::Residual).unwrap().removed().to_vec();
+        assert_eq!((gone("residual=1"), gone("residual=1,3")), (vec![2, 3], vec![0, 2]));
+        let said = of(0.75, "residual=1,3").unwrap_err().to_string();
+        assert!(said.contains("2 structures") && said.contains("leaves 1"), "{said}");
+    }
+
+    #[test]
+    fn layers_may_have_ratios_of_their_own_and_stay_whole() {
+        let axis = |layer| Axis::Ffn { layer };
+        let slots =
+            || AxisSlots { len: 4, multiple_of: MultipleOf::ONE, normalization: None, slots: Vec::new() };
+        let map = (0..4).fold(CouplingMap::new(), |map, layer| map.with(axis(layer), slots()));
+        let mut scores = Scores::new();
+        (0..4).for_each(|layer| scores.insert(axis(layer), vec![4.0, 3.0, 2.0, 1.0]).unwrap());
+        let half = AxisTarget::new(AxisKind::Ffn, Ratio::new(0.5).unwrap(), 1);
+        let ratio = |ratio| Ratio::new(ratio).unwrap();
+        let but = Exceptions {
+            protected: "layers=0".parse().unwrap(),
+            ratios: LayerRatios::from([(axis(1), ratio(0.0)), (axis(2), ratio(0.25))]),
+            ..Exceptions::default()
+        };
+        let selection = select_but(&scores, &map, &[half], StockTarget::Dress, &but).unwrap();
+        let gone = |layer| selection.get(axis(layer)).map_or(0, |chosen| chosen.removed().len());
+        assert_eq!([0, 1, 2, 3].map(gone), [0, 0, 1, 2]);
+    }
+
+    #[test]
     fn the_kept_count_suits_config_and_tile() {
         let scores = scored((0..576).map(f64::from).collect());
         let kept = |tile| {
@@ -215,12 +255,6 @@ mod tests {
         let scores = scored((0..192).map(f64::from).collect());
         let refused = select(&scores, &residual(192, 1), &[target(0.5, 1000)], ALL).unwrap_err().to_string();
         assert!(refused.contains("no ratio does") && refused.contains("lower the tile"), "{refused}");
-    }
-
-    #[test]
-    fn what_is_far_from_what_was_asked_for_is_said() {
-        let ratio = |ratio| Ratio::new(ratio).unwrap();
-        assert!(is_far_off((2, 3), ratio(0.8)) && !is_far_off((49, 192), ratio(0.25)));
     }
 
     #[test]

@@ -1,16 +1,15 @@
 //! Shapes that the engines take which serve the result.
 
+use crate::check_served::refusal;
 use crate::costs::{Costs, Gone};
+use crate::served_size::{Size, UNNOTICED, combinations, named, targets, warn_of_another_size};
 use crate::{Allocation, AxisTarget, Budget, Error, Measure, TOLERANCE};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, CouplingMap, Ratio, Selection, StockTarget};
-use dress_engines::{Demand, EngineFormat, ModelShape, ServedWeight, Verdict, least_common_multiple};
-use std::collections::{BTreeMap, BTreeSet};
+use dress_engines::{Demand, EngineFormat, ModelShape, least_common_multiple};
+use std::collections::BTreeSet;
 
 /// How far a size may be from the one that was asked for, as a share of its axis.
 const NEAR: f64 = 0.125;
-
-/// How far it may be without a warning.
-const UNNOTICED: f64 = 0.05;
 
 /// Ratios that a budget tries.
 const STEPS: usize = 400;
@@ -18,90 +17,6 @@ const STEPS: usize = 400;
 /// What is demanded of the types of weights, the first that leaves a shape counts: those that a format has, or where no
 /// size gets them (a width of 576 is itself no multiple of 256) those that the weights of the model as it is get.
 const DEMANDS: [Demand; 2] = [Demand::InFull, Demand::AsTheyAre];
-
-/// Checks that every format serves what `selection` leaves of `model`, and that no weight gets another type than it
-/// should for the sake of what goes. The model need not have its weights.
-///
-/// # Errors
-/// [`Error::NotServed`].
-///
-/// # Examples
-/// ```
-/// # use dress_core::burn::tensor::Device;
-/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":64,"intermediate_size":96,"num_hidden_layers":1,
-/// #     "num_attention_heads":2,"num_key_value_heads":2}"#;
-/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
-/// use dress_core::{Axis, AxisSelection, Selection};
-/// use dress_engines::EngineTable;
-/// use dress_prune::check_served;
-///
-/// let formats = EngineTable::built_in().formats(&["llama.cpp:q8_0", "vllm"])?;
-/// let without = |gone: usize| AxisSelection::new(96, (96 - gone..96).collect());
-/// let axis = Axis::Ffn { layer: 0 };
-/// assert!(check_served(&model, &Selection::new().with(axis, without(32)?), &formats).is_ok());
-/// let refused = check_served(&model, &Selection::new().with(axis, without(30)?), &formats).unwrap_err();
-/// assert!(refused.to_string().contains("rows of 66"), "{refused}");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub fn check_served<M: CausalLm>(
-    model: &M,
-    selection: &Selection,
-    formats: &[EngineFormat],
-) -> Result<(), Error> {
-    let dense = ModelShape::of(model);
-    let shape = dense.sliced(selection);
-    for format in formats {
-        if let Some(reason) = refusal(format, &shape).or_else(|| lost(format, &shape, &dense)) {
-            return Err(Error::NotServed { format: format.to_string(), reason });
-        }
-    }
-    Ok(())
-}
-
-/// Why a format does not serve a shape, whatever types its weights get.
-fn refusal(format: &EngineFormat, shape: &ModelShape) -> Option<String> {
-    match format.verdict(shape) {
-        Verdict::Refused { why } | Verdict::Wrong { why } => Some(why),
-        _ => None,
-    }
-}
-
-/// Which weight gets a type further from the one that it should get than in the model as it is.
-fn lost(format: &EngineFormat, shape: &ModelShape, dense: &ModelShape) -> Option<String> {
-    let before: BTreeMap<String, usize> =
-        format.serve(dense).weights.into_iter().map(|weight| (weight.name, weight.fallbacks)).collect();
-    let is_lost = |weight: &ServedWeight| weight.fallbacks > before.get(&weight.name).copied().unwrap_or(0);
-    let weight = format.serve(shape).weights.into_iter().find(is_lost)?;
-    let ServedWeight { name, row, wanted, found, .. } = weight;
-    let found = found.unwrap_or_default();
-    Some(format!("{name} has rows of {row}, and gets {found} in place of {wanted}"))
-}
-
-/// How much stays of a kind of axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Size {
-    kind: AxisKind,
-    /// Structures of the longest axis of the kind.
-    len: usize,
-    kept: usize,
-    /// Of what the kept count is a multiple.
-    step: usize,
-}
-
-impl Size {
-    fn ratio(self) -> Result<Ratio, Error> {
-        Ok(Ratio::new(1.0 - self.kept as f64 / self.len as f64)?)
-    }
-
-    fn target(self) -> Result<AxisTarget, Error> {
-        Ok(AxisTarget::new(self.kind, self.ratio()?, self.step))
-    }
-
-    /// How far it is from what a ratio asks for, as a share of the axis.
-    fn off(self, asked: Ratio) -> f64 {
-        (self.kept as f64 / self.len as f64 - (1.0 - asked.get())).abs()
-    }
-}
 
 /// The shapes of one model that a target and some engines take.
 pub(crate) struct ServedShapes<'a, M> {
@@ -114,6 +29,8 @@ pub(crate) struct ServedShapes<'a, M> {
     formats: &'a [EngineFormat],
     shape: ModelShape,
     map: CouplingMap,
+    /// Whether layers may differ, of which engines may want more.
+    differing: bool,
 }
 
 impl<'a, M: CausalLm> ServedShapes<'a, M> {
@@ -133,7 +50,12 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
                 return Err(Error::NotServed { format: format.to_string(), reason });
             }
         }
-        Ok(Self { dense, counted, stock, tile, formats, shape, map })
+        Ok(Self { dense, counted, stock, tile, formats, shape, map, differing: false })
+    }
+
+    /// The same where layers may differ, or may not.
+    pub fn differing(self, differing: bool) -> Self {
+        Self { differing, ..self }
     }
 
     /// The shape nearest to what is asked for, in which every kind loses something that is asked to.
@@ -170,27 +92,27 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
         share: f64,
         spared: &[usize],
     ) -> Result<Vec<AxisTarget>, Error> {
-        let sizes = self.largest_sizes(kinds, measure, share, spared)?;
+        let (left, sizes) = self.largest_sizes(kinds, measure, share, spared)?;
+        say_what_is_left(left, share);
         targets(&sizes)
     }
 
-    /// The parameters of the largest shape that has at most a share of the bytes as served: of neurons alone where they
-    /// are among `kinds` and will do.
-    pub fn parameters_within(&self, kinds: &[AxisKind], share: f64) -> Result<f64, Error> {
-        let neurons: Vec<AxisKind> = kinds.iter().copied().filter(|kind| *kind == AxisKind::Ffn).collect();
-        let largest = |kinds: &[AxisKind]| self.largest_sizes(kinds, Measure::Bytes, share, &[]);
-        let sizes =
-            if neurons.is_empty() { largest(kinds) } else { largest(&neurons).or_else(|_| largest(kinds)) };
-        Ok(Costs::new(self.counted, Measure::Parameters).left(&self.gone(&sizes?, &[])?))
+    /// Checks that some shape, all layers alike, has at most a share of the bytes as served.
+    ///
+    /// # Errors
+    /// [`Error::NoServedShape`].
+    pub fn check_within(&self, kinds: &[AxisKind], share: f64) -> Result<(), Error> {
+        self.largest_sizes(kinds, Measure::Bytes, share, &[]).map(|_| ())
     }
 
+    /// The same by its sizes, with the share that it has.
     fn largest_sizes(
         &self,
         kinds: &[AxisKind],
         measure: Measure,
         share: f64,
         spared: &[usize],
-    ) -> Result<Vec<Size>, Error> {
+    ) -> Result<(f64, Vec<Size>), Error> {
         let counting = Counting::new(self, measure);
         for demand in DEMANDS {
             let mut shapes = Vec::new();
@@ -203,8 +125,7 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
             shapes.sort_by(|(a, _), (b, _)| b.total_cmp(a));
             for (left, sizes) in shapes {
                 if self.refusal(&sizes, spared)?.is_none() {
-                    say_what_is_left(left, share);
-                    return Ok(sizes);
+                    return Ok((left, sizes));
                 }
             }
         }
@@ -255,8 +176,13 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
         if kind == AxisKind::Depth {
             return 1;
         }
-        let steps = self.formats.iter().map(|format| format.step(&self.shape, kind, demand));
-        steps.fold(self.tile.max(1), least_common_multiple)
+        let step = |format: &EngineFormat| {
+            let step = format.step(&self.shape, kind, demand);
+            let where_layers_differ =
+                if self.differing { format.step_where_layers_differ(&self.shape, kind) } else { 1 };
+            least_common_multiple(step, where_layers_differ)
+        };
+        self.formats.iter().map(step).fold(self.tile.max(1), least_common_multiple)
     }
 
     /// The length of the longest axis of a kind.
@@ -435,39 +361,6 @@ impl<'a, M: CausalLm> Counting<'a, M> {
         let shape = self.shapes.shape.sliced(&self.shapes.selection(gone)?);
         let shares = self.shapes.formats.iter().zip(&self.whole);
         Ok(shares.map(|(format, whole)| format.bytes(&shape) as f64 / whole).fold(0.0, f64::max))
-    }
-}
-
-/// One of each.
-fn combinations(options: &[Vec<Size>]) -> Vec<Vec<Size>> {
-    options.iter().fold(vec![Vec::new()], |shapes, sizes| {
-        let with = |shape: &Vec<Size>| {
-            let shape = shape.clone();
-            sizes.iter().map(move |&size| shape.iter().copied().chain([size]).collect())
-        };
-        shapes.iter().flat_map(with).collect()
-    })
-}
-
-fn targets(sizes: &[Size]) -> Result<Vec<AxisTarget>, Error> {
-    sizes.iter().filter(|size| size.kept < size.len).map(|size| size.target()).collect()
-}
-
-/// What would ask for a shape, and what it keeps.
-fn named(sizes: &[Size]) -> String {
-    let joined = |of: fn(&Size) -> String| sizes.iter().map(of).collect::<Vec<_>>().join(",");
-    let axes = joined(|size| size.kind.to_string());
-    let ratios = joined(|size| format!("{:.4}", 1.0 - size.kept as f64 / size.len as f64));
-    let kept = joined(|size| format!("{} of {}", size.kept, size.len)).replace(',', ", ");
-    format!("`axis = {axes}` `ratio = {ratios}` ({kept})")
-}
-
-fn warn_of_another_size(size: Size, asked: Ratio) {
-    if size.off(asked) > UNNOTICED {
-        let Size { kind, len, kept, .. } = size;
-        tracing::warn!(
-            "{kind}: {asked} was asked for, and {kept} of {len} stay, the nearest size that the target and the engines take"
-        );
     }
 }
 

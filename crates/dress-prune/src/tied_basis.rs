@@ -2,7 +2,7 @@
 
 use crate::basis::Rotate;
 use crate::components::{Components, principal_components};
-use crate::fold::{Gains, fold_gains, gains};
+use crate::fold::{Gains, check_norms, fold_gains, gains};
 use crate::moments::Moments;
 use crate::{Error, Rotated, rotate_to_principal_components};
 use dress_core::burn::tensor::{DType, Tensor, TensorData};
@@ -53,6 +53,7 @@ pub fn rotate_tied<M: CausalLm>(
 /// # Errors
 /// [`Error::NotRotatable`] under layer norms.
 pub(crate) fn check_tied(residual: &AxisSlots) -> Result<(), Error> {
+    check_norms(residual)?;
     if residual.normalization != Some(Normalization::RootMeanSquare) {
         let reason = "its head is its embedding, and its layer norms would have to take the mean out of both";
         return Err(Error::NotRotatable { reason: reason.into() });

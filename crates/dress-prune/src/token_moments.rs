@@ -1,7 +1,9 @@
 //! What the projections of a model read on calibration blocks.
 
+use crate::local::Streams;
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{Calibration, CausalLm, Forward, NoTap, Site, Tap};
+use dress_train::Error;
 
 /// The stream before the first layer, of each block.
 pub(crate) fn embedded<M: CausalLm>(model: &M, calibration: &Calibration) -> Vec<Tensor<3>> {
@@ -45,12 +47,20 @@ impl TokenMoments {
     }
 
     /// Of what `layer` reads at `site`, where the residual streams before the layer are `streams`.
-    pub fn collect<M: CausalLm>(model: &M, layer: usize, site: Site, streams: &[Tensor<3>]) -> Self {
+    ///
+    /// # Errors
+    /// Those of reading the streams.
+    pub fn collect<M: CausalLm>(
+        model: &M,
+        layer: usize,
+        site: Site,
+        streams: &Streams,
+    ) -> Result<Self, Error> {
         let mut tap = AtSite { site, moments: Self::default() };
-        for stream in streams {
-            model.layer(layer, stream.clone(), &mut Forward::new(&mut tap));
+        for block in 0..streams.len() {
+            model.layer(layer, streams.block(block)?, &mut Forward::new(&mut tap));
         }
-        tap.moments
+        Ok(tap.moments)
     }
 }
 

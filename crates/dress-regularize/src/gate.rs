@@ -60,8 +60,8 @@ struct Span {
 enum Hold {
     /// Multiplies the selected indices of a dimension, as the file counts it.
     Selected(usize, Span),
-    /// Multiplies the gains of a norm, of which this share of the channels goes.
-    Gains(f64),
+    /// Multiplies the gains of a norm, of which this share of the channels goes; whether they are filed as one less.
+    Gains(f64, bool),
 }
 
 impl Gate {
@@ -134,7 +134,10 @@ impl Gate {
         let gains = norms == GateNorms::Count && slots.normalization.is_some() && !post;
         // A head that is the embedding reads what was gated already: the embedding is gated where it leaves, but for
         // layer norms, whose mean is taken off a gated weight.
-        let root_mean_square = slots.normalization == Some(Normalization::RootMeanSquare);
+        let root_mean_square = matches!(
+            slots.normalization,
+            Some(Normalization::RootMeanSquare | Normalization::RootMeanSquareBehind)
+        );
         let at_embedding = root_mean_square && slots.slots.iter().any(|slot| slot.tied);
         if at_embedding {
             self.spans.insert(Site::Embedding, Span::of(chosen, 1));
@@ -147,7 +150,10 @@ impl Gate {
                 Role::Scales if post => &mut self.holds,
                 Role::Scales if gains => {
                     let share = chosen.removed().len() as f64 / chosen.len() as f64;
-                    self.holds.entry(slot.parameter.clone()).or_default().push(Hold::Gains(share));
+                    self.holds
+                        .entry(slot.parameter.clone())
+                        .or_default()
+                        .push(Hold::Gains(share, slot.plus_one));
                     continue;
                 }
                 Role::Scales | Role::Reads => continue,
@@ -156,8 +162,13 @@ impl Gate {
         }
     }
 
-    /// Neurons and heads, at what reads them.
+    /// Neurons and heads, at what reads them, and where a norm is over them at what writes them, too.
     fn add_inner(&mut self, slots: &AxisSlots, chosen: &AxisSelection) {
+        let normalized = slots.normalization.is_some();
+        for slot in slots.slots.iter().filter(|slot| normalized && slot.role == Role::Writes) {
+            let selected = Hold::Selected(slot.dim, Span::of(chosen, slot.block));
+            self.holds.entry(slot.parameter.clone()).or_default().push(selected);
+        }
         for slot in slots.slots.iter().filter(|slot| slot.role == Role::Reads) {
             let Slot { parameter, dim, block, site, .. } = slot;
             let span = Span::of(chosen, *block);
@@ -213,7 +224,10 @@ impl ParameterMapper for Gating<'_> {
                 let factors = span.factors::<D>(dim, self.g, &value.device()).cast(dtype);
                 value * factors
             }
-            Hold::Gains(removed) => value * (1.0 - removed * (1.0 - self.g * self.g)).sqrt(),
+            Hold::Gains(removed, plus_one) => {
+                let factor = (1.0 - removed * (1.0 - self.g * self.g)).sqrt();
+                if plus_one { value * factor + (factor - 1.0) } else { value * factor }
+            }
         });
         match &self.gate.recentring {
             Some(recentring) => recentring.value(name, layout, gated),

@@ -43,6 +43,11 @@ impl ComputeSettings {
 
     /// The device, for results to say.
     pub fn device_name(&self) -> String {
+        dress_machine::device::name(&self.device)
+    }
+
+    /// The device as it is in the keys of kept cells: under the name that it had first, so that cells kept then are found.
+    pub(crate) fn device_key(&self) -> String {
         format!("{:?}", self.device)
     }
 

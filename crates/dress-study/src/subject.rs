@@ -2,11 +2,12 @@
 
 use crate::kept_cells::{CellKey, DataKey, Measured, config_by_meaning};
 use crate::{ComputeSettings, Error, MadeModel, TextSource};
+use dress::any_model;
 use dress_core::{
     Calibration, CausalLm, Fingerprint, KeptOfKind, Progress, Selection, parameters, seqlen_or,
 };
 use dress_data::{BlockConfig, Corpus, SampleConfig, Tokenizer, evaluation_blocks};
-use dress_eval::{PerplexityConfig, PerplexityReport, Size, perplexity};
+use dress_eval::{PerplexityConfig, PerplexityReport, Size};
 use dress_machine::memory;
 use dress_models::checkpoint::read_config;
 use dress_models::{AnyModel, Checkpoint};
@@ -113,7 +114,7 @@ impl Subject {
             calibration,
             seen: text(&self.seen),
             unseen: self.unseen.as_ref().map(text),
-            device: compute.device_name(),
+            device: compute.device_key(),
             dtype: compute.dtype.to_string(),
         }
     }
@@ -147,7 +148,7 @@ impl Subject {
     /// any work.
     ///
     /// # Errors
-    /// Those of the texts, of `make` and of [`perplexity`].
+    /// Those of the texts, of `make` and of [`any_model::perplexity`].
     pub fn measure(
         &self,
         compute: &ComputeSettings,
@@ -188,6 +189,11 @@ impl Subject {
         KeptOfKind::of(selection, self.declared().coupling().iter().map(|(axis, _)| axis))
     }
 
+    /// The blocks of the texts that every cell is evaluated on.
+    pub(crate) fn evaluation_blocks(&self) -> Result<Vec<Calibration>, Error> {
+        std::iter::once(&self.seen).chain(&self.unseen).map(|corpus| self.blocks(corpus)).collect()
+    }
+
     fn blocks(&self, corpus: &Corpus) -> Result<Calibration, Error> {
         let blocks = evaluation_blocks(corpus, &self.tokenizer, &self.cut)?;
         blocks.check(self.declared())?;
@@ -200,5 +206,5 @@ fn evaluate(
     blocks: &Calibration,
     progress: &dyn Progress,
 ) -> Result<PerplexityReport, Error> {
-    Ok(perplexity(model, blocks, &PerplexityConfig::default(), progress)?)
+    Ok(any_model::perplexity(model, blocks, &PerplexityConfig::default(), progress)?)
 }

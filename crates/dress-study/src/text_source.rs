@@ -2,7 +2,7 @@
 
 use crate::Error;
 use dress_core::Calibration;
-use dress_data::{Corpus, CorpusFormat, Mixture, RowText, SampleConfig, Tokenizer};
+use dress_data::{Corpus, CorpusFormat, Mixture, RowText, SampleConfig, Tokenizer, WindowConfig, Windows};
 use dress_models::Checkpoint;
 use dress_prune::Sampling;
 use std::path::{Path, PathBuf};
@@ -55,21 +55,47 @@ impl TextSource {
     /// The blocks that a run looks at.
     ///
     /// # Errors
-    /// Those of the text, of [`Sampling::seqlen`] and of [`Mixture::blocks`].
+    /// Those of the text, of [`Sampling::seqlen`] and of [`Mixture::blocks_and_held_back`].
     pub fn blocks(
         &self,
         checkpoint: &Checkpoint,
         sampling: &Sampling,
         seed: u64,
     ) -> Result<Calibration, Error> {
+        Ok(self.blocks_and_held_back(checkpoint, sampling, seed, 0)?.0)
+    }
+
+    /// The same, and up to `held_back` blocks that share no text with them.
+    ///
+    /// # Errors
+    /// Those of [`TextSource::blocks`].
+    pub fn blocks_and_held_back(
+        &self,
+        checkpoint: &Checkpoint,
+        sampling: &Sampling,
+        seed: u64,
+        held_back: usize,
+    ) -> Result<(Calibration, Calibration), Error> {
         let tokenizer = checkpoint.tokenizer()?;
         let corpus = self.mixture(checkpoint.path(), &tokenizer)?;
         let seqlen = sampling.seqlen(checkpoint.declared())?;
         let (samples, draw) = (sampling.samples, sampling.draw);
         let config = SampleConfig { samples, seqlen, seed, draw, ..SampleConfig::default() };
-        let blocks = corpus.blocks(&tokenizer, &config)?;
+        let (blocks, more) = corpus.blocks_and_held_back(&tokenizer, &config, held_back)?;
         tracing::info!("{} blocks of {seqlen} tokens from {}", blocks.blocks.len(), self.path.display());
-        Ok(blocks)
+        Ok((blocks, more))
+    }
+
+    /// The text from its start on, in at most `most` blocks that follow each other: what a model is measured on.
+    ///
+    /// # Errors
+    /// Those of reading and of cutting the text.
+    pub fn windows(&self, checkpoint: &Checkpoint, seqlen: usize, most: usize) -> Result<Windows, Error> {
+        let tokenizer = checkpoint.tokenizer()?;
+        let corpus =
+            Corpus::read_as(&self.path, CorpusFormat::Auto, &self.rows(checkpoint.path(), &tokenizer))?;
+        let config = WindowConfig { max_windows: Some(most), ..WindowConfig::new(seqlen) };
+        Ok(Windows::new(&corpus, &tokenizer, &config)?)
     }
 
     fn rows(&self, model: &Path, tokenizer: &Tokenizer) -> RowText {

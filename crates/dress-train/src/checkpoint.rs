@@ -93,10 +93,25 @@ impl RunKey {
     fn differs(&self, other: &Self) -> Option<String> {
         let settings = under_names_of_today(&other.settings);
         if self.settings != settings {
-            return Some(format!("other settings ({})", differences(&settings, &self.settings).join(", ")));
+            let found = differences(&settings, &self.settings).into_iter().map(in_words);
+            return Some(format!("other settings ({})", found.collect::<Vec<_>>().join(", ")));
         }
-        let pairs = [("other data", &self.data, &other.data), ("another model", &self.model, &other.model)];
+        let pairs = [(OTHER_DATA, &self.data, &other.data), (OTHER_MODEL, &self.model, &other.model)];
         pairs.into_iter().find(|(_, a, b)| a != b).map(|(what, ..)| what.into())
+    }
+}
+
+/// What is said of other blocks, by the settings that they follow from.
+const OTHER_DATA: &str = "other data (`calibration`, `samples`, `seqlen`, `draw` or `seed`)";
+
+/// What is said of other weights at the start.
+const OTHER_MODEL: &str = "another model (`model`, its `dtype` or the `basis`)";
+
+/// A difference by the settings that it follows from, where it has no name that anybody gave.
+fn in_words(difference: String) -> String {
+    match difference.as_str() {
+        "selection" => "what goes: `axis`, `ratio`, a budget, `criterion` or `protect`".into(),
+        _ => difference,
     }
 }
 
@@ -278,6 +293,11 @@ mod tests {
             model: "1".into(),
         };
         assert_eq!(key("layers").differs(&key("blocks")), None);
+        let other = RunKey { data: "2".into(), ..key("layers") };
+        assert!(key("layers").differs(&other).unwrap().contains("`samples`"), "it follows from settings too");
+        let selected = |what: &str| RunKey { settings: json!({ "selection": what }), ..key("layers") };
+        let said = selected(&"0".repeat(99)).differs(&selected("1")).unwrap();
+        assert!(said.contains("`ratio`") && !said.contains("selection"), "{said}");
         let said = key("layers").differs(&key("none")).unwrap();
         assert!(said.contains("train.gradient_checkpointing none there and layers here"), "{said}");
     }

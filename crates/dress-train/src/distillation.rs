@@ -2,14 +2,13 @@
 
 use crate::teacher::{Capture, Taught};
 use crate::{Batch, Error, Objective, ObjectiveLoss, Teacher};
-use dress_core::burn::tensor::activation::log_softmax;
 use dress_core::burn::tensor::{DType, Tensor};
-use dress_core::{CausalLm, Forward, Tap};
+use dress_core::{CausalLm, Divergence, Forward, Tap, TaughtLogits};
 use serde::{Deserialize, Serialize};
 
-/// `(1 - alpha) L_LM + alpha T^2 KL(p || q) + hidden H`, with `p` and `q` the next-token distributions of teacher and
-/// student at temperature `T` (Hinton et al. 2015, arXiv 1503.02531), and `H` the mean over layers of
-/// `|s - t|^2 / |t|^2` over the channels of the residual stream that stay.
+/// `(1 - alpha) L_LM + alpha T^2 KL(p || q) + hidden H`, or with `KL(q || p)` where the divergence is reversed. `p` and `q` are the
+/// next-token distributions of teacher and student at temperature `T` (Hinton et al. 2015, arXiv 1503.02531), and `H` is the
+/// mean over layers of `|s - t|^2 / |t|^2` over the channels of the residual stream that stay.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DistillationConfig {
@@ -19,11 +18,14 @@ pub struct DistillationConfig {
     pub temperature: f64,
     /// The weight of the residual stream's distance.
     pub hidden: f64,
+    /// In which direction distributions are compared.
+    #[serde(skip_serializing_if = "Divergence::is_forward")]
+    pub divergence: Divergence,
 }
 
 impl Default for DistillationConfig {
     fn default() -> Self {
-        Self { alpha: 0.5, temperature: 1.0, hidden: 0.0 }
+        Self { alpha: 0.5, temperature: 1.0, hidden: 0.0, divergence: Divergence::Forward }
     }
 }
 
@@ -96,25 +98,20 @@ impl<M: CausalLm> Distillation<'_, M> {
         tap: &mut dyn Tap,
         apart: Option<Tensor<1>>,
     ) -> ObjectiveLoss {
-        let DistillationConfig { alpha, temperature, .. } = self.config;
-        let [rows, seq] = batch.tokens.dims();
-        let logits = model.head(stream.narrow(1, 0, seq - 1), &mut Forward::new(tap));
-        let logits = logits.cast(DType::F32);
-
-        let log_q = log_softmax(logits.clone(), 2);
-        let targets = batch.tokens.clone().narrow(1, 1, seq - 1).unsqueeze_dim::<3>(2);
-        let language = log_q.clone().gather(2, targets).reshape([rows * (seq - 1)]).mean().neg();
-        let log_q = if temperature == 1.0 { log_q } else { log_softmax(logits / temperature, 2) };
-        let log_p = log_softmax(taught.cast(DType::F32) / temperature, 2);
-        let divergence = (log_p.clone().exp() * (log_p - log_q)).sum_dim(2).mean();
-        let mut distance = divergence * (alpha * temperature * temperature);
-        if let Some(apart) = apart {
-            distance = distance + apart;
-        }
-        ObjectiveLoss {
-            language_modelling: language.clone().detach(),
-            distillation: Some(distance.clone().detach()),
-            total: if alpha < 1.0 { language * (1.0 - alpha) + distance } else { distance },
+        let DistillationConfig { alpha, temperature, divergence: direction, .. } = self.config;
+        let seq = batch.tokens.dims()[1];
+        let (stream, targets) = (stream.narrow(1, 0, seq - 1), batch.tokens.clone().narrow(1, 1, seq - 1));
+        let taught = TaughtLogits { logits: taught, alpha, temperature, direction };
+        let loss = model.distilled_head_loss(stream, targets, &taught, &mut Forward::new(tap));
+        let distance = loss.divergence * (alpha * temperature * temperature);
+        let language_modelling = loss.language_modelling;
+        match apart {
+            Some(apart) => ObjectiveLoss {
+                language_modelling,
+                distillation: Some(distance + apart.clone().detach()),
+                total: loss.total + apart,
+            },
+            None => ObjectiveLoss { language_modelling, distillation: Some(distance), total: loss.total },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Seeing that a run has diverged, though every number is finite.
 //!
 //! The judge is the loss on the blocks of the first step, whose loss before any step is known. A run is lost where that loss
-//! is more than a nat above where it began, and
+//! is more than a nat above where it began (or what an objective in another unit says, [`LossScale`]), and
 //!
 //! - nothing is being removed: then training has only to lower it; or
 //! - it is that of a model for which all tokens are alike, `ln(vocab_size)`, and the weights have grown though some of them
@@ -18,10 +18,7 @@ use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::parameters::{self, Layout, ParameterVisitor};
 
-/// How far above its start a loss has to be, in nats.
-const ABOVE_START: f64 = 1.0;
-
-/// The share of `ln(vocab_size)` from which on a model is said to know nothing.
+/// The share of [`LossScale::nothing`] from which on a model is said to know nothing.
 const NOTHING: f64 = 0.98;
 
 /// How much longer the vector of all weights has to have become.
@@ -34,11 +31,26 @@ const RUN_AWAY: f64 = 100.0;
 /// The fewest bad steps in a row after which a run is looked at before its end.
 const PATIENCE: usize = 16;
 
+/// Which losses are large, in the unit of the loss.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LossScale {
+    /// The loss of a model that has learnt nothing.
+    pub nothing: f64,
+    /// How far above its start a loss has to be to be a bad one.
+    pub above_start: f64,
+}
+
+impl LossScale {
+    /// That of a next-token loss in nats: a model for which all tokens are alike has `ln(vocab_size)`.
+    pub fn of_tokens(vocab_size: usize) -> Self {
+        Self { nothing: (vocab_size as f64).ln(), above_start: 1.0 }
+    }
+}
+
 /// What a run is judged by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Judge {
-    /// `ln(vocab_size)`.
-    nothing: f64,
+    scale: LossScale,
     /// The norm of all weights before the first step.
     norm: f64,
     /// The steps of the whole run.
@@ -60,8 +72,14 @@ pub(crate) struct Found {
 }
 
 impl Judge {
-    pub fn new<M: CausalLm>(model: &M, total: usize, learning_rate: f64, removes: bool) -> Self {
-        Self { nothing: (model.vocab_size() as f64).ln(), norm: norm(model), total, learning_rate, removes }
+    pub fn new<M: CausalLm>(
+        model: &M,
+        scale: LossScale,
+        total: usize,
+        learning_rate: f64,
+        removes: bool,
+    ) -> Self {
+        Self { scale, norm: norm(model), total, learning_rate, removes }
     }
 
     /// Whether the latest steps are bad enough to look closer.
@@ -70,7 +88,7 @@ impl Judge {
         let least = PATIENCE.max(self.total / 8);
         let removes = self.removes || removes(curve);
         let bad = |point: &CurvePoint| {
-            self.is_bad(point.loss, first.loss, removes) || point.loss > NOTHING * self.nothing
+            self.is_bad(point.loss, first.loss, removes) || point.loss > NOTHING * self.scale.nothing
         };
         // Not after every step of a long stretch.
         let stretch = curve.iter().rev().take_while(|point| bad(point)).count();
@@ -84,7 +102,7 @@ impl Judge {
     pub fn check(&self, found: Found, curve: &[CurvePoint]) -> Result<(), Error> {
         let Some(first) = curve.first() else { return Ok(()) };
         let (removes, Found { steps, loss, norm }) = (self.removes || removes(curve), found);
-        let ran_away = loss > NOTHING * self.nothing && norm > RUN_AWAY * self.norm;
+        let ran_away = loss > NOTHING * self.scale.nothing && norm > RUN_AWAY * self.norm;
         if !loss.is_nan() && !ran_away && !self.is_bad(loss, first.loss, removes) {
             self.warn(loss, first.loss, removes);
             return Ok(());
@@ -93,22 +111,22 @@ impl Judge {
             self.warn(loss, first.loss, removes);
             return Ok(());
         }
-        let (start, nothing, learning_rate) = (first.loss, self.nothing, self.learning_rate);
+        let (start, nothing, learning_rate) = (first.loss, self.scale.nothing, self.learning_rate);
         Err(Error::Lost { steps, loss, start, nothing, learning_rate })
     }
 
     fn is_bad(&self, loss: f64, start: f64, removes: bool) -> bool {
-        loss > start + ABOVE_START && (!removes || loss > NOTHING * self.nothing)
+        loss > start + self.scale.above_start && (!removes || loss > NOTHING * self.scale.nothing)
     }
 
     /// Says where a model has lost most of what it knew.
     fn warn(&self, loss: f64, start: f64, removes: bool) {
-        let half = start + 0.5 * (self.nothing - start);
-        if removes && loss > half.max(start + ABOVE_START) {
+        let half = start + 0.5 * (self.scale.nothing - start);
+        if removes && loss > half.max(start + self.scale.above_start) {
             tracing::warn!(
                 "the loss on the blocks of the first step went from {start:.2} to {loss:.2}, where a model that knows \
                  nothing has {:.2}; remove less, train for longer, or lower the learning rate",
-                self.nothing
+                self.scale.nothing
             );
         }
     }
@@ -143,7 +161,8 @@ mod tests {
         losses.iter().map(|&loss| CurvePoint { loss, selected_norm, ..point }).collect()
     }
 
-    const JUDGE: Judge = Judge { nothing: 7.0, norm: 10.0, total: 100, learning_rate: 1e3, removes: false };
+    const SCALE: LossScale = LossScale { nothing: 7.0, above_start: 1.0 };
+    const JUDGE: Judge = Judge { scale: SCALE, norm: 10.0, total: 100, learning_rate: 1e3, removes: false };
 
     fn found(loss: f64, norm: f64) -> Found {
         Found { steps: 8, loss, norm }
@@ -186,5 +205,14 @@ mod tests {
         );
         let recovered = [stretch(15), curve(&[3.5], 0.0)].concat();
         assert!(!JUDGE.is_suspicious(&recovered));
+    }
+
+    #[test]
+    fn a_loss_of_another_unit_is_judged_in_its_own() {
+        let distance = Judge { scale: LossScale { nothing: 1.0, above_start: 0.5 }, removes: true, ..JUDGE };
+        let began = curve(&[0.0, 0.4], 1.0);
+        assert!(distance.check(found(1.5, 20.0), &began).is_err(), "worse than a layer that adds nothing");
+        assert!(distance.check(found(0.6, 20.0), &began).is_ok());
+        assert!(JUDGE.check(found(0.9, 20.0), &began).is_ok(), "0.9 nats are little");
     }
 }

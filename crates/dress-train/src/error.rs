@@ -28,11 +28,11 @@ pub enum Error {
     Lost {
         /// Steps that were done.
         steps: usize,
-        /// The loss after them, in nats.
+        /// The loss after them, in the unit of the objective.
         loss: f64,
         /// The loss before them, on the same blocks.
         start: f64,
-        /// The loss of a model for which all tokens are alike.
+        /// The loss of a model that knows nothing.
         nothing: f64,
         /// The highest learning rate.
         learning_rate: f64,
@@ -135,6 +135,14 @@ pub enum Error {
     TeacherCacheInUse {
         /// The file.
         path: PathBuf,
+    },
+    /// Streams on disk that are not what was written.
+    #[error("{path}: not what was written there ({reason}); remove it to have the streams computed again", path = .path.display())]
+    StreamFile {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
     },
     /// What the optimizer keeps could not be read, written or cut.
     #[error("the optimizer's state cannot be kept: {reason}; train again from the start, and report this")]

@@ -1,8 +1,9 @@
 //! What a step minimises.
 
-use crate::Error;
+use crate::slicing_while_training::logits_moved;
+use crate::{Error, LossScale};
 use dress_core::burn::tensor::{Int, Tensor};
-use dress_core::{CausalLm, Forward, Tap};
+use dress_core::{Calibration, CausalLm, Forward, Tap};
 
 /// Blocks that go through the model together.
 #[derive(Debug, Clone)]
@@ -61,6 +62,21 @@ pub trait Objective<M: CausalLm>: Sync {
     /// Those of [`Objective::loss`].
     fn held_out(&self, model: &M, batch: &Batch<'_>, tap: &mut dyn Tap) -> Result<Tensor<1>, Error> {
         Ok(model.next_token_loss(batch.tokens.clone(), &mut Forward::new(tap)))
+    }
+
+    /// By what it is told that training has made `model` worse than one that has learnt nothing: by default the loss of a model
+    /// for which all tokens are alike.
+    fn scale(&self, model: &M) -> LossScale {
+        LossScale::of_tokens(model.vocab_size())
+    }
+
+    /// How far slicing `before` to `after` moved what counts, as a share of its norm: by default the logits of the first block of
+    /// `data`.
+    ///
+    /// # Errors
+    /// Those of [`Objective::loss`].
+    fn moved(&self, before: &M, after: &M, data: &Calibration) -> Result<f64, Error> {
+        Ok(logits_moved(before, after, &data.blocks[0]))
     }
 }
 

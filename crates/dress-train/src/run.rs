@@ -9,7 +9,7 @@ use crate::early_stopping::Watch;
 use crate::gradients::StepGradients;
 use crate::optimizer_state_device::reading_to;
 use crate::run_directory::{BEST, LAST_GOOD, MODEL, OPTIMIZER, RunDirectory};
-use crate::slicing_while_training::{Cut, logits_moved, sliced_state};
+use crate::slicing_while_training::{Cut, sliced_state};
 use crate::step_objective::StepObjective;
 use crate::{
     Batch, CurvePoint, Error, NoRegularization, Objective, Regularization, Saved, Slicer, StepInfo,
@@ -105,7 +105,9 @@ impl<'a, M: CausalLm> Run<'a, M> {
     ) -> Result<Trained<M>, Error> {
         let directory = self.config.run_dir.as_deref();
         self.file = directory.map(|directory| CurveFile::create(directory, &self.curve)).transpose()?;
-        let stage = progress.begin("training", Unit::Steps, self.total as u64);
+        let a_step = self.config.batch_size.saturating_mul(self.config.accumulation);
+        let tokens = a_step.saturating_mul(self.data.blocks.first().map_or(0, Vec::len));
+        let stage = progress.begin("training", Unit::Steps, self.total as u64).of_tokens(tokens);
         stage.reuse(start as u64);
         for step in start..self.total {
             let info = StepInfo::new(step, self.total, self.config.learning_rate.at(step, self.total));
@@ -216,7 +218,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
     fn slice(&mut self, model: M, step: usize) -> Result<M, Error> {
         let Some(slicer) = self.regularization.slicer() else { return Ok(model) };
         let (before, after) = self.sliced(model, slicer)?;
-        let slicing_error = logits_moved(&before.valid(), &after.valid(), &self.data.blocks[0]);
+        let slicing_error = self.objective.moved(&before.valid(), &after.valid(), self.data)?;
         let keeps_state = self.config.trainable.keeps_state();
         let known = keeps_state.then(|| Ok::<_, Error>((parameters::list(&before), slicer.edits(&before)?)));
         let known = known.transpose()?;
@@ -235,7 +237,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
             };
             self.optimizer = sliced_state(moved, fresh(), parameters, &edits, &after.device(), &scratch)?;
         }
-        tracing::info!("sliced after step {}, which moved the logits by {slicing_error:.1e}", step + 1);
+        tracing::info!("sliced after step {}, which moved the output by {slicing_error:.1e}", step + 1);
         self.cut = Some(Cut { step, slicing_error });
         Ok(after)
     }

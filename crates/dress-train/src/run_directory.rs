@@ -1,5 +1,6 @@
 //! The directory in which a run keeps what it takes to go on, and the names of all that is in it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,8 @@ const TEACHER: &str = "teacher.cache";
 const TEACHER_PARTIAL: &str = "teacher.partial";
 /// What a search has found so far.
 const SEARCH: &str = "search.json";
+/// Texts that a model has written so far.
+const TEXTS: &str = "texts.jsonl";
 /// A checkpoint while it is written.
 const CHECKPOINT_PARTIAL: &str = "checkpoint.partial";
 /// What slicing needs for a moment.
@@ -33,13 +36,17 @@ const CHECKPOINT: &str = "checkpoint-";
 const ROUND: &str = "round-";
 /// What the name of a layer's own directory begins with, before its number.
 const LAYER: &str = "layer-";
+/// What the name of the streams before a layer begins with, before the layer's number.
+const STREAM: &str = "stream-";
+/// What a part of a run over layers is of.
+const PART: &str = "part.json";
 /// What is known of a layer that is finished.
 const FINISHED: &str = "finished.json";
 /// The weights of a layer that is finished.
 const FINISHED_WEIGHTS: &str = "finished.bpk";
 
 /// Every file that a run and its checkpoints write.
-const FILES: [&str; 12] = [
+const FILES: [&str; 14] = [
     CURVE,
     POSITION,
     CONTENTS,
@@ -50,8 +57,10 @@ const FILES: [&str; 12] = [
     TEACHER,
     TEACHER_PARTIAL,
     SEARCH,
+    TEXTS,
     FINISHED,
     FINISHED_WEIGHTS,
+    PART,
 ];
 
 /// Where a run keeps its curve and its checkpoints while it goes on, and the last good weights if it fails.
@@ -108,6 +117,22 @@ impl RunDirectory {
         self.path.join(FINISHED_WEIGHTS)
     }
 
+    /// The file of the streams before a layer, from 0.
+    pub fn stream(&self, layer: usize) -> PathBuf {
+        self.path.join(format!("{STREAM}{layer}"))
+    }
+
+    /// Whether a file of this name holds the streams before a layer, or is to when it is complete.
+    pub fn is_stream(name: &OsStr) -> bool {
+        let name = name.to_string_lossy();
+        number_behind(complete_name(&name), STREAM).is_some()
+    }
+
+    /// The file that says what a part of a run over layers is of.
+    pub fn part(&self) -> PathBuf {
+        self.path.join(PART)
+    }
+
     /// The file of the dense model's outputs.
     pub fn teacher_cache(&self) -> PathBuf {
         self.path.join(TEACHER)
@@ -116,6 +141,11 @@ impl RunDirectory {
     /// The file of what a search has found so far.
     pub fn search(&self) -> PathBuf {
         self.path.join(SEARCH)
+    }
+
+    /// The file of the texts that a model has written so far.
+    pub fn texts(&self) -> PathBuf {
+        self.path.join(TEXTS)
     }
 
     pub(crate) fn checkpoint(&self, steps: usize) -> PathBuf {
@@ -130,9 +160,29 @@ impl RunDirectory {
         self.path.join(SLICE_PARTIAL)
     }
 
+    /// Whether there is nothing to go on from or to look into: no checkpoint, no finished layer, no streams, nothing of a search,
+    /// and no last good weights.
+    pub fn keeps_nothing(&self) -> bool {
+        let has = |name: &&str| self.path.join(name).exists();
+        self.kept().is_none()
+            && self.kept_layer().is_none()
+            && latest(&self.path, STREAM).is_none()
+            && ![LAST_GOOD, SEARCH, TEACHER, BEST].iter().any(has)
+    }
+
     /// Removes what runs write there, and the directory where it holds nothing else.
     pub fn remove(&self) {
         remove(&self.path);
+    }
+
+    /// Removes what a run that died was writing there.
+    pub fn clear_unfinished(&self) {
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if complete_name(&name) != name && is_file_of_a_run(&name) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// The layer, from 0, that a run of one layer after the other goes on with, if anything was kept; the last round's where
@@ -182,11 +232,23 @@ fn remove(directory: &Path) {
         let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
         if is_run(&name) {
             remove(&path);
-        } else if FILES.contains(&name.as_str()) || name.ends_with(".bpk") {
+        } else if is_file_of_a_run(&name) {
             let _ = fs::remove_file(path);
         }
     }
     let _ = fs::remove_dir(directory);
+}
+
+/// Whether a file of this name is one that a run writes.
+fn is_file_of_a_run(name: &str) -> bool {
+    let name = complete_name(name);
+    FILES.contains(&name) || name.ends_with(".bpk") || number_behind(name, STREAM).is_some()
+}
+
+/// The name that a file has when it is complete.
+fn complete_name(name: &str) -> &str {
+    let unfinished = name.strip_prefix('.').and_then(|name| name.split_once(".partial-"));
+    unfinished.map_or(name, |(name, _process)| name)
 }
 
 /// Whether a directory of this name is a checkpoint, a round or a slice of a run.
@@ -227,6 +289,10 @@ mod tests {
             "checkpoint-8/contents.json",
             "slice.partial/optimizer.bpk",
             "round-2/curve.jsonl",
+            "layer-3/finished.bpk",
+            "stream-3",
+            ".stream-4.partial-12",
+            "part.json",
         ];
         let (_place, run) = with_files(&written);
         run.remove();
@@ -235,6 +301,36 @@ mod tests {
         run.remove();
         assert!(run.path().join("thesis.txt").exists() && run.path().join("checkpoint-8/notes.txt").exists());
         assert!(!run.path().join("curve.jsonl").exists() && !run.path().join("round-2").exists());
+    }
+
+    #[test]
+    fn a_curve_alone_is_nothing_to_go_on_from() {
+        let keeps_nothing = |names: &[&str]| with_files(names).1.keeps_nothing();
+        let (_place, run) = with_files(&["curve.jsonl"]);
+        assert!(run.keeps_nothing());
+        let kept = [
+            "last-good.bpk",
+            "search.json",
+            "checkpoint-8/model.bpk",
+            "round-2/checkpoint-3/model.bpk",
+            "layer-1/finished.json",
+            "stream-3",
+        ];
+        for kept in kept {
+            let (_place, run) = with_files(&["curve.jsonl", "part.json", kept]);
+            assert!(!run.keeps_nothing(), "{kept}");
+        }
+        assert!(keeps_nothing(&[]));
+    }
+
+    #[test]
+    fn what_a_dead_run_was_writing_goes_and_nothing_else() {
+        let (_place, run) = with_files(&["stream-3", ".stream-4.partial-12", ".thesis.txt.partial-12"]);
+        run.clear_unfinished();
+        let left: Vec<_> =
+            fs::read_dir(run.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(left.len() == 2 && !left.contains(&".stream-4.partial-12".into()), "{left:?}");
+        assert!(RunDirectory::is_stream("stream-3".as_ref()) && !RunDirectory::is_stream("stream".as_ref()));
     }
 
     #[test]

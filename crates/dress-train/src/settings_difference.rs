@@ -6,7 +6,16 @@ use serde_json::{Map, Value};
 const SHORT: usize = 24;
 
 /// The settings that are not the same in two runs, each with its value `there` and `here` where that is short.
-pub(crate) fn differences(there: &Value, here: &Value) -> Vec<String> {
+///
+/// # Examples
+/// ```
+/// use dress_train::differences;
+/// use serde_json::json;
+///
+/// let (there, here) = (json!({"epochs": 1, "seed": 42}), json!({"epochs": 2, "seed": 42}));
+/// assert_eq!(differences(&there, &here), ["epochs 1 there and 2 here"]);
+/// ```
+pub fn differences(there: &Value, here: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare("", there, here, &mut found);
     found

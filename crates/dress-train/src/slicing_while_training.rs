@@ -35,7 +35,7 @@ pub trait Slicer<M: CausalLm>: Sync {
 pub struct Cut {
     /// The step after which it was, counted from 0.
     pub step: usize,
-    /// How far it moved the logits, see [`logits_moved`].
+    /// How far it moved the logits, see [`logits_moved`], or what else the objective looks at.
     pub slicing_error: f64,
 }
 

@@ -45,7 +45,7 @@ impl<M: CausalLm> Teacher<M> {
     }
 
     /// The same for a student whose stream is multiplied by `factor` when it is sliced (OPT's is, see
-    /// [`CausalLm::slice_factors`]): from then on so is the stream that it is compared with.
+    /// [`CausalLm::stream_factor`]): from then on so is the stream that it is compared with.
     #[must_use]
     pub fn with_stream_factor(mut self, factor: f64) -> Self {
         self.stream_factor = factor;

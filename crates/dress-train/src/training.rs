@@ -90,7 +90,7 @@ impl<'a, M: CausalLm> Training<'a, M> {
         let checkpoints = self.checkpoints(&model);
         let begin = StepInfo::new(0, total, self.config.learning_rate.at(0, total));
         let removes = self.regularization.selected_norm(&model, &begin) > 0.0;
-        let judge = Judge::new(&model, total, peak, removes);
+        let judge = Judge::new(&model, self.objective.scale(&model), total, peak, removes);
         let model = self.config.trainable.attach(on_graph(model, self.config), self.config.seed)?;
         let mut run = self.begin(trained, &model, watch, judge);
         let resumed = checkpoints.as_ref().map(|all| self.resumed(all)).transpose()?.flatten();

@@ -33,10 +33,16 @@
 //! The crates behind it are used by themselves where less is wanted: [`dress_core`] is all that a model, a scorer or a penalty of
 //! somebody else's depends on.
 
+pub mod any_model;
 mod error;
 mod model_card;
+mod part_file;
+mod prune_by_parts;
 mod prune_job;
+mod quality;
+mod rehearsal;
 mod result_file;
+mod tensorboard;
 #[cfg(feature = "terminal")]
 pub mod terminal;
 
@@ -53,8 +59,13 @@ pub use dress_prune::{Compensation, HowMuch, Measure, Recipe, RegularizeConfig, 
 pub use dress_train::TrainConfig;
 pub use error::Error;
 pub use model_card::ModelCard;
+pub use part_file::PartFile;
+pub use prune_by_parts::{Joined, PruneByParts, check_layers, join};
 pub use prune_job::{PruneJob, PrunedCheckpoint};
+pub use quality::{QualityBefore, QualityText, TextQuality, blocks_to_hold_back};
+pub use rehearsal::{Estimate, StageEstimate, StageTimes, TimedStage, stage_factor};
 pub use result_file::{PruneResult, ResultFile};
+pub use tensorboard::{EventFile, EventProgress};
 
 pub use dress_core as core;
 pub use dress_data as data;

@@ -1,9 +1,9 @@
 //! What a result's model card says of how it was made.
 
-use crate::{RegularizeConfig, ResultFile};
+use crate::{RegularizeConfig, ResultFile, TextQuality};
 use dress_core::{AxisKind, Basis, CorpusProvenance, KeptOfKind, SlicePlan};
 use dress_eval::report::{grouped, markdown_code};
-use dress_prune::PenaltyForm;
+use dress_prune::{LocalInputs, PenaltyForm};
 use std::fmt;
 
 /// The text of a model card below its heading. Its [`Display`](fmt::Display) is Markdown.
@@ -123,6 +123,7 @@ impl ResultFile {
         if let Some(moved) = self.report.slicing_error {
             facts.push(format!("The slice itself moved the logits by {moved:.1e} of their norm."));
         }
+        facts.extend(self.quality.iter().map(TextQuality::fact));
         facts
             .extend(self.calibration.as_ref().or(self.plan.calibration.as_ref()).map(ModelCard::calibration));
         facts
@@ -139,6 +140,15 @@ impl ResultFile {
             "It was regularized before it was sliced: {steps} steps, {penalty}, lambda {}, learning rate {rate:e}.",
             settings.lambda
         )];
+        if let Some(inputs) = settings.local {
+            let stream = match inputs {
+                LocalInputs::Dense => "the dense model's residual stream",
+                LocalInputs::Pruned => "the residual stream of the layers before it as they had become",
+            };
+            facts.push(format!(
+                "Each layer was trained alone, on {stream}, to add what the dense layer adds."
+            ));
+        }
         if let Some(cut) = self.report.cut {
             let after = grouped(cut.step as u64 + 1);
             facts.push(format!(
@@ -149,6 +159,25 @@ impl ResultFile {
             facts.push("It learnt from the dense model's predictions as well.".into());
         }
         facts
+    }
+}
+
+impl TextQuality {
+    /// What a text says of a run, in a sentence for a model card.
+    pub fn fact(&self) -> String {
+        let (percent, error) = self.difference.percent_of_perplexity();
+        let error = error.map_or(String::new(), |error| format!(" ± {error:.1}%"));
+        let blocks = match self.held_back {
+            true => "blocks that were held back of",
+            false => "blocks of",
+        };
+        format!(
+            "The perplexity on {} {blocks} {} went from {:.2} to {:.2} ({percent:+.1}%{error}).",
+            self.before.data.blocks,
+            markdown_code(&self.text),
+            self.before.perplexity,
+            self.after.perplexity
+        )
     }
 }
 

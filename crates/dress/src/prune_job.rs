@@ -1,9 +1,11 @@
 //! One run on one checkpoint, from its files to the smaller checkpoint's.
 
-use crate::{Error, PruneResult, ResultFile};
+use crate::{
+    Error, PruneResult, QualityBefore, QualityText, ResultFile, TextQuality, any_model, blocks_to_hold_back,
+};
 use dress_core::burn::tensor::Device;
 use dress_core::{Calibration, CausalLm, Progress, Scorer, parameters};
-use dress_data::{Corpus, SampleConfig, calibration_blocks};
+use dress_data::{Corpus, SampleConfig, calibration_and_held_back, calibration_blocks};
 use dress_models::checkpoint::{SaveReport, save};
 use dress_models::{AnyModel, Checkpoint, LoadConfig, SaveConfig};
 use dress_prune::{Pruned, Recipe, ResolvedRecipe};
@@ -20,6 +22,8 @@ pub struct PruneJob {
     pub resolved: ResolvedRecipe,
     /// How the calibration text is drawn.
     pub sampling: SampleConfig,
+    /// The texts that both models are measured on.
+    pub texts: Vec<QualityText>,
     load: LoadConfig,
     device: Device,
 }
@@ -49,7 +53,29 @@ impl PruneJob {
             seed: recipe.seed,
             ..SampleConfig::default()
         };
-        Ok(Self { checkpoint, resolved, sampling, load, device })
+        Ok(Self { checkpoint, resolved, sampling, texts: Vec::new(), load, device })
+    }
+
+    /// The same with texts that the model is measured on before and after the run; the run does not look at them.
+    #[must_use]
+    pub fn measured_on(self, texts: Vec<QualityText>) -> Self {
+        Self { texts, ..self }
+    }
+
+    /// How many blocks of the calibration's text to hold back from the run and measure on: as many as take some 3% of its time,
+    /// at least two and at most sixteen.
+    pub fn blocks_to_hold_back(&self) -> usize {
+        blocks_to_hold_back(self.resolved.passes(self.sampling.samples))
+    }
+
+    /// How the checkpoint is loaded.
+    pub(crate) fn load(&self) -> &LoadConfig {
+        &self.load
+    }
+
+    /// Where it is computed.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The blocks of a text that the run looks at.
@@ -58,6 +84,18 @@ impl PruneJob {
     /// Those of [`Checkpoint::tokenizer`] and of [`calibration_blocks`].
     pub fn calibration(&self, corpus: &Corpus) -> Result<Calibration, Error> {
         Ok(calibration_blocks(corpus, &self.checkpoint.tokenizer()?, &self.sampling)?)
+    }
+
+    /// The same, and up to `held_back` blocks that share no text with them: what [`QualityText::held_back`] is made of.
+    ///
+    /// # Errors
+    /// Those of [`PruneJob::calibration`].
+    pub fn calibration_and_held_back(
+        &self,
+        corpus: &Corpus,
+        held_back: usize,
+    ) -> Result<(Calibration, Calibration), Error> {
+        Ok(calibration_and_held_back(corpus, &self.checkpoint.tokenizer()?, &self.sampling, held_back)?)
     }
 
     /// Loads the checkpoint and prunes it. Nothing is written, but where the recipe's `checkpoints` names a run directory: there
@@ -72,7 +110,8 @@ impl PruneJob {
     /// [`PruneJob::run`] with a scorer of your own in place of the recipe's criteria.
     ///
     /// # Errors
-    /// Those of [`Checkpoint::load`], of [`ResolvedRecipe::prune_scored_by`] and of [`Checkpoint::fingerprint`].
+    /// Those of [`Checkpoint::load`], of [`QualityBefore::measure`], of [`ResolvedRecipe::prune_scored_by`] and of
+    /// [`Checkpoint::fingerprint`].
     pub fn run_scored_by(
         &self,
         scorer: &dyn Scorer<AnyModel>,
@@ -82,20 +121,28 @@ impl PruneJob {
         self.device.seed(self.resolved.config.seed);
         let dense = self.checkpoint.load(&self.load, &self.device)?;
         let parameters_before = parameters::count(&dense);
-        let mut pruned = self.resolved.prune_scored_by(dense, scorer, calibration, progress)?;
+        let before = QualityBefore::measure(&dense, self.texts.clone(), progress)?;
+        let mut pruned = any_model::prune_as_resolved(&self.resolved, dense, scorer, calibration, progress)?;
+        let quality = before.compare(&pruned.model, progress)?;
         // That of the files, which is the same whatever type they were loaded as.
         pruned.plan.fingerprint = self.checkpoint.fingerprint()?;
-        let result = self.result(&pruned, parameters_before, calibration);
+        let result = self.result(&pruned, parameters_before, calibration, quality);
         Ok(PrunedCheckpoint { model: pruned.model, result, source: self.checkpoint.clone() })
     }
 
-    fn result(&self, pruned: &Pruned<AnyModel>, before: u64, calibration: &Calibration) -> PruneResult {
+    fn result(
+        &self,
+        pruned: &Pruned<AnyModel>,
+        before: u64,
+        calibration: &Calibration,
+        quality: Vec<TextQuality>,
+    ) -> PruneResult {
         let mut settings = self.resolved.config.clone();
         let result = ResultFile {
             format_version: ResultFile::FORMAT,
             dress_version: env!("CARGO_PKG_VERSION").into(),
             burn_version: ResultFile::BURN_VERSION.into(),
-            device: format!("{:?}", self.device),
+            device: dress_machine::device::name(&self.device),
             dtype: self.load.dtype.to_string(),
             parameters_before: before,
             parameters: parameters::count(&pruned.model),
@@ -103,6 +150,7 @@ impl PruneJob {
             regularize: settings.regularize.take(),
             // Wherever there are blocks they are read: what slicing moves is measured on the first.
             calibration: (!calibration.blocks.is_empty()).then(|| calibration.provenance.clone()),
+            quality,
             command: None,
             report: pruned.report.clone(),
         };

@@ -1,5 +1,6 @@
 //! `dress.json`: how a pruned checkpoint came to be.
 
+use crate::TextQuality;
 use dress_core::SlicePlan;
 use dress_prune::{PruneConfig, PruneReport, RegularizeConfig};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,9 @@ pub struct ResultFile {
     pub regularize: Option<RegularizeConfig>,
     /// The data that any of its numbers were read from, where there was any.
     pub calibration: Option<dress_core::CorpusProvenance>,
+    /// What the run did to what the model says of texts that it did not look at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quality: Vec<TextQuality>,
     /// The command that made it, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,

@@ -1,10 +1,12 @@
 //! `dress ablate`.
 
-use super::cell_process::measure_in_a_process;
+use super::cell_process::{StudyLock, measure_in_a_process};
+use super::dry_run::print_cells;
 use crate::interrupted_run::explain_interrupt;
-use crate::{Error, Output, PlaceLock, TerminalProgress};
-use dress_study::ablation::{AblationStudy, PlannedCell, markdown};
+use crate::{Error, Output, shown_progress};
+use dress_study::ablation::{AblationCell, AblationStudy, PlannedCell, markdown};
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// What `dress ablate` does: the whole study, or one cell of it in this process.
 #[derive(Debug)]
@@ -23,27 +25,44 @@ impl Ablate {
     pub fn run(self) -> Result<(), Error> {
         // What cannot be is refused before any work.
         let planned = self.study.planned()?;
-        let out = self.study.directory();
-        let locked = self.cell.as_ref().map_or(out.to_path_buf(), |key| out.join("cells").join(key));
         let store = self.study.store()?;
-        let _lock = PlaceLock::take(&locked)?;
+        let lock = match &self.cell {
+            Some(key) => StudyLock::of_cell(&self.locked(key))?,
+            None => StudyLock::take(self.study.directory())?,
+        };
         match &self.cell {
             Some(key) => {
                 let cell = planned.iter().find(|cell| cell.key() == key);
                 let cell = cell.ok_or_else(|| dress_study::Error::CellName { name: key.clone() })?;
+                let file = cell.wanted().file;
+                if store.get::<AblationCell>(&file, key)?.is_some() {
+                    // Another process had it until now.
+                    return Ok(());
+                }
                 if let Some(directory) = cell.run_directory() {
                     explain_interrupt(directory);
                 }
-                let measured = self.study.measure(cell, &TerminalProgress::default())?;
-                Ok(store.put(&cell.wanted().file, &measured)?)
+                let measured = self.study.measure(cell, &shown_progress())?;
+                Ok(store.put(&file, &measured)?)
             }
-            None => self.all(&planned),
+            // Whoever comes later would forget what the first has measured anew.
+            None => self.all(&planned, self.anew && lock.is_first),
         }
     }
 
-    fn all(&self, planned: &[PlannedCell]) -> Result<(), Error> {
-        let measure = measure_in_a_process(|cell| OsString::from(&cell.key));
-        let ablation = self.study.run(planned, self.anew, measure)?;
+    /// Says what the study would take, and writes nothing.
+    pub fn dry_run(self) -> Result<(), Error> {
+        print_cells(&self.study.rehearse(&shown_progress())?, self.output)
+    }
+
+    /// What is locked while a cell is measured.
+    fn locked(&self, key: &str) -> PathBuf {
+        self.study.directory().join("cells").join(key)
+    }
+
+    fn all(&self, planned: &[PlannedCell], anew: bool) -> Result<(), Error> {
+        let measure = measure_in_a_process(|cell| OsString::from(&cell.key), |cell| self.locked(&cell.key));
+        let ablation = self.study.run(planned, anew, measure)?;
         let (reused, all, out) = (ablation.reused, planned.len(), self.study.directory());
         self.output.print(&ablation, || {
             let table = markdown(&ablation);

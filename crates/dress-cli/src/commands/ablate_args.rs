@@ -3,8 +3,9 @@
 use super::ablate::Ablate;
 use super::base_options::Base;
 use super::control_options::controls;
+use super::dry_run::DryRunArgs;
 use super::given_options::Given;
-use super::study_args::StudyTextArgs;
+use super::study_args::{EVALUATION, StudyTextArgs};
 use super::written_setting::{Together, WrittenSetting, WrittenVary};
 use crate::{Error, locate};
 use clap::Args;
@@ -36,22 +37,32 @@ pub struct AblateArgs {
     #[command(flatten)]
     texts: StudyTextArgs,
     /// Another text to evaluate on, that nothing was calibrated on.
-    #[arg(long)]
+    #[arg(long, help_heading = EVALUATION)]
     unseen: Option<PathBuf>,
     /// Runs one cell in this process, as this command does for each.
     #[arg(long, hide = true)]
     cell: Option<String>,
+    #[command(flatten)]
+    dry_run: DryRunArgs,
     #[command(flatten)]
     base: Base,
 }
 
 impl AblateArgs {
     pub(super) fn run(self) -> Result<(), Error> {
-        self.settings()?.run()
+        let ablate = self.settings()?;
+        if self.dry_run.dry_run { ablate.dry_run() } else { ablate.run() }
     }
 
     /// What they ask for. Behind this point a row is a recipe, and nothing is parsed any more.
     fn settings(&self) -> Result<Ablate, Error> {
+        if self.base.prune.is_by_parts() {
+            return Err(Error::OptionUnused {
+                option: "--stream, --layers or --streams".into(),
+                why: "in an ablation, which measures whole models".into(),
+                remedy: "leave it out",
+            });
+        }
         let base = &self.base.prune.checkpoint;
         let checkpoint = Checkpoint::at(locate(&base.model)?)?;
         let texts = self.texts.texts(self.unseen.as_deref(), base.calibration.text_field.as_deref())?;

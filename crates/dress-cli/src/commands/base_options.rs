@@ -20,6 +20,10 @@ impl Args for Base {
         PruneArgs::augment_args(command)
             .mut_arg("out", |arg| arg.help(out))
             .mut_arg("force", |arg| arg.help("Run every cell, those that are there already too"))
+            .mut_args(|arg| {
+                let is_by_parts = ["stream", "layers", "streams"].contains(&arg.get_id().as_str());
+                if is_by_parts { arg.hide(true) } else { arg }
+            })
             .mut_arg("seed", |arg| arg.help("Seed of everything that is drawn, where --seeds gives no other"))
     }
 

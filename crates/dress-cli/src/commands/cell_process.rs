@@ -1,19 +1,57 @@
 //! A cell of a study in a process of its own, so that its peak memory is its own.
 
-use crate::signals;
-use dress_study::kept_cells::{Turn, Wanted};
+use crate::{Error, PlaceLock, signals};
+use dress_study::kept_cells::{Outcome, Turn, Wanted};
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// Measures cells by this same command with `--cell`, to which `argument` says which cell it is. On a terminal it says what runs
-/// and how long the rest will take.
+/// The lock of a place where a study's results go.
+pub(super) struct StudyLock {
+    _lock: Option<PlaceLock>,
+    /// Whether no other process has it, on this machine or on another that shares the storage. With one that has it the cells are
+    /// shared out.
+    pub is_first: bool,
+}
+
+impl StudyLock {
+    /// Takes the lock of a study in `out`, if it is to be had.
+    ///
+    /// # Errors
+    /// Those of [`PlaceLock::take`], but for a place that another process has.
+    pub fn take(out: &Path) -> Result<Self, Error> {
+        match PlaceLock::take(out) {
+            Err(Error::Locked { process, .. }) => {
+                let out = out.display();
+                tracing::info!("process {process} works in {out} too; cells that it has are waited for");
+                Ok(Self { _lock: None, is_first: false })
+            }
+            lock => Ok(Self { _lock: lock?, is_first: true }),
+        }
+    }
+
+    /// Takes the lock of one cell's place.
+    ///
+    /// # Errors
+    /// Those of [`PlaceLock::take`].
+    pub fn of_cell(place: &Path) -> Result<Self, Error> {
+        Ok(Self { _lock: PlaceLock::take(place)?, is_first: true })
+    }
+}
+
+/// Measures cells by this same command with `--cell`, to which `argument` says which cell it is; the process of each takes the
+/// lock of the place that `locked` says. On a terminal it says what runs and how long the rest will take.
 pub(super) fn measure_in_a_process(
     argument: impl Fn(&Wanted) -> OsString,
-) -> impl FnMut(&Wanted, Turn) -> bool {
+    locked: impl Fn(&Wanted) -> PathBuf,
+) -> impl FnMut(&Wanted, Turn) -> Outcome {
     let began = Instant::now();
     move |cell, turn| {
+        if matches!(PlaceLock::take(&locked(cell)), Err(Error::Locked { .. })) {
+            return Outcome::Held;
+        }
         say(&cell.name, turn, began);
         in_a_process(&cell.name, argument(cell))
     }
@@ -40,8 +78,8 @@ fn left(done: usize, missing: usize, seconds: f64) -> Option<String> {
     })
 }
 
-/// Runs this same command with `--cell`, and says whether it came to its end.
-fn in_a_process(name: &str, cell: OsString) -> bool {
+/// Runs this same command with `--cell`, and says what came of it.
+fn in_a_process(name: &str, cell: OsString) -> Outcome {
     let arguments = std::env::args_os().skip(1).chain(["--cell".into(), cell]);
     let started = std::env::current_exe().and_then(|program| {
         let mut child =
@@ -53,11 +91,13 @@ fn in_a_process(name: &str, cell: OsString) -> bool {
         ended
     });
     match started {
-        Ok(status) if status.success() => return true,
+        Ok(status) if status.success() => return Outcome::Measured,
+        // Another process was faster.
+        Ok(status) if status.code() == Some(Error::LOCKED.into()) => return Outcome::Held,
         Ok(status) => tracing::warn!("{name} failed: {status}"),
         Err(error) => tracing::warn!("{name} could not be started: {error}"),
     }
-    false
+    Outcome::Failed
 }
 
 #[cfg(test)]

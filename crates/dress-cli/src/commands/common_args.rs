@@ -1,13 +1,14 @@
 //! The options that every subcommand has, and those that several share.
 
-use super::listed::{float_type, listed, pass, stock_target};
+use super::listed::{axis_kind, float_type, listed, pass, stock_target};
 use super::served_by_args::ServedByArgs;
+use super::written_ratio::WrittenRatio;
 use crate::{CostsFile, Error, Output, Pass, RunContext};
 use clap::{ArgGroup, Args};
 use dress_core::{AxisKind, Draw, Ratio, StockTarget};
 use dress_importance::Criterion;
 use dress_models::{AnyModel, FloatType};
-use dress_prune::{HowMuch, Load, Measure, Recipe, Sampling};
+use dress_prune::{HowMuch, Load, Measure, Protected, RatioOf, Recipe, Sampling};
 use dress_study::{ComputeSettings, TextSource};
 use std::path::{Path, PathBuf};
 
@@ -28,8 +29,16 @@ pub struct ComputeArgs {
 /// The group of options that say nothing of one result: the seed, of which a study has several, and the form of what is printed.
 pub(super) const OF_THE_COMMAND: &str = "of_the_command";
 
+/// The heading of where and how a command runs. Clap puts an option without a heading of its own under that of the options before
+/// it, so those that stand behind a flattened group have one.
+pub(super) const HOW_IT_RUNS: &str = "Where and how it runs";
+
+/// The heading of what comes of a command, and of where it goes.
+pub(super) const RESULT: &str = "The result";
+
 /// The options of every subcommand.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = HOW_IT_RUNS)]
 #[command(group = ArgGroup::new(OF_THE_COMMAND).multiple(true))]
 pub struct CommonArgs {
     #[command(flatten)]
@@ -61,41 +70,49 @@ pub(super) const HOW_MUCH: &str = "how_much";
 /// The group of options that a plan made before has the answers to.
 pub(super) const SAID_BY_A_PLAN: &str = "said_by_a_plan";
 
+/// The heading of the budgets: what of the model stays, where a ratio is of what goes.
+const STAYS: &str = "How much stays, in place of --ratio";
+
 /// What goes, and by which criterion.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "What goes")]
 #[command(group = ArgGroup::new(HOW_MUCH).required(true).multiple(true))]
 #[command(group = ArgGroup::new(SAID_BY_A_PLAN).multiple(true))]
 pub struct SelectArgs {
     /// What to remove, several with commas (OPT and Phi: residual,heads together). Without it, and with a
     /// budget such as --params, prune finds how much of which layers' neurons and heads goes by measuring the loss.
-    #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = listed::<AxisKind>(AxisKind::NAMES))]
+    #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = axis_kind())]
     pub axis: Vec<AxisKind>,
-    /// The share to remove, in [0, 1): one for all axes, or one for each with commas. What stays is the nearest
-    /// number that the checkpoint's config can say.
+    /// The share to remove, in [0, 1): one for all axes, one for each with commas, or each with its axis and where layers
+    /// differ their numbers, as ffn.0-3=0,ffn=0.3. What stays is the nearest number that the checkpoint's config can say.
     #[arg(long, value_delimiter = ',', groups = [HOW_MUCH, SAID_BY_A_PLAN], allow_negative_numbers = true)]
-    pub ratio: Vec<Ratio>,
+    pub ratio: Vec<WrittenRatio>,
+    /// What stays, whatever its scores: layers=0-3,28 with all that is in them, heads=5.2 (head group 2 of layer 5), ffn=5.100-120
+    /// or residual=17; may be given several times.
+    #[arg(long, group = SAID_BY_A_PLAN, value_name = "WHAT")]
+    pub protect: Vec<Protected>,
     /// Instead of --ratio: the share of the parameters that stays, shared out over the axes to within half a
     /// percent.
-    #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "flops", "bytes", "latency"])]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "flops", "bytes", "latency"])]
     pub params: Option<f64>,
     /// Instead of --ratio: the share of the multiplications a token makes with weights that stays.
-    #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "bytes", "latency"])]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "bytes", "latency"])]
     pub flops: Option<f64>,
     /// Instead of --ratio: the share of the weights' bytes that stays; with --for, of those that the engines serve.
-    #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "latency"])]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "latency"])]
     pub bytes: Option<f64>,
     /// Instead of --ratio: the share of a forward pass's time that stays, by the costs in --costs.
-    #[arg(long, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], requires = "costs", conflicts_with = "ratio")]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], requires = "costs", conflicts_with = "ratio")]
     pub latency: Option<f64>,
     /// Instead of --ratio: the smallest model whose perplexity on calibration blocks held back is at most so many times the
     /// checkpoint's, as 1.1x. Neurons and heads go, or what of them --axis says.
-    #[arg(long, value_name = "TIMES", value_parser = times, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "params", "flops", "bytes", "latency"])]
+    #[arg(long, help_heading = STAYS, value_name = "TIMES", value_parser = times, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "params", "flops", "bytes", "latency"])]
     pub max_perplexity: Option<f64>,
     /// The costs that dress costs measured of the checkpoint, on whatever machine the result is for.
-    #[arg(long, group = SAID_BY_A_PLAN, value_name = "FILE", requires = "latency")]
+    #[arg(long, help_heading = STAYS, group = SAID_BY_A_PLAN, value_name = "FILE", requires = "latency")]
     pub costs: Option<PathBuf>,
     /// Which pass --latency is of; by default decode.
-    #[arg(long, group = SAID_BY_A_PLAN, value_parser = pass(), requires = "latency")]
+    #[arg(long, help_heading = STAYS, group = SAID_BY_A_PLAN, value_parser = pass(), requires = "latency")]
     pub latency_of: Option<Pass>,
     /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole layers.
     #[arg(long, group = SAID_BY_A_PLAN, default_value_t = 1, value_parser = at_least_one)]
@@ -129,6 +146,7 @@ impl SelectArgs {
             tile: self.tile,
             served_by: self.served_by.formats()?,
             per_layer: self.per_layer,
+            protected: self.protect.iter().cloned().fold(Protected::default(), Protected::and),
             seed,
             ..recipe
         })
@@ -147,9 +165,20 @@ impl SelectArgs {
         Ok(match given {
             Some((measure, share)) if self.axis.is_empty() => HowMuch::Searched { measure, share },
             Some((measure, share)) => HowMuch::Stays { measure, share },
-            None if self.axis.is_empty() && !self.ratio.is_empty() => return Err(Error::NoAxis),
-            None => HowMuch::Ratios(self.ratio.clone()),
+            None => self.ratios()?,
         })
+    }
+
+    /// Ratios that name their axes, or those of the axes in their order.
+    fn ratios(&self) -> Result<HowMuch, Error> {
+        let named: Vec<RatioOf> = self.ratio.iter().filter_map(|ratio| ratio.named()).collect();
+        let plain: Vec<Ratio> = self.ratio.iter().filter_map(|ratio| ratio.plain()).collect();
+        match (named.is_empty(), plain.is_empty()) {
+            (false, false) => Err(Error::RatiosOfBothKinds),
+            (false, true) => Ok(HowMuch::RatiosOf(named)),
+            (true, false) if self.axis.is_empty() => Err(Error::NoAxis),
+            (true, _) => Ok(HowMuch::Ratios(plain)),
+        }
     }
 
     /// The costs at `path`, with a warning where they are far from what they were fitted to.
@@ -166,6 +195,7 @@ impl SelectArgs {
 
 /// The text that scoring and regularization see.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Calibration")]
 pub struct CalibrationArgs {
     /// The corpus: text, JSON, CSV or Parquet, also compressed; a folder, several with commas, - for standard input, or a
     /// mixture as a.jsonl:0.7,b.parquet:0.3. Never the text that will be evaluated.

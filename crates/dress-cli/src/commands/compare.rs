@@ -1,11 +1,14 @@
 //! `dress compare`.
 
-use super::cell_process::measure_in_a_process;
+use super::cell_process::{StudyLock, measure_in_a_process};
+use super::dry_run::print_cells;
 use crate::interrupted_run::explain_interrupt;
-use crate::{Error, Output, PlaceLock, TerminalProgress};
+use crate::{Error, Output, shown_progress};
 use dress_study::EvaluatedText;
-use dress_study::comparison::{CellId, ComparisonStudy, markdown};
+use dress_study::comparison::{Cell, CellId, ComparisonStudy, markdown};
+use dress_study::kept_cells::CellStore;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// What `dress compare` does: the whole study, or one cell of it in this process.
 #[derive(Debug)]
@@ -20,19 +23,39 @@ pub(super) struct Compare {
 
 impl Compare {
     pub fn run(self) -> Result<(), Error> {
-        let out = self.study.directory();
-        let locked = self.cell.map_or(out.to_path_buf(), |id| out.join("cells").join(id.file()));
         let store = self.study.store()?;
-        let _lock = PlaceLock::take(&locked)?;
+        let _lock = match self.cell {
+            Some(id) => StudyLock::of_cell(&self.locked(&id.file()))?,
+            None => StudyLock::take(self.study.directory())?,
+        };
         match self.cell {
+            // Another process had it until now.
+            Some(id) if self.is_there(id, &store)? => Ok(()),
             Some(id) => {
                 if id.trains() {
                     explain_interrupt(&self.study.run_directory(id));
                 }
-                Ok(store.put(&id.file(), &self.study.measure(id, &TerminalProgress::default())?)?)
+                Ok(store.put(&id.file(), &self.study.measure(id, &shown_progress())?)?)
             }
             None => self.all(),
         }
+    }
+
+    /// Says what the study would take, and writes nothing.
+    pub fn dry_run(self) -> Result<(), Error> {
+        // What cannot be is refused before any work.
+        self.study.wanted()?;
+        print_cells(&self.study.rehearse(&shown_progress())?, self.output)
+    }
+
+    fn is_there(&self, id: CellId, store: &CellStore) -> Result<bool, Error> {
+        let key = self.study.key(id)?.hash();
+        Ok(store.get::<Cell>(&id.file(), &key)?.is_some())
+    }
+
+    /// What is locked while a cell is measured.
+    fn locked(&self, file: &str) -> PathBuf {
+        self.study.directory().join("cells").join(file)
     }
 
     fn all(&self) -> Result<(), Error> {
@@ -44,7 +67,7 @@ impl Compare {
                 "{option} is the text of --calibration: its perplexity says nothing of other texts"
             );
         }
-        let measure = measure_in_a_process(|cell| OsString::from(&cell.name));
+        let measure = measure_in_a_process(|cell| OsString::from(&cell.name), |cell| self.locked(&cell.file));
         let (comparison, reused) = self.study.run(&wanted, measure)?;
         let (table, out) = (markdown(&comparison), self.study.directory());
         self.output.print(&comparison, || {

@@ -1,12 +1,13 @@
 //! The options of `dress compare`.
 
 use super::CommonArgs;
-use super::common_args::{CalibrationArgs, at_least_one};
+use super::common_args::{CalibrationArgs, RESULT, at_least_one};
 use super::compare::Compare;
-use super::listed::{listed, stock_target};
+use super::dry_run::DryRunArgs;
+use super::listed::{axis_kind, listed, stock_target};
 use super::regularize_args::RegularizeArgs;
 use super::served_by_args::ServedByArgs;
-use super::study_args::StudyTextArgs;
+use super::study_args::{EVALUATION, StudyTextArgs};
 use crate::{Error, locate};
 use clap::{Args, ValueEnum};
 use dress_core::{AxisKind, Ratio, StockTarget};
@@ -16,6 +17,9 @@ use dress_prune::Preset;
 use dress_study::Subject;
 use dress_study::comparison::{CellId, ComparisonSettings, ComparisonStudy, RatioOf};
 use std::path::PathBuf;
+
+/// The heading of what is compared.
+const COMPARED: &str = "What is compared";
 
 /// What ratios are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -35,47 +39,49 @@ pub struct CompareArgs {
     #[command(flatten)]
     calibration: CalibrationArgs,
     /// The methods.
-    #[arg(long, value_delimiter = ',', default_values_t = Preset::all(), value_parser = listed::<Preset>(Preset::all().map(Preset::name)))]
+    #[arg(long, help_heading = COMPARED, value_delimiter = ',', default_values_t = Preset::all(), value_parser = listed::<Preset>(Preset::all().map(Preset::name)))]
     presets: Vec<Preset>,
     /// The shares that go.
-    #[arg(long, value_delimiter = ',', required = true)]
+    #[arg(long, help_heading = COMPARED, value_delimiter = ',', required = true)]
     ratios: Vec<Ratio>,
     /// Of what ratios are: params for equal sizes, width for equal shares of whatever a method prunes.
-    #[arg(long, value_enum, default_value_t = By::Params)]
+    #[arg(long, help_heading = COMPARED, value_enum, default_value_t = By::Params)]
     by: By,
     #[command(flatten)]
     texts: StudyTextArgs,
     /// Another text to evaluate on, that nothing was calibrated on.
-    #[arg(long)]
-    unseen: PathBuf,
+    #[arg(long, help_heading = EVALUATION)]
+    unseen: Option<PathBuf>,
     /// Calibration blocks of sleb, which goes over them again and again.
-    #[arg(long, default_value_t = 8, value_parser = at_least_one)]
+    #[arg(long, help_heading = COMPARED, default_value_t = 8, value_parser = at_least_one)]
     search_samples: usize,
     /// Calibration blocks of dress, which trains on them; by default --samples.
-    #[arg(long, value_parser = at_least_one)]
+    #[arg(long, help_heading = COMPARED, value_parser = at_least_one)]
     train_samples: Option<usize>,
     /// What dress prunes, several with commas.
-    #[arg(long, value_delimiter = ',', default_value = "residual", value_parser = listed::<AxisKind>(AxisKind::NAMES))]
+    #[arg(long, help_heading = COMPARED, value_delimiter = ',', default_value = "residual", value_parser = axis_kind())]
     dress_axis: Vec<AxisKind>,
     /// By what dress selects.
-    #[arg(long, default_value_t = Criterion::ActivationNorm, value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
+    #[arg(long, help_heading = COMPARED, default_value_t = Criterion::ActivationNorm, value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
     dress_criterion: Criterion,
     /// Whose rules the shapes keep. Nothing is saved, and these crates' own come nearest to equal sizes; flap and
     /// llm-pruner have no other.
-    #[arg(long, default_value_t = StockTarget::Dress, value_parser = stock_target())]
+    #[arg(long, help_heading = COMPARED, default_value_t = StockTarget::Dress, value_parser = stock_target())]
     target: StockTarget,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = COMPARED)]
     served_by: ServedByArgs,
     /// Round what stays of every axis to a multiple of this.
-    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    #[arg(long, help_heading = COMPARED, default_value_t = 1, value_parser = at_least_one)]
     tile: usize,
     /// Where the results go: compare.json, compare.md, compare.svg, report.json, report.md, report.html, and a file a cell, which is used again by the
     /// next run with the same settings.
-    #[arg(long)]
+    #[arg(long, help_heading = RESULT)]
     out: PathBuf,
     /// Runs one cell in this process, as this command does for each.
     #[arg(long, hide = true)]
     cell: Option<CellId>,
+    #[command(flatten)]
+    dry_run: DryRunArgs,
     #[command(flatten)]
     common: CommonArgs,
     #[command(flatten)]
@@ -84,13 +90,14 @@ pub struct CompareArgs {
 
 impl CompareArgs {
     pub(super) fn run(self) -> Result<(), Error> {
-        self.settings()?.run()
+        let compare = self.settings()?;
+        if self.dry_run.dry_run { compare.dry_run() } else { compare.run() }
     }
 
     /// What they ask for.
     fn settings(&self) -> Result<Compare, Error> {
         let checkpoint = Checkpoint::at(locate(&self.model)?)?;
-        let texts = self.texts.texts(Some(&self.unseen), self.calibration.text_field.as_deref())?;
+        let texts = self.texts.texts(self.unseen.as_deref(), self.calibration.text_field.as_deref())?;
         let subject = Subject::new(checkpoint, &texts)?;
         let calibration = self.calibration.text_read_again()?;
         let context = self.common.context()?;

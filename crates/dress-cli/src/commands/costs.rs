@@ -1,7 +1,7 @@
 //! `dress costs`.
 
 use crate::costs_file::{CostsFile, Pass, TimedShape};
-use crate::{Error, PlaceLock, RunContext, TerminalProgress, check_own_file_place, write_result};
+use crate::{Error, PlaceLock, RunContext, check_own_file_place, shown_progress, write_result};
 use dress_core::Selection;
 use dress_eval::{SpeedConfig, speed};
 use dress_models::AnyModel;
@@ -34,7 +34,7 @@ impl Costs {
             shapes.push((gone(&selection), dress_prune::slice(dense.clone(), &selection)?));
         }
         let models: Vec<&AnyModel> = shapes.iter().map(|(_, model)| model).collect();
-        let reports = speed(&models, config, &TerminalProgress::default())?;
+        let reports = speed(&models, config, &shown_progress())?;
         let timed = shapes.iter().zip(reports).map(|((gone, model), report)| TimedShape {
             gone: gone.clone(),
             load: Load::of(model),

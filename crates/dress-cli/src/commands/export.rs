@@ -1,8 +1,8 @@
 //! `dress export`.
 
-use crate::{Error, Output, PlaceLock, TerminalProgress, check_own_file_place};
-use dress_models::Checkpoint;
+use crate::{Error, Output, PlaceLock, check_own_file_place, check_place, shown_progress};
 use dress_models::gguf::{GgufExportConfig, GgufType, export_gguf};
+use dress_models::{Checkpoint, export_mlx_nas};
 use serde_json::json;
 use std::fs::File;
 use std::io::Read;
@@ -14,26 +14,42 @@ use std::time::Instant;
 pub(super) struct Export {
     /// The checkpoint.
     pub checkpoint: Checkpoint,
-    /// The file to write.
+    /// The file or directory to write.
     pub out: PathBuf,
-    /// How its matrices are written, where that is asked for.
-    pub tensor_type: Option<GgufType>,
+    /// What is written there.
+    pub format: ExportFormat,
     /// Whether one that is there is replaced.
     pub force: bool,
     /// How the result is reported.
     pub output: Output,
 }
 
+/// What a checkpoint is written as.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ExportFormat {
+    /// A file for llama.cpp, its matrices of this type, where one is asked for.
+    Gguf(Option<GgufType>),
+    /// A directory for mlx-lm.
+    MlxNas,
+}
+
 impl Export {
     /// Exports; `began` is when the command did.
     pub fn run(self, began: Instant) -> Result<(), Error> {
+        match self.format {
+            ExportFormat::Gguf(tensor_type) => self.write_gguf(tensor_type, began),
+            ExportFormat::MlxNas => self.write_mlx_nas(began),
+        }
+    }
+
+    fn write_gguf(&self, tensor_type: Option<GgufType>, began: Instant) -> Result<(), Error> {
         if self.out.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("gguf")) {
-            return Err(Error::NotGguf { path: self.out });
+            return Err(Error::NotGguf { path: self.out.clone() });
         }
         check_own_file_place(&self.out, self.force, "GGUF file", is_gguf)?;
         let _lock = PlaceLock::take(&self.out)?;
-        let config = GgufExportConfig { tensor_type: self.tensor_type, force: self.force };
-        let made = export_gguf(&self.checkpoint, &self.out, &config, &TerminalProgress::default())?;
+        let config = GgufExportConfig { tensor_type, force: self.force };
+        let made = export_gguf(&self.checkpoint, &self.out, &config, &shown_progress())?;
         let out = self.out.display();
         let report = json!({
             "out": out.to_string(),
@@ -52,6 +68,22 @@ impl Export {
                 made.bytes as f64 / 1e6,
                 made.architecture
             )
+        })
+    }
+
+    fn write_mlx_nas(&self, began: Instant) -> Result<(), Error> {
+        check_place(&self.out)?;
+        let _lock = PlaceLock::take(&self.out)?;
+        let made = export_mlx_nas(&self.checkpoint, &self.out, self.force, &shown_progress())?;
+        let out = self.out.display();
+        let report = json!({
+            "out": out.to_string(),
+            "architecture": "nemotron-nas",
+            "bytes": made.bytes,
+            "seconds": began.elapsed().as_secs_f64(),
+        });
+        self.output.print(&report, || {
+            format!("{:.1} MB as mlx-lm's nemotron-nas, written to {out}", made.bytes as f64 / 1e6)
         })
     }
 }

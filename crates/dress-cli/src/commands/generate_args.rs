@@ -1,7 +1,9 @@
 //! The options of `dress generate`.
 
 use super::CommonArgs;
+use super::common_args::samples;
 use super::generate::Generate;
+use super::own_texts::WriteOwnTexts;
 use crate::{Error, locate};
 use clap::Args;
 use dress_models::generation::Sampling;
@@ -13,37 +15,49 @@ pub struct GenerateArgs {
     /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
     #[arg(long)]
     model: PathBuf,
-    /// The text to continue; with --chat, what the user says.
-    #[arg(long)]
-    prompt: String,
+    /// The text to continue; with --chat, what the user says. With --texts, what every text begins with.
+    #[arg(long, required_unless_present = "texts")]
+    prompt: Option<String>,
     /// Ask the prompt as a user's message, in the words of the checkpoint's chat template.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "texts")]
     chat: bool,
     /// With --chat, the system's message before it.
     #[arg(long, requires = "chat")]
     system: Option<String>,
     /// Go on after the tokens that end a text by generation_config.json and config.json.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "texts")]
     ignore_eos: bool,
-    /// The most tokens to add.
-    #[arg(long, default_value_t = 64)]
-    max_new_tokens: usize,
-    /// Draw from the likeliest tokens that together reach this probability.
+    /// The most tokens to add; 64, or 1024 with --texts.
     #[arg(long)]
+    max_new_tokens: Option<usize>,
+    /// Draw from the likeliest tokens that together reach this probability.
+    #[arg(long, conflicts_with = "texts")]
     top_p: Option<f64>,
     /// Draw, the logits divided by this; greedy without --top-p and --temperature.
     #[arg(long, allow_negative_numbers = true)]
     temperature: Option<f64>,
     /// A token that ends the text, such as `<|im_end|>`; may be given several times.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "texts")]
     stop: Vec<String>,
+    /// Write a corpus to calibrate on in place of a continuation: so many texts that the model draws by itself.
+    #[arg(long, requires = "out", value_parser = samples)]
+    texts: Option<usize>,
+    /// With --texts, the JSON lines file that they go to.
+    #[arg(long, requires = "texts")]
+    out: Option<PathBuf>,
+    /// With --texts, replace a corpus that is there.
+    #[arg(long, requires = "texts")]
+    force: bool,
     #[command(flatten)]
     common: CommonArgs,
 }
 
 impl GenerateArgs {
     pub(super) fn run(self) -> Result<(), Error> {
-        self.settings()?.run()
+        match (self.texts, self.out.clone()) {
+            (Some(texts), Some(out)) => self.own_texts(texts, out)?.run(),
+            _ => self.settings()?.run(),
+        }
     }
 
     /// What they ask for.
@@ -60,12 +74,26 @@ impl GenerateArgs {
             model: locate(&self.model)?,
             context: self.common.context()?,
             sampling,
-            prompt: self.prompt,
+            prompt: self.prompt.unwrap_or_default(),
             chat: self.chat,
             system: self.system,
             ignore_eos: self.ignore_eos,
-            max_new_tokens: self.max_new_tokens,
+            max_new_tokens: self.max_new_tokens.unwrap_or(64),
             stop: self.stop,
+        })
+    }
+
+    /// The corpus that they ask for.
+    fn own_texts(self, texts: usize, out: PathBuf) -> Result<WriteOwnTexts, Error> {
+        Ok(WriteOwnTexts {
+            model: locate(&self.model)?,
+            context: self.common.context()?,
+            prompt: self.prompt,
+            texts,
+            max_new_tokens: self.max_new_tokens.unwrap_or(1024),
+            temperature: self.temperature.unwrap_or(1.0),
+            out,
+            force: self.force,
         })
     }
 }

@@ -16,7 +16,7 @@ use std::fmt;
 use std::path::Path;
 
 /// The groups of options that are the same in every row, or that the study has in another form.
-const NOT_VARIED: [&str; 3] = [PLACES, OF_THE_COMMAND, "SettingsFileArgs"];
+const NOT_VARIED: [&str; 4] = [PLACES, OF_THE_COMMAND, "SettingsFileArgs", "ByPartsArgs"];
 
 /// The options of one run of `dress prune` that are given, by their names to clap, with their values as written; flags
 /// have none.

@@ -3,6 +3,8 @@
 use crate::{Error, RunContext, Table, fingerprint, stored_bytes};
 use dress_core::{AxisKind, CausalLm, Fingerprint, StockTarget, parameters};
 use dress_engines::{EngineFormat, LikeWeights, ModelShape, ServedReport};
+use dress_models::checkpoint::read_config;
+use dress_models::in_rope_parameters_alone;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::Path;
@@ -40,7 +42,8 @@ struct AxisShape {
 /// Those of loading it.
 pub(super) fn inspect(path: &Path, served_by: &[EngineFormat], context: &RunContext) -> Result<(), Error> {
     let model = context.load(path)?;
-    let shape = ModelShape::of(&model).stored_in(stored_bytes(path)?);
+    let alone = in_rope_parameters_alone(&read_config(path)?.0);
+    let shape = ModelShape::of(&model).stored_in(stored_bytes(path)?).with_rope_parameters_alone(alone);
     let inspection = Inspection {
         architecture: model.architecture().into(),
         fingerprint: fingerprint(path)?,
@@ -117,7 +120,7 @@ impl Inspection {
             "{}, {} parameters, {} layers, vocabulary of {}, {} positions\nfingerprint {}\n\n{table}\n\
              There is one axis of `ffn` and of `heads` a layer; structures and parameters are those of one axis.\n\
              A structure of `heads` is a key/value head with its query heads. docs/reference/formats.md says which shapes\n\
-             stock software takes: OPT and Phi lose residual and heads together.{}",
+             stock software takes: OPT, GPT-NeoX, Phi, Qwen2, Granite and OLMo 2 lose residual and heads together.{}",
             self.architecture,
             self.parameters,
             self.layers,
@@ -129,8 +132,37 @@ impl Inspection {
     }
 }
 
-/// A line a format: its name, its megabytes, and what becomes of the model.
+/// A line a format: its name, its megabytes, and what becomes of the model, with the names of all matrices that fall short.
 fn engines_text(served: &[ServedReport]) -> String {
+    engines_table(served, |report| {
+        let list = |what: &str, weights: &[LikeWeights]| match weights {
+            [] => String::new(),
+            weights => format!("; {what}: {}", weights.iter().map(like_text).collect::<Vec<_>>().join(", ")),
+        };
+        let (unquantized, larger) =
+            (list("unquantized", &report.unquantized), list("larger", &report.larger));
+        format!("{}{unquantized}{larger}", report.verdict)
+    })
+}
+
+/// As [`engines_text`], with a count for the matrices that fall short.
+pub(super) fn engines_in_short(served: &[ServedReport]) -> String {
+    engines_table(served, |report| {
+        let count = |what: &str, weights: &[LikeWeights]| {
+            let matrices: usize = weights.iter().map(|like| like.matrices).sum();
+            match matrices {
+                0 => String::new(),
+                1 => format!("; 1 matrix {what}"),
+                _ => format!("; {matrices} matrices {what}"),
+            }
+        };
+        let (unquantized, larger) =
+            (count("unquantized", &report.unquantized), count("larger", &report.larger));
+        format!("{}{unquantized}{larger}", report.verdict)
+    })
+}
+
+fn engines_table(served: &[ServedReport], becomes: impl Fn(&ServedReport) -> String) -> String {
     if served.is_empty() {
         return String::new();
     }
@@ -142,15 +174,6 @@ fn engines_text(served: &[ServedReport]) -> String {
     };
     let lines: String = names.iter().zip(served).map(line).collect();
     format!("\n\n{:<width$}  {:>9}  what becomes of it\n{}", "served by", "megabytes", lines.trim_end())
-}
-
-fn becomes(report: &ServedReport) -> String {
-    let list = |what: &str, weights: &[LikeWeights]| match weights {
-        [] => String::new(),
-        weights => format!("; {what}: {}", weights.iter().map(like_text).collect::<Vec<_>>().join(", ")),
-    };
-    let (unquantized, larger) = (list("unquantized", &report.unquantized), list("larger", &report.larger));
-    format!("{}{unquantized}{larger}", report.verdict)
 }
 
 fn like_text(LikeWeights { name, wanted, found, matrices, .. }: &LikeWeights) -> String {

@@ -11,8 +11,11 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
+    #[arg(value_name = "MODEL", required_unless_present = "model", conflicts_with = "model")]
+    checkpoint: Option<PathBuf>,
+    /// The same by name.
     #[arg(long)]
-    model: PathBuf,
+    model: Option<PathBuf>,
     #[command(flatten)]
     served_by: ServedByArgs,
     #[command(flatten)]
@@ -21,6 +24,8 @@ pub struct InspectArgs {
 
 impl InspectArgs {
     pub(super) fn run(self) -> Result<(), Error> {
-        inspect(&locate(&self.model)?, &self.served_by.formats()?, &self.common.context()?)
+        // One of the two is there, as clap sees to.
+        let model = self.checkpoint.or(self.model).unwrap_or_default();
+        inspect(&locate(&model)?, &self.served_by.formats()?, &self.common.context()?)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::Pass;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use dress_core::StockTarget;
+use dress_core::{AxisKind, StockTarget};
 use dress_models::FloatType;
 use dress_train::GradientCheckpointing;
 use std::error::Error;
@@ -14,6 +14,15 @@ where
     T: FromStr<Err: Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,
 {
     PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
+}
+
+/// A parser of a kind of axis, which the names of other software mean too.
+pub(super) fn axis_kind() -> impl TypedValueParser<Value = AxisKind> {
+    let value = |name: &'static str| {
+        let others = AxisKind::ALIASES.into_iter().filter(move |(_, known)| *known == name);
+        PossibleValue::new(name).aliases(others.map(|(other, _)| other))
+    };
+    PossibleValuesParser::new(AxisKind::NAMES.map(value)).try_map(|name| name.parse::<AxisKind>())
 }
 
 /// A parser of a target; `any` is what `all` was called.
@@ -46,8 +55,8 @@ pub(super) fn pass() -> impl TypedValueParser<Value = Pass> {
 
 #[cfg(test)]
 mod tests {
-    use super::StockTarget;
-    use dress_core::{AxisKind, Basis, Draw};
+    use super::{AxisKind, StockTarget};
+    use dress_core::{Basis, Draw};
     use dress_data::{Bos, Protocol};
     use dress_models::FloatType;
     use dress_models::gguf::GgufType;

@@ -3,6 +3,7 @@
 mod ablate;
 mod ablate_args;
 mod base_options;
+mod by_parts_args;
 mod cell_process;
 mod common_args;
 mod compare;
@@ -11,6 +12,7 @@ mod completions;
 mod control_options;
 mod costs;
 mod costs_args;
+mod dry_run;
 mod eval;
 mod export;
 mod export_args;
@@ -19,13 +21,22 @@ mod generate_args;
 mod given_options;
 mod inspect;
 mod inspect_args;
+mod join;
+mod join_args;
 mod listed;
 mod logits;
 mod logits_args;
+mod next_command;
+mod own_texts;
 mod plot;
 mod plot_args;
+mod plotted_file;
 mod prune;
 mod prune_args;
+mod prune_by_parts;
+mod prune_command_args;
+mod quality;
+mod quality_args;
 mod recover;
 mod recover_args;
 mod regularize_args;
@@ -35,13 +46,20 @@ mod rotate;
 mod rotate_args;
 mod score;
 mod score_args;
+mod selection_table;
 mod served_by_args;
+mod short_help;
 mod slice;
 mod slice_args;
+mod stream;
+mod stream_args;
 mod study_args;
 mod training_args;
 mod transform;
 mod transform_args;
+mod watch_args;
+mod watched;
+mod written_ratio;
 mod written_setting;
 
 pub use ablate_args::AblateArgs;
@@ -53,16 +71,19 @@ pub use eval::EvalArgs;
 pub use export_args::ExportArgs;
 pub use generate_args::GenerateArgs;
 pub use inspect_args::InspectArgs;
+pub use join_args::JoinArgs;
 pub use logits_args::LogitsArgs;
 pub use plot_args::PlotArgs;
 pub use prune_args::PruneArgs;
+pub use prune_command_args::PruneCommandArgs;
 pub use recover_args::RecoverArgs;
 pub use report_args::ReportArgs;
 pub use rotate_args::RotateArgs;
 pub use score_args::ScoreArgs;
 pub use slice_args::SliceArgs;
+pub use stream_args::StreamArgs;
 
-use crate::Error;
+use crate::{Error, LogFormat};
 use clap::{Parser, Subcommand};
 
 /// Makes a trained language model smaller: regularize, then prune.
@@ -74,6 +95,10 @@ pub struct Cli {
     /// Say more on standard error: -v for what happens, -vv for each step.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
+    /// How progress, warnings and errors are written on standard error: for people, with a line every half minute where there is no
+    /// terminal, or one JSON object a line.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, global = true, value_name = "FORMAT")]
+    pub log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -83,7 +108,11 @@ enum Command {
     /// Score structures and write a slice plan.
     Score(ScoreArgs),
     /// Score, regularize, slice and save: the whole path.
-    Prune(PruneArgs),
+    Prune(Box<PruneCommandArgs>),
+    /// Put together what `prune --layers` made of the layers of one checkpoint.
+    Join(JoinArgs),
+    /// Keep the dense model's residual streams in files, for `prune --layers --streams`.
+    Stream(StreamArgs),
     /// Fine-tune a sliced model, by low-rank factors or in full.
     Recover(RecoverArgs),
     /// Turn the residual stream to its principal components; the logits stay.
@@ -93,7 +122,7 @@ enum Command {
     /// Write a checkpoint as a file that other engines run, such as llama.cpp's GGUF.
     Export(ExportArgs),
     /// Run published methods side by side on one checkpoint at equal size.
-    Compare(CompareArgs),
+    Compare(Box<CompareArgs>),
     /// Try settings of prune on one checkpoint, and write one table.
     Ablate(Box<AblateArgs>),
     /// Measure perplexity, tasks, speed, and what changed.
@@ -106,13 +135,18 @@ enum Command {
     Logits(LogitsArgs),
     /// Continue a text.
     Generate(GenerateArgs),
-    /// Draw how a regularization went.
+    /// Draw a run, a search or a plan.
     Plot(PlotArgs),
     /// Write the completions of a shell to standard output.
     Completions(CompletionsArgs),
 }
 
 impl Cli {
+    /// The command as clap knows it, whose `-h` shows what matters first.
+    pub fn described() -> clap::Command {
+        short_help::with_short_help(<Self as clap::CommandFactory>::command())
+    }
+
     /// Runs the subcommand.
     ///
     /// # Errors
@@ -122,6 +156,8 @@ impl Cli {
             Command::Inspect(args) => args.run(),
             Command::Score(args) => args.run(),
             Command::Prune(args) => args.run(),
+            Command::Join(args) => args.run(),
+            Command::Stream(args) => args.run(),
             Command::Recover(args) => args.run(),
             Command::Rotate(args) => args.run(),
             Command::Slice(args) => args.run(),

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 /// Options of `dress plot`.
 #[derive(Debug, Args)]
 pub struct PlotArgs {
-    /// The directory that `dress prune` wrote, or its dress.json.
+    /// What to draw: a directory that `dress prune` or `dress recover` wrote, its dress.json, recover.json or search.json, or a
+    /// plan.
     run: PathBuf,
     /// The SVG file to write.
     #[arg(long)]

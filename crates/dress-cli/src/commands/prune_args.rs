@@ -1,8 +1,10 @@
 //! The options of `dress prune`.
 
-use super::common_args::{HOW_MUCH, SAID_BY_A_PLAN, SelectArgs, at_least_one};
+use super::by_parts_args::ByPartsArgs;
+use super::common_args::{HOW_IT_RUNS, HOW_MUCH, SAID_BY_A_PLAN, SelectArgs, at_least_one};
 use super::listed::listed;
 use super::prune::Prune;
+use super::quality::QualitySettings;
 use super::regularize_args::{REGULARIZES, RegularizeArgs};
 use super::transform_args::TransformArgs;
 use crate::{Error, locate, read_plan};
@@ -12,18 +14,17 @@ use dress_models::{AnyModel, Checkpoint};
 use dress_prune::{Compensation, HowMuch, Recipe};
 use dress_study::ablation::PruneRun;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 /// Where options come from beside the command line.
 #[derive(Debug, Args)]
 pub struct SettingsFileArgs {
     /// Settings from a TOML file: the names of options as keys, lists as lists, and true for what takes no value. What the command line
     /// says stands above them.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = HOW_IT_RUNS, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
-/// Options of `dress prune`.
+/// The options of `dress prune` that say what a run does.
 #[derive(Debug, Args)]
 pub struct PruneArgs {
     #[command(flatten)]
@@ -51,21 +52,29 @@ pub struct PruneArgs {
     #[command(flatten)]
     settings_file: SettingsFileArgs,
     #[command(flatten)]
+    by_parts: ByPartsArgs,
+    #[command(flatten)]
     regularize: RegularizeArgs,
 }
 
 impl PruneArgs {
-    pub(super) fn run(self) -> Result<(), Error> {
-        let began = Instant::now();
-        self.settings()?.run(began)
-    }
-
-    /// What they ask for.
-    fn settings(&self) -> Result<Prune, Error> {
+    /// What they ask for, measured as `quality` says.
+    pub(super) fn settings(&self, quality: QualitySettings) -> Result<Prune, Error> {
         let TransformArgs { model, out, force, common, .. } = &self.checkpoint;
         let checkpoint = Checkpoint::at(locate(model)?)?;
         let run = self.run_on(checkpoint.declared())?;
-        Ok(Prune { checkpoint, run, out: out.clone(), force: *force, output: common.context()?.output })
+        let (by_parts, output) = (self.by_parts.settings(), common.context()?.output);
+        Ok(Prune {
+            model: model.clone(),
+            checkpoint,
+            run,
+            quality,
+            tensorboard: None,
+            out: out.clone(),
+            force: *force,
+            by_parts,
+            output,
+        })
     }
 
     /// The run that they ask for, of the checkpoint that `dense` declares; it keeps nothing while it goes on.
@@ -82,7 +91,7 @@ impl PruneArgs {
         let common = &self.checkpoint.common;
         let selected = self.select.recipe(dense, common.seed)?;
         let how_much = match &self.plan {
-            Some(path) => HowMuch::Planned(Box::new(read_plan(path)?)),
+            Some(path) => HowMuch::Planned(Box::new(read_plan(path, dense)?)),
             None => selected.how_much,
         };
         let searched = how_much.is_searched();
@@ -105,6 +114,11 @@ impl PruneArgs {
             sampling: self.checkpoint.calibration.sampling(),
             ..selected
         })
+    }
+
+    /// Whether one layer at a time is to be in memory.
+    pub(super) fn is_by_parts(&self) -> bool {
+        self.by_parts.settings().is_some()
     }
 
     /// The plan's file, where there is one.
@@ -142,7 +156,7 @@ mod tests {
         let model = model.display().to_string();
         let words = ["--model", &model, "--axis", axes, "--ratio", "0.5", "--calibration", "x", "--out", "y"];
         let args = PruneArgs::from_arg_matches(&command.get_matches_from(words)).unwrap();
-        let Prune { checkpoint, run, .. } = args.settings().unwrap();
+        let Prune { checkpoint, run, .. } = args.settings(QualitySettings::default()).unwrap();
         run.job(&checkpoint).unwrap()
     }
 

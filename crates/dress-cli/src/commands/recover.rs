@@ -1,15 +1,22 @@
 //! `dress recover`.
 
+use super::dry_run::{DryRun, FEW, on_few_of};
+use super::next_command::NextCommand;
+use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes};
 use super::transform::Transform;
+use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
-use crate::{Error, ResultFile, TerminalProgress, command_line, fingerprint};
-use dress::ModelCard;
+use crate::{Error, ResultFile, check_place, command_line, fingerprint, name_of, shown_progress};
+use dress::{
+    ModelCard, QualityBefore, StageTimes, TextQuality, any_model, blocks_to_hold_back, stage_factor,
+};
 use dress_core::{Calibration, CausalLm, Selection, StockTarget, parameters};
-use dress_models::SaveConfig;
 use dress_models::checkpoint::save;
-use dress_train::{CurvePoint, LossEnds, RecoverConfig, RunDirectory, recover};
+use dress_models::{AnyModel, SaveConfig};
+use dress_prune::Passes;
+use dress_train::{CurvePoint, LossEnds, RecoverConfig, RunDirectory, Trained};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// What `dress recover` does.
@@ -19,8 +26,14 @@ pub(super) struct Recover {
     pub checkpoint: Transform,
     /// How it is trained.
     pub config: RecoverConfig,
+    /// What the result is measured on.
+    pub quality: QualitySettings,
+    /// The dense model that it learns from as given, where there is one.
+    pub teacher_given: Option<PathBuf>,
     /// The dense model that it learns from, where there is one.
     pub teacher: Option<PathBuf>,
+    /// Where the run's numbers go for TensorBoard, if anywhere.
+    pub tensorboard: Option<PathBuf>,
     /// Whose rules the shape keeps.
     pub target: StockTarget,
 }
@@ -32,14 +45,23 @@ impl Recover {
         self.checkpoint.checkpoint.declared().check_stock(&Selection::new(), self.target)?;
         let config = &self.config;
         self.check_teacher()?;
-        let calibration = self.checkpoint.blocks_for("recovery")?;
+        let (calibration, held_back) =
+            self.checkpoint.blocks_and_held_back("recovery", self.blocks_to_hold_back())?;
+        let seqlen = calibration.provenance.seqlen;
+        let texts = self.quality.texts(&self.checkpoint.checkpoint, seqlen, [&calibration, &held_back])?;
         let model = self.checkpoint.load()?;
         let context = &self.checkpoint.context;
         let dense = self.teacher.as_ref().map(|dense| context.load(dense)).transpose()?;
         explain_interrupt(&self.run_directory());
-        let progress = TerminalProgress::default();
-        let trained =
-            recover(model, dense, &calibration, config, &progress).map_err(dress_prune::Error::from)?;
+        let done = watched(self.tensorboard.as_ref(), |progress| {
+            let before = QualityBefore::measure(&model, texts, progress)?;
+            let trained = any_model::recover(model, dense, &calibration, config, progress)
+                .map_err(dress_prune::Error::from)?;
+            let quality = before.compare(&trained.model, progress)?;
+            Ok((trained, quality))
+        });
+        let ((trained, quality), events) = or_nothing_left(&self.run_directory(), done)?;
+        add_the_rest(events, &trained.curve, &quality);
         let command = command_line();
         let about = json!({
             "format_version": ResultFile::FORMAT,
@@ -54,19 +76,58 @@ impl Recover {
             "calibration": calibration.provenance,
             "recover": config,
             "curve": trained.curve,
+            "quality": quality,
             "command": command,
         });
         let text = serde_json::to_string_pretty(&about).expect("a result is numbers, texts and lists");
         let mut extra_files = vec![("recover.json".into(), text)];
         extra_files.extend(self.how_it_was_pruned());
-        let card = self.model_card(parameters::count(&trained.model), &trained.curve, &calibration, command);
+        let mut card =
+            self.model_card(parameters::count(&trained.model), &trained.curve, &calibration, command);
+        card.how.extend(quality.iter().map(TextQuality::fact));
         let (model_card, target) = (Some(card.to_string()), self.target);
         let saving = SaveConfig { extra_files, model_card, target, ..self.checkpoint.saving() };
         save(&trained.model, &self.checkpoint.out, &saving)?;
         // The curve is in recover.json now.
         self.run_directory().remove();
-        self.print(parameters::count(&trained.model), &trained.curve, began.elapsed().as_secs_f64())?;
-        Ok(())
+        let nothing = self.quality.why_nothing(&calibration);
+        self.print(&trained, &quality, nothing, began.elapsed().as_secs_f64())
+    }
+
+    /// Says what the training would take, and writes nothing.
+    pub fn dry_run(self) -> Result<(), Error> {
+        check_place(&self.checkpoint.out)?;
+        self.check_teacher()?;
+        let calibration = self.checkpoint.blocks_for("recovery")?;
+        let mut config = self.config.clone();
+        let (whole, train) = (calibration.blocks.len(), &mut config.train);
+        let a_step = train.batch_size.saturating_mul(train.accumulation).max(1);
+        let (few, all) = (a_step.saturating_mul(FEW).min(whole), train.steps_on(whole));
+        (train.epochs, train.run_dir) = (1, None);
+        let steps = [train.steps_on(few), all];
+        config.cache = false;
+        let provenance = calibration.provenance.clone();
+        let blocks = Calibration { blocks: calibration.blocks[..few].to_vec(), provenance };
+        let (began, shown) = (Instant::now(), shown_progress());
+        let times = StageTimes::new(&shown);
+        let model = self.checkpoint.load()?;
+        let context = &self.checkpoint.context;
+        let dense = self.teacher.as_ref().map(|dense| context.load(dense)).transpose()?;
+        let trained =
+            any_model::recover(model, dense, &blocks, &config, &times).map_err(dress_prune::Error::from)?;
+        let estimate = times
+            .estimate(began.elapsed().as_secs_f64(), |timed| stage_factor(&timed.stage, [few, whole], steps));
+        let models = [self.checkpoint.checkpoint.declared(), &trained.model];
+        let (path, rehearsed) = (self.checkpoint.model(), on_few_of(few, whole));
+        DryRun::of_model(path, models, None, &[], estimate, rehearsed)?.print(context.output)
+    }
+
+    /// How many blocks of the text to hold back: as many as take some 3% of the steps' time.
+    fn blocks_to_hold_back(&self) -> usize {
+        let blocks = self.checkpoint.sampling.samples.saturating_mul(self.config.train.epochs);
+        let taught = if self.teacher.is_some() { blocks } else { 0 };
+        let passes = Passes { forward: taught, backward: blocks };
+        self.quality.hold_back.unwrap_or_else(|| blocks_to_hold_back(passes))
     }
 
     /// The blocks are the tokens of the model that is trained; to a teacher of another tokenizer they say something else.
@@ -127,27 +188,60 @@ impl Recover {
         }
     }
 
-    fn print(&self, parameters: u64, curve: &[CurvePoint], seconds: f64) -> Result<(), Error> {
-        let ends = LossEnds::of(curve);
-        let (first, last) = (ends.map(|ends| ends.first), ends.map(|ends| ends.last));
+    fn print(
+        &self,
+        trained: &Trained<AnyModel>,
+        quality: &[TextQuality],
+        nothing: &str,
+        seconds: f64,
+    ) -> Result<(), Error> {
+        let (parameters, steps) = (parameters::count(&trained.model), trained.curve.len());
+        let ends = LossEnds::of(&trained.curve);
+        let next = NextCommand::eval(&self.checkpoint.out, self.dense(), self.quality.validate.first());
         let report = json!({
             "parameters": parameters,
-            "steps": curve.len(),
-            "loss_first": first,
-            "loss_last": last,
+            "steps": steps,
+            "loss_first": ends.map(|ends| ends.first),
+            "loss_last": ends.map(|ends| ends.last),
             "seconds": seconds,
             "out": self.checkpoint.out.display().to_string(),
+            "quality": quality,
+            "next": next,
         });
+        let declared = self.checkpoint.checkpoint.declared();
+        let served = ServedBytes::of(self.checkpoint.model(), [declared, &trained.model], &[])?;
         self.checkpoint.context.output.print(&report, || {
-            format!(
-                "{} steps in {seconds:.0} s, the loss from {:.3} to {:.3} (means over the first and the last {} steps, of different blocks), written to {}",
-                curve.len(),
-                first.unwrap_or_default(),
-                last.unwrap_or_default(),
-                ends.map_or(0, |ends| ends.steps),
-                self.checkpoint.out.display()
-            )
-        })?;
-        Ok(())
+            let both = BeforeAndAfter {
+                names: [name_of(&self.checkpoint.given), name_of(&self.checkpoint.out)],
+                parameters: [parameters::count(declared), parameters],
+                served: &served,
+                quality,
+            };
+            let about = match quality.first() {
+                Some(text) => format!("{}{}\n", both.about_the_texts(), did_it_help(text)),
+                None => format!("{nothing}\n"),
+            };
+            let (out, table) = (self.checkpoint.out.display(), both.table());
+            format!("{steps} steps in {seconds:.0} s, written to {out}\n\n{table}\n{about}\nnext: {next}")
+        })
+    }
+
+    /// The dense model: the one that was learnt from, or else the checkpoint that was trained.
+    fn dense(&self) -> &Path {
+        self.teacher_given.as_deref().unwrap_or(&self.checkpoint.given)
+    }
+}
+
+/// Whether training helped, as far as the blocks of a text can tell.
+fn did_it_help(text: &TextQuality) -> &'static str {
+    match (text.difference.is_clear(), text.difference.difference < 0.0) {
+        (true, true) => "training helped: the loss is lower by more than twice its error",
+        (true, false) => {
+            "training did not help: the loss is higher; try a lower --learning-rate, or more --samples of a text like the one \
+             that counts"
+        }
+        (false, _) => {
+            "training made no difference that these blocks could tell; --validate TEXT measures more"
+        }
     }
 }

@@ -1,13 +1,16 @@
 //! The options of `dress recover`.
 
-use super::common_args::at_least_one;
-use super::listed::stock_target;
+use super::common_args::{RESULT, at_least_one};
+use super::dry_run::DryRunArgs;
+use super::listed::{listed, stock_target};
+use super::quality_args::QualityArgs;
 use super::recover::Recover;
-use super::training_args::TrainingArgs;
+use super::training_args::{DISTILLATION, TRAINING, TrainingArgs};
 use super::transform_args::TransformArgs;
+use super::watch_args::WatchArgs;
 use crate::{Error, locate};
 use clap::Args;
-use dress_core::StockTarget;
+use dress_core::{Divergence, StockTarget};
 use dress_train::{DistillationConfig, LoraConfig, RecoverConfig, RunDirectory, Trainable};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -18,43 +21,59 @@ pub struct RecoverArgs {
     #[command(flatten)]
     checkpoint: TransformArgs,
     /// Train all weights instead of low-rank factors.
-    #[arg(long, conflicts_with_all = ["lora_rank", "lora_alpha", "lora_dropout", "lora_targets"])]
+    #[arg(long, help_heading = TRAINING, conflicts_with_all = ["lora_rank", "lora_alpha", "lora_dropout", "lora_targets"])]
     full: bool,
     /// The rank of the factors beside each matrix.
-    #[arg(long, default_value_t = LoraConfig::default().rank, value_parser = at_least_one)]
+    #[arg(long, help_heading = TRAINING, default_value_t = LoraConfig::default().rank, value_parser = at_least_one)]
     lora_rank: usize,
     /// What the factors' product is multiplied by, times the rank; by default twice the rank.
-    #[arg(long)]
+    #[arg(long, help_heading = TRAINING)]
     lora_alpha: Option<f64>,
     /// The share of the factors' inputs that is left out of each step.
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, help_heading = TRAINING, default_value_t = 0.0)]
     lora_dropout: f64,
     /// The projections that get factors, with commas, as q_proj,v_proj; by default all inside the layers.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, help_heading = TRAINING, value_delimiter = ',')]
     lora_targets: Vec<String>,
     /// Learn from what this dense model says of the text too.
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, help_heading = DISTILLATION, value_name = "MODEL")]
     distill_from: Option<PathBuf>,
     /// How much that counts, from 0 to 1, beside the text's own tokens.
-    #[arg(long, default_value_t = DistillationConfig::default().alpha, requires = "distill_from")]
+    #[arg(long, help_heading = DISTILLATION, default_value_t = DistillationConfig::default().alpha, requires = "distill_from")]
     distill_alpha: f64,
     /// The temperature at which distributions are compared.
-    #[arg(long, default_value_t = 1.0, requires = "distill_from")]
+    #[arg(long, help_heading = DISTILLATION, default_value_t = 1.0, requires = "distill_from")]
     distill_temperature: f64,
     /// Compute the dense model's outputs once, to a file, instead of in every step.
-    #[arg(long, requires = "distill_from")]
+    #[arg(long, help_heading = DISTILLATION, requires = "distill_from")]
     distill_cache: bool,
+    /// Whether the model has to expect what the dense one does (forward), or must not expect what it does not (reverse).
+    #[arg(
+        long,
+        help_heading = DISTILLATION,
+        default_value = "forward",
+        requires = "distill_from",
+        value_parser = listed::<Divergence>(Divergence::NAMES)
+    )]
+    distill_divergence: Divergence,
     /// Whose rules the shape of the checkpoint keeps.
-    #[arg(long, default_value_t = StockTarget::All, value_parser = stock_target())]
+    #[arg(long, help_heading = RESULT, default_value_t = StockTarget::All, value_parser = stock_target())]
     target: StockTarget,
     #[command(flatten)]
     training: TrainingArgs,
+    #[command(flatten)]
+    quality: QualityArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
+    #[command(flatten)]
+    dry_run: DryRunArgs,
 }
 
 impl RecoverArgs {
     pub(super) fn run(self) -> Result<(), Error> {
         let began = Instant::now();
-        self.settings()?.run(began)
+        let recover = self.settings()?;
+        if self.dry_run.dry_run { recover.dry_run() } else { recover.run(began) }
     }
 
     /// What they ask for.
@@ -62,6 +81,9 @@ impl RecoverArgs {
         Ok(Recover {
             checkpoint: self.checkpoint.settings()?,
             config: self.config(),
+            quality: self.quality.settings(self.checkpoint.calibration.text_field.as_deref()),
+            teacher_given: self.distill_from.clone(),
+            tensorboard: self.watch.tensorboard.clone(),
             teacher: self.distill_from.as_deref().map(locate).transpose()?,
             target: self.target,
         })
@@ -86,6 +108,7 @@ impl RecoverArgs {
             alpha: self.distill_alpha,
             temperature: self.distill_temperature,
             hidden: 0.0,
+            divergence: self.distill_divergence,
         };
         RecoverConfig { distill, cache: self.distill_cache, train }
     }

@@ -75,7 +75,7 @@ pub(super) struct RegularizeArgs {
     #[arg(long, group = REGULARIZES)]
     kept_only: bool,
     /// Regularize one layer at a time, so that it adds to the residual stream what the dense layer adds, and not the whole
-    /// model on the text. For neurons and heads; best with --compensate ridge and several --epochs.
+    /// model on the text. For neurons and heads, and with --local-inputs dense for the width; best with --compensate ridge and several --epochs.
     #[arg(long, group = REGULARIZES, conflicts_with = "distill")]
     local: bool,
     /// What a layer reads that is regularized alone: the dense model's stream, or that of the layers before it as they have

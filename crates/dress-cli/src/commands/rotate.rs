@@ -1,11 +1,12 @@
 //! `dress rotate`.
 
+use super::dry_run::{DryRun, FEW, on_few_of};
 use super::transform::Transform;
-use crate::{Error, ResultFile, TerminalProgress, command_line};
-use dress::ModelCard;
-use dress_core::{Axis, AxisKind, Basis, Calibration, CausalLm, Normalization, Parts, parameters};
+use crate::{Error, ResultFile, check_place, command_line, shown_progress};
+use dress::{ModelCard, StageTimes, stage_factor};
+use dress_core::{Axis, AxisKind, Basis, Calibration, CausalLm, Normalization, Progress, parameters};
 use dress_models::checkpoint::{RewriteConfig, Weights, rewrite_rotated, save};
-use dress_models::{CheckpointParts, SaveConfig};
+use dress_models::{AnyModel, CheckpointParts, SaveConfig};
 use dress_prune::{
     Rotated, RotatedByParts, best_basis, rotate_by_parts, rotate_tied, rotate_to_principal_components,
 };
@@ -46,6 +47,29 @@ impl Rotate {
         Ok(())
     }
 
+    /// Says what a rotation would take, and writes nothing. Of one by layers only what is computed is timed, not the rewriting.
+    pub fn dry_run(self) -> Result<(), Error> {
+        check_place(&self.checkpoint.out)?;
+        let basis = self.basis()?;
+        let calibration = self.checkpoint.blocks_for(&basis.to_string())?;
+        let whole = calibration.blocks.len();
+        let few = FEW.min(whole);
+        let provenance = calibration.provenance.clone();
+        let blocks = Calibration { blocks: calibration.blocks[..few].to_vec(), provenance };
+        let (began, shown) = (Instant::now(), shown_progress());
+        let times = StageTimes::new(&shown);
+        let made = match self.stream {
+            true => self.rotated_by_parts(basis, &blocks, &times)?.declared,
+            false => rotated(self.checkpoint.load()?, basis, &blocks, &times)?.model,
+        };
+        let estimate = times.estimate(began.elapsed().as_secs_f64(), |timed| {
+            stage_factor(&timed.stage, [few, whole], [1, 1])
+        });
+        let models = [self.checkpoint.checkpoint.declared(), &made];
+        let (path, output) = (self.checkpoint.model(), self.checkpoint.context.output);
+        DryRun::of_model(path, models, None, &[], estimate, on_few_of(few, whole))?.print(output)
+    }
+
     fn basis(&self) -> Result<Basis, Error> {
         let map = self.checkpoint.checkpoint.declared().coupling();
         match self.basis.unwrap_or(best_basis(&map, &[AxisKind::Residual])) {
@@ -61,12 +85,9 @@ impl Rotate {
 
     /// With the whole model in memory.
     fn rotate_model(&self, basis: Basis, calibration: &Calibration) -> Result<Made, Error> {
-        let (model, progress) = (self.checkpoint.load()?, TerminalProgress::default());
+        let (model, progress) = (self.checkpoint.load()?, shown_progress());
         let before = parameters::count(&model);
-        let Rotated { model, energy } = match basis {
-            Basis::PcaTied => rotate_tied(model, calibration, &progress)?,
-            _ => rotate_to_principal_components(model, calibration, &progress)?,
-        };
+        let Rotated { model, energy } = rotated(model, basis, calibration, &progress)?;
         let parameters = [before, parameters::count(&model)];
         let model_card = Some(self.model_card(basis, parameters, calibration).to_string());
         save(&model, &self.checkpoint.out, &SaveConfig { model_card, ..self.checkpoint.saving() })?;
@@ -75,16 +96,27 @@ impl Rotate {
 
     /// With one part of the model at a time in memory, then from file to file.
     fn rotate_files(&self, basis: Basis, calibration: &Calibration) -> Result<Made, Error> {
-        let Transform { checkpoint, out, force, context, .. } = &self.checkpoint;
-        let (progress, model, compute) = (TerminalProgress::default(), checkpoint.path(), &context.compute);
-        let parts = CheckpointParts::open(model, &compute.load_config(), &compute.device)?;
+        let Transform { checkpoint, out, force, .. } = &self.checkpoint;
+        let (progress, model) = (shown_progress(), checkpoint.path());
         let RotatedByParts { declared, rotation, energy } =
-            rotate_by_parts(&parts, basis, calibration, &progress)?;
-        let parameters = [parameters::count(parts.declared()), parameters::count(&declared)];
+            self.rotated_by_parts(basis, calibration, &progress)?;
+        let parameters = [parameters::count(checkpoint.declared()), parameters::count(&declared)];
         let model_card = Some(self.model_card(basis, parameters, calibration).to_string());
         let config = RewriteConfig { force: *force, model_card, ..RewriteConfig::default() };
-        rewrite_rotated(parts.declared(), &declared, &rotation, [model, out], &config, &progress)?;
+        rewrite_rotated(checkpoint.declared(), &declared, &rotation, [model, out], &config, &progress)?;
         Ok(Made { parameters, energy })
+    }
+
+    fn rotated_by_parts(
+        &self,
+        basis: Basis,
+        calibration: &Calibration,
+        progress: &dyn Progress,
+    ) -> Result<RotatedByParts<AnyModel>, Error> {
+        let Transform { checkpoint, context, .. } = &self.checkpoint;
+        let compute = &context.compute;
+        let parts = CheckpointParts::open(checkpoint.path(), &compute.load_config(), &compute.device)?;
+        Ok(rotate_by_parts(&parts, basis, calibration, progress)?)
     }
 
     fn model_card(&self, basis: Basis, [before, after]: [u64; 2], calibration: &Calibration) -> ModelCard {
@@ -127,4 +159,17 @@ impl Rotate {
         })?;
         Ok(())
     }
+}
+
+/// The model in other coordinates.
+fn rotated(
+    model: AnyModel,
+    basis: Basis,
+    calibration: &Calibration,
+    progress: &dyn Progress,
+) -> Result<Rotated<AnyModel>, Error> {
+    Ok(match basis {
+        Basis::PcaTied => rotate_tied(model, calibration, progress)?,
+        _ => rotate_to_principal_components(model, calibration, progress)?,
+    })
 }

@@ -1,7 +1,10 @@
 //! `dress score`.
 
-use super::served_by_args::warn_of_loss;
-use crate::{Error, PlaceLock, RunContext, TerminalProgress, check_own_file_place, write_result};
+use super::dry_run::{DryRun, FEW, on_few_of};
+use super::selection_table::SelectionTable;
+use super::served_by_args::{warn_of_loss, warn_of_rounding};
+use crate::{Error, PlaceLock, RunContext, check_own_file_place, quoted, shown_progress, write_result};
+use dress::{StageTimes, stage_factor};
 use dress_core::{Calibration, Parts, Progress, SlicePlan};
 use dress_importance::Criteria;
 use dress_models::{Checkpoint, CheckpointParts};
@@ -9,6 +12,7 @@ use dress_prune::{PruneConfig, Recipe, ResolvedRecipe, axes, plan, plan_of_score
 use dress_study::TextSource;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// What `dress score` does.
 #[derive(Debug)]
@@ -34,29 +38,77 @@ impl Score {
         let context = &self.context;
         check_own_file_place(&self.out, self.force, "plan", is_plan)?;
         let _lock = PlaceLock::take(&self.out)?;
-        let ResolvedRecipe { criteria: scorer, config, .. } =
-            self.recipe.resolve(self.checkpoint.declared(), context.compute.dtype.dtype())?;
-        let blocks = |text: &TextSource| text.blocks(&self.checkpoint, &self.recipe.sampling, context.seed);
-        let calibration = self.text.as_ref().map(blocks).transpose()?.unwrap_or_default();
-        if scorer.needs_calibration() && calibration.blocks.is_empty() {
-            return Err(Error::NeedsCalibration { criterion: scorer.name().into() });
-        }
-        let progress = TerminalProgress::default();
-        let mut plan = match self.stream {
-            true => self.plan_by_parts(&scorer, &calibration, &config, &progress)?,
-            false => plan(&context.load(self.checkpoint.path())?, &scorer, &calibration, &config, &progress)?,
-        };
+        let (resolved, calibration) = self.resolved()?;
+        let rounded = warn_of_rounding(resolved.rounded(self.checkpoint.declared())?);
+        let mut plan = self.plan(&resolved, &calibration, &shown_progress())?;
         warn_of_loss(self.checkpoint.declared(), &plan.selection, &self.recipe.served_by);
         plan.fingerprint = self.checkpoint.fingerprint()?;
         write_result(&self.out, plan.to_json().as_bytes(), self.force)?;
+        let table = SelectionTable::of(self.checkpoint.declared(), &plan.selection)?;
         let report = json!({
             "plan": self.out.display().to_string(),
             "criterion": plan.criterion,
             "fingerprint": plan.fingerprint,
             "scores": plan.scores,
+            "parameters_before": table.parameters[0],
+            "parameters": table.parameters[1],
         });
-        context.output.print(&report, || format!("plan written to {}", self.out.display()))?;
-        Ok(())
+        context.output.print(&report, || {
+            let out = quoted(&self.out.display().to_string());
+            format!(
+                "{table}\n{rounded}by {}, written to {}\n\nnext: dress plot {out} --out {}",
+                plan.criterion,
+                self.out.display(),
+                quoted(&self.out.with_extension("svg").display().to_string())
+            )
+        })
+    }
+
+    /// Says what would be selected and what scoring would take, and writes nothing.
+    pub fn dry_run(self) -> Result<(), Error> {
+        let (resolved, calibration) = self.resolved()?;
+        let whole = calibration.blocks.len();
+        let few = FEW.min(whole);
+        let provenance = calibration.provenance.clone();
+        let blocks = Calibration { blocks: calibration.blocks[..few].to_vec(), provenance };
+        let (began, shown) = (Instant::now(), shown_progress());
+        let times = StageTimes::new(&shown);
+        let plan = self.plan(&resolved, &blocks, &times)?;
+        let estimate = times.estimate(began.elapsed().as_secs_f64(), |timed| {
+            stage_factor(&timed.stage, [few, whole], [1, 1])
+        });
+        let dense = self.checkpoint.declared();
+        let (path, formats, rehearsed) =
+            (self.checkpoint.path(), &self.recipe.served_by, on_few_of(few, whole));
+        DryRun::of_selection(path, dense, &plan.selection, formats, estimate, rehearsed)?
+            .print(self.context.output)
+    }
+
+    /// What is scored by what, and the blocks that are looked at.
+    fn resolved(&self) -> Result<(ResolvedRecipe, Calibration), Error> {
+        let context = &self.context;
+        let resolved = self.recipe.resolve(self.checkpoint.declared(), context.compute.dtype.dtype())?;
+        let blocks = |text: &TextSource| text.blocks(&self.checkpoint, &self.recipe.sampling, context.seed);
+        let calibration = self.text.as_ref().map(blocks).transpose()?.unwrap_or_default();
+        if resolved.criteria.needs_calibration() && calibration.blocks.is_empty() {
+            return Err(Error::NeedsCalibration { criterion: resolved.criteria.name().into() });
+        }
+        Ok((resolved, calibration))
+    }
+
+    fn plan(
+        &self,
+        ResolvedRecipe { criteria, config, .. }: &ResolvedRecipe,
+        calibration: &Calibration,
+        progress: &dyn Progress,
+    ) -> Result<SlicePlan, Error> {
+        match self.stream {
+            true => self.plan_by_parts(criteria, calibration, config, progress),
+            false => {
+                let model = self.context.load(self.checkpoint.path())?;
+                Ok(plan(&model, criteria, calibration, config, progress)?)
+            }
+        }
     }
 
     fn plan_by_parts(

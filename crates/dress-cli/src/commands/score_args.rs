@@ -1,7 +1,8 @@
 //! The options of `dress score`.
 
 use super::CommonArgs;
-use super::common_args::{CalibrationArgs, SelectArgs};
+use super::common_args::{CalibrationArgs, HOW_IT_RUNS, RESULT, SelectArgs};
+use super::dry_run::DryRunArgs;
 use super::score::Score;
 use crate::{Error, locate};
 use clap::Args;
@@ -21,22 +22,25 @@ pub struct ScoreArgs {
     #[command(flatten)]
     calibration: CalibrationArgs,
     /// Where the plan goes.
-    #[arg(long)]
+    #[arg(long, help_heading = RESULT)]
     out: PathBuf,
     /// Read the checkpoint one layer at a time: memory holds one layer and the calibration's residual stream.
     /// Not for criteria that need gradients.
-    #[arg(long)]
+    #[arg(long, help_heading = HOW_IT_RUNS)]
     stream: bool,
     /// Replace the plan that is there.
-    #[arg(long)]
+    #[arg(long, help_heading = RESULT)]
     force: bool,
+    #[command(flatten)]
+    dry_run: DryRunArgs,
     #[command(flatten)]
     common: CommonArgs,
 }
 
 impl ScoreArgs {
     pub(super) fn run(self) -> Result<(), Error> {
-        self.settings()?.run()
+        let score = self.settings()?;
+        if self.dry_run.dry_run { score.dry_run() } else { score.run() }
     }
 
     /// What they ask for.

@@ -5,7 +5,7 @@ use clap::Args;
 use dress_core::Selection;
 use dress_engines::{EngineFormat, EngineTable};
 use dress_models::AnyModel;
-use dress_prune::QuantizationLoss;
+use dress_prune::{QuantizationLoss, RoundedRatio};
 use std::path::PathBuf;
 
 /// The engines that serve a result.
@@ -36,6 +36,14 @@ impl ServedByArgs {
     pub(super) fn files(&self) -> &[PathBuf] {
         &self.engines
     }
+}
+
+/// Says what rounding makes of ratios, where that is far from what was asked for, before anything goes. Returns what is to be said of
+/// the others in the end.
+pub(super) fn warn_of_rounding(rounded: Vec<RoundedRatio>) -> String {
+    let (far, near): (Vec<_>, Vec<_>) = rounded.into_iter().partition(RoundedRatio::is_far);
+    far.iter().for_each(|rounded| tracing::warn!("{rounded}"));
+    near.iter().map(|rounded| format!("{rounded}\n")).collect()
 }
 
 /// Says what `selection` costs where the result is quantized, unless engines were named whose sizes it keeps to.

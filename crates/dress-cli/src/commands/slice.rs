@@ -1,10 +1,9 @@
 //! `dress slice`.
 
+use super::dry_run::DryRun;
 use super::served_by_args::warn_of_loss;
-use crate::{
-    Error, PlaceLock, ResultFile, RunContext, TerminalProgress, check_place, command_line, read_plan,
-};
-use dress_core::{Basis, CausalLm, StockTarget, TensorEdit, parameters};
+use crate::{Error, PlaceLock, ResultFile, RunContext, check_place, command_line, read_plan, shown_progress};
+use dress_core::{Basis, CausalLm, Selection, SlicePlan, StockTarget, TensorEdit, parameters};
 use dress_engines::EngineFormat;
 use dress_models::checkpoint::{
     RewriteConfig, SaveReport, Weights, check_output, fingerprint, read_config, rewrite, save,
@@ -41,20 +40,10 @@ impl Slice {
         check_place(&self.out)?;
         let _lock = PlaceLock::take(&self.out)?;
         check_output(&self.out, Some(&self.input), self.force)?;
-        let plan = read_plan(&self.plan)?;
-        let (text, path) = read_config(&self.input)?;
-        let declared = AnyModel::from_config(&text, &path, &self.context.compute.device)?;
-        if plan.basis != Basis::Identity {
-            return Err(dress_prune::Error::BasisOfPlan { basis: plan.basis }.into());
-        }
-        plan.check_fingerprint(fingerprint(&declared, &self.input)?, &declared.coupling())?;
-        dress_prune::check_served(&declared, &plan.selection, &self.served_by)?;
+        let (declared, plan) = self.checked_plan()?;
         let edits = dress_prune::edits(&declared, &plan.selection)?;
         let parameters_before = parameters::count(&declared);
-        let parameters = parameters::list(&declared)
-            .into_iter()
-            .map(|p| edits.get(&p.name).unwrap_or(&TensorEdit::default()).count(&p.shape))
-            .sum();
+        let parameters = dress_prune::parameters_left(&declared, &plan.selection)?;
         let weights = Weights::open(&self.input)?;
         let result = ResultFile {
             format_version: ResultFile::FORMAT,
@@ -66,6 +55,7 @@ impl Slice {
             parameters_before,
             parameters,
             calibration: plan.calibration.clone(),
+            quality: Vec::new(),
             command: Some(command_line()),
             regularize: None,
             report: PruneReport::default(),
@@ -89,6 +79,36 @@ impl Slice {
         Ok(())
     }
 
+    /// Says what would come of it. Nothing is computed, so there is nothing to measure.
+    pub fn dry_run(&self) -> Result<(), Error> {
+        let (declared, plan) = self.checked_plan()?;
+        declared.clone().resized(&plan.selection)?.check_stock(&Selection::new(), self.target)?;
+        let takes = match Weights::open(&self.input)? {
+            Weights::Safetensors(_) => {
+                "from file to file: as long as copying the checkpoint, with a few tensors in memory"
+            }
+            _ => "through memory: as long as reading the checkpoint and writing it, with all weights in f32",
+        };
+        DryRun::of_selection(&self.input, &declared, &plan.selection, &self.served_by, None, takes.into())?
+            .print(self.context.output)
+    }
+
+    /// The model that the checkpoint declares, and the plan, which fits it.
+    fn checked_plan(&self) -> Result<(AnyModel, SlicePlan), Error> {
+        let (text, path) = read_config(&self.input)?;
+        let declared = AnyModel::from_config(&text, &path, &self.context.compute.device)?;
+        let mut plan = read_plan(&self.plan, &declared)?;
+        if plan.basis != Basis::Identity {
+            return Err(dress_prune::Error::BasisOfPlan { basis: plan.basis }.into());
+        }
+        let found = fingerprint(&declared, &self.input)?;
+        plan.check_fingerprint(found.clone(), &declared.coupling())?;
+        // What a plan made by hand does not say.
+        plan.fingerprint = found;
+        dress_prune::check_served(&declared, &plan.selection, &self.served_by)?;
+        Ok((declared, plan))
+    }
+
     /// From file to file, with no model in memory.
     fn stream(
         &self,
@@ -101,7 +121,7 @@ impl Slice {
         let (extra_files, target, force) = (result.files(), self.target, self.force);
         let config = RewriteConfig { extra_files, model_card, target, force };
         let places = [self.input.as_path(), &self.out];
-        Ok(rewrite(declared, &resized, edits, places, &config, &TerminalProgress::default())?)
+        Ok(rewrite(declared, &resized, edits, places, &config, &shown_progress())?)
     }
 
     /// Through memory, from files that cannot be streamed.

@@ -1,5 +1,6 @@
 //! The options of `dress slice`.
 
+use super::dry_run::DryRunArgs;
 use super::listed::stock_target;
 use super::served_by_args::ServedByArgs;
 use super::slice::Slice;
@@ -35,12 +36,16 @@ pub struct SliceArgs {
     /// Print one JSON object on standard output; everything else goes to standard error.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    dry_run: DryRunArgs,
 }
 
 impl SliceArgs {
     pub(super) fn run(self) -> Result<(), Error> {
         let began = Instant::now();
-        self.settings()?.run(began)
+        let dry = self.dry_run.dry_run;
+        let slice = self.settings()?;
+        if dry { slice.dry_run() } else { slice.run(began) }
     }
 
     /// What they ask for.

@@ -6,8 +6,12 @@ use clap::Args;
 use dress_study::{EvaluationTexts, TextSource};
 use std::path::{Path, PathBuf};
 
+/// The heading of what is evaluated, and how.
+pub(super) const EVALUATION: &str = "Evaluation";
+
 /// The texts that every cell is evaluated on, but for the unseen one, which not every study needs.
 #[derive(Debug, Args)]
+#[command(next_help_heading = EVALUATION)]
 pub struct StudyTextArgs {
     /// A text like the calibration's to evaluate on, never the same.
     #[arg(long)]

@@ -3,15 +3,22 @@
 use super::common_args::at_least_one;
 use super::listed::{gradient_checkpointing, listed};
 use clap::Args;
+use dress_core::Divergence;
 use dress_models::FloatType;
 use dress_train::{
     CheckpointEvery, Decay, DistillationConfig, EarlyStopping, GradientCheckpointing, LearningRate,
     OptimizerConfig, Precision, TrainConfig, Trainable,
 };
 
+/// The heading of the training's options.
+pub(super) const TRAINING: &str = "Training";
+
+/// The heading of those of learning from the dense model.
+pub(super) const DISTILLATION: &str = "Distillation";
+
 /// The training's options; the defaults are those of [`TrainConfig`], but for the learning rate of a regularization.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Training")]
+#[command(next_help_heading = TRAINING)]
 pub struct TrainingArgs {
     /// The highest learning rate. By default 1e-4, but 3e-4 where regularizing is in the checkpoint's own basis.
     #[arg(long)]
@@ -72,7 +79,7 @@ pub struct TrainingArgs {
 
 /// How much is learnt from a dense model.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Distillation")]
+#[command(next_help_heading = DISTILLATION)]
 pub struct DistillArgs {
     /// Learn from the dense model's distribution too: its weight from 0 to 1, beside the text's own tokens.
     #[arg(long, alias = "distill-alpha", value_name = "ALPHA")]
@@ -83,6 +90,9 @@ pub struct DistillArgs {
     /// The weight of the distance to the dense model's residual stream, after every layer.
     #[arg(long, default_value_t = 0.0, requires = "distill")]
     distill_hidden: f64,
+    /// Whether the model has to expect what the dense one does (forward), or must not expect what it does not (reverse).
+    #[arg(long, default_value = "forward", requires = "distill", value_parser = listed::<Divergence>(Divergence::NAMES))]
+    distill_divergence: Divergence,
     /// Compute the dense model's outputs once, to a file, instead of in every step.
     #[arg(long, requires = "distill")]
     distill_cache: bool,
@@ -141,6 +151,7 @@ impl DistillArgs {
             alpha: self.distill?,
             temperature: self.distill_temperature,
             hidden: self.distill_hidden,
+            divergence: self.distill_divergence,
         };
         Some(dress_prune::Distill { objective, cache: self.distill_cache })
     }

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 /// From which checkpoint, with which text, to where.
 #[derive(Debug, Clone)]
 pub(super) struct Transform {
+    /// The checkpoint as given.
+    pub given: PathBuf,
     /// The checkpoint.
     pub checkpoint: Checkpoint,
     /// The text that is looked at, where there is one.
@@ -47,12 +49,26 @@ impl Transform {
     /// # Errors
     /// Those of [`TextSource::blocks`], and [`dress_core::Error::CalibrationEmpty`].
     pub fn blocks_for(&self, who: &str) -> Result<Calibration, Error> {
-        let blocks = |text: &TextSource| text.blocks(&self.checkpoint, &self.sampling, self.context.seed);
-        let calibration = self.text.as_ref().map(blocks).transpose()?.unwrap_or_default();
+        Ok(self.blocks_and_held_back(who, 0)?.0)
+    }
+
+    /// The same, and up to `held_back` blocks that share no text with them.
+    ///
+    /// # Errors
+    /// Those of [`Transform::blocks_for`].
+    pub fn blocks_and_held_back(
+        &self,
+        who: &str,
+        held_back: usize,
+    ) -> Result<(Calibration, Calibration), Error> {
+        let blocks = |text: &TextSource| {
+            text.blocks_and_held_back(&self.checkpoint, &self.sampling, self.context.seed, held_back)
+        };
+        let (calibration, more) = self.text.as_ref().map(blocks).transpose()?.unwrap_or_default();
         if calibration.blocks.is_empty() {
             return Err(dress_core::Error::CalibrationEmpty { who: who.into() }.into());
         }
-        Ok(calibration)
+        Ok((calibration, more))
     }
 
     /// The model.

@@ -1,7 +1,7 @@
 //! The options of every command that makes one checkpoint from another.
 
 use super::CommonArgs;
-use super::common_args::CalibrationArgs;
+use super::common_args::{CalibrationArgs, RESULT};
 use super::transform::Transform;
 use crate::{Error, locate};
 use clap::{ArgGroup, Args};
@@ -21,10 +21,10 @@ pub struct TransformArgs {
     #[command(flatten)]
     pub calibration: CalibrationArgs,
     /// Where the new checkpoint goes.
-    #[arg(long, group = PLACES)]
+    #[arg(long, help_heading = RESULT, group = PLACES)]
     pub out: PathBuf,
     /// Replace the checkpoint at --out.
-    #[arg(long, group = PLACES)]
+    #[arg(long, help_heading = RESULT, group = PLACES)]
     pub force: bool,
     #[command(flatten)]
     pub common: CommonArgs,
@@ -37,6 +37,7 @@ impl TransformArgs {
     /// Those of [`locate`] and of [`CommonArgs::context`].
     pub(super) fn settings(&self) -> Result<Transform, Error> {
         Ok(Transform {
+            given: self.model.clone(),
             checkpoint: Checkpoint::at(locate(&self.model)?)?,
             text: self.calibration.text(),
             sampling: self.calibration.sampling(),

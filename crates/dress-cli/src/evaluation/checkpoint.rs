@@ -1,6 +1,6 @@
 //! A checkpoint with all that evaluating it needs.
 
-use crate::{Error, ResultFile, RunContext, fingerprint, locate, prefix_token, tokenizer};
+use crate::{Error, ResultFile, RunContext, fingerprint, locate, name_of, prefix_token, tokenizer};
 use dress_core::{CausalLm, Fingerprint, SlicePlan};
 use dress_data::Tokenizer;
 use dress_eval::Size;
@@ -41,9 +41,7 @@ impl EvaluatedCheckpoint {
         let path = locate(path)?;
         let tokenizer = tokenizer(&path)?;
         let (plan, origin) = origin(&path).map_or((None, None), |(plan, origin)| (Some(plan), Some(origin)));
-        let own = std::path::absolute(&path).ok();
-        let own = own.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-        let name = name.map(String::from).or(own).unwrap_or_else(|| path.display().to_string());
+        let name = name.map_or_else(|| name_of(&path), String::from);
         let prefix = prefix_token(&path, &tokenizer)?;
         let (model, fingerprint) = (context.load(&path)?, fingerprint(&path)?);
         let calibrated_on = calibrated_on(&path);

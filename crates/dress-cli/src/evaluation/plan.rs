@@ -6,12 +6,26 @@ use dress_core::Progress;
 use dress_data::{Corpus, WindowConfig, Windows};
 use dress_eval::journal::ResultCache;
 use dress_eval::report::{ModelReport, Report};
-use dress_eval::tasks::{Task, TaskConfig, TaskResult, run_task};
+use dress_eval::tasks::{MetricRows, Task, TaskConfig, TaskResult, run_task};
 use dress_eval::{
-    Alignment, PerplexityConfig, PerplexityReport, SpeedConfig, departure, speed, window_perplexity,
+    Alignment, PerplexityConfig, PerplexityReport, SpeedConfig, WindowLoss, departure, perplexity_by_window,
+    speed,
 };
 use dress_models::checkpoint::fingerprint;
 use std::path::{Path, PathBuf};
+
+/// What was measured of one checkpoint.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// All of it.
+    pub report: ModelReport,
+    /// What was said to each request.
+    pub records: Vec<RequestRecord>,
+    /// What it loses on each window of the text.
+    pub losses: Vec<WindowLoss>,
+    /// What each row of the tasks comes to.
+    pub rows: Vec<MetricRows>,
+}
 
 /// What is measured, of one checkpoint or of several alike.
 #[derive(Debug, Clone, Default)]
@@ -31,7 +45,7 @@ pub struct EvaluationPlan {
 }
 
 impl EvaluationPlan {
-    /// Measures one checkpoint, but for its speed, and what was said to each request.
+    /// Measures one checkpoint, but for its speed.
     ///
     /// # Errors
     /// Those of cutting the text, of perplexity and of the tasks.
@@ -40,8 +54,9 @@ impl EvaluationPlan {
         checkpoint: &EvaluatedCheckpoint,
         context: &RunContext,
         progress: &dyn Progress,
-    ) -> Result<(ModelReport, Vec<RequestRecord>), Error> {
+    ) -> Result<Measured, Error> {
         let mut report = checkpoint.report(context);
+        let mut losses = Vec::new();
         if let Some(windows) = self.windows(checkpoint)? {
             if checkpoint.calibrated_on.contains(&windows.provenance.sha256) {
                 tracing::warn!(
@@ -51,10 +66,12 @@ impl EvaluationPlan {
                 );
             }
             let cache = self.cache.as_ref();
-            report.perplexity =
-                vec![window_perplexity(&checkpoint.model, &windows, &self.perplexity, cache, progress)?];
+            let (perplexity, of_windows) =
+                perplexity_by_window(&checkpoint.model, &windows, &self.perplexity, cache, progress)?;
+            report.perplexity = vec![perplexity];
+            losses = of_windows;
         }
-        let mut records = Vec::new();
+        let (mut records, mut rows) = (Vec::new(), Vec::new());
         for task in &self.tasks {
             let generates = task.file.kind.generates();
             let config = TaskConfig {
@@ -63,11 +80,21 @@ impl EvaluationPlan {
                 end_tokens: if generates { checkpoint.end_tokens()? } else { Vec::new() },
                 ..self.task_config.clone()
             };
-            let (result, rows) = run_task(&checkpoint.model, &checkpoint.encoder(), task, &config, progress)?;
+            let (result, of_task) =
+                run_task(&checkpoint.model, &checkpoint.encoder(), task, &config, progress)?;
             report.tasks.push(result);
-            records.extend(RequestRecord::of(task, &config, rows)?);
+            rows.extend(task.metric_rows(&config, &of_task)?);
+            records.extend(RequestRecord::of(task, &config, of_task)?);
         }
-        Ok((report, records))
+        Ok(Measured { report, records, losses, rows })
+    }
+
+    /// How many windows the text is cut into, none without a text.
+    ///
+    /// # Errors
+    /// Those of cutting it.
+    pub fn count_windows(&self, checkpoint: &EvaluatedCheckpoint) -> Result<usize, Error> {
+        Ok(self.windows(checkpoint)?.map_or(0, |windows| windows.windows.len()))
     }
 
     /// How far `checkpoint` is from `against`, where there is a text to see it on.

@@ -110,6 +110,27 @@ fn killed_at_any_moment_a_command_that_is_repeated_ends_in_the_same_bits() {
         ("plan.json", [&["score", "--model", &model], &ffn[..], &few].concat()),
         ("out", [&["prune", "--model", &model], &ffn[..], &few, &every, &["--epochs", "2"]].concat()),
         ("out", [&["prune", "--model", &model], &ffn[..], &few, &every, &["--rounds", "2"]].concat()),
+        (
+            "out",
+            [
+                &[
+                    "prune",
+                    "--model",
+                    &model,
+                    "--stream",
+                    "--local",
+                    "--epochs",
+                    "2",
+                    "--compensate",
+                    "ridge",
+                ],
+                &ffn[..],
+                &few,
+                &every,
+            ]
+            .concat(),
+        ),
+        ("out", [&["stream", "--model", &model], &few[..]].concat()),
         ("out", [&["prune", "--model", &model, "--params", "0.8"], &searched[..]].concat()),
         (
             "out",
@@ -195,6 +216,48 @@ fn killed_at_any_moment_a_command_that_is_repeated_ends_in_the_same_bits() {
     }
     eprintln!("{hit} of {moments} moments came before the command's end");
     assert!(hit * 2 > moments);
+}
+
+#[test]
+fn a_part_that_was_killed_and_is_repeated_joins_to_the_same_bits() {
+    let (paths, model, calibration) = (Paths::new(), model(), text("calibration.txt"));
+    let part = |out: &str, layers: &str| {
+        let mut args = vec!["prune", "--model", &model, "--axis", "ffn", "--ratio", "0.25", "--epochs", "2"];
+        args.extend([
+            "--local",
+            "--local-inputs",
+            "dense",
+            "--compensate",
+            "ridge",
+            "--checkpoint-every",
+            "2",
+        ]);
+        args.extend(["--calibration", &calibration, "--samples", "8", "--seqlen", "32"]);
+        args.extend(["--layers", layers, "--out", out]);
+        args.into_iter().map(String::from).collect::<Vec<_>>()
+    };
+    let ends = |args: &[String]| {
+        json(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    let joined = |low: &str, high: &str, out: &str| {
+        json(&["join", low, high, "--model", &model, "--out", out]);
+        contents(Path::new(out))
+    };
+    let (low, high) = (paths.path("low"), paths.path("high"));
+    let began = Instant::now();
+    ends(&part(&low, "0..2"));
+    let took = began.elapsed();
+    ends(&part(&high, "2..5"));
+    let expected = joined(&low, &high, &paths.path("out"));
+    for (index, share) in [0.3, 0.6, 0.9].into_iter().enumerate() {
+        let again = paths.path(&format!("again-{index}"));
+        let args = part(&again, "0..2");
+        killed(&args.iter().map(String::as_str).collect::<Vec<_>>(), took.mul_f64(share));
+        ends(&args);
+        let found = joined(&again, &high, &paths.path(&format!("out-{index}")));
+        let other: Vec<_> = found.keys().filter(|name| found.get(*name) != expected.get(*name)).collect();
+        assert!(other.is_empty() && found.len() == expected.len(), "other bits in {other:?}");
+    }
 }
 
 fn expected_is_there(place: &str, expected: &BTreeMap<String, Vec<u8>>) -> bool {

@@ -12,7 +12,7 @@ const LARGER: &str = "18446744073709551616";
 
 /// What means something though it is at an end of the numbers: options of a most that may be any, seeds, and counts of which
 /// there may be none.
-const MEANINGFUL: [(&str, &[&str]); 8] = [
+const MEANINGFUL: [(&str, &[&str]); 9] = [
     ("seed", &["0", LARGEST]),
     ("seeds", &["0", LARGEST]),
     ("max-new-tokens", &["0"]),
@@ -21,6 +21,7 @@ const MEANINGFUL: [(&str, &[&str]); 8] = [
     ("warmup-steps", &["0"]),
     ("checkpoint-every", &["0"]),
     ("warmup", &["0"]),
+    ("hold-back", &["0"]),
 ];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -72,6 +73,7 @@ fn base(command: &str, option: &str, place: &Paths) -> Vec<String> {
         }
         "generate" => args.extend(["--model", &model, "--prompt", "And"]),
         "costs" => args.extend(["--model", &model, "--out", &out]),
+        "join" => args.extend([&folder, "--model", &model, "--out", &out]),
         "logits" => args.extend(["--model", &model, "--data", &data, "--out", &out]),
         "compare" | "ablate" => {
             args.extend(["--model", &model, "--out", &out, "--data", &data]);

@@ -99,6 +99,36 @@ fn a_second_run_to_one_place_is_refused_and_the_first_ends() {
 }
 
 #[test]
+fn two_comparisons_in_one_place_share_out_their_cells() {
+    let (paths, model, data, calibration) =
+        (Paths::new(), model(), text("heldout.txt"), text("calibration.txt"));
+    let out = paths.path("out");
+    let mut args = vec!["compare", "--model", &model, "--data", &data, "--unseen", &data];
+    args.extend(["--calibration", &calibration]);
+    args.extend([
+        "--presets",
+        "magnitude,wanda-sp,flap",
+        "--ratios",
+        "0.2",
+        "--samples",
+        "8",
+        "--seqlen",
+        "32",
+    ]);
+    args.extend(["--eval-seqlen", "64", "--max-blocks", "2", "--out", &out, "--json"]);
+    let children = [started(&args), started(&args)];
+    let cells = children.map(|child| {
+        let output = ended(child, &args);
+        assert!(output.status.success(), "{}", said(&output));
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        found["cells"].clone()
+    });
+    assert!(cells[0].as_array().is_some_and(|cells| cells.len() >= 3), "{}", cells[0]);
+    assert_eq!(cells[0], cells[1], "each was measured once, seconds and all");
+    assert_eq!(paths.names(), ["out"]);
+}
+
+#[test]
 fn two_runs_never_share_a_journal() {
     let (paths, model, data) = (Paths::new(), model(), text("heldout.txt"));
     let cache = paths.path("cache");

@@ -41,6 +41,25 @@ fn cell<'a>(comparison: &'a Value, preset: &str) -> &'a Value {
 }
 
 #[test]
+fn a_cell_that_another_process_has_finished_is_not_measured_again() {
+    let paths = Paths::new();
+    let arguments = arguments(&paths, "magnitude");
+    run(&arguments, &[]);
+    let kept = || -> Vec<(String, Vec<u8>)> {
+        let entries = fs::read_dir(paths.path("out/cells")).unwrap().map(|entry| entry.unwrap());
+        let read =
+            |entry: fs::DirEntry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap());
+        let mut files: Vec<_> = entries.map(read).collect();
+        files.sort();
+        files
+    };
+    let before = kept();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).chain(["--cell", "dense"]).collect();
+    assert!(dress(&words).status.success());
+    assert!(kept() == before && before.len() == 2, "it has the seconds of the first");
+}
+
+#[test]
 fn methods_are_compared_at_equal_parameters_and_finished_cells_are_used_again() {
     let paths = Paths::new();
     let arguments = arguments(&paths, "magnitude,flap,dress");

@@ -182,12 +182,22 @@ fn both_models_are_in_one_table_and_a_text_that_was_calibrated_on_is_said() {
         (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(warned.contains("out was calibrated on") && warned.lines().count() == 1, "{warned}");
     let row = |name: &str| {
-        said.lines().find(|line| line.starts_with(name)).map(|line| line.split_whitespace().count())
+        let line =
+            said.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {said}"));
+        line.split_whitespace().map(String::from).collect::<Vec<_>>()
     };
-    assert!(said.lines().any(|line| line.split_whitespace().eq(["llama3-kjv", "this"])), "{said}");
-    assert_eq!(
-        (row("parameters"), row("perplexity  "), row("piqa acc ")),
-        (Some(3), Some(3), Some(4)),
-        "{said}"
+    let header = ["llama3-kjv", "out", "difference", "error", "percent"];
+    assert!(said.lines().any(|line| line.split_whitespace().eq(header)), "{said}");
+    assert_eq!((row("parameters").len(), row("bytes as stored").len()), (5, 10), "{said}");
+    let perplexity = row("perplexity  ");
+    assert_eq!(perplexity.len(), 8, "both, the difference, its error, and percent with theirs: {said}");
+    assert!(
+        perplexity[1].ends_with('*') && perplexity[3].starts_with('+'),
+        "the dense model's is better: {said}"
     );
+    assert!(row("piqa acc ").len() >= 6, "{said}");
+    let output = dress(&[&eval[..], &["--json"]].concat());
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let paired = &report["paired"][0];
+    assert_eq!((&paired["metric"], &paired["difference"]["pairs"]), (&"perplexity".into(), &2.into()));
 }

@@ -1,6 +1,7 @@
 //! Exporting a checkpoint from the command line.
 
 use crate::{Paths, dress, json, model, refusal};
+use serde_json::Value;
 use std::fs;
 
 #[test]
@@ -42,4 +43,23 @@ fn a_place_is_checked_before_the_work() {
     let refused = refusal(&["export", "--model", &opt, "--out", &paths.path("opt.gguf")]);
     assert!(refused.contains("llama.cpp has no OPT"), "{refused}");
     assert_eq!(paths.names(), ["there.gguf"]);
+}
+
+#[test]
+fn a_directory_for_mlx_has_neurons_for_each_layer() {
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let out = paths.path("nas");
+    let export = |more: &[&'static str]| {
+        [&["export", "--model", &model, "--out", &out, "--format", "mlx-nas"], more].concat()
+    };
+    let refused = refusal(&export(&["--type", "q8_0"]));
+    assert!(refused.contains("--type q8_0 has no effect with --format mlx-nas"), "{refused}");
+    let report = json(&dress(&export(&["--json"])));
+    assert_eq!(report["architecture"], "nemotron-nas");
+    let config: Value =
+        serde_json::from_str(&fs::read_to_string(paths.path("nas/config.json")).unwrap()).unwrap();
+    assert_eq!(config["block_configs"].as_array().map(Vec::len), Some(5));
+    assert!(refusal(&export(&[])).contains("--force"));
+    json(&dress(&export(&["--force", "--json"])));
+    assert_eq!(paths.names(), ["nas"], "nothing else is left");
 }

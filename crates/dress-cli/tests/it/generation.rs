@@ -71,3 +71,41 @@ fn a_chat_is_written_by_the_template_of_the_checkpoint() {
     let said = refusal(&[&["generate", "--model", &base][..], &chat].concat());
     assert!(said.contains("no chat template"), "{said}");
 }
+
+#[test]
+fn a_model_writes_a_corpus_that_it_can_be_pruned_on() {
+    let paths = Paths::new();
+    let (model, out) = (copy(&paths, &[]), paths.path("own.jsonl"));
+    let write = |more: &[&str]| {
+        let args = ["generate", "--model", &model, "--texts", "5", "--max-new-tokens", "40", "--out", &out];
+        [&args[..], &["--seed", "3", "--json"], more]
+            .concat()
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    let run = |more: &[&str]| json(&dress(&write(more).iter().map(String::as_str).collect::<Vec<_>>()));
+    let report = run(&[]);
+    assert_eq!((report["texts"].as_u64(), report["found"].as_u64()), (Some(5), Some(0)));
+    let texts = |path: &str| -> Vec<String> {
+        let text =
+            |line: &str| serde_json::from_str::<Value>(line).unwrap()["text"].as_str().unwrap().to_string();
+        fs::read_to_string(path).unwrap().lines().map(text).collect()
+    };
+    let written = texts(&out);
+    assert_eq!(written.len(), 5);
+    assert!(written.iter().collect::<std::collections::BTreeSet<_>>().len() > 1, "{written:?}");
+    assert!(!Path::new(&format!("{out}.run")).exists());
+    // The same seed writes the same, another one does not, and nothing is replaced unasked.
+    let said = refusal(&write(&[]).iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(said.contains("--force"), "{said}");
+    run(&["--force"]);
+    assert_eq!(texts(&out), written);
+    run(&["--force", "--prompt", "And"]);
+    assert!(texts(&out).iter().all(|text| text.starts_with("And")));
+    let pruned = paths.path("pruned");
+    let prune = ["prune", "--model", &model, "--calibration", &out, "--axis", "ffn", "--ratio", "0.25"];
+    let few = ["--samples", "4", "--seqlen", "16", "--no-regularize", "--out", &pruned];
+    dress(&[&prune[..], &few].concat());
+    assert!(Path::new(&pruned).join("config.json").exists());
+}

@@ -1,17 +1,22 @@
 //! The `dress` command as other programs call it, on the small model that ships with the examples.
 
 mod ablate;
+mod by_parts;
+mod choices;
 mod compare;
 mod corpora;
+mod dry_runs;
 mod evaluation;
 mod export;
 mod generation;
 mod latency;
 mod options;
 mod published;
+mod quality;
 mod rotation;
 mod served;
 mod training;
+mod watching;
 
 use serde_json::Value;
 use std::fs;
@@ -29,11 +34,22 @@ fn dress(args: &[&str]) -> Output {
 /// The warning of a shape whose rows quantizers do not take, which small models often have.
 const NOT_IN_FULL: &str = "would not be quantized in full";
 
+/// Whether a line says how far long work has come, which a slow machine has time for.
+fn is_progress(line: &str) -> bool {
+    line.len() > 9
+        && line.is_char_boundary(9)
+        && line[..9]
+            .bytes()
+            .zip(*b"00:00:00Z")
+            .all(|(byte, like)| if like == b'0' { byte.is_ascii_digit() } else { byte == like })
+}
+
 /// The JSON object on standard output, which must be all there is.
 fn json(output: &Output) -> Value {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
-    let besides: Vec<&str> = error.lines().filter(|line| !line.contains(NOT_IN_FULL)).collect();
+    let is_told = |line: &&str| !line.contains(NOT_IN_FULL) && !is_progress(line);
+    let besides: Vec<&str> = error.lines().filter(is_told).collect();
     assert_eq!(besides, [""; 0], "a run that is not on a terminal is quiet");
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -43,6 +59,15 @@ fn refusal(args: &[&str]) -> String {
     let output = dress(args);
     assert!(!output.status.success() && output.stdout.is_empty());
     let text = String::from_utf8(output.stderr).unwrap();
+    let text = match args.contains(&"--json") {
+        true => {
+            format!("error: {}\n", serde_json::from_str::<Value>(&text).unwrap()["error"].as_str().unwrap())
+        }
+        // What engines would say of the shape comes before the work.
+        false => {
+            text.lines().filter(|line| !line.contains(NOT_IN_FULL)).map(|line| format!("{line}\n")).collect()
+        }
+    };
     assert!(text.starts_with("error: ") && text.lines().count() == 1, "{text}");
     text
 }
@@ -160,20 +185,33 @@ fn all_files_of_a_result_may_be_read_by_whoever_may_read_one() {
 }
 
 #[test]
-fn a_run_is_drawn_and_one_without_regularization_is_refused() {
+fn a_run_and_a_plan_are_drawn_and_other_files_are_named() {
     let (paths, model) = (Paths::new(), model().display().to_string());
     let (out, calibration, picture) = (paths.path("out"), text("calibration.txt"), paths.path("run.svg"));
     let mut args = vec!["prune", "--model", &model, "--axis", "ffn", "--ratio", "0.25", "--out", &out];
     args.extend(["--calibration", &calibration, "--samples", "3", "--seqlen", "16", "--json"]);
     json(&dress(&args));
     assert!(dress(&["plot", &out, "--out", &picture]).status.success());
-    assert!(fs::read_to_string(&picture).unwrap().contains("tokens seen"));
+    let run = fs::read_to_string(&picture).unwrap();
+    for says in
+        ["tokens seen", "llama3-kjv: regularizing", "the dense model on blocks held back", "what stays"]
+    {
+        assert!(run.contains(says), "{says}");
+    }
     assert!(refusal(&["plot", &out, "--out", &picture]).contains("--force"));
     let png = paths.path("run.png");
     assert!(refusal(&["plot", &out, "--out", &png]).contains(".svg"));
     args.extend(["--no-regularize", "--force"]);
     json(&dress(&args));
-    assert!(refusal(&["plot", &out, "--out", &picture, "--force"]).contains("--no-regularize"));
+    let drawn = |what: &str| {
+        assert!(dress(&["plot", what, "--out", &picture, "--force"]).status.success(), "{what}");
+        fs::read_to_string(&picture).unwrap()
+    };
+    let of_run = drawn(&out);
+    assert!(of_run.contains("what stays") && !of_run.contains("tokens seen"), "nothing was trained");
+    assert!(drawn(&paths.path("out/plan.json")).contains("scores of ffn"));
+    let refused = refusal(&["plot", &paths.path("out/config.json"), "--out", &picture, "--force"]);
+    assert!(refused.contains("config.json: is a checkpoint's config.json; give a directory"), "{refused}");
 }
 
 #[test]
@@ -184,6 +222,11 @@ fn a_scored_plan_slices_the_checkpoint_it_was_made_from() {
     let mut score = score.to_vec();
     score.extend(["--ratio", "0.25,0.5", "--out", &plan, "--json"]);
     assert_eq!(json(&dress(&score))["criterion"], "magnitude-l2");
+    score.retain(|word| *word != "--json");
+    let told = String::from_utf8(dress(&[&score[..], &["--force"]].concat()).stdout).unwrap();
+    for says in ["of layers", "0-4", "384 (75.0%)", "together", "parameters stay", "next: dress plot "] {
+        assert!(told.contains(says), "{says}: {told}");
+    }
     let sliced = json(&dress(&["slice", "--plan", &plan, &model, &out, "--json"]));
     assert!(sliced["parameters"].as_u64() < sliced["parameters_before"].as_u64());
     let config: Value =

@@ -176,7 +176,22 @@ fn every_option_of_a_few_values_lists_them() {
 
 #[test]
 fn help_and_refusals_name_the_values() {
-    let help = String::from_utf8(dress(&["prune", "-h"]).stdout).unwrap();
+    let short = String::from_utf8(dress(&["prune", "-h"]).stdout).unwrap();
+    assert!(
+        short.lines().count() < 80 && short.contains("--ratio") && !short.contains("--gate-norms"),
+        "{short}"
+    );
+    let help = String::from_utf8(dress(&["prune", "--help"]).stdout).unwrap();
+    let sections = [
+        "What goes:",
+        "How much stays, in place of --ratio:",
+        "Calibration:",
+        "Regularization:",
+        "Training:",
+    ];
+    for section in sections {
+        assert!(help.contains(section), "{section}: {help}");
+    }
     for values in
         ["[possible values: identity, pca, pca-tied]", "[possible values: adamw, adafactor, sgd, muon]"]
     {

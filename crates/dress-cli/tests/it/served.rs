@@ -129,7 +129,7 @@ fn prune_says_the_bytes_as_served() {
     let share = served["bytes"].as_f64().unwrap() / served["before"].as_f64().unwrap();
     assert!(served["by"] == "llama.cpp:q8_0" && (0.83..=0.855).contains(&share), "{served}");
     let text = String::from_utf8(prune("two", false).stdout).unwrap();
-    assert!(text.contains("served by llama.cpp:q8_0 in "), "{text}");
+    assert!(text.contains("bytes, llama.cpp:q8_0"), "{text}");
     let kept = fs::read_to_string(paths.path("two/dress.json")).unwrap();
     assert!(kept.contains("served_by"), "{kept}");
 }

@@ -50,6 +50,14 @@ fn a_width_that_is_not_its_heads_is_for_some_engines() {
 }
 
 #[test]
+fn heads_that_share_nothing_are_taken_for_others_without_a_word() {
+    let alone = |width: usize| llama(&[("hidden_size", json!(width)), ("num_key_value_heads", json!(9))]);
+    assert_eq!([&alone(576), &alone(432)].map(letters), ["lllllll", "llllwrr"]);
+    let says = format("ctranslate2").verdict(&alone(432)).to_string();
+    assert!(says.contains("without a word"), "{says}");
+}
+
+#[test]
 fn a_width_of_440_is_refused_by_the_configuration_of_transformers() {
     let shape = llama(&[("hidden_size", json!(440))]);
     assert_eq!(letters(&shape), "rrllrrr");
@@ -71,10 +79,31 @@ fn biases_are_left_out_without_a_word_by_some() {
 }
 
 #[test]
+fn rotary_settings_in_the_newer_spelling_alone_are_lost_on_some() {
+    let newer = llama(&[]).with_rope_parameters_alone(true);
+    assert_eq!(letters(&newer), "llwllrl");
+    assert!(format("mlx").verdict(&newer).to_string().contains("older keys"));
+}
+
+#[test]
 fn opt_and_phi_sliced_in_width_and_heads() {
     // Width and heads together, and the width alone.
-    assert_eq!([&opt(96, 3), &opt(96, 4)].map(letters), ["llrrlr?", "rrrrrr?"]);
-    assert_eq!([&phi(96, 3), &phi(96, 4)].map(letters), ["llwlrw?", "lrwrrw?"]);
+    assert_eq!([&opt(96, 3), &opt(96, 4)].map(letters), ["llrrlrr", "rrrrrrr"]);
+    assert_eq!([&phi(96, 3), &phi(96, 4)].map(letters), ["llllrwr", "lrrrrrr"]);
+}
+
+#[test]
+fn families_like_llama_load_where_they_were_tried() {
+    let of = |model_type: &str, width: usize| {
+        let keys = [("model_type", json!(model_type)), ("hidden_size", json!(width))];
+        letters(&llama(&keys))
+    };
+    // Nine heads of 64.
+    for (model_type, whole, narrow) in
+        [("mistral", "l??l???", "l??l???"), ("qwen2", "l??l???", "lr?r???"), ("qwen3", "l??l???", "l??l???")]
+    {
+        assert_eq!([of(model_type, 576), of(model_type, 440)], [whole, narrow], "{model_type}");
+    }
 }
 
 #[test]
@@ -88,6 +117,10 @@ fn layers_that_differ_load_where_they_are_written_for_it() {
     let mlx = |neurons, heads| format("mlx").verdict(&differing(neurons, heads));
     assert!(matches!(mlx([1536, 1280], [3, 3]), Verdict::LoadsAs { form } if form.contains("nemotron-nas")));
     assert!(mlx([1536, 1001], [3, 3]).to_string().contains("a multiple of 256, which 1001 are not"));
+    // What is refused is not wrong as well.
+    let biased =
+        llama(&[("attention_bias", json!(true)), ("dress", json!({ "ffn": [1536, 1001], "heads": [3, 3] }))]);
+    assert_eq!(letters(&biased), "rrrlrrr");
     assert!(mlx([1536, 1280], [3, 2]).to_string().contains("the same number of query heads"));
     assert!(
         format("vllm").verdict(&differing([1536, 1280], [3, 3])).to_string().contains("one number for all")

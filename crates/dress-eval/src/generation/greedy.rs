@@ -1,13 +1,12 @@
 //! Greedy decoding of several prompts at once.
 
 use super::StopConditions;
+use super::decoding::Decoding;
 use super::prompts::{Prompt, prompt_batches};
 use crate::Error;
 use crate::scoring::BatchConfig;
-use dress_core::burn::tensor::DType;
-use dress_core::{Calibration, CausalLm, Forward, KvCache, NoTap, RunningStage};
+use dress_core::{Calibration, CausalLm, RunningStage};
 use dress_data::Tokenizer;
-use dress_kernels::on_a_worker;
 
 /// Continues each prompt by the likeliest token (of equals the first) until something stops it, and hands the texts over
 /// as they come to their ends: `done` gets the prompt's place in `prompts` and the text. A prompt without tokens is left
@@ -38,7 +37,7 @@ pub fn generate_until<M: CausalLm>(
     for batch in prompt_batches(asked, new, config) {
         let mut decoding = Decoding::new(model, batch, stop);
         while !decoding.is_over() {
-            let ended = decoding.step(model, tokenizer)?;
+            let ended = decoding.step(model, tokenizer, &mut |_, logits| likeliest(logits))?;
             let count = ended.len() as u64;
             ended.into_iter().try_for_each(|(index, text)| done(index, text))?;
             // Also where no text has ended, so that the work can be.
@@ -46,83 +45,6 @@ pub fn generate_until<M: CausalLm>(
         }
     }
     Ok(())
-}
-
-/// New tokens that there is room for at first. Most answers are short.
-const ROOM: usize = 8;
-
-/// Prompts of one length that are continued together.
-struct Decoding<'a> {
-    stop: &'a StopConditions,
-    /// Tokens of each prompt.
-    prompt_len: usize,
-    rows: Vec<Continuation>,
-    /// What goes through the model next, one sequence a row.
-    input: Vec<Vec<u32>>,
-    cache: KvCache,
-}
-
-/// What one prompt is continued by.
-struct Continuation {
-    /// The prompt's place among all prompts.
-    index: usize,
-    tokens: Vec<u32>,
-    is_over: bool,
-}
-
-impl<'a> Decoding<'a> {
-    fn new<M: CausalLm>(model: &M, batch: Vec<Prompt>, stop: &'a StopConditions) -> Self {
-        let prompt_len = batch.first().map_or(0, |prompt| prompt.tokens.len());
-        let cache = KvCache::new(model.num_layers(), prompt_len + ROOM.min(stop.max_new_tokens));
-        let row = |prompt: &Prompt| Continuation { index: prompt.index, tokens: Vec::new(), is_over: false };
-        let rows = batch.iter().map(row).collect();
-        let input = batch.into_iter().map(|prompt| prompt.tokens).collect();
-        Self { stop, prompt_len, rows, input, cache }
-    }
-
-    fn is_over(&self) -> bool {
-        self.rows.iter().all(|row| row.is_over)
-    }
-
-    /// Adds one token to every row, and returns the texts that it ends.
-    fn step<M: CausalLm>(&mut self, model: &M, tokenizer: &Tokenizer) -> Result<Vec<(usize, String)>, Error> {
-        let next = likeliest_tokens(model, &self.input, &mut self.cache);
-        let mut ended = Vec::new();
-        for (row, token) in self.rows.iter_mut().zip(next).filter(|(row, _)| !row.is_over) {
-            let (question, tokens) = (row.index, row.tokens.len());
-            row.tokens.push(token.ok_or(Error::LogitsNotFinite { question, tokens })?);
-            if let Some(text) = self.stop.ended(&row.tokens, tokenizer)? {
-                row.is_over = true;
-                ended.push((row.index, text));
-            }
-        }
-        if !self.is_over() && self.cache.len() == self.cache.capacity() {
-            self.make_room();
-        }
-        self.input = self.rows.iter().map(|row| row.tokens[row.tokens.len() - 1..].to_vec()).collect();
-        Ok(ended)
-    }
-
-    /// Doubles the room for new tokens, and leaves the rows out that are over.
-    fn make_room(&mut self) {
-        let going: Vec<usize> = (0..self.rows.len()).filter(|&row| !self.rows[row].is_over).collect();
-        let room = 2 * (self.cache.capacity() - self.prompt_len);
-        let capacity = self.prompt_len + room.min(self.stop.max_new_tokens);
-        self.cache = self.cache.select_rows(&going, capacity);
-        self.rows.retain(|row| !row.is_over);
-    }
-}
-
-/// The likeliest next token of each row, or nothing where its logits are no numbers.
-fn likeliest_tokens<M: CausalLm>(model: &M, input: &[Vec<u32>], cache: &mut KvCache) -> Vec<Option<u32>> {
-    let device = model.device();
-    let tokens = Calibration::tensor(input, &device);
-    let logits: Vec<f32> = on_a_worker(&device, || {
-        let mut tap = NoTap;
-        let logits = model.forward_last(tokens, &mut Forward::new(&mut tap).with_cache(cache));
-        logits.cast(DType::F32).into_data().iter().collect()
-    });
-    logits.chunks(logits.len() / input.len()).map(likeliest).collect()
 }
 
 /// The place of the greatest logit, of equals the first.

@@ -26,6 +26,9 @@ impl StopConditions {
         if let Some((_, before)) = tokens.split_last().filter(|(last, _)| is_end(last)) {
             return Ok(Some(tokenizer.decode(before)?));
         }
+        if self.until.is_empty() && tokens.len() < self.max_new_tokens {
+            return Ok(None);
+        }
         let shown = tokenizer.decode_all(tokens)?;
         let is_stopped = self.until.iter().any(|stop| shown.contains(stop.as_str()));
         if !is_stopped && tokens.len() < self.max_new_tokens {

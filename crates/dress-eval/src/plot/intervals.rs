@@ -1,10 +1,9 @@
 //! Ranges one below the other.
 
-use super::{COLORS, WIDTH, failed, power};
+use super::WIDTH;
+use super::axis::{Axis, Scale, tick_text};
+use super::canvas::{Anchor, Canvas};
 use crate::Error;
-use crate::report::one_line;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// A value with its range.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,55 +18,53 @@ pub struct Interval {
     pub marked: bool,
 }
 
-const LINE: u32 = 24;
-const NAMES: i32 = 300;
+const LINE: f64 = 24.0;
+const LEFT: f64 = 312.0;
+const RIGHT: f64 = 24.0;
+const TOP: f64 = 42.0;
+const BOTTOM: f64 = 50.0;
+/// The most letters of a name that there is room for.
+const LETTERS: usize = 43;
 
 /// An SVG with a line an interval, from above in the order given: a dot at its value and a bar over its range, on a
-/// logarithmic scale. Values that are not finite or not above zero are left out.
+/// logarithmic scale that `label` names. Values that are not finite or not above zero are left out.
 ///
 /// # Errors
-/// [`Error::NothingToPlot`] where there is nothing left, and [`Error::Plot`].
-pub fn intervals_svg(label: &str, intervals: &[Interval]) -> Result<String, Error> {
+/// [`Error::NothingToPlot`] where there is nothing left.
+pub fn intervals_svg(title: &str, label: &str, intervals: &[Interval]) -> Result<String, Error> {
     let drawable =
         |of: &&Interval| [of.middle, of.range[0], of.range[1]].iter().all(|v| v.is_finite() && *v > 0.0);
     let shown: Vec<&Interval> = intervals.iter().filter(drawable).collect();
-    let least = shown.iter().map(|of| of.range[0]).reduce(f64::min);
-    let greatest = shown.iter().map(|of| of.range[1]).reduce(f64::max);
-    let (Some(least), Some(greatest)) = (least, greatest) else {
-        return Err(Error::NothingToPlot { panel: label.into() });
-    };
-    let lines = shown.len();
-    let mut text = String::new();
-    {
-        let root = SVGBackend::with_string(&mut text, (WIDTH, LINE * lines as u32 + 60)).into_drawing_area();
-        root.fill(&WHITE).map_err(failed)?;
-        let [left, right] = [(least * 0.97).log10(), (greatest * 1.03).log10()];
-        let mut chart = ChartBuilder::on(&root)
-            .margin(12)
-            .x_label_area_size(38)
-            .y_label_area_size(NAMES)
-            .build_cartesian_2d(left..right, -0.6..lines as f64 - 0.4)
-            .map_err(failed)?;
-        let mut mesh = chart.configure_mesh();
-        mesh.light_line_style(TRANSPARENT).x_desc(one_line(label)).x_label_formatter(&power).y_labels(0);
-        mesh.label_style(("sans-serif", 12)).axis_desc_style(("sans-serif", 14));
-        mesh.draw().map_err(failed)?;
-        for (line, of) in shown.iter().enumerate() {
-            let place = (lines - 1 - line) as f64;
-            let color = COLORS[usize::from(of.marked)];
-            let (_, height) = chart.backend_coord(&(left, place));
-            let style = ("sans-serif", 13).into_font().into_text_style(&root);
-            let style = style.pos(Pos::new(HPos::Right, VPos::Center));
-            root.draw(&Text::new(one_line(&of.name), (NAMES, height), style)).map_err(failed)?;
-            let bar = PathElement::new(of.range.map(|end| (end.log10(), place)), color.stroke_width(2));
-            chart.draw_series([bar]).map_err(failed)?;
-            chart
-                .draw_series([Circle::new((of.middle.log10(), place), 4, color.filled())])
-                .map_err(failed)?;
-        }
-        root.present().map_err(failed)?;
+    let axis = Axis::over(shown.iter().flat_map(|of| of.range), Scale::Log, 0.04);
+    let axis = axis.ok_or_else(|| Error::NothingToPlot { panel: title.into() })?;
+    let bottom = TOP + LINE * shown.len() as f64;
+    let mut canvas = Canvas::new(WIDTH, bottom + BOTTOM);
+    canvas.label("title", (16.0, 26.0), Anchor::Start, title);
+    let place = |value: f64| LEFT + axis.share(value).unwrap_or(0.0) * (WIDTH - LEFT - RIGHT);
+    for tick in axis.ticks(5) {
+        canvas.line("grid", (place(tick), TOP), (place(tick), bottom));
+        canvas.label("tick", (place(tick), bottom + 18.0), Anchor::Middle, &tick_text(tick));
     }
-    Ok(text)
+    canvas.line("axis", (LEFT, bottom), (WIDTH - RIGHT, bottom));
+    let what = format!("{label}, logarithmic");
+    canvas.label("what", ((LEFT + WIDTH - RIGHT) / 2.0, bottom + 38.0), Anchor::Middle, &what);
+    for (line, of) in shown.iter().enumerate() {
+        let (y, color) = (TOP + LINE * (line as f64 + 0.5), usize::from(of.marked));
+        canvas.label("name", (LEFT - 12.0, y + 4.0), Anchor::End, &shortened(&of.name));
+        let [from, to] = of.range.map(place);
+        canvas.line(&format!("line bar k{color}"), (from, y), (to, y));
+        let says = format!("{}: {}", of.name, tick_text(of.middle));
+        canvas.dot(color, (place(of.middle), y), 4.0, &says);
+    }
+    Ok(canvas.finish())
+}
+
+/// A name that fits, its end left out where it does not.
+fn shortened(name: &str) -> String {
+    match name.chars().count() {
+        count if count <= LETTERS => name.into(),
+        _ => name.chars().take(LETTERS - 1).chain(['…']).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -81,9 +78,20 @@ mod tests {
     #[test]
     fn every_interval_has_its_name_and_its_dot() {
         let shown = [interval("base", 24.0), interval("lambda=1", 30.0), interval("not drawn", f64::NAN)];
-        let text = intervals_svg("perplexity", &shown).unwrap();
+        let text = intervals_svg("a model", "perplexity", &shown).unwrap();
         assert_eq!(text.matches("<circle").count(), 2, "{text}");
         assert!(text.contains("lambda=1") && text.contains("base") && !text.contains("not drawn"), "{text}");
-        assert!(intervals_svg("perplexity", &shown[2..]).unwrap_err().to_string().contains("perplexity"));
+        assert!(text.contains("perplexity, logarithmic"), "{text}");
+        let nothing = intervals_svg("a model", "perplexity", &shown[2..]).unwrap_err().to_string();
+        assert!(nothing.contains("a model"), "{nothing}");
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_ends_in_dots() {
+        assert_eq!(shortened("base"), "base");
+        assert!(
+            shortened(&"x".repeat(60)).ends_with("x…")
+                && shortened(&"x".repeat(60)).chars().count() == LETTERS
+        );
     }
 }

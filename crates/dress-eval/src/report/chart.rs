@@ -2,6 +2,8 @@
 
 use super::escaped::html_text as escape;
 use super::number::short;
+use crate::plot::Scale;
+use crate::plot::axis::Axis;
 use std::fmt::Write;
 
 /// One coordinate system with its curves.
@@ -15,6 +17,8 @@ pub struct Chart {
     pub x_label: String,
     /// What y is.
     pub y_label: String,
+    /// How y is drawn; a logarithmic scale is called so.
+    pub y_scale: Scale,
     /// The curves, at most eight of which are told apart by colour.
     pub curves: Vec<Curve>,
 }
@@ -40,8 +44,8 @@ const BOTTOM: f64 = 44.0;
 struct Frame {
     width: f64,
     height: f64,
-    x: (f64, f64),
-    y: (f64, f64),
+    x: Axis,
+    y: Axis,
 }
 
 impl Chart {
@@ -52,19 +56,23 @@ impl Chart {
 
     fn finite(&self) -> impl Iterator<Item = (f64, f64)> {
         let points = self.curves.iter().flat_map(|curve| curve.points.iter().copied());
-        points.filter(|(x, y)| x.is_finite() && y.is_finite())
+        points.filter(|(x, y)| x.is_finite() && self.y_scale.length(*y).is_some())
     }
 
     /// The picture, `width` by `height` CSS pixels at full size.
     pub(super) fn svg(&self, class: &str, width: u32, height: u32) -> String {
-        let frame = self.frame(f64::from(width), f64::from(height));
+        let Some(frame) = self.frame(f64::from(width), f64::from(height)) else { return String::new() };
+        let y_label = match self.y_scale {
+            Scale::Linear => self.y_label.clone(),
+            Scale::Log => format!("{}, logarithmic", self.y_label),
+        };
         let mut text = String::new();
         let title = escape(&self.title);
         let _ = write!(
             text,
             r#"<svg class="{class}" viewBox="0 0 {width} {height}" role="img" aria-label="{title}">"#
         );
-        frame.axes(&mut text, &self.x_label, &self.y_label);
+        frame.axes(&mut text, &self.x_label, &y_label);
         for (index, curve) in self.curves.iter().enumerate() {
             frame.curve(&mut text, curve, index % COLORS);
         }
@@ -85,47 +93,26 @@ impl Chart {
         format!(r#"<ul class="legend">{}</ul>"#, items.concat())
     }
 
-    fn frame(&self, width: f64, height: f64) -> Frame {
-        let start = (f64::INFINITY, f64::NEG_INFINITY);
-        let widen = |(low, high): (f64, f64), value: f64| (low.min(value), high.max(value));
-        let x = self.finite().fold(start, |range, (x, _)| widen(range, x));
-        let y = self.finite().fold(start, |range, (_, y)| widen(range, y));
-        Frame { width, height, x: padded(x), y: padded(y) }
+    /// The axes; none where there is nothing to draw.
+    fn frame(&self, width: f64, height: f64) -> Option<Frame> {
+        let x = Axis::over(self.finite().map(|(x, _)| x), Scale::Linear, 0.06)?;
+        let y = Axis::over_most(self.finite().map(|(_, y)| y), self.y_scale, 0.06)?;
+        Some(Frame { width, height, x, y })
     }
 }
 
-/// The range with some room, and never empty.
-fn padded((low, high): (f64, f64)) -> (f64, f64) {
-    let room = match high > low {
-        true => (high - low) * 0.06,
-        false => (high.abs() * 0.1).max(1e-9),
-    };
-    // A quantity that starts at zero is not shown below it.
-    let below = if low >= 0.0 { (low - room).max(0.0) } else { low - room };
-    (below, high + room)
-}
-
-/// Round numbers within a range, about `count` of them.
-fn ticks((low, high): (f64, f64), count: usize) -> Vec<f64> {
-    let rough = (high - low) / count as f64;
-    let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0].iter().map(|s| s * power).find(|step| *step >= rough);
-    let step = step.unwrap_or(power * 10.0);
-    let first = (low / step).ceil() as i64;
-    (first..).map(|i| i as f64 * step).take_while(|tick| *tick <= high).take(12).collect()
-}
-
 impl Frame {
-    fn place(&self, (x, y): (f64, f64)) -> (f64, f64) {
-        let share = |value: f64, (low, high): (f64, f64)| (value - low) / (high - low);
+    /// Where a point lies; none where it is no number.
+    fn place(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
+        let (across, up) = (self.x.share(x)?, self.y.share(y)?);
         let (inner_width, inner_height) = (self.width - LEFT - RIGHT, self.height - TOP - BOTTOM);
-        (LEFT + share(x, self.x) * inner_width, self.height - BOTTOM - share(y, self.y) * inner_height)
+        Some((LEFT + across * inner_width, self.height - BOTTOM - up * inner_height))
     }
 
     fn axes(&self, text: &mut String, x_label: &str, y_label: &str) {
         let (right, bottom) = (self.width - RIGHT, self.height - BOTTOM);
-        for tick in ticks(self.y, 5) {
-            let (_, y) = self.place((self.x.0, tick));
+        for tick in self.y.ticks(5) {
+            let y = bottom - self.y.share(tick).unwrap_or(0.0) * (bottom - TOP);
             let _ = write!(text, r#"<path class="grid" d="M{LEFT:.1} {y:.1}H{right:.1}"/>"#);
             let _ = write!(
                 text,
@@ -135,8 +122,8 @@ impl Frame {
                 short(tick)
             );
         }
-        for tick in ticks(self.x, (self.width / 110.0) as usize) {
-            let (x, _) = self.place((tick, self.y.0));
+        for tick in self.x.ticks((self.width / 110.0) as usize) {
+            let x = LEFT + self.x.share(tick).unwrap_or(0.0) * (right - LEFT);
             let _ = write!(
                 text,
                 r#"<text class="tick" x="{x:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
@@ -157,17 +144,18 @@ impl Frame {
     }
 
     fn curve(&self, text: &mut String, curve: &Curve, color: usize) {
-        let points = curve.points.iter().filter(|(x, y)| x.is_finite() && y.is_finite());
-        let places: Vec<(f64, f64)> = points.clone().map(|&point| self.place(point)).collect();
-        if places.len() > 1 {
-            let line: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+        let placed: Vec<(usize, (f64, f64))> =
+            curve.points.iter().enumerate().filter_map(|(i, &point)| Some((i, self.place(point)?))).collect();
+        if placed.len() > 1 {
+            let line: Vec<String> = placed.iter().map(|(_, (x, y))| format!("{x:.1},{y:.1}")).collect();
             let _ = write!(text, r#"<polyline class="line s{color}" points="{}"/>"#, line.join(" "));
         }
-        if curve.labels.is_empty() && places.len() > 60 {
+        if curve.labels.is_empty() && placed.len() > 60 {
             return;
         }
         let radius = if curve.labels.is_empty() { 2.5 } else { 5.0 };
-        for (index, (&(x, y), point)) in places.iter().zip(points).enumerate() {
+        for (index, (x, y)) in placed {
+            let point = curve.points[index];
             let label = curve.labels.get(index).map_or(curve.name.as_str(), String::as_str);
             let says = format!("{}: {} | {}", escape(label), short(point.0), short(point.1));
             let _ = write!(
@@ -182,10 +170,12 @@ impl Frame {
         let mut taken: Vec<(f64, f64, f64)> = Vec::new();
         for curve in curves {
             for (&point, label) in curve.points.iter().zip(&curve.labels) {
-                let (x, y) = self.place(point);
-                if !(x.is_finite() && y.is_finite()) {
-                    continue;
-                }
+                let Some((x, y)) = self.place(point) else { continue };
+                // What is cut off says where it would be.
+                let label = match self.y.is_above(point.1) {
+                    true => format!("↑ {label}, {}", short(point.1)),
+                    false => label.clone(),
+                };
                 let width = 6.6 * label.chars().count() as f64;
                 let left = x + 9.0 + width > self.width - 4.0;
                 let start = if left { (x - 9.0 - width).max(4.0) } else { x + 9.0 };
@@ -203,7 +193,7 @@ impl Frame {
                 let _ = write!(
                     text,
                     r#"<text class="name" x="{at:.1}" y="{y:.1}" text-anchor="{anchor}">{}</text>"#,
-                    escape(label)
+                    escape(&label)
                 );
             }
         }
@@ -213,13 +203,6 @@ impl Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ticks_are_round_and_within() {
-        let found = ticks((19.3, 41.2), 5);
-        assert_eq!(found, [20.0, 25.0, 30.0, 35.0, 40.0]);
-        assert!(ticks((0.0, 1e-9), 5).len() <= 12);
-    }
 
     #[test]
     fn a_chart_has_its_labels_and_every_point_and_escapes_names() {
@@ -233,9 +216,11 @@ mod tests {
             title: "t".into(),
             x_label: "parameters".into(),
             y_label: "perplexity".into(),
+            y_scale: Scale::Log,
             curves: vec![curve],
         };
         let svg = chart.svg("wide", 900, 320);
+        assert!(svg.contains("perplexity, logarithmic"), "{svg}");
         assert!(svg.contains("a&lt;b") && svg.contains("parameters") && svg.contains("perplexity"));
         assert_eq!(svg.matches("<circle").count(), 2);
         assert!(!svg.contains("NaN"), "{svg}");

@@ -2,6 +2,13 @@
 
 use super::tables::text_of;
 use super::{Chart, Curve, ModelReport, Report};
+use crate::plot::Scale;
+
+/// How many times the least the greatest perplexity is at least where they are drawn on a logarithmic scale.
+const MANY: f64 = 4.0;
+
+/// The curve of the models that belong to no series.
+const OF_NO_SERIES: &str = "models";
 
 /// Every chart that there are points for.
 pub fn charts(report: &Report) -> Vec<Chart> {
@@ -29,7 +36,15 @@ pub fn charts(report: &Report) -> Vec<Chart> {
 
 fn chart(id: &str, title: &str, x_label: &str, y_label: &str, curves: Vec<Curve>) -> Chart {
     let [id, title, x_label, y_label] = [id, title, x_label, y_label].map(String::from);
-    Chart { id, title, x_label, y_label, curves }
+    Chart { id, title, x_label, y_label, y_scale: Scale::Linear, curves }
+}
+
+/// The scale on which all of some values can be told apart: logarithmic where the greatest is many times the least.
+fn scale_of(curves: &[Curve]) -> Scale {
+    let values =
+        || curves.iter().flat_map(|curve| curve.points.iter().map(|(_, y)| *y)).filter(|y| y.is_finite());
+    let (least, most) = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
+    if least > 0.0 && most > MANY * least { Scale::Log } else { Scale::Linear }
 }
 
 /// One chart a text.
@@ -46,7 +61,9 @@ fn perplexities(models: &[ModelReport]) -> Vec<Chart> {
         };
         let title = format!("Perplexity, {text}");
         let curves = against_parameters(models, value);
-        chart(&format!("perplexity-{index}"), &title, "parameters", "perplexity", curves)
+        let y_scale = scale_of(&curves);
+        let id = format!("perplexity-{index}");
+        Chart { y_scale, ..chart(&id, &title, "parameters", "perplexity", curves) }
     };
     texts.iter().enumerate().map(of).collect()
 }
@@ -58,13 +75,32 @@ fn against_parameters(models: &[ModelReport], value: impl Fn(&ModelReport) -> Op
     sorted.sort_by_key(|model| model.size.parameters);
     for model in sorted {
         let Some(value) = value(model) else { continue };
-        let name = model.series.clone().unwrap_or_else(|| "models".into());
+        let name = model.series.clone().unwrap_or_else(|| OF_NO_SERIES.into());
         let place = curves.iter().position(|curve| curve.name == name).unwrap_or_else(|| {
             curves.push(Curve { name, points: Vec::new(), labels: Vec::new() });
             curves.len() - 1
         });
         curves[place].points.push((model.size.parameters as f64, value));
         curves[place].labels.push(model.name.clone());
+    }
+    joined_to_the_largest(curves)
+}
+
+/// Where one model stands beside series of smaller ones, it is what they were made of: their curves go on to its point, which has
+/// its name once, at its own.
+fn joined_to_the_largest(mut curves: Vec<Curve>) -> Vec<Curve> {
+    let Some(place) = curves.iter().position(|curve| curve.name == OF_NO_SERIES) else { return curves };
+    let ([dense], [name]) = (&curves[place].points[..], &curves[place].labels[..]) else { return curves };
+    let (dense, name) = (*dense, name.clone());
+    if curves.len() == 1 || curves.iter().flat_map(|curve| &curve.points).any(|point| point.0 > dense.0) {
+        return curves;
+    }
+    for (index, curve) in curves.iter_mut().enumerate() {
+        if index == place {
+            curve.name.clone_from(&name);
+        } else {
+            curve.points.push(dense);
+        }
     }
     curves
 }
@@ -85,4 +121,33 @@ fn curves(models: &[ModelReport], value: impl Fn(&super::CurveSample) -> f64) ->
         (!samples.is_empty()).then(|| Curve { name: model.name.clone(), points, labels: Vec::new() })
     };
     models.iter().filter_map(curve).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(name: &str, points: &[(f64, f64)]) -> Curve {
+        let labels = points.iter().map(|(x, _)| format!("{name} {x}")).collect();
+        Curve { name: name.into(), points: points.to_vec(), labels }
+    }
+
+    #[test]
+    fn every_method_goes_on_to_the_dense_model_which_is_named_once() {
+        let methods = [curve("flap", &[(50.0, 30.0), (75.0, 25.0)]), curve("dress", &[(75.0, 24.0)])];
+        let of = |largest: f64| {
+            let mut curves = methods.to_vec();
+            curves.push(curve(OF_NO_SERIES, &[(largest, 20.0)]));
+            joined_to_the_largest(curves)
+        };
+        let joined = of(100.0);
+        assert!(joined.iter().all(|curve| curve.points.last() == Some(&(100.0, 20.0))), "{joined:?}");
+        assert_eq!(joined[2].name, "models 100");
+        assert_eq!(
+            joined.iter().flat_map(|curve| &curve.labels).filter(|label| label.ends_with(" 100")).count(),
+            1
+        );
+        // A smaller model beside them is another one.
+        assert_eq!(of(60.0)[1].points.len(), 1);
+    }
 }

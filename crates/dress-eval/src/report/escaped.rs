@@ -36,13 +36,13 @@ pub fn markdown_code(text: &str) -> String {
 }
 
 /// Text as it stands in HTML and in SVG.
-pub(super) fn html_text(text: &str) -> String {
+pub(crate) fn html_text(text: &str) -> String {
     let text = one_line(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     text.replace('"', "&quot;").replace('\'', "&#39;")
 }
 
 /// Text without line ends and other control characters, which XML does not take.
-pub(crate) fn one_line(text: &str) -> String {
+fn one_line(text: &str) -> String {
     let plain = |letter: char| match letter {
         '\u{2028}' | '\u{2029}' => ' ',
         letter if letter.is_whitespace() && letter.is_control() => ' ',

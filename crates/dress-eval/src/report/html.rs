@@ -47,13 +47,18 @@ pub fn html(report: &Report, title: &str) -> String {
 }
 
 fn table_html(table: &ReportTable) -> String {
+    let words: Vec<&str> = (0..table.header.len())
+        .map(|column| if column == 0 || table.is_numeric(column) { "" } else { " class=\"words\"" })
+        .collect();
+    let head = table.header.iter().zip(&words);
     let head: Vec<String> =
-        table.header.iter().map(|cell| format!("<th scope=\"col\">{}</th>", escape(cell))).collect();
-    let row = |row: &Vec<String>| {
+        head.map(|(cell, class)| format!("<th scope=\"col\"{class}>{}</th>", escape(cell))).collect();
+    let row = |(index, row): (usize, &Vec<String>)| {
         let cell = |(column, cell): (usize, &String)| match column {
             0 => format!("<th scope=\"row\" title=\"{0}\">{0}</th>", escape(cell)),
-            _ if is_hash(cell) => format!("<td class=\"hash\">{cell}</td>"),
-            _ => format!("<td>{}</td>", escape(cell)),
+            _ if is_hash(cell) => format!("<td class=\"hash words\">{cell}</td>"),
+            _ if table.best.contains(&(index, column)) => format!("<td class=\"best\">{}</td>", escape(cell)),
+            _ => format!("<td{}>{}</td>", words.get(column).unwrap_or(&""), escape(cell)),
         };
         format!("<tr>{}</tr>", row.iter().enumerate().map(cell).collect::<String>())
     };
@@ -63,7 +68,7 @@ fn table_html(table: &ReportTable) -> String {
         escape(&table.title),
         table.id,
         head.concat(),
-        table.rows.iter().map(row).collect::<String>()
+        table.rows.iter().enumerate().map(row).collect::<String>()
     )
 }
 

@@ -8,10 +8,17 @@ pub fn markdown(report: &Report) -> String {
     for table in tables(report) {
         text.push_str(&format!("\n## {}\n\n{}\n\n", markdown_text(&table.title), table.note));
         text.push_str(&line(&table.header));
-        let rules: Vec<String> =
-            (0..table.header.len()).map(|column| if column == 0 { "---" } else { "---:" }.into()).collect();
+        let rule = |column| if table.is_numeric(column) { "---:" } else { "---" };
+        let rules: Vec<&str> = (0..table.header.len()).map(rule).collect();
         text.push_str(&format!("| {} |\n", rules.join(" | ")));
-        table.rows.iter().for_each(|row| text.push_str(&line(row)));
+        for (index, row) in table.rows.iter().enumerate() {
+            let cell = |(column, cell): (usize, &String)| match table.best.contains(&(index, column)) {
+                true => format!("**{}**", markdown_text(cell)),
+                false => markdown_text(cell),
+            };
+            let cells: Vec<String> = row.iter().enumerate().map(cell).collect();
+            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+        }
     }
     text
 }

@@ -14,7 +14,7 @@ mod tables;
 
 pub use chart::{Chart, Curve};
 pub use charts::charts;
-pub(crate) use escaped::one_line;
+pub(crate) use escaped::html_text;
 pub use escaped::{markdown_code, markdown_text};
 pub use heat_map::{HeatMap, HeatRow, heat_maps};
 pub use html::html;

@@ -3,7 +3,7 @@
 use super::number::{bytes, grouped, short, significant, with_error};
 use super::{ModelReport, Report};
 use crate::PerplexityReport;
-use crate::tasks::paper_average;
+use crate::tasks::{Metric, paper_average};
 
 /// Rows of text under a header; the first column is a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,30 @@ pub struct ReportTable {
     pub header: Vec<String>,
     /// The rows.
     pub rows: Vec<Vec<String>>,
+    /// The cells that are the best of what they are compared with: row and column, both from 0.
+    pub best: Vec<(usize, usize)>,
+}
+
+impl ReportTable {
+    /// Whether a column holds numbers, which stand right, and no words, which stand left.
+    pub fn is_numeric(&self, column: usize) -> bool {
+        let cells = self.rows.iter().filter_map(|row| row.get(column)).filter(|cell| !cell.is_empty());
+        column > 0 && cells.clone().all(|cell| begins_as_a_number(cell))
+    }
+}
+
+/// Whether a text is a number, with whatever unit, or stands for one that is not there.
+fn begins_as_a_number(text: &str) -> bool {
+    let digits = text.trim_start_matches(['-', '+', '–']);
+    let is_hash = text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    !is_hash
+        && (digits.is_empty() || digits.starts_with(|letter: char| letter.is_ascii_digit()) || text == "NaN")
+}
+
+/// The row of the least of some values, where there are several and one of them is less than another.
+fn least(values: &[(usize, f64)]) -> Option<usize> {
+    let least = values.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    values.iter().any(|(_, value)| *value > least.1).then_some(least.0)
 }
 
 /// Every table that there are numbers for.
@@ -33,7 +57,7 @@ pub fn tables(report: &Report) -> Vec<ReportTable> {
 
 fn table(id: &'static str, title: &str, note: &str, header: &[&str], rows: Vec<Vec<String>>) -> ReportTable {
     let header = header.iter().map(ToString::to_string).collect();
-    ReportTable { id, title: title.into(), note: note.into(), header, rows }
+    ReportTable { id, title: title.into(), note: note.into(), header, rows, best: Vec::new() }
 }
 
 fn size(models: &[ModelReport]) -> Option<ReportTable> {
@@ -80,18 +104,28 @@ fn perplexity(models: &[ModelReport]) -> Option<ReportTable> {
         let error = found.loss_standard_error.map(|error| error * found.perplexity);
         vec![
             model.name.clone(),
-            text_of(found),
             with_error(found.perplexity, error),
             found.bits_per_byte.map_or("–".into(), |bits| format!("{bits:.4}")),
+            text_of(found),
             grouped(found.targets),
             format!("{:.1}", found.tokens_per_second),
         ]
     };
-    let rows = models.iter().flat_map(|model| model.perplexity.iter().map(move |found| row(model, found)));
+    let all = || models.iter().flat_map(|model| model.perplexity.iter().map(move |found| (model, found)));
+    let rows = all().map(|(model, found)| row(model, found)).collect();
+    let mut texts: Vec<String> = all().map(|(_, found)| text_of(found)).collect();
+    texts.sort();
+    texts.dedup();
+    let of_text = |text: &String| {
+        let values = all().enumerate().filter(|(_, (_, found))| text_of(found) == *text);
+        least(&values.map(|(row, (_, found))| (row, found.perplexity)).collect::<Vec<_>>())
+    };
+    let best = texts.iter().filter_map(of_text).map(|row| (row, 1)).collect();
     let note = "exp of the mean negative log-likelihood a counted token, with its standard error over blocks. Only \
-                numbers of the same text, cut and tokenizer can be compared; bits a byte can be across tokenizers.";
-    let header = ["model", "text", "perplexity", "bits a byte", "counted tokens", "tokens/s"];
-    Some(table("perplexity", "Perplexity", note, &header, rows.collect()))
+                numbers of the same text, cut and tokenizer can be compared; bits a byte can be across tokenizers. The \
+                lowest on each text is in bold.";
+    let header = ["model", "perplexity", "bits a byte", "text", "counted tokens", "tokens/s"];
+    Some(ReportTable { best, ..table("perplexity", "Perplexity", note, &header, rows) })
 }
 
 fn tasks(models: &[ModelReport]) -> Option<ReportTable> {
@@ -101,7 +135,7 @@ fn tasks(models: &[ModelReport]) -> Option<ReportTable> {
             names.push((task.task.clone(), task.fewshot));
         }
     }
-    let mut rows = Vec::new();
+    let (mut rows, mut best) = (Vec::new(), Vec::new());
     for (name, fewshot) in &names {
         let of = |model: &ModelReport| {
             model.tasks.iter().find(|t| t.task == *name && t.fewshot == *fewshot).cloned()
@@ -111,11 +145,15 @@ fn tasks(models: &[ModelReport]) -> Option<ReportTable> {
             let shots = if *fewshot > 0 { format!(", {fewshot}-shot") } else { String::new() };
             let headline = if metric.metric == first.headline { " *" } else { "" };
             let mut row = vec![format!("{name}{shots}"), format!("{}{headline}", metric.metric.name())];
-            row.extend(models.iter().map(|model| {
+            let sign = if metric.metric == Metric::Perplexity { 1.0 } else { -1.0 };
+            let mut values = Vec::new();
+            for (column, model) in models.iter().enumerate() {
                 let found =
                     of(model).and_then(|t| t.metrics.iter().find(|m| m.metric == metric.metric).cloned());
-                found.map_or("–".into(), |found| with_error(found.value, found.standard_error))
-            }));
+                values.extend(found.as_ref().map(|found| (column + 2, sign * found.value)));
+                row.push(found.map_or("–".into(), |found| with_error(found.value, found.standard_error)));
+            }
+            best.extend(least(&values).map(|column| (rows.len(), column)));
             row.push(first.rows.to_string());
             rows.push(row);
         }
@@ -131,9 +169,10 @@ fn tasks(models: &[ModelReport]) -> Option<ReportTable> {
     header.extend(models.iter().map(|model| model.name.clone()));
     header.push("rows".into());
     let note =
-        "As lm-evaluation-harness scores them, with the standard error over rows; * is what papers report."
+        "As lm-evaluation-harness scores them, with the standard error over rows; * is what papers report. The best in \
+         each row is in bold."
             .into();
-    Some(ReportTable { id: "tasks", title: "Tasks".into(), note, header, rows })
+    Some(ReportTable { id: "tasks", title: "Tasks".into(), note, header, rows, best })
 }
 
 fn departure(models: &[ModelReport]) -> Option<ReportTable> {
@@ -191,7 +230,14 @@ fn speed(models: &[ModelReport]) -> Option<ReportTable> {
     header.extend(["prefill, ms", "first token, ms", "further token, ms"].map(String::from));
     header.extend(batches.iter().map(|batch| format!("tokens/s, batch {batch}")));
     header.push("peak memory".into());
-    Some(ReportTable { id: "speed", title: "Speed".into(), note: note.into(), header, rows })
+    Some(ReportTable {
+        id: "speed",
+        title: "Speed".into(),
+        note: note.into(),
+        header,
+        rows,
+        best: Vec::new(),
+    })
 }
 
 fn origin(models: &[ModelReport]) -> Option<ReportTable> {

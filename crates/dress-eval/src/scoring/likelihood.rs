@@ -61,9 +61,10 @@ fn check_vocabulary<M: CausalLm>(model: &M, requests: &[Request]) -> Result<(), 
 }
 
 fn score_batch<M: CausalLm>(model: &M, batch: &Batch) -> Vec<Vec<Likelihood>> {
-    let (prefix, device) = (batch.prefix, model.device());
+    let device = model.device();
     let rows = || batch.groups.iter().flat_map(|group| &group.rows);
     let longest = rows().map(|row| row.input.len()).max().unwrap_or(0);
+    let prefix = if model.outgrows_cache(batch.prefix, longest) { 0 } else { batch.prefix };
     let seq = longest - prefix;
     let padded = |row: &super::batches::Row| {
         let mut tail = row.input[prefix..].to_vec();

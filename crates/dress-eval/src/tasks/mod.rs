@@ -17,7 +17,7 @@ pub use fewshot::FEWSHOT_SEED;
 pub use generated_answer::GeneratedAnswer;
 pub use pattern::Pattern;
 pub use question::Question;
-pub use result::{MetricValue, RowResult, Said, TaskResult, paper_average};
+pub use result::{MetricRows, MetricValue, RowResult, Said, TaskResult, paper_average};
 pub use rows::Rows;
 pub use run::{Task, TaskConfig, run_task};
 pub use task_file::{Metric, PAPER_TASKS, TaskFile, TaskKind};

@@ -117,6 +117,28 @@ pub fn paper_average(results: &[TaskResult]) -> Option<f64> {
     values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
 }
 
+/// What each row of a task comes to in one metric, by which two models can be paired
+/// ([`PairedDifference`](crate::PairedDifference)).
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricRows {
+    /// The task.
+    pub task: String,
+    /// The metric. Rows of a perplexity are negative log-likelihoods, in nats.
+    pub metric: Metric,
+    /// A value a row.
+    pub values: Vec<f64>,
+}
+
+/// What each row comes to in every metric of a task.
+pub(super) fn metric_rows(task: &TaskFile, rows: &[(&Question, &Said)]) -> Vec<MetricRows> {
+    let of = |&metric: &Metric| {
+        let sign = if metric == Metric::Perplexity { -1.0 } else { 1.0 };
+        let values = rows.iter().map(|(question, said)| sign * value(task, metric, question, said));
+        MetricRows { task: task.name.clone(), metric, values: values.collect() }
+    };
+    task.metrics.iter().map(of).collect()
+}
+
 /// Every metric of a task over its rows.
 pub(super) fn metrics(task: &TaskFile, rows: &[(&Question, &Said)]) -> Vec<MetricValue> {
     let of = |&metric: &Metric| {
@@ -190,6 +212,20 @@ mod tests {
         assert_eq!((found[0].value, found[0].standard_error), (0.0, Some(0.0)));
         assert_eq!(found[1].value, 1.0, "-3 / 4 > -2 / 2");
         assert_eq!(argmax([1.0, 1.0].into_iter()), 0);
+    }
+
+    #[test]
+    fn rows_come_to_what_their_metric_is_the_mean_of() {
+        let task = TaskFile::named("lambada_openai").unwrap();
+        let row = serde_json::from_str(r#"{"text":"one two three"}"#).unwrap();
+        let question = Question::new(&task, &Templates::new(), &row, 1).unwrap();
+        let (first, second) = (said(&[-2.0]), said(&[-4.0]));
+        let rows = [(&question, &first), (&question, &second)];
+        let found = metric_rows(&task, &rows);
+        let of = found.iter().find(|rows| rows.metric == Metric::Perplexity).unwrap();
+        assert_eq!(of.values, [2.0, 4.0]);
+        let perplexity = metrics(&task, &rows).into_iter().find(|value| value.metric == Metric::Perplexity);
+        assert!((perplexity.unwrap().value.ln() - mean(&of.values)).abs() < 1e-12);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::answers::Answers;
 use super::asked::Asked;
 use super::fewshot::{Examples, FEWSHOT_SEED};
 use super::question::Question;
-use super::result::{RowResult, TaskResult, metrics};
+use super::result::{MetricRows, RowResult, Said, TaskResult, metric_rows, metrics};
 use super::rows::Rows;
 use super::task_file::TaskFile;
 use super::template::Templates;
@@ -76,6 +76,16 @@ impl Task {
             Ok(question.map_err(|error| error.in_file(&self.rows.path))?.after(&before))
         })
         .collect()
+    }
+
+    /// What each row comes to in every metric, of what a model said to all of them.
+    ///
+    /// # Errors
+    /// Those of [`Task::questions`].
+    pub fn metric_rows(&self, config: &TaskConfig, rows: &[RowResult]) -> Result<Vec<MetricRows>, Error> {
+        let questions = self.questions(config)?;
+        let said: Vec<(&Question, &Said)> = questions.iter().zip(rows.iter().map(|row| &row.said)).collect();
+        Ok(metric_rows(&self.file, &said))
     }
 
     /// The hash of the rows that examples are drawn from, where there are examples.

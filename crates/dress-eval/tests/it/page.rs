@@ -120,9 +120,14 @@ fn runs_of_the_same_model_become_one_and_others_stay_apart() {
 }
 
 #[test]
-fn markdown_has_every_table() {
+fn markdown_has_every_table_with_the_best_in_bold() {
     let report = report();
     let text = markdown(&report);
+    let perplexities = tables(&report).into_iter().find(|table| table.id == "perplexity").unwrap();
+    assert_eq!(perplexities.best, [(0, 1)], "the dense model's is the lowest");
+    assert!(perplexities.is_numeric(1) && !perplexities.is_numeric(3), "{:?}", perplexities.rows);
+    let best: usize = tables(&report).iter().map(|table| table.best.len()).sum();
+    assert_eq!(text.matches("| **").count(), best);
     for table in tables(&report) {
         assert!(text.contains(&format!("## {}", table.title)));
         assert!(table.rows.iter().all(|row| row.len() == table.header.len()), "{}", table.title);
@@ -193,7 +198,9 @@ addEventListener('load', () => {
   const small = all('figure svg text').filter(t => { const b = t.getBoundingClientRect(); return b.width > 0 && parseFloat(getComputedStyle(t).fontSize) * t.ownerSVGElement.getBoundingClientRect().width / t.ownerSVGElement.viewBox.baseVal.width < 9.5; });
   const result = { width: innerWidth, sideways: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     tables: all('table').filter(seen).map(t => t.id), plots: all('figure').filter(f => [...f.querySelectorAll('svg')].filter(seen).length == 1).map(f => f.id),
-    overlap: overlap.length, small: small.length };
+    overlap: overlap.length, small: small.length,
+    perplexity: Math.max(...all('#table-perplexity tr > :nth-child(2)').map(c => c.getBoundingClientRect().right)),
+    hidden: all('.scroll').filter(s => s.scrollWidth > s.clientWidth && !getComputedStyle(s).backgroundImage.includes('gradient')).length };
   parent.postMessage(JSON.stringify(result), '*');
 });
 </script>"#;
@@ -241,7 +248,7 @@ fn every_table_and_plot_is_seen_at_the_width_of_a_desk_and_of_a_phone() {
     if let Some(kept) = std::env::var_os("DRESS_PAGE") {
         std::fs::write(kept, html(&report, "Evaluation")).unwrap();
     }
-    for width in [1280, 390] {
+    for width in [1280, 375] {
         let framed = directory.path().join("frame.html");
         std::fs::write(&framed, frame(width)).unwrap();
         let output = Command::new(&browser)
@@ -271,5 +278,10 @@ fn every_table_and_plot_is_seen_at_the_width_of_a_desk_and_of_a_phone() {
         assert_eq!(ids("plots"), expected_plots);
         assert_eq!(measured["sideways"], 0, "the page itself does not scroll sideways");
         assert_eq!((&measured["overlap"], &measured["small"]), (&0.into(), &0.into()), "{measured}");
+        assert!(
+            measured["perplexity"].as_f64().unwrap() <= f64::from(width),
+            "the column is on the screen: {measured}"
+        );
+        assert_eq!(measured["hidden"], 0, "a table that goes on beside the screen shows that it does");
     }
 }

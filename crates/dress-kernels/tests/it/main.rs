@@ -6,8 +6,8 @@ mod reference;
 use burn::tensor::activation::{log_softmax, silu};
 use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData, Tolerance, s};
 use dress_kernels::{
-    Unembedding, causal_attention, cross_entropy, gated_silu, rms_norm, rotate_half, token_likelihoods,
-    unembed_few_rows,
+    TaughtBy, Unembedding, causal_attention, cross_entropy, distilled_cross_entropy, gated_silu, rms_norm,
+    rotate_half, token_likelihoods, unembed_few_rows,
 };
 
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
@@ -131,6 +131,57 @@ fn cross_entropy_equals_its_definition_for_both_layouts() {
             same([&rows], |[r]| found(fixed_hidden.clone(), r), |[r]| expected(fixed_hidden.clone(), r));
         }
     }
+}
+
+#[test]
+fn distilled_cross_entropy_equals_its_definition() {
+    let (hidden, rows, seq) = (random([2, 150, 24]), random([101, 24]), 150);
+    let taught = random([2, seq, 101]) * 2.0;
+    let ids: Vec<i64> = (0..2 * seq as i64).map(|i| (i * 37) % 101).collect();
+    let device = hidden.device().autodiff();
+    let targets = Tensor::<2, Int>::from_data(TensorData::new(ids, [2, seq]), &device);
+    let (fixed_hidden, fixed_rows) = (hidden.clone().autodiff(), rows.clone().autodiff());
+    let cases = [(0.0, 1.0, false), (0.3, 1.0, false), (1.0, 1.0, false), (0.6, 2.5, false)];
+    for (alpha, temperature, reverse) in cases.into_iter().chain([(1.0, 1.0, true), (0.6, 2.5, true)]) {
+        let terms = |hidden: Tensor<3>, rows: Tensor<2>| {
+            let logits = reference::logits(hidden, rows);
+            let taught = taught.clone().autodiff();
+            let [of, from] = if reverse { [taught, logits.clone()] } else { [logits.clone(), taught] };
+            let distance = reference::divergence(of, from, temperature);
+            (reference::cross_entropy(logits, targets.clone()), distance)
+        };
+        let expected = |hidden: Tensor<3>, rows: Tensor<2>| {
+            let (language, distance) = terms(hidden, rows);
+            language * (1.0 - alpha) + distance * (alpha * temperature * temperature)
+        };
+        for layout in [Unembedding::Rows, Unembedding::Columns] {
+            let all = |hidden: Tensor<3>, rows: Tensor<2>| {
+                let weight = if layout == Unembedding::Rows { rows } else { rows.transpose() };
+                let taught = TaughtBy { logits: &taught, alpha, temperature, reverse };
+                distilled_cross_entropy(&hidden, &weight, layout, &targets, &taught)
+            };
+            let found =
+                |hidden: Tensor<3>, rows: Tensor<2>| all(hidden, rows).map(|losses| losses.narrow(0, 0, 1));
+            same([&hidden], |[h]| found(h, fixed_rows.clone()), |[h]| expected(h, fixed_rows.clone()));
+            same([&rows], |[r]| found(fixed_hidden.clone(), r), |[r]| expected(fixed_hidden.clone(), r));
+            let losses = all(fixed_hidden.clone(), fixed_rows.clone()).unwrap().inner();
+            let (language, distance) = terms(fixed_hidden.clone(), fixed_rows.clone());
+            close(losses.clone().narrow(0, 1, 1), language.inner());
+            close(losses.narrow(0, 2, 1), distance.inner());
+        }
+    }
+}
+
+#[test]
+fn what_the_teacher_rules_out_counts_for_nothing() {
+    let device = Device::flex();
+    let taught = Tensor::<3>::from_floats([[[0.0, 0.0, f32::NEG_INFINITY]]], &device);
+    let (hidden, weight) = (Tensor::<3>::ones([1, 1, 1], &device), Tensor::<2>::zeros([3, 1], &device));
+    let targets = Tensor::<2, Int>::zeros([1, 1], &device);
+    let taught = TaughtBy { logits: &taught, alpha: 1.0, temperature: 1.0, reverse: false };
+    let found = distilled_cross_entropy(&hidden, &weight, Unembedding::Rows, &targets, &taught);
+    let distance: f32 = found.unwrap().narrow(0, 2, 1).into_scalar();
+    assert!((distance - 1.5f32.ln()).abs() < 1e-6, "{distance}");
 }
 
 #[test]

@@ -25,7 +25,7 @@ use std::path::Path;
 /// # Ok::<(), dress_models::Error>(())
 /// ```
 pub fn fingerprint<F: Family>(declared: &F, directory: &Path) -> Result<Fingerprint, Error> {
-    let files = Weights::open(directory)?;
+    let files = Weights::open_for(declared, directory)?;
     let mut builder = Fingerprint::builder();
     for (name, filed) in match_names(declared, &files)? {
         let Some(raw) = files.sampled(&filed)? else { continue };

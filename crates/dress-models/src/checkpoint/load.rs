@@ -116,7 +116,7 @@ impl PartialLoad {
         config: &LoadConfig,
         device: &Device,
     ) -> Result<Self, Error> {
-        let files = Weights::open(directory)?;
+        let files = Weights::open_for(declared, directory)?;
         let names = match_names(declared, &files)?;
         Ok(Self { files, names, dtype: config.dtype, device: device.clone() })
     }

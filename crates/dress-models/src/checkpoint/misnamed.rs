@@ -134,7 +134,7 @@ fn most_common_prefix<'a>(
 fn misplaced(files: &Weights, family: TensorNames, missing: &[String]) -> Option<Error> {
     let index = files.index()?;
     let place = |name: &String| {
-        let short = name.strip_prefix(family.prefix).unwrap_or(name);
+        let short = family.stripped(name).unwrap_or(name);
         let file = index.place_of(name).or_else(|| index.place_of(short))?;
         Some(format!("{name} (indexed in {file}, not there)"))
     };

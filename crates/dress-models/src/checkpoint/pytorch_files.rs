@@ -1,5 +1,6 @@
 //! Checkpoints that `torch.save` wrote, through the reader behind Burn's store.
 
+use super::fused_tensors::{TensorPart, misshapen, parts_of};
 use super::git_lfs;
 use super::raw_tensor::{RawTensor, have_same_numbers};
 use super::redundant_tensors::is_redundant;
@@ -16,6 +17,8 @@ pub struct PytorchFiles {
     directory: PathBuf,
     files: Vec<PathBuf>,
     tensors: BTreeMap<String, (usize, Tensor)>,
+    /// Tensors that are rows of others in the files.
+    parts: BTreeMap<String, TensorPart>,
     index: Option<ShardIndex>,
 }
 
@@ -41,7 +44,13 @@ impl PytorchFiles {
         let tensors = placed
             .flat_map(|(file, tensors)| tensors.into_iter().map(move |(name, t)| (name, (file, t))))
             .filter(|(name, (file, _))| places.get(name) == Some(file));
-        Ok(Self { directory: directory.into(), tensors: tensors.collect(), files, index })
+        Ok(Self {
+            directory: directory.into(),
+            tensors: tensors.collect(),
+            parts: BTreeMap::new(),
+            files,
+            index,
+        })
     }
 
     /// The index, where there is one.
@@ -88,7 +97,26 @@ impl PytorchFiles {
 
     pub(super) fn get(&self, name: &str) -> Result<Option<RawTensor<'_>>, Error> {
         let Some((file, tensor)) = self.tensors.get(name) else { return Ok(None) };
-        raw(&self.files[*file], tensor).map(Some)
+        let whole = raw(&self.files[*file], tensor)?;
+        Ok(Some(match self.parts.get(name) {
+            Some(part) => whole.part(part),
+            None => whole,
+        }))
+    }
+
+    /// Gives the rows of a tensor names of their own, by which they are read from then on.
+    ///
+    /// # Errors
+    /// [`Error::TensorShape`] where it does not have so many rows.
+    pub(super) fn take_apart(&mut self, name: &str, rows: &[(String, usize)]) -> Result<(), Error> {
+        let Some((file, tensor)) = self.tensors.remove(name) else { return Ok(()) };
+        let shape = tensor.shape().to_vec();
+        let Some(parts) = parts_of(name, &shape, rows) else {
+            return Err(misshapen(&self.files[file], name, &shape, rows));
+        };
+        self.tensors.extend(parts.iter().map(|(part, _)| (part.clone(), (file, tensor.clone()))));
+        self.parts.extend(parts);
+        Ok(())
     }
 }
 

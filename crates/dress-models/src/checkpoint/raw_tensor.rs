@@ -1,6 +1,7 @@
 //! One tensor as its file has it.
 
 use super::FloatType;
+use super::fused_tensors::TensorPart;
 use dress_core::FingerprintBuilder;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -21,7 +22,20 @@ pub struct RawTensor<'a> {
     pub bytes: Cow<'a, [u8]>,
 }
 
-impl RawTensor<'_> {
+impl<'a> RawTensor<'a> {
+    /// Some of its rows.
+    pub(super) fn part(self, part: &TensorPart) -> Self {
+        let numbers = self.shape.iter().product::<usize>().max(1);
+        let size = self.bytes.len() / numbers;
+        let start = part.skipped * size;
+        let range = start..start + part.shape.iter().product::<usize>() * size;
+        let bytes: Cow<'a, [u8]> = match self.bytes {
+            Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[range]),
+            Cow::Owned(bytes) => Cow::Owned(bytes[range].to_vec()),
+        };
+        Self { bytes, shape: part.shape.clone(), ..self }
+    }
+
     /// The bytes of the rows that a fingerprint looks at.
     pub(super) fn sampled_rows(&self) -> Vec<Range<usize>> {
         let sampled = FingerprintBuilder::sampled_rows(&self.shape);

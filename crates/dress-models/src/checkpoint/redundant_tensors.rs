@@ -4,7 +4,8 @@
 /// the format's version. They are left out without a word.
 pub(super) fn is_redundant(name: &str) -> bool {
     let tables = ["inv_freq", "original_inv_freq", "cos_cached", "sin_cached"];
-    let endings = [".self_attn.bias", ".self_attn.masked_bias", "decoder.version", "position_ids"];
+    let masks = [".self_attn.bias", ".self_attn.masked_bias", ".attention.bias", ".attention.masked_bias"];
+    let endings = [&masks[..], &["decoder.version", "position_ids"]].concat();
     match name.rsplit_once("rotary_emb.") {
         Some((_, rest)) => tables.contains(&rest),
         None => endings.iter().any(|ending| name.ends_with(ending)),
@@ -24,10 +25,11 @@ mod tests {
             "decoder.version",
             "model.decoder.version",
             "model.layers.3.self_attn.masked_bias",
+            "gpt_neox.layers.3.attention.bias",
         ] {
             assert!(is_redundant(name), "{name}");
         }
-        for name in ["lm_head.weight", "model.layers.0.self_attn.q_proj.bias", "rotary_emb.scale"] {
+        for name in ["lm_head.weight", "gpt_neox.layers.0.attention.dense.bias", "rotary_emb.scale"] {
             assert!(!is_redundant(name), "{name}");
         }
     }

@@ -60,12 +60,24 @@ pub fn rewrite<F: Family>(
     config: &RewriteConfig,
     progress: &dyn Progress,
 ) -> Result<SaveReport, Error> {
+    rewrite_as(declared, resized, edits, [source, place], config, ("slicing", progress))
+}
+
+/// As [`rewrite`], with the name under which its progress is reported.
+pub(crate) fn rewrite_as<F: Family>(
+    declared: &F,
+    resized: &F,
+    edits: &BTreeMap<String, TensorEdit>,
+    [source, place]: [&Path; 2],
+    config: &RewriteConfig,
+    progress: (&str, &dyn Progress),
+) -> Result<SaveReport, Error> {
     resized.check_stock(&Selection::new(), config.target)?;
-    let weights = Weights::open(source)?;
+    let weights = Weights::open_for(declared, source)?;
     let names = match_names(declared, &weights)?;
     let files = weights.streamable()?;
     let shards = shards(declared, files, &names, edits)?;
-    Rewritten { files, shards, model: resized }.write(place, config, ("slicing", progress), carry)
+    Rewritten { files, shards, model: resized }.write(place, config, progress, carry)
 }
 
 /// What each file will hold: what the source's file holds, in its order.

@@ -31,7 +31,7 @@ pub fn rewrite_rotated<F: Family>(
     progress: &dyn Progress,
 ) -> Result<SaveReport, Error> {
     rotated.check_stock(&Selection::new(), config.target)?;
-    let weights = Weights::open(source)?;
+    let weights = Weights::open_for(declared, source)?;
     let names = match_names(declared, &weights)?;
     let files = weights.streamable()?;
     let shards = shards(rotated, files, &names, rotation)?;

@@ -2,6 +2,7 @@
 
 use super::companions::{Companions, Source};
 use super::directory::{shard_name, write, write_index};
+use super::fused_tensors::written_into;
 use super::load::read_config_of;
 use super::safetensors_reader::TensorPlace;
 use super::shard_file::{Planned, ShardFile};
@@ -53,12 +54,14 @@ impl<F: Family, E> Rewritten<'_, F, E> {
         let total = self.shards.iter().flatten().map(Planned::bytes_read).sum();
         let stage = progress.begin(phase, Unit::Bytes, total);
         let (mut index, mut report) = (BTreeMap::new(), SaveReport { bytes: 0, shards: self.shards.len() });
+        let fused = written_into(self.model);
         for (number, shard) in self.shards.iter().enumerate() {
             let name = shard_name(number, self.shards.len());
             report.bytes += shard.iter().map(Planned::bytes_written).sum::<u64>();
-            index.extend(shard.iter().map(|t| (t.name.clone(), name.clone())));
+            let written = |tensor: &Planned<'_, E>| fused.get(&tensor.name).unwrap_or(&tensor.name).clone();
+            index.extend(shard.iter().map(|tensor| (written(tensor), name.clone())));
             let path = staging.path().join(name);
-            let file = ShardFile::create(&path, shard)?;
+            let file = ShardFile::create(&path, shard, &fused)?;
             carry(shard, &file, &stage)?;
             file.sync()?;
         }

@@ -1,5 +1,6 @@
 //! The safetensors files of one checkpoint, memory-mapped and checked against their index.
 
+use super::fused_tensors::{TensorPart, misshapen, parts_of};
 use super::git_lfs;
 use super::positional::read_at;
 use super::raw_tensor::{RawTensor, have_same_numbers};
@@ -35,6 +36,8 @@ pub struct SafetensorsDirectory {
     directory: PathBuf,
     shards: Vec<Shard>,
     tensors: BTreeMap<String, usize>,
+    /// Tensors that are rows of others in the files.
+    parts: BTreeMap<String, TensorPart>,
     index: Option<ShardIndex>,
 }
 
@@ -67,7 +70,8 @@ impl SafetensorsDirectory {
         }
         let shard = Shard::open(found.into())?;
         let tensors = shard.header.tensors().into_keys().map(|name| (name, 0)).collect();
-        Ok(Self { directory: directory.into(), shards: vec![shard], tensors, index: None })
+        let parts = BTreeMap::new();
+        Ok(Self { directory: directory.into(), shards: vec![shard], tensors, parts, index: None })
     }
 
     fn open_sharded(directory: &Path, index_path: &Path) -> Result<Self, Error> {
@@ -81,7 +85,22 @@ impl SafetensorsDirectory {
             let [first, second] = [first, second].map(|shard: usize| shards[shard].get(name));
             Ok(first.zip(second).is_some_and(|(first, second)| have_same_numbers(&first, &second)))
         })?;
-        Ok(Self { directory: directory.into(), shards, tensors, index: Some(index) })
+        let parts = BTreeMap::new();
+        Ok(Self { directory: directory.into(), shards, tensors, parts, index: Some(index) })
+    }
+
+    /// Gives the rows of a tensor names of their own, by which they are read from then on.
+    ///
+    /// # Errors
+    /// [`Error::TensorShape`] where it does not have so many rows.
+    pub(super) fn take_apart(&mut self, name: &str, rows: &[(String, usize)]) -> Result<(), Error> {
+        let Some(place) = self.place(name) else { return Ok(()) };
+        let (shard, found) = (place.shard, place.shape);
+        let parts = parts_of(name, found, rows).ok_or_else(|| misshapen(place.path, name, found, rows))?;
+        self.tensors.remove(name);
+        self.tensors.extend(parts.iter().map(|(part, _)| (part.clone(), shard)));
+        self.parts.extend(parts);
+        Ok(())
     }
 
     /// The index, where there is one.
@@ -118,9 +137,12 @@ impl SafetensorsDirectory {
     pub(super) fn place(&self, name: &str) -> Option<TensorPlace<'_>> {
         let shard = *self.tensors.get(name)?;
         let Shard { path, file, header, data, .. } = &self.shards[shard];
-        let info = header.info(name)?;
-        let start = (data + info.data_offsets.0) as u64;
-        Some(TensorPlace { shard, path, file, start, dtype: info.dtype, shape: &info.shape })
+        let part = self.parts.get(name);
+        let info = header.info(part.map_or(name, |part| &part.of))?;
+        let skipped = part.map_or(0, |part| part.skipped * info.dtype.bitsize() / 8);
+        let start = (data + info.data_offsets.0 + skipped) as u64;
+        let shape = part.map_or(info.shape.as_slice(), |part| &part.shape);
+        Some(TensorPlace { shard, path, file, start, dtype: info.dtype, shape })
     }
 
     /// One tensor, read and not mapped, so that its pages do not stay with the process.
@@ -151,19 +173,17 @@ impl SafetensorsDirectory {
     /// Takes the mapped pages of one tensor off the process, so that a model that was made of them is in memory once.
     /// They come back when they are read again.
     pub(super) fn release(&self, name: &str) {
-        let Some((shard, info)) = self
-            .tensors
-            .get(name)
-            .and_then(|&shard| Some((&self.shards[shard], self.shards[shard].header.info(name)?)))
-        else {
-            return;
-        };
-        let (start, end) = info.data_offsets;
-        shard.release(shard.data + start, end - start);
+        let Some(TensorPlace { shard, start, dtype, shape, .. }) = self.place(name) else { return };
+        let bytes = shape.iter().product::<usize>() * dtype.bitsize() / 8;
+        self.shards[shard].release(start as usize, bytes);
     }
 
     pub(super) fn get(&self, name: &str) -> Option<RawTensor<'_>> {
-        self.shards[*self.tensors.get(name)?].get(name)
+        let shard = &self.shards[*self.tensors.get(name)?];
+        match self.parts.get(name) {
+            Some(part) => Some(shard.get(&part.of)?.part(part)),
+            None => shard.get(name),
+        }
     }
 }
 
@@ -179,7 +199,10 @@ impl Shard {
         let corrupt = |cause| Error::Corrupt { path: path.clone(), cause };
         let (header_len, header) = SafeTensors::read_metadata(&map).map_err(corrupt)?;
         // `read_metadata` has checked that the tensors cover the rest of the file exactly.
-        Ok(Self { data: header_len + size_of::<u64>(), path, file, map, header })
+        let shard = Self { data: header_len + size_of::<u64>(), path, file, map, header };
+        // The system maps more than was read, up to some megabytes of each file.
+        shard.release(0, shard.map.len());
+        Ok(shard)
     }
 
     fn get(&self, name: &str) -> Option<RawTensor<'_>> {

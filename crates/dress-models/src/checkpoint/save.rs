@@ -2,12 +2,13 @@
 
 use super::companions::{Companions, Source};
 use super::directory::{shard_name, write, write_index};
+use super::fused_tensors::written_into;
 use super::tensor_stream::first_not_finite;
 use super::{FloatType, Staging, Weights};
 use crate::{Error, Family};
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
-use dress_core::parameters::{self, Layout, ParameterVisitor};
+use dress_core::parameters::{self, Layout, NamedParameters, ParameterVisitor};
 use dress_core::{Selection, StockTarget};
 use safetensors::tensor::View;
 use std::borrow::Cow;
@@ -81,17 +82,27 @@ pub fn save<F: Family>(model: &F, place: &Path, config: &SaveConfig) -> Result<S
     let limit = config.max_shard_bytes.or(source.as_ref().and_then(|s| s.shard_bytes()));
     write(&staging.path().join("config.json"), &model.config_json(dtype.torch_name()))?;
     let report = write_weights(model, staging.path(), dtype, limit.unwrap_or(u64::MAX))?;
+    write_companions(source.as_ref(), config, staging.path(), place)?;
+    staging.commit()?;
+    Ok(report)
+}
+
+/// Writes what lies beside configuration and weights.
+pub(super) fn write_companions(
+    source: Option<&Weights>,
+    config: &SaveConfig,
+    directory: &Path,
+    place: &Path,
+) -> Result<(), Error> {
     let companions = Companions {
-        source: source.as_ref().map(|source| match source {
+        source: source.map(|source| match source {
             Weights::Gguf(file) => Source::Gguf(file),
             files => Source::Directory(files.path()),
         }),
         extra_files: &config.extra_files,
         model_card: config.model_card.as_deref(),
     };
-    companions.write(staging.path(), place)?;
-    staging.commit()?;
-    Ok(report)
+    companions.write(directory, place)
 }
 
 fn write_weights<F: Family>(
@@ -100,32 +111,56 @@ fn write_weights<F: Family>(
     dtype: FloatType,
     max_shard_bytes: u64,
 ) -> Result<SaveReport, Error> {
-    let mut collect = Collect { dtype, outgoing: Vec::new() };
-    parameters::visit(model, &mut collect);
-    let shards = pack(collect.outgoing, max_shard_bytes);
+    let outgoing = Outgoing::of(model, dtype, &written_into(model), &|name| Some(name.into()));
+    let shards = pack(outgoing, max_shard_bytes);
     let (count, mut index, mut total) = (shards.len(), BTreeMap::new(), 0);
     for (number, shard) in shards.into_iter().enumerate() {
         let name = shard_name(number, count);
         let path = directory.join(&name);
         total += shard.iter().map(|t| t.size() as u64).sum::<u64>();
         index.extend(shard.iter().map(|t| (t.name.clone(), name.clone())));
-        let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
-        let tensors = shard.iter().map(|t| (t.name.as_str(), t));
-        safetensors::serialize_to_file(tensors, Some(metadata), &path)
-            .map_err(|cause| Error::Write { path: path.clone(), cause })?;
-        shard.iter().try_for_each(Outgoing::check_range)?;
-        // The writer makes its files readable by their owner alone; they are to be as their neighbour is.
-        fs::metadata(directory.join("config.json"))
-            .and_then(|neighbour| fs::set_permissions(&path, neighbour.permissions()))
-            .map_err(Error::io(&path, "cannot be made readable"))?;
-        fs::File::open(&path)
-            .and_then(|file| file.sync_all())
-            .map_err(Error::io(&path, "cannot be synced"))?;
+        write_shard(&path, &shard)?;
     }
     if count > 1 {
         write_index(directory, total, &index)?;
     }
     Ok(SaveReport { bytes: total, shards: count })
+}
+
+/// Tensors that are one in the files, each in the place of its first part.
+fn together(outgoing: Vec<Outgoing>, fused: &HashMap<String, String>) -> Vec<Outgoing> {
+    let mut joined: Vec<Outgoing> = Vec::new();
+    for tensor in outgoing {
+        let Some(name) = fused.get(&tensor.name) else {
+            joined.push(tensor);
+            continue;
+        };
+        match joined.iter_mut().rev().find(|other| other.name == *name) {
+            Some(whole) => {
+                whole.shape[0] += tensor.shape[0];
+                whole.parts.extend(tensor.parts);
+            }
+            None => joined.push(Outgoing { name: name.clone(), ..tensor }),
+        }
+    }
+    joined
+}
+
+/// Writes one file of tensors, beside the `config.json` that it belongs to.
+///
+/// # Errors
+/// [`Error::Write`], [`Error::Overflow`] and [`Error::Io`].
+pub(super) fn write_shard(path: &Path, shard: &[Outgoing]) -> Result<(), Error> {
+    let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+    let tensors = shard.iter().map(|t| (t.name.as_str(), t));
+    safetensors::serialize_to_file(tensors, Some(metadata), path)
+        .map_err(|cause| Error::Write { path: path.into(), cause })?;
+    shard.iter().try_for_each(Outgoing::check_range)?;
+    // The writer makes its files readable by their owner alone; they are to be as their neighbour is.
+    fs::metadata(path.with_file_name("config.json"))
+        .and_then(|neighbour| fs::set_permissions(path, neighbour.permissions()))
+        .map_err(Error::io(path, "cannot be made readable"))?;
+    fs::File::open(path).and_then(|file| file.sync_all()).map_err(Error::io(path, "cannot be synced"))
 }
 
 /// Tensors in order, as many a shard as fit; one that is larger than a shard gets its own.
@@ -148,18 +183,32 @@ fn pack(outgoing: Vec<Outgoing>, max_shard_bytes: u64) -> Vec<Vec<Outgoing>> {
 }
 
 /// A tensor that is turned into bytes only when its turn to be written comes.
-struct Outgoing {
-    name: String,
+pub(super) struct Outgoing {
+    pub name: String,
     shape: Vec<usize>,
     dtype: FloatType,
-    data: Box<dyn Fn() -> TensorData>,
+    /// Its numbers, some rows behind others.
+    parts: Vec<Box<dyn Fn() -> TensorData>>,
     /// A number that the type cannot hold and its index, once the tensor is written.
     overflow: Cell<Option<(usize, f32)>>,
 }
 
 impl Outgoing {
+    /// The parameters of `model` for which there is a `name` in the files, as numbers of type `dtype`; those that `fused` names
+    /// in the tensors that hold them with others. Parameters without a name need not have their values.
+    pub fn of<M: NamedParameters>(
+        model: &M,
+        dtype: FloatType,
+        fused: &HashMap<String, String>,
+        name: &dyn Fn(&str) -> Option<String>,
+    ) -> Vec<Self> {
+        let mut collect = Collect { dtype, name, outgoing: Vec::new() };
+        parameters::visit(model, &mut collect);
+        together(collect.outgoing, fused)
+    }
+
     /// Bytes in the file.
-    fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.shape.iter().product::<usize>() * self.dtype.size()
     }
 
@@ -180,13 +229,13 @@ impl View for &Outgoing {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let data = (self.data)();
-        let bytes = data.as_bytes();
+        let mut bytes = Vec::with_capacity(self.size());
+        self.parts.iter().for_each(|part| bytes.extend_from_slice(part().as_bytes()));
         if self.dtype == FloatType::F16 {
-            let at = first_not_finite(bytes, self.dtype);
+            let at = first_not_finite(&bytes, self.dtype);
             self.overflow.set(at.map(|at| (at, self.dtype.read(&bytes[at * self.dtype.size()..]))));
         }
-        Cow::Owned(bytes.to_vec())
+        Cow::Owned(bytes)
     }
 
     fn data_len(&self) -> usize {
@@ -194,13 +243,15 @@ impl View for &Outgoing {
     }
 }
 
-struct Collect {
+struct Collect<'a> {
     dtype: FloatType,
+    name: &'a dyn Fn(&str) -> Option<String>,
     outgoing: Vec<Outgoing>,
 }
 
-impl ParameterVisitor for Collect {
+impl ParameterVisitor for Collect<'_> {
     fn visit<const D: usize>(&mut self, name: &str, layout: Layout, parameter: &Param<Tensor<D>>) {
+        let Some(name) = (self.name)(name) else { return };
         let value = parameter.val().detach();
         let shape = layout.shape(&value.dims());
         let dtype = self.dtype.dtype();
@@ -209,7 +260,8 @@ impl ParameterVisitor for Collect {
             let filed = if layout == Layout::Transposed { value.swap_dims(0, 1) } else { value };
             filed.cast(dtype).into_data()
         };
-        let (name, data, overflow) = (name.into(), Box::new(data), Cell::new(None));
-        self.outgoing.push(Outgoing { name, shape, dtype: self.dtype, data, overflow });
+        let parts: Vec<Box<dyn Fn() -> TensorData>> = vec![Box::new(data)];
+        let overflow = Cell::new(None);
+        self.outgoing.push(Outgoing { name, shape, dtype: self.dtype, parts, overflow });
     }
 }

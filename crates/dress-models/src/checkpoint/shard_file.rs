@@ -40,12 +40,16 @@ pub(super) struct ShardFile<'a> {
 }
 
 impl<'a> ShardFile<'a> {
-    /// Makes the file.
+    /// Makes the file. `fused` says by what name tensors that follow each other are one tensor.
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Write`].
-    pub fn create<E>(path: &'a Path, tensors: &[Planned<'_, E>]) -> Result<Self, Error> {
-        let (header, mut starts) = header(tensors, path)?;
+    pub fn create<E>(
+        path: &'a Path,
+        tensors: &[Planned<'_, E>],
+        fused: &HashMap<String, String>,
+    ) -> Result<Self, Error> {
+        let (header, mut starts) = header(tensors, path, fused)?;
         let first = header.len() as u64;
         starts.iter_mut().for_each(|start| *start += first);
         let file = File::create(path).map_err(Error::io(path, "cannot be made"))?;
@@ -80,14 +84,27 @@ impl<'a> ShardFile<'a> {
 }
 
 /// The bytes before a file's tensors, and where after them each tensor starts.
-fn header<E>(tensors: &[Planned<'_, E>], path: &Path) -> Result<(Vec<u8>, Vec<u64>), Error> {
-    let (mut infos, mut starts, mut end) = (Vec::new(), Vec::new(), 0);
+fn header<E>(
+    tensors: &[Planned<'_, E>],
+    path: &Path,
+    fused: &HashMap<String, String>,
+) -> Result<(Vec<u8>, Vec<u64>), Error> {
+    let (mut infos, mut starts, mut end) = (Vec::<(String, TensorInfo)>::new(), Vec::new(), 0);
     for tensor in tensors {
         let start = end;
         end += tensor.bytes_written() as usize;
         starts.push(start as u64);
-        let (dtype, shape) = (tensor.from.dtype, tensor.shape.clone());
-        infos.push((tensor.name.clone(), TensorInfo { dtype, shape, data_offsets: (start, end) }));
+        let name = fused.get(&tensor.name).unwrap_or(&tensor.name);
+        match infos.last_mut() {
+            Some((last, info)) if last == name => {
+                info.shape[0] += tensor.shape[0];
+                info.data_offsets.1 = end;
+            }
+            _ => {
+                let (dtype, shape) = (tensor.from.dtype, tensor.shape.clone());
+                infos.push((name.clone(), TensorInfo { dtype, shape, data_offsets: (start, end) }));
+            }
+        }
     }
     let note = HashMap::from([("format".to_string(), "pt".to_string())]);
     let unwritable = |cause| Error::Write { path: path.into(), cause };

@@ -34,7 +34,7 @@ pub(crate) fn match_names<F: Family>(
             None => unknown.push(found),
         }
     }
-    if !expected.contains(F::NAMES.head) {
+    if !F::NAMES.heads.iter().any(|head| expected.contains(*head)) {
         settle_tied_head(F::NAMES, &expected, files, &mut names, &mut unknown)?;
     }
     let missing: Vec<String> =

@@ -130,10 +130,10 @@ impl<'a> TensorStream<'a> {
             Some(1) => (numbers.iter().map(|&n| f64::from(n)).sum::<f64>() / numbers.len() as f64) as f32,
             _ => 0.0,
         };
-        let factor = self.edit.factor as f32;
+        let (factor, shift) = (self.edit.factor as f32, self.edit.shift as f32);
         let number = |column: usize| {
             let mean = self.means.get(column).copied().unwrap_or(mean);
-            let number = (numbers[column] - mean) * factor;
+            let number = (numbers[column] - mean) * factor + shift;
             match self.from.element {
                 FloatType::F32 => (number.to_le_bytes(), 4),
                 FloatType::F16 => (widened(f16::from_f32(number).to_le_bytes()), 2),

@@ -100,8 +100,18 @@ impl GgufCheckpoint {
             }
             (None, None) => (None, Cow::Borrowed(bytes)),
         };
+        let (element, bytes) = match element.filter(|_| part.one_more) {
+            Some(element) => (Some(FloatType::F32), Cow::Owned(one_less(element, &bytes))),
+            None => (element, bytes),
+        };
         Ok(Some(RawTensor { file, element, element_name, shape, bytes: part.in_order(bytes) }))
     }
+}
+
+/// The same numbers less one, in f32.
+fn one_less(element: FloatType, bytes: &[u8]) -> Vec<u8> {
+    let numbers = bytes.chunks_exact(element.size()).map(|number| element.read(number) - 1.0);
+    numbers.flat_map(f32::to_le_bytes).collect()
 }
 
 fn float_type(kind: TensorType) -> Option<FloatType> {

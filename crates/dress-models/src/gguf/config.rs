@@ -2,11 +2,20 @@
 
 use super::facts::Facts;
 use super::family::GgufFamily;
-use super::rope::{rope_scaling, scale};
+use super::rope::{long_rope, rope_scaling, scale, shortest};
 use super::tokenizer::Vocabulary;
-use super::{GgufHeader, TensorInfo};
+use super::{GgufHeader, TensorInfo, gemma};
 use crate::LayerWidths;
+use crate::decoder::FamilyRules;
 use serde_json::{Map, Value, json};
+
+/// What Granite multiplies, by its keys in `config.json` and here.
+pub(super) const MULTIPLIERS: [(&str, &str); 4] = [
+    ("embedding_multiplier", "embedding_scale"),
+    ("residual_multiplier", "residual_scale"),
+    ("attention_multiplier", "attention.scale"),
+    ("logits_scaling", "logit_scale"),
+];
 
 /// The `config.json` of the file's family.
 pub(super) fn config_json<'f>(
@@ -45,37 +54,106 @@ pub(super) fn config_json<'f>(
     let first = facts.heads_of_layers()?.first().map_or(heads, |[heads, _]| *heads);
     let head_dim = facts.number("attention.key_length").unwrap_or(width / first as u64);
     facts.check(embedding.shape.first().copied().unwrap_or(0) as u64, head_dim)?;
-    match facts.family {
-        GgufFamily::Llama | GgufFamily::Deci => {
-            let key = "attention.layer_norm_rms_epsilon";
-            set("architectures", json!(["LlamaForCausalLM"]));
-            set("model_type", json!("llama"));
-            set("hidden_act", json!("silu"));
-            set("head_dim", json!(head_dim));
-            set("rms_norm_eps", json!(shortest(facts.need(key, facts.float(key))?)));
-            set("tie_word_embeddings", json!(!header.tensors.contains_key("output.weight")));
-            set("attention_bias", json!(header.tensors.contains_key("blk.0.attn_q.bias")));
-            set("mlp_bias", json!(header.tensors.contains_key("blk.0.ffn_up.bias")));
-            set("rope_scaling", rope_scaling(&facts, head_dim, bytes)?);
-        }
-        GgufFamily::Phi2 => {
-            let key = "attention.layer_norm_epsilon";
-            let rotated = facts.number("rope.dimension_count").unwrap_or(head_dim);
-            set("architectures", json!(["PhiForCausalLM"]));
-            set("model_type", json!("phi"));
-            set("hidden_act", json!("gelu_new"));
-            set("layer_norm_eps", json!(shortest(facts.need(key, facts.float(key))?)));
-            set("partial_rotary_factor", json!(share(rotated, head_dim)));
-            if head_dim.checked_mul(heads as u64) != Some(width) {
-                set("head_dim", json!(head_dim));
-            }
-            if scale(&facts)? != 1.0 {
-                set("rope_scaling", json!({ "rope_type": "linear", "factor": scale(&facts)? }));
-            }
-            set("tie_word_embeddings", json!(false));
-        }
-    }
+    let sizes = Sizes { width, head_dim, heads };
+    let of_family = match facts.family.is_decoder() {
+        true => decoder_keys(&facts, &sizes, bytes)?,
+        false => phi_keys(&facts, &sizes)?,
+    };
+    config.extend(of_family.into_iter().map(|(key, value)| (key.to_string(), value)));
     Ok(serde_json::to_string_pretty(&Value::Object(config)).expect("a map with string keys is JSON"))
+}
+
+/// Sizes that the keys of a family follow from.
+struct Sizes {
+    width: u64,
+    head_dim: u64,
+    heads: usize,
+}
+
+type Keys = Vec<(&'static str, Value)>;
+
+/// The keys of a decoder of LLaMA's kind.
+fn decoder_keys<'f>(
+    facts: &Facts<'_, '_>,
+    &Sizes { width, head_dim, heads }: &Sizes,
+    bytes: &dyn Fn(&TensorInfo) -> &'f [u8],
+) -> Result<Keys, String> {
+    let (family, tensors) = (facts.family, &facts.header.tensors);
+    let epsilon = "attention.layer_norm_rms_epsilon";
+    let model_type = family.model_type();
+    let rules = FamilyRules::of(model_type).ok_or("its family is not built")?;
+    let mut keys: Keys = vec![
+        ("architectures", json!([rules.architecture()])),
+        ("model_type", json!(model_type)),
+        ("head_dim", json!(head_dim)),
+        ("rms_norm_eps", json!(shortest(facts.need(epsilon, facts.float(epsilon))?))),
+        ("tie_word_embeddings", json!(!tensors.contains_key("output.weight"))),
+    ];
+    if !family.is_gemma() {
+        keys.push(("hidden_act", json!("silu")));
+    }
+    if family.has_rope_freqs() || family == GgufFamily::Qwen3 {
+        keys.push(("attention_bias", json!(tensors.contains_key("blk.0.attn_q.bias"))));
+    }
+    if family.has_rope_freqs() {
+        keys.push(("mlp_bias", json!(tensors.contains_key("blk.0.ffn_up.bias"))));
+    }
+    if family == GgufFamily::SmolLm3 {
+        // llama.cpp has no other.
+        keys.push(("no_rope_layer_interval", json!(4)));
+    }
+    if family.is_gemma() {
+        let small = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+        let sizes = [small(width), heads.max(1), small(head_dim)];
+        keys.extend(gemma::config_keys(facts, sizes, facts.heads_of_layers()?.len()));
+    }
+    if family == GgufFamily::Granite {
+        let said = |said: &str| json!(facts.float(said).map_or(1.0, shortest));
+        keys.extend(MULTIPLIERS.into_iter().map(|(key, name)| (key, said(name))));
+    }
+    match family {
+        GgufFamily::Phi3 => keys.extend(phi3_keys(facts, head_dim, bytes)?),
+        _ => keys.push(("rope_scaling", rope_scaling(facts, head_dim, bytes)?)),
+    }
+    Ok(keys)
+}
+
+/// What Phi-3 says beside the other decoders.
+fn phi3_keys<'f>(
+    facts: &Facts<'_, '_>,
+    head_dim: u64,
+    bytes: &dyn Fn(&TensorInfo) -> &'f [u8],
+) -> Result<Keys, String> {
+    let rotated = facts.number("rope.dimension_count").unwrap_or(head_dim);
+    let original = facts.number("rope.scaling.original_context_length").unwrap_or(4096);
+    let window = facts.number("attention.sliding_window").filter(|&window| window > 0);
+    Ok(vec![
+        ("partial_rotary_factor", json!(share(rotated, head_dim))),
+        ("original_max_position_embeddings", json!(original)),
+        ("sliding_window", json!(window)),
+        ("rope_scaling", long_rope(facts, rotated, bytes)?),
+    ])
+}
+
+/// The keys of Phi-1 to Phi-2.
+fn phi_keys(facts: &Facts<'_, '_>, &Sizes { width, head_dim, heads }: &Sizes) -> Result<Keys, String> {
+    let epsilon = "attention.layer_norm_epsilon";
+    let rotated = facts.number("rope.dimension_count").unwrap_or(head_dim);
+    let mut keys: Keys = vec![
+        ("architectures", json!(["PhiForCausalLM"])),
+        ("model_type", json!("phi")),
+        ("hidden_act", json!("gelu_new")),
+        ("layer_norm_eps", json!(shortest(facts.need(epsilon, facts.float(epsilon))?))),
+        ("partial_rotary_factor", json!(share(rotated, head_dim))),
+        ("tie_word_embeddings", json!(false)),
+    ];
+    if head_dim.checked_mul(heads as u64) != Some(width) {
+        keys.push(("head_dim", json!(head_dim)));
+    }
+    if scale(facts)? != 1.0 {
+        keys.push(("rope_scaling", json!({ "rope_type": "linear", "factor": scale(facts)? })));
+    }
+    Ok(keys)
 }
 
 /// Neurons and key/value heads of every layer.
@@ -98,11 +176,6 @@ fn ends_of_texts(header: &GgufHeader<'_>) -> (Value, Value) {
 fn share(part: u64, whole: u64) -> f64 {
     let share = part as f64 / whole as f64;
     if (whole as f64 * share) as u64 == part { share } else { share.next_up() }
-}
-
-/// The number that was rounded to f32 when it was written: 1e-5, not 9.999999747378752e-6.
-fn shortest(value: f64) -> f64 {
-    (value as f32).to_string().parse().unwrap_or(value)
 }
 
 #[cfg(test)]

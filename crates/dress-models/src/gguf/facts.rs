@@ -1,6 +1,6 @@
 //! What GGUF metadata says of one family, and what of it is not built.
 
-use super::family::{GgufFamily, LLAMA_PARTS};
+use super::family::GgufFamily;
 use super::{GgufHeader, MetadataArray, MetadataValue};
 
 /// As many as a configuration may have.
@@ -45,23 +45,31 @@ impl Facts<'_, '_> {
         (numbers.len() == layers && !numbers.contains(&0)).then_some(numbers)
     }
 
-    /// Checks that LLaMA's biases are in all projections of all layers, or in none: a configuration can say no other.
+    /// Checks that biases are in all projections of all layers that may have them, or in none, and in no other: a
+    /// configuration can say no more.
     pub fn check_biases(&self) -> Result<(), String> {
-        let layers = self.number("block_count").unwrap_or(0);
-        for part in ["attn_", "ffn_"] {
-            let projections =
-                LLAMA_PARTS.iter().filter(|(name, _)| name.starts_with(part) && !name.ends_with("norm"));
-            let all = projections.count() as u64 * layers;
-            let has = |name: &str| name.contains(part) && name.starts_with("blk.") && name.ends_with(".bias");
-            let mut found = self.header.tensors.keys().filter(|name| has(name)).peekable();
-            let Some(&&first) = found.peek() else { continue };
-            if self.family.is_llama() && found.count() as u64 != all {
-                return Err(format!(
-                    "`{first}`: biases that only some projections or layers have are not built; {REMEDY}"
-                ));
-            }
+        if !self.family.is_decoder() {
+            return Ok(());
         }
-        Ok(())
+        let layers = self.number("block_count").unwrap_or(0);
+        let biased = |name: &str| {
+            let stem = name.strip_prefix("blk.")?.strip_suffix(".bias")?;
+            Some(stem.split_once('.')?.1.to_string())
+        };
+        let groups = self.family.biased_parts();
+        let found: Vec<(&str, String)> =
+            self.header.tensors.keys().filter_map(|&name| Some((name, biased(name)?))).collect();
+        let fits = |parts: &[&str]| {
+            let count = found.iter().filter(|(_, part)| parts.contains(&part.as_str())).count();
+            count == 0 || count as u64 == layers * parts.len() as u64
+        };
+        let misfit = |part: &str| groups.iter().all(|parts| !parts.contains(&part) || !fits(parts));
+        match found.iter().find(|(_, part)| misfit(part)) {
+            Some((first, _)) => Err(format!(
+                "`{first}`: biases that only some projections or layers have are not built; {REMEDY}"
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Checks that a tensor belongs to a layer that there is, and says to which, if to one.
@@ -102,12 +110,15 @@ impl Facts<'_, '_> {
                 self.key("attention.causal")
             ));
         }
-        for key in ["rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor"] {
+        let factors = ["rope.scaling.yarn_attn_factor", "rope.scaling.attn_factor"];
+        let built = self.family == GgufFamily::Phi3;
+        for key in &factors[..if built { 1 } else { 2 }] {
             if self.float(key).is_some_and(|factor| factor != 1.0) {
                 return Err(format!("`{}` other than 1 is not built", self.key(key)));
             }
         }
-        let rotated = self.family.is_llama().then_some("rope.dimension_count");
+        let whole_heads = self.family.is_decoder() && self.family != GgufFamily::Phi3;
+        let rotated = whole_heads.then_some("rope.dimension_count");
         for key in ["attention.value_length"].into_iter().chain(rotated) {
             if let Some(found) = self.number(key).filter(|&found| found != head_dim) {
                 let key = self.key(key);

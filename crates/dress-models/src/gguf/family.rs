@@ -5,25 +5,86 @@ use super::{GgufHeader, metadata_types};
 /// A family that llama.cpp and these crates both have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GgufFamily {
+    /// LLaMA and Mistral.
     Llama,
     /// LLaMA with layers of different widths.
     Deci,
+    Qwen2,
+    Qwen3,
+    /// LLaMA with multipliers.
+    Granite,
+    /// LLaMA with layers that turn neither queries nor keys.
+    SmolLm3,
+    /// Norms behind attention and feed-forward network.
+    Olmo2,
+    Gemma2,
+    Gemma3,
     Phi2,
+    /// Phi-3 and Phi-4, whose files hold several parameters in one tensor.
+    Phi3,
 }
 
-const LLAMA_ENDS: [(&str, &str); 3] =
+/// The families that are read and written.
+const FAMILIES: [GgufFamily; 11] = [
+    GgufFamily::Llama,
+    GgufFamily::Deci,
+    GgufFamily::Qwen2,
+    GgufFamily::Qwen3,
+    GgufFamily::Granite,
+    GgufFamily::SmolLm3,
+    GgufFamily::Olmo2,
+    GgufFamily::Gemma2,
+    GgufFamily::Gemma3,
+    GgufFamily::Phi2,
+    GgufFamily::Phi3,
+];
+
+const DECODER_ENDS: [(&str, &str); 3] =
     [("token_embd", "model.embed_tokens"), ("output_norm", "model.norm"), ("output", "lm_head")];
 
 const PHI_ENDS: [(&str, &str); 3] =
     [("token_embd", "model.embed_tokens"), ("output_norm", "model.final_layernorm"), ("output", "lm_head")];
 
-pub(super) const LLAMA_PARTS: [(&str, &str); 9] = [
+/// The parts of a layer of the decoder that LLaMA and the families like it have. Norms of heads are Qwen3's.
+const DECODER_PARTS: [(&str, &str); 11] = [
     ("attn_norm", "input_layernorm"),
     ("ffn_norm", "post_attention_layernorm"),
     ("attn_q", "self_attn.q_proj"),
     ("attn_k", "self_attn.k_proj"),
     ("attn_v", "self_attn.v_proj"),
     ("attn_output", "self_attn.o_proj"),
+    ("attn_q_norm", "self_attn.q_norm"),
+    ("attn_k_norm", "self_attn.k_norm"),
+    ("ffn_gate", "mlp.gate_proj"),
+    ("ffn_up", "mlp.up_proj"),
+    ("ffn_down", "mlp.down_proj"),
+];
+
+const OLMO2_PARTS: [(&str, &str); 11] = [
+    ("attn_q", "self_attn.q_proj"),
+    ("attn_k", "self_attn.k_proj"),
+    ("attn_v", "self_attn.v_proj"),
+    ("attn_output", "self_attn.o_proj"),
+    ("attn_q_norm", "self_attn.q_norm"),
+    ("attn_k_norm", "self_attn.k_norm"),
+    ("post_attention_norm", "post_attention_layernorm"),
+    ("post_ffw_norm", "post_feedforward_layernorm"),
+    ("ffn_gate", "mlp.gate_proj"),
+    ("ffn_up", "mlp.up_proj"),
+    ("ffn_down", "mlp.down_proj"),
+];
+
+const GEMMA_PARTS: [(&str, &str); 13] = [
+    ("attn_norm", "input_layernorm"),
+    ("post_attention_norm", "post_attention_layernorm"),
+    ("ffn_norm", "pre_feedforward_layernorm"),
+    ("post_ffw_norm", "post_feedforward_layernorm"),
+    ("attn_q", "self_attn.q_proj"),
+    ("attn_k", "self_attn.k_proj"),
+    ("attn_v", "self_attn.v_proj"),
+    ("attn_output", "self_attn.o_proj"),
+    ("attn_q_norm", "self_attn.q_norm"),
+    ("attn_k_norm", "self_attn.k_norm"),
     ("ffn_gate", "mlp.gate_proj"),
     ("ffn_up", "mlp.up_proj"),
     ("ffn_down", "mlp.down_proj"),
@@ -42,16 +103,13 @@ const PHI_PARTS: [(&str, &str); 7] = [
 impl GgufFamily {
     pub fn of(header: &GgufHeader<'_>) -> Result<Self, String> {
         check_is_model(header)?;
-        let family = match header.metadata.get("general.architecture").and_then(|value| value.text()) {
-            Some("llama") => GgufFamily::Llama,
-            Some("deci") => GgufFamily::Deci,
-            Some("phi2") => GgufFamily::Phi2,
-            other => {
-                return Err(format!(
-                    "architecture `{}` is not read from GGUF, only llama, deci and phi2; use the Hugging Face checkpoint",
-                    other.unwrap_or("nothing")
-                ));
-            }
+        let found = header.metadata.get("general.architecture").and_then(|value| value.text());
+        let Some(family) = FAMILIES.into_iter().find(|family| found == Some(family.name())) else {
+            return Err(format!(
+                "architecture `{}` is not read from GGUF, only {}; use the Hugging Face checkpoint",
+                found.unwrap_or("nothing"),
+                FAMILIES.map(GgufFamily::name).join(", ")
+            ));
         };
         metadata_types::check(header, family.name())?;
         Ok(family)
@@ -61,23 +119,74 @@ impl GgufFamily {
         match self {
             GgufFamily::Llama => "llama",
             GgufFamily::Deci => "deci",
+            GgufFamily::Qwen2 => "qwen2",
+            GgufFamily::Qwen3 => "qwen3",
+            GgufFamily::Granite => "granite",
+            GgufFamily::SmolLm3 => "smollm3",
+            GgufFamily::Olmo2 => "olmo2",
+            GgufFamily::Gemma2 => "gemma2",
+            GgufFamily::Gemma3 => "gemma3",
             GgufFamily::Phi2 => "phi2",
+            GgufFamily::Phi3 => "phi3",
         }
     }
 
-    /// Whether its layers are LLaMA's.
-    pub fn is_llama(self) -> bool {
+    /// The `model_type` of its models in `config.json`.
+    pub fn model_type(self) -> &'static str {
+        match self {
+            GgufFamily::Deci => "llama",
+            GgufFamily::Gemma3 => "gemma3_text",
+            GgufFamily::Phi2 => "phi",
+            other => other.name(),
+        }
+    }
+
+    /// Whether it is read as a model of [`decoder`](crate::decoder).
+    pub fn is_decoder(self) -> bool {
         self != GgufFamily::Phi2
+    }
+
+    /// Whether the rows of its queries and keys lie in the order of interleaved rotation.
+    pub fn is_interleaved(self) -> bool {
+        matches!(self, GgufFamily::Llama | GgufFamily::Deci | GgufFamily::Granite | GgufFamily::SmolLm3)
+    }
+
+    /// Whether the scaling of LLaMA-3 is among its tensors, where it has one.
+    pub fn has_rope_freqs(self) -> bool {
+        matches!(self, GgufFamily::Llama | GgufFamily::Deci | GgufFamily::Granite)
+    }
+
+    /// Whether queries, keys and values are one tensor.
+    pub fn joins_heads(self) -> bool {
+        matches!(self, GgufFamily::Phi2 | GgufFamily::Phi3)
+    }
+
+    /// The parts of a layer that may have biases, each group in all layers or in none: a configuration can say no other.
+    pub fn biased_parts(self) -> &'static [&'static [&'static str]] {
+        const NETWORK: &[&str] = &["ffn_gate", "ffn_up", "ffn_down"];
+        match self {
+            GgufFamily::Llama | GgufFamily::Deci | GgufFamily::Granite => {
+                &[&["attn_q", "attn_k", "attn_v", "attn_output"], NETWORK]
+            }
+            GgufFamily::Qwen2 => &[&["attn_q", "attn_k", "attn_v"]],
+            GgufFamily::Qwen3 => &[&["attn_q", "attn_k", "attn_v", "attn_output"]],
+            _ => &[],
+        }
     }
 
     /// The parts of a layer, by their names here and in the Hugging Face checkpoint.
     pub fn parts(self) -> &'static [(&'static str, &'static str)] {
-        if self.is_llama() { &LLAMA_PARTS } else { &PHI_PARTS }
+        match self {
+            GgufFamily::Phi2 => &PHI_PARTS,
+            GgufFamily::Olmo2 => &OLMO2_PARTS,
+            GgufFamily::Gemma2 | GgufFamily::Gemma3 => &GEMMA_PARTS,
+            _ => &DECODER_PARTS,
+        }
     }
 
     /// What lies before and behind the layers, by its names here and in the Hugging Face checkpoint.
     fn ends(self) -> &'static [(&'static str, &'static str)] {
-        if self.is_llama() { &LLAMA_ENDS } else { &PHI_ENDS }
+        if self.is_decoder() { &DECODER_ENDS } else { &PHI_ENDS }
     }
 
     /// The name in the Hugging Face checkpoint, without its `.weight` or `.bias`.
@@ -122,7 +231,7 @@ mod tests {
 
     #[test]
     fn names_lead_from_either_side_to_the_other() {
-        for family in [GgufFamily::Llama, GgufFamily::Deci, GgufFamily::Phi2] {
+        for family in FAMILIES {
             let parts = family.parts().iter().map(|(gguf, name)| {
                 (format!("blk.7.{gguf}.weight"), format!("model.layers.7.{name}.weight"))
             });

@@ -13,6 +13,7 @@ mod entry;
 mod export;
 mod facts;
 mod family;
+mod gemma;
 mod header;
 mod metadata_types;
 mod metadata_value;

@@ -43,6 +43,42 @@ pub(super) fn llama3_factors(scaling: RopeScaling, theta: f64, head_dim: usize) 
     })
 }
 
+/// LongRoPE's divisors are tensors, and what cosines and sines are multiplied by is in the metadata.
+pub(super) fn long_rope<'f>(
+    facts: &Facts<'_, '_>,
+    rotated: u64,
+    bytes: &dyn Fn(&TensorInfo) -> &'f [u8],
+) -> Result<Value, String> {
+    let read = |name: &str| {
+        let Some(tensor) = facts.header.tensors.get(name) else { return Ok(None) };
+        if tensor.kind != TensorType::F32 || tensor.shape != [rotated as usize / 2] {
+            let (shape, kind) = (&tensor.shape, tensor.kind);
+            return Err(format!(
+                "{name} is {shape:?} of {kind:?}, and {} numbers of F32 are read; {REMEDY}",
+                rotated / 2
+            ));
+        }
+        let numbers = bytes(tensor).chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        Ok(Some(numbers.map(|number| shortest(number.into())).collect::<Vec<_>>()))
+    };
+    match [read("rope_factors_short.weight")?, read("rope_factors_long.weight")?] {
+        [None, None] => Ok(Value::Null),
+        [Some(short), Some(long)] => {
+            let mut keys = json!({ "rope_type": "longrope", "short_factor": short, "long_factor": long });
+            if let Some(factor) = facts.float("rope.scaling.attn_factor") {
+                keys["attention_factor"] = json!(factor);
+            }
+            Ok(keys)
+        }
+        _ => Err(format!("it has the divisors of long texts or of short ones, and not both; {REMEDY}")),
+    }
+}
+
+/// The number that was rounded to f32 when it was written: 1e-5, not 9.999999747378752e-6.
+pub(super) fn shortest(value: f64) -> f64 {
+    (value as f32).to_string().parse().unwrap_or(value)
+}
+
 /// Linear scaling is in the metadata, LLaMA-3's only in the factors that its converter computed.
 pub(super) fn rope_scaling<'f>(
     facts: &Facts<'_, '_>,

@@ -11,18 +11,25 @@ pub(super) struct TensorPart {
     pub rows: Range<usize>,
     /// The heads whose rows lie in the order of interleaved rotation.
     interleaved_heads: Option<usize>,
+    /// Whether the numbers are one more than the checkpoint's.
+    pub one_more: bool,
 }
 
 impl TensorPart {
     /// All rows.
     pub fn whole(info: &TensorInfo) -> Self {
         let rows = 0..info.shape.first().copied().unwrap_or(1);
-        Self { info: info.clone(), rows, interleaved_heads: None }
+        Self { info: info.clone(), rows, interleaved_heads: None, one_more: false }
     }
 
     /// Some of the rows.
     pub fn rows(info: &TensorInfo, rows: Range<usize>) -> Self {
         Self { rows, ..Self::whole(info) }
+    }
+
+    /// The same, its numbers one more than the checkpoint's where `one_more` says so.
+    pub fn one_more(self, one_more: bool) -> Self {
+        Self { one_more, ..self }
     }
 
     /// The same, from the order of interleaved rotation to that of halves.

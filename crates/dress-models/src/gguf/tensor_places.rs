@@ -15,13 +15,22 @@ impl GgufFamily {
         let mut tensors = BTreeMap::new();
         for (&name, info) in &header.tensors {
             let kind = name.rsplit('.').next().unwrap_or_default();
-            if name == "rope_freqs.weight" && self.is_llama() {
+            let of_rotary = match self {
+                GgufFamily::Phi3 => &["rope_factors_long.weight", "rope_factors_short.weight"][..],
+                _ if self.has_rope_freqs() => &["rope_freqs.weight"],
+                _ => &[],
+            };
+            if of_rotary.contains(&name) {
                 continue;
             }
             let layer = facts.check_layer(name)?;
             let [heads, kv_heads] = layer.and_then(|layer| each.get(layer)).copied().unwrap_or(each[0]);
-            if self == GgufFamily::Phi2 && name.contains("attn_qkv") {
+            if self.joins_heads() && name.contains("attn_qkv") {
                 tensors.extend(self.split_qkv(name, info, [heads, kv_heads])?);
+                continue;
+            }
+            if let (GgufFamily::Phi3, Some(layer), Some("ffn_up")) = (self, layer, name.split('.').nth(2)) {
+                tensors.extend(split_network(layer, kind, name, info)?);
                 continue;
             }
             let found = self.hugging_face_name(name).ok_or_else(|| {
@@ -30,8 +39,8 @@ impl GgufFamily {
                     self.name()
                 )
             })?;
-            let part = TensorPart::whole(info);
-            let part = match (self.is_llama(), name.split('.').nth(2)) {
+            let part = TensorPart::whole(info).one_more(self.adds_one(name));
+            let part = match (self.is_interleaved(), name.split('.').nth(2)) {
                 (true, Some("attn_q")) => part.interleaved(even_heads(info, heads, name)?),
                 (true, Some("attn_k")) => part.interleaved(even_heads(info, kv_heads, name)?),
                 _ => part,
@@ -65,6 +74,23 @@ impl GgufFamily {
         });
         Ok(parts.collect())
     }
+}
+
+/// The gate's rows and, behind them, those of the up projection.
+fn split_network(
+    layer: usize,
+    kind: &str,
+    name: &str,
+    info: &TensorInfo,
+) -> Result<[(String, TensorPart); 2], String> {
+    let rows = info.shape.first().copied().unwrap_or(0);
+    if rows == 0 || !rows.is_multiple_of(2) {
+        return Err(format!("tensor `{name}` has {rows} rows, which are not those of two projections"));
+    }
+    let part = |projection: &str, range| {
+        (format!("model.layers.{layer}.mlp.{projection}.{kind}"), TensorPart::rows(info, range))
+    };
+    Ok([part("gate_proj", 0..rows / 2), part("up_proj", rows / 2..rows)])
 }
 
 fn even_heads(info: &TensorInfo, heads: usize, name: &str) -> Result<usize, String> {

@@ -1,9 +1,10 @@
 //! The feed-forward network of LLaMA.
 
 use super::linear::{linear, linears};
+use super::mlp::Activation;
 use burn::module::Module;
 use burn::nn::{Initializer, Linear, LinearConfig};
-use burn::tensor::{Device, Tensor, activation::silu};
+use burn::tensor::{Device, Tensor};
 use dress_core::{Forward, Site};
 use dress_kernels::gated_silu;
 
@@ -16,11 +17,13 @@ pub struct GatedMlpConfig {
     pub intermediate_size: usize,
     /// Whether the projections have biases.
     pub bias: bool,
+    /// What the gate goes through.
+    pub activation: Activation,
     /// How weights start that are not loaded.
     pub initializer: Initializer,
 }
 
-/// `down(silu(gate(x)) * up(x))` (SwiGLU, arXiv 2002.05202).
+/// `down(activation(gate(x)) * up(x))` (SwiGLU and its like, arXiv 2002.05202).
 #[derive(Module, Debug)]
 pub struct GatedMlp {
     /// From the stream to the gate of each neuron.
@@ -29,6 +32,8 @@ pub struct GatedMlp {
     pub up_proj: Linear,
     /// From the neurons back to the stream.
     pub down_proj: Linear,
+    #[module(skip)]
+    activation: Activation,
 }
 
 impl GatedMlpConfig {
@@ -42,6 +47,7 @@ impl GatedMlpConfig {
             gate_proj: linear(self.hidden_size, self.intermediate_size),
             up_proj: linear(self.hidden_size, self.intermediate_size),
             down_proj: linear(self.intermediate_size, self.hidden_size),
+            activation: self.activation,
         }
     }
 }
@@ -53,7 +59,8 @@ impl GatedMlp {
     /// - `input`: `[batch, seq, hidden_size]`, returned likewise
     pub fn forward(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
         let [gate, up] = linears([&self.gate_proj, &self.up_proj], input);
-        let gated = gated_silu(&gate, &up).unwrap_or_else(|| silu(gate) * up);
+        let fused = if self.activation == Activation::Silu { gated_silu(&gate, &up) } else { None };
+        let gated = fused.unwrap_or_else(|| self.activation.forward(gate) * up);
         linear(&self.down_proj, pass.pass(Site::Ffn { layer }, gated))
     }
 }

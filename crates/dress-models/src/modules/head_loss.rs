@@ -1,9 +1,10 @@
 //! The loss of a head that ends in one product, without ever having all logits.
 
+use super::{linear, tied_head};
 use burn::nn::Linear;
 use burn::tensor::{DType, Int, Tensor};
-use dress_core::loss_of_logits;
-use dress_kernels::{Unembedding, cross_entropy};
+use dress_core::{DistilledLoss, TaughtLogits, distilled_loss_of_logits, loss_of_logits};
+use dress_kernels::{TaughtBy, Unembedding, cross_entropy, distilled_cross_entropy};
 
 /// Mean negative log-likelihood, in nats, of `targets` under the logits of `head` or, without one, of the
 /// `embedding`.
@@ -23,6 +24,39 @@ pub fn head_loss(
     let bias = head.and_then(|head| head.bias.as_ref()).map(|bias| bias.val());
     let fused = if bias.is_none() { cross_entropy(&input, &weight, layout, &targets) } else { None };
     fused.unwrap_or_else(|| chunked_loss(input, weight, bias, layout, targets))
+}
+
+/// [`head_loss`] beside what a teacher says of the same positions.
+///
+/// # Shapes
+/// - `input`: `[batch, seq, width]`, `targets`: `[batch, seq]`, `embedding`: `[vocab_size, width]`
+pub fn distilled_head_loss(
+    input: Tensor<3>,
+    head: Option<&Linear>,
+    embedding: impl FnOnce() -> Tensor<2>,
+    targets: Tensor<2, Int>,
+    taught: &TaughtLogits,
+) -> DistilledLoss {
+    let (weight, layout) = match head {
+        Some(head) => (head.weight.val(), Unembedding::Columns),
+        None => (embedding(), Unembedding::Rows),
+    };
+    let fused = if head.is_none_or(|head| head.bias.is_none()) {
+        let &TaughtLogits { ref logits, alpha, temperature, direction } = taught;
+        let reverse = !direction.is_forward();
+        let taught = TaughtBy { logits, alpha, temperature, reverse };
+        distilled_cross_entropy(&input, &weight, layout, &targets, &taught)
+    } else {
+        None
+    };
+    match (fused, head) {
+        (Some(losses), _) => {
+            let [total, language, divergence] = [0, 1, 2].map(|place| losses.clone().narrow(0, place, 1));
+            DistilledLoss { total, language_modelling: language.detach(), divergence: divergence.detach() }
+        }
+        (None, Some(head)) => distilled_loss_of_logits(linear(head, input), targets, taught),
+        (None, None) => distilled_loss_of_logits(tied_head(input, weight), targets, taught),
+    }
 }
 
 /// Positions whose logits are in memory at the same time.

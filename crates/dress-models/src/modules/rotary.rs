@@ -25,11 +25,31 @@ pub enum RopeScaling {
     },
 }
 
+/// LongRoPE (arXiv 2402.13753): every frequency has a divisor of its own, one for texts within the context of the first
+/// training and one for longer texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LongRope {
+    /// The divisors for texts of up to `original_max_position_embeddings` tokens.
+    pub short: Vec<f64>,
+    /// The divisors for longer texts.
+    pub long: Vec<f64>,
+    /// The context of the first training.
+    pub original_max_position_embeddings: usize,
+    /// What cosines and sines are multiplied by.
+    pub attention_factor: f64,
+}
+
 /// Rotary position embedding (RoFormer, arXiv 2104.09864), rotate-half: dimension `i` is paired with
 /// `i + dims / 2`, unlike Burn's `RotaryEncoding`, which pairs neighbours as Meta's files do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rotary {
     frequencies: Vec<f32>,
+    /// Those of texts that are longer than so many tokens.
+    beyond: Option<(usize, Vec<f32>)>,
+    /// What cosines and sines are multiplied by.
+    factor: f32,
+    /// Which of the model's rotations it is.
+    kind: usize,
 }
 
 impl Rotary {
@@ -37,17 +57,47 @@ impl Rotary {
     pub fn new(dims: usize, theta: f64, scaling: Option<RopeScaling>) -> Self {
         let plain = (0..dims / 2).map(|i| 1.0 / theta.powf(2.0 * i as f64 / dims as f64));
         let scaled = plain.map(|f| scaling.map_or(f, |scaling| scaling.apply(f)));
-        Self { frequencies: scaled.map(|f| f as f32).collect() }
+        Self { frequencies: scaled.map(|f| f as f32).collect(), beyond: None, factor: 1.0, kind: 0 }
+    }
+
+    /// The same as another rotation than the first of a model whose layers turn in several ways.
+    #[must_use]
+    pub fn of_kind(self, kind: usize) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// Which of the model's rotations it is.
+    pub fn kind(&self) -> usize {
+        self.kind
+    }
+
+    /// The same with each frequency divided as LongRoPE says, which has as many divisors as there are frequencies.
+    #[must_use]
+    pub fn with_long_rope(self, long_rope: &LongRope) -> Self {
+        let divided = |divisors: &[f64]| -> Vec<f32> {
+            let pairs = self.frequencies.iter().zip(divisors);
+            pairs.map(|(&frequency, divisor)| (f64::from(frequency) / divisor) as f32).collect()
+        };
+        Self {
+            frequencies: divided(&long_rope.short),
+            beyond: Some((long_rope.original_max_position_embeddings, divided(&long_rope.long))),
+            factor: long_rope.attention_factor as f32,
+            kind: self.kind,
+        }
     }
 
     /// Cosines and sines of `seq` positions from `offset` on, in f32. `[seq, dims / 2]` each
     pub fn tables(&self, offset: usize, seq: usize, device: &Device) -> [Tensor<2>; 2] {
-        let angles =
-            || (offset..offset + seq).flat_map(|p| self.frequencies.iter().map(move |f| p as f32 * f));
-        let table = |values: Vec<f32>| {
-            Tensor::from_data(TensorData::new(values, [seq, self.frequencies.len()]), (device, DType::F32))
+        let frequencies = match &self.beyond {
+            Some((longest, long)) if offset + seq > *longest => long,
+            _ => &self.frequencies,
         };
-        [table(angles().map(f32::cos).collect()), table(angles().map(f32::sin).collect())]
+        let angles = || (offset..offset + seq).flat_map(|p| frequencies.iter().map(move |f| p as f32 * f));
+        let table = |function: fn(f32) -> f32| {
+            let values = angles().map(|angle| function(angle) * self.factor).collect();
+            Tensor::from_data(TensorData::new(values, [seq, frequencies.len()]), (device, DType::F32))
+        };
+        [table(f32::cos), table(f32::sin)]
     }
 }
 
@@ -112,6 +162,32 @@ mod tests {
         assert!((scaling.apply(1e-5) - 1e-5 / 8.0).abs() < 1e-18);
         let middle = std::f64::consts::TAU / 8192.0 * 2.5;
         assert!((scaling.apply(middle) / middle - (0.5 + 0.5 / 8.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn texts_beyond_the_first_context_have_frequencies_of_their_own() {
+        let device = Device::flex();
+        let long_rope = LongRope {
+            short: vec![1.0, 2.0],
+            long: vec![4.0, 8.0],
+            original_max_position_embeddings: 3,
+            attention_factor: 1.5,
+        };
+        let plain = Rotary::new(4, 100.0, None);
+        let rotary = plain.clone().with_long_rope(&long_rope);
+        let sine = |rotary: &Rotary, offset, seq| -> Vec<f32> {
+            let [_, sines] = rotary.tables(offset, seq, &device);
+            sines.narrow(0, seq - 1, 1).into_data().iter().collect()
+        };
+        let expected = |position: f32, divisors: [f32; 2]| -> Vec<f32> {
+            [1.0, 0.1].iter().zip(divisors).map(|(f, by)| 1.5 * (position * f / by).sin()).collect()
+        };
+        let close = |found: Vec<f32>, expected: Vec<f32>| {
+            assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?} {expected:?}");
+        };
+        close(sine(&rotary, 0, 3), expected(2.0, [1.0, 2.0]));
+        close(sine(&rotary, 0, 4), expected(3.0, [4.0, 8.0]));
+        close(sine(&rotary, 3, 1), expected(3.0, [4.0, 8.0]));
     }
 
     #[test]

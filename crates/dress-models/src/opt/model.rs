@@ -2,7 +2,8 @@
 
 use super::{OptConfig, coupling};
 use crate::modules::{
-    Activation, Heads, LayerNorm, feed_forward, head_loss, linear, tied_head, untied_head, with_zero_bias,
+    Activation, Heads, LayerNorm, distilled_head_loss, feed_forward, head_loss, linear, linears, tied_head,
+    untied_head, with_zero_bias,
 };
 use crate::part_of_parameter::is_in_part;
 use crate::shape::resize;
@@ -11,7 +12,10 @@ use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use dress_core::parameters::NamedParameters;
-use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Role, Selection, Site, StockTarget};
+use dress_core::{
+    Axis, CausalLm, CouplingMap, DistilledLoss, Error, Forward, Part, Role, Selection, Site, StockTarget,
+    TaughtLogits,
+};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -201,14 +205,9 @@ impl OptForCausalLm {
 
 impl OptAttention {
     fn forward(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
-        let heads = Heads {
-            query: &self.q_proj,
-            key: &self.k_proj,
-            value: &self.v_proj,
-            head_dim: self.head_dim,
-            rotary: None,
-        };
-        linear(&self.out_proj, heads.mix(input, layer, pass))
+        let heads = Heads { head_dim: self.head_dim, ..Heads::default() };
+        let states = linears([&self.q_proj, &self.k_proj, &self.v_proj], input);
+        linear(&self.out_proj, heads.mix(states, layer, pass))
     }
 }
 
@@ -278,6 +277,17 @@ impl CausalLm for OptForCausalLm {
         head_loss(input, self.lm_head.as_ref(), || embedding.weight.val(), targets)
     }
 
+    fn distilled_head_loss(
+        &self,
+        hidden: Tensor<3>,
+        targets: Tensor<2, Int>,
+        taught: &TaughtLogits,
+        pass: &mut Forward<'_>,
+    ) -> DistilledLoss {
+        let (input, embedding) = (self.head_input(hidden, pass), &self.model.decoder.embed_tokens);
+        distilled_head_loss(input, self.lm_head.as_ref(), || embedding.weight.val(), targets, taught)
+    }
+
     fn untied(mut self) -> Self {
         // Behind the projections the embedding is not on the stream.
         if self.lm_head.is_none() && !self.config.has_projections() {
@@ -321,11 +331,10 @@ impl CausalLm for OptForCausalLm {
     /// norm before it.
     fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
         let mut factors = BTreeMap::new();
-        // Without the norm before the head, the logits would grow with the stream.
-        let Some(residual) = selection.get(Axis::Residual).filter(|_| self.config.final_layer_norm) else {
+        let factor = self.stream_factor(selection);
+        if factor == 1.0 {
             return factors;
-        };
-        let factor = (residual.kept_len() as f64 / residual.len() as f64).sqrt();
+        }
         let map = self.coupling();
         let slots = map.axis(Axis::Residual).map(|axis| axis.slots.as_slice()).unwrap_or_default();
         for slot in slots.iter().filter(|slot| slot.role == Role::Writes) {
@@ -337,6 +346,12 @@ impl CausalLm for OptForCausalLm {
             }
         }
         factors
+    }
+
+    fn stream_factor(&self, selection: &Selection) -> f64 {
+        // Without the norm before the head, the logits would grow with the stream.
+        let residual = selection.get(Axis::Residual).filter(|_| self.config.final_layer_norm);
+        residual.map_or(1.0, |chosen| (chosen.kept_len() as f64 / chosen.len() as f64).sqrt())
     }
 
     fn resized(mut self, selection: &Selection) -> Result<Self, Error> {

@@ -5,7 +5,8 @@ use crate::config_json::{
 };
 use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
 use crate::modules::{Activation, RopeScaling};
-use crate::rope_config::{RopeConfig, in_both_spellings, rope_config};
+use crate::rope_config::{RopeConfig, RopeDefaults, rope_config};
+use crate::rope_keys_written::in_both_spellings;
 use crate::shape::check_width_is_heads;
 use crate::{Error, LayerWidths};
 use dress_core::StockTarget;
@@ -129,7 +130,7 @@ impl PhiConfig {
             ("initializer_range", read.initializer_range),
         ])?;
         check_foreign_keys(&raw, &FamilyFacts::new("Phi", read.max_position_embeddings, head_dim))?;
-        let rope = rope_config(&raw, read.max_position_embeddings)?;
+        let rope = rope_config(&raw, read.max_position_embeddings, RopeDefaults::USUAL)?;
         let partial = rope.partial.unwrap_or(0.5);
         let rotary_dims = (head_dim as f64 * partial) as usize;
         if head_dim > 1 << 12 || rotary_dims > head_dim || rotary_dims == 0 || !rotary_dims.is_multiple_of(2)
@@ -173,8 +174,12 @@ impl PhiConfig {
         if self.hidden_size != self.num_attention_heads * self.head_dim {
             values.push(("head_dim", json!(self.head_dim)));
         }
-        let rope =
-            RopeConfig { theta: self.rope_theta, scaling: self.rope_scaling, partial: Some(self.partial) };
+        let rope = RopeConfig {
+            theta: self.rope_theta,
+            scaling: self.rope_scaling,
+            long_rope: None,
+            partial: Some(self.partial),
+        };
         values.extend(in_both_spellings(&self.raw, &rope));
         self.widths.write(self.raw.with(&values)).to_text(torch_dtype)
     }

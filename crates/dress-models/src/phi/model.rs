@@ -1,7 +1,7 @@
 //! The Phi decoder, composed of the shared modules.
 
 use super::{PhiConfig, coupling};
-use crate::modules::{Heads, LayerNorm, Mlp, Rotary, linear};
+use crate::modules::{Heads, LayerNorm, Mlp, Rotary, linear, linears};
 use crate::part_of_parameter::is_in_part;
 use crate::shape::resize;
 use crate::{DeclaredHead, Family};
@@ -143,14 +143,9 @@ impl PhiDecoderLayer {
 
 impl PhiAttention {
     fn forward(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
-        let heads = Heads {
-            query: &self.q_proj,
-            key: &self.k_proj,
-            value: &self.v_proj,
-            head_dim: self.head_dim,
-            rotary: Some(&self.rotary),
-        };
-        linear(&self.dense, heads.mix(input, layer, pass))
+        let heads = Heads { head_dim: self.head_dim, rotary: Some(&self.rotary), ..Heads::default() };
+        let states = linears([&self.q_proj, &self.k_proj, &self.v_proj], input);
+        linear(&self.dense, heads.mix(states, layer, pass))
     }
 }
 

@@ -13,13 +13,18 @@ fn cached_logits_equal_uncached_ones_however_the_text_is_split() {
         let ids = &Reference::read(&fixture(name).join("reference.safetensors")).input_ids[0];
         let tokens =
             |range: std::ops::Range<usize>| Calibration::tensor(&[ids[range].to_vec()], &model.device());
-        let whole = model.forward(tokens(0..20), &mut Forward::new(&mut NoTap));
         let mut cache = KvCache::new(model.num_layers(), 20);
-        for range in [0..7, 7..8, 8..9, 9..20] {
+        for mut range in [0..7, 7..8, 8..9, 9..20] {
+            if model.outgrows_cache(range.start, range.end) {
+                assert_eq!((name, range.start), ("phi3_long_rope", 9));
+                cache = KvCache::new(model.num_layers(), 20);
+                range.start = 0;
+            }
             let mut tap = NoTap;
             let part =
                 model.forward(tokens(range.clone()), &mut Forward::new(&mut tap).with_cache(&mut cache));
-            let expected = whole.clone().slice([0..1, range.clone(), 0..model.vocab_size()]);
+            let whole = model.forward(tokens(0..range.end), &mut Forward::new(&mut NoTap));
+            let expected = whole.slice([0..1, range.clone(), 0..model.vocab_size()]);
             let worst: f32 = (part - expected).abs().max().into_scalar();
             assert!(worst < 1e-4, "{name} {range:?}: {worst}");
         }

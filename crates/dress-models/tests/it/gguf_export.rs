@@ -2,8 +2,8 @@
 
 use crate::parity::logits;
 use crate::reference::{copy_of, fixture, load};
-use dress_core::NoProgress;
 use dress_core::burn::tensor::Device;
+use dress_core::{CausalLm, NoProgress};
 use dress_models::checkpoint::save;
 use dress_models::gguf::{GgufExport, GgufExportConfig, GgufHeader, GgufType, TensorType, export_gguf};
 use dress_models::{AnyModel, Checkpoint, SaveConfig};
@@ -23,7 +23,7 @@ const TEXTS: [&str; 9] = [
     "x = y[3] ** 2; // --",
 ];
 
-fn example(name: &str) -> PathBuf {
+pub fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models").join(name)
 }
 
@@ -46,7 +46,7 @@ fn letters() -> Value {
 }
 
 /// SentencePiece's kind, with all bytes and a token that opens every text.
-fn pieces() -> Value {
+pub fn pieces() -> Value {
     let token = |id: u32, text: &str| {
         json!({ "id": id, "content": text, "single_word": false, "lstrip": false, "rstrip": false,
             "normalized": false, "special": true })
@@ -82,7 +82,7 @@ fn pieces() -> Value {
 }
 
 /// A LLaMA of these keys with weights drawn at random, and a tokenizer.
-fn drawn(more: Value, tokenizer: &Value) -> tempfile::TempDir {
+pub fn drawn(more: Value, tokenizer: &Value) -> tempfile::TempDir {
     let mut config = json!({ "model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 300,
         "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4,
         "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 64, "bos_token_id": 1, "eos_token_id": 2 });
@@ -155,6 +155,14 @@ fn biases_ties_groups_of_heads_and_llama_3_s_scaling_come_back_bit_for_bit() {
         ("llama2_mha_untied", false),
         ("llama3_gqa_tied", true),
         ("llama_biases_sharded", false),
+        ("mistral_wide_heads", false),
+        ("qwen2_tied", true),
+        ("qwen3_tied", true),
+        ("granite_tied", true),
+        ("granite_biases", false),
+        ("olmo2_plain", false),
+        ("phi3_plain", false),
+        ("phi3_long_rope", true),
         ("phi_2", false),
     ] {
         let copy = copy_of(name);
@@ -167,10 +175,63 @@ fn biases_ties_groups_of_heads_and_llama_3_s_scaling_come_back_bit_for_bit() {
         assert_eq!(header.tensors.contains_key("output.weight"), !tied, "{name}");
         assert_eq!(
             header.tensors.contains_key("rope_freqs.weight"),
-            tied,
+            name == "llama3_gqa_tied",
             "{name}: the one that is stretched"
         );
         assert_same_tokens(copy.path(), &file);
+    }
+}
+
+#[test]
+fn every_fourth_layer_of_smollm3_turns_nothing_on_either_side() {
+    let copy = copy_of("smollm3_tied");
+    let path = copy.path().join("config.json");
+    let text =
+        fs::read_to_string(&path).unwrap().replace("\"no_rope_layer_interval\": 2", "\"mlp_bias\": false");
+    fs::write(&path, text).unwrap();
+    fs::write(copy.path().join("tokenizer.json"), letters().to_string()).unwrap();
+    let file = copy.path().join("model.gguf");
+    assert_eq!(exported(copy.path(), &file, Some(GgufType::F32)).unwrap().architecture, "smollm3");
+    assert_eq!(moved(copy.path(), &file), 0.0);
+}
+
+/// What is added to a gain on one side is taken off on the other, in f32.
+#[test]
+fn gains_of_gemma_are_one_more_in_the_file_and_windows_are_kept() {
+    for (name, from, to) in [
+        ("gemma2_tied", "\"sliding_window\": 9", "\"sliding_window\": 9"),
+        ("gemma3_tied", "\"sliding_window_pattern\": 2", "\"sliding_window_pattern\": 6"),
+    ] {
+        let copy = copy_of(name);
+        let path = copy.path().join("config.json");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{name}");
+        fs::write(&path, text.replace(from, to)).unwrap();
+        fs::write(copy.path().join("tokenizer.json"), letters().to_string()).unwrap();
+        let file = copy.path().join("model.gguf");
+        exported(copy.path(), &file, Some(GgufType::F32)).unwrap();
+        assert!(moved(copy.path(), &file) < 1e-5, "{name}");
+        let [AnyModel::Decoder(one), AnyModel::Decoder(other)] = [load(copy.path()), load(&file)] else {
+            panic!("{name}")
+        };
+        assert_eq!(one.config().windows, other.config().windows);
+        assert_eq!(one.config().soft_caps, other.config().soft_caps);
+        assert_eq!(one.config().max_position_embeddings, other.config().max_position_embeddings);
+    }
+}
+
+/// llama.cpp has no windows for `llama`, `qwen2` and `qwen3`; a text that is within all of them sees none.
+#[test]
+fn a_model_of_windows_says_that_it_takes_as_many_tokens_as_one_has() {
+    for (name, window) in [("mistral_window", 12), ("qwen2_windows", 10), ("qwen3_layer_types", 9)] {
+        let copy = copy_of(name);
+        fs::write(copy.path().join("tokenizer.json"), letters().to_string()).unwrap();
+        let file = copy.path().join("model.gguf");
+        exported(copy.path(), &file, Some(GgufType::F32)).unwrap();
+        let (dense, read) = (load(copy.path()), load(&file));
+        assert_eq!(read.max_positions(), window, "{name}");
+        let ids = [(0..window as u32).collect::<Vec<u32>>()];
+        assert_eq!(logits(&read, &ids), logits(&dense, &ids), "{name}");
     }
 }
 
@@ -181,7 +242,7 @@ fn layers_that_differ_are_the_architecture_deci_and_are_read_again() {
     let (directory, file) = (place.path().join("model"), place.path().join("model.gguf"));
     assert_eq!(exported(&directory, &file, None).unwrap().architecture, "deci");
     assert_eq!(moved(&directory, &file), 0.0);
-    let AnyModel::Llama(read) = load(&file) else { panic!("no LLaMA") };
+    let AnyModel::Decoder(read) = load(&file) else { panic!("no LLaMA") };
     let widths = &read.config().widths;
     assert_eq!([0, 1, 2].map(|layer| (widths.ffn(layer), widths.heads(layer))), [(96, 2), (64, 1), (90, 2)]);
 }
@@ -243,7 +304,17 @@ fn what_llama_cpp_does_not_have_is_refused_and_nothing_is_left() {
         assert!(message.contains(says), "{message}");
     };
     refused(&example("opt-kjv"), "llama.cpp has no OPT");
+    refused(&fixture("gpt_neox_parallel"), "GGUF files of gpt_neox are not built");
     refused(&fixture("phi_gqa_half_rotary"), "hidden_size 48 is not 6 heads of 12");
+    refused(&fixture("qwen2_wide_heads"), "llama.cpp's qwen2 takes a head's width from the quotient");
+    refused(&fixture("smollm3_tied"), "every fourth layer");
+    refused(&fixture("olmo2_groups"), "no head that is the embedding");
+    refused(&fixture("gemma3_tied"), "the last of every 6 layers sees the whole text");
+    refused(&fixture("gemma2_biases"), "llama.cpp's gemma2 has no biases");
+    refused(&fixture("gemma2_caps"), "divides scores by the root of 8");
+    refused(&fixture("gemma3_list"), "llama.cpp's gemma3 has no biases");
+    refused(&fixture("phi3_window"), "llama.cpp's phi3 takes a head's width from the quotient");
+    refused(&fixture("qwen3_biases"), "llama.cpp's qwen3 has no biases");
     refused(&fixture("llama2_mha_untied"), "tokenizer.json");
     let with = |change: &dyn Fn(&mut Value)| {
         let copy = copy_of("llama2_mha_untied");

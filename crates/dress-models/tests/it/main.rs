@@ -6,6 +6,7 @@ mod generation;
 mod gguf_export;
 mod leftovers;
 mod misnamed;
+mod mlx_nas;
 mod other_formats;
 mod own_head;
 mod parity;

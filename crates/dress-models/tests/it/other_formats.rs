@@ -123,7 +123,14 @@ fn a_damaged_or_foreign_gguf_file_is_an_error() {
     let mut foreign = bytes.clone();
     foreign[text..text + 5].copy_from_slice(b"mamba");
     fs::write(&path, &foreign).unwrap();
-    assert_says(&message(&path), &["model.gguf", "`mamba`", "llama, deci and phi2"]);
+    assert_says(
+        &message(&path),
+        &[
+            "model.gguf",
+            "`mamba`",
+            "llama, deci, qwen2, qwen3, granite, smollm3, olmo2, gemma2, gemma3, phi2, phi3",
+        ],
+    );
 }
 
 /// Another one every time, which a failed test shows. `DRESS_TEST_SEED` draws the same again.

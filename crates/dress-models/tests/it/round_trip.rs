@@ -1,8 +1,8 @@
 //! What is saved loads back to the same bits.
 
 use crate::reference::{FIXTURES, copy_of, fixture, load};
-use dress_core::StockTarget;
-use dress_models::checkpoint::{SafetensorsDirectory, save};
+use dress_core::{CausalLm, StockTarget, parameters};
+use dress_models::checkpoint::{SafetensorsDirectory, SaveByParts, save};
 use dress_models::{AnyModel, FloatType, LoadConfig, SaveConfig};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -43,6 +43,23 @@ fn a_checkpoint_saved_as_it_was_loaded_has_the_same_bits_and_shards() {
         let bytes = |directory: &Path| SafetensorsDirectory::open(directory).unwrap().shard_bytes();
         assert_eq!(bytes(&out).is_some(), bytes(&fixture(name)).is_some(), "{name}");
         assert!(bytes(&out) <= bytes(&fixture(name)), "{name}");
+    }
+}
+
+#[test]
+fn a_checkpoint_saved_by_parts_has_the_tensors_of_its_source() {
+    for name in FIXTURES {
+        let (model, parent) = (load(&fixture(name)), tempfile::tempdir().unwrap());
+        let (out, layers, target) =
+            (parent.path().join("out"), model.num_layers(), StockTarget::Transformers);
+        let config = SaveConfig { source: Some(fixture(name)), target, ..SaveConfig::default() };
+        let mut saving = SaveByParts::begin(&model, &out, config, layers + 1).unwrap();
+        for part in (0..layers).map(Some).chain([None]) {
+            let is_there = |name: &str| parameters::layer_of(name) == part;
+            saving.add(&model, &|name| is_there(name).then(|| name.into())).unwrap();
+        }
+        assert_eq!(saving.finish().unwrap().shards, layers + 1);
+        assert_eq!(tensors(&out), tensors(&fixture(name)), "{name}");
     }
 }
 

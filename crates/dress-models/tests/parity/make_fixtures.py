@@ -7,6 +7,7 @@ transformers 5 writes it. Run with the versions in ../fixtures/VERSIONS.txt.
 
 usage: python make_fixtures.py [NAME...]
 """
+import copy
 import json
 import pathlib
 import shutil
@@ -40,6 +41,28 @@ LLAMA = dict(architectures=["LlamaForCausalLM"], model_type="llama", hidden_act=
 OPT = dict(architectures=["OPTForCausalLM"], model_type="opt", vocab_size=96, ffn_dim=56, num_hidden_layers=2,
            num_attention_heads=4, max_position_embeddings=64, dropout=0.0, attention_dropout=0.0,
            activation_function="relu", tie_word_embeddings=True, **NO_TOKENS)
+DECODER = dict(vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+               num_key_value_heads=2, hidden_act="silu", max_position_embeddings=128, rope_theta=10000.0,
+               rms_norm_eps=1e-5, tie_word_embeddings=False, **NO_TOKENS)
+MISTRAL = dict(DECODER, architectures=["MistralForCausalLM"], model_type="mistral")
+QWEN2 = dict(DECODER, architectures=["Qwen2ForCausalLM"], model_type="qwen2", use_sliding_window=False)
+QWEN3 = dict(DECODER, architectures=["Qwen3ForCausalLM"], model_type="qwen3", use_sliding_window=False, head_dim=8)
+PHI3 = dict(DECODER, architectures=["Phi3ForCausalLM"], model_type="phi3", sliding_window=None,
+            original_max_position_embeddings=128)
+SMOLLM3 = dict(DECODER, architectures=["SmolLM3ForCausalLM"], model_type="smollm3", rope_theta=2000000.0)
+GRANITE = dict(DECODER, architectures=["GraniteForCausalLM"], model_type="granite", embedding_multiplier=6.0,
+               residual_multiplier=0.4, attention_multiplier=0.2, logits_scaling=4.0)
+OLMO2 = dict(DECODER, architectures=["Olmo2ForCausalLM"], model_type="olmo2", num_key_value_heads=4)
+GEMMA2 = dict(DECODER, architectures=["Gemma2ForCausalLM"], model_type="gemma2", head_dim=8, sliding_window=9,
+              hidden_activation="gelu_pytorch_tanh", query_pre_attn_scalar=8, tie_word_embeddings=True)
+GEMMA3 = dict(GEMMA2, architectures=["Gemma3ForCausalLM"], model_type="gemma3_text", rope_theta=1000000.0,
+              rope_local_base_freq=10000.0, sliding_window_pattern=2)
+NEOX = dict(architectures=["GPTNeoXForCausalLM"], model_type="gpt_neox", vocab_size=96, hidden_size=32, intermediate_size=72,
+            num_hidden_layers=2, num_attention_heads=4, hidden_act="gelu", layer_norm_eps=1e-5, rotary_pct=0.25,
+            rotary_emb_base=10000, max_position_embeddings=128, use_parallel_residual=True, tie_word_embeddings=False,
+            **NO_TOKENS)
+for shape in (GEMMA2, GEMMA3):
+    del shape["hidden_act"]
 PHI = dict(architectures=["PhiForCausalLM"], model_type="phi", vocab_size=96, intermediate_size=72,
            num_hidden_layers=2, hidden_act="gelu_new", layer_norm_eps=1e-5, max_position_embeddings=128,
            embd_pdrop=0.0, resid_pdrop=0.0, attention_dropout=0.0, qk_layernorm=False,
@@ -49,6 +72,51 @@ CONFIGS = {name: {**LLAMA, **shape} for name, shape in CONFIGS.items()} | {
     "opt_untied_gelu": dict(OPT, hidden_size=32, word_embed_proj_dim=32, do_layer_norm_before=True,
                             tie_word_embeddings=False, activation_function="gelu"),
     "opt_350m_layout": dict(OPT, hidden_size=32, word_embed_proj_dim=24, do_layer_norm_before=False),
+    # Windows are shorter than the texts of 40 and 32 tokens.
+    "mistral_window": dict(MISTRAL, sliding_window=12),
+    "mistral_wide_heads": dict(MISTRAL, sliding_window=None, hidden_size=40, head_dim=12),
+    "mistral_tied_linear": dict(MISTRAL, sliding_window=None, tie_word_embeddings=True, num_hidden_layers=3,
+                                rope_scaling={"type": "linear", "factor": 2.0}),
+    "qwen2_tied": dict(QWEN2, tie_word_embeddings=True, num_hidden_layers=3),
+    "qwen2_windows": dict(QWEN2, use_sliding_window=True, sliding_window=10, max_window_layers=1,
+                          num_hidden_layers=3, hidden_size=24),
+    "qwen2_wide_heads": dict(QWEN2, hidden_size=36, head_dim=12, num_key_value_heads=1),
+    "qwen3_tied": dict(QWEN3, tie_word_embeddings=True, head_dim=16, rope_theta=1000000.0),
+    "qwen3_biases": dict(QWEN3, attention_bias=True, num_key_value_heads=4),
+    "qwen3_layer_types": dict(QWEN3, num_hidden_layers=3, use_sliding_window=True, sliding_window=9,
+                              layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
+    "phi3_plain": dict(PHI3),
+    # Beyond 16 tokens every frequency is another one, in the middle of the greedy text too.
+    "phi3_long_rope": dict(PHI3, hidden_size=48, partial_rotary_factor=0.5, original_max_position_embeddings=16,
+                           tie_word_embeddings=True,
+                           rope_scaling={"type": "longrope", "short_factor": [1.0, 1.25, 1.5],
+                                         "long_factor": [1.0, 2.0, 4.0]}),
+    "phi3_window": dict(PHI3, sliding_window=11, head_dim=12, num_hidden_layers=3),
+    "smollm3_tied": dict(SMOLLM3, tie_word_embeddings=True, no_rope_layer_interval=2, num_hidden_layers=3),
+    "smollm3_list": dict(SMOLLM3, no_rope_layers=[0, 1, 1], num_hidden_layers=3, use_sliding_window=True,
+                         sliding_window=10),
+    "smollm3_biases": dict(SMOLLM3, attention_bias=True, mlp_bias=True, no_rope_layers=[1, 0]),
+    "granite_tied": dict(GRANITE, tie_word_embeddings=True),
+    "granite_plain": dict(GRANITE, embedding_multiplier=1.0, residual_multiplier=1.0, logits_scaling=1.0,
+                          attention_multiplier=0.35),
+    "granite_biases": dict(GRANITE, attention_bias=True, mlp_bias=True, num_hidden_layers=3),
+    "olmo2_plain": dict(OLMO2),
+    "olmo2_groups": dict(OLMO2, num_key_value_heads=2, tie_word_embeddings=True, num_hidden_layers=3),
+    "olmo2_biases": dict(OLMO2, attention_bias=True, head_dim=12),
+    "gemma2_tied": dict(GEMMA2),
+    "gemma2_caps": dict(GEMMA2, attn_logit_softcapping=2.0, final_logit_softcapping=3.0, query_pre_attn_scalar=11,
+                        num_hidden_layers=3),
+    "gemma2_biases": dict(GEMMA2, attention_bias=True, tie_word_embeddings=False, head_dim=12, hidden_size=36),
+    "gemma3_tied": dict(GEMMA3),
+    "gemma3_linear": dict(GEMMA3, rope_scaling={"rope_type": "linear", "factor": 4.0}, head_dim=16,
+                          query_pre_attn_scalar=12),
+    "gemma3_list": dict(GEMMA3, layer_types=["full_attention", "sliding_attention", "sliding_attention"],
+                        num_hidden_layers=3, final_logit_softcapping=4.0, attention_bias=True),
+    "gpt_neox_parallel": dict(NEOX),
+    "gpt_neox_sequential": dict(NEOX, use_parallel_residual=False, hidden_size=24, num_attention_heads=3, rotary_pct=0.5,
+                                rotary_emb_base=5000, num_hidden_layers=3),
+    "gpt_neox_no_biases": dict(NEOX, attention_bias=False, hidden_act="gelu_new", rotary_pct=1.0,
+                               rope_scaling={"type": "linear", "factor": 2.0}),
     "phi_2": dict(PHI, hidden_size=80, num_attention_heads=4, num_key_value_heads=4, partial_rotary_factor=0.4),
     "phi_gqa_half_rotary": dict(PHI, hidden_size=48, num_attention_heads=6, num_key_value_heads=2,
                                 head_dim=12, partial_rotary_factor=0.5),
@@ -60,7 +128,9 @@ def randomize(model):
         if name.endswith("bias"):
             torch.nn.init.normal_(parameter, 0.0, 0.1)
         elif "norm" in name:
-            torch.nn.init.normal_(parameter, 1.0, 0.2)
+            # Gemma's gains are one more than what is filed.
+            mean = 0.0 if type(model).__name__.startswith("Gemma") else 1.0
+            torch.nn.init.normal_(parameter, mean, 0.2)
         else:
             torch.nn.init.normal_(parameter, 0.0, 0.25)
 
@@ -82,7 +152,8 @@ def make(name, shape):
     directory.mkdir(parents=True)
     published = {**shape, "torch_dtype": "float32"}
     fields = {key: value for key, value in shape.items() if key not in ("architectures", "model_type")}
-    config = AutoConfig.for_model(shape["model_type"], **fields)
+    # What is nested is changed on the way.
+    config = AutoConfig.for_model(shape["model_type"], **copy.deepcopy(fields))
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
     randomize(model)
     if "sharded" in name:
@@ -163,6 +234,8 @@ if __name__ == "__main__":
     for name, shape in CONFIGS.items():
         if name in sys.argv[1:] or len(sys.argv) == 1:
             make(name, shape)
+    if len(sys.argv) > 1:
+        sys.exit()
     make_pytorch("bin_sharded", "llama_biases_sharded", 30_000, lambda key: key)
     make_pytorch("bin_without_prefix", "opt_pre_norm", 1 << 30, lambda key: key.removeprefix("model."))
     make_pytorch_oddities()

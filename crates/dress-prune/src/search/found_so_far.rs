@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct FoundSoFar {
     file: Option<PathBuf>,
     found: Found,
+    /// What the file has of searches with other settings, which stays there.
+    others: Vec<Found>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -29,13 +31,16 @@ pub(super) struct Scored {
 }
 
 impl FoundSoFar {
-    /// What `file` has of the search of this key; nothing where it is of another one or cannot be read.
+    /// What `file` has of the search of this key; nothing where it has none of it or cannot be read.
     pub fn open(file: Option<&Path>, key: String) -> Self {
         let read = file.and_then(|file| files::read_to_string(file).ok());
-        let found =
-            read.and_then(|text| serde_json::from_str(&text).ok()).filter(|found: &Found| found.key == key);
-        let found = found.unwrap_or(Found { key, scored: None, candidates: Vec::new() });
-        Self { file: file.map(Path::to_path_buf), found }
+        let mut others: Vec<Found> =
+            read.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let found = match others.iter().position(|found| found.key == key) {
+            Some(own) => others.swap_remove(own),
+            None => Found { key, scored: None, candidates: Vec::new() },
+        };
+        Self { file: file.map(Path::to_path_buf), found, others }
     }
 
     pub fn scored(&self) -> Option<Scored> {
@@ -65,7 +70,8 @@ impl FoundSoFar {
         if let Some(directory) = file.parent() {
             std::fs::create_dir_all(directory).map_err(failed)?;
         }
-        let text = serde_json::to_vec(&self.found).map_err(|cause| failed(cause.into()))?;
+        let all: Vec<&Found> = self.others.iter().chain([&self.found]).collect();
+        let text = serde_json::to_vec(&all).map_err(|cause| failed(cause.into()))?;
         files::write_whole(file, &text).map_err(failed)
     }
 }

@@ -14,13 +14,14 @@ mod measured;
 mod report;
 mod shapes;
 
-use crate::{Budget, Compensation, Error, Measure, compensate};
+use crate::{Budget, Compensation, Error, Measure, Protected, compensate};
 pub use curvature::Sensitivity;
 use curvature::sensitivities;
 use dress_core::{
     Axis, AxisKind, Calibration, CausalLm, Fingerprint, Progress, Scorer, Scores, Selection, StockTarget,
     parameters,
 };
+use dress_engines::EngineFormat;
 use found_so_far::{FoundSoFar, Scored};
 use measured::HeldBack;
 pub use report::{Candidate, FrontierPoint, Passes, SearchReport};
@@ -45,7 +46,7 @@ pub enum Goal {
 }
 
 /// What is looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Search {
     /// What it is to reach.
     pub goal: Goal,
@@ -57,7 +58,22 @@ pub struct Search {
     pub per_layer: bool,
     /// How many of the calibration blocks are held back from refitting, to measure shapes on.
     pub held_back: usize,
+    /// How many of the calibration blocks are looked at, those that are held back among them; all in files from before it
+    /// was written.
+    #[serde(default = "all_blocks")]
+    pub blocks: usize,
+    /// The formats that serve the shape: a goal of bytes is of what they serve, each layer by its own sizes. They are
+    /// written by their names and not read again.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Vec::is_empty")]
+    pub served_by: Vec<EngineFormat>,
 }
+
+fn all_blocks() -> usize {
+    usize::MAX
+}
+
+/// Tokens of calibration that a search looks at: the shape settles long before what refitting makes of it does.
+const TOKENS: usize = 16_384;
 
 impl Search {
     /// How many blocks of that many tokens are held back: a thousand tokens or so, on which all shapes are compared.
@@ -65,10 +81,16 @@ impl Search {
         1024usize.div_ceil(seqlen.max(1))
     }
 
+    /// How many blocks of that many tokens are looked at, those that are held back among them.
+    pub fn blocks_to_look_at(seqlen: usize) -> usize {
+        let held_back = Self::blocks_to_hold_back(seqlen);
+        TOKENS.div_ceil(seqlen.max(1)).max(held_back + 1)
+    }
+
     /// Looks for the shape of `model` that reaches the goal. The scores of `scorer` say which structures of an axis go first.
     ///
     /// What is found on the way is kept in `file`, where one is given. The same search goes on from what it finds there, and ends
-    /// with the same shape; another search begins anew.
+    /// with the same shape; a search with other settings keeps what it finds beside it.
     ///
     /// # Errors
     /// Those of [`Calibration::require`] and of the scorer; [`Error::TooFewToHoldBack`], [`Error::NotSearchable`], [`Error::Solve`],
@@ -82,28 +104,48 @@ impl Search {
         file: Option<&Path>,
         progress: &dyn Progress,
     ) -> Result<FoundShape, Error> {
+        let searched = Searched { kinds, protected: &Protected::default() };
+        self.run_on(model, searched, scorer, calibration, file, progress)
+    }
+
+    /// The same, where some structures stay.
+    ///
+    /// # Errors
+    /// Those of [`Search::run`].
+    pub(crate) fn run_on<M: CausalLm>(
+        &self,
+        model: &M,
+        Searched { kinds, protected }: Searched<'_>,
+        scorer: &dyn Scorer<M>,
+        calibration: &Calibration,
+        file: Option<&Path>,
+        progress: &dyn Progress,
+    ) -> Result<FoundShape, Error> {
         calibration.require(model, "the search")?;
         let map = model.coupling();
         let mut axes = Vec::new();
         for &kind in kinds {
             axes.extend(map.of_kind(kind)?);
         }
-        let blocks = &calibration.blocks;
+        let blocks = &calibration.blocks[..calibration.blocks.len().min(self.blocks)];
         if blocks.len() <= self.held_back || self.held_back == 0 {
             return Err(Error::TooFewToHoldBack { blocks: blocks.len(), held_back: self.held_back });
         }
         if let Goal::Budget(budget) = self.goal {
             // Says at once where there is no such shape.
-            Shapes::new(self, budget, model, &axes).even()?;
+            Shapes::new(self, budget, model, &axes, protected).even()?;
         }
         let (fitted, held_back) = blocks.split_at(blocks.len() - self.held_back);
         let fitted = Calibration::from_blocks(fitted.to_vec());
-        let mut so_far = FoundSoFar::open(file, self.key(model, &axes, scorer.name(), calibration));
+        let key = self.key(model, &axes, scorer, calibration);
+        let mut so_far =
+            FoundSoFar::open(file, if protected.is_empty() { key } else { format!("{key} {protected}") });
         let Scored { scores, sensitivities } = match so_far.scored() {
             Some(scored) => scored,
             None => {
                 let scores = scorer.score(model, &fitted, &axes, progress)?;
-                let sensitivities = sensitivities(model, &axes, &scores, &fitted, progress)?;
+                let sensitivities =
+                    sensitivities(model, &axes, &protected.last(&scores)?, &fitted, progress)?;
                 so_far.keep_scored(Scored { scores, sensitivities })?
             }
         };
@@ -113,7 +155,8 @@ impl Search {
             passes.forward += fitted.blocks.len();
         }
         let report = SearchReport {
-            search: *self,
+            format_version: SearchReport::FORMAT,
+            search: self.clone(),
             passes,
             dense_loss: held_back.dense_loss(),
             sensitivities,
@@ -121,8 +164,17 @@ impl Search {
             candidates: Vec::new(),
             best: 0,
         };
-        let mut trials =
-            Trials { search: self, model, axes: &axes, fitted: &fitted, held_back, so_far, report, progress };
+        let mut trials = Trials {
+            search: self,
+            model,
+            axes: &axes,
+            protected,
+            fitted: &fitted,
+            held_back,
+            so_far,
+            report,
+            progress,
+        };
         match self.goal {
             Goal::Budget(budget) => trials.within(budget)?,
             Goal::Perplexity { measure, times } => trials.smallest(measure, times)?,
@@ -135,11 +187,27 @@ impl Search {
     }
 
     /// All that the result depends on.
-    fn key<M: CausalLm>(&self, model: &M, axes: &[Axis], scorer: &str, calibration: &Calibration) -> String {
+    fn key<M: CausalLm>(
+        &self,
+        model: &M,
+        axes: &[Axis],
+        scorer: &dyn Scorer<M>,
+        calibration: &Calibration,
+    ) -> String {
         let dtype = parameters::list(model).first().map(|parameter| parameter.dtype);
-        let (model, data) = (Fingerprint::of(model), calibration.sha256());
-        format!("{self:?} {axes:?} {scorer} {model} {dtype:?} {data}")
+        let (weights, data) = (Fingerprint::of(model), calibration.sha256());
+        let (name, seed) = (scorer.name(), scorer.seed());
+        format!("{self:?} {axes:?} {name} {seed:?} {weights} {dtype:?} {data}")
     }
+}
+
+/// Of what a search finds how much goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Searched<'a> {
+    /// The kinds of axes of which something may go.
+    pub kinds: &'a [AxisKind],
+    /// What stays whatever is found.
+    pub protected: &'a Protected,
 }
 
 /// Shapes that are made, refitted and measured.
@@ -147,6 +215,7 @@ struct Trials<'a, M> {
     search: &'a Search,
     model: &'a M,
     axes: &'a [Axis],
+    protected: &'a Protected,
     fitted: &'a Calibration,
     held_back: HeldBack<'a, M>,
     so_far: FoundSoFar,
@@ -172,7 +241,7 @@ impl<M: CausalLm> Trials<'_, M> {
         let (mut too_few, mut enough, mut found) = (0, 100, None);
         while enough - too_few > 2 {
             let percent = (too_few + enough) / 2;
-            let budget = Budget::share(self.model, measure, f64::from(percent) / 100.0);
+            let budget = self.budget(measure, f64::from(percent) / 100.0);
             let shape = match self.candidates(budget) {
                 Ok(mut shapes) => shapes.pop(),
                 Err(Error::BudgetOutOfReach { .. }) => None,
@@ -191,7 +260,7 @@ impl<M: CausalLm> Trials<'_, M> {
     /// The shapes within a budget that are worth a trial, each once: an even one, the one of the least expected loss, and one
     /// between the two where it fits.
     fn candidates(&self, budget: Budget) -> Result<Vec<Named>, Error> {
-        let shapes = Shapes::new(self.search, budget, self.model, self.axes);
+        let shapes = Shapes::new(self.search, budget, self.model, self.axes, self.protected);
         let even = shapes.even()?;
         let least = shapes.least(&self.report.sensitivities, whole(&shapes, &even)?)?;
         let between = shapes.between(&even, &least)?;
@@ -205,6 +274,10 @@ impl<M: CausalLm> Trials<'_, M> {
         all.into_iter().map(named).collect()
     }
 
+    fn budget(&self, measure: Measure, share: f64) -> Budget {
+        Budget::share_as_served(self.model, measure, share, &self.search.served_by)
+    }
+
     /// The least expected losses at sizes from nearly all to half.
     fn frontier(&self) -> Result<Vec<FrontierPoint>, Error> {
         let measure = match self.search.goal {
@@ -213,8 +286,8 @@ impl<M: CausalLm> Trials<'_, M> {
         };
         let at = |percent: u32| -> Result<FrontierPoint, Error> {
             let left = f64::from(percent) / 100.0;
-            let shapes =
-                Shapes::new(self.search, Budget::share(self.model, measure, left), self.model, self.axes);
+            let budget = self.budget(measure, left);
+            let shapes = Shapes::new(self.search, budget, self.model, self.axes, self.protected);
             let least = shapes.least(&self.report.sensitivities, whole(&shapes, &shapes.even()?)?)?;
             Ok(FrontierPoint { left, expected: expected(&least, &self.report.sensitivities) })
         };
@@ -272,7 +345,7 @@ struct Named {
 
 /// The kinds of which nothing goes. On the calibration's own kind of text heads that go cost no more than neurons, on other text
 /// they do; so they go where neurons alone do not reach the budget, as in the even shape.
-fn whole<M: CausalLm>(shapes: &Shapes<'_, M>, even: &Kept) -> Result<&'static [AxisKind], Error> {
+fn whole(shapes: &Shapes<'_>, even: &Kept) -> Result<&'static [AxisKind], Error> {
     Ok(if shapes.is_whole(even, AxisKind::Heads)? { &[AxisKind::Heads] } else { &[] })
 }
 

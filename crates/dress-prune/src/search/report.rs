@@ -34,6 +34,9 @@ pub struct FrontierPoint {
 /// What was tried, and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchReport {
+    /// The version of the file's format, [`SearchReport::FORMAT`]; 0 in files from before it was written.
+    #[serde(default)]
+    pub format_version: u32,
     /// What was looked for.
     pub search: Search,
     /// What the search cost.
@@ -61,8 +64,23 @@ pub struct Passes {
 }
 
 impl SearchReport {
+    /// The version of the format of `search.json` that is written.
+    pub const FORMAT: u32 = 1;
+
     /// The shape that is the result.
     pub fn found(&self) -> &Candidate {
         &self.candidates[self.best]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Search;
+
+    #[test]
+    fn a_search_from_before_its_blocks_were_written_is_read() {
+        let old = r#"{"goal":{"budget":{"measure":"parameters","left":10.0}},"stock":"any","tile":1,"per_layer":false,"held_back":2}"#;
+        let search: Search = serde_json::from_str(old).unwrap();
+        assert_eq!((search.blocks, search.held_back), (usize::MAX, 2), "it looked at all of them");
     }
 }

@@ -3,27 +3,43 @@
 use super::allocate::{Choice, allocate};
 use super::{Search, Sensitivity};
 use crate::costs::{Costs, Gone};
-use crate::{Budget, Error};
+use crate::{Budget, Error, Protected};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, CouplingMap, Selection};
 use std::collections::BTreeMap;
+
+/// How often the least expected loss is looked for with less to spare, where engines weigh a shape differently.
+const TRIALS: usize = 32;
 
 /// What stays of each axis.
 pub(super) type Kept = BTreeMap<Axis, usize>;
 
 /// The shapes of one model within one budget.
-pub(super) struct Shapes<'a, M> {
+pub(super) struct Shapes<'a> {
     search: &'a Search,
     budget: Budget,
-    model: &'a M,
     axes: &'a [Axis],
+    protected: &'a Protected,
     map: CouplingMap,
     costs: Costs,
 }
 
-impl<'a, M: CausalLm> Shapes<'a, M> {
-    pub fn new(search: &'a Search, budget: Budget, model: &'a M, axes: &'a [Axis]) -> Self {
-        let costs = Costs::new(model, budget.measure);
-        Self { search, budget, model, axes, map: model.coupling(), costs }
+impl<'a> Shapes<'a> {
+    pub fn new<M: CausalLm>(
+        search: &'a Search,
+        budget: Budget,
+        model: &M,
+        axes: &'a [Axis],
+        protected: &'a Protected,
+    ) -> Self {
+        let costs = Costs::as_served(model, budget.measure, &search.served_by);
+        Self { search, budget, axes, protected, map: model.coupling(), costs }
+    }
+
+    /// The fewest structures of an axis that stay: those that are protected, and one step.
+    fn fewest(&self, axis: Axis) -> Result<usize, Error> {
+        let (len, step) = (self.len(axis)?, self.step(axis)?);
+        let protected = self.protected.of(axis, len).len();
+        Ok(protected.max(1).next_multiple_of(step).min(len))
     }
 
     /// Of what a kept count of an axis has to be a multiple.
@@ -43,7 +59,7 @@ impl<'a, M: CausalLm> Shapes<'a, M> {
     }
 
     fn out_of_reach(&self) -> Error {
-        self.budget.out_of_reach(self.model, None)
+        self.budget.out_of_reach(self.costs.whole(), None)
     }
 
     /// The greatest shape within the budget that keeps about the same share of every layer's neurons and all heads, or where
@@ -54,7 +70,7 @@ impl<'a, M: CausalLm> Shapes<'a, M> {
                 let (len, step) = (self.len(axis)?, self.step(axis)?);
                 let share = if axis.kind() == AxisKind::Heads { heads } else { share };
                 let kept = (share * len as f64 / step as f64).floor() as usize * step;
-                Ok((axis, if share >= 1.0 { len } else { kept.clamp(step.min(len), len) }))
+                Ok((axis, if share >= 1.0 { len } else { kept.clamp(self.fewest(axis)?, len) }))
             };
             self.axes.iter().map(kept).collect()
         };
@@ -76,26 +92,35 @@ impl<'a, M: CausalLm> Shapes<'a, M> {
 
     /// The shape within the budget of which the sensitivities expect the least loss; of kinds in `whole` nothing goes.
     pub fn least(&self, sensitivities: &[Sensitivity], whole: &[AxisKind]) -> Result<Kept, Error> {
-        let dense = self.costs.left(&Gone::new());
         let table = |seen: &Sensitivity| -> Result<Vec<Choice>, Error> {
             let (len, step) = (seen.structures(), self.step(seen.axis)?);
-            let stays = whole.contains(&seen.axis.kind());
-            let allowed = |kept: &usize| *kept == len || (!stays && kept.is_multiple_of(step));
+            let (stays, fewest) = (whole.contains(&seen.axis.kind()), self.fewest(seen.axis)?);
+            let allowed =
+                |kept: &usize| *kept == len || (!stays && *kept >= fewest && kept.is_multiple_of(step));
             let choice = |kept| {
-                let cost = self.costs.left(&Gone::from([(seen.axis, len - kept)])) - dense;
+                let cost = -self.costs.saved(seen.axis, len - kept);
                 Choice { kept, cost, loss: seen.expected[len - kept] }
             };
             Ok((1..=len).rev().filter(allowed).map(choice).collect())
         };
         let tables = sensitivities.iter().map(table).collect::<Result<Vec<_>, Error>>()?;
-        let spare = self.budget.left - dense;
-        let chosen = match self.search.per_layer {
-            true => allocate(&tables, spare),
-            false => together(sensitivities, &tables, spare),
-        };
-        let chosen = chosen.ok_or_else(|| self.out_of_reach())?;
-        let picked = tables.iter().zip(&chosen).map(|(table, &index)| table[index].kept);
-        Ok(sensitivities.iter().map(|seen| seen.axis).zip(picked).collect())
+        let mut spare = self.budget.left - self.costs.whole();
+        for _ in 0..TRIALS {
+            let chosen = match self.search.per_layer {
+                true => allocate(&tables, spare),
+                false => together(sensitivities, &tables, spare),
+            };
+            let chosen = chosen.ok_or_else(|| self.out_of_reach())?;
+            let picked = tables.iter().zip(&chosen).map(|(table, &index)| table[index].kept);
+            let kept: Kept = sensitivities.iter().map(|seen| seen.axis).zip(picked).collect();
+            let over = self.left(&kept)? - self.budget.left;
+            if over <= 1e-9 * self.budget.left {
+                return Ok(kept);
+            }
+            // Choices cost what they do in the mean of several engines, and the budget is of the one that serves most.
+            spare -= over;
+        }
+        Err(self.out_of_reach())
     }
 
     /// Half way between two shapes.
@@ -119,7 +144,7 @@ impl<'a, M: CausalLm> Shapes<'a, M> {
 
     /// The share that a shape leaves of what the budget counts.
     pub fn share(&self, kept: &Kept) -> Result<f64, Error> {
-        Ok(self.left(kept)? / self.costs.left(&Gone::new()))
+        Ok(self.left(kept)? / self.costs.whole())
     }
 
     /// Whether a shape is within the budget.

@@ -4,6 +4,7 @@ mod budgets;
 mod gradual_refit;
 mod identities;
 mod local;
+mod local_by_parts;
 mod per_layer;
 mod plans;
 mod presets;

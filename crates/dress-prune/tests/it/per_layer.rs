@@ -7,6 +7,7 @@ use dress_core::burn::tensor::Device;
 use dress_core::{
     Axis, AxisKind, CausalLm, NoProgress, Ratio, Scorer, Scores, Selection, StockTarget, parameters,
 };
+use dress_engines::{EngineTable, ModelShape};
 use dress_importance::Criterion;
 use dress_models::checkpoint::{RewriteConfig, read_config, rewrite, save};
 use dress_models::{AnyModel, LoadConfig, SaveConfig};
@@ -123,7 +124,7 @@ fn planned(
 }
 
 fn to(budget: Budget) -> PerLayer {
-    PerLayer { budget: Some(budget), tolerance: f64::INFINITY, comparable: false }
+    PerLayer { budget: Some(budget), tolerance: f64::INFINITY, comparable: false, served_by: Vec::new() }
 }
 
 #[test]
@@ -148,6 +149,25 @@ fn the_planner_meets_its_budget_over_axes_and_layers_of_real_shapes() {
                 assert!((found / share - 1.0).abs() < TOLERANCE, "{kinds:?} {share}: {found}");
             }
         }
+    }
+}
+
+/// Q4_K_M has more bits for the down projections of some layers, and other types for rows that are no multiple of 256.
+#[test]
+fn a_budget_of_bytes_as_served_counts_what_every_layer_takes() {
+    let smollm2 = r#"{"model_type":"llama","vocab_size":49152,"hidden_size":576,"intermediate_size":1536,
+        "num_hidden_layers":30,"num_attention_heads":9,"num_key_value_heads":3,"tie_word_embeddings":true}"#;
+    let model = AnyModel::from_config(smollm2, Path::new("config.json"), &Device::flex()).unwrap();
+    let format = EngineTable::built_in().format("llama.cpp:q4_k_m").unwrap();
+    let (dense, scores) = (ModelShape::of(&model), random_scores(&model, &[AxisKind::Ffn], 5));
+    for share in [0.9, 0.75] {
+        let budget = Budget { measure: Measure::Bytes, left: share * format.bytes(&dense) as f64 };
+        let per_layer = PerLayer { tolerance: TOLERANCE, served_by: vec![format.clone()], ..to(budget) };
+        let target = AxisTarget { tile: 256, ..targets(&[AxisKind::Ffn], 0.0)[0] };
+        let selection = planned(&model, &scores, vec![target], per_layer).unwrap();
+        let left = format.bytes(&dense.sliced(&selection)) as f64 / budget.left;
+        assert!((left - 1.0).abs() <= TOLERANCE, "{share}: {left}");
+        assert!(selection.iter().all(|(_, chosen)| chosen.kept_len().is_multiple_of(256)));
     }
 }
 
@@ -185,7 +205,7 @@ fn the_least_of_all_layers_go_and_ratios_are_over_all_of_them() {
     let mut scores = Scores::new();
     scores.insert(Axis::Ffn { layer: 0 }, (0..10).map(f64::from).collect()).unwrap();
     scores.insert(Axis::Ffn { layer: 1 }, (0..10).map(|i| 4.5 + f64::from(i)).collect()).unwrap();
-    let ratios = |comparable| PerLayer { budget: None, tolerance: 0.0, comparable };
+    let ratios = |comparable| PerLayer { budget: None, tolerance: 0.0, comparable, served_by: Vec::new() };
     let removed = |comparable| {
         let selection = planned(&model, &scores, targets(&[AxisKind::Ffn], 0.5), ratios(comparable)).unwrap();
         [0, 1].map(|layer| selection.get(Axis::Ffn { layer }).map_or(0, |chosen| chosen.removed().len()))
@@ -207,7 +227,8 @@ fn what_cannot_be_says_so() {
     );
     assert!(depth.unwrap_err().to_string().contains("`axis = depth` in a run of its own"));
     let strict = PerLayer { tolerance: TOLERANCE, ..to(Budget::share(&model, Measure::Parameters, 0.01)) };
-    let error = planned(&model, &scores, targets(&[AxisKind::Ffn], 0.0), strict).unwrap_err().to_string();
+    let error =
+        planned(&model, &scores, targets(&[AxisKind::Ffn], 0.0), strict.clone()).unwrap_err().to_string();
     assert!(error.contains("0.0100") && error.contains("the nearest leaves"), "{error}");
     let allocation = Allocation::PerLayer(strict);
     let config = PruneConfig { allocation, ..PruneConfig::new(targets(&[AxisKind::Ffn], 0.5)) };

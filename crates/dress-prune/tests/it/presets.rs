@@ -113,7 +113,7 @@ fn presets_that_treat_layers_differently_are_refused_for_stock_software() {
         assert!(refused.contains("`target = dress`"), "{refused}");
     }
     let run = Preset::Flap.of(&model, &settings(Amount::Width(ratio(0.2)))).unwrap();
-    assert!(matches!(run.config.allocation, Allocation::PerLayer(per_layer) if per_layer.comparable));
+    assert!(matches!(&run.config.allocation, Allocation::PerLayer(per_layer) if per_layer.comparable));
     assert_eq!(run.config.compensation, Compensation::Bias);
 }
 

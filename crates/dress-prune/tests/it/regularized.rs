@@ -107,7 +107,12 @@ fn distilling_brings_the_student_nearer_to_its_teacher_from_memory_and_from_a_fi
     let held_out = EarlyStopping { holdout: 0.3, every: 4, patience: 100 };
     for early_stopping in [None, Some(held_out)] {
         let run = |cache| {
-            let objective = DistillationConfig { alpha: 1.0, temperature: 2.0, hidden: 0.5 };
+            let objective = DistillationConfig {
+                alpha: 1.0,
+                temperature: 2.0,
+                hidden: 0.5,
+                ..DistillationConfig::default()
+            };
             let distill = Some(Distill { objective, cache });
             let mut config = RegularizeConfig { distill, ..gated("linear:0.25", GateNorms::Fixed) };
             config.train.run_dir = Some(directory.path().join(format!("{cache} {early_stopping:?}")));
@@ -145,7 +150,8 @@ fn first_distances(config: &PruneConfig, rounds: usize) -> Vec<f64> {
 fn the_teacher_is_the_model_as_loaded_whatever_the_basis_and_the_round() {
     let taught = |kind, basis, hidden| {
         let target = AxisTarget { kind, ratio: Ratio::new(0.5).unwrap(), tile: 1 };
-        let objective = DistillationConfig { alpha: 1.0, temperature: 1.0, hidden };
+        let objective =
+            DistillationConfig { alpha: 1.0, temperature: 1.0, hidden, ..DistillationConfig::default() };
         let distill = Some(Distill { objective, cache: false });
         let regularize = Some(RegularizeConfig { distill, ..RegularizeConfig::default() });
         let stock = StockTarget::Dress;
@@ -172,7 +178,8 @@ fn a_sliced_stream_is_compared_with_the_teachers_as_slicing_scales_it() {
         let gone = selection(&model, &[AxisKind::Residual], |len| (len / 2..len).collect());
         let model = recentre(mask(model, &gone).unwrap(), &gone).unwrap();
         let target = AxisTarget { kind: AxisKind::Residual, ratio: Ratio::new(0.5).unwrap(), tile: 1 };
-        let objective = DistillationConfig { alpha: 0.0, temperature: 1.0, hidden: 1.0 };
+        let objective =
+            DistillationConfig { alpha: 0.0, temperature: 1.0, hidden: 1.0, ..DistillationConfig::default() };
         let distill = Some(Distill { objective, cache: false });
         let mut regularize = RegularizeConfig { distill, ..gated("constant", GateNorms::Fixed) };
         regularize.train.learning_rate.peak = 1e-9;
@@ -309,7 +316,7 @@ fn rounds_reach_the_ratio_and_their_plan_is_one_of_the_original_model() {
 fn rounds_of_whole_layers_and_of_layers_that_differ_are_refused() {
     let ratio = Ratio::new(0.5).unwrap();
     let of_kind = |kind| PruneConfig::new(vec![AxisTarget { kind, ratio, tile: 1 }]);
-    let per_layer = PerLayer { budget: None, tolerance: 1.0, comparable: true };
+    let per_layer = PerLayer { budget: None, tolerance: 1.0, comparable: true, served_by: Vec::new() };
     let uneven = [Allocation::PerLayer(per_layer), Allocation::Sparing { first: 0, last: 1 }];
     let stock = StockTarget::Dress;
     let mut refused = vec![of_kind(AxisKind::Depth)];

@@ -9,8 +9,8 @@ use dress_engines::{EngineFormat, EngineTable, ModelShape};
 use dress_importance::Criterion;
 use dress_models::AnyModel;
 use dress_prune::{
-    Allocation, Amount, Error, Goal, HowMuch, Measure, Preset, PresetSettings, QuantizationLoss, Recipe,
-    ResolvedRecipe,
+    Allocation, Amount, Budget, Error, Goal, HowMuch, Measure, Preset, PresetSettings, QuantizationLoss,
+    Recipe, ResolvedRecipe,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -139,17 +139,22 @@ fn a_budget_that_no_shape_meets_is_refused() {
 #[test]
 fn a_search_keeps_to_the_engines_sizes_and_counts_what_they_serve() {
     let model = smollm2();
-    let served = |measure, share| {
-        let recipe = Recipe { served_by: formats("llama.cpp:q4_k_m"), ..Recipe::searched(measure, share) };
-        let search = recipe.resolve(&model, DType::F32).unwrap().search.unwrap();
-        let Goal::Budget(budget) = search.goal else { panic!("{:?}", search.goal) };
-        (search.tile, budget)
+    let q4_k_m = formats("llama.cpp:q4_k_m");
+    let search = |measure, share| {
+        let recipe = Recipe { served_by: q4_k_m.clone(), ..Recipe::searched(measure, share) };
+        recipe.resolve(&model, DType::F32).unwrap().search.unwrap()
     };
-    let (tile, budget) = served(Measure::Bytes, 0.83);
-    assert_eq!((tile, budget.measure), (256, Measure::Parameters));
-    let with_1024_neurons = 134_515_008 - 30 * 3 * 576 * 512;
-    assert_eq!(budget.left, f64::from(with_1024_neurons));
-    assert_eq!(served(Measure::Parameters, 0.8).1.left, 0.8 * 134_515_008.0);
+    let budget = |measure, share| match search(measure, share).goal {
+        Goal::Budget(budget) => budget,
+        goal => panic!("{goal:?}"),
+    };
+    let left = 0.83 * q4_k_m[0].bytes(&ModelShape::of(&model)) as f64;
+    assert_eq!(budget(Measure::Bytes, 0.83), Budget { measure: Measure::Bytes, left });
+    assert_eq!(budget(Measure::Parameters, 0.8).left, 0.8 * 134_515_008.0);
+    let search = search(Measure::Bytes, 0.83);
+    assert_eq!((search.tile, &search.served_by), (256, &q4_k_m));
+    let few = Recipe { served_by: q4_k_m.clone(), ..Recipe::searched(Measure::Bytes, 0.2) };
+    assert!(few.resolve(&model, DType::F32).unwrap_err().to_string().contains("at most 0.2"));
 }
 
 #[test]
@@ -167,6 +172,9 @@ fn engines_that_do_not_load_the_family_or_the_layers_are_named() {
     let said = per_layer("vllm").unwrap_err().to_string();
     assert!(said.contains("vllm") && said.contains("one number for all"), "{said}");
     assert_eq!(per_layer("llama.cpp:q8_0").unwrap().config.targets[0].tile, 32);
+    // Its model type of layers that differ has neurons in multiples of 256 alone.
+    assert_eq!(per_layer("mlx:4bit").unwrap().config.targets[0].tile, 256);
+    assert_eq!(kept(&by_ratios(&[Ffn], &[0.3], "mlx:4bit")), [1088]);
     // The width has to be the heads times their width there.
     assert!(refused(&by_ratios(&[Residual], &[0.5], "ctranslate2")).contains("not 9 query heads of 64"));
 }

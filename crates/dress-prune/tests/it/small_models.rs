@@ -15,15 +15,70 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     Llama,
+    /// Every layer sees a window that is shorter than the texts.
+    Mistral,
+    /// All layers but the first see one.
+    Qwen2,
+    Qwen3,
+    /// Its files hold several parameters in one tensor.
+    Phi3,
+    /// Every second layer turns neither queries nor keys.
+    SmolLm3,
+    /// With multipliers.
+    Granite,
+    /// Norms behind attention and feed-forward network, and over all queries and keys.
+    Olmo2,
+    /// Norms before and behind, soft caps, and a factor that follows from the width.
+    Gemma2,
+    /// Two rotary bases, and a norm on every head.
+    Gemma3,
+    /// Query, key and value of a head in one block, and a norm each for attention and feed-forward network.
+    GptNeox,
     Opt,
     /// Norms behind, and projections around the embedding.
     Opt350m,
     Phi,
 }
 
-pub const FAMILIES: [Family; 4] = [Family::Llama, Family::Opt, Family::Opt350m, Family::Phi];
+pub const FAMILIES: [Family; 14] = [
+    Family::Llama,
+    Family::Mistral,
+    Family::Qwen2,
+    Family::Qwen3,
+    Family::Phi3,
+    Family::SmolLm3,
+    Family::Granite,
+    Family::Olmo2,
+    Family::Gemma2,
+    Family::Gemma3,
+    Family::GptNeox,
+    Family::Opt,
+    Family::Opt350m,
+    Family::Phi,
+];
 
-/// A shape that a checkpoint can have. OPT's heads share nothing and are as wide as the stream allows.
+impl Family {
+    /// Whether its configuration can say that every projection has a bias.
+    pub fn can_have_biases(self) -> bool {
+        matches!(
+            self,
+            Self::Llama
+                | Self::SmolLm3
+                | Self::Granite
+                | Self::GptNeox
+                | Self::Opt
+                | Self::Opt350m
+                | Self::Phi
+        )
+    }
+
+    /// Whether its residual stream can be turned: no norms lie behind attention and feed-forward network.
+    pub fn can_be_turned(self) -> bool {
+        !matches!(self, Self::Opt350m | Self::Olmo2 | Self::Gemma2 | Self::Gemma3)
+    }
+}
+
+/// A shape that a checkpoint can have. GPT-NeoX's heads share nothing; OPT's heads share nothing and are as wide as the stream allows.
 #[derive(Debug, Clone)]
 pub struct Shape {
     pub family: Family,
@@ -89,18 +144,63 @@ impl Shape {
     pub fn model(&self) -> AnyModel {
         let heads = self.heads_per_group * self.groups;
         let config = match self.family {
-            Family::Llama => self.llama(heads),
+            Family::Llama => {
+                self.decoder(heads, json!({ "attention_bias": self.biases, "mlp_bias": self.biases }))
+            }
+            Family::Mistral => self.decoder(heads, json!({ "model_type": "mistral", "sliding_window": 4 })),
+            Family::Qwen2 => {
+                let windows =
+                    json!({ "use_sliding_window": true, "sliding_window": 5, "max_window_layers": 1 });
+                self.decoder(heads, merged(json!({ "model_type": "qwen2" }), windows))
+            }
+            Family::Qwen3 => {
+                self.decoder(heads, json!({ "model_type": "qwen3", "attention_bias": self.biases }))
+            }
+            Family::Phi3 => {
+                // The first pair of each head is rotated, by a divisor of its own in a text of more than 7 tokens.
+                let scaling = json!({ "type": "longrope", "short_factor": [1.0], "long_factor": [3.0] });
+                let partial = json!({ "model_type": "phi3", "original_max_position_embeddings": 7,
+                    "partial_rotary_factor": 2.0 / self.head_dim as f64 });
+                self.decoder(heads, merged(partial, json!({ "rope_scaling": scaling })))
+            }
+            Family::SmolLm3 => {
+                let biases = json!({ "attention_bias": self.biases, "mlp_bias": self.biases });
+                let family = json!({ "model_type": "smollm3", "no_rope_layer_interval": 2 });
+                self.decoder(heads, merged(family, biases))
+            }
+            Family::Granite => {
+                let biases = json!({ "attention_bias": self.biases, "mlp_bias": self.biases });
+                let family = json!({ "model_type": "granite", "embedding_multiplier": 3.0,
+                    "residual_multiplier": 0.5, "attention_multiplier": 0.2, "logits_scaling": 2.0 });
+                self.decoder(heads, merged(family, biases))
+            }
+            Family::Olmo2 => {
+                self.decoder(heads, json!({ "model_type": "olmo2", "attention_bias": self.biases }))
+            }
+            Family::Gemma2 => {
+                let caps = json!({ "attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0 });
+                let family =
+                    json!({ "model_type": "gemma2", "sliding_window": 4, "query_pre_attn_scalar": 9 });
+                self.decoder(heads, merged(family, caps))
+            }
+            Family::Gemma3 => {
+                let family = json!({ "model_type": "gemma3_text", "sliding_window": 4, "sliding_window_pattern": 2,
+                    "attention_bias": self.biases, "query_pre_attn_scalar": 5 });
+                self.decoder(heads, family)
+            }
+            Family::GptNeox => self.gpt_neox(heads),
             Family::Opt | Family::Opt350m => self.opt(heads),
             Family::Phi => self.phi(heads),
         };
         let device = Device::flex();
         let model = AnyModel::from_config(&config.to_string(), Path::new("config.json"), &device).unwrap();
-        parameters::map(model, &mut Randomize(ChaCha8Rng::seed_from_u64(self.seed)))
+        let plus_one = matches!(self.family, Family::Gemma2 | Family::Gemma3);
+        parameters::map(model, &mut Randomize(ChaCha8Rng::seed_from_u64(self.seed), plus_one))
     }
 
     /// Whether layer norms read the stream, so that it is centred before it is sliced.
     pub fn centred(&self) -> bool {
-        matches!(self.family, Family::Opt | Family::Phi)
+        matches!(self.family, Family::GptNeox | Family::Opt | Family::Phi)
     }
 
     fn opt(&self, heads: usize) -> Value {
@@ -115,6 +215,15 @@ impl Shape {
         })
     }
 
+    fn gpt_neox(&self, heads: usize) -> Value {
+        json!({
+            "model_type": "gpt_neox", "vocab_size": VOCAB, "hidden_size": heads * self.width_a_head,
+            "intermediate_size": self.intermediate_size, "num_hidden_layers": self.layers,
+            "num_attention_heads": heads, "head_dim": self.head_dim, "attention_bias": self.biases,
+            "use_parallel_residual": self.tied, "rotary_pct": 2.0 / self.head_dim as f64, "layer_norm_eps": 1e-3,
+        })
+    }
+
     fn phi(&self, heads: usize) -> Value {
         json!({
             "model_type": "phi", "vocab_size": VOCAB, "hidden_size": heads * self.width_a_head,
@@ -125,22 +234,32 @@ impl Shape {
         })
     }
 
-    fn llama(&self, heads: usize) -> Value {
-        json!({
+    /// LLaMA's configuration with the keys of a family.
+    fn decoder(&self, heads: usize, of_family: Value) -> Value {
+        let config = json!({
             "model_type": "llama", "vocab_size": VOCAB, "hidden_size": heads * self.width_a_head,
             "intermediate_size": self.intermediate_size, "num_hidden_layers": self.layers,
             "num_attention_heads": heads, "num_key_value_heads": self.groups, "head_dim": self.head_dim,
-            "tie_word_embeddings": self.tied, "attention_bias": self.biases, "mlp_bias": self.biases,
-            "rms_norm_eps": 1e-3,
-        })
+            "tie_word_embeddings": self.tied, "rms_norm_eps": 1e-3,
+        });
+        merged(config, of_family)
     }
 }
 
-struct Randomize(ChaCha8Rng);
+/// `config` with the keys of `more`.
+fn merged(mut config: Value, more: Value) -> Value {
+    let more = more.as_object().unwrap().clone();
+    config.as_object_mut().unwrap().extend(more);
+    config
+}
+
+/// Draws numbers; whether gains are filed as one less than they are.
+struct Randomize(ChaCha8Rng, bool);
 
 impl ParameterMapper for Randomize {
     fn map<const D: usize>(&mut self, name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
-        let mean = if name.contains("norm") && !name.ends_with("bias") { 1.0 } else { 0.0 };
+        let gain = name.contains("norm") && !name.ends_with("bias") && !self.1;
+        let mean = if gain { 1.0 } else { 0.0 };
         let dims = value.dims();
         // Nearly normal, of standard deviation 0.3.
         let mut draw = || mean + 0.3 * ((0..12).map(|_| self.0.random::<f32>()).sum::<f32>() - 6.0);

@@ -332,7 +332,7 @@ fn streams_of_the_layers_that_stay_are_compared_before_and_after_the_slice() {
         let dense = mask(dense, &silent).unwrap();
         for cache in [false, true] {
             let place = tempfile::tempdir().unwrap();
-            let objective = DistillationConfig { alpha: 0.0, temperature: 1.0, hidden: 1.0 };
+            let objective = DistillationConfig { alpha: 0.0, hidden: 1.0, ..DistillationConfig::default() };
             let distill = Some(Distill { objective, cache });
             let mut settings = RegularizeConfig { distill, ..gated("linear:0.5") };
             settings.train.learning_rate.peak = 1e-9;

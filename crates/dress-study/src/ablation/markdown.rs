@@ -11,7 +11,8 @@ pub fn markdown(ablation: &Ablation) -> String {
     let columns = columns(ablation);
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let mut text = line(columns.iter().map(|column| column.name.into()).collect());
-    let _ = writeln!(text, "|{}", "---|".repeat(columns.len()));
+    // The first column is words, and all others are numbers.
+    let _ = writeln!(text, "|---|{}", "---:|".repeat(columns.len() - 1));
     for row in &ablation.rows {
         text += &line(columns.iter().map(|column| (column.of)(ablation, row)).collect());
     }

@@ -8,6 +8,7 @@ mod markdown;
 mod measure;
 mod picture;
 mod prune_run;
+mod rehearsal;
 mod row;
 mod setting;
 mod spread;

@@ -2,6 +2,7 @@
 
 use super::{Ablation, Row};
 use crate::Error;
+use crate::comparison::last_part;
 use dress_eval::plot::{Interval, intervals_svg};
 
 /// An SVG with a line a row: the mean perplexity over seeds as a dot, the least and the greatest as a bar. Perplexity is on a
@@ -20,5 +21,8 @@ pub fn picture(ablation: &Ablation) -> Result<String, Error> {
         })
     };
     let intervals: Vec<Interval> = ablation.rows.iter().filter_map(interval).collect();
-    Ok(intervals_svg("perplexity", &intervals)?)
+    let data = ablation.rows.iter().flat_map(|row| &row.cells).next().map(|cell| &cell.measured.seen.data);
+    let data = data.map_or(String::new(), |data| format!(", {}", last_part(&data.path)));
+    let title = format!("{}: {}{data}", last_part(&ablation.model), ablation.base);
+    Ok(intervals_svg(&title, "perplexity", &intervals)?)
 }

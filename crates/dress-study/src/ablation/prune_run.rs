@@ -57,6 +57,20 @@ impl PruneRun {
         Ok(self.calibration.as_ref().map(blocks).transpose()?.unwrap_or_default())
     }
 
+    /// The same, and up to `held_back` blocks that share no text with them.
+    ///
+    /// # Errors
+    /// Those of [`TextSource::blocks`].
+    pub fn blocks_and_held_back(
+        &self,
+        checkpoint: &Checkpoint,
+        held_back: usize,
+    ) -> Result<(Calibration, Calibration), Error> {
+        let Recipe { sampling, seed, .. } = &self.recipe;
+        let blocks = |text: &TextSource| text.blocks_and_held_back(checkpoint, sampling, *seed, held_back);
+        Ok(self.calibration.as_ref().map(blocks).transpose()?.unwrap_or_default())
+    }
+
     /// The same with a directory for what its training needs while it goes on.
     #[must_use]
     pub(crate) fn in_directory(mut self, directory: &RunDirectory) -> Self {

@@ -4,7 +4,7 @@ use super::{
     ABLATION_SCHEMA, Ablation, AblationCell, Control, DescribedRun, PruneRun, Resolved, Row, Setting, Vary,
     combinations, markdown, picture,
 };
-use crate::kept_cells::{CellKey, CellStore, Turn, Wanted, each_cell, succeeded};
+use crate::kept_cells::{CellKey, CellStore, Outcome, Turn, Wanted, each_cell, outcome_of};
 use crate::{ComputeSettings, Error, Subject, write_beside};
 use dress_core::Progress;
 use dress_train::RunDirectory;
@@ -187,7 +187,7 @@ impl AblationStudy {
         Ok(PlannedCell { row: variant.name.clone(), run: Some(run), key })
     }
 
-    /// The cells, each that is missing put into the store by `measure`, which says whether it did; the table and the picture are
+    /// The cells, each that is missing put into the store by `measure`, which says what came of it; the table and the picture are
     /// written anew after each. With `anew` all of them are missing.
     ///
     /// # Errors
@@ -196,7 +196,7 @@ impl AblationStudy {
         &self,
         planned: &[PlannedCell],
         anew: bool,
-        measure: impl FnMut(&Wanted, Turn) -> bool,
+        measure: impl FnMut(&Wanted, Turn) -> Outcome,
     ) -> Result<Ablation, Error> {
         let (mut ablation, store) = (self.empty(planned), self.store()?);
         let wanted: Vec<Wanted> = planned.iter().map(PlannedCell::wanted).collect();
@@ -230,7 +230,7 @@ impl AblationStudy {
             let cell = found.ok_or_else(|| Error::CellName { name: wanted.key.clone() })?;
             store.put(&wanted.file, &self.measure(cell, progress)?)
         };
-        self.run(&planned, false, |wanted, _| succeeded(wanted, measured(wanted)))
+        self.run(&planned, false, |wanted, _| outcome_of(wanted, measured(wanted)))
     }
 
     /// The ablation before any cell is there.

@@ -2,6 +2,7 @@
 
 use super::{COMPARISON_SCHEMA, Cell, CellId, ComparisonStudy};
 use crate::{Error, MadeModel};
+use dress::any_model;
 use dress_core::{Calibration, Progress, parameters};
 use dress_prune::{Preset, Pruned};
 use std::time::Instant;
@@ -36,8 +37,9 @@ impl ComparisonStudy {
         };
         let settings = self.preset_settings(preset, ratio)?;
         let began = Instant::now();
+        let run = preset.of(&model, &settings)?;
         let Pruned { model, plan, report } =
-            preset.of(&model, &settings)?.prune(model, &calibration, progress)?;
+            any_model::prune(model, &run.criteria, &calibration, &run.config, progress)?;
         let seconds = began.elapsed().as_secs_f64();
         self.run_directory(CellId::Pruned { preset, ratio }).remove();
         let made = MadeModel {

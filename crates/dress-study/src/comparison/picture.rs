@@ -2,25 +2,33 @@
 
 use super::{Cell, Comparison};
 use crate::Error;
-use dress_eval::plot::{Panel, Series, log_svg};
+use dress_eval::PerplexityReport;
+use dress_eval::plot::{Panel, Scale, Series, svg};
 
-/// An SVG of perplexity against parameters, a curve a method, the model as it is at the end of each; one panel for the
-/// seen text and one for the unseen, where there is one. Perplexity is on a logarithmic scale.
+/// An SVG of perplexity against parameters, a curve a method, each joined to the model as it is; one panel for the seen text
+/// and one for the unseen, where there is one. Perplexity is on a logarithmic scale.
 ///
 /// # Errors
-/// Those of [`log_svg`].
+/// Those of [`svg`].
 pub fn picture(comparison: &Comparison) -> Result<String, Error> {
-    let unseen = |cell: &Cell| cell.measured.unseen.as_ref().map_or(f64::NAN, |unseen| unseen.perplexity);
-    let mut panels =
-        vec![panel(comparison, "A text like the calibration's", |cell| cell.measured.seen.perplexity)];
+    let seen = |cell: &Cell| Some(cell.measured.seen.clone());
+    let mut panels = vec![panel(comparison, "like the calibration's", seen)];
     if comparison.cells.iter().any(|cell| cell.measured.unseen.is_some()) {
-        panels.push(panel(comparison, "Another text", unseen));
+        panels.push(panel(comparison, "of another kind", |cell: &Cell| cell.measured.unseen.clone()));
     }
-    Ok(log_svg(&panels)?)
+    Ok(svg(&panels)?)
 }
 
-fn panel(comparison: &Comparison, title: &str, value: impl Fn(&Cell) -> f64) -> Panel {
-    let point = |cell: &Cell| (cell.measured.parameters as f64 / 1e6, value(cell));
+/// The last part of a path or an id.
+pub(crate) fn last_part(path: &str) -> &str {
+    path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+fn panel(comparison: &Comparison, kind: &str, measured: impl Fn(&Cell) -> Option<PerplexityReport>) -> Panel {
+    let point = |cell: &Cell| {
+        let perplexity = measured(cell).map_or(f64::NAN, |report| report.perplexity);
+        (cell.measured.parameters as f64 / 1e6, perplexity)
+    };
     let mut series: Vec<Series> = Vec::new();
     for cell in comparison.cells.iter().filter(|cell| cell.preset.is_some()) {
         match series.iter_mut().find(|series| series.name == cell.name()) {
@@ -37,6 +45,26 @@ fn panel(comparison: &Comparison, title: &str, value: impl Fn(&Cell) -> f64) -> 
     if series.is_empty() {
         series.push(Series { name: "dense".into(), points: dense });
     }
-    let (x_label, y_label) = ("million parameters".into(), "perplexity".into());
-    Panel { title: title.into(), x_label, y_label, series }
+    let data = comparison.cells.iter().find_map(measured).map_or(String::new(), |report| {
+        let data = report.data;
+        format!(", {} ({} blocks of {} tokens)", last_part(&data.path), data.blocks, data.seqlen)
+    });
+    Panel {
+        title: format!("{}: a text {kind}{data}", last_part(&comparison.model)),
+        x_label: "million parameters".into(),
+        y_label: "perplexity".into(),
+        y_scale: Scale::Log,
+        series,
+        ..Panel::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_called_by_the_last_part_of_its_path() {
+        assert_eq!(["a/b/", "owner/name", "alone"].map(last_part), ["b", "name", "alone"]);
+    }
 }

@@ -1,7 +1,7 @@
 //! A comparison that goes on where it was.
 
 use super::{COMPARISON_SCHEMA, Cell, CellId, Comparison, ComparisonSettings, RatioOf, markdown, picture};
-use crate::kept_cells::{CellKey, CellStore, DataKey, Turn, Wanted, each_cell, succeeded};
+use crate::kept_cells::{CellKey, CellStore, DataKey, Outcome, Turn, Wanted, each_cell, outcome_of};
 use crate::{ComputeSettings, Error, EvaluatedText, Subject, TextSource, write_beside, write_report};
 use dress_core::{Progress, Ratio};
 use dress_prune::{Amount, Preset, PresetSettings, usual_learning_rate};
@@ -160,15 +160,15 @@ impl ComparisonStudy {
         Ok(EvaluatedText::that_are(&self.key(CellId::Dense)?, &calibration))
     }
 
-    /// The cells that [`ComparisonStudy::wanted`] names, each that is missing put into the store by `measure`, which says whether
-    /// it did; tables and pictures are written anew after each. Returns how many cells were there already beside the comparison.
+    /// The cells that [`ComparisonStudy::wanted`] names, each that is missing put into the store by `measure`, which says what came
+    /// of it; tables and pictures are written anew after each. Returns how many cells were there already beside the comparison.
     ///
     /// # Errors
     /// Those of reading and writing the files.
     pub fn run(
         &self,
         wanted: &[Wanted],
-        measure: impl FnMut(&Wanted, Turn) -> bool,
+        measure: impl FnMut(&Wanted, Turn) -> Outcome,
     ) -> Result<(Comparison, usize), Error> {
         let mut comparison = self.empty();
         let reused = each_cell(wanted, &self.store()?, measure, |wanted, cell| {
@@ -198,7 +198,7 @@ impl ComparisonStudy {
             let id: CellId = wanted.name.parse()?;
             store.put(&wanted.file, &self.measure(id, progress)?)
         };
-        Ok(self.run(&wanted, |wanted, _| succeeded(wanted, measured(wanted)))?.0)
+        Ok(self.run(&wanted, |wanted, _| outcome_of(wanted, measured(wanted)))?.0)
     }
 
     fn empty(&self) -> Comparison {

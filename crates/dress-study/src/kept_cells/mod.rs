@@ -6,8 +6,8 @@ mod measured;
 mod measured_on;
 mod store;
 
-pub(crate) use each::succeeded;
-pub use each::{Turn, Wanted, each_cell};
+pub(crate) use each::outcome_of;
+pub use each::{Outcome, Turn, Wanted, each_cell};
 pub use key::{CellKey, DataKey, config_by_meaning};
 pub use measured::Measured;
 pub use measured_on::measured_on;

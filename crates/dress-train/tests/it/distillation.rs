@@ -4,7 +4,7 @@ use crate::small::{data, model};
 use dress_core::burn::module::{Module, Param};
 use dress_core::burn::tensor::{Gradients, Tensor, TensorData};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
-use dress_core::{Calibration, CausalLm, NoProgress, NoTap};
+use dress_core::{Calibration, CausalLm, Divergence, NoProgress, NoTap};
 use dress_models::AnyModel;
 use dress_train::{Batch, Distillation, DistillationConfig, Objective, Teacher};
 
@@ -51,8 +51,10 @@ fn loss(student: &AnyModel, teacher: &Teacher<AnyModel>, config: DistillationCon
 fn its_gradient_is_that_of_its_value() {
     let teacher = Teacher::new(model(), vec![0, 1], 16);
     let student = model().train();
-    for (alpha, temperature, hidden) in [(1.0, 1.0, 0.0), (0.5, 2.0, 0.0), (0.3, 1.5, 0.7)] {
-        let config = DistillationConfig { alpha, temperature, hidden };
+    let (forward, reverse) = (Divergence::Forward, Divergence::Reverse);
+    let cases = [(1.0, 1.0, 0.0, forward), (0.5, 2.0, 0.0, forward), (0.3, 1.5, 0.7, forward)];
+    for (alpha, temperature, hidden, divergence) in cases.into_iter().chain([(0.8, 2.0, 0.0, reverse)]) {
+        let config = DistillationConfig { alpha, temperature, hidden, divergence };
         let number = |by: f32, index| {
             let moved = parameters::map(student.clone(), &mut Nudge(index, by));
             f64::from(loss(&moved, &teacher, config).0.into_scalar::<f32>())
@@ -69,7 +71,8 @@ fn its_gradient_is_that_of_its_value() {
 #[test]
 fn a_student_like_its_teacher_is_at_distance_zero_from_memory_and_from_a_file() {
     let same = model();
-    let config = DistillationConfig { alpha: 1.0, temperature: 2.0, hidden: 1.0 };
+    let config =
+        DistillationConfig { alpha: 1.0, temperature: 2.0, hidden: 1.0, ..DistillationConfig::default() };
     let teacher = || Teacher::new(same.clone(), vec![0, 1], 16);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("teacher.cache");

@@ -4,6 +4,8 @@ use super::Eval;
 use super::measurement_args::{SpeedArgs, TextArgs};
 use super::task_args::TaskArgs;
 use crate::commands::CommonArgs;
+use crate::commands::common_args::RESULT;
+use crate::commands::dry_run::DryRunArgs;
 use crate::evaluation::EvaluationPlan;
 use crate::{Error, locate};
 use clap::Args;
@@ -31,24 +33,28 @@ pub struct EvalArgs {
     #[command(flatten)]
     speed: SpeedArgs,
     /// A directory for report.json, report.md and report.html. Run again, it goes on where it was broken off.
-    #[arg(long)]
+    #[arg(long, help_heading = RESULT)]
     out: Option<PathBuf>,
     /// Where results are kept and found again, for any model, text and task; by default OUT/cache.
-    #[arg(long)]
+    #[arg(long, help_heading = RESULT)]
     cache: Option<PathBuf>,
     /// A JSONL file for every request of every task with its log-likelihood, or with the text that the model wrote.
-    #[arg(long, requires = "tasks")]
+    #[arg(long, help_heading = RESULT, requires = "tasks")]
     requests: Option<PathBuf>,
     /// Replace the report of another model or of other settings at --out, and the requests.
-    #[arg(long)]
+    #[arg(long, help_heading = RESULT)]
     force: bool,
+    #[command(flatten)]
+    dry_run: DryRunArgs,
     #[command(flatten)]
     common: CommonArgs,
 }
 
 impl EvalArgs {
     pub(in crate::commands) fn run(self) -> Result<(), Error> {
-        self.settings()?.run()
+        let dry = self.dry_run.dry_run;
+        let eval = self.settings()?;
+        if dry { eval.dry_run() } else { eval.run() }
     }
 
     /// What they ask for.

@@ -19,7 +19,8 @@ impl fmt::Display for NoLayers {
 impl std::error::Error for NoLayers {}
 
 impl Family for ShiftLm {
-    const NAMES: TensorNames = TensorNames { prefix: "", head: "head.weight", embedding: "embed.weight" };
+    const NAMES: TensorNames =
+        TensorNames { prefixes: &[], heads: &["head.weight"], embeddings: &["embed.weight"] };
 
     fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, Error> {
         let unreadable = |cause| Error::ConfigUnreadable { path: path.into(), cause };

@@ -1,17 +1,19 @@
 //! From a model's configuration to the metadata of llama.cpp's architecture for it.
 
+use crate::decoder::{Biases, DecoderConfig, Multipliers};
+use crate::gguf::config::MULTIPLIERS;
 use crate::gguf::entry::Entry;
 use crate::gguf::family::GgufFamily;
+use crate::gguf::gemma;
 use crate::gguf::rope::{OWN_KEYS, llama3_factors};
-use crate::llama::LlamaConfig;
-use crate::modules::{Activation, RopeScaling};
+use crate::modules::{Activation, LongRope, RopeScaling};
 use crate::phi::PhiConfig;
 use crate::{AnyModel, LayerWidths};
 
 /// A model as llama.cpp builds it.
 pub(super) enum Architecture<'a> {
-    /// LLaMA, its layers alike or not.
-    Llama(&'a LlamaConfig),
+    /// LLaMA, its layers alike or not, and the families that are built like it.
+    Decoder(&'a DecoderConfig),
     /// Phi.
     Phi(&'a PhiConfig),
 }
@@ -35,8 +37,15 @@ impl<'a> Architecture<'a> {
     /// Why it cannot.
     pub fn of(model: &'a AnyModel) -> Result<Self, String> {
         match model {
-            AnyModel::Llama(model) => Ok(Self::Llama(model.config())),
+            AnyModel::Decoder(model) => {
+                let config = model.config();
+                check_decoder(config, family_of(config)).map(|()| Self::Decoder(config))
+            }
             AnyModel::Phi(model) => check_phi(model.config()).map(|()| Self::Phi(model.config())),
+            AnyModel::GptNeox(_) => {
+                Err("GGUF files of gpt_neox are not built; serve the directory with transformers or vLLM"
+                    .into())
+            }
             AnyModel::Opt(_) => {
                 Err("llama.cpp has no OPT; serve the directory with transformers or vLLM".into())
             }
@@ -45,8 +54,7 @@ impl<'a> Architecture<'a> {
 
     pub fn family(&self) -> GgufFamily {
         match self {
-            Self::Llama(config) if config.widths.differ() => GgufFamily::Deci,
-            Self::Llama(_) => GgufFamily::Llama,
+            Self::Decoder(config) => family_of(config),
             Self::Phi(_) => GgufFamily::Phi2,
         }
     }
@@ -54,20 +62,23 @@ impl<'a> Architecture<'a> {
     /// Tokens of the embedding.
     pub fn vocab_size(&self) -> usize {
         match self {
-            Self::Llama(config) => config.vocab_size,
+            Self::Decoder(config) => config.vocab_size,
             Self::Phi(config) => config.vocab_size,
         }
     }
 
     /// Whether the head is the embedding.
     pub fn is_tied(&self) -> bool {
-        matches!(self, Self::Llama(config) if config.tie_word_embeddings)
+        matches!(self, Self::Decoder(config) if config.tie_word_embeddings)
     }
 
     /// The heads whose rows a parameter of LLaMA's queries or keys has, which llama.cpp wants in the order of
     /// interleaved rotation.
     pub fn interleaved_heads(&self, parameter: &str) -> Option<usize> {
-        let Self::Llama(config) = self else { return None };
+        let Self::Decoder(config) = self else { return None };
+        if !self.family().is_interleaved() {
+            return None;
+        }
         let (layer, part) = parameter.strip_prefix("model.layers.")?.split_once('.')?;
         let kv_heads = config.widths.heads(layer.parse().ok()?);
         match part.strip_prefix("self_attn.")?.split('.').next()? {
@@ -77,12 +88,24 @@ impl<'a> Architecture<'a> {
         }
     }
 
-    /// The factors that divide the rotary frequencies, where they are not all divided by one number.
-    pub fn rope_factors(&self) -> Option<Vec<f32>> {
-        let Self::Llama(config) = self else { return None };
-        let scaling = config.rope_scaling.filter(|scaling| matches!(scaling, RopeScaling::Llama3 { .. }))?;
-        let factors = llama3_factors(scaling, config.rope_theta, config.head_dim);
-        Some(factors.map(|factor| factor as f32).collect())
+    /// The factors that divide the rotary frequencies, where they are not all divided by one number, by the names of
+    /// their tensors.
+    pub fn rope_factors(&self) -> Vec<(&'static str, Vec<f32>)> {
+        let Self::Decoder(config) = self else { return Vec::new() };
+        let numbers = |list: &[f64]| list.iter().map(|&factor| factor as f32).collect();
+        if let Some(LongRope { short, long, .. }) = &config.long_rope {
+            return vec![
+                ("rope_factors_long.weight", numbers(long)),
+                ("rope_factors_short.weight", numbers(short)),
+            ];
+        }
+        match config.rope_scaling {
+            Some(scaling @ RopeScaling::Llama3 { .. }) => {
+                let factors = llama3_factors(scaling, config.rope_theta, config.head_dim);
+                vec![("rope_freqs.weight", factors.map(|factor| factor as f32).collect())]
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The metadata, by whole keys.
@@ -90,10 +113,28 @@ impl<'a> Architecture<'a> {
         let mut entries = self.sizes().entries(self.family());
         let mut add = |key: &str, entry| entries.push((format!("{}.{key}", self.family().name()), entry));
         let scaling = match self {
-            Self::Llama(config) => {
+            Self::Decoder(config) => {
                 add("attention.layer_norm_rms_epsilon", Entry::F32(config.rms_norm_eps as f32));
                 add("attention.key_length", count(config.head_dim));
                 add("attention.value_length", count(config.head_dim));
+                if self.family() == GgufFamily::Phi3 {
+                    add("attention.sliding_window", count(config.shortest_window().unwrap_or(0)));
+                }
+                if self.family() == GgufFamily::Granite {
+                    let Multipliers { embedding, residual, attention, logits } = config.multipliers;
+                    let numbers = [embedding, residual, attention.unwrap_or(1.0), 1.0 / logits];
+                    for ((_, key), number) in MULTIPLIERS.into_iter().zip(numbers) {
+                        add(key, Entry::F32(number as f32));
+                    }
+                }
+                if self.family().is_gemma() {
+                    gemma::entries(config).into_iter().for_each(|(key, entry)| add(key, entry));
+                }
+                if let Some(long_rope) = &config.long_rope {
+                    let original = long_rope.original_max_position_embeddings;
+                    add("rope.scaling.original_context_length", count(original));
+                    add("rope.scaling.attn_factor", Entry::F32(long_rope.attention_factor as f32));
+                }
                 config.rope_scaling
             }
             Self::Phi(config) => {
@@ -122,14 +163,14 @@ impl<'a> Architecture<'a> {
 
     fn sizes(&self) -> Sizes<'_> {
         match self {
-            Self::Llama(config) => Sizes {
-                positions: config.max_position_embeddings,
+            Self::Decoder(config) => Sizes {
+                positions: positions(config),
                 width: config.hidden_size,
                 vocabulary: config.vocab_size,
                 layers: config.num_hidden_layers,
                 widths: &config.widths,
                 heads_per_group: config.heads_per_group(),
-                rotated: config.head_dim,
+                rotated: config.rotary_dims,
                 theta: config.rope_theta,
             },
             Self::Phi(config) => Sizes {
@@ -171,6 +212,82 @@ impl Sizes<'_> {
 /// Sizes are far below what 32 bits hold: a configuration with larger ones is refused.
 fn count(size: usize) -> Entry {
     Entry::U32(size as u32)
+}
+
+/// llama.cpp's architecture of a family. Mistral is `llama` there.
+fn family_of(config: &DecoderConfig) -> GgufFamily {
+    match config.family.model_type() {
+        "qwen2" => GgufFamily::Qwen2,
+        "qwen3" => GgufFamily::Qwen3,
+        "phi3" => GgufFamily::Phi3,
+        "granite" => GgufFamily::Granite,
+        "smollm3" => GgufFamily::SmolLm3,
+        "olmo2" => GgufFamily::Olmo2,
+        "gemma2" => GgufFamily::Gemma2,
+        "gemma3_text" => GgufFamily::Gemma3,
+        _ if config.widths.differ() => GgufFamily::Deci,
+        _ => GgufFamily::Llama,
+    }
+}
+
+/// As many tokens as the file says the model takes. But for Gemma's, none of these architectures has a window in
+/// llama.cpp, and none is missed up to the shortest one.
+fn positions(config: &DecoderConfig) -> usize {
+    let positions = config.max_position_embeddings;
+    let missed = config.shortest_window().filter(|_| !family_of(config).is_gemma());
+    let Some(window) = missed.filter(|&window| window < positions) else {
+        return positions;
+    };
+    tracing::warn!(
+        "layers of this model see a window of {window} tokens, which llama.cpp does not do for this family: the file says \
+         that the model takes {window} tokens and not {positions}, up to which both are the same"
+    );
+    window
+}
+
+/// What llama.cpp's architectures of the other families have not: layers that differ, and in most of them LLaMA-3's scaling,
+/// biases, and heads of any width.
+fn check_decoder(config: &DecoderConfig, family: GgufFamily) -> Result<(), String> {
+    if matches!(family, GgufFamily::Llama | GgufFamily::Deci) {
+        return Ok(());
+    }
+    let name = family.name();
+    if config.widths.differ() {
+        return Err(format!(
+            "llama.cpp has no {name} whose layers differ; remove the same number in every layer"
+        ));
+    }
+    if matches!(config.rope_scaling, Some(RopeScaling::Llama3 { .. })) && !family.has_rope_freqs() {
+        return Err(format!("llama.cpp's {name} has no rotary scaling of the type llama3"));
+    }
+    let may_have = matches!(family, GgufFamily::Granite | GgufFamily::Qwen2);
+    if !may_have && config.biases != Biases::NONE {
+        return Err(format!("llama.cpp's {name} has no biases"));
+    }
+    let [width, heads, head_dim] = [config.hidden_size, config.num_attention_heads, config.head_dim];
+    let any_width = [GgufFamily::Qwen3, GgufFamily::Granite, GgufFamily::SmolLm3].contains(&family);
+    if !any_width && !family.is_gemma() && width != heads * head_dim {
+        return Err(format!(
+            "hidden_size {width} is not {heads} heads of {head_dim}, and llama.cpp's {name} takes a head's width from the \
+             quotient; remove the same share of `residual` and `heads`"
+        ));
+    }
+    let turns_nothing = |layer: usize| (layer + 1).is_multiple_of(4);
+    let rotates = config.rotates.iter().enumerate();
+    if family == GgufFamily::SmolLm3
+        && rotates.into_iter().any(|(layer, rotates)| *rotates == turns_nothing(layer))
+    {
+        return Err(format!(
+            "llama.cpp's {name} has every fourth layer without rotary embedding, and no other"
+        ));
+    }
+    if family.is_gemma() {
+        gemma::check(config, family)?;
+    }
+    if family == GgufFamily::Olmo2 && config.tie_word_embeddings {
+        return Err(format!("llama.cpp's {name} has no head that is the embedding"));
+    }
+    Ok(())
 }
 
 /// llama.cpp's `phi2` divides the width by the heads and knows one activation.

@@ -124,6 +124,9 @@ impl GgufFile<'_> {
         let bytes = &raw.bytes[source * len..(source + 1) * len];
         numbers.clear();
         numbers.extend(bytes.chunks_exact(element.size()).map(|number| element.read(number)));
+        if rows.one_more {
+            numbers.iter_mut().for_each(|number| *number += 1.0);
+        }
         let index = |at: usize| source * rows.columns() + at;
         if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
             let (file, tensor) = (raw.file.clone(), rows.parameter.clone());

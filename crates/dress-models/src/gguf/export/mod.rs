@@ -84,7 +84,7 @@ pub fn export_gguf(
     check_place(checkpoint, place, config.force)?;
     let refused = |reason| Error::NotExported { path: checkpoint.path().into(), reason };
     let architecture = Architecture::of(checkpoint.declared()).map_err(refused)?;
-    let weights = Weights::open(checkpoint.path())?;
+    let weights = Weights::open_for(checkpoint.declared(), checkpoint.path())?;
     let names = match_names(checkpoint.declared(), &weights)?;
     let wanted = config.tensor_type.unwrap_or_else(|| weights.float_type().unwrap_or_default().into());
     let tensors = outgoing::plan(&architecture, parameters::list(checkpoint.declared()), wanted)

@@ -32,6 +32,8 @@ pub(super) struct Rows {
     pub shape: Vec<usize>,
     /// The heads whose rows go into the order of interleaved rotation.
     pub interleaved_heads: Option<usize>,
+    /// Whether the numbers are one more in the file.
+    pub one_more: bool,
 }
 
 impl Outgoing {
@@ -74,13 +76,14 @@ pub(super) fn plan(
     let family = architecture.family();
     let rows = |parameter: ParameterInfo| Rows {
         interleaved_heads: architecture.interleaved_heads(&parameter.name),
+        one_more: family.adds_one(&parameter.name),
         parameter: parameter.name,
         shape: parameter.shape,
     };
     let mut tensors: Vec<Outgoing> = Vec::new();
     for parameter in parameters {
         let name = family.gguf_name(&parameter.name).ok_or(parameter.name.clone())?;
-        // Queries, keys and values come in this order among a model's parameters, each with its bias.
+        // Queries, keys and values come in this order among a model's parameters, each with its bias, and gate before up.
         let name = joined(family, &name).unwrap_or(name);
         match tensors.iter_mut().find(|tensor| tensor.name == name) {
             Some(Outgoing { shape, from: Origin::Parameters(parts), .. }) => {
@@ -94,8 +97,8 @@ pub(super) fn plan(
             }
         }
     }
-    tensors.extend(architecture.rope_factors().map(|factors| Outgoing {
-        name: "rope_freqs.weight".into(),
+    tensors.extend(architecture.rope_factors().into_iter().map(|(name, factors)| Outgoing {
+        name: name.into(),
         shape: vec![factors.len()],
         kind: TensorType::F32,
         from: Origin::Numbers(factors),
@@ -103,10 +106,15 @@ pub(super) fn plan(
     Ok(tensors)
 }
 
-/// The tensor that has Phi's queries, keys and values together, of the name of one of them.
+/// The tensor that has Phi's queries, keys and values together, or Phi-3's gate and up projection, of the name of one of
+/// them.
 fn joined(family: GgufFamily, name: &str) -> Option<String> {
-    let part = name.split('.').nth(2).filter(|_| family == GgufFamily::Phi2)?;
-    ["attn_q", "attn_k", "attn_v"].contains(&part).then(|| name.replace(part, "attn_qkv"))
+    let part = name.split('.').nth(2).filter(|_| family.joins_heads())?;
+    match part {
+        "attn_q" | "attn_k" | "attn_v" => Some(name.replace(part, "attn_qkv")),
+        "ffn_gate" => Some(name.replace(part, "ffn_up")),
+        _ => None,
+    }
 }
 
 /// Whether a matrix makes the logits.
@@ -133,7 +141,12 @@ mod tests {
 
     #[test]
     fn rows_of_halves_become_interleaved_pairs() {
-        let rows = |heads| Rows { parameter: "q".into(), shape: vec![8, 3], interleaved_heads: heads };
+        let rows = |interleaved_heads| Rows {
+            parameter: "q".into(),
+            shape: vec![8, 3],
+            interleaved_heads,
+            one_more: false,
+        };
         let order = |rows: Rows| (0..8).map(|row| rows.source(row)).collect::<Vec<_>>();
         assert_eq!(order(rows(Some(2))), [0, 2, 1, 3, 4, 6, 5, 7]);
         assert_eq!(order(rows(None)), [0, 1, 2, 3, 4, 5, 6, 7]);

@@ -1,0 +1,80 @@
+//! The command to type when a run is over.
+
+use crate::quoted;
+use dress_core::Draw;
+use dress_prune::Sampling;
+use dress_study::TextSource;
+use std::path::Path;
+
+/// A command as it would be typed.
+pub(super) struct NextCommand(String);
+
+impl NextCommand {
+    fn new(subcommand: &str) -> Self {
+        Self(format!("dress {subcommand}"))
+    }
+
+    fn with(mut self, option: &str, value: &str) -> Self {
+        self.0 += &format!(" --{option} {}", quoted(value));
+        self
+    }
+
+    fn path(self, option: &str, value: &Path) -> Self {
+        self.with(option, &value.display().to_string())
+    }
+
+    fn text(self, option: &str, text: &TextSource) -> Self {
+        let named = self.path(option, &text.path);
+        match &text.text_field {
+            Some(field) => named.with("text-field", field),
+            None => named,
+        }
+    }
+
+    /// Evaluates `made` beside `dense` on a text, which is left open where none is known.
+    pub fn eval(made: &Path, dense: &Path, text: Option<&TextSource>) -> String {
+        let command = Self::new("eval").path("model", made).path("against", dense);
+        match text {
+            Some(text) => command.text("data", text).0,
+            None => command.0 + " --data TEXT",
+        }
+    }
+
+    /// Fine-tunes `made` on the calibration's text, with `dense` as its teacher.
+    pub fn recover(made: &Path, dense: &Path, text: &TextSource, sampling: &Sampling) -> String {
+        let usual = Sampling::default();
+        let mut command = Self::new("recover").path("model", made).text("calibration", text);
+        if sampling.samples != usual.samples {
+            command = command.with("samples", &sampling.samples.to_string());
+        }
+        if let Some(seqlen) = sampling.seqlen {
+            command = command.with("seqlen", &seqlen.to_string());
+        }
+        if sampling.draw == Draw::Rows {
+            command = command.with("draw", "rows");
+        }
+        let out = format!("{}-recovered", made.display().to_string().trim_end_matches(['/', '\\']));
+        command.path("distill-from", dense).with("out", &out).0 + " --full"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_typed_as_it_stands() {
+        let (made, dense) = (Path::new("out/a b"), Path::new("owner/name"));
+        let text = TextSource::new("c4.jsonl").text_field(Some("text"));
+        let sampling = Sampling { samples: 128, seqlen: Some(256), draw: Draw::Rows };
+        assert_eq!(
+            NextCommand::recover(made, dense, &text, &sampling),
+            "dress recover --model 'out/a b' --calibration c4.jsonl --text-field text --samples 128 --seqlen 256 --draw rows \
+             --distill-from owner/name --out 'out/a b-recovered' --full"
+        );
+        assert_eq!(
+            NextCommand::eval(made, dense, None),
+            "dress eval --model 'out/a b' --against owner/name --data TEXT"
+        );
+    }
+}

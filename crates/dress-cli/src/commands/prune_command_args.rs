@@ -1,0 +1,32 @@
+//! The options of `dress prune` as a command: those of a run, and what is done around it.
+
+use super::PruneArgs;
+use super::dry_run::DryRunArgs;
+use super::quality_args::QualityArgs;
+use super::watch_args::WatchArgs;
+use crate::Error;
+use clap::Args;
+use std::time::Instant;
+
+/// Options of `dress prune`.
+#[derive(Debug, Args)]
+pub struct PruneCommandArgs {
+    #[command(flatten)]
+    run: PruneArgs,
+    #[command(flatten)]
+    quality: QualityArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
+    #[command(flatten)]
+    dry_run: DryRunArgs,
+}
+
+impl PruneCommandArgs {
+    pub(super) fn run(self) -> Result<(), Error> {
+        let began = Instant::now();
+        let text_field = self.run.checkpoint.calibration.text_field.as_deref();
+        let mut prune = self.run.settings(self.quality.settings(text_field))?;
+        prune.tensorboard = self.watch.tensorboard;
+        if self.dry_run.dry_run { prune.dry_run() } else { prune.run(began) }
+    }
+}

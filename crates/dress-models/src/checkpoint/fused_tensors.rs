@@ -1,0 +1,112 @@
+//! Tensors of the files that hold several parameters, taken apart where they are read and put together where they are
+//! written.
+
+use super::Weights;
+use crate::{Error, Family, FusedTensor};
+use dress_core::parameters;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Some rows of a tensor, which are a tensor of their own to whoever reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TensorPart {
+    /// The tensor's name in the files.
+    pub of: String,
+    /// Numbers before the first of these.
+    pub skipped: usize,
+    /// The shape of these rows.
+    pub shape: Vec<usize>,
+}
+
+/// The parts of a tensor of that shape, the rows of each behind those of the one before; none where they are not all of
+/// its rows.
+pub(super) fn parts_of(
+    of: &str,
+    shape: &[usize],
+    rows: &[(String, usize)],
+) -> Option<Vec<(String, TensorPart)>> {
+    let (&all, rest) = shape.split_first()?;
+    let mut first = 0;
+    let part = |(name, count): &(String, usize)| {
+        let skipped = first * rest.iter().product::<usize>();
+        first += count;
+        let shape = [&[*count][..], rest].concat();
+        (name.clone(), TensorPart { of: of.into(), skipped, shape })
+    };
+    let parts = rows.iter().map(part).collect();
+    (first == all).then_some(parts)
+}
+
+impl Weights {
+    /// [`Weights::open`] of a checkpoint that `declared` is the model of: every parameter that its files hold together
+    /// with others is a tensor under its own name.
+    ///
+    /// # Errors
+    /// Those of [`Weights::open`], and [`Error::TensorShape`] where such a tensor does not have the rows of its parts.
+    pub(crate) fn open_for<F: Family>(declared: &F, path: &Path) -> Result<Self, Error> {
+        let (mut weights, fused) = (Self::open(path)?, declared.fused());
+        if fused.is_empty() {
+            return Ok(weights);
+        }
+        let shapes: HashMap<String, Vec<usize>> =
+            parameters::list(declared).into_iter().map(|found| (found.name, found.shape)).collect();
+        let by_meaning: HashMap<String, String> = weights
+            .names()
+            .into_iter()
+            .flat_map(|name| F::NAMES.meanings(name).map(move |meaning| (meaning, name.to_string())))
+            .collect();
+        for FusedTensor { name, parts } in fused {
+            let Some(filed) = by_meaning.get(&name) else { continue };
+            let rows = |part: String| {
+                let rows = shapes.get(&part).and_then(|shape| shape.first()).copied();
+                (part, rows.unwrap_or(0))
+            };
+            weights.take_apart(filed, &parts.into_iter().map(rows).collect::<Vec<_>>())?;
+        }
+        Ok(weights)
+    }
+
+    /// Gives the rows of a tensor names of their own, by which they are read from then on.
+    fn take_apart(&mut self, name: &str, rows: &[(String, usize)]) -> Result<(), Error> {
+        match self {
+            Weights::Safetensors(files) => files.take_apart(name, rows),
+            Weights::Pytorch(files) => files.take_apart(name, rows),
+            // What reads GGUF metadata has taken them apart.
+            Weights::Gguf(_) => Ok(()),
+        }
+    }
+}
+
+/// The error for a tensor that does not have the rows of its parts.
+pub(super) fn misshapen(file: &Path, name: &str, shape: &[usize], rows: &[(String, usize)]) -> Error {
+    let mut expected = shape.to_vec();
+    if let Some(first) = expected.first_mut() {
+        *first = rows.iter().map(|(_, count)| count).sum();
+    }
+    Error::TensorShape { file: file.into(), tensor: name.into(), expected, found: shape.into() }
+}
+
+/// By parameter, the tensor of the files that it is written into with others.
+pub(super) fn written_into<F: Family>(model: &F) -> HashMap<String, String> {
+    let fused = model.fused().into_iter();
+    fused
+        .flat_map(|FusedTensor { name, parts }| parts.into_iter().map(move |part| (part, name.clone())))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rows_of_one_part_are_behind_those_of_the_other() {
+        let rows =
+            |counts: [usize; 2]| ["a", "b"].map(String::from).into_iter().zip(counts).collect::<Vec<_>>();
+        let found = parts_of("whole", &[5, 3], &rows([2, 3])).unwrap();
+        let places: Vec<_> =
+            found.iter().map(|(name, part)| (name.as_str(), part.skipped, &part.shape)).collect();
+        assert_eq!(places, [("a", 0, &vec![2, 3]), ("b", 6, &vec![3, 3])]);
+        assert_eq!(parts_of("whole", &[5, 3], &rows([2, 2])), None);
+        assert_eq!(parts_of("whole", &[], &rows([2, 2])), None);
+    }
+}

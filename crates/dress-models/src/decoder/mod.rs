@@ -1,0 +1,36 @@
+//! The decoder of LLaMA and of the families that are built like it: attention, then a gated feed-forward network, each
+//! behind a root-mean-square norm.
+//!
+//! What differs between the families is data. Each has a file here with its [`FamilyRules`]: what a key that is missing
+//! means, which biases and norms its projections have, which layers see a window of the text alone, and what its stock
+//! configuration can say.
+
+mod biases;
+mod config;
+mod coupling;
+mod family_rules;
+mod fused;
+mod gemma;
+mod granite;
+mod layer;
+mod layer_types;
+mod llama;
+mod mistral;
+mod model;
+mod multipliers;
+mod olmo2;
+mod phi3;
+mod qwen2;
+mod qwen3;
+mod rotary_keys;
+mod slice_factors;
+mod smollm3;
+mod stock;
+
+pub use biases::Biases;
+pub use config::DecoderConfig;
+pub(crate) use family_rules::FAMILIES;
+pub use family_rules::{FamilyRules, HeadNorms, NormPlaces};
+pub use layer::DecoderLayer;
+pub use model::{DecoderForCausalLm, DecoderModel};
+pub use multipliers::{Multipliers, SoftCaps};

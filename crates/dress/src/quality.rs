@@ -1,0 +1,149 @@
+//! What a run did to what a model says of texts that the run did not look at.
+
+use crate::Error;
+use dress_core::{Calibration, CausalLm, Progress};
+use dress_data::Windows;
+use dress_eval::{PairedDifference, PerplexityConfig, PerplexityReport, WindowLoss, perplexity_by_window};
+use dress_prune::Passes;
+use serde::{Deserialize, Serialize};
+
+/// A text that both models are measured on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QualityText {
+    /// What results call it: the name of its file.
+    pub name: String,
+    /// Whether it is blocks of the calibration's text that were held back from the run.
+    pub held_back: bool,
+    /// Its blocks.
+    pub windows: Windows,
+}
+
+impl QualityText {
+    /// A text of its own.
+    pub fn of(windows: Windows) -> Self {
+        Self { name: file_name(&windows.provenance.path), held_back: false, windows }
+    }
+
+    /// Blocks of the calibration's text that were held back; none where there are none.
+    pub fn held_back(blocks: &Calibration) -> Option<Self> {
+        let name = file_name(&blocks.provenance.path);
+        (!blocks.blocks.is_empty()).then(|| Self { name, held_back: true, windows: blocks.into() })
+    }
+}
+
+fn file_name(path: &str) -> String {
+    path.rsplit(['/', '\\']).next().unwrap_or_default().into()
+}
+
+/// What one text says of a run: of the model before and of the model after it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TextQuality {
+    /// The text's name.
+    pub text: String,
+    /// Whether it is blocks of the calibration's text that were held back from the run.
+    pub held_back: bool,
+    /// The model before.
+    pub before: PerplexityReport,
+    /// The model after.
+    pub after: PerplexityReport,
+    /// How much more the model after loses, block by block, in nats a token.
+    pub difference: PairedDifference,
+}
+
+/// The texts, and what they say of the model that a run begins with.
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress::{QualityBefore, QualityText};
+/// use dress_core::{Calibration, NoProgress};
+///
+/// let blocks = Calibration::from_blocks(vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]]);
+/// let texts = QualityText::held_back(&blocks).into_iter().collect();
+/// let before = QualityBefore::measure(&model, texts, &NoProgress)?;
+/// let same = before.compare(&model, &NoProgress)?;
+/// assert_eq!(same[0].difference.difference, 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct QualityBefore {
+    texts: Vec<(QualityText, PerplexityReport, Vec<WindowLoss>)>,
+}
+
+impl QualityBefore {
+    /// Measures the model that a run begins with.
+    ///
+    /// # Errors
+    /// Those of [`perplexity_by_window`].
+    pub fn measure<M: CausalLm>(
+        model: &M,
+        texts: Vec<QualityText>,
+        progress: &dyn Progress,
+    ) -> Result<Self, Error> {
+        let of = |text: QualityText| {
+            let (report, losses) = measured(model, &text, progress)?;
+            Ok((text, report, losses))
+        };
+        Ok(Self { texts: texts.into_iter().map(of).collect::<Result<_, Error>>()? })
+    }
+
+    /// Measures the model that the run ended with, and holds it against the one that it began with.
+    ///
+    /// # Errors
+    /// Those of [`perplexity_by_window`].
+    pub fn compare<M: CausalLm>(
+        &self,
+        model: &M,
+        progress: &dyn Progress,
+    ) -> Result<Vec<TextQuality>, Error> {
+        let mut all = Vec::new();
+        for (text, before, losses) in &self.texts {
+            let (after, losses_after) = measured(model, text, progress)?;
+            let difference = PairedDifference::of_losses(losses, &losses_after)
+                .expect("both are measured on the same windows, of which there are some");
+            let (text, held_back) = (text.name.clone(), text.held_back);
+            all.push(TextQuality { text, held_back, before: before.clone(), after, difference });
+        }
+        Ok(all)
+    }
+}
+
+/// The share of a run that measuring both models on blocks held back may take.
+const SHARE: f64 = 0.025;
+
+/// The fewest blocks that are held back, of which a difference has an error, and the most.
+const HELD_BACK: [usize; 2] = [2, 16];
+
+/// How many blocks to hold back from a run of so many passes: as many as take some 3% of its time, at least two and at most
+/// sixteen.
+pub fn blocks_to_hold_back(run: Passes) -> usize {
+    let [fewest, most] = HELD_BACK;
+    // Both models see them.
+    ((SHARE * run.in_forward_passes() as f64 / 2.0) as usize).clamp(fewest, most)
+}
+
+fn measured<M: CausalLm>(
+    model: &M,
+    text: &QualityText,
+    progress: &dyn Progress,
+) -> Result<(PerplexityReport, Vec<WindowLoss>), Error> {
+    Ok(perplexity_by_window(model, &text.windows, &PerplexityConfig::default(), None, progress)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_back_takes_some_percent_of_the_run() {
+        let run = |forward, backward| blocks_to_hold_back(Passes { forward, backward });
+        assert_eq!((run(0, 0), run(64, 0), run(64, 64), run(0, 100_000)), (2, 2, 3, 16));
+        for blocks in [128, 256, 400] {
+            let passes = 2.0 * run(blocks, blocks) as f64 / (4 * blocks) as f64;
+            assert!(passes <= 0.03 && passes > 0.019, "{blocks} blocks: {passes}");
+        }
+    }
+}
