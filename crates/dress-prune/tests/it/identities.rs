@@ -15,7 +15,8 @@ use dress_prune::{centre, mask, permute, recentre, slice};
 use proptest::prelude::*;
 
 const TOLERANCE: f64 = 1e-4;
-const HALF_TOLERANCE: f64 = 2e-1;
+/// What a model in bf16 may be from an equal one, beside what rounding does to each.
+const HALF_TOLERANCE: f64 = 5e-2;
 
 struct Cast(DType);
 
@@ -27,6 +28,19 @@ impl ParameterMapper for Cast {
 
 fn bf16(model: &AnyModel) -> AnyModel {
     parameters::map(model.clone(), &mut Cast(DType::BF16))
+}
+
+/// How far a model in bf16 is from the same weights that compute in f32: what rounding between operations does to it.
+fn rounding(half: &AnyModel) -> f64 {
+    let whole = parameters::map(half.clone(), &mut Cast(DType::F32));
+    distance(logits(half).cast(DType::F32), logits(&whole))
+}
+
+/// How far two models in bf16 are from each other, less what rounding does to both.
+fn apart_in_bf16(one: &AnyModel, other: &AnyModel) -> f64 {
+    let moved = distance(logits(one).cast(DType::F32), logits(other).cast(DType::F32));
+    // Relative distances of sums that nearly cancel may be a little more than their parts.
+    moved - 1.5 * (rounding(one) + rounding(other))
 }
 
 /// Kinds of axis of which slicing zeroed structures is exact: not the stream of norms behind it.
@@ -58,7 +72,7 @@ fn e1_a_permuted_model_has_the_same_logits() {
             let permuted = permute(model.clone(), &selected).unwrap();
             prop_assert!(distance(logits(&permuted), logits(&model)) < TOLERANCE, "{family:?} {kind}");
             let (model, permuted) = (bf16(&model), bf16(&permuted));
-            let moved = distance(logits(&permuted), logits(&model));
+            let moved = apart_in_bf16(&permuted, &model);
             prop_assert!(moved < HALF_TOLERANCE, "{family:?} {kind} in bf16: {moved}");
         }
         Ok(())
@@ -89,7 +103,7 @@ fn e2_and_e3_hold_in_bf16() {
             let selected = selection(&model, &kinds, |len| some_of(len, seed));
             let zeroed = zeroed(&model, &selected);
             let sliced = slice(zeroed.clone(), &selected).unwrap();
-            let moved = distance(logits(&sliced).cast(DType::F32), logits(&zeroed).cast(DType::F32));
+            let moved = apart_in_bf16(&sliced, &zeroed);
             prop_assert!(moved < HALF_TOLERANCE, "{family:?} {kinds:?}: {moved}");
         }
         Ok(())
@@ -109,7 +123,7 @@ fn e3_centring_a_stream_that_layer_norms_read_changes_nothing() {
             "{:?}",
             family
         );
-        let half = distance(logits(&bf16(&centred)).cast(DType::F32), logits(&bf16(&model)).cast(DType::F32));
+        let half = apart_in_bf16(&bf16(&centred), &bf16(&model));
         prop_assert!(half < HALF_TOLERANCE, "{family:?} in bf16: {half}");
         Ok(())
     });
