@@ -3,9 +3,7 @@
 use crate::part_file::PartsOfOneRun;
 use crate::{Error, PartFile, PruneJob, PruneResult, ResultFile};
 use dress_core::burn::tensor::Device;
-use dress_core::{
-    Basis, Calibration, CausalLm, Part, Parts, Progress, SlicePlan, TensorEdit, Unit, parameters,
-};
+use dress_core::{Basis, Calibration, CausalLm, Part, Parts, Progress, SlicePlan, Unit, parameters};
 use dress_models::checkpoint::{SaveByParts, SaveReport};
 use dress_models::{AnyModel, Checkpoint, CheckpointParts, LoadConfig, SaveConfig};
 use dress_prune::{
@@ -130,7 +128,7 @@ impl<'a> PruneByParts<'a> {
             device: dress_machine::device::name(self.job.device()),
             dtype: self.job.load().dtype.to_string(),
             parameters_before: parameters::count(declared),
-            parameters: parameters_after(declared, &self.plan)?,
+            parameters: dress_prune::parameters_left(declared, &self.plan.selection)?,
             plan: self.plan.clone(),
             regularize: settings.regularize.take(),
             calibration: Some(self.calibration.provenance.clone()),
@@ -173,13 +171,6 @@ fn scored(
     let data = criteria.needs_calibration().then(|| calibration.provenance.clone());
     let fingerprint = parts.fingerprint()?;
     Ok(plan_of_scores(parts.declared(), fingerprint, criteria.name(), data, &scores, config)?)
-}
-
-/// How many weights the result has.
-fn parameters_after(declared: &AnyModel, plan: &SlicePlan) -> Result<u64, Error> {
-    let (edits, same) = (dress_prune::edits(declared, &plan.selection)?, TensorEdit::default());
-    let list = parameters::list(declared);
-    Ok(list.into_iter().map(|p| edits.get(&p.name).unwrap_or(&same).count(&p.shape)).sum())
 }
 
 /// Checks that a model of `count` layers has `layers`.
