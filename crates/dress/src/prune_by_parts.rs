@@ -121,20 +121,14 @@ impl<'a> PruneByParts<'a> {
     fn part(&self, layers: Range<usize>, key: Value, command: Option<String>) -> Result<PartFile, Error> {
         let mut settings = self.job.resolved.config.clone();
         let declared = self.parts.declared();
+        let device = dress_machine::device::name(self.job.device());
+        let dtype = self.job.load().dtype.to_string();
+        let left = dress_prune::parameters_left(declared, &self.plan.selection)?;
         let result = ResultFile {
-            format_version: ResultFile::FORMAT,
-            dress_version: env!("CARGO_PKG_VERSION").into(),
-            burn_version: ResultFile::BURN_VERSION.into(),
-            device: dress_machine::device::name(self.job.device()),
-            dtype: self.job.load().dtype.to_string(),
-            parameters_before: parameters::count(declared),
-            parameters: dress_prune::parameters_left(declared, &self.plan.selection)?,
-            plan: self.plan.clone(),
             regularize: settings.regularize.take(),
             calibration: Some(self.calibration.provenance.clone()),
-            quality: Vec::new(),
             command,
-            report: PruneReport::default(),
+            ..ResultFile::of(self.plan.clone(), device, dtype, [parameters::count(declared), left])
         };
         let (format_version, model) = (PartFile::FORMAT, self.job.checkpoint.path().display().to_string());
         Ok(PartFile { format_version, layers, key, result, model, settings })

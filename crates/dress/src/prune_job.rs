@@ -138,21 +138,15 @@ impl PruneJob {
         quality: Vec<TextQuality>,
     ) -> PruneResult {
         let mut settings = self.resolved.config.clone();
+        let (device, dtype) = (dress_machine::device::name(&self.device), self.load.dtype.to_string());
+        let counts = [before, parameters::count(&pruned.model)];
         let result = ResultFile {
-            format_version: ResultFile::FORMAT,
-            dress_version: env!("CARGO_PKG_VERSION").into(),
-            burn_version: ResultFile::BURN_VERSION.into(),
-            device: dress_machine::device::name(&self.device),
-            dtype: self.load.dtype.to_string(),
-            parameters_before: before,
-            parameters: parameters::count(&pruned.model),
-            plan: pruned.plan.clone(),
             regularize: settings.regularize.take(),
             // Wherever there are blocks they are read: what slicing moves is measured on the first.
             calibration: (!calibration.blocks.is_empty()).then(|| calibration.provenance.clone()),
             quality,
-            command: None,
             report: pruned.report.clone(),
+            ..ResultFile::of(pruned.plan.clone(), device, dtype, counts)
         };
         let model = self.checkpoint.path().display().to_string();
         PruneResult { result, model, rounds: self.resolved.rounds, settings }

@@ -61,6 +61,26 @@ impl ResultFile {
     /// The Burn this workspace is pinned to.
     pub const BURN_VERSION: &'static str = "0.22.1";
 
+    /// A result by this version that nothing is known of yet but what it is: made by `plan` on `device` in weights of `dtype`,
+    /// with as many parameters before and after.
+    pub fn of(plan: SlicePlan, device: String, dtype: String, [before, after]: [u64; 2]) -> Self {
+        Self {
+            format_version: Self::FORMAT,
+            dress_version: env!("CARGO_PKG_VERSION").into(),
+            burn_version: Self::BURN_VERSION.into(),
+            device,
+            dtype,
+            parameters_before: before,
+            parameters: after,
+            plan,
+            regularize: None,
+            calibration: None,
+            quality: Vec::new(),
+            command: None,
+            report: PruneReport::default(),
+        }
+    }
+
     /// The files that say it, `dress.json` and `plan.json`, with their texts.
     pub fn files(&self) -> Vec<(String, String)> {
         files(self, &self.plan)

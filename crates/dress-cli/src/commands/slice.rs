@@ -9,7 +9,6 @@ use dress_models::checkpoint::{
     RewriteConfig, SaveReport, Weights, check_output, fingerprint, read_config, rewrite, save,
 };
 use dress_models::{AnyModel, SaveConfig};
-use dress_prune::PruneReport;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -45,21 +44,13 @@ impl Slice {
         let parameters_before = parameters::count(&declared);
         let parameters = dress_prune::parameters_left(&declared, &plan.selection)?;
         let weights = Weights::open(&self.input)?;
+        let device = self.context.compute.device_name();
+        // Every tensor keeps the type it has in its file.
+        let dtype = weights.float_type().unwrap_or_default().to_string();
         let result = ResultFile {
-            format_version: ResultFile::FORMAT,
-            dress_version: env!("CARGO_PKG_VERSION").into(),
-            burn_version: ResultFile::BURN_VERSION.into(),
-            device: self.context.compute.device_name(),
-            // Every tensor keeps the type it has in its file.
-            dtype: weights.float_type().unwrap_or_default().to_string(),
-            parameters_before,
-            parameters,
             calibration: plan.calibration.clone(),
-            quality: Vec::new(),
             command: Some(command_line()),
-            regularize: None,
-            report: PruneReport::default(),
-            plan,
+            ..ResultFile::of(plan, device, dtype, [parameters_before, parameters])
         };
         let saved = match weights {
             Weights::Safetensors(_) => self.stream(&declared, &edits, &result)?,
