@@ -1,6 +1,7 @@
 //! What a teacher says of every token, beside what the text says.
 
-use crate::{Divergence, loss_of_logits};
+use crate::Divergence;
+use crate::causal_lm::loss_of_log_probabilities;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Int, Tensor};
 
@@ -39,8 +40,9 @@ pub fn distilled_loss_of_logits(
 ) -> DistilledLoss {
     let &TaughtLogits { alpha, temperature, direction, .. } = taught;
     let logits = logits.cast(DType::F32);
-    let language = loss_of_logits(logits.clone(), targets);
-    let log_q = log_softmax(logits / temperature, 2);
+    let log_q = log_softmax(logits.clone(), 2);
+    let language = loss_of_log_probabilities(log_q.clone(), targets);
+    let log_q = if temperature == 1.0 { log_q } else { log_softmax(logits / temperature, 2) };
     let log_p = log_softmax(taught.logits.clone().cast(DType::F32) / temperature, 2);
     let (of, from) = if direction.is_forward() { (log_p, log_q) } else { (log_q, log_p) };
     let divergence = (of.clone().exp() * (of - from)).sum_dim(2).mean();

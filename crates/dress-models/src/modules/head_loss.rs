@@ -17,10 +17,7 @@ pub fn head_loss(
     embedding: impl FnOnce() -> Tensor<2>,
     targets: Tensor<2, Int>,
 ) -> Tensor<1> {
-    let (weight, layout) = match head {
-        Some(head) => (head.weight.val(), Unembedding::Columns),
-        None => (embedding(), Unembedding::Rows),
-    };
+    let (weight, layout) = unembedding(head, embedding);
     let bias = head.and_then(|head| head.bias.as_ref()).map(|bias| bias.val());
     let fused = if bias.is_none() { cross_entropy(&input, &weight, layout, &targets) } else { None };
     fused.unwrap_or_else(|| chunked_loss(input, weight, bias, layout, targets))
@@ -37,10 +34,7 @@ pub fn distilled_head_loss(
     targets: Tensor<2, Int>,
     taught: &TaughtLogits,
 ) -> DistilledLoss {
-    let (weight, layout) = match head {
-        Some(head) => (head.weight.val(), Unembedding::Columns),
-        None => (embedding(), Unembedding::Rows),
-    };
+    let (weight, layout) = unembedding(head, embedding);
     let fused = if head.is_none_or(|head| head.bias.is_none()) {
         let &TaughtLogits { ref logits, alpha, temperature, direction } = taught;
         let reverse = !direction.is_forward();
@@ -56,6 +50,14 @@ pub fn distilled_head_loss(
         }
         (None, Some(head)) => distilled_loss_of_logits(linear(head, input), targets, taught),
         (None, None) => distilled_loss_of_logits(tied_head(input, weight), targets, taught),
+    }
+}
+
+/// The matrix that makes logits, and how it lies in memory.
+fn unembedding(head: Option<&Linear>, embedding: impl FnOnce() -> Tensor<2>) -> (Tensor<2>, Unembedding) {
+    match head {
+        Some(head) => (head.weight.val(), Unembedding::Columns),
+        None => (embedding(), Unembedding::Rows),
     }
 }
 
