@@ -159,6 +159,7 @@ pub(super) fn label(text: &TextQuality) -> &str {
     if text.held_back { "held back" } else { &text.text }
 }
 
-fn percent([before, after]: [u64; 2]) -> String {
+/// By how many percent a number changed.
+pub(super) fn percent([before, after]: [u64; 2]) -> String {
     format!("{:+.1}%", 100.0 * (after as f64 / before.max(1) as f64 - 1.0))
 }
