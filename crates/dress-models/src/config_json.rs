@@ -1,6 +1,7 @@
 //! What every family's `config.json` has in common.
 
 use crate::Error;
+use crate::modules::Activation;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -130,6 +131,22 @@ pub(crate) fn is_falsy(value: &Value) -> bool {
 /// What `transformers` takes for `max_position_embeddings` that is not said.
 pub(crate) fn default_positions() -> usize {
     2048
+}
+
+/// What it takes for `initializer_range`.
+pub(crate) fn default_range() -> f64 {
+    0.02
+}
+
+/// What it takes for `layer_norm_eps`.
+pub(crate) fn default_layer_norm_eps() -> f64 {
+    1e-5
+}
+
+/// The activation that `hidden_act` names.
+pub(crate) fn hidden_act(name: &str) -> Result<Activation, Unsupported> {
+    let reason = || format!("`{name}` is not built, only gelu_new, gelu, relu, silu");
+    Activation::from_name(name).ok_or_else(|| ("hidden_act", reason()))
 }
 
 #[cfg(test)]

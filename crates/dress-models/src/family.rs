@@ -88,6 +88,14 @@ impl DeclaredHead {
         };
         if tied { DeclaredHead::Tied } else { DeclaredHead::Own }
     }
+
+    /// [`DeclaredHead::by_key`] of a family whose head has weights of its own alone.
+    pub fn by_key_of_own(config: &Map<String, Value>) -> Self {
+        match Self::by_key(config, false) {
+            DeclaredHead::Tied => DeclaredHead::TiedUnlessFiled,
+            head => head,
+        }
+    }
 }
 
 /// The names of the tensors that are more than parameters.

@@ -68,6 +68,17 @@ pub(crate) fn rope_config(
     Ok(RopeConfig { theta, scaling, long_rope, partial })
 }
 
+/// The first `dims` of a head's dimensions, where they can be rotated in pairs.
+///
+/// # Errors
+/// Why they cannot.
+pub(crate) fn in_pairs(dims: usize, head_dim: usize) -> Result<usize, String> {
+    if head_dim > 1 << 12 || dims > head_dim || dims == 0 || !dims.is_multiple_of(2) {
+        return Err(format!("{dims} of {head_dim} dimensions cannot be rotated in pairs"));
+    }
+    Ok(dims)
+}
+
 /// Whether the text of a `config.json` says other rotary settings than the usual ones in `rope_parameters` alone, as
 /// transformers 5 writes them. Some software looks for them under the older keys only.
 ///

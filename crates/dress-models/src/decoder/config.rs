@@ -3,7 +3,9 @@
 use super::family_rules::Activated;
 use super::rotary_keys::{check_partial, of_full_attention, rotary_dims, with_local_theta};
 use super::{Biases, FamilyRules, Multipliers, SoftCaps, layer_types};
-use crate::config_json::{ConfigJson, Unsupported, check_not_negative, check_sizes, key_value_heads};
+use crate::config_json::{
+    ConfigJson, Unsupported, check_not_negative, check_sizes, default_range, key_value_heads,
+};
 use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
 use crate::modules::{Activation, LongRope, RopeScaling};
 use crate::rope_config::{RopeConfig, rope_config};
@@ -86,10 +88,6 @@ struct RawConfig {
     tie_word_embeddings: Option<bool>,
     #[serde(default = "default_range")]
     initializer_range: f64,
-}
-
-fn default_range() -> f64 {
-    0.02
 }
 
 impl RawConfig {

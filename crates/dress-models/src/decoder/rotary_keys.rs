@@ -3,7 +3,7 @@
 use super::FamilyRules;
 use crate::checkpoint::warn_once;
 use crate::config_json::{ConfigJson, Unsupported};
-use crate::rope_config::RopeConfig;
+use crate::rope_config::{RopeConfig, in_pairs};
 use serde_json::{Value, json};
 
 /// The file with the rotary settings of the layers that see the whole text, where the family has those of the others apart.
@@ -37,10 +37,7 @@ pub(super) fn rotary_dims(
         Some(share) => (head_dim as f64 * share) as usize,
         None => head_dim,
     };
-    if dims == 0 || !dims.is_multiple_of(2) {
-        let reason = format!("{dims} of {head_dim} dimensions cannot be rotated in pairs");
-        return Err(("partial_rotary_factor", reason));
-    }
+    in_pairs(dims, head_dim).map_err(|reason| ("partial_rotary_factor", reason))?;
     let Some(long_rope) = &rope.long_rope else { return Ok(dims) };
     match [&long_rope.short, &long_rope.long].into_iter().find(|list| list.len() != dims / 2) {
         Some(list) => {

@@ -1,9 +1,12 @@
 //! `config.json` of a GPT-NeoX checkpoint.
 
-use crate::config_json::{ConfigJson, Unsupported, check_not_negative, check_sizes, default_positions};
+use crate::config_json::{
+    ConfigJson, Unsupported, check_not_negative, check_sizes, default_layer_norm_eps, default_positions,
+    default_range, hidden_act,
+};
 use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
 use crate::modules::{Activation, RopeScaling};
-use crate::rope_config::{PARTIAL, RopeConfig, RopeDefaults, THETA, rope_config};
+use crate::rope_config::{PARTIAL, RopeConfig, RopeDefaults, THETA, in_pairs, rope_config};
 use crate::rope_keys_written::in_both_spellings;
 use crate::shape::check_width_is_heads;
 use crate::{Error, LayerWidths};
@@ -67,7 +70,7 @@ struct RawConfig {
     head_dim: Option<usize>,
     #[serde(default = "default_positions")]
     max_position_embeddings: usize,
-    #[serde(default = "default_eps")]
+    #[serde(default = "default_layer_norm_eps")]
     layer_norm_eps: f64,
     #[serde(default = "default_activation")]
     hidden_act: String,
@@ -81,14 +84,8 @@ struct RawConfig {
     initializer_range: f64,
 }
 
-fn default_eps() -> f64 {
-    1e-5
-}
 fn default_activation() -> String {
     "gelu".into()
-}
-fn default_range() -> f64 {
-    0.02
 }
 fn yes() -> bool {
     true
@@ -105,10 +102,7 @@ impl GptNeoxConfig {
     }
 
     fn check(read: RawConfig, raw: ConfigJson) -> Result<Self, Unsupported> {
-        let Some(activation) = Activation::from_name(&read.hidden_act) else {
-            let reason = format!("`{}` is not built, only gelu_new, gelu, relu, silu", read.hidden_act);
-            return Err(("hidden_act", reason));
-        };
+        let activation = hidden_act(&read.hidden_act)?;
         if read.tie_word_embeddings {
             let reason = "a head that is the embedding is not built for GPT-NeoX";
             return Err(("tie_word_embeddings", reason.into()));
@@ -138,11 +132,8 @@ impl GptNeoxConfig {
         let rope = rope_config(&raw, read.max_position_embeddings, RopeDefaults::USUAL)
             .map_err(|(key, reason)| (as_filed(filed, key), reason))?;
         let partial = rope.partial.unwrap_or(0.25);
-        let rotary_dims = (head_dim as f64 * partial) as usize;
-        if head_dim > 1 << 12 || rotary_dims == 0 || !rotary_dims.is_multiple_of(2) {
-            let reason = format!("{rotary_dims} of {head_dim} dimensions cannot be rotated in pairs");
-            return Err(("rotary_pct", reason));
-        }
+        let rotary_dims = in_pairs((head_dim as f64 * partial) as usize, head_dim)
+            .map_err(|reason| ("rotary_pct", reason))?;
         let widths = LayerWidths::read(&raw, read.num_hidden_layers, read.intermediate_size, heads)?;
         Ok(Self {
             vocab_size: read.vocab_size,

@@ -201,10 +201,7 @@ impl Family for GptNeoxForCausalLm {
 
     /// The head is built with weights of its own alone.
     fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
-        match DeclaredHead::by_key(config, false) {
-            DeclaredHead::Tied => DeclaredHead::TiedUnlessFiled,
-            head => head,
-        }
+        DeclaredHead::by_key_of_own(config)
     }
 }
 

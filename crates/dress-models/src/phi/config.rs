@@ -1,11 +1,12 @@
 //! `config.json` of a Phi checkpoint.
 
 use crate::config_json::{
-    ConfigJson, Unsupported, check_not_negative, check_sizes, default_positions, key_value_heads,
+    ConfigJson, Unsupported, check_not_negative, check_sizes, default_layer_norm_eps, default_positions,
+    default_range, hidden_act, key_value_heads,
 };
 use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
 use crate::modules::{Activation, RopeScaling};
-use crate::rope_config::{RopeConfig, RopeDefaults, rope_config};
+use crate::rope_config::{RopeConfig, RopeDefaults, in_pairs, rope_config};
 use crate::rope_keys_written::in_both_spellings;
 use crate::shape::check_width_is_heads;
 use crate::{Error, LayerWidths};
@@ -64,7 +65,7 @@ struct RawConfig {
     head_dim: Option<usize>,
     #[serde(default = "default_positions")]
     max_position_embeddings: usize,
-    #[serde(default = "default_eps")]
+    #[serde(default = "default_layer_norm_eps")]
     layer_norm_eps: f64,
     #[serde(default = "default_activation")]
     hidden_act: String,
@@ -76,14 +77,8 @@ struct RawConfig {
     initializer_range: f64,
 }
 
-fn default_eps() -> f64 {
-    1e-5
-}
 fn default_activation() -> String {
     "gelu_new".into()
-}
-fn default_range() -> f64 {
-    0.02
 }
 
 impl PhiConfig {
@@ -97,10 +92,7 @@ impl PhiConfig {
     }
 
     fn check(read: RawConfig, raw: ConfigJson) -> Result<Self, Unsupported> {
-        let Some(activation) = Activation::from_name(&read.hidden_act) else {
-            let reason = format!("`{}` is not built, only gelu_new, gelu, relu, silu", read.hidden_act);
-            return Err(("hidden_act", reason));
-        };
+        let activation = hidden_act(&read.hidden_act)?;
         if read.qk_layernorm {
             return Err(("qk_layernorm", "norms of queries and keys are not built".into()));
         }
@@ -132,12 +124,8 @@ impl PhiConfig {
         check_foreign_keys(&raw, &FamilyFacts::new("Phi", read.max_position_embeddings, head_dim))?;
         let rope = rope_config(&raw, read.max_position_embeddings, RopeDefaults::USUAL)?;
         let partial = rope.partial.unwrap_or(0.5);
-        let rotary_dims = (head_dim as f64 * partial) as usize;
-        if head_dim > 1 << 12 || rotary_dims > head_dim || rotary_dims == 0 || !rotary_dims.is_multiple_of(2)
-        {
-            let reason = format!("{rotary_dims} of {head_dim} dimensions cannot be rotated in pairs");
-            return Err(("partial_rotary_factor", reason));
-        }
+        let rotary_dims = in_pairs((head_dim as f64 * partial) as usize, head_dim)
+            .map_err(|reason| ("partial_rotary_factor", reason))?;
         let widths = LayerWidths::read(&raw, read.num_hidden_layers, read.intermediate_size, kv_heads)?;
         Ok(Self {
             vocab_size: read.vocab_size,

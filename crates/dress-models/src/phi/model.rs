@@ -162,10 +162,7 @@ impl Family for PhiForCausalLm {
 
     /// Phi's head has a bias and is built with weights of its own alone.
     fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
-        match DeclaredHead::by_key(config, false) {
-            DeclaredHead::Tied => DeclaredHead::TiedUnlessFiled,
-            head => head,
-        }
+        DeclaredHead::by_key_of_own(config)
     }
 }
 
