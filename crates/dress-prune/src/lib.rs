@@ -61,7 +61,9 @@ pub use dress_regularize::{centre, recentre};
 pub use error::Error;
 pub use gradual_refit::{GradualRefit, Leaving};
 pub use latency::{Latency, Load, shapes_to_time};
-pub use local::{FinishedLayers, LayerReport, LocalByParts, LocalInputs, RegularizedLayer, keep_streams};
+pub use local::{
+    FinishedLayers, LayerReport, LocalByParts, LocalError, LocalInputs, RegularizedLayer, keep_streams,
+};
 pub use mask::mask;
 pub use per_layer::PerLayer;
 pub use pipeline::{PruneReport, Pruned, axes, plan, plan_of_scores, prune};

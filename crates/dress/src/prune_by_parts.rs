@@ -7,7 +7,8 @@ use dress_core::{Basis, Calibration, CausalLm, Part, Parts, Progress, SlicePlan,
 use dress_models::checkpoint::{SaveByParts, SaveReport};
 use dress_models::{AnyModel, Checkpoint, CheckpointParts, LoadConfig, SaveConfig};
 use dress_prune::{
-    FinishedLayers, LayerReport, LocalByParts, PruneReport, RegularizedLayer, axes, plan_of_scores,
+    FinishedLayers, LayerReport, LocalByParts, LocalError, PruneReport, RegularizedLayer, axes,
+    plan_of_scores,
 };
 use dress_train::RunDirectory;
 use serde_json::Value;
@@ -72,8 +73,8 @@ impl<'a> PruneByParts<'a> {
     /// those of the dense model were kept, if anywhere.
     ///
     /// # Errors
-    /// [`dress_prune::Error::NotByLayers`] where the job needs the whole model at once, those of scoring, and those of opening
-    /// the checkpoint.
+    /// [`LocalError::NotByLayers`] where the job needs the whole model at once, those of scoring, and those of opening the
+    /// checkpoint.
     pub fn new(
         job: &'a PruneJob,
         calibration: &'a Calibration,
@@ -139,8 +140,9 @@ impl<'a> PruneByParts<'a> {
 fn check(job: &PruneJob) -> Result<(), Error> {
     let resolved = &job.resolved;
     let is_local = resolved.config.regularize.as_ref().is_some_and(|settings| settings.local.is_some());
+    let refused = |error: LocalError| Error::from(dress_prune::Error::from(error));
     let what = match () {
-        () if !is_local => return Err(dress_prune::Error::NotLocal.into()),
+        () if !is_local => return Err(refused(LocalError::NotLocal)),
         () if resolved.search.is_some() => "a search",
         () if resolved.rounds > 1 => "pruning in several rounds",
         () if !job.texts.is_empty() => "measuring on texts",
@@ -150,7 +152,7 @@ fn check(job: &PruneJob) -> Result<(), Error> {
         }
         () => return Ok(()),
     };
-    Err(dress_prune::Error::NotByLayers { what: what.into() }.into())
+    Err(refused(LocalError::NotByLayers { what: what.into() }))
 }
 
 fn scored(

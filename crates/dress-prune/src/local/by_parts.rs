@@ -4,7 +4,7 @@ use super::alone::{Alone, ByParts};
 use super::finished::Finished;
 use super::streams::{StreamFiles, StreamPlace};
 use super::{LayerReport, Local, LocalInputs, embedded, goes, passed, stream_key_of, weights_in};
-use crate::{Error, PruneConfig};
+use crate::{Error, LocalError, PruneConfig};
 use dress_core::burn::tensor::DType;
 use dress_core::{
     Axis, Calibration, CausalLm, Fingerprint, Part, Parts, Progress, Selection, SlicePlan, Unit,
@@ -44,7 +44,7 @@ impl<'a, P: Parts> LocalByParts<'a, P> {
     /// where [`keep_streams`] kept those of the dense model, if anywhere.
     ///
     /// # Errors
-    /// [`Error::LocalAxis`] and [`Error::LocalSetting`]; those of [`RegularizeConfig::check`](crate::RegularizeConfig::check),
+    /// [`LocalError::Axis`] and [`LocalError::Setting`]; those of [`RegularizeConfig::check`](crate::RegularizeConfig::check),
     /// [`Calibration::require`] and [`CausalLm::check_stock`].
     pub fn new(
         parts: &'a P,
@@ -62,12 +62,11 @@ impl<'a, P: Parts> LocalByParts<'a, P> {
         let local = Local::of(config, plan, calibration, dtype)?;
         local.settings.check()?;
         if plan.selection.get(Axis::Residual).is_some() {
-            return Err(Error::NotByLayers {
-                what: "the width, which the embedding and the head have too,".into(),
-            });
+            let what = "the width, which the embedding and the head have too,".into();
+            return Err(LocalError::NotByLayers { what }.into());
         }
         if streams.is_some() && local.inputs == LocalInputs::Pruned {
-            return Err(Error::StreamsUnread);
+            return Err(LocalError::StreamsUnread.into());
         }
         Ok(Self { parts, local, streams })
     }
@@ -80,12 +79,12 @@ impl<'a, P: Parts> LocalByParts<'a, P> {
     /// Regularizes `layers`, and keeps each in the run's directory as it finishes. What was begun there before is gone on with.
     ///
     /// # Errors
-    /// [`Error::NoPlaceForLayers`] without a run directory, [`Error::PartOfASequence`] where `layers` read what layers become
-    /// that are not among them, [`Error::StreamsOfAnother`], [`dress_train::Error::AnotherRun`], and those of training.
+    /// [`LocalError::NoPlaceForLayers`] without a run directory, [`LocalError::PartOfASequence`] where `layers` read what layers
+    /// become that are not among them, [`LocalError::StreamsOfAnother`], [`dress_train::Error::AnotherRun`], and those of training.
     pub fn run(&self, layers: Range<usize>, progress: &dyn Progress) -> Result<(), Error> {
-        let directory = self.local.settings.train.run_dir.as_ref().ok_or(Error::NoPlaceForLayers)?;
+        let directory = self.local.settings.train.run_dir.as_ref().ok_or(LocalError::NoPlaceForLayers)?;
         if self.local.inputs == LocalInputs::Pruned && layers.start > 0 {
-            return Err(Error::PartOfASequence { first: layers.start });
+            return Err(LocalError::PartOfASequence { first: layers.start }.into());
         }
         let place = StreamPlace::Files(StreamFiles {
             directory: RunDirectory::at(directory),
@@ -138,7 +137,7 @@ impl<'a, P: Parts> FinishedLayers<'a, P> {
 /// and whose weights are of type `dtype` in memory. Those that are there already stay.
 ///
 /// # Errors
-/// [`Error::StreamsOfAnother`] where others are there, and those of [`Calibration::require`], of [`Parts::part`] and of writing
+/// [`LocalError::StreamsOfAnother`] where others are there, and those of [`Calibration::require`], of [`Parts::part`] and of writing
 /// files.
 pub fn keep_streams<P: Parts>(
     parts: &P,
@@ -160,7 +159,7 @@ pub fn keep_streams<P: Parts>(
         let is_there = place.at(layer)?.is_some();
         let path = directory.stream(layer);
         if !is_there && path.exists() {
-            return Err(Error::StreamsOfAnother { path });
+            return Err(LocalError::StreamsOfAnother { path }.into());
         }
         if layers.contains(&layer) && !is_there && missing.is_none() {
             missing = Some(layer);

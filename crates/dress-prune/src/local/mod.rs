@@ -5,6 +5,7 @@
 
 mod alone;
 mod by_parts;
+mod error;
 mod finished;
 mod in_memory;
 mod inputs;
@@ -12,6 +13,7 @@ mod layer_distance;
 mod streams;
 
 pub use by_parts::{FinishedLayers, LocalByParts, RegularizedLayer, keep_streams};
+pub use error::LocalError;
 pub use inputs::LocalInputs;
 
 pub(crate) use alone::{Alone, DenseLayers, goes};
@@ -59,20 +61,20 @@ impl<'a> Local<'a> {
     /// What `config` says of layers from which `plan` takes something, of weights of type `dtype`.
     ///
     /// # Errors
-    /// [`Error::NotLocal`] where it says nothing of it, [`Error::LocalAxis`] where layers go as wholes, and [`Error::LocalWidth`].
+    /// [`LocalError::NotLocal`] where it says nothing of it, [`LocalError::Axis`] where layers go as wholes, and [`LocalError::Width`].
     pub fn of(
         config: &'a PruneConfig,
         plan: &'a SlicePlan,
         calibration: &'a Calibration,
         dtype: DType,
     ) -> Result<Self, Error> {
-        let settings = config.regularize.as_ref().ok_or(Error::NotLocal)?;
-        let inputs = settings.local.ok_or(Error::NotLocal)?;
+        let settings = config.regularize.as_ref().ok_or(LocalError::NotLocal)?;
+        let inputs = settings.local.ok_or(LocalError::NotLocal)?;
         if plan.selection.get(Axis::Depth).is_some() {
-            return Err(Error::LocalAxis { axis: Axis::Depth.to_string() });
+            return Err(LocalError::Axis { axis: Axis::Depth.to_string() }.into());
         }
         if plan.selection.get(Axis::Residual).is_some() && inputs == LocalInputs::Pruned {
-            return Err(Error::LocalWidth);
+            return Err(LocalError::Width.into());
         }
         Ok(Self { settings, inputs, compensation: config.compensation, calibration, plan, dtype })
     }

@@ -11,7 +11,8 @@ use dress_core::{AxisKind, Calibration, NoProgress, Progress, Ratio, SlicePlan, 
 use dress_importance::Criteria;
 use dress_models::{AnyModel, CheckpointParts, FloatType, LoadConfig};
 use dress_prune::{
-    AxisTarget, Error, FinishedLayers, LocalByParts, LocalInputs, PruneConfig, Pruned, keep_streams, prune,
+    AxisTarget, Error, FinishedLayers, LocalByParts, LocalError, LocalInputs, PruneConfig, Pruned,
+    keep_streams, prune,
 };
 use dress_train::{CheckpointEvery, EarlyStopping, RunDirectory};
 use std::collections::BTreeMap;
@@ -165,7 +166,10 @@ fn streams_of_another_text_are_refused_by_name() {
     assert!(said.contains("stream-1") && said.contains("dress stream"), "{said}");
     let own = calibration();
     let kept = keep_streams(&case.parts, fingerprint, &own, DType::F32, &streams, 2..3, &NoProgress);
-    assert!(matches!(kept, Err(Error::StreamsOfAnother { .. })), "those of the other text stay");
+    assert!(
+        matches!(kept, Err(Error::Local(LocalError::StreamsOfAnother { .. }))),
+        "those of the other text stay"
+    );
     keep_streams(&case.parts, fingerprint, &other, DType::F32, &streams, 0..3, &NoProgress).unwrap();
 }
 
