@@ -20,6 +20,7 @@ mod early_stopping;
 mod error;
 mod gradient_checkpointing;
 mod gradients;
+mod hashed_block;
 mod learning_rate;
 mod objective;
 mod optimizer;
