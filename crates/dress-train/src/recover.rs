@@ -26,6 +26,22 @@ impl Default for RecoverConfig {
     }
 }
 
+impl RecoverConfig {
+    /// Checks that the settings make sense, which takes neither a model nor a text.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub fn check(&self) -> Result<(), Error> {
+        self.distill.check()?;
+        if self.distill.hidden > 0.0 {
+            let expected = "recovery compares distributions alone; it has to be 0";
+            let value = self.distill.hidden;
+            return Err(Error::Setting { setting: "distill_hidden", value, expected });
+        }
+        self.train.check()
+    }
+}
+
 /// Trains `model` on `data`, and on what `dense` says of it where there is one. Factors are merged in the end, so that what is
 /// left is an ordinary model.
 ///
@@ -55,12 +71,7 @@ pub fn recover<M: CausalLm>(
     config: &RecoverConfig,
     progress: &dyn Progress,
 ) -> Result<Trained<M>, Error> {
-    config.distill.check()?;
-    if config.distill.hidden > 0.0 {
-        let expected = "recovery compares distributions alone; it has to be 0";
-        let value = config.distill.hidden;
-        return Err(Error::Setting { setting: "distill_hidden", value, expected });
-    }
+    config.check()?;
     if let Some(dense) = &dense {
         data.check(dense).map_err(|cause| Error::TeacherCannotRead { cause })?;
         let (teacher, student) = (dense.vocab_size(), model.vocab_size());

@@ -42,6 +42,7 @@ impl Recover {
     /// Trains and saves; `began` is when the command did.
     pub fn run(self, began: Instant) -> Result<(), Error> {
         let _lock = self.checkpoint.lock()?;
+        self.config.check().map_err(dress_prune::Error::from)?;
         self.checkpoint.checkpoint.declared().check_stock(&Selection::new(), self.target)?;
         let config = &self.config;
         self.check_teacher()?;
@@ -97,6 +98,7 @@ impl Recover {
     /// Says what the training would take, and writes nothing.
     pub fn dry_run(self) -> Result<(), Error> {
         check_place(&self.checkpoint.out)?;
+        self.config.check().map_err(dress_prune::Error::from)?;
         self.check_teacher()?;
         let calibration = self.checkpoint.blocks_for("recovery")?;
         let mut config = self.config.clone();
