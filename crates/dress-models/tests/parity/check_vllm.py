@@ -53,7 +53,7 @@ def sliced(dress, place, axes, ratio, text):
     out = place.parent / f"{place.name}-{axes.replace(',', '-')}"
     chosen = [word for axis in axes.split(",") for word in ("--axis", axis)]
     code, said = run(dress, "prune", "--model", place, "--calibration", text, *chosen, "--ratio", ratio, "--target",
-                     "transformers", "--no-regularize", "--samples", 4, "--seqlen", 24, "--out", out, "--json")
+                     "all", "--no-regularize", "--samples", 4, "--seqlen", 24, "--out", out, "--json")
     return out, said.get("error") if code else None
 
 
