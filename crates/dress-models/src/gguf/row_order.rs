@@ -45,8 +45,7 @@ impl RowOrder {
 
     /// Which of `rows` rows in the file is row `row` of the checkpoint.
     pub fn in_file(self, row: usize, rows: usize) -> usize {
-        let [first, second, inner] = self.extents(rows);
-        exchanged(row, [first, second, inner])
+        exchanged(row, self.extents(rows))
     }
 
     /// Which of `rows` rows of the checkpoint is row `row` in the file.
