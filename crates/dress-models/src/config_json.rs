@@ -143,6 +143,15 @@ pub(crate) fn default_layer_norm_eps() -> f64 {
     1e-5
 }
 
+/// A key that is true or false, and `missing` where it is not there.
+pub(crate) fn flag(raw: &ConfigJson, key: &'static str, missing: bool) -> Result<bool, Unsupported> {
+    match raw.get(key) {
+        None => Ok(missing),
+        Some(Value::Bool(value)) => Ok(*value),
+        Some(other) => Err((key, format!("{other} is neither true nor false"))),
+    }
+}
+
 /// The activation that `hidden_act` names.
 pub(crate) fn hidden_act(name: &str) -> Result<Activation, Unsupported> {
     let reason = || format!("`{name}` is not built, only gelu_new, gelu, relu, silu");

@@ -2,9 +2,9 @@
 //!
 //! [`Checkpoint::open`] finds a checkpoint and has everything that is read from one. A family is a config, a thin
 //! composition of the shared [`modules`] and a coupling map: see [`decoder`] (LLaMA and the families that are built
-//! like it), [`gpt_neox`], [`opt`] and [`phi`]. [`AnyModel`] picks the family from `config.json`, [`checkpoint`] reads and writes
-//! Hugging Face directories, and [`generation`] continues a text. A family that is not here implements [`Family`] in a
-//! crate of its own, and is read, rewritten and saved alike.
+//! like it), [`gpt_neox`] and [`phi`] (which share [`layer_norm_decoder`]), and [`opt`]. [`AnyModel`] picks the family from
+//! `config.json`, [`checkpoint`] reads and writes Hugging Face directories, and [`generation`] continues a text. A family
+//! that is not here implements [`Family`] in a crate of its own, and is read, rewritten and saved alike.
 //!
 //! ```
 //! use dress_models::generation::{GenerationConfig, Sampling, generate};
@@ -34,6 +34,7 @@ pub mod gpt_neox;
 pub mod hub;
 #[cfg(feature = "hub")]
 mod hub_cache;
+pub mod layer_norm_decoder;
 mod layer_widths;
 mod mlx_nas;
 pub mod modules;

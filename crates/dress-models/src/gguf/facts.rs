@@ -132,6 +132,10 @@ impl Facts<'_, '_> {
         self.header.metadata.get(self.key(key).as_str())?.float()
     }
 
+    pub fn bool(&self, key: &str) -> Option<bool> {
+        self.header.metadata.get(self.key(key).as_str())?.bool()
+    }
+
     pub fn need<T>(&self, key: &str, value: Option<T>) -> Result<T, String> {
         value.ok_or_else(|| format!("its metadata has no usable `{}`", self.key(key)))
     }

@@ -3,8 +3,7 @@
 //! value of one head lie side by side in the rows of one projection, so that a head is one block of it.
 
 mod config;
-mod coupling;
 mod model;
 
-pub use config::GptNeoxConfig;
+pub use config::{GptNeox, GptNeoxConfig};
 pub use model::{GptNeoxAttention, GptNeoxForCausalLm, GptNeoxLayer, GptNeoxMlp, GptNeoxModel};

@@ -25,7 +25,8 @@ FAMILIES = ("mistral", "qwen2", "qwen3", "phi3", "smollm3", "granite", "olmo2", 
 AXES = {"residual": 0.25, "ffn": 0.25, "heads": 0.5, "depth": 0.34, "residual,heads": 0.5, "residual,ffn,heads": 0.5}
 # As many tokens as their windows have.
 IN_LLAMA_CPP = ("mistral_wide_heads", "mistral_tied_linear", "qwen2_tied", "qwen3_tied", "phi3_plain", "phi3_long_rope",
-                "granite_tied", "granite_plain", "granite_biases", "olmo2_plain")
+                "granite_tied", "granite_plain", "granite_biases", "olmo2_plain", "gpt_neox_parallel", "gpt_neox_sequential",
+                "gpt_neox_no_biases")
 
 
 def tokenizer(tokens):

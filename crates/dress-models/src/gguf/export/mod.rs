@@ -4,6 +4,7 @@ mod architecture;
 mod encode;
 mod file;
 mod gguf_type;
+mod layer_norms;
 mod merge_scores;
 mod outgoing;
 mod text_ends;
