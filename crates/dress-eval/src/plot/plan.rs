@@ -17,7 +17,7 @@ const KINDS: [AxisKind; 4] = [AxisKind::Residual, AxisKind::Ffn, AxisKind::Heads
 /// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
 /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
 /// use dress_core::{Axis, AxisSelection, Scores, Selection, SlicePlan};
-/// use dress_eval::plot::{plan_panels, svg};
+/// use dress_eval::plot::{picture, plan_panels};
 ///
 /// let (mut scores, mut selection) = (Scores::new(), Selection::new());
 /// for layer in 0..2 {
@@ -27,7 +27,7 @@ const KINDS: [AxisKind; 4] = [AxisKind::Residual, AxisKind::Ffn, AxisKind::Heads
 /// let plan = SlicePlan::new(&model, "wanda", 42, None, &scores, selection)?;
 /// let panels = plan_panels(&plan, "a model");
 /// assert_eq!(panels.len(), 2);
-/// assert!(svg(&panels)?.contains("the greatest that goes"));
+/// assert!(picture(&panels)?.svg().contains("the greatest that goes"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn plan_panels(plan: &SlicePlan, model: &str) -> Vec<Panel> {
