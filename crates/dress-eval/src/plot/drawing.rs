@@ -1,6 +1,5 @@
 //! The elements of a picture as pixels, on light paper.
 
-use super::canvas::{FONT_SIZE, TITLE_SIZE};
 use super::colors::{CURVES, Color, INK, PAPER, RULE, SOFT};
 use super::coverage::{Polygon, cover};
 use super::letters;
@@ -56,7 +55,7 @@ impl Element {
     fn filled(&self) -> Vec<Filled> {
         let curve = |color: &usize| CURVES[color % CURVES.len()];
         match self {
-            Element::Text { kind, at, anchor, text } => text_filled(*kind, *at, *anchor, text),
+            Element::Text { kind, size, at, anchor, text } => text_filled(*kind, *size, *at, *anchor, text),
             Element::Rule { kind: RuleKind::Grid, from, to } => vec![(RULE, stroke(&[*from, *to], 1.0))],
             Element::Rule { kind: RuleKind::Axis, from, to } => vec![(SOFT, stroke(&[*from, *to], 1.0))],
             Element::Rule { kind: RuleKind::Mark, from, to } => vec![(SOFT, dashed(*from, *to, DASHES, 1.0))],
@@ -74,9 +73,8 @@ impl Element {
     }
 }
 
-fn text_filled(kind: TextKind, (x, y): Point, anchor: Anchor, text: &str) -> Vec<Filled> {
+fn text_filled(kind: TextKind, size: f64, (x, y): Point, anchor: Anchor, text: &str) -> Vec<Filled> {
     let text = one_line(text);
-    let size = if kind == TextKind::Title { TITLE_SIZE } else { FONT_SIZE };
     let width = size * letters::width(&text);
     let left = match anchor {
         Anchor::Start => x,

@@ -57,7 +57,7 @@ impl<'a> Frame<'a> {
     /// Draws it with its upper edge at `top`.
     pub fn draw(&self, canvas: &mut Canvas, top: f64) {
         let panel = self.panel;
-        canvas.label(TextKind::Title, (16.0, top + 26.0), Anchor::Start, &panel.title);
+        canvas.title(top + 26.0, &panel.title);
         let y_label = match panel.y_scale {
             Scale::Linear => panel.y_label.clone(),
             Scale::Log => format!("{}, logarithmic", panel.y_label),

@@ -2,7 +2,7 @@
 
 use super::WIDTH;
 use super::axis::{Axis, Scale, tick_text};
-use super::canvas::Canvas;
+use super::canvas::{Canvas, shortened};
 use super::picture::{Anchor, Picture, RuleKind, TextKind};
 use crate::Error;
 
@@ -40,7 +40,7 @@ pub fn intervals(title: &str, label: &str, intervals: &[Interval]) -> Result<Pic
     let axis = axis.ok_or_else(|| Error::NothingToPlot { panel: title.into() })?;
     let bottom = TOP + LINE * shown.len() as f64;
     let mut canvas = Canvas::new(WIDTH, bottom + BOTTOM);
-    canvas.label(TextKind::Title, (16.0, 26.0), Anchor::Start, title);
+    canvas.title(26.0, title);
     let place = |value: f64| LEFT + axis.share(value).unwrap_or(0.0) * (WIDTH - LEFT - RIGHT);
     for tick in axis.ticks(5) {
         canvas.line(RuleKind::Grid, (place(tick), TOP), (place(tick), bottom));
@@ -51,21 +51,13 @@ pub fn intervals(title: &str, label: &str, intervals: &[Interval]) -> Result<Pic
     canvas.label(TextKind::What, ((LEFT + WIDTH - RIGHT) / 2.0, bottom + 38.0), Anchor::Middle, &what);
     for (line, of) in shown.iter().enumerate() {
         let (y, color) = (TOP + LINE * (line as f64 + 0.5), usize::from(of.marked));
-        canvas.label(TextKind::Name, (LEFT - 12.0, y + 4.0), Anchor::End, &shortened(&of.name));
+        canvas.label(TextKind::Name, (LEFT - 12.0, y + 4.0), Anchor::End, &shortened(&of.name, LETTERS));
         let [from, to] = of.range.map(place);
         canvas.bar(color, (from, y), (to, y));
         let says = format!("{}: {}", of.name, tick_text(of.middle));
         canvas.dot(color, (place(of.middle), y), 4.0, says);
     }
     Ok(canvas.finish())
-}
-
-/// A name that fits, its end left out where it does not.
-fn shortened(name: &str) -> String {
-    match name.chars().count() {
-        count if count <= LETTERS => name.into(),
-        _ => name.chars().take(LETTERS - 1).chain(['…']).collect(),
-    }
 }
 
 #[cfg(test)]
@@ -85,14 +77,5 @@ mod tests {
         assert!(text.contains("perplexity, logarithmic"), "{text}");
         let nothing = super::intervals("a model", "perplexity", &shown[2..]).unwrap_err().to_string();
         assert!(nothing.contains("a model"), "{nothing}");
-    }
-
-    #[test]
-    fn a_name_that_is_too_long_ends_in_dots() {
-        assert_eq!(shortened("base"), "base");
-        assert!(
-            shortened(&"x".repeat(60)).ends_with("x…")
-                && shortened(&"x".repeat(60)).chars().count() == LETTERS
-        );
     }
 }

@@ -17,6 +17,8 @@ pub struct Picture {
 pub(super) enum Element {
     Text {
         kind: TextKind,
+        /// Pixels of an em.
+        size: f64,
         at: Point,
         anchor: Anchor,
         text: String,
@@ -57,6 +59,16 @@ pub(super) enum TextKind {
     Tick,
     /// A name that may lie on lines.
     Name,
+}
+
+impl TextKind {
+    /// Pixels of an em, where there is room.
+    pub fn size(self) -> f64 {
+        match self {
+            TextKind::Title => 15.0,
+            TextKind::What | TextKind::Tick | TextKind::Name => 12.0,
+        }
+    }
 }
 
 /// What a straight line is, by which it is drawn.

@@ -48,7 +48,7 @@ fn compressed(rgb: &[u8], row: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::picture::{Anchor, Element, TextKind};
+    use super::super::picture::{Anchor, Element};
     use super::super::{Mark, Panel, Place, Series, picture};
     use super::*;
     use std::io::Read;
@@ -103,8 +103,7 @@ mod tests {
         };
         let mut labels = 0;
         for element in &picture.elements {
-            let Element::Text { kind, at: (x, y), anchor, text } = element else { continue };
-            let size = if *kind == TextKind::Title { 15.0 } else { 12.0 };
+            let Element::Text { size, at: (x, y), anchor, text, .. } = element else { continue };
             let width = size * super::super::letters::width(text);
             let left = match anchor {
                 Anchor::Start => *x,

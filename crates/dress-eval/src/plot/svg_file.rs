@@ -24,7 +24,7 @@ impl Picture {
 impl Element {
     fn svg(&self) -> String {
         match self {
-            Element::Text { kind, at, anchor, text } => text_element(*kind, *at, *anchor, text),
+            Element::Text { kind, size, at, anchor, text } => text_element(*kind, *size, *at, *anchor, text),
             Element::Rule { kind, from, to } => line(kind.class(), *from, *to),
             Element::Bar { color, from, to } => line(&format!("line bar k{color}"), *from, *to),
             Element::Curve { color, points } => {
@@ -45,9 +45,10 @@ impl Element {
     }
 }
 
-fn text_element(kind: TextKind, (x, y): Point, anchor: Anchor, text: &str) -> String {
+fn text_element(kind: TextKind, size: f64, (x, y): Point, anchor: Anchor, text: &str) -> String {
     let (class, anchor, text) = (kind.class(), anchor.word(), html_text(text));
-    format!(r#"<text class="{class}" x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{text}</text>"#)
+    let size = if size == kind.size() { String::new() } else { format!(r#" style="font-size:{size:.1}px""#) };
+    format!(r#"<text class="{class}"{size} x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{text}</text>"#)
 }
 
 fn line(class: &str, from: Point, to: Point) -> String {
