@@ -57,9 +57,10 @@ fn cover_line(shares: &mut [f64], mut crossings: Vec<(f64, i32)>) {
 
 fn cover_span(shares: &mut [f64], from: f64, to: f64) {
     let [from, to] = [from, to].map(|x| x.clamp(0.0, shares.len() as f64));
-    for column in from.floor() as usize..to.ceil() as usize {
+    let first = from.floor() as usize;
+    for (column, share) in shares.iter_mut().enumerate().take(to.ceil() as usize).skip(first) {
         let left = column as f64;
-        shares[column] += (to.min(left + 1.0) - from.max(left)) / LINES as f64;
+        *share += (to.min(left + 1.0) - from.max(left)) / LINES as f64;
     }
 }
 

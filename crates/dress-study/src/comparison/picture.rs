@@ -9,7 +9,7 @@ use dress_eval::plot::{self, Panel, Picture, Scale, Series};
 /// and one for the unseen, where there is one. Perplexity is on a logarithmic scale.
 ///
 /// # Errors
-/// Those of [`plot::picture`].
+/// Those of [`plot::picture()`].
 pub fn picture(comparison: &Comparison) -> Result<Picture, Error> {
     let seen = |cell: &Cell| Some(cell.measured.seen.clone());
     let mut panels = vec![panel(comparison, "like the calibration's", seen)];
