@@ -35,8 +35,8 @@ pub enum Error {
         token: String,
     },
     /// A picture under another format's name.
-    #[error("{path}: pictures are written as SVG; give a name that ends with .svg", path = .path.display())]
-    NotSvg {
+    #[error("{path}: pictures are written as SVG or PNG; give a name that ends with .svg or .png", path = .path.display())]
+    NotAPicture {
         /// The file as given.
         path: PathBuf,
     },

@@ -15,8 +15,8 @@ pub(super) struct Base {
 
 impl Args for Base {
     fn augment_args(command: Command) -> Command {
-        let out = "Where the results go: ablate.json, ablate.md, ablate.svg, and a file a cell, which is used again by \
-                   the next run with the same settings";
+        let out = "Where the results go: ablate.json, ablate.md, ablate.svg, ablate.png, and a file a cell, which is used \
+                   again by the next run with the same settings";
         PruneArgs::augment_args(command)
             .mut_arg("out", |arg| arg.help(out))
             .mut_arg("force", |arg| arg.help("Run every cell, those that are there already too"))

@@ -73,8 +73,8 @@ pub struct CompareArgs {
     /// Round what stays of every axis to a multiple of this.
     #[arg(long, help_heading = COMPARED, default_value_t = 1, value_parser = at_least_one)]
     tile: usize,
-    /// Where the results go: compare.json, compare.md, compare.svg, report.json, report.md, report.html, and a file a cell, which is used again by the
-    /// next run with the same settings.
+    /// Where the results go: compare.json, compare.md, compare.svg, compare.png, report.json, report.md, report.html, and a file
+    /// a cell, which is used again by the next run with the same settings.
     #[arg(long, help_heading = RESULT)]
     out: PathBuf,
     /// Runs one cell in this process, as this command does for each.

@@ -184,6 +184,12 @@ fn all_files_of_a_result_may_be_read_by_whoever_may_read_one() {
     assert_eq!(mode("model.safetensors"), mode("config.json"));
 }
 
+/// A number of the first element of an SVG.
+fn attribute(svg: &str, name: &str) -> u32 {
+    let value = svg.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap();
+    value.parse().unwrap()
+}
+
 #[test]
 fn a_run_and_a_plan_are_drawn_and_other_files_are_named() {
     let (paths, model) = (Paths::new(), model().display().to_string());
@@ -199,8 +205,14 @@ fn a_run_and_a_plan_are_drawn_and_other_files_are_named() {
         assert!(run.contains(says), "{says}");
     }
     assert!(refusal(&["plot", &out, "--out", &picture]).contains("--force"));
+    let refused = refusal(&["plot", &out, "--out", &paths.path("run.pdf")]);
+    assert!(refused.contains("run.pdf: pictures are written as SVG or PNG"), "{refused}");
     let png = paths.path("run.png");
-    assert!(refusal(&["plot", &out, "--out", &png]).contains(".svg"));
+    assert!(dress(&["plot", &out, "--out", &png]).status.success());
+    let png = fs::read(png).unwrap();
+    let side = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
+    let [width, height] = [2 * attribute(&run, "width"), 2 * attribute(&run, "height")];
+    assert!(png.starts_with(b"\x89PNG\r\n\x1a\n") && [side(16), side(20)] == [width, height]);
     args.extend(["--no-regularize", "--force"]);
     json(&dress(&args));
     let drawn = |what: &str| {

@@ -42,7 +42,7 @@ pub(crate) fn html_text(text: &str) -> String {
 }
 
 /// Text without line ends and other control characters, which XML does not take.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let plain = |letter: char| match letter {
         '\u{2028}' | '\u{2029}' => ' ',
         letter if letter.is_whitespace() && letter.is_control() => ' ',

@@ -5,7 +5,7 @@ use super::{
     combinations, markdown, picture,
 };
 use crate::kept_cells::{CellKey, CellStore, Outcome, Turn, Wanted, each_cell, outcome_of};
-use crate::{ComputeSettings, Error, Subject, write_beside};
+use crate::{ComputeSettings, Error, Subject, write_beside, write_picture};
 use dress_core::Progress;
 use dress_train::RunDirectory;
 use serde::Serialize;
@@ -67,7 +67,7 @@ impl Variant {
 }
 
 /// Rows of settings side by side on one checkpoint. Its results are in a directory: `ablate.json`, `ablate.md`, `ablate.svg`,
-/// and in `cells` a file a cell.
+/// `ablate.png`, and in `cells` a file a cell.
 ///
 /// Two processes that work on one directory at once measure cells twice, and no file is ever half of two.
 #[derive(Debug)]
@@ -263,7 +263,7 @@ impl AblationStudy {
         if ablation.best.is_none() {
             return Ok(());
         }
-        write_beside(&place("ablate.svg"), picture(ablation)?.as_bytes())
+        write_picture(&self.directory, "ablate", &picture(ablation)?)
     }
 
     /// Where the results are.

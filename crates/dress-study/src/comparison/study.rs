@@ -2,14 +2,16 @@
 
 use super::{COMPARISON_SCHEMA, Cell, CellId, Comparison, ComparisonSettings, RatioOf, markdown, picture};
 use crate::kept_cells::{CellKey, CellStore, DataKey, Outcome, Turn, Wanted, each_cell, outcome_of};
-use crate::{ComputeSettings, Error, EvaluatedText, Subject, TextSource, write_beside, write_report};
+use crate::{
+    ComputeSettings, Error, EvaluatedText, Subject, TextSource, write_beside, write_picture, write_report,
+};
 use dress_core::{Progress, Ratio};
 use dress_prune::{Amount, Preset, PresetSettings, usual_learning_rate};
 use dress_train::{Precision, RunDirectory};
 use std::path::{Path, PathBuf};
 
 /// Methods side by side on one checkpoint. Its results are in a directory: `compare.json`, `compare.md`,
-/// `compare.svg`, a report, and in `cells` a file a cell.
+/// `compare.svg` and `compare.png`, a report, and in `cells` a file a cell.
 ///
 /// Two processes that work on one directory at once measure cells twice, and no file is ever half of two.
 #[derive(Debug)]
@@ -220,7 +222,7 @@ impl ComparisonStudy {
         if comparison.cells.is_empty() {
             return Ok(());
         }
-        write_beside(&place("compare.svg"), picture(comparison)?.as_bytes())?;
+        write_picture(&self.directory, "compare", &picture(comparison)?)?;
         write_report(&self.directory, &comparison.report(), "Methods side by side")?;
         Ok(())
     }
