@@ -263,6 +263,44 @@ fn sentencepiece_s_tokens_come_back_with_scores_for_merges() {
     assert!(message.contains("merges pieces by their scores") && message.contains("two places"), "{message}");
 }
 
+/// As `GemmaTokenizer` of transformers writes it: a split at blanks, of which the normalizer leaves none. Gemma 3's text
+/// models have a token for images beyond their embedding.
+#[test]
+fn gemma_s_tokenizer_is_written_and_its_token_beyond_the_embedding_is_left_out() {
+    let mut tokenizer = pieces();
+    tokenizer["normalizer"] =
+        json!({ "type": "Replace", "pattern": { "String": " " }, "content": "\u{2581}" });
+    tokenizer["pre_tokenizer"] = json!({ "type": "Split", "pattern": { "String": " " },
+        "behavior": "MergedWithPrevious", "invert": false });
+    tokenizer["decoder"]["decoders"].as_array_mut().unwrap().pop().unwrap();
+    let rows = tokenizer["model"]["vocab"].as_object().unwrap().len();
+    let image = json!({ "id": rows, "content": "<image_soft_token>", "single_word": false, "lstrip": false,
+        "rstrip": false, "normalized": false, "special": true });
+    tokenizer["added_tokens"].as_array_mut().unwrap().push(image);
+    let gemma = |rows: usize| {
+        json!({ "model_type": "gemma2", "architectures": ["Gemma2ForCausalLM"], "vocab_size": rows,
+            "tie_word_embeddings": true, "query_pre_attn_scalar": 16, "sliding_window": 9 })
+    };
+    for (rows, has_image, padding) in [(rows, false, 0), (rows + 1, true, 0), (rows + 7, true, 6)] {
+        let place = drawn(gemma(rows), &tokenizer);
+        let (directory, file) = (place.path().join("model"), place.path().join("model.gguf"));
+        assert_eq!(exported(&directory, &file, None).unwrap().architecture, "gemma2");
+        assert_same_tokens(&directory, &file);
+        let bytes = fs::read(&file).unwrap();
+        let header = GgufHeader::parse(&bytes).unwrap();
+        let tokens = header.metadata["tokenizer.ggml.tokens"].array().unwrap();
+        let texts: Vec<&str> = tokens.iter().filter_map(|token| token.text()).collect();
+        assert_eq!((texts.len(), texts.contains(&"<image_soft_token>")), (rows, has_image));
+        assert_eq!(texts.iter().filter(|text| text.starts_with("[PAD")).count(), padding);
+    }
+    let opened = tokenizer["post_processor"].to_string().replace("\"<s>\"", "\"<image_soft_token>\"");
+    let opened = opened.replace("\"ids\":[1]", &format!("\"ids\":[{rows}]"));
+    tokenizer["post_processor"] = serde_json::from_str(&opened).unwrap();
+    let place = drawn(gemma(rows), &tokenizer);
+    let refused = exported(&place.path().join("model"), &place.path().join("model.gguf"), None);
+    assert!(refused.unwrap_err().to_string().contains(&format!("the token {rows} at an end of every text")));
+}
+
 #[test]
 fn rows_that_are_no_whole_blocks_stay_f16_and_heads_have_eight_bits() {
     let place = drawn(json!({ "intermediate_size": 90 }), &pieces());
