@@ -263,6 +263,49 @@ fn sentencepiece_s_tokens_come_back_with_scores_for_merges() {
     assert!(message.contains("merges pieces by their scores") && message.contains("two places"), "{message}");
 }
 
+/// As Phi-4-mini's and Mistral-Nemo's `tokenizer.json` have it. What llama.cpp does otherwise is beyond ASCII.
+#[test]
+fn words_that_end_where_capitals_begin_have_names_in_llama_cpp() {
+    let words = |contraction: &str| {
+        let word = |upper: &str, lower: &str| {
+            format!(
+                r"[^\r\n\p{{L}}\p{{N}}]?[\p{{Lu}}\p{{Lt}}\p{{Lm}}\p{{Lo}}\p{{M}}]{upper}[\p{{Ll}}\p{{Lm}}\p{{Lo}}\p{{M}}]{lower}{contraction}"
+            )
+        };
+        [word("*", "+"), word("+", "*")].join("|")
+    };
+    let rest = r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    for (pre, regex, ignores_merges) in [
+        ("gpt-4o", format!(r"{}|\p{{N}}{{1,3}}{rest}", words("(?i:'s|'t|'re|'ve|'m|'ll|'d)?")), false),
+        ("tekken", format!(r"{}|\p{{N}}{rest}", words("")), true),
+    ] {
+        let mut tokenizer = letters();
+        let vocab = tokenizer["model"]["vocab"].as_object_mut().unwrap();
+        let first = vocab.len();
+        ["B", "bB", "Bb"]
+            .into_iter()
+            .zip(first..)
+            .for_each(|(text, id)| _ = vocab.insert(text.into(), json!(id)));
+        let b = vocab["b"].clone();
+        let merges = tokenizer["model"]["merges"].as_array_mut().unwrap();
+        merges.extend([json!(["b", "B"]), json!(["B", "b"])]);
+        tokenizer["model"]["ignore_merges"] = ignores_merges.into();
+        let bytes = json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false });
+        let split = json!({ "type": "Split", "pattern": { "Regex": regex }, "behavior": "Isolated", "invert": false });
+        tokenizer["pre_tokenizer"] = json!({ "type": "Sequence", "pretokenizers": [split, bytes] });
+        let place = drawn(json!({ "vocab_size": first + 3 }), &tokenizer);
+        let (directory, file) = (place.path().join("model"), place.path().join("model.gguf"));
+        exported(&directory, &file, None).unwrap();
+        let bytes = fs::read(&file).unwrap();
+        assert_eq!(GgufHeader::parse(&bytes).unwrap().metadata["tokenizer.ggml.pre"].text(), Some(pre));
+        assert_same_tokens(&directory, &file);
+        for place in [&directory, &file] {
+            let ids = Checkpoint::at(place).unwrap().tokenizer().unwrap().encode("bBb", false).unwrap();
+            assert_eq!(json!(ids), json!([b, first + 2]), "{pre}: the word ends before the capital");
+        }
+    }
+}
+
 /// As `GemmaTokenizer` of transformers writes it: a split at blanks, of which the normalizer leaves none. Gemma 3's text
 /// models have a token for images beyond their embedding.
 #[test]

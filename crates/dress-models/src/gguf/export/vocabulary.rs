@@ -109,9 +109,17 @@ impl Kind {
             }
         }
         let ignores_merges = tokenizer["model"]["ignore_merges"] == true;
-        let way = PreTokenizer::of_json(&tokenizer["pre_tokenizer"], ignores_merges).ok_or(
+        let pre_tokenizer = &tokenizer["pre_tokenizer"];
+        let way = PreTokenizer::of_json(pre_tokenizer, ignores_merges).ok_or(
             "how its tokenizer splits a text before it merges is none of the ways that llama.cpp has a name for",
         )?;
+        if way.is_of_ascii_alone(pre_tokenizer) {
+            tracing::warn!(
+                "llama.cpp's `{}` knows the case of ASCII's letters alone and ends a word at a combining mark: texts in other \
+                 letters may get other ids",
+                way.name()
+            );
+        }
         Ok(Self::ByteLevel(way))
     }
 }
