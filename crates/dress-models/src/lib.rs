@@ -24,6 +24,7 @@ mod config_json;
 pub mod decoder;
 mod end_tokens;
 mod error;
+mod experts;
 mod family;
 mod foreign_keys;
 pub mod generation;

@@ -1,7 +1,8 @@
 //! `config.json` of a checkpoint of this decoder.
 
 use super::family_rules::Activated;
-use super::rotary_keys::{check_partial, of_full_attention, rotary_dims, with_local_theta};
+use super::rotary_by_kind::{of_full_attention, with_local_theta};
+use super::rotary_keys::{check_partial, rotary_dims};
 use super::{Biases, FamilyRules, Multipliers, SoftCaps, layer_types};
 use crate::config_json::{
     ConfigJson, Unsupported, check_not_negative, check_sizes, default_range, key_value_heads,
@@ -149,7 +150,7 @@ impl DecoderConfig {
         let rms_norm_eps = read.rms_norm_eps.unwrap_or(family.defaults.epsilon);
         check_not_negative(&[("rms_norm_eps", rms_norm_eps), ("initializer_range", read.initializer_range)])?;
         let [heads, kv_heads, head_dim] = read.heads(&raw, family)?;
-        let rope = rope_config(&of_full_attention(&raw, family), positions, family.defaults.rope)?;
+        let rope = rope_config(&of_full_attention(&raw, family)?, positions, family.defaults.rope)?;
         let rotary_dims = rotary_dims(&rope, head_dim, family)?;
         if !family.partial_rotary {
             check_partial(&rope, head_dim, family.class)?;
@@ -221,7 +222,9 @@ impl DecoderConfig {
             long_rope: self.long_rope.clone(),
             partial: self.partial,
         };
-        let keys = in_both_spellings(&of_full_attention(&self.raw, self.family), &rope);
+        // What was read has passed this.
+        let said = of_full_attention(&self.raw, self.family).unwrap_or_else(|_| self.raw.clone());
+        let keys = in_both_spellings(&said, &rope);
         values.extend(match self.local_theta {
             Some(theta) => with_local_theta(keys, theta),
             None => keys,

@@ -3,6 +3,7 @@
 //! window alone, in Gemma 3 with a rotary base of their own.
 
 use super::family_rules::{Activated, Defaults, HeadNorms, NormPlaces, StockWidth, flag, size};
+use super::rotary_by_kind::local_theta;
 use super::{Biases, DecoderConfig, FamilyRules, SoftCaps, layer_types};
 use crate::config_json::{ConfigJson, Unsupported, is_falsy};
 use crate::modules::Activation;
@@ -99,21 +100,6 @@ fn cap(raw: &ConfigJson, key: &'static str, missing: Option<f64>) -> Result<Opti
             Some(cap) if cap > 0.0 && cap.is_finite() => Ok(Some(cap)),
             _ => Err((key, format!("{value} is not a number above 0"))),
         },
-    }
-}
-
-/// The rotary base of the layers that see a window alone, which are not stretched.
-fn local_theta(raw: &ConfigJson) -> Result<f64, Unsupported> {
-    let sliding = raw.get("rope_parameters").and_then(|kinds| kinds.get("sliding_attention"));
-    let said = |key: &str| sliding.and_then(|sliding| sliding.get(key));
-    if let Some(kind) = said("rope_type").or(said("type")).filter(|kind| **kind != "default") {
-        let reason = format!("{kind} is not built for `sliding_attention`, only default");
-        return Err(("rope_parameters", reason));
-    }
-    let Some(value) = said("rope_theta").or(raw.get("rope_local_base_freq")) else { return Ok(10_000.0) };
-    match value.as_f64() {
-        Some(theta) if theta > 0.0 && theta.is_finite() => Ok(theta),
-        _ => Err(("rope_local_base_freq", format!("{value} is not a number above 0"))),
     }
 }
 

@@ -22,6 +22,7 @@ mod olmo2;
 mod phi3;
 mod qwen2;
 mod qwen3;
+mod rotary_by_kind;
 mod rotary_keys;
 mod slice_factors;
 mod smollm3;

@@ -2,30 +2,8 @@
 
 use super::FamilyRules;
 use crate::checkpoint::warn_once;
-use crate::config_json::{ConfigJson, Unsupported};
+use crate::config_json::Unsupported;
 use crate::rope_config::{RopeConfig, in_pairs};
-use serde_json::{Value, json};
-
-/// The file with the rotary settings of the layers that see the whole text, where the family has those of the others apart.
-pub(super) fn of_full_attention(raw: &ConfigJson, family: &FamilyRules) -> ConfigJson {
-    let kinds = raw.get("rope_parameters").filter(|_| family.local_theta);
-    match kinds.and_then(|kinds| kinds.get("full_attention")) {
-        Some(full) => raw.with(&[("rope_parameters", full.clone())]),
-        None => raw.clone(),
-    }
-}
-
-/// The keys of one rotary setting, as those of the layers that see the whole text.
-pub(super) fn with_local_theta(keys: Vec<(&'static str, Value)>, theta: f64) -> Vec<(&'static str, Value)> {
-    let apart = |(key, value): (&'static str, Value)| match key {
-        "rope_parameters" => {
-            let sliding = json!({ "rope_type": "default", "rope_theta": theta });
-            (key, json!({ "full_attention": value, "sliding_attention": sliding }))
-        }
-        _ => (key, value),
-    };
-    keys.into_iter().map(apart).chain([("rope_local_base_freq", json!(theta))]).collect()
-}
 
 /// The dimensions of a head that are rotated.
 pub(super) fn rotary_dims(

@@ -28,7 +28,7 @@ pub fn example(name: &str) -> PathBuf {
 }
 
 /// A byte-level tokenizer of a few letters, for models of few tokens.
-fn letters() -> Value {
+pub fn letters() -> Value {
     let single: Vec<String> = "\u{120}abcdeilnost.,".chars().map(String::from).collect();
     let pairs = [("a", "b"), ("\u{120}", "a"), ("ab", "b"), ("\u{120}a", "b")];
     let texts = single.into_iter().chain(pairs.map(|(a, b)| format!("{a}{b}")));
@@ -97,7 +97,7 @@ pub fn drawn(more: Value, tokenizer: &Value) -> tempfile::TempDir {
     place
 }
 
-fn exported(
+pub fn exported(
     directory: &Path,
     place: &Path,
     tensor_type: Option<GgufType>,
@@ -115,7 +115,7 @@ fn moved(directory: &Path, file: &Path) -> f32 {
     norm(&mut one.iter().zip(&other).map(|(a, b)| a - b)) / norm(&mut one.iter().copied())
 }
 
-fn assert_same_tokens(directory: &Path, file: &Path) {
+pub fn assert_same_tokens(directory: &Path, file: &Path) {
     let [one, other] = [directory, file].map(|place| Checkpoint::at(place).unwrap().tokenizer().unwrap());
     for text in TEXTS {
         for special in [true, false] {
@@ -273,22 +273,6 @@ fn layers_that_differ_are_the_architecture_deci_and_are_read_again() {
     let AnyModel::Decoder(read) = load(&file) else { panic!("no LLaMA") };
     let widths = &read.config().widths;
     assert_eq!([0, 1, 2].map(|layer| (widths.ffn(layer), widths.heads(layer))), [(96, 2), (64, 1), (90, 2)]);
-}
-
-#[test]
-fn sentencepiece_s_tokens_come_back_with_scores_for_merges() {
-    let place = drawn(json!({}), &pieces());
-    let (directory, file) = (place.path().join("model"), place.path().join("model.gguf"));
-    exported(&directory, &file, None).unwrap();
-    assert_same_tokens(&directory, &file);
-    let tokenizer = Checkpoint::at(&file).unwrap().tokenizer().unwrap();
-    assert_eq!(tokenizer.encode("ab abb", true).unwrap()[0], 1, "a text is opened");
-    // The same merges in an order that no scores say.
-    let mut other = pieces();
-    other["model"]["merges"].as_array_mut().unwrap().swap(3, 4);
-    fs::write(directory.join("tokenizer.json"), other.to_string()).unwrap();
-    let message = exported(&directory, &file, None).unwrap_err().to_string();
-    assert!(message.contains("merges pieces by their scores") && message.contains("two places"), "{message}");
 }
 
 #[test]
