@@ -3,7 +3,7 @@
 use crate::costs::Costs;
 use crate::counted::counted;
 use crate::{
-    AxisTarget, Budget, Compensation, Error, Measure, Protected, RatioOf, RegularizeConfig, TOLERANCE,
+    AxisTarget, Budget, Compensation, Error, Measure, Protected, RatioOf, RegularizeConfig, Sizes, TOLERANCE,
     best_basis,
 };
 use dress_core::{
@@ -126,8 +126,11 @@ pub struct Recipe {
     /// What kept counts are a multiple of, beside what the family's config wants.
     pub tile: usize,
     /// The engines, each with a format, that serve the result: what stays is what all of them take in full, and a budget of bytes
-    /// is of bytes as they serve them. Without any, nothing beside `stock` and `tile` counts.
+    /// is of bytes as they serve them. Without any, `sizes` says what stays.
     pub served_by: Vec<EngineFormat>,
+    /// Which sizes stay where no engine is named, the target is [`StockTarget::All`] and no tile is given; elsewhere those that
+    /// were asked for do.
+    pub sizes: Sizes,
     /// Whether layers may differ.
     pub per_layer: bool,
     /// What stays, whatever its scores.
@@ -180,6 +183,7 @@ impl Recipe {
             stock: StockTarget::All,
             tile: 1,
             served_by: Vec::new(),
+            sizes: Sizes::default(),
             per_layer: false,
             protected: Protected::default(),
             sampling: Sampling::default(),
@@ -247,12 +251,17 @@ impl Recipe {
     }
 
     /// How much of each axis goes of `model`, which need not have its weights; in a basis that unties the head, and with
-    /// biases that make up for what goes, they are counted.
+    /// biases that make up for what goes, they are counted. Sizes are those of [`Recipe::sizes`].
     ///
     /// # Errors
     /// [`Error::AxesAndRatios`], [`Error::AxisTwice`], [`Error::NothingSelected`], [`Error::DepthPerLayer`] and, with a budget, those of
     /// [`Budget::targets_within`]; where engines serve the result, [`Error::NoServedShape`] and [`Error::NotServed`].
     pub fn targets<M: CausalLm>(&self, model: &M) -> Result<Vec<AxisTarget>, Error> {
+        Ok(self.sized_targets(model)?.0)
+    }
+
+    /// The same, whatever quantizers take.
+    pub(crate) fn targets_as_asked<M: CausalLm>(&self, model: &M) -> Result<Vec<AxisTarget>, Error> {
         let (axes, tile) = (&self.axes, self.tile);
         if let Some(index) = (1..axes.len()).find(|&index| axes[..index].contains(&axes[index])) {
             return Err(Error::AxisTwice { axis: axes[index] });

@@ -6,7 +6,7 @@ use crate::search::{Known, Searched};
 use crate::served::allocation_of;
 use crate::{
     Allocation, AxisTarget, Compensation, Error, Goal, HowMuch, PerLayer, PruneConfig, Pruned, RatioOf,
-    Recipe, RegularizeConfig, Search, TOLERANCE, axes, check_served, prune, prune_as_planned,
+    Recipe, RegularizeConfig, Search, SizeRounding, TOLERANCE, axes, check_served, prune, prune_as_planned,
     prune_in_rounds, usual_learning_rate,
 };
 use dress_core::burn::tensor::DType;
@@ -35,6 +35,8 @@ pub struct ResolvedRecipe {
     pub search_file: Option<PathBuf>,
     /// The engines that serve the result.
     pub served_by: Vec<EngineFormat>,
+    /// What became of the sizes that were asked for where usual quantizers do not take them, by [`Recipe::sizes`].
+    pub size_rounding: Option<SizeRounding>,
 }
 
 impl Recipe {
@@ -47,10 +49,12 @@ impl Recipe {
         let basis = self.basis(model);
         let regularize = self.regularization(basis, weights);
         self.check_compensation()?;
-        let targets = self.targets(model)?;
+        let (targets, size_rounding) = self.sized_targets(model)?;
+        let chosen_together =
+            !self.served_by.is_empty() || size_rounding.as_ref().is_some_and(SizeRounding::is_rounded);
         let criteria = self.scorers(&targets, basis)?;
         let allocation = match self.allocation(model, &criteria)? {
-            Allocation::Uniform if !self.served_by.is_empty() => allocation_of(model, &targets, self.stock)?,
+            Allocation::Uniform if chosen_together => allocation_of(model, &targets, self.stock)?,
             allocation => allocation,
         };
         let config = PruneConfig {
@@ -83,6 +87,7 @@ impl Recipe {
             search,
             search_file: self.search_file.clone(),
             served_by: self.served_by.clone(),
+            size_rounding,
         })
     }
 

@@ -23,11 +23,11 @@ pub(crate) struct ServedShapes<'a, M> {
     /// The model whose share stays.
     dense: &'a M,
     /// The same with what its result will have besides: a head of its own, biases.
-    counted: &'a M,
-    stock: StockTarget,
+    pub counted: &'a M,
+    pub stock: StockTarget,
     tile: usize,
-    formats: &'a [EngineFormat],
-    shape: ModelShape,
+    pub formats: &'a [EngineFormat],
+    pub shape: ModelShape,
     map: CouplingMap,
     /// Whether layers may differ, of which engines may want more.
     differing: bool,
@@ -172,7 +172,7 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
         }
     }
 
-    fn step_of(&self, kind: AxisKind, demand: Demand) -> usize {
+    pub fn step_of(&self, kind: AxisKind, demand: Demand) -> usize {
         if kind == AxisKind::Depth {
             return 1;
         }
@@ -186,14 +186,14 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
     }
 
     /// The length of the longest axis of a kind.
-    fn len(&self, kind: AxisKind) -> Result<usize, Error> {
+    pub fn len(&self, kind: AxisKind) -> Result<usize, Error> {
         let map = &self.map;
         let lengths = map.of_kind(kind)?.into_iter().map(|axis| Ok(map.axis(axis)?.len));
         Ok(lengths.collect::<Result<Vec<_>, Error>>()?.into_iter().max().unwrap_or(0))
     }
 
     /// Of what the configuration wants the kept count of a kind to be a multiple.
-    fn multiple(&self, kind: AxisKind) -> Result<usize, Error> {
+    pub fn multiple(&self, kind: AxisKind) -> Result<usize, Error> {
         let map = &self.map;
         let first = map.of_kind(kind)?[0];
         Ok(map.axis(first)?.multiple_of.of(self.stock))
@@ -271,7 +271,7 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
     }
 
     /// How many structures go of each axis.
-    fn gone(&self, sizes: &[Size], spared: &[usize]) -> Result<Gone, Error> {
+    pub fn gone(&self, sizes: &[Size], spared: &[usize]) -> Result<Gone, Error> {
         let map = &self.map;
         let is_spared = |axis: &Axis| axis.layer().is_some_and(|layer| spared.contains(&layer));
         let mut gone = Gone::new();
@@ -286,7 +286,7 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
     }
 
     /// A selection of as many structures, whichever they are.
-    fn selection(&self, gone: &Gone) -> Result<Selection, Error> {
+    pub fn selection(&self, gone: &Gone) -> Result<Selection, Error> {
         let map = &self.map;
         let mut selection = Selection::new();
         for (&axis, gone) in gone {
@@ -297,7 +297,7 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
     }
 
     /// Why a shape is not taken, if it is not.
-    fn refusal(&self, sizes: &[Size], spared: &[usize]) -> Result<Option<String>, Error> {
+    pub fn refusal(&self, sizes: &[Size], spared: &[usize]) -> Result<Option<String>, Error> {
         let selection = self.selection(&self.gone(sizes, spared)?)?;
         if let Err(error) = self.counted.check_stock(&selection, self.stock) {
             return Ok(Some(error.to_string()));
@@ -314,7 +314,7 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
     }
 
     /// The shapes of one axis, and of width and heads together, that are nearest to a ratio.
-    fn possible(&self, asked: Ratio) -> Result<Vec<String>, Error> {
+    pub fn possible(&self, asked: Ratio) -> Result<Vec<String>, Error> {
         use AxisKind::{Ffn, Heads, Residual};
         let there = self.map.kinds();
         let mut possible = Vec::new();

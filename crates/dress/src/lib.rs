@@ -55,7 +55,9 @@ pub use dress_engines::{EngineFormat, EngineTable};
 pub use dress_importance::Criterion;
 pub use dress_machine::device;
 pub use dress_models::{AnyModel, Checkpoint, FloatType, LoadConfig};
-pub use dress_prune::{Compensation, HowMuch, Measure, Recipe, RegularizeConfig, ResolvedRecipe, Sampling};
+pub use dress_prune::{
+    Compensation, HowMuch, Measure, Recipe, RegularizeConfig, ResolvedRecipe, Sampling, Sizes,
+};
 pub use dress_train::TrainConfig;
 pub use error::Error;
 pub use model_card::ModelCard;

@@ -1,11 +1,12 @@
 //! The options that every subcommand has, and those that several share.
 
-use super::listed::{axis_kind, float_type, listed, pass, stock_target};
+use super::listed::{axis_kind, float_type, listed, pass};
 use super::served_by_args::ServedByArgs;
+use super::shape_args::ShapeArgs;
 use super::written_ratio::WrittenRatio;
 use crate::{CostsFile, Error, Output, Pass, RunContext};
 use clap::{ArgGroup, Args};
-use dress_core::{AxisKind, Draw, Ratio, StockTarget};
+use dress_core::{AxisKind, Draw, Ratio};
 use dress_importance::Criterion;
 use dress_models::{AnyModel, FloatType};
 use dress_prune::{HowMuch, Load, Measure, Protected, RatioOf, Recipe, Sampling};
@@ -114,13 +115,8 @@ pub struct SelectArgs {
     /// Which pass --latency is of; by default decode.
     #[arg(long, help_heading = STAYS, group = SAID_BY_A_PLAN, value_parser = pass(), requires = "latency")]
     pub latency_of: Option<Pass>,
-    /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole layers.
-    #[arg(long, group = SAID_BY_A_PLAN, default_value_t = 1, value_parser = at_least_one)]
-    pub tile: usize,
-    /// Whose rules the shape of the result keeps: of any of transformers, vLLM and llama.cpp, of transformers, or of
-    /// these crates alone.
-    #[arg(long, default_value_t = StockTarget::All, value_parser = stock_target())]
-    pub target: StockTarget,
+    #[command(flatten)]
+    pub shape: ShapeArgs,
     #[command(flatten)]
     pub served_by: ServedByArgs,
     /// How structures are scored; depth by block-influence, sleb or random, everything else by the others. Both with a comma. By
@@ -142,9 +138,10 @@ impl SelectArgs {
         let recipe = Recipe::new(self.axis.clone(), self.how_much(dense)?);
         Ok(Recipe {
             criteria: self.criterion.clone(),
-            stock: self.target,
-            tile: self.tile,
+            stock: self.shape.rules.target,
+            tile: self.shape.rules.tile,
             served_by: self.served_by.formats()?,
+            sizes: self.shape.sizes(),
             per_layer: self.per_layer,
             protected: self.protect.iter().cloned().fold(Protected::default(), Protected::and),
             seed,

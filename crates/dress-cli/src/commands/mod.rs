@@ -48,6 +48,7 @@ mod score;
 mod score_args;
 mod selection_table;
 mod served_by_args;
+mod shape_args;
 mod short_help;
 mod slice;
 mod slice_args;

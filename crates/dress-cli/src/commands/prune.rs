@@ -67,9 +67,9 @@ impl Prune {
         let (job, calibration) = self.job_and_blocks()?;
         let (dense, served_by) = (self.checkpoint.declared(), &self.run.recipe.served_by);
         let known = job.resolved.known_selection(dense)?;
-        let rounded = warn_of_rounding(job.resolved.rounded(dense)?);
+        let rounded = warn_of_rounding(&job.resolved, dense)?;
         if let Some(selection) = &known {
-            warn_of_loss(dense, selection, served_by);
+            warn_of_loss(dense, selection, &job.resolved);
         }
         if job.resolved.is_kept() {
             explain_interrupt(&directory);
@@ -78,7 +78,7 @@ impl Prune {
         let (mut pruned, events) = or_nothing_left(&directory, done)?;
         add_the_rest(events, &pruned.result.result.report.curve, &pruned.result.result.quality);
         if known.is_none() {
-            warn_of_loss(dense, &pruned.result.result.plan.selection, served_by);
+            warn_of_loss(dense, &pruned.result.result.plan.selection, &job.resolved);
         }
         pruned.result.result.command = Some(command_line());
         // Before anything else that can fail.

@@ -147,39 +147,60 @@ mod tests {
     use super::*;
     use clap::{Command, FromArgMatches};
     use dress::PruneJob;
-    use dress_core::{AxisKind, Ratio};
+    use dress_core::AxisKind;
     use dress_models::LoadConfig;
+    use dress_prune::Sizes;
 
     /// What the command resolves of a family that ships, with no option but those that it needs.
-    fn of_the_command(model: &Path, axes: &str) -> PruneJob {
+    fn of_the_command(model: &Path, axes: &str, ratio: &str, more: &[&str]) -> PruneJob {
         let command = PruneArgs::augment_args(Command::new("prune").no_binary_name(true));
         let model = model.display().to_string();
-        let words = ["--model", &model, "--axis", axes, "--ratio", "0.5", "--calibration", "x", "--out", "y"];
-        let args = PruneArgs::from_arg_matches(&command.get_matches_from(words)).unwrap();
+        let words = ["--model", &model, "--axis", axes, "--ratio", ratio, "--calibration", "x", "--out", "y"];
+        let args =
+            PruneArgs::from_arg_matches(&command.get_matches_from([&words[..], more].concat())).unwrap();
         let Prune { checkpoint, run, .. } = args.settings(QualitySettings::default()).unwrap();
         run.job(&checkpoint).unwrap()
     }
 
-    fn of_the_library(model: &Path, axes: &str) -> PruneJob {
+    fn of_the_library(model: &Path, axes: &str, ratio: &str, sizes: Sizes) -> PruneJob {
         let axes: Vec<AxisKind> = axes.split(',').map(|axis| axis.parse().unwrap()).collect();
-        let recipe = Recipe::new(axes, HowMuch::Ratios(vec![Ratio::new(0.5).unwrap()]));
+        let recipe = Recipe::new(axes, HowMuch::Ratios(vec![ratio.parse().unwrap()]));
         let checkpoint = Checkpoint::open(model).unwrap();
         let device = dress_machine::device::parse("auto").unwrap();
-        PruneJob::new(checkpoint, &recipe, LoadConfig::default(), device).unwrap()
+        PruneJob::new(checkpoint, &Recipe { sizes, ..recipe }, LoadConfig::default(), device).unwrap()
+    }
+
+    fn model(family: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models").join(family)
     }
 
     #[test]
     fn the_command_resolves_what_the_library_does_for_every_family() {
-        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models");
         for family in ["llama3-kjv", "llama2-kjv", "opt-kjv", "phi2-kjv"] {
-            for axes in ["residual,heads", "ffn", "residual,heads,ffn"] {
-                let (command, library) =
-                    (of_the_command(&models.join(family), axes), of_the_library(&models.join(family), axes));
+            let model = model(family);
+            for (axes, ratio) in
+                [("residual,heads", "0.5"), ("ffn", "0.5"), ("ffn", "0.4"), ("residual,heads,ffn", "0.5")]
+            {
+                let command = of_the_command(&model, axes, ratio, &[]);
+                let library = of_the_library(&model, axes, ratio, Sizes::default());
                 assert_eq!(command.resolved.config, library.resolved.config, "{family} {axes}");
+                assert_eq!(command.resolved.size_rounding, library.resolved.size_rounding, "{family} {axes}");
                 assert_eq!(command.resolved.criteria.name(), library.resolved.criteria.name());
                 assert_eq!(command.sampling, library.sampling);
                 assert_eq!(command.resolved.rounds, library.resolved.rounds);
             }
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_given_leaves_sizes_as_they_are_asked_for_as_in_the_library() {
+        let model = model("llama3-kjv");
+        let open = of_the_command(&model, "ffn", "0.4", &[]).resolved;
+        assert!(open.size_rounding.is_some_and(|sizes| sizes.is_rounded()));
+        let as_asked = of_the_library(&model, "ffn", "0.4", Sizes::AsAsked).resolved;
+        for rule in [["--target", "all"], ["--tile", "1"]] {
+            let given = of_the_command(&model, "ffn", "0.4", &rule).resolved;
+            assert_eq!((&given.config, &given.size_rounding), (&as_asked.config, &None), "{rule:?}");
         }
     }
 }

@@ -30,13 +30,13 @@ impl Prune {
         self.keep_in(&directory);
         let job = self.run.job(&self.checkpoint)?;
         let calibration = self.run.blocks(&self.checkpoint)?;
-        let (dense, served_by) = (self.checkpoint.declared(), &self.run.recipe.served_by);
-        let rounded = warn_of_rounding(job.resolved.rounded(dense)?);
+        let dense = self.checkpoint.declared();
+        let rounded = warn_of_rounding(&job.resolved, dense)?;
         explain_interrupt(&directory);
         let join = self.join_of(&directory);
         let done = watched(self.tensorboard.as_ref(), |progress| {
             let run = PruneByParts::new(&job, &calibration, by_parts.streams.clone(), progress)?;
-            warn_of_loss(dense, &run.plan().selection, served_by);
+            warn_of_loss(dense, &run.plan().selection, &job.resolved);
             run.run(layers.clone(), &directory, Some(command_line()), progress)?;
             match by_parts.layers {
                 Some(_) => Ok(None),

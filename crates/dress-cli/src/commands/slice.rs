@@ -1,7 +1,7 @@
 //! `dress slice`.
 
 use super::dry_run::DryRun;
-use super::served_by_args::warn_of_loss;
+use super::served_by_args::warn_of_loss_without;
 use crate::{Error, PlaceLock, ResultFile, RunContext, check_place, command_line, read_plan, shown_progress};
 use dress_core::{Basis, CausalLm, Selection, SlicePlan, StockTarget, TensorEdit, parameters};
 use dress_engines::EngineFormat;
@@ -56,7 +56,7 @@ impl Slice {
             Weights::Safetensors(_) => self.stream(&declared, &edits, &result)?,
             _ => self.load_and_save(&result)?,
         };
-        warn_of_loss(&declared, &result.plan.selection, &self.served_by);
+        warn_of_loss_without(&self.served_by, &declared, &result.plan.selection);
         let report = json!({
             "parameters_before": parameters_before,
             "parameters": parameters,

@@ -8,6 +8,7 @@ mod local_by_parts;
 mod per_layer;
 mod plans;
 mod presets;
+mod quantizable;
 mod regularized;
 mod rotated_files;
 mod search;

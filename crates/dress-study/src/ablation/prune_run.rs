@@ -4,7 +4,7 @@ use crate::{ComputeSettings, Error, TextSource};
 use dress::PruneJob;
 use dress_core::Calibration;
 use dress_models::Checkpoint;
-use dress_prune::Recipe;
+use dress_prune::{Recipe, Sizes};
 use dress_train::RunDirectory;
 
 /// A recipe, the text that it looks at, and where it is computed.
@@ -22,6 +22,13 @@ impl PruneRun {
     /// A run of `recipe` as usual.
     pub fn new(recipe: Recipe, calibration: Option<TextSource>) -> Self {
         Self { recipe, calibration, compute: ComputeSettings::default() }
+    }
+
+    /// The same with sizes as they are asked for, so that rows end at the sizes that they were given ([`Sizes`]).
+    #[must_use]
+    pub(crate) fn with_sizes_as_asked(mut self) -> Self {
+        self.recipe.sizes = Sizes::AsAsked;
+        self
     }
 
     /// The same with another seed of whatever is drawn.

@@ -17,7 +17,7 @@ impl AblationStudy {
         drop(dense);
         let mut rows = vec![RehearsedCells { name: Ablation::DENSE.into(), cells: 1, estimate }];
         for variant in &self.variants {
-            let job = variant.run.job(checkpoint)?;
+            let job = variant.run.clone().with_sizes_as_asked().job(checkpoint)?;
             let (made, estimate) = job.rehearse(&variant.run.blocks(checkpoint)?, progress)?;
             let evaluated = self.subject.rehearse_evaluation(&made.model, progress)?;
             let (name, cells) = (variant.name.clone(), self.seeds.len());

@@ -66,8 +66,10 @@ impl Variant {
     }
 }
 
-/// Rows of settings side by side on one checkpoint. Its results are in a directory: `ablate.json`, `ablate.md`, `ablate.svg`,
-/// `ablate.png`, and in `cells` a file a cell.
+/// Rows of settings side by side on one checkpoint. All keep the sizes that they are given, whatever
+/// quantizers take, so that rows that are given one size have it
+/// ([`Sizes::AsAsked`](dress_prune::Sizes::AsAsked)). Its results are in a directory: `ablate.json`,
+/// `ablate.md`, `ablate.svg`, `ablate.png`, and in `cells` a file a cell.
 ///
 /// Two processes that work on one directory at once measure cells twice, and no file is ever half of two.
 #[derive(Debug)]
@@ -171,7 +173,7 @@ impl AblationStudy {
     }
 
     fn cell_of(&self, variant: &Variant, seed: u64) -> Result<PlannedCell, Error> {
-        let run = variant.run.clone().with_seed(seed);
+        let run = variant.run.clone().with_sizes_as_asked().with_seed(seed);
         let DescribedRun { settings, plan_sha256, costs_sha256 } = &variant.described;
         run.job(self.subject.checkpoint()).map_err(|error| of_row(&variant.name, error))?;
         let calibration = run.calibration.as_ref();
