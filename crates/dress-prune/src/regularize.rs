@@ -223,7 +223,7 @@ pub(crate) fn regularize_towards<M: CausalLm>(
     if settings.form == PenaltyForm::Proximal {
         regularizer.check_proximal()?;
     }
-    let regularizer = if settings.normalize { regularizer.normalized(&model) } else { regularizer };
+    let regularizer = if settings.normalize { regularizer.normalized(&model)? } else { regularizer };
     let gate = settings.gate.map(|schedule| Gate::new(&model, selection, schedule, settings.gate_norms));
     let gate = gate.transpose()?;
     let listens = settings.activations > 0.0;

@@ -31,6 +31,7 @@ mod penalties;
 mod regularizer;
 mod removed_layers;
 mod schedule;
+mod selected_part;
 mod slot_choice;
 
 pub use activations::{ActivationPenalty, ActivationTap};
