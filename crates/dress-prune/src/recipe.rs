@@ -141,7 +141,8 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The recommended run.
+    /// The recommended run: what goes is regularized before it is cut. Where a search finds what goes ([`HowMuch::is_searched`]),
+    /// projections are refitted to what stays instead, and nothing is trained; fine-tuning the result is a run of its own.
     ///
     /// # Examples
     /// ```
@@ -157,7 +158,7 @@ impl Recipe {
     /// let recipe = Recipe::new(vec![AxisKind::Residual], HowMuch::Ratios(vec![Ratio::new(0.25)?]));
     /// let resolved = recipe.resolve(&model, DType::F32)?;
     /// assert_eq!(recipe.basis(&model), Basis::Pca);
-    /// # let _ = resolved;
+    /// assert!(resolved.config.regularize.is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(axes: Vec<AxisKind>, how_much: HowMuch) -> Self {
@@ -165,15 +166,17 @@ impl Recipe {
             HowMuch::RatiosOf(ratios) if axes.is_empty() => RatioOf::of_kinds(ratios).into_keys().collect(),
             _ => axes,
         };
-        let mut regularize = RegularizeConfig::default();
-        regularize.train.checkpoint_every = Some(CheckpointEvery::Spaced);
+        let (compensation, regularize) = match how_much.is_searched() {
+            true => (Compensation::Ridge, None),
+            false => (Compensation::None, Some(Self::usual_regularization())),
+        };
         Self {
             axes,
             how_much,
             criteria: Vec::new(),
             basis: None,
-            compensation: Compensation::None,
-            regularize: Some(regularize),
+            compensation,
+            regularize,
             learning_rate: None,
             precision: None,
             rounds: 1,
@@ -188,20 +191,21 @@ impl Recipe {
         }
     }
 
-    /// The recommended run where the tool finds what goes: the search, projections refitted to what stays, and no training.
-    /// Fine-tuning the result is a run of its own.
+    /// The recommended run where a search finds what goes of whatever can be searched.
     pub fn searched(measure: Measure, share: f64) -> Self {
-        Self::searching(HowMuch::Searched { measure, share })
+        Self::new(Vec::new(), HowMuch::Searched { measure, share })
     }
 
-    /// The same where the tool finds how much goes too: the smallest model within so many times the perplexity.
+    /// The same where the search finds how much goes too: the smallest model within so many times the perplexity.
     pub fn within(measure: Measure, times: f64) -> Self {
-        Self::searching(HowMuch::Within { measure, times })
+        Self::new(Vec::new(), HowMuch::Within { measure, times })
     }
 
-    fn searching(how_much: HowMuch) -> Self {
-        let recipe = Self::new(Vec::new(), how_much).without_training();
-        Self { compensation: Compensation::Ridge, ..recipe }
+    /// How a recommended run regularizes, with what it keeps of its steps in a run's directory.
+    fn usual_regularization() -> RegularizeConfig {
+        let mut regularize = RegularizeConfig::default();
+        regularize.train.checkpoint_every = Some(CheckpointEvery::Spaced);
+        regularize
     }
 
     /// The same, with nothing regularized before it is cut.

@@ -11,7 +11,7 @@ use crate::{Error, locate, read_plan};
 use clap::Args;
 use dress_core::Basis;
 use dress_models::{AnyModel, Checkpoint};
-use dress_prune::{Compensation, HowMuch, Recipe};
+use dress_prune::{Compensation, HowMuch, Recipe, RegularizeConfig};
 use dress_study::ablation::PruneRun;
 use std::path::{Path, PathBuf};
 
@@ -94,19 +94,14 @@ impl PruneArgs {
             Some(path) => HowMuch::Planned(Box::new(read_plan(path, dense)?)),
             None => selected.how_much,
         };
-        let searched = how_much.is_searched();
-        let usual = if searched { Compensation::Ridge } else { Compensation::None };
-        let settings = |args: &RegularizeArgs| args.config(common.compute.dtype, common.seed);
-        let mut regularize = (!self.no_regularize).then(|| settings(&self.regularize)).transpose()?;
-        // What was searched for is trained where anything was said of training.
-        let usual_rate = self.regularize.learning_rate().is_none();
-        if searched && usual_rate && regularize == Some(settings(&RegularizeArgs::usual())?) {
-            regularize = None;
-        }
+        let regularize = match self.no_regularize {
+            true => None,
+            false => self.regularization()?.or(selected.regularize),
+        };
         Ok(Recipe {
             how_much,
             basis: self.basis,
-            compensation: self.compensate.unwrap_or(usual),
+            compensation: self.compensate.unwrap_or(selected.compensation),
             regularize,
             learning_rate: self.regularize.learning_rate(),
             precision: self.regularize.precision(),
@@ -114,6 +109,16 @@ impl PruneArgs {
             sampling: self.checkpoint.calibration.sampling(),
             ..selected
         })
+    }
+
+    /// The regularization, where anything is said of it or of its training.
+    fn regularization(&self) -> Result<Option<RegularizeConfig>, Error> {
+        let common = &self.checkpoint.common;
+        let settings = |args: &RegularizeArgs| args.config(common.compute.dtype, common.seed);
+        let given = settings(&self.regularize)?;
+        let is_said =
+            self.regularize.learning_rate().is_some() || given != settings(&RegularizeArgs::usual())?;
+        Ok(is_said.then_some(given))
     }
 
     /// Whether one layer at a time is to be in memory.
