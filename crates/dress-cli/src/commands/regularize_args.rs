@@ -168,7 +168,7 @@ impl RegularizeArgs {
             local: self.local.then(|| self.local_inputs.unwrap_or_default()),
             train: TrainConfig {
                 trainable: self.trainable(),
-                ..self.training.config(usual.train.learning_rate.peak, dtype, seed)
+                ..self.training.config(TrainConfig::of_weights(dtype.dtype()), seed)
             },
         })
     }
