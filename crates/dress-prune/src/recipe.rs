@@ -7,7 +7,8 @@ use crate::{
     best_basis,
 };
 use dress_core::{
-    Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Ratio, Selection, SlicePlan, StockTarget, seqlen_or,
+    Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Penalty, Ratio, Selection, SlicePlan, StockTarget,
+    seqlen_or,
 };
 use dress_engines::EngineFormat;
 use dress_importance::Criterion;
@@ -206,6 +207,46 @@ impl Recipe {
         let mut regularize = RegularizeConfig::default();
         regularize.train.checkpoint_every = Some(CheckpointEvery::Spaced);
         regularize
+    }
+
+    /// The same with a penalty of your own on the weights. Where nothing would be regularized, the recommended regularization has
+    /// it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use dress_core::burn::tensor::Device;
+    /// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    /// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+    /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+    /// use dress_core::burn::tensor::{DType, Tensor};
+    /// use dress_core::{AxisKind, Calibration, Error, NoProgress, Penalty, Ratio};
+    /// use dress_prune::{HowMuch, PenaltyForm, Recipe};
+    ///
+    /// /// The sum over structures of the largest weight's size.
+    /// struct Largest;
+    ///
+    /// impl Penalty for Largest {
+    ///     fn name(&self) -> &str {
+    ///         "largest"
+    ///     }
+    ///     fn value(&self, groups: Tensor<2>) -> Result<Tensor<1>, Error> {
+    ///         Ok(groups.abs().max_dim(1).sum())
+    ///     }
+    /// }
+    ///
+    /// let half = HowMuch::Ratios(vec![Ratio::new(0.5)?]);
+    /// let mut recipe = Recipe::new(vec![AxisKind::Ffn], half).penalized_by(Largest);
+    /// // It has no proximal step.
+    /// recipe.regularize.as_mut().expect("it regularizes").form = PenaltyForm::Loss;
+    /// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]; 4]);
+    /// let pruned = recipe.resolve(&model, DType::F32)?.prune(model, &calibration, &NoProgress)?;
+    /// assert!(pruned.report.curve.iter().all(|point| point.penalty > 0.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn penalized_by(self, penalty: impl Penalty + 'static) -> Self {
+        let regularize = self.regularize.unwrap_or_else(Self::usual_regularization);
+        Self { regularize: Some(regularize.penalized_by(penalty)), ..self }
     }
 
     /// The same, with nothing regularized before it is cut.

@@ -6,6 +6,7 @@ use dress_core::{Error as CoreError, Penalty};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Added under the root of a group's norm, so that its gradient is zero and not NaN at zero.
 const TINY: f64 = 1e-12;
@@ -106,11 +107,11 @@ pub enum PenaltyKind {
 
 impl PenaltyKind {
     /// The penalty.
-    pub fn penalty(self) -> Box<dyn Penalty> {
+    pub fn penalty(self) -> Arc<dyn Penalty> {
         match self {
-            PenaltyKind::L1 => Box::new(L1),
-            PenaltyKind::L2 => Box::new(L2),
-            PenaltyKind::Group => Box::new(Group),
+            PenaltyKind::L1 => Arc::new(L1),
+            PenaltyKind::L2 => Arc::new(L2),
+            PenaltyKind::Group => Arc::new(Group),
         }
     }
 }

@@ -14,6 +14,7 @@ use dress_core::{CausalLm, Error as CoreError, Penalty, Selection};
 use penalty_values::{Penalized, Sum, Values};
 use proximal_step::{Measure, Shrink};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// The weighted penalties of one model, on the autodiff graph if the model is. `[1]` each
 #[derive(Debug, Clone)]
@@ -44,7 +45,7 @@ pub enum Thresholds {
 
 /// What is selected of a model's parameters, and the penalty on it.
 pub struct Regularizer {
-    penalty: Box<dyn Penalty>,
+    penalty: Arc<dyn Penalty>,
     weights: ComponentWeights,
     parts: HashMap<String, Vec<SelectedPart>>,
     /// Every parameter of the layers that go as a whole.
@@ -85,11 +86,12 @@ impl Regularizer {
     /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
     /// use dress_core::{Axis, AxisSelection, Selection};
     /// use dress_regularize::{ComponentWeights, L1, Regularizer, SlotChoice};
+    /// use std::sync::Arc;
     ///
     /// // The last eight of 24 neurons.
     /// let selection = Selection::new().with(Axis::Ffn { layer: 0 }, AxisSelection::new(24, (16..24).collect())?);
     /// let (weights, slots) = (ComponentWeights::default(), SlotChoice::All);
-    /// let regularizer = Regularizer::with_penalty(&model, &selection, Box::new(L1), weights, slots)?;
+    /// let regularizer = Regularizer::with_penalty(&model, &selection, Arc::new(L1), weights, slots)?;
     /// assert!(regularizer.selected_norm(&model) > 0.0);
     /// assert!(regularizer.penalty(&model)?.total().into_scalar::<f32>() > 0.0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -97,7 +99,7 @@ impl Regularizer {
     pub fn with_penalty<M: CausalLm>(
         model: &M,
         selection: &Selection,
-        penalty: Box<dyn Penalty>,
+        penalty: Arc<dyn Penalty>,
         weights: ComponentWeights,
         slots: SlotChoice,
     ) -> Result<Self, Error> {

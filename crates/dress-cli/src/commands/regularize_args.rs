@@ -149,6 +149,7 @@ impl RegularizeArgs {
         let usual = RegularizeConfig::default();
         Ok(RegularizeConfig {
             penalty: self.penalty.unwrap_or(usual.penalty),
+            own_penalty: None,
             form: self.form(),
             lambda: self.lambda.unwrap_or(usual.lambda),
             schedule: self.schedule.unwrap_or(usual.schedule),

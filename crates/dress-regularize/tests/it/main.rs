@@ -11,7 +11,7 @@ use dress_regularize::{
     Thresholds,
 };
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 const LLAMA: &str = r#"{"model_type":"llama","vocab_size":11,"hidden_size":8,"intermediate_size":12,
     "num_hidden_layers":1,"num_attention_heads":2,"num_key_value_heads":2,"head_dim":4,
@@ -246,7 +246,7 @@ impl Penalty for WithoutItsTable {
 fn a_penalty_of_another_crate_fails_with_its_own_cause() {
     let model = model(LLAMA);
     let regularizer = |has_a_step| {
-        let (penalty, weights) = (Box::new(WithoutItsTable { has_a_step }), ComponentWeights::default());
+        let (penalty, weights) = (Arc::new(WithoutItsTable { has_a_step }), ComponentWeights::default());
         Regularizer::with_penalty(&model, &selection(), penalty, weights, SlotChoice::All).unwrap()
     };
     let step = Thresholds::OfInitial { share: 0.1, least: 0.0 };
