@@ -154,7 +154,7 @@ mod tests {
     use dress::PruneJob;
     use dress_core::{AxisKind, CausalLm, Ratio};
     use dress_models::{FloatType, LoadConfig};
-    use dress_prune::Measure;
+    use dress_prune::{Measure, RatioOf};
     use std::collections::{BTreeMap, BTreeSet};
 
     /// A checkpoint of each family: the models that ship, and a small one of every `model_type`.
@@ -207,7 +207,7 @@ mod tests {
     fn ways(plan: &Path, declared: &AnyModel) -> Vec<(String, Recipe)> {
         use AxisKind::{Ffn, Heads, Residual};
         let half = || HowMuch::Ratios(vec![Ratio::new(0.5).unwrap()]);
-        let own = ["ffn=0.5", "heads=0.25"].map(|ratio| ratio.parse().unwrap()).to_vec();
+        let own: Vec<RatioOf> = ["ffn=0.5", "heads=0.25"].map(|ratio| ratio.parse().unwrap()).to_vec();
         let (measure, share) = (Measure::Parameters, 0.8);
         let planned = HowMuch::Planned(Box::new(read_plan(plan, declared).unwrap()));
         let ways = [
