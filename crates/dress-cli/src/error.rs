@@ -237,14 +237,6 @@ pub enum Error {
         /// The other.
         against: PathBuf,
     },
-    /// A tokenizer's configuration that cannot be read.
-    #[error("{path}: not valid JSON: {cause}; copy the one of the published checkpoint there", path = .path.display())]
-    TokenizerConfig {
-        /// The file.
-        path: PathBuf,
-        /// What the parser says.
-        cause: serde_json::Error,
-    },
     /// Of the shared vocabulary.
     #[error(transparent)]
     Core(#[from] dress_core::Error),

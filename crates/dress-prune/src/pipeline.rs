@@ -60,8 +60,10 @@ pub struct PruneReport {
 /// regularized, and where a layer that writes nothing still changes the stream ([`dress_core::only_adds`]).
 ///
 /// # Errors
-/// Those of the scorer, of [`select`](crate::select()), of [`Allocation::check`](crate::Allocation::check), of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`]; [`Error::Setting`], [`Error::NothingSelected`]
-/// and [`Error::NotFinite`].
+/// Those of the scorer, of [`select`](crate::select()), of [`Allocation::check`](crate::Allocation::check),
+/// of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`]; [`Error::Setting`], [`Error::NothingSelected`] and
+/// [`Error::NotFinite`]. Where there are blocks, whoever looks at them, [`dress_core::Error::TooShort`],
+/// [`dress_core::Error::UnequalBlocks`], [`dress_core::Error::TooLong`] and [`dress_core::Error::Vocabulary`].
 ///
 /// # Examples
 /// ```
@@ -92,10 +94,11 @@ pub fn prune<M: CausalLm>(
     prune_taught(model, None, scorer, calibration, config, progress)
 }
 
-/// Checks what can be told before anything is scored.
+/// Checks what can be told before anything is scored. Whether blocks are needed at all says whoever looks at them.
 fn check<M: CausalLm>(model: &M, calibration: &Calibration, config: &PruneConfig) -> Result<(), Error> {
-    calibration.check_lengths()?;
-    calibration.check(model)?;
+    if !calibration.blocks.is_empty() {
+        calibration.require(model, "pruning")?;
+    }
     config.allocation.check(config.stock)?;
     config.check_local()?;
     config.regularize.as_ref().map_or(Ok(()), RegularizeConfig::check)

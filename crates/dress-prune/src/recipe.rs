@@ -7,7 +7,8 @@ use crate::{
     best_basis,
 };
 use dress_core::{
-    Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Ratio, Selection, SlicePlan, StockTarget, seqlen_or,
+    Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Penalty, Ratio, Selection, SlicePlan, StockTarget,
+    seqlen_or,
 };
 use dress_engines::EngineFormat;
 use dress_importance::Criterion;
@@ -144,7 +145,8 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The recommended run.
+    /// The recommended run: what goes is regularized before it is cut. Where a search finds what goes ([`HowMuch::is_searched`]),
+    /// projections are refitted to what stays instead, and nothing is trained; fine-tuning the result is a run of its own.
     ///
     /// # Examples
     /// ```
@@ -160,7 +162,7 @@ impl Recipe {
     /// let recipe = Recipe::new(vec![AxisKind::Residual], HowMuch::Ratios(vec![Ratio::new(0.25)?]));
     /// let resolved = recipe.resolve(&model, DType::F32)?;
     /// assert_eq!(recipe.basis(&model), Basis::Pca);
-    /// # let _ = resolved;
+    /// assert!(resolved.config.regularize.is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(axes: Vec<AxisKind>, how_much: HowMuch) -> Self {
@@ -168,15 +170,17 @@ impl Recipe {
             HowMuch::RatiosOf(ratios) if axes.is_empty() => RatioOf::of_kinds(ratios).into_keys().collect(),
             _ => axes,
         };
-        let mut regularize = RegularizeConfig::default();
-        regularize.train.checkpoint_every = Some(CheckpointEvery::Spaced);
+        let (compensation, regularize) = match how_much.is_searched() {
+            true => (Compensation::Ridge, None),
+            false => (Compensation::None, Some(Self::usual_regularization())),
+        };
         Self {
             axes,
             how_much,
             criteria: Vec::new(),
             basis: None,
-            compensation: Compensation::None,
-            regularize: Some(regularize),
+            compensation,
+            regularize,
             learning_rate: None,
             precision: None,
             rounds: 1,
@@ -192,20 +196,61 @@ impl Recipe {
         }
     }
 
-    /// The recommended run where the tool finds what goes: the search, projections refitted to what stays, and no training.
-    /// Fine-tuning the result is a run of its own.
+    /// The recommended run where a search finds what goes of whatever can be searched.
     pub fn searched(measure: Measure, share: f64) -> Self {
-        Self::searching(HowMuch::Searched { measure, share })
+        Self::new(Vec::new(), HowMuch::Searched { measure, share })
     }
 
-    /// The same where the tool finds how much goes too: the smallest model within so many times the perplexity.
+    /// The same where the search finds how much goes too: the smallest model within so many times the perplexity.
     pub fn within(measure: Measure, times: f64) -> Self {
-        Self::searching(HowMuch::Within { measure, times })
+        Self::new(Vec::new(), HowMuch::Within { measure, times })
     }
 
-    fn searching(how_much: HowMuch) -> Self {
-        let recipe = Self::new(Vec::new(), how_much).without_training();
-        Self { compensation: Compensation::Ridge, ..recipe }
+    /// How a recommended run regularizes, with what it keeps of its steps in a run's directory.
+    fn usual_regularization() -> RegularizeConfig {
+        let mut regularize = RegularizeConfig::default();
+        regularize.train.checkpoint_every = Some(CheckpointEvery::Spaced);
+        regularize
+    }
+
+    /// The same with a penalty of your own on the weights. Where nothing would be regularized, the recommended regularization has
+    /// it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use dress_core::burn::tensor::Device;
+    /// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    /// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+    /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+    /// use dress_core::burn::tensor::{DType, Tensor};
+    /// use dress_core::{AxisKind, Calibration, Error, NoProgress, Penalty, Ratio};
+    /// use dress_prune::{HowMuch, PenaltyForm, Recipe};
+    ///
+    /// /// The sum over structures of the largest weight's size.
+    /// struct Largest;
+    ///
+    /// impl Penalty for Largest {
+    ///     fn name(&self) -> &str {
+    ///         "largest"
+    ///     }
+    ///     fn value(&self, groups: Tensor<2>) -> Result<Tensor<1>, Error> {
+    ///         Ok(groups.abs().max_dim(1).sum())
+    ///     }
+    /// }
+    ///
+    /// let half = HowMuch::Ratios(vec![Ratio::new(0.5)?]);
+    /// let mut recipe = Recipe::new(vec![AxisKind::Ffn], half).penalized_by(Largest);
+    /// // It has no proximal step.
+    /// recipe.regularize.as_mut().expect("it regularizes").form = PenaltyForm::Loss;
+    /// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]; 4]);
+    /// let pruned = recipe.resolve(&model, DType::F32)?.prune(model, &calibration, &NoProgress)?;
+    /// assert!(pruned.report.curve.iter().all(|point| point.penalty > 0.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn penalized_by(self, penalty: impl Penalty + 'static) -> Self {
+        let regularize = self.regularize.unwrap_or_else(Self::usual_regularization);
+        Self { regularize: Some(regularize.penalized_by(penalty)), ..self }
     }
 
     /// The same, with nothing regularized before it is cut.

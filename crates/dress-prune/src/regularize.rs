@@ -6,11 +6,12 @@ use crate::{
     Error, GradualRefit, LocalInputs, PacedRefit, PenaltyForm, SelectedPenalty, WeightedActivations, permute,
 };
 use dress_core::{
-    Axis, Basis, Calibration, CausalLm, Fingerprint, Progress, Selection, SlicePlan, TensorEdit, only_adds,
-    parameters,
+    Axis, Basis, Calibration, CausalLm, Fingerprint, Penalty, Progress, Selection, SlicePlan, TensorEdit,
+    only_adds, parameters,
 };
 use dress_regularize::{
-    ActivationPenalty, ComponentWeights, Gate, GateNorms, PenaltyKind, Regularizer, Schedule, SlotChoice,
+    ActivationPenalty, ComponentWeights, Gate, GateNorms, OwnPenalty, PenaltyKind, Regularizer, Schedule,
+    SlotChoice,
 };
 use dress_train::{
     Distillation, DistillationConfig, LanguageModelling, Objective, RunDirectory, Slicer, Teacher,
@@ -19,6 +20,7 @@ use dress_train::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The regularization phase.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +28,10 @@ use std::collections::BTreeMap;
 pub struct RegularizeConfig {
     /// The penalty.
     pub penalty: PenaltyKind,
+    /// A penalty of another crate on the weights, in place of [`RegularizeConfig::penalty`], which is that on activations all the
+    /// same. Files have its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_penalty: Option<OwnPenalty>,
     /// How it acts.
     pub form: PenaltyForm,
     /// Its strength, see [`SelectedPenalty::lambda`].
@@ -85,6 +91,7 @@ impl Default for RegularizeConfig {
     fn default() -> Self {
         Self {
             penalty: PenaltyKind::Group,
+            own_penalty: None,
             form: PenaltyForm::Proximal,
             lambda: 5.0,
             schedule: Schedule::Constant,
@@ -113,6 +120,28 @@ pub fn usual_learning_rate(basis: Basis) -> f64 {
 }
 
 impl RegularizeConfig {
+    /// The same with a penalty of your own on the weights.
+    #[must_use]
+    pub fn penalized_by(self, penalty: impl Penalty + 'static) -> Self {
+        Self { own_penalty: Some(OwnPenalty::new(penalty)), ..self }
+    }
+
+    /// The penalty on weights.
+    ///
+    /// # Errors
+    /// [`dress_regularize::Error::PenaltyNotGiven`].
+    pub(crate) fn penalty_on_weights(&self) -> Result<Arc<dyn Penalty>, Error> {
+        match &self.own_penalty {
+            Some(own) => Ok(own.penalty()?),
+            None => Ok(self.penalty.penalty()),
+        }
+    }
+
+    /// The name of the penalty on weights.
+    pub fn penalty_name(&self) -> String {
+        self.own_penalty.as_ref().map_or_else(|| self.penalty.to_string(), |own| own.name().into())
+    }
+
     /// Whether it is known before a step how much of the selection is left in it.
     pub(crate) fn has_a_path(&self) -> bool {
         self.gate.is_some() || self.form == PenaltyForm::Proximal
@@ -122,8 +151,9 @@ impl RegularizeConfig {
     ///
     /// # Errors
     /// [`Error::Setting`], [`Error::PenaltyOnFixedWeights`], [`Error::NoEndToStopAfter`], [`Error::CacheWithoutPlace`],
-    /// those of the schedules, and those of [`TrainConfig::check`].
+    /// [`dress_regularize::Error::PenaltyNotGiven`], those of the schedules, and those of [`TrainConfig::check`].
     pub fn check(&self) -> Result<(), Error> {
+        self.penalty_on_weights()?;
         let ComponentWeights { attention, ffn, rest } = self.weights;
         let numbers = [
             ("lambda", self.lambda),
@@ -219,11 +249,12 @@ pub(crate) fn regularize_towards<M: CausalLm>(
 ) -> Result<Trained<M>, Error> {
     let RegularizeConfig { penalty, weights, slots, .. } = *settings;
     let selection = what.selection;
-    let regularizer = Regularizer::new(&model, selection, penalty, weights, slots)?;
+    let on_weights = settings.penalty_on_weights()?;
+    let regularizer = Regularizer::with_penalty(&model, selection, on_weights, weights, slots)?;
     if settings.form == PenaltyForm::Proximal {
         regularizer.check_proximal()?;
     }
-    let regularizer = if settings.normalize { regularizer.normalized(&model) } else { regularizer };
+    let regularizer = if settings.normalize { regularizer.normalized(&model)? } else { regularizer };
     let gate = settings.gate.map(|schedule| Gate::new(&model, selection, schedule, settings.gate_norms));
     let gate = gate.transpose()?;
     let listens = settings.activations > 0.0;

@@ -5,7 +5,7 @@ use dress_core::burn::module::Param;
 use dress_core::burn::optim::GradientsParams;
 use dress_core::burn::tensor::Tensor;
 use dress_core::parameters::{self, Layout, ParameterVisitor};
-use dress_core::{CausalLm, Site, Tap};
+use dress_core::{CausalLm, Error, Site, Tap};
 use dress_regularize::{ActivationPenalty, ActivationTap, Gate, GateTap, Regularizer, Schedule, Thresholds};
 use dress_train::{Regularization, Slicer, StepInfo, TrainingTap};
 use serde::{Deserialize, Serialize};
@@ -87,13 +87,18 @@ impl<M: CausalLm> SelectedPenalty<'_, M> {
 }
 
 impl<M: CausalLm> Regularization<M> for SelectedPenalty<'_, M> {
-    fn penalize(&self, model: &M, gradients: GradientsParams, step: &StepInfo) -> (GradientsParams, f64) {
+    fn penalize(
+        &self,
+        model: &M,
+        gradients: GradientsParams,
+        step: &StepInfo,
+    ) -> Result<(GradientsParams, f64), Error> {
         match self.form {
             PenaltyForm::Loss => {
                 let weight = self.lambda * self.schedule.at(step.share);
                 self.regularizer.penalize(model, gradients, weight)
             }
-            PenaltyForm::Proximal | PenaltyForm::Off => (gradients, 0.0),
+            PenaltyForm::Proximal | PenaltyForm::Off => Ok((gradients, 0.0)),
         }
     }
 
@@ -121,7 +126,7 @@ impl<M: CausalLm> Regularization<M> for SelectedPenalty<'_, M> {
         kept.gradients
     }
 
-    fn after_step(&self, model: M, step: &StepInfo) -> M {
+    fn after_step(&self, model: M, step: &StepInfo) -> Result<M, Error> {
         let model = match self.form {
             PenaltyForm::Loss | PenaltyForm::Off => model,
             PenaltyForm::Proximal => {
@@ -129,11 +134,11 @@ impl<M: CausalLm> Regularization<M> for SelectedPenalty<'_, M> {
                 let share = strength / step.total as f64;
                 // In full only once everything should have been zero, so as not to hurry it there.
                 let least = 2.0 * step.learning_rate * (strength * step.share).min(1.0);
-                self.regularizer.shrink(model, Thresholds::OfInitial { share, least })
+                self.regularizer.shrink(model, Thresholds::OfInitial { share, least })?
             }
         };
         // A gate takes the mean off what the forward pass sees instead.
-        if self.gate.is_some() { model } else { self.regularizer.recentre(model) }
+        Ok(if self.gate.is_some() { model } else { self.regularizer.recentre(model) })
     }
 
     fn selected_norm(&self, model: &M, step: &StepInfo) -> f64 {

@@ -2,6 +2,7 @@
 
 use crate::batches::held_out_of;
 use crate::{Error, GradientCheckpointing, LearningRate, OptimizerConfig, Precision, Trainable};
+use dress_core::burn::tensor::DType;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -102,6 +103,25 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
+    /// The recommended settings for weights of type `dtype`: the defaults, with the precision that such weights need
+    /// ([`Precision::of_weights`]), and with checkpoints where the run has a directory ([`CheckpointEvery::Spaced`]).
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_core::burn::tensor::DType;
+    /// use dress_train::{Precision, TrainConfig};
+    ///
+    /// assert_eq!(TrainConfig::of_weights(DType::F32).precision, Precision::AsIs);
+    /// assert_eq!(TrainConfig::of_weights(DType::BF16).precision, Precision::MasterWeights);
+    /// ```
+    pub fn of_weights(dtype: DType) -> Self {
+        Self {
+            precision: Precision::of_weights(dtype),
+            checkpoint_every: Some(CheckpointEvery::Spaced),
+            ..Self::default()
+        }
+    }
+
     /// How many optimizer steps `blocks` blocks make.
     ///
     /// # Examples

@@ -41,7 +41,7 @@ impl<M: CausalLm> StepObjective<'_, M> {
                 accumulator.accumulate(model, found.gradients);
             }
         }
-        let (gradients, on_weights) = self.regularization.penalize(model, accumulator.grads(), info);
+        let (gradients, on_weights) = self.regularization.penalize(model, accumulator.grads(), info)?;
         sum.penalty += on_weights;
         sum.gradients = self.regularization.gradients(model, gradients);
         Ok(sum)

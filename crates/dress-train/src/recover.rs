@@ -4,10 +4,13 @@ use crate::{
     Distillation, DistillationConfig, Error, LanguageModelling, LoraDropout, NoRegularization, Objective,
     Regularization, RunDirectory, Teacher, TrainConfig, Trainable, Trained, Training,
 };
+use dress_core::burn::tensor::DType;
 use dress_core::{Calibration, CausalLm, Progress};
 use serde::{Deserialize, Serialize};
 
 /// Recovery fine-tuning (RFT).
+///
+/// This is what `dress recover` does: [`RecoverConfig::of_weights`] has the command's defaults, and the command only sets fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RecoverConfig {
@@ -20,13 +23,28 @@ pub struct RecoverConfig {
 }
 
 impl Default for RecoverConfig {
+    /// The recommended settings for weights in f32, as checkpoints are loaded where nothing else is said.
     fn default() -> Self {
-        let train = TrainConfig { trainable: Trainable::Lora(Default::default()), ..TrainConfig::default() };
-        Self { distill: DistillationConfig::default(), cache: false, train }
+        Self::of_weights(DType::F32)
     }
 }
 
 impl RecoverConfig {
+    /// The recommended settings for a model whose weights are of type `dtype`: low-rank factors, and all else as in
+    /// [`TrainConfig::of_weights`].
+    pub fn of_weights(dtype: DType) -> Self {
+        let trainable = Trainable::Lora(Default::default());
+        let train = TrainConfig { trainable, ..TrainConfig::of_weights(dtype) };
+        Self { distill: DistillationConfig::default(), cache: false, train }
+    }
+
+    /// The same, kept in `directory` while it goes on. A run with these settings that was interrupted goes on from there.
+    #[must_use]
+    pub fn in_directory(mut self, directory: &RunDirectory) -> Self {
+        self.train.run_dir = Some(directory.path().into());
+        self
+    }
+
     /// Checks that the settings make sense, which takes neither a model nor a text.
     ///
     /// # Errors

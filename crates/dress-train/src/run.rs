@@ -196,7 +196,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
         };
         // Nothing else holds the weights here, so that the optimizer may change them in place.
         let model = self.optimizer.step(info.learning_rate, model, gradients);
-        let model = self.regularization().after_step(model, info);
+        let model = self.regularization().after_step(model, info)?;
         self.tokens += tokens;
         let point = CurvePoint {
             step,

@@ -132,8 +132,8 @@ impl ResultFile {
     fn trained(&self, settings: &RegularizeConfig) -> Vec<String> {
         let (steps, rate) = (grouped(self.report.curve.len() as u64), settings.train.learning_rate.peak);
         let penalty = match settings.form {
-            PenaltyForm::Proximal => format!("{} penalty by proximal steps", settings.penalty),
-            PenaltyForm::Loss => format!("{} penalty in the loss", settings.penalty),
+            PenaltyForm::Proximal => format!("{} penalty by proximal steps", settings.penalty_name()),
+            PenaltyForm::Loss => format!("{} penalty in the loss", settings.penalty_name()),
             PenaltyForm::Off => "no penalty".into(),
         };
         let mut facts = vec![format!(

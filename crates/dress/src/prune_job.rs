@@ -107,7 +107,8 @@ impl PruneJob {
         self.run_scored_by(&self.resolved.criteria, calibration, progress)
     }
 
-    /// [`PruneJob::run`] with a scorer of your own in place of the recipe's criteria.
+    /// [`PruneJob::run`] with a scorer of your own in place of the recipe's criteria. A penalty of your own is given to the recipe,
+    /// by [`Recipe::penalized_by`].
     ///
     /// # Errors
     /// Those of [`Checkpoint::load`], of [`QualityBefore::measure`], of [`ResolvedRecipe::prune_scored_by`] and of

@@ -11,7 +11,7 @@ use super::watch_args::WatchArgs;
 use crate::{Error, locate};
 use clap::Args;
 use dress_core::{Divergence, StockTarget};
-use dress_train::{DistillationConfig, LoraConfig, RecoverConfig, RunDirectory, Trainable};
+use dress_train::{DistillationConfig, LoraConfig, RecoverConfig, RunDirectory, TrainConfig, Trainable};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -90,26 +90,70 @@ impl RecoverArgs {
     }
 
     fn config(&self) -> RecoverConfig {
-        let usual_rate = RecoverConfig::default().train.learning_rate.peak;
         let common = &self.checkpoint.common;
-        let mut train = self.training.config(usual_rate, common.compute.dtype, common.seed);
-        train.run_dir = Some(RunDirectory::beside(&self.checkpoint.out).path().into());
-        train.replace_other_run = self.checkpoint.force;
-        if !self.full {
-            let usual = LoraConfig::of_rank(self.lora_rank);
-            train.trainable = Trainable::Lora(LoraConfig {
-                rank: usual.rank,
-                alpha: self.lora_alpha.unwrap_or(usual.alpha),
-                dropout: self.lora_dropout,
-                targets: self.lora_targets.clone(),
-            });
-        }
+        let directory = RunDirectory::beside(&self.checkpoint.out);
+        let usual = RecoverConfig::of_weights(common.compute.dtype.dtype()).in_directory(&directory);
+        let train = TrainConfig {
+            trainable: self.trainable(),
+            replace_other_run: self.checkpoint.force,
+            ..self.training.config(usual.train, common.seed)
+        };
         let distill = DistillationConfig {
             alpha: self.distill_alpha,
             temperature: self.distill_temperature,
-            hidden: 0.0,
             divergence: self.distill_divergence,
+            ..usual.distill
         };
         RecoverConfig { distill, cache: self.distill_cache, train }
+    }
+
+    fn trainable(&self) -> Trainable {
+        if self.full {
+            return Trainable::All;
+        }
+        let usual = LoraConfig::of_rank(self.lora_rank);
+        Trainable::Lora(LoraConfig {
+            rank: usual.rank,
+            alpha: self.lora_alpha.unwrap_or(usual.alpha),
+            dropout: self.lora_dropout,
+            targets: self.lora_targets.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Command, FromArgMatches};
+    use dress_models::FloatType;
+    use dress_train::{CheckpointEvery, Precision};
+    use std::path::Path;
+
+    fn of_the_command(options: &[&str]) -> RecoverConfig {
+        let command = RecoverArgs::augment_args(Command::new("recover").no_binary_name(true));
+        let words = ["--model", "x", "--out", "y"].iter().chain(options);
+        RecoverArgs::from_arg_matches(&command.get_matches_from(words)).unwrap().config()
+    }
+
+    #[test]
+    fn the_command_s_settings_are_the_library_s_for_every_type_of_weights() {
+        let directory = RunDirectory::beside(Path::new("y"));
+        for name in FloatType::NAMES {
+            let dtype: FloatType = name.parse().unwrap();
+            let library = RecoverConfig::of_weights(dtype.dtype()).in_directory(&directory);
+            assert_eq!(of_the_command(&["--dtype", name]), library, "{name}");
+        }
+        assert_eq!(of_the_command(&[]), RecoverConfig::default().in_directory(&directory));
+    }
+
+    #[test]
+    fn what_is_given_stands_above_the_library_s_settings() {
+        let given =
+            ["--dtype", "bf16", "--precision", "as-is", "--checkpoint-every", "7", "--full", "--force"];
+        let train = of_the_command(&given).train;
+        assert_eq!((train.precision, train.trainable), (Precision::AsIs, Trainable::All));
+        assert_eq!(train.checkpoint_every, Some(CheckpointEvery::Steps(7)));
+        assert!(train.replace_other_run);
+        assert_eq!(of_the_command(&["--checkpoint-every", "0"]).train.checkpoint_every, None);
     }
 }

@@ -149,6 +149,7 @@ impl RegularizeArgs {
         let usual = RegularizeConfig::default();
         Ok(RegularizeConfig {
             penalty: self.penalty.unwrap_or(usual.penalty),
+            own_penalty: None,
             form: self.form(),
             lambda: self.lambda.unwrap_or(usual.lambda),
             schedule: self.schedule.unwrap_or(usual.schedule),
@@ -168,7 +169,7 @@ impl RegularizeArgs {
             local: self.local.then(|| self.local_inputs.unwrap_or_default()),
             train: TrainConfig {
                 trainable: self.trainable(),
-                ..self.training.config(usual.train.learning_rate.peak, dtype, seed)
+                ..self.training.config(TrainConfig::of_weights(dtype.dtype()), seed)
             },
         })
     }

@@ -4,10 +4,9 @@ use super::common_args::at_least_one;
 use super::listed::{gradient_checkpointing, listed};
 use clap::Args;
 use dress_core::Divergence;
-use dress_models::FloatType;
 use dress_train::{
     CheckpointEvery, Decay, DistillationConfig, EarlyStopping, GradientCheckpointing, LearningRate,
-    OptimizerConfig, Precision, TrainConfig, Trainable,
+    OptimizerConfig, Precision, TrainConfig,
 };
 
 /// The heading of the training's options.
@@ -16,7 +15,7 @@ pub(super) const TRAINING: &str = "Training";
 /// The heading of those of learning from the dense model.
 pub(super) const DISTILLATION: &str = "Distillation";
 
-/// The training's options; the defaults are those of [`TrainConfig`], but for the learning rate of a regularization.
+/// The training's options; the defaults are those of [`TrainConfig::of_weights`], but for the learning rate of a regularization.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = TRAINING)]
 pub struct TrainingArgs {
@@ -109,22 +108,21 @@ impl TrainingArgs {
         self.precision
     }
 
-    /// The settings of a run that keeps nothing, with the highest learning rate that is usual where none is given, for weights of
-    /// type `dtype`.
-    pub(super) fn config(&self, usual_rate: f64, dtype: FloatType, seed: u64) -> TrainConfig {
+    /// `usual` with what they say of it.
+    pub(super) fn config(&self, usual: TrainConfig, seed: u64) -> TrainConfig {
         TrainConfig {
             epochs: self.epochs,
             batch_size: self.batch_size,
             accumulation: self.accumulation,
             workers: self.workers,
             learning_rate: LearningRate {
-                peak: self.learning_rate.unwrap_or(usual_rate),
+                peak: self.learning_rate.unwrap_or(usual.learning_rate.peak),
                 warmup_steps: self.warmup_steps,
                 end: self.learning_rate_end,
                 decay: self.learning_rate_decay,
             },
             optimizer: self.optimizer.with_weight_decay(self.weight_decay),
-            precision: self.precision.unwrap_or_else(|| Precision::of_weights(dtype.dtype())),
+            precision: self.precision.unwrap_or(usual.precision),
             clip_norm: (self.clip_norm > 0.0).then_some(self.clip_norm),
             gradient_checkpointing: self.gradient_checkpointing,
             early_stopping: self.early_stopping.map(|holdout| EarlyStopping {
@@ -133,14 +131,12 @@ impl TrainingArgs {
                 patience: self.early_stopping_patience,
             }),
             seed,
-            run_dir: None,
             checkpoint_every: match self.checkpoint_every {
-                None => Some(CheckpointEvery::Spaced),
+                None => usual.checkpoint_every,
                 Some(0) => None,
                 Some(steps) => Some(CheckpointEvery::Steps(steps)),
             },
-            replace_other_run: false,
-            trainable: Trainable::All,
+            ..usual
         }
     }
 }

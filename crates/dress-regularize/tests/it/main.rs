@@ -4,13 +4,14 @@ use dress_core::burn::module::{Module, Param};
 use dress_core::burn::optim::GradientsParams;
 use dress_core::burn::tensor::{Device, Tensor, TensorData, Tolerance};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
-use dress_core::{Axis, AxisSelection, Calibration, CausalLm, Forward, Selection, Site, Tap};
+use dress_core::{Axis, AxisSelection, Calibration, CausalLm, Error, Forward, Penalty, Selection, Site, Tap};
 use dress_models::AnyModel;
 use dress_regularize::{
     ActivationPenalty, ComponentWeights, Gate, GateNorms, PenaltyKind, Regularizer, Schedule, SlotChoice,
+    Thresholds,
 };
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 const LLAMA: &str = r#"{"model_type":"llama","vocab_size":11,"hidden_size":8,"intermediate_size":12,
     "num_hidden_layers":1,"num_attention_heads":2,"num_key_value_heads":2,"head_dim":4,
@@ -180,13 +181,13 @@ fn the_gradient_of_a_normalised_penalty_is_that_of_its_value_which_starts_at_one
     for penalty in [PenaltyKind::L1, PenaltyKind::L2, PenaltyKind::Group] {
         let (weights, start) = (ComponentWeights::default(), model(PHI));
         let regularizer = Regularizer::new(&start, &selection(), penalty, weights, SlotChoice::All).unwrap();
-        let regularizer = regularizer.normalized(&start);
-        let value = f64::from(regularizer.penalty(&start).total().into_scalar::<f32>());
+        let regularizer = regularizer.normalized(&start).unwrap();
+        let value = f64::from(regularizer.penalty(&start).unwrap().total().into_scalar::<f32>());
         assert!((value - 1.0).abs() < 1e-3, "{penalty}: {value}");
         check(PHI, &format!("normalised {penalty}"), |model| {
             let tokens = Calibration::tensor(&tokens(), &model.device());
             let loss = model.next_token_loss(tokens, &mut Forward::new(&mut dress_core::NoTap));
-            regularizer.penalty(model).total() + loss * 0.1
+            regularizer.penalty(model).unwrap().total() + loss * 0.1
         });
     }
 }
@@ -201,11 +202,11 @@ fn a_penalty_beside_the_loss_has_the_value_and_the_gradients_of_one_in_it() {
             let tokens = Calibration::tensor(&tokens(), &model.device());
             model.next_token_loss(tokens, &mut Forward::new(&mut dress_core::NoTap))
         };
-        let term = regularizer.penalty(&model).total() * 0.3;
+        let term = regularizer.penalty(&model).unwrap().total() * 0.3;
         let value = f64::from(term.clone().into_scalar::<f32>());
         let within = GradientsParams::from_grads((loss() + term).backward(), &model);
         let plain = GradientsParams::from_grads(loss().backward(), &model);
-        let (beside, found) = regularizer.penalize(&model, plain, 0.3);
+        let (beside, found) = regularizer.penalize(&model, plain, 0.3).unwrap();
         assert!((found - value).abs() < 1e-5 * value, "{penalty}: {found} and {value}");
         struct Compare<'a>([&'a GradientsParams; 2]);
         impl ParameterVisitor for Compare<'_> {
@@ -216,6 +217,52 @@ fn a_penalty_beside_the_loss_has_the_value_and_the_gradients_of_one_in_it() {
         }
         parameters::visit(&model, &mut Compare([&within, &beside]));
     }
+}
+
+/// A penalty that needs what is not there, from a call of `value` or of `shrink` on.
+struct WithoutItsTable {
+    has_a_step: bool,
+}
+
+impl Penalty for WithoutItsTable {
+    fn name(&self) -> &str {
+        "without-its-table"
+    }
+
+    fn value(&self, _groups: Tensor<2>) -> Result<Tensor<1>, Error> {
+        Err(Error::other("the table of penalties has no row for this parameter"))
+    }
+
+    fn shrink(&self, groups: Tensor<2>, _thresholds: Tensor<2>) -> Result<Option<Tensor<2>>, Error> {
+        self.value(groups).map(|_| None)
+    }
+
+    fn thresholds_to_zero(&self, groups: Tensor<2>) -> Result<Option<Tensor<2>>, Error> {
+        Ok(self.has_a_step.then(|| groups.abs().max_dim(1)))
+    }
+}
+
+#[test]
+fn a_penalty_of_another_crate_fails_with_its_own_cause() {
+    let model = model(LLAMA);
+    let regularizer = |has_a_step| {
+        let (penalty, weights) = (Arc::new(WithoutItsTable { has_a_step }), ComponentWeights::default());
+        Regularizer::with_penalty(&model, &selection(), penalty, weights, SlotChoice::All).unwrap()
+    };
+    let step = Thresholds::OfInitial { share: 0.1, least: 0.0 };
+    let failures = [
+        regularizer(false).penalty(&model).err(),
+        regularizer(false).penalize(&model, GradientsParams::new(), 1.0).err(),
+        regularizer(false).normalized(&model).err(),
+        regularizer(true).shrink(model.clone(), step).err(),
+    ];
+    for failure in failures {
+        let failure = failure.expect("it fails");
+        assert!(matches!(failure, Error::Other(_)), "{failure}");
+        assert_eq!(failure.to_string(), "the table of penalties has no row for this parameter");
+    }
+    // It is asked for no step that reaches zero where it has none.
+    assert!(regularizer(false).shrink(model.clone(), step).is_ok());
 }
 
 #[test]

@@ -8,6 +8,9 @@ mod family;
 #[cfg(feature = "files")]
 pub use family::NoLayers;
 
+mod elastic_net;
+pub use elastic_net::ElasticNet;
+
 use dress_core::burn;
 use dress_core::burn::module::{Module, Param};
 use dress_core::burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};

@@ -1,0 +1,56 @@
+//! What is selected of one parameter by one slot.
+
+use dress_core::burn::tensor::{DType, Tensor};
+use dress_core::parameters::{self, Layout};
+use dress_core::{AxisSelection, Component, Slot};
+
+/// The selected end of one slot, or all of it where its layer goes.
+pub(crate) struct SelectedPart {
+    dim: usize,
+    start: usize,
+    len: usize,
+    block: usize,
+    /// What the parameter belongs to.
+    pub component: Component,
+    /// What takes each structure to zero at the start. `[structures, 1]`
+    pub initial: Option<Tensor<2>>,
+    /// What this part's penalty is multiplied by.
+    pub unit: f64,
+}
+
+impl SelectedPart {
+    /// What a slot keeps of the structures that go, the last of its axis.
+    pub fn end(slot: &Slot, chosen: &AxisSelection) -> Self {
+        let (start, len) = (chosen.kept_len() * slot.block, chosen.removed().len() * slot.block);
+        Self::of(slot, start, len, slot.block)
+    }
+
+    /// All of a slot that runs over `structures`, as one group.
+    pub fn whole(slot: &Slot, structures: usize) -> Self {
+        let len = structures * slot.block;
+        Self::of(slot, 0, len, len)
+    }
+
+    fn of(slot: &Slot, start: usize, len: usize, block: usize) -> Self {
+        let (dim, component) = (slot.dim, slot.component);
+        Self { dim, start, len, block, component, initial: None, unit: 1.0 }
+    }
+
+    /// The selected structures of `value`, a row a structure, in f32.
+    pub fn groups<const D: usize>(&self, layout: Layout, value: &Tensor<D>) -> Tensor<2> {
+        let dim = layout.dim(self.dim);
+        let view = value.clone().narrow(dim, self.start, self.len);
+        parameters::groups(view.cast(DType::F32), dim, self.block)
+    }
+
+    /// `value` with other selected structures.
+    pub fn put<const D: usize>(&self, layout: Layout, value: Tensor<D>, groups: Tensor<2>) -> Tensor<D> {
+        let dim = layout.dim(self.dim);
+        let mut dims = value.dims();
+        let mut ranges = dims.map(|size| 0..size);
+        dims[dim] = self.len;
+        ranges[dim] = self.start..self.start + self.len;
+        let part = parameters::ungroup(groups, dims, dim).cast(value.dtype());
+        value.slice_assign(ranges, part)
+    }
+}
