@@ -16,7 +16,8 @@
 //!
 //! It also holds what every crate has to do alike: how parameters are named and visited
 //! ([`parameters`]), a checkpoint's fingerprint, what is drawn, and files that are complete or not
-//! there ([`files`]). It knows no model family and no machine.
+//! there ([`files`]). It knows no model family and no device, and of the machine its name alone,
+//! which goes into the names of unfinished files.
 //!
 //! Depend on this crate alone to bring your own model, scorer or penalty: Burn is re-exported as
 //! [`burn`], so that versions cannot disagree.
