@@ -1,7 +1,7 @@
 //! A file of text.
 
 use crate::files::files;
-use crate::format::{Found, decompressed, is_plain_lines, told};
+use crate::format::{CorpusFormat, Found, decompressed, is_plain_lines, told};
 use crate::json_rows::{Texts, borrowed, read_array, read_lines, texts};
 use crate::large_lines::{HELD, LargeLines};
 use crate::tables::{csv_rows, parquet_rows};
@@ -10,20 +10,6 @@ use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// How a file holds its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CorpusFormat {
-    /// By its first bytes: gzip, zstd, Parquet, CSV, JSON lines, an array of JSON objects, or text.
-    #[default]
-    Auto,
-    /// Plain text, a row a line.
-    Text,
-    /// A JSON object a line.
-    Jsonl,
-    /// One array of JSON objects.
-    Json,
-}
 
 /// The text of one file, or of several as one.
 ///
