@@ -136,7 +136,7 @@ impl Recipe {
         if self.compensation == Compensation::None || open || self.axes.iter().any(made_up_for) {
             return Ok(());
         }
-        Err(Error::CompensationUnused { compensation: self.compensation })
+        Err(Error::CompensationUnused { compensation: self.compensation.to_string() })
     }
 
     /// What scores `targets`; in another basis than the checkpoint's, all but the width.

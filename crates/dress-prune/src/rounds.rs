@@ -1,22 +1,13 @@
 //! Several smaller rounds to one ratio.
 
+use crate::joined_curves::append;
 use crate::pipeline::{axes, prune_taught};
-use crate::{Allocation, AxisTarget, Error, PruneConfig, PruneReport, Pruned, prune};
+use crate::{Allocation, AxisTarget, Error, PruneConfig, PruneReport, Pruned, Round, prune};
 use dress_core::{
     Axis, AxisKind, AxisSelection, Calibration, CausalLm, Progress, Ratio, Scorer, Selection, SlicePlan,
 };
-use dress_train::{CurvePoint, RunDirectory};
-use serde::{Deserialize, Serialize};
+use dress_train::RunDirectory;
 use std::collections::BTreeMap;
-
-/// One of several rounds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Round {
-    /// What went, of the model that the round before left.
-    pub plan: SlicePlan,
-    /// What happened on the way.
-    pub report: PruneReport,
-}
 
 /// [`prune()`] in `rounds` rounds of score, regularize and slice, each of which leaves the same share of what the one before
 /// left: `(1 - ratio)^(1 / rounds)`. Every round scores anew, and trains for as many steps as one alone would.
@@ -119,17 +110,4 @@ fn summary(rounds: Vec<Round>) -> PruneReport {
         report.compensation.extend(round.report.compensation.iter().cloned());
     }
     PruneReport { rounds, ..report }
-}
-
-/// Puts one run's curve behind another's.
-pub(crate) fn append(curve: &mut Vec<CurvePoint>, next: &[CurvePoint]) {
-    let last = curve.last();
-    let (steps, tokens, seconds) =
-        last.map_or((0, 0, 0.0), |point| (point.step + 1, point.tokens, point.seconds));
-    curve.extend(next.iter().map(|point| CurvePoint {
-        step: point.step + steps,
-        tokens: point.tokens + tokens,
-        seconds: point.seconds + seconds,
-        ..*point
-    }));
 }
