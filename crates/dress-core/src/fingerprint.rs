@@ -117,6 +117,7 @@ fn filed_rows<const D: usize>(value: Tensor<D>, layout: Layout, rows: &[usize]) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parameters::ParameterPlace;
     use burn::module::Module;
     use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
     use burn::tensor::{Device, Distribution};
@@ -127,7 +128,11 @@ mod tests {
         linear: Linear,
     }
 
-    impl NamedParameters for Small {}
+    impl NamedParameters for Small {
+        fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
+            Layout::of_burn(place)
+        }
+    }
 
     fn small() -> Small {
         let device = Device::flex();

@@ -11,7 +11,7 @@ use crate::{DeclaredHead, Family};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
-use dress_core::parameters::NamedParameters;
+use dress_core::parameters::{Layout, NamedParameters, ParameterPlace};
 use dress_core::{
     Axis, CausalLm, CouplingMap, DistilledLoss, Error, Forward, Part, Role, Selection, Site, StockTarget,
     TaughtLogits,
@@ -211,7 +211,11 @@ impl OptAttention {
     }
 }
 
-impl NamedParameters for OptForCausalLm {}
+impl NamedParameters for OptForCausalLm {
+    fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
+        Layout::of_burn(place)
+    }
+}
 
 impl Family for OptForCausalLm {
     fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, crate::Error> {

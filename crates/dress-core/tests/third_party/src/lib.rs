@@ -12,7 +12,7 @@ use dress_core::burn;
 use dress_core::burn::module::{Module, Param};
 use dress_core::burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use dress_core::burn::tensor::{Device, Int, Tensor, activation::relu};
-use dress_core::parameters::{self, Layout, NamedParameters, ParameterVisitor};
+use dress_core::parameters::{self, Layout, NamedParameters, ParameterPlace, ParameterVisitor};
 use dress_core::{
     Axis, AxisSlots, Calibration, CausalLm, Component, CouplingMap, Error, Forward, MultipleOf,
     Normalization, Progress, Role, Scorer, Scores, Selection, Site, Slot,
@@ -108,7 +108,11 @@ fn ffn_slots(layer: usize, inner: usize) -> AxisSlots {
     AxisSlots { len: inner, multiple_of: MultipleOf::ONE, normalization: None, slots }
 }
 
-impl NamedParameters for ShiftLm {}
+impl NamedParameters for ShiftLm {
+    fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
+        Layout::of_burn(place)
+    }
+}
 
 impl CausalLm for ShiftLm {
     fn architecture(&self) -> &str {
