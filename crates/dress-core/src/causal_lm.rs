@@ -50,15 +50,19 @@ pub trait CausalLm: NamedParameters + Sync {
 
     /// The model after its parameters were sliced by `selection`: configuration and whatever
     /// else does not follow from the parameters' shapes is brought up to date, the norms'
-    /// epsilon by identity E2 included.
+    /// epsilon by identity [E2] included.
     ///
     /// # Errors
     /// Where the family cannot be of that shape.
+    ///
+    /// [E2]: crate::identities#e2
     fn resized(self, selection: &Selection) -> Result<Self, Error>;
 
-    /// By what slicing multiplies whole parameters, beside the gains of identity E2: for families whose
+    /// By what slicing multiplies whole parameters, beside the gains of identity [E2]: for families whose
     /// epsilon is not in their configuration, so that the stream has to change instead, and for norms over something else
     /// that have the same epsilon.
+    ///
+    /// [E2]: crate::identities#e2
     fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
         let _ = selection;
         BTreeMap::new()

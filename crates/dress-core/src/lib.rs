@@ -14,6 +14,8 @@
 //! - [`CausalLm`] is what a model implements, [`Scorer`] what ranks structures, [`Penalty`] what
 //!   regularizes them, and [`Tap`] what listens to activations on the way.
 //!
+//! The [`identities`] say why slicing what they touch changes nothing.
+//!
 //! It also holds what every crate has to do alike: how parameters are named and visited
 //! ([`parameters`]), a checkpoint's fingerprint, what is drawn, and files that are complete or not
 //! there ([`files`]). It knows no model family and no device, and of the machine its name alone,
@@ -42,6 +44,7 @@ mod error;
 pub mod files;
 mod fingerprint;
 mod forward;
+pub mod identities;
 mod kept_of_kind;
 mod kv_cache;
 mod layer_writers;

@@ -1,4 +1,6 @@
-//! Other coordinates for the residual stream (identity E4).
+//! Other coordinates for the residual stream (identity [E4]).
+//!
+//! [E4]: dress_core::identities#e4
 
 use crate::components::components;
 use crate::fold::fold_gains;

@@ -1,9 +1,12 @@
 //! From scores to a smaller dense model.
 //!
 //! [`select`] turns scores into a selection at a ratio, [`permute`] moves what goes to the end of
-//! every axis (identity E1), [`slice()`] removes it (E2), [`mask`] zeroes it instead, and
+//! every axis (identity [E1]), [`slice()`] removes it ([E2]), [`mask`] zeroes it instead, and
 //! [`prune`] is the whole path: score, regularize, slice. None of them knows a model family: they
 //! see the coupling map's slots.
+//!
+//! [E1]: dress_core::identities#e1
+//! [E2]: dress_core::identities#e2
 
 mod allocation;
 mod axis_target;

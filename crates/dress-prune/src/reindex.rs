@@ -7,10 +7,12 @@ use dress_core::{Axis, CausalLm, CouplingMap, Error, Normalization, Role, Select
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Moves the selected structures of every axis to its end; the logits do not change (identity E1).
+/// Moves the selected structures of every axis to its end; the logits do not change (identity [E1]).
 ///
 /// # Errors
 /// Those of [`Selection::check`].
+///
+/// [E1]: dress_core::identities#e1
 pub fn permute<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error> {
     let map = model.coupling();
     selection.check(&map)?;

@@ -331,8 +331,10 @@ impl CausalLm for OptForCausalLm {
     }
 
     /// OPT's epsilon is not in its `config.json`. A stream that is multiplied by `sqrt(d' / d)` does to
-    /// the norms what identity E2's epsilon would; a head that is the embedding is made up for by the
+    /// the norms what identity [E2]'s epsilon would; a head that is the embedding is made up for by the
     /// norm before it.
+    ///
+    /// [E2]: dress_core::identities#e2
     fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
         let mut factors = BTreeMap::new();
         let factor = self.stream_factor(selection);
