@@ -36,7 +36,7 @@ pub struct ShiftConfig {
 #[derive(Module, Debug)]
 pub struct ShiftLm {
     embed: Embedding,
-    blocks: Vec<ShiftLayer>,
+    layers: Vec<ShiftLayer>,
     norm: ScaleNorm,
     head: Linear,
     #[module(skip)]
@@ -85,7 +85,7 @@ impl ShiftLm {
         };
         Self {
             embed: EmbeddingConfig::new(config.vocab_size, config.width).init(device),
-            blocks: config.inner.iter().map(layer).collect(),
+            layers: config.inner.iter().map(layer).collect(),
             norm: ScaleNorm::new(&config, device),
             head: LinearConfig::new(config.width, config.vocab_size).with_bias(false).init(device),
             config,
@@ -99,7 +99,7 @@ impl ShiftLm {
 }
 
 fn ffn_slots(layer: usize, inner: usize) -> AxisSlots {
-    let name = |rest: &str| format!("blocks.{layer}.{rest}");
+    let name = |rest: &str| format!("layers.{layer}.{rest}");
     let slots = vec![
         Slot::new(name("inner.weight"), 0, Role::Writes, Component::Ffn),
         Slot::new(name("inner.bias"), 0, Role::Writes, Component::Ffn),
@@ -120,7 +120,7 @@ impl CausalLm for ShiftLm {
     }
 
     fn num_layers(&self) -> usize {
-        self.blocks.len()
+        self.layers.len()
     }
 
     fn vocab_size(&self) -> usize {
@@ -137,8 +137,8 @@ impl CausalLm for ShiftLm {
             Slot::new("norm.gain", 0, Role::Scales, Component::Rest).site(Site::HeadInput),
             Slot::new("head.weight", 1, Role::Reads, Component::Rest).site(Site::HeadInput),
         ];
-        for layer in 0..self.blocks.len() {
-            let name = |rest: &str| format!("blocks.{layer}.{rest}");
+        for layer in 0..self.layers.len() {
+            let name = |rest: &str| format!("layers.{layer}.{rest}");
             let input = |slot: Slot| slot.site(Site::FfnInput { layer });
             slots.push(input(Slot::new(name("norm.gain"), 0, Role::Scales, Component::Rest)));
             slots.push(input(Slot::new(name("inner.weight"), 1, Role::Reads, Component::Ffn)));
@@ -153,7 +153,7 @@ impl CausalLm for ShiftLm {
         };
         // What goes with a layer is not a part of a parameter, so that there is no slot of it.
         let layers = AxisSlots {
-            len: self.blocks.len(),
+            len: self.layers.len(),
             multiple_of: MultipleOf::ONE,
             normalization: None,
             slots: Vec::new(),
@@ -171,7 +171,7 @@ impl CausalLm for ShiftLm {
     }
 
     fn layer(&self, layer: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
-        let ShiftLayer { norm, inner, outer } = &self.blocks[layer];
+        let ShiftLayer { norm, inner, outer } = &self.layers[layer];
         let input = pass.pass(Site::FfnInput { layer }, norm.forward(hidden.clone()));
         let [batch, seq, width] = input.dims();
         let first = Tensor::zeros([batch, 1, width], &input.device());
@@ -189,13 +189,13 @@ impl CausalLm for ShiftLm {
             self.config.width = residual.kept_len();
             self.config.epsilon *= residual.len() as f64 / residual.kept_len() as f64;
             self.norm.epsilon = self.config.epsilon;
-            self.blocks.iter_mut().for_each(|layer| layer.norm.epsilon = self.config.epsilon);
+            self.layers.iter_mut().for_each(|layer| layer.norm.epsilon = self.config.epsilon);
         }
         for (layer, inner) in self.config.inner.iter_mut().enumerate() {
             *inner = selection.get(Axis::Ffn { layer }).map_or(*inner, |ffn| ffn.kept_len());
         }
         for &layer in selection.removed_layers().iter().rev() {
-            self.blocks.remove(layer);
+            self.layers.remove(layer);
             self.config.inner.remove(layer);
         }
         Ok(self)
