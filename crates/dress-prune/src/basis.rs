@@ -2,9 +2,9 @@
 //!
 //! [E4]: dress_core::identities#e4
 
-use crate::components::components;
 use crate::fold::fold_gains;
 use crate::moments::Moments;
+use crate::principal_components::components_of_stream;
 use crate::{Error, centre};
 use dress_core::burn::tensor::{DType, Tensor, TensorData};
 use dress_core::parameters::{self, Layout, ParameterMapper};
@@ -41,7 +41,7 @@ pub fn rotate_to_principal_components<M: CausalLm>(
     let map = folded.coupling();
     let residual = map.axis(Axis::Residual)?;
     let moments = Moments::collect(&folded, residual, calibration, progress)?;
-    let (basis, energy) = components(&moments, residual)?;
+    let (basis, energy) = components_of_stream(&moments, residual)?;
     let model = parameters::map(folded, &mut Rotate::new(residual, &basis));
     Ok(Rotated { model, energy })
 }
