@@ -5,9 +5,9 @@ mod class;
 mod declared;
 mod identity;
 pub(crate) mod json_file;
-#[cfg(test)]
-mod of_files;
 mod sentencepiece;
+#[cfg(test)]
+mod several_files_tests;
 
 use crate::pieces::{Ids, first_ids};
 use crate::{Error, tokenizer_json};
