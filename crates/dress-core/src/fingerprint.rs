@@ -24,6 +24,32 @@ pub struct Fingerprint(String);
 
 impl Fingerprint {
     /// The fingerprint of a model in memory.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_core::Fingerprint;
+    /// use dress_core::burn::module::{Module, Param};
+    /// use dress_core::burn::tensor::{Device, Tensor};
+    /// use dress_core::parameters::{Layout, NamedParameters, ParameterPlace};
+    ///
+    /// #[derive(Module, Debug)]
+    /// struct Gains {
+    ///     weight: Param<Tensor<1>>,
+    /// }
+    ///
+    /// impl NamedParameters for Gains {
+    ///     fn layout(&self, _place: &ParameterPlace<'_>) -> Layout {
+    ///         Layout::AsFiled
+    ///     }
+    /// }
+    ///
+    /// let of = |gain: f32| {
+    ///     let weight = Tensor::<1>::full([4], gain, &Device::flex());
+    ///     Fingerprint::of(&Gains { weight: Param::from_tensor(weight) })
+    /// };
+    /// assert_eq!(of(1.0), of(1.0));
+    /// assert_ne!(of(1.0), of(2.0));
+    /// ```
     pub fn of<M: NamedParameters>(module: &M) -> Self {
         let mut collect = Collect(FingerprintBuilder::default());
         parameters::visit(module, &mut collect);

@@ -40,6 +40,19 @@ impl Corpus {
     /// [`Error::Io`], [`Error::NotUtf8`], [`Error::Empty`], [`Error::NoCorpus`], [`Error::Compressed`], [`Error::Table`],
     /// [`Error::StdinTwice`], and of rows [`Error::MalformedRow`], [`Error::UnknownRow`], [`Error::NullText`] and
     /// [`Error::ChatRow`].
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_data::{Corpus, CorpusFormat};
+    ///
+    /// let directory = tempfile::tempdir().expect("a place for temporary files");
+    /// let path = directory.path().join("corpus.jsonl");
+    /// std::fs::write(&path, "{\"text\":\"one\"}\n{\"text\":\"two\"}\n").expect("a file");
+    /// let corpus = Corpus::read(&path, CorpusFormat::Auto)?;
+    /// assert!(!corpus.is_text());
+    /// assert_eq!(corpus.text(" and ")?, "one and two");
+    /// # Ok::<(), dress_data::Error>(())
+    /// ```
     pub fn read(path: &Path, format: CorpusFormat) -> Result<Self, Error> {
         Self::read_as(path, format, &RowText::default())
     }

@@ -25,6 +25,21 @@ const TRIES: usize = 32;
 ///
 /// # Errors
 /// [`Error::BlockTooShort`], [`Error::ShorterThanOneBlock`] and [`Error::Tokenize`].
+///
+/// # Examples
+/// ```
+/// use dress_data::{Corpus, CorpusFormat, SampleConfig, Tokenizer, calibration_blocks};
+///
+/// let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models");
+/// let tokenizer = Tokenizer::from_directory(format!("{models}/llama3-kjv").as_ref())?;
+/// let corpus = Corpus::read(format!("{models}/kjv/calibration.txt").as_ref(), CorpusFormat::Auto)?;
+/// let config = SampleConfig { samples: 4, seqlen: 64, ..SampleConfig::default() };
+/// let calibration = calibration_blocks(&corpus, &tokenizer, &config)?;
+/// assert_eq!((calibration.blocks.len(), calibration.blocks[0].len()), (4, 64));
+/// // The same seed draws the same blocks.
+/// assert_eq!(calibration, calibration_blocks(&corpus, &tokenizer, &config)?);
+/// # Ok::<(), dress_data::Error>(())
+/// ```
 pub fn calibration_blocks(
     corpus: &Corpus,
     tokenizer: &Tokenizer,

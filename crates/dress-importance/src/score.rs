@@ -151,6 +151,22 @@ pub fn score_all<M: CausalLm>(
 /// # Errors
 /// Those of the scorer, [`dress_core::Error::NotByParts`] for criteria that need gradients or many passes, and
 /// those of [`Parts::part`].
+///
+/// # Examples
+/// ```
+/// use dress_core::{Axis, Calibration, NoProgress, burn::tensor::Device};
+/// use dress_importance::{Criterion, score_by_parts};
+/// use dress_models::{CheckpointParts, LoadConfig};
+///
+/// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
+/// let parts = CheckpointParts::open(directory.as_ref(), &LoadConfig::default(), &Device::flex())?;
+/// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]]);
+/// let axis = Axis::Ffn { layer: 0 };
+/// // One layer at a time is in memory.
+/// let scores = score_by_parts(Criterion::Wanda, &parts, &calibration, &[axis], 42, &NoProgress)?;
+/// assert!(scores.get(axis).is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn score_by_parts<P: Parts>(
     criterion: Criterion,
     parts: &P,

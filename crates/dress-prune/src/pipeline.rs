@@ -204,6 +204,25 @@ fn in_basis<M: CausalLm>(
 ///
 /// # Errors
 /// Those of the scorer, of [`Allocation::check`](crate::Allocation::check) and of [`plan_of_scores`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{Axis, AxisKind, Calibration, NoProgress, Ratio, StockTarget};
+/// use dress_importance::Criterion;
+/// use dress_prune::{AxisTarget, PruneConfig, plan};
+///
+/// let target = AxisTarget::new(AxisKind::Ffn, Ratio::new(0.25)?, 1);
+/// let config = PruneConfig { stock: StockTarget::Dress, ..PruneConfig::new(vec![target]) };
+/// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]]);
+/// let scorer = Criterion::MagnitudeL2.scorer(42);
+/// let plan = plan(&model, scorer.as_ref(), &calibration, &config, &NoProgress)?;
+/// assert_eq!(plan.selection.get(Axis::Ffn { layer: 1 }).map(|chosen| chosen.removed().len()), Some(6));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn plan<M: CausalLm>(
     model: &M,
     scorer: &dyn Scorer<M>,

@@ -19,6 +19,25 @@ use std::collections::BTreeMap;
 ///
 /// # Errors
 /// Those of [`prune()`], [`Error::DepthInRounds`] and [`Error::UnevenInRounds`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{AxisKind, Calibration, NoProgress, Ratio, StockTarget};
+/// use dress_importance::Criterion;
+/// use dress_prune::{AxisTarget, PruneConfig, prune_in_rounds};
+///
+/// let target = AxisTarget::new(AxisKind::Ffn, Ratio::new(0.5)?, 1);
+/// let config = PruneConfig { stock: StockTarget::Dress, ..PruneConfig::new(vec![target]) };
+/// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]]);
+/// let scorer = Criterion::MagnitudeL2.scorer(42);
+/// let pruned = prune_in_rounds(model, scorer.as_ref(), &calibration, &config, 2, &NoProgress)?;
+/// assert_eq!(pruned.report.rounds.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn prune_in_rounds<M: CausalLm>(
     mut model: M,
     scorer: &dyn Scorer<M>,

@@ -63,6 +63,21 @@ pub(crate) fn check_tied(residual: &AxisSlots) -> Result<(), Error> {
 
 /// The basis in which `axes` of a model are best sliced: principal components where the width goes and they can be had at
 /// no cost in parameters.
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{AxisKind, Basis, CausalLm};
+/// use dress_prune::best_basis;
+///
+/// let map = model.coupling();
+/// assert_eq!(best_basis(&map, &[AxisKind::Residual, AxisKind::Ffn]), Basis::Pca);
+/// assert_eq!(best_basis(&map, &[AxisKind::Ffn]), Basis::Identity);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn best_basis(map: &CouplingMap, axes: &[AxisKind]) -> Basis {
     let residual = map.axis(Axis::Residual).ok().filter(|_| axes.contains(&AxisKind::Residual));
     match residual.map(|axis| (axis.normalization, is_tied(axis))) {
