@@ -3,10 +3,9 @@
 use crate::parameters::{NamedParameters, layer_of};
 use crate::{
     CouplingMap, DistilledLoss, Error, Forward, Part, Selection, Site, StockTarget, TaughtLogits,
-    distilled_loss_of_logits,
+    distilled_loss_of_logits, loss_of_logits,
 };
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{DType, Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use std::collections::BTreeMap;
 
 /// A decoder-only language model that can be scored, regularized and sliced.
@@ -51,15 +50,19 @@ pub trait CausalLm: NamedParameters + Sync {
 
     /// The model after its parameters were sliced by `selection`: configuration and whatever
     /// else does not follow from the parameters' shapes is brought up to date, the norms'
-    /// epsilon by identity E2 included.
+    /// epsilon by identity [E2] included.
     ///
     /// # Errors
     /// Where the family cannot be of that shape.
+    ///
+    /// [E2]: crate::identities#e2
     fn resized(self, selection: &Selection) -> Result<Self, Error>;
 
-    /// By what slicing multiplies whole parameters, beside the gains of identity E2: for families whose
+    /// By what slicing multiplies whole parameters, beside the gains of identity [E2]: for families whose
     /// epsilon is not in their configuration, so that the stream has to change instead, and for norms over something else
     /// that have the same epsilon.
+    ///
+    /// [E2]: crate::identities#e2
     fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
         let _ = selection;
         BTreeMap::new()
@@ -221,18 +224,4 @@ pub trait CausalLm: NamedParameters + Sync {
     fn device(&self) -> Device {
         self.devices().into_iter().next().unwrap_or_default()
     }
-}
-
-/// Mean negative log-likelihood, in nats, of `targets` under `logits`; the softmax is in f32.
-///
-/// # Shapes
-/// - `logits`: `[batch, seq, vocab_size]`, `targets`: `[batch, seq]`; returns `[1]`
-pub fn loss_of_logits(logits: Tensor<3>, targets: Tensor<2, Int>) -> Tensor<1> {
-    loss_of_log_probabilities(log_softmax(logits.cast(DType::F32), 2), targets)
-}
-
-/// Mean negative log-likelihood, in nats, of `targets` under log-probabilities of the shape of the logits.
-pub(crate) fn loss_of_log_probabilities(log_q: Tensor<3>, targets: Tensor<2, Int>) -> Tensor<1> {
-    let positions: usize = targets.dims().iter().product();
-    log_q.gather(2, targets.unsqueeze_dim::<3>(2)).reshape([positions]).mean().neg()
 }

@@ -8,10 +8,13 @@
 /// ```
 /// # mod theirs {
 /// #     use dress_core::burn::{module::Module, nn::Embedding, tensor::{Int, Tensor}};
-/// #     use dress_core::{CausalLm, CouplingMap, Error, Forward, Selection, parameters::NamedParameters};
+/// #     use dress_core::parameters::{Layout, NamedParameters, ParameterPlace};
+/// #     use dress_core::{CausalLm, CouplingMap, Error, Forward, Selection};
 /// #     #[derive(Module, Debug)]
 /// #     pub struct Small { pub embedding: Embedding }
-/// #     impl NamedParameters for Small {}
+/// #     impl NamedParameters for Small {
+/// #         fn layout(&self, place: &ParameterPlace<'_>) -> Layout { Layout::of_burn(place) }
+/// #     }
 /// #     impl CausalLm for Small {
 /// #         fn architecture(&self) -> &str { "Small" }
 /// #         fn num_layers(&self) -> usize { 0 }

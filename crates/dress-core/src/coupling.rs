@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The norms whose statistics run over an axis. Slicing multiplies their gains by `sqrt(len / kept)`
-/// and their epsilon by `len / kept` (identity E2).
+/// and their epsilon by `len / kept` (identity [E2]).
+///
+/// [E2]: crate::identities#e2
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalization {
@@ -16,7 +18,9 @@ pub enum Normalization {
     /// are zero is exact, and no rotation can be put into what such a norm is behind.
     RootMeanSquareBehind,
     /// Layer norms that read the stream. Slicing channels that are zero is exact where the stream's
-    /// mean is zero, which its writers can see to (identity E3).
+    /// mean is zero, which its writers can see to (identity [E3]).
+    ///
+    /// [E3]: crate::identities#e3
     Layer,
     /// Layer norms whose output is the stream, as in OPT-350M: its mean is what their gains make of
     /// it, so that slicing is only close.

@@ -1,7 +1,7 @@
 //! What a teacher says of every token, beside what the text says.
 
 use crate::Divergence;
-use crate::causal_lm::loss_of_log_probabilities;
+use crate::next_token_loss::loss_of_log_probabilities;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Int, Tensor};
 

@@ -1,6 +1,6 @@
 //! What can go wrong, and what to do about it.
 
-use crate::{Fingerprint, Site};
+use crate::Fingerprint;
 use std::path::PathBuf;
 
 /// Errors of the shared vocabulary.
@@ -125,15 +125,15 @@ pub enum Error {
     },
     /// A criterion that needs activations of a place that no forward pass came through.
     #[error(
-        "`{criterion}` needs the activations at {site:?} to score axis `{axis}`, and no forward pass came through there; let the model pass its tap there, or use a criterion of weights, such as magnitude-l2"
+        "`{criterion}` needs the activations at {site} to score axis `{axis}`, and no forward pass came through there; let the model pass its tap there, or use a criterion of weights, such as magnitude-l2"
     )]
     SiteNotPassed {
         /// The criterion.
         criterion: String,
         /// The axis.
         axis: String,
-        /// The place.
-        site: Site,
+        /// The place, as [`Site`](crate::Site) names it.
+        site: String,
     },
     /// A criterion that needs the whole model.
     #[error(

@@ -171,6 +171,50 @@ pub fn write_whole(place: &Path, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
+/// Gives a complete directory the name under which it is looked for, with all that is in it on the disk before. What was at
+/// the place is then at `replaced`, for the caller to remove; says whether something was.
+///
+/// # Errors
+/// Those of reading, syncing and renaming; `partial` is left, and what was at the place is there again.
+///
+/// # Examples
+/// ```
+/// let directory = std::env::temp_dir().join(format!("dress-example-{}", std::process::id()));
+/// let [partial, place, replaced] = ["partial", "place", "replaced"].map(|name| directory.join(name));
+/// std::fs::create_dir_all(&partial)?;
+/// std::fs::write(partial.join("config.json"), "{}")?;
+/// assert!(!dress_core::files::place_directory(&partial, &place, &replaced)?, "nothing was there");
+/// assert!(place.join("config.json").exists() && !partial.exists());
+/// std::fs::remove_dir_all(&directory)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn place_directory(partial: &Path, place: &Path, replaced: &Path) -> io::Result<bool> {
+    sync_directory(partial)?;
+    let replaces = place.exists();
+    if replaces {
+        fs::rename(place, replaced)?;
+    }
+    let moved = fs::rename(partial, place);
+    if moved.is_err() && replaces {
+        fs::rename(replaced, place)?;
+    }
+    moved.map(|()| replaces)
+}
+
+/// Waits until every file of a directory, and of those inside it, is on the disk.
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => sync_directory(&entry.path())?,
+            false => File::open(entry.path())?.sync_all()?,
+        }
+    }
+    // The files' names. There are systems on which a directory cannot be opened or synced.
+    let _ = File::open(directory).and_then(|names| names.sync_all());
+    Ok(())
+}
+
 #[cfg(unix)]
 fn special(found: fs::FileType) -> Option<&'static str> {
     use std::os::unix::fs::FileTypeExt;
@@ -215,6 +259,31 @@ mod tests {
         assert_eq!(read_to_string(&at("file")).unwrap(), "text");
         assert_eq!(read(&at("nothing")).unwrap_err().kind(), ErrorKind::NotFound);
         assert!(open(place.path()).is_ok());
+    }
+
+    #[test]
+    fn a_directory_is_placed_whole_and_what_was_there_is_not_lost() {
+        let directory = tempfile::tempdir().unwrap();
+        let [partial, place, replaced] =
+            ["partial", "place", "replaced"].map(|name| directory.path().join(name));
+        let write = |text: &str| {
+            fs::create_dir_all(partial.join("inside")).unwrap();
+            fs::write(partial.join("inside/file"), text).unwrap();
+        };
+        write("first");
+        assert!(!place_directory(&partial, &place, &replaced).unwrap());
+        write("second");
+        assert!(place_directory(&partial, &place, &replaced).unwrap());
+        assert_eq!(read(&place.join("inside/file")).unwrap(), b"second");
+        assert_eq!(read(&replaced.join("inside/file")).unwrap(), b"first");
+        assert!(place_directory(&partial, &place, &replaced).is_err(), "there is nothing to be placed");
+        write("third");
+        assert!(
+            place_directory(&partial, &place, &replaced).is_err(),
+            "something is where the second would go"
+        );
+        assert_eq!(read(&place.join("inside/file")).unwrap(), b"second");
+        assert_eq!(read(&partial.join("inside/file")).unwrap(), b"third");
     }
 
     #[test]

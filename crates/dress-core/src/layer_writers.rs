@@ -15,8 +15,10 @@ pub fn layer_writers<'a, M: CausalLm>(model: &M, map: &'a CouplingMap, layer: us
 }
 
 /// Whether layer `layer` of `model` leaves the residual stream as it is where its [`layer_writers`] are zero, so that
-/// taking it out then changes nothing (identity E5). It does not where norms are on the stream itself
+/// taking it out then changes nothing (identity [E5]). It does not where norms are on the stream itself
 /// ([`Normalization::PostLayer`]), and it is not known to where the coupling map names no writers.
+///
+/// [E5]: crate::identities#e5
 pub fn only_adds<M: CausalLm>(model: &M, map: &CouplingMap, layer: usize) -> bool {
     let normalization = map.axis(Axis::Residual).ok().and_then(|residual| residual.normalization);
     normalization != Some(Normalization::PostLayer) && !layer_writers(model, map, layer).is_empty()

@@ -226,7 +226,11 @@ mod tests {
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::{Device, Int};
 
-    impl NamedParameters for Linear {}
+    impl NamedParameters for Linear {
+        fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
+            Layout::of_burn(place)
+        }
+    }
 
     fn counting<const D: usize>(dims: [usize; D]) -> Tensor<D> {
         let len = dims.iter().product::<usize>() as i64;

@@ -84,6 +84,17 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// [`Error::ChatTemplate`].
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_data::{ChatMessage, ChatTemplate};
+    ///
+    /// let text = "{% for message in messages %}{{ message.role }}: {{ message.content }};{% endfor %}";
+    /// let template = ChatTemplate::parse(text.into(), Vec::new())?;
+    /// let messages = [ChatMessage { role: "user".into(), content: "hello".into() }];
+    /// assert_eq!(template.render(&messages, false)?, "user: hello;");
+    /// # Ok::<(), dress_data::Error>(())
+    /// ```
     pub fn render(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<String, Error> {
         self.rendered(Value::from(Serde(messages)), None, add_generation_prompt)
     }

@@ -1,7 +1,7 @@
 //! A file of text.
 
 use crate::files::files;
-use crate::format::{Found, decompressed, is_plain_lines, told};
+use crate::format::{CorpusFormat, Found, decompressed, is_plain_lines, told};
 use crate::json_rows::{Texts, borrowed, read_array, read_lines, texts};
 use crate::large_lines::{HELD, LargeLines};
 use crate::tables::{csv_rows, parquet_rows};
@@ -10,20 +10,6 @@ use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// How a file holds its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CorpusFormat {
-    /// By its first bytes: gzip, zstd, Parquet, CSV, JSON lines, an array of JSON objects, or text.
-    #[default]
-    Auto,
-    /// Plain text, a row a line.
-    Text,
-    /// A JSON object a line.
-    Jsonl,
-    /// One array of JSON objects.
-    Json,
-}
 
 /// The text of one file, or of several as one.
 ///
@@ -54,6 +40,19 @@ impl Corpus {
     /// [`Error::Io`], [`Error::NotUtf8`], [`Error::Empty`], [`Error::NoCorpus`], [`Error::Compressed`], [`Error::Table`],
     /// [`Error::StdinTwice`], and of rows [`Error::MalformedRow`], [`Error::UnknownRow`], [`Error::NullText`] and
     /// [`Error::ChatRow`].
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_data::{Corpus, CorpusFormat};
+    ///
+    /// let directory = tempfile::tempdir().expect("a place for temporary files");
+    /// let path = directory.path().join("corpus.jsonl");
+    /// std::fs::write(&path, "{\"text\":\"one\"}\n{\"text\":\"two\"}\n").expect("a file");
+    /// let corpus = Corpus::read(&path, CorpusFormat::Auto)?;
+    /// assert!(!corpus.is_text());
+    /// assert_eq!(corpus.text(" and ")?, "one and two");
+    /// # Ok::<(), dress_data::Error>(())
+    /// ```
     pub fn read(path: &Path, format: CorpusFormat) -> Result<Self, Error> {
         Self::read_as(path, format, &RowText::default())
     }

@@ -4,7 +4,7 @@ use crate::blocks::provenance;
 use crate::disjoint::disjoint_blocks;
 use crate::json_rows::borrowed;
 use crate::large_lines::LargeLines;
-use crate::{Corpus, Error, Tokenizer};
+use crate::{Corpus, Error, SampleConfig, Tokenizer};
 use dress_core::{Calibration, CorpusProvenance, Draw};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -13,28 +13,6 @@ use std::ops::Range;
 
 /// How many starts are tried for each block that is held back.
 const TRIES: usize = 32;
-
-/// How calibration blocks are drawn.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SampleConfig {
-    /// How many blocks.
-    pub samples: usize,
-    /// Tokens a block.
-    pub seqlen: usize,
-    /// Seed of the draw.
-    pub seed: u64,
-    /// How they are drawn.
-    pub draw: Draw,
-    /// What stands between two rows.
-    pub join: String,
-}
-
-impl Default for SampleConfig {
-    /// What `dress prune` calibrates on.
-    fn default() -> Self {
-        Self { samples: 64, seqlen: 1024, seed: 42, draw: Draw::Blocks, join: "\n\n".into() }
-    }
-}
 
 /// Blocks drawn from a text as [`Draw`] says.
 ///
@@ -47,6 +25,21 @@ impl Default for SampleConfig {
 ///
 /// # Errors
 /// [`Error::BlockTooShort`], [`Error::ShorterThanOneBlock`] and [`Error::Tokenize`].
+///
+/// # Examples
+/// ```
+/// use dress_data::{Corpus, CorpusFormat, SampleConfig, Tokenizer, calibration_blocks};
+///
+/// let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models");
+/// let tokenizer = Tokenizer::from_directory(format!("{models}/llama3-kjv").as_ref())?;
+/// let corpus = Corpus::read(format!("{models}/kjv/calibration.txt").as_ref(), CorpusFormat::Auto)?;
+/// let config = SampleConfig { samples: 4, seqlen: 64, ..SampleConfig::default() };
+/// let calibration = calibration_blocks(&corpus, &tokenizer, &config)?;
+/// assert_eq!((calibration.blocks.len(), calibration.blocks[0].len()), (4, 64));
+/// // The same seed draws the same blocks.
+/// assert_eq!(calibration, calibration_blocks(&corpus, &tokenizer, &config)?);
+/// # Ok::<(), dress_data::Error>(())
+/// ```
 pub fn calibration_blocks(
     corpus: &Corpus,
     tokenizer: &Tokenizer,

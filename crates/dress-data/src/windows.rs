@@ -87,6 +87,20 @@ impl Windows {
     ///
     /// # Errors
     /// [`Error::BlockTooShort`], [`Error::Stride`], [`Error::NoBosToken`], [`Error::ShorterThanOneBlock`] and [`Error::Tokenize`].
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_data::{Corpus, CorpusFormat, Tokenizer, WindowConfig, Windows};
+    ///
+    /// let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models");
+    /// let tokenizer = Tokenizer::from_directory(format!("{models}/llama3-kjv").as_ref())?;
+    /// let corpus = Corpus::read(format!("{models}/kjv/heldout.txt").as_ref(), CorpusFormat::Auto)?;
+    /// let config = WindowConfig { stride: Some(16), max_windows: Some(3), ..WindowConfig::new(64) };
+    /// let windows = Windows::new(&corpus, &tokenizer, &config)?.windows;
+    /// // Behind the first window the tokens of the one before are context, and are not counted again.
+    /// assert_eq!((windows.len(), windows[1].counted_from), (3, 48));
+    /// # Ok::<(), dress_data::Error>(())
+    /// ```
     pub fn new(corpus: &Corpus, tokenizer: &Tokenizer, config: &WindowConfig) -> Result<Self, Error> {
         let seqlen = config.seqlen;
         let begins = usize::from(config.bos == Bos::Each);

@@ -96,6 +96,28 @@ pub struct Throughput {
 ///
 /// # Errors
 /// Those of [`SpeedConfig::check`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::NoProgress;
+/// use dress_eval::{SpeedConfig, speed};
+///
+/// let config = SpeedConfig {
+///     prefill_tokens: 8,
+///     prompt_tokens: 4,
+///     new_tokens: 2,
+///     batches: vec![1],
+///     repeats: 1,
+///     warmup: 0,
+/// };
+/// let reports = speed(&[&model], &config, &NoProgress)?;
+/// assert!(reports.len() == 1 && reports[0].prefill_ms.median > 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn speed<M: CausalLm>(
     models: &[&M],
     config: &SpeedConfig,

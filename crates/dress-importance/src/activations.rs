@@ -44,7 +44,11 @@ pub(crate) fn norms(squares: &[f64], len: usize) -> Vec<f64> {
 
 /// The error of a criterion that needs activations which were not there.
 pub(crate) fn not_passed(criterion: Criterion, axis: Axis, site: Site) -> Error {
-    Error::SiteNotPassed { criterion: criterion.name().into(), axis: axis.to_string(), site }
+    Error::SiteNotPassed {
+        criterion: criterion.name().into(),
+        axis: axis.to_string(),
+        site: format!("{site:?}"),
+    }
 }
 
 fn relative_energy(statistics: &ActivationStatistics, len: usize) -> Vec<f64> {

@@ -26,6 +26,19 @@ pub enum Unembedding {
 ///
 /// # Panics
 /// Where a target is no token of `weight`, or there is none.
+///
+/// # Examples
+/// ```
+/// use burn::tensor::{Device, Int, Tensor};
+/// use dress_kernels::{Unembedding, cross_entropy};
+///
+/// let device = Device::flex();
+/// let (hidden, embedding) = (Tensor::<3>::zeros([1, 2, 4], &device), Tensor::<2>::ones([8, 4], &device));
+/// let targets = Tensor::<2, Int>::from_ints([[3, 5]], &device);
+/// let loss = cross_entropy(&hidden, &embedding, Unembedding::Rows, &targets).expect("numbers in f32 on a CPU");
+/// // All eight tokens are alike.
+/// assert!((loss.into_scalar::<f32>() - 8f32.ln()).abs() < 1e-5);
+/// ```
 pub fn cross_entropy(
     hidden: &Tensor<3>,
     weight: &Tensor<2>,

@@ -1,7 +1,8 @@
 //! How much of each axis has to go for the whole to fit a budget.
 
-use crate::costs::{Costs, Gone};
-use crate::{AxisTarget, Error, Latency};
+use crate::costs::Costs;
+use crate::gone::Gone;
+use crate::{AxisTarget, Error, Measure};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, Ratio, Selection, StockTarget};
 use dress_engines::EngineFormat;
 use serde::{Deserialize, Serialize};
@@ -12,21 +13,6 @@ pub const TOLERANCE: f64 = 0.005;
 
 /// Ratios that are tried.
 const STEPS: usize = 400;
-
-/// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Measure {
-    /// Parameters, a tied head once.
-    Parameters,
-    /// Bytes of the weights in the type they are in.
-    Bytes,
-    /// Multiplications a token makes with weights: every matrix but those that are only looked up in, a tied
-    /// head included. What attention multiplies depends on the text's length and is left out.
-    Macs,
-    /// Seconds of a forward pass, as they were measured on some machine.
-    Latency(Latency),
-}
 
 /// What a plan should leave.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

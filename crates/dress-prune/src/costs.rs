@@ -1,14 +1,12 @@
 //! What of a model counts towards a budget.
 
 use crate::Measure;
+use crate::gone::Gone;
 use crate::served_bytes::ServedBytes;
 use dress_core::parameters::{self, ParameterInfo};
 use dress_core::{Axis, CausalLm};
 use dress_engines::EngineFormat;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How many structures of each axis are gone; those that are not named are whole.
-pub(crate) type Gone = BTreeMap<Axis, usize>;
 
 /// What of a model counts.
 pub(crate) enum Costs {

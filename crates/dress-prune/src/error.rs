@@ -1,6 +1,6 @@
 //! What can go wrong while pruning.
 
-use crate::{Compensation, LocalError};
+use crate::LocalError;
 use dress_core::{AxisKind, Basis, CorpusProvenance};
 use std::path::PathBuf;
 
@@ -114,7 +114,7 @@ pub enum Error {
     )]
     CompensationUnused {
         /// The compensation.
-        compensation: Compensation,
+        compensation: String,
     },
     /// An axis that nothing reads whose activations are known.
     #[error(

@@ -11,6 +11,23 @@ use std::collections::HashMap;
 ///
 /// # Errors
 /// Those of [`Selection::check`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{Axis, AxisSelection, Selection, parameters};
+/// use dress_prune::{mask, slice};
+///
+/// let selection = Selection::new().with(Axis::Ffn { layer: 0 }, AxisSelection::new(24, vec![0, 5, 7])?);
+/// let masked = mask(model.clone(), &selection)?;
+/// assert_eq!(parameters::count(&masked), parameters::count(&model));
+/// // Slicing takes three rows or columns out of each of three matrices.
+/// assert_eq!(parameters::count(&slice(model, &selection)?), parameters::count(&masked) - 3 * 3 * 16);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn mask<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error> {
     let map = model.coupling();
     selection.check(&map)?;

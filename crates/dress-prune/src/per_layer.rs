@@ -1,6 +1,7 @@
 //! Sharing out what goes over all axes and layers by one ranking of the scores.
 
-use crate::costs::{Costs, Gone};
+use crate::costs::Costs;
+use crate::gone::Gone;
 use crate::{AxisTarget, Budget, Error, Protected};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, Scores, Selection};
 use dress_engines::EngineFormat;

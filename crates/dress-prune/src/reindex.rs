@@ -7,10 +7,30 @@ use dress_core::{Axis, CausalLm, CouplingMap, Error, Normalization, Role, Select
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Moves the selected structures of every axis to its end; the logits do not change (identity E1).
+/// Moves the selected structures of every axis to its end; the logits do not change (identity [E1]).
 ///
 /// # Errors
 /// Those of [`Selection::check`].
+///
+/// [E1]: dress_core::identities#e1
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::burn::tensor::{Int, Tensor};
+/// use dress_core::{Axis, AxisSelection, CausalLm, Forward, NoTap, Selection};
+/// use dress_prune::permute;
+///
+/// let selection = Selection::new().with(Axis::Residual, AxisSelection::new(16, vec![0, 5, 7])?);
+/// let tokens = Tensor::<2, Int>::from_ints([[1, 2, 3]], &Device::flex());
+/// let logits = |model: &dress_models::AnyModel| model.forward(tokens.clone(), &mut Forward::new(&mut NoTap));
+/// let moved = (logits(&model) - logits(&permute(model.clone(), &selection)?)).abs().max();
+/// assert!(moved.into_scalar::<f32>() < 1e-4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn permute<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error> {
     let map = model.coupling();
     selection.check(&map)?;

@@ -141,7 +141,7 @@ impl Recipe {
         if self.compensation == Compensation::None || open || self.axes.iter().any(made_up_for) {
             return Ok(());
         }
-        Err(Error::CompensationUnused { compensation: self.compensation })
+        Err(Error::CompensationUnused { compensation: self.compensation.to_string() })
     }
 
     /// What scores `targets`; in another basis than the checkpoint's, all but the width.
@@ -267,6 +267,24 @@ impl ResolvedRecipe {
     ///
     /// # Errors
     /// Those of [`ResolvedRecipe::prune_scored_by`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use dress_core::burn::tensor::Device;
+    /// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    /// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+    /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+    /// use dress_core::burn::tensor::DType;
+    /// use dress_core::{AxisKind, Calibration, NoProgress, Ratio, parameters};
+    /// use dress_prune::{HowMuch, Recipe};
+    ///
+    /// let recipe = Recipe::new(vec![AxisKind::Ffn], HowMuch::Ratios(vec![Ratio::new(0.25)?])).without_training();
+    /// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]; 8]);
+    /// let before = parameters::count(&model);
+    /// let pruned = recipe.resolve(&model, DType::F32)?.prune(model, &calibration, &NoProgress)?;
+    /// assert!(parameters::count(&pruned.model) < before);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn prune<M: CausalLm>(
         &self,
         model: M,

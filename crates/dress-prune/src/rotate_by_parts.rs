@@ -2,9 +2,9 @@
 
 use crate::Error;
 use crate::basis::in_f32;
-use crate::components::components;
 use crate::fold::{Fold, Gains, check_norms, foldable_gains};
 use crate::moments::Moments;
+use crate::principal_components::components_of_stream;
 use crate::tied_basis::{TiedComponents, check_tied, is_last_gain, is_tied};
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{
@@ -63,7 +63,7 @@ pub fn rotate_by_parts<P: Parts>(
             let TiedComponents { components, last_gain } = TiedComponents::of(&moments, &gains, residual)?;
             (components, Some(last_gain))
         }
-        false => (components(&moments, residual)?, None),
+        false => (components_of_stream(&moments, residual)?, None),
     };
     let (basis, energy) = found;
     let declared = if stays_tied { dense.clone() } else { dense.clone().untied() };

@@ -1,29 +1,7 @@
 //! From scores to a selection.
 
-use crate::{Error, LayerRatios, Protected, RoundedRatio};
-use dress_core::{
-    Axis, AxisKind, AxisSelection, AxisSlots, CouplingMap, Ratio, Scores, Selection, StockTarget,
-};
-use serde::{Deserialize, Serialize};
-
-/// How much of one kind of axis goes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct AxisTarget {
-    /// The kind; of FFN and heads, every layer loses the same number.
-    pub kind: AxisKind,
-    /// The share that goes.
-    pub ratio: Ratio,
-    /// What the kept count is rounded to, beside what the family's config wants: the hardware's
-    /// tile, or 1.
-    pub tile: usize,
-}
-
-impl AxisTarget {
-    /// What goes of a kind of axis; whole layers are not rounded to a tile.
-    pub fn new(kind: AxisKind, ratio: Ratio, tile: usize) -> Self {
-        Self { kind, ratio, tile: if kind == AxisKind::Depth { 1 } else { tile } }
-    }
-}
+use crate::{AxisTarget, Error, LayerRatios, Protected, RoundedRatio};
+use dress_core::{Axis, AxisSelection, AxisSlots, CouplingMap, Ratio, Scores, Selection, StockTarget};
 
 /// Removes the least of every axis of each target's kind. The kept count is the multiple of both
 /// the axis's own step and the tile that is nearest to the ratio; of equal scores, the later
@@ -160,7 +138,7 @@ pub(crate) fn least_common_multiple(a: usize, b: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dress_core::MultipleOf;
+    use dress_core::{AxisKind, MultipleOf};
 
     const ALL: StockTarget = StockTarget::All;
 

@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 pub enum PenaltyForm {
     /// As a term of the loss, the paper's form (arXiv 2501.17905).
     Loss,
-    /// As a proximal step after each optimizer step, which reaches exact zeros (identity E5).
+    /// As a proximal step after each optimizer step, which reaches exact zeros (identity [E5]).
+    ///
+    /// [E5]: dress_core::identities#e5
     Proximal,
     /// Not at all: a gate does it, or nothing.
     Off,

@@ -1,7 +1,8 @@
 //! Shapes that the engines take which serve the result.
 
 use crate::check_served::refusal;
-use crate::costs::{Costs, Gone};
+use crate::costs::Costs;
+use crate::gone::Gone;
 use crate::served_size::{Size, UNNOTICED, combinations, named, targets, warn_of_another_size};
 use crate::{Allocation, AxisTarget, Budget, Error, Measure, TOLERANCE};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, CouplingMap, Ratio, Selection, StockTarget};

@@ -1,6 +1,6 @@
 //! The bytes of one model's shapes as engines serve them.
 
-use crate::costs::Gone;
+use crate::gone::Gone;
 use dress_core::{Axis, CausalLm};
 use dress_engines::{EngineFormat, ModelShape};
 

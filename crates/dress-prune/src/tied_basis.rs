@@ -1,9 +1,9 @@
 //! Principal components for a model whose head is its embedding.
 
 use crate::basis::Rotate;
-use crate::components::{Components, principal_components};
 use crate::fold::{Gains, check_norms, fold_gains, gains};
 use crate::moments::Moments;
+use crate::principal_components::{PrincipalComponents, principal_components};
 use crate::{Error, Rotated, rotate_to_principal_components};
 use dress_core::burn::tensor::{DType, Tensor, TensorData};
 use dress_core::parameters::{self, Layout, ParameterMapper};
@@ -63,6 +63,21 @@ pub(crate) fn check_tied(residual: &AxisSlots) -> Result<(), Error> {
 
 /// The basis in which `axes` of a model are best sliced: principal components where the width goes and they can be had at
 /// no cost in parameters.
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{AxisKind, Basis, CausalLm};
+/// use dress_prune::best_basis;
+///
+/// let map = model.coupling();
+/// assert_eq!(best_basis(&map, &[AxisKind::Residual, AxisKind::Ffn]), Basis::Pca);
+/// assert_eq!(best_basis(&map, &[AxisKind::Ffn]), Basis::Identity);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn best_basis(map: &CouplingMap, axes: &[AxisKind]) -> Basis {
     let residual = map.axis(Axis::Residual).ok().filter(|_| axes.contains(&AxisKind::Residual));
     match residual.map(|axis| (axis.normalization, is_tied(axis))) {
@@ -78,7 +93,7 @@ pub(crate) fn is_tied(residual: &AxisSlots) -> bool {
 
 /// The directions of a stream before a tied head.
 pub(crate) struct TiedComponents {
-    pub components: Components,
+    pub components: PrincipalComponents,
     /// What becomes of the gains of the norm before the head.
     pub last_gain: Vec<f32>,
 }
@@ -123,7 +138,7 @@ fn most_unlike(gains: &[f64], moments: &[f64]) -> Vec<usize> {
 
 /// An orthogonal basis that holds the directions `apart` as they are and the principal components of the other
 /// channels, by falling share of the energy.
-fn partial_components(moments: &[f64], apart: &[usize], width: usize) -> Result<Components, Error> {
+fn partial_components(moments: &[f64], apart: &[usize], width: usize) -> Result<PrincipalComponents, Error> {
     let turned: Vec<usize> = (0..width).filter(|channel| apart.binary_search(channel).is_err()).collect();
     let among = turned.iter().flat_map(|i| turned.iter().map(move |j| moments[i * width + j]));
     let (components, shares) = principal_components(&among.collect::<Vec<_>>(), turned.len())?;

@@ -1,4 +1,6 @@
-//! The annealed gate (identity E5).
+//! The annealed gate (identity [E5]).
+//!
+//! [E5]: dress_core::identities#e5
 
 use crate::removed_layers::RemovedLayers;
 use crate::{Error, Recentring, Schedule};
@@ -16,7 +18,9 @@ use std::{fmt, str::FromStr};
 #[serde(rename_all = "lowercase")]
 pub enum GateNorms {
     /// The mean square is over all channels, as in the dense model. What the gate takes out of the sum of
-    /// squares, the norms give back to the channels that stay; slicing keeps it so (identity E2).
+    /// squares, the norms give back to the channels that stay; slicing keeps it so (identity [E2]).
+    ///
+    /// [E2]: dress_core::identities#e2
     #[default]
     Fixed,
     /// The mean square is over `kept + g^2 removed` channels, so that what is sliced in the end has the gains
@@ -35,9 +39,11 @@ pub enum GateNorms {
 ///   weights, it is the weights that are multiplied, and the head sees `g^2`;
 /// - norms: with [`GateNorms::Count`] gains are multiplied by `sqrt((d - r + g^2 r) / d)`, which is a mean square over
 ///   `d - r + g^2 r` channels; offsets of selected channels are multiplied by `g`;
-/// - layer norms: the mean that the gate leaves is taken off the channels that stay (identity E3);
+/// - layer norms: the mean that the gate leaves is taken off the channels that stay (identity [E3]);
 /// - neurons and heads: what enters the projection behind them is multiplied by `g`;
 /// - layers: all that writes the residual stream in a layer that goes is multiplied by `g`, and nothing else of it.
+///
+/// [E3]: dress_core::identities#e3
 #[derive(Debug)]
 pub struct Gate {
     schedule: Schedule,

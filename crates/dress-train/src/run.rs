@@ -4,7 +4,7 @@ use crate::batches::{Batches, blocks_at};
 use crate::checkpoint::{self, Checkpoints, Position, Snapshot};
 use crate::clip::{gradient_norm, scale};
 use crate::curve::CurveFile;
-use crate::divergence::{self, Found, Judge};
+use crate::diverged::{self, Found, Judge};
 use crate::early_stopping::Watch;
 use crate::gradients::StepGradients;
 use crate::optimizer_state_device::reading_to;
@@ -158,7 +158,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
             let loss = self.objective.loss(&model, &batch, tap)?.language_modelling;
             sum += f64::from(loss.cast(DType::F32).into_scalar::<f32>());
         }
-        let found = Found { steps, loss: sum / self.first.len() as f64, norm: divergence::norm(&model) };
+        let found = Found { steps, loss: sum / self.first.len() as f64, norm: diverged::norm(&model) };
         self.judge.check(found, &self.curve).inspect_err(|_| {
             if let Some(checkpoints) = &self.checkpoints {
                 let _ = checkpoints.discard();

@@ -2,7 +2,7 @@
 
 use crate::batches::{Batches, split};
 use crate::checkpoint::{Checkpoints, Position, RunKey};
-use crate::divergence::Judge;
+use crate::diverged::Judge;
 use crate::early_stopping::Watch;
 use crate::run::{Run, Trained};
 use crate::{

@@ -98,8 +98,9 @@ impl PruneJob {
         Ok(calibration_and_held_back(corpus, &self.checkpoint.tokenizer()?, &self.sampling, held_back)?)
     }
 
-    /// Loads the checkpoint and prunes it. Nothing is written, but where the recipe's `checkpoints` names a run directory: there
-    /// the regularization keeps its steps, and goes on from the last that it finds.
+    /// Loads the checkpoint and prunes it. Nothing is written, but where the recipe was given a run directory
+    /// ([`Recipe::in_directory`](dress_prune::Recipe::in_directory)): there the search keeps what it has found and the
+    /// regularization its steps, and both go on from there.
     ///
     /// # Errors
     /// Those of [`PruneJob::run_scored_by`].

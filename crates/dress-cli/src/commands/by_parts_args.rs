@@ -1,5 +1,6 @@
 //! The options of a run of which one layer at a time is in memory.
 
+use crate::Error;
 use clap::Args;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -35,6 +36,15 @@ impl ByPartsArgs {
     pub(super) fn settings(&self) -> Option<ByParts> {
         let asks = self.stream || self.layers.is_some() || self.streams.is_some();
         asks.then(|| ByParts { layers: self.layers.clone(), streams: self.streams.clone() })
+    }
+}
+
+/// The error for an option that needs the whole model.
+pub(super) fn not_by_parts(option: &str, remedy: &'static str) -> Error {
+    Error::OptionUnused {
+        option: option.into(),
+        why: "where one layer at a time is in memory".into(),
+        remedy,
     }
 }
 

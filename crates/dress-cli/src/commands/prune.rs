@@ -1,9 +1,8 @@
 //! `dress prune`.
 
-use super::by_parts_args::ByParts;
+use super::by_parts_args::{ByParts, not_by_parts};
 use super::dry_run::{DryRun, on_few_of};
 use super::next_command::NextCommand;
-use super::prune_by_parts::not_by_parts;
 use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes};
 use super::served_by_args::{warn_of_loss, warn_of_rounding};
 use super::watched::{add_the_rest, or_nothing_left, watched};
@@ -54,11 +53,8 @@ struct Said {
 }
 
 impl Prune {
-    /// Prunes and saves; `began` is when the command did.
+    /// Prunes with the whole model in memory and saves; `began` is when the command did.
     pub fn run(mut self, began: Instant) -> Result<(), Error> {
-        if let Some(by_parts) = self.by_parts.take() {
-            return self.run_by_parts(&by_parts, began);
-        }
         check_place(&self.out)?;
         let _lock = PlaceLock::take(&self.out)?;
         check_output(&self.out, Some(self.checkpoint.path()), self.force)?;

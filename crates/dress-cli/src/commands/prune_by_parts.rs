@@ -1,6 +1,6 @@
 //! `dress prune` of which one layer at a time is in memory.
 
-use super::by_parts_args::ByParts;
+use super::by_parts_args::{ByParts, not_by_parts};
 use super::join::Join;
 use super::prune::Prune;
 use super::served_by_args::{warn_of_loss, warn_of_rounding};
@@ -83,15 +83,6 @@ impl Prune {
             served_by: self.run.recipe.served_by.clone(),
             output: self.output,
         }
-    }
-}
-
-/// The error for an option that needs the whole model.
-pub(super) fn not_by_parts(option: &str, remedy: &'static str) -> Error {
-    Error::OptionUnused {
-        option: option.into(),
-        why: "where one layer at a time is in memory".into(),
-        remedy,
     }
 }
 

@@ -27,6 +27,12 @@ impl PruneCommandArgs {
         let text_field = self.run.checkpoint.calibration.text_field.as_deref();
         let mut prune = self.run.settings(self.quality.settings(text_field))?;
         prune.tensorboard = self.watch.tensorboard;
-        if self.dry_run.dry_run { prune.dry_run() } else { prune.run(began) }
+        if self.dry_run.dry_run {
+            return prune.dry_run();
+        }
+        match prune.by_parts.take() {
+            Some(by_parts) => prune.run_by_parts(&by_parts, began),
+            None => prune.run(began),
+        }
     }
 }

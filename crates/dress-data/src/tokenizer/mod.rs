@@ -5,9 +5,9 @@ mod class;
 mod declared;
 mod identity;
 pub(crate) mod json_file;
-#[cfg(test)]
-mod of_files;
 mod sentencepiece;
+#[cfg(test)]
+mod several_files_tests;
 
 use crate::pieces::{Ids, first_ids};
 use crate::{Error, tokenizer_json};
@@ -71,6 +71,17 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`Error::Tokenize`].
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_data::Tokenizer;
+    ///
+    /// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/llama3-kjv");
+    /// let tokenizer = Tokenizer::from_directory(directory.as_ref())?;
+    /// let ids = tokenizer.encode("In the beginning", false)?;
+    /// assert_eq!(tokenizer.decode(&ids)?, "In the beginning");
+    /// # Ok::<(), dress_data::Error>(())
+    /// ```
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>, Error> {
         let encoded = self.inner.encode(text, add_special_tokens);
         Ok(encoded.map_err(|error| Error::Tokenize { reason: error.to_string() })?.get_ids().to_vec())

@@ -10,7 +10,7 @@ use crate::{DeclaredHead, Family};
 use burn::module::Module;
 use burn::nn::{Embedding, Linear};
 use burn::tensor::{Device, Int, Tensor};
-use dress_core::parameters::NamedParameters;
+use dress_core::parameters::{Layout, NamedParameters, ParameterPlace};
 use dress_core::{CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -162,7 +162,11 @@ impl GptNeoxMlp {
     }
 }
 
-impl NamedParameters for GptNeoxForCausalLm {}
+impl NamedParameters for GptNeoxForCausalLm {
+    fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
+        Layout::of_burn(place)
+    }
+}
 
 impl Family for GptNeoxForCausalLm {
     fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, crate::Error> {

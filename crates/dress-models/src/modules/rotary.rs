@@ -191,6 +191,21 @@ mod tests {
     }
 
     #[test]
+    fn a_pair_of_zeros_stays_zero_and_half_a_pair_does_not() {
+        // Identity E6.
+        let device = Device::flex();
+        let tables = Rotary::new(8, 10_000.0, None).tables(3, 1, &device);
+        let turned = |zeros: &[usize]| -> Vec<f32> {
+            let values: Vec<f32> = (0..8).map(|dim| if zeros.contains(&dim) { 0.0 } else { 1.0 }).collect();
+            let states = Tensor::<1>::from_data(TensorData::new(values, [8]), &device).reshape([1, 1, 1, 8]);
+            rotate(states, tables.clone()).into_data().iter().collect()
+        };
+        let (pair, half) = (turned(&[1, 5]), turned(&[1]));
+        assert!(pair[1] == 0.0 && pair[5] == 0.0 && pair[0] != 0.0, "{pair:?}");
+        assert!(half[1] != 0.0 && half[5] != 0.0, "{half:?}");
+    }
+
+    #[test]
     fn rotation_keeps_length_and_depends_on_distance_alone() {
         let device = Device::flex();
         let rotary = Rotary::new(8, 10_000.0, None);

@@ -8,7 +8,7 @@ use crate::{DeclaredHead, Family};
 use burn::module::Module;
 use burn::nn::{Embedding, Linear};
 use burn::tensor::{Device, Int, Tensor};
-use dress_core::parameters::NamedParameters;
+use dress_core::parameters::{Layout, NamedParameters, ParameterPlace};
 use dress_core::{CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -138,7 +138,11 @@ impl PhiAttention {
     }
 }
 
-impl NamedParameters for PhiForCausalLm {}
+impl NamedParameters for PhiForCausalLm {
+    fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
+        Layout::of_burn(place)
+    }
+}
 
 impl Family for PhiForCausalLm {
     fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, crate::Error> {

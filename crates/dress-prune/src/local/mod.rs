@@ -20,8 +20,8 @@ pub(crate) use alone::{Alone, DenseLayers, goes};
 pub(crate) use in_memory::prune_locally;
 pub(crate) use streams::{StreamPlace, Streams};
 
+use crate::joined_curves::append;
 use crate::regularize::{Regularized, regularize_towards};
-use crate::rounds::append;
 use crate::{
     CompensatedProjection, Compensation, Error, GradualRefit, PruneConfig, RegularizeConfig, permute, slice,
 };

@@ -1,6 +1,7 @@
 //! What a search tried.
 
-use super::{Search, Sensitivity};
+use super::curvature::Sensitivity;
+use super::goal::Search;
 use dress_core::Axis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

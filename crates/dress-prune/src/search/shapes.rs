@@ -2,7 +2,8 @@
 
 use super::allocate::{Choice, allocate};
 use super::{Search, Sensitivity};
-use crate::costs::{Costs, Gone};
+use crate::costs::Costs;
+use crate::gone::Gone;
 use crate::{Budget, Error, Protected};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, CouplingMap, Selection};
 use std::collections::BTreeMap;

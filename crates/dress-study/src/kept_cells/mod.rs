@@ -3,12 +3,12 @@
 mod each;
 mod key;
 mod measured;
-mod measured_on;
 mod store;
+mod table_note;
 
 pub(crate) use each::outcome_of;
 pub use each::{Outcome, Turn, Wanted, each_cell};
 pub use key::{CellKey, DataKey, config_by_meaning};
 pub use measured::Measured;
-pub use measured_on::measured_on;
 pub use store::{CellStore, Finished};
+pub use table_note::measured_on;

@@ -1,6 +1,6 @@
 //! What somebody else's crate looks like: its own model and its own scorer, with `dress-core` as the only dependency.
-//! With the feature `files` its checkpoints are read, rewritten and saved by `dress-models`. The tests of
-//! `dress-prune` score, regularize and slice it, in memory and from file to file.
+//! With the feature `files` it also depends on `dress-models` and serde, and its checkpoints are read, rewritten and saved.
+//! The tests of `dress-prune` score, regularize and slice it, in memory and from file to file.
 
 #[cfg(feature = "files")]
 mod family;
@@ -15,7 +15,7 @@ use dress_core::burn;
 use dress_core::burn::module::{Module, Param};
 use dress_core::burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use dress_core::burn::tensor::{Device, Int, Tensor, activation::relu};
-use dress_core::parameters::{self, Layout, NamedParameters, ParameterVisitor};
+use dress_core::parameters::{self, Layout, NamedParameters, ParameterPlace, ParameterVisitor};
 use dress_core::{
     Axis, AxisSlots, Calibration, CausalLm, Component, CouplingMap, Error, Forward, MultipleOf,
     Normalization, Progress, Role, Scorer, Scores, Selection, Site, Slot,
@@ -39,7 +39,7 @@ pub struct ShiftConfig {
 #[derive(Module, Debug)]
 pub struct ShiftLm {
     embed: Embedding,
-    blocks: Vec<ShiftLayer>,
+    layers: Vec<ShiftLayer>,
     norm: ScaleNorm,
     head: Linear,
     #[module(skip)]
@@ -88,7 +88,7 @@ impl ShiftLm {
         };
         Self {
             embed: EmbeddingConfig::new(config.vocab_size, config.width).init(device),
-            blocks: config.inner.iter().map(layer).collect(),
+            layers: config.inner.iter().map(layer).collect(),
             norm: ScaleNorm::new(&config, device),
             head: LinearConfig::new(config.width, config.vocab_size).with_bias(false).init(device),
             config,
@@ -102,7 +102,7 @@ impl ShiftLm {
 }
 
 fn ffn_slots(layer: usize, inner: usize) -> AxisSlots {
-    let name = |rest: &str| format!("blocks.{layer}.{rest}");
+    let name = |rest: &str| format!("layers.{layer}.{rest}");
     let slots = vec![
         Slot::new(name("inner.weight"), 0, Role::Writes, Component::Ffn),
         Slot::new(name("inner.bias"), 0, Role::Writes, Component::Ffn),
@@ -111,7 +111,11 @@ fn ffn_slots(layer: usize, inner: usize) -> AxisSlots {
     AxisSlots { len: inner, multiple_of: MultipleOf::ONE, normalization: None, slots }
 }
 
-impl NamedParameters for ShiftLm {}
+impl NamedParameters for ShiftLm {
+    fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
+        Layout::of_burn(place)
+    }
+}
 
 impl CausalLm for ShiftLm {
     fn architecture(&self) -> &str {
@@ -119,7 +123,7 @@ impl CausalLm for ShiftLm {
     }
 
     fn num_layers(&self) -> usize {
-        self.blocks.len()
+        self.layers.len()
     }
 
     fn vocab_size(&self) -> usize {
@@ -136,8 +140,8 @@ impl CausalLm for ShiftLm {
             Slot::new("norm.gain", 0, Role::Scales, Component::Rest).site(Site::HeadInput),
             Slot::new("head.weight", 1, Role::Reads, Component::Rest).site(Site::HeadInput),
         ];
-        for layer in 0..self.blocks.len() {
-            let name = |rest: &str| format!("blocks.{layer}.{rest}");
+        for layer in 0..self.layers.len() {
+            let name = |rest: &str| format!("layers.{layer}.{rest}");
             let input = |slot: Slot| slot.site(Site::FfnInput { layer });
             slots.push(input(Slot::new(name("norm.gain"), 0, Role::Scales, Component::Rest)));
             slots.push(input(Slot::new(name("inner.weight"), 1, Role::Reads, Component::Ffn)));
@@ -152,7 +156,7 @@ impl CausalLm for ShiftLm {
         };
         // What goes with a layer is not a part of a parameter, so that there is no slot of it.
         let layers = AxisSlots {
-            len: self.blocks.len(),
+            len: self.layers.len(),
             multiple_of: MultipleOf::ONE,
             normalization: None,
             slots: Vec::new(),
@@ -170,7 +174,7 @@ impl CausalLm for ShiftLm {
     }
 
     fn layer(&self, layer: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
-        let ShiftLayer { norm, inner, outer } = &self.blocks[layer];
+        let ShiftLayer { norm, inner, outer } = &self.layers[layer];
         let input = pass.pass(Site::FfnInput { layer }, norm.forward(hidden.clone()));
         let [batch, seq, width] = input.dims();
         let first = Tensor::zeros([batch, 1, width], &input.device());
@@ -188,13 +192,13 @@ impl CausalLm for ShiftLm {
             self.config.width = residual.kept_len();
             self.config.epsilon *= residual.len() as f64 / residual.kept_len() as f64;
             self.norm.epsilon = self.config.epsilon;
-            self.blocks.iter_mut().for_each(|layer| layer.norm.epsilon = self.config.epsilon);
+            self.layers.iter_mut().for_each(|layer| layer.norm.epsilon = self.config.epsilon);
         }
         for (layer, inner) in self.config.inner.iter_mut().enumerate() {
             *inner = selection.get(Axis::Ffn { layer }).map_or(*inner, |ffn| ffn.kept_len());
         }
         for &layer in selection.removed_layers().iter().rev() {
-            self.blocks.remove(layer);
+            self.layers.remove(layer);
             self.config.inner.remove(layer);
         }
         Ok(self)
