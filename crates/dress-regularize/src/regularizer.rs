@@ -52,6 +52,8 @@ struct Part {
     start: usize,
     len: usize,
     block: usize,
+    /// What the parameter's numbers lack of what they multiply by, which is what a penalty takes to zero.
+    offset: f64,
     component: Component,
     /// What takes each structure to zero at the start. `[structures, 1]`
     initial: Option<Tensor<2>>,
@@ -64,7 +66,8 @@ impl Regularizer {
     /// their axes, so that each slot's part is a contiguous view.
     ///
     /// Of a layer that goes it is on what writes the residual stream, whatever `slots` says, each projection's matrix and
-    /// each bias being one group.
+    /// each bias being one group. Of gains that are filed as one less than what they multiply by it is on what they multiply
+    /// by, so that zero is -1 of what is filed.
     ///
     /// # Errors
     /// [`Error::NotPermuted`] where they are not, [`Error::LayerDoesMoreThanAdd`], and those of [`Selection::check`].
@@ -202,7 +205,7 @@ impl Regularizer {
             return value.zeros_like();
         }
         self.parts(name).iter().fold(value, |value, part| {
-            let zeros = part.groups(layout, &value).zeros_like();
+            let zeros = part.rows(layout, &value).zeros_like();
             part.put(layout, value, zeros)
         })
     }
@@ -234,24 +237,35 @@ impl Part {
 
     fn of(slot: &Slot, start: usize, len: usize, block: usize) -> Self {
         let (dim, component) = (slot.dim, slot.component);
-        Self { dim, start, len, block, component, initial: None, unit: 1.0 }
+        Self { dim, start, len, block, offset: slot.offset(), component, initial: None, unit: 1.0 }
     }
 
-    /// The selected structures of `value`, a row a structure, in f32.
-    fn groups<const D: usize>(&self, layout: Layout, value: &Tensor<D>) -> Tensor<2> {
+    /// What the selected structures of a parameter multiply by, a row a structure, in f32.
+    fn groups<const D: usize>(&self, layout: Layout, parameter: &Tensor<D>) -> Tensor<2> {
+        let rows = self.rows(layout, parameter);
+        if self.offset == 0.0 { rows } else { rows + self.offset }
+    }
+
+    /// The same as the parameter has it.
+    fn filed(&self, groups: Tensor<2>) -> Tensor<2> {
+        if self.offset == 0.0 { groups } else { groups - self.offset }
+    }
+
+    /// The selected structures of `value`, which has a parameter's shape, a row a structure, in f32.
+    fn rows<const D: usize>(&self, layout: Layout, value: &Tensor<D>) -> Tensor<2> {
         let dim = layout.dim(self.dim);
         let view = value.clone().narrow(dim, self.start, self.len);
         parameters::groups(view.cast(DType::F32), dim, self.block)
     }
 
     /// `value` with other selected structures.
-    fn put<const D: usize>(&self, layout: Layout, value: Tensor<D>, groups: Tensor<2>) -> Tensor<D> {
+    fn put<const D: usize>(&self, layout: Layout, value: Tensor<D>, rows: Tensor<2>) -> Tensor<D> {
         let dim = layout.dim(self.dim);
         let mut dims = value.dims();
         let mut ranges = dims.map(|size| 0..size);
         dims[dim] = self.len;
         ranges[dim] = self.start..self.start + self.len;
-        let part = parameters::ungroup(groups, dims, dim).cast(value.dtype());
+        let part = parameters::ungroup(rows, dims, dim).cast(value.dtype());
         value.slice_assign(ranges, part)
     }
 }
@@ -329,7 +343,7 @@ impl ParameterVisitor for Penalized<'_> {
             let slopes = groups.grad(&term.backward());
             self.terms.push(term.without_autodiff());
             gradient = gradient.zip(slopes).map(|(gradient, slopes)| {
-                let together = part.groups(layout, &gradient) + slopes;
+                let together = part.rows(layout, &gradient) + slopes;
                 part.put(layout, gradient, together)
             });
         }
@@ -384,7 +398,7 @@ impl ParameterMapper for Shrink<'_> {
             };
             if let Some(shrunk) = self.regularizer.penalty.shrink(groups, thresholds) {
                 // A step below half of a half-precision weight's last bit would be lost, again and again.
-                let shrunk = round_at_random(shrunk, value.dtype());
+                let shrunk = round_at_random(part.filed(shrunk), value.dtype());
                 value = part.put(layout, value, shrunk);
             }
         }
