@@ -4,7 +4,7 @@ use dress_core::burn::tensor::Device;
 use dress_core::{AxisKind, Calibration, CausalLm, NoProgress, Ratio, Scorer, parameters};
 use dress_importance::{Criteria, Criterion};
 use dress_prune::{AxisTarget, PruneConfig, RegularizeConfig, prune};
-use third_party_model::{LargestWeight, ShiftLm};
+use third_party_model::{LargestWeight, ShiftConfig, ShiftLm};
 
 fn calibration() -> Calibration {
     Calibration::from_blocks((0..12).map(|n| (0..16).map(|i| (i * n + 3) % 29).collect()).collect())
@@ -29,6 +29,16 @@ fn a_model_and_a_scorer_of_others_go_the_whole_way() {
         assert_eq!(pruned.plan.criterion, scorer.name());
         assert!(pruned.report.slicing_error.unwrap() < 1e-4, "{}: {:?}", scorer.name(), pruned.report);
     }
+}
+
+#[test]
+fn gains_that_are_filed_as_one_less_are_regularized_and_sliced_as_what_they_are() {
+    let shape = ShiftConfig { plus_one: true, ..ShiftConfig::of_two_layers(29, 16, 24) };
+    let model = ShiftLm::of_config(shape, &Device::flex());
+    let scorer = Criterion::MagnitudeL2.scorer(3);
+    let pruned = prune(model, scorer.as_ref(), &calibration(), &config(), &NoProgress).unwrap();
+    assert_eq!(pruned.report.curve.last().unwrap().selected_norm, 0.0);
+    assert!(pruned.report.slicing_error.unwrap() < 1e-4, "{:?}", pruned.report);
 }
 
 #[test]
