@@ -116,7 +116,8 @@ impl Regularizer {
             parts.entry(slot.parameter.clone()).or_default().push(Part::whole(slot, layers.width));
         }
         for (axis, chosen) in layers.structures.iter() {
-            for slot in layers.map.axis(axis)?.slots.iter().filter(|slot| slots.includes(slot.role)) {
+            let of_axis = layers.map.axis(axis)?;
+            for slot in of_axis.slots.iter().filter(|slot| slots.includes(axis, of_axis, slot.role)) {
                 parts.entry(slot.parameter.clone()).or_default().push(Part::end(slot, chosen));
             }
         }
