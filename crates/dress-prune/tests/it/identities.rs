@@ -15,7 +15,7 @@ use dress_models::AnyModel;
 use dress_prune::{centre, mask, permute, recentre, slice};
 use proptest::prelude::*;
 
-const TOLERANCE: f64 = 1e-4;
+pub const TOLERANCE: f64 = 1e-4;
 /// What a model in bf16 may be from an equal one, beside what rounding does to each.
 const HALF_TOLERANCE: f64 = 5e-2;
 
@@ -27,12 +27,12 @@ impl ParameterMapper for Cast {
     }
 }
 
-fn bf16(model: &AnyModel) -> AnyModel {
+pub fn bf16(model: &AnyModel) -> AnyModel {
     parameters::map(model.clone(), &mut Cast(DType::BF16))
 }
 
 /// How far a model in bf16 is from the same weights that compute in f32: what rounding between operations does to it.
-fn rounding(half: &AnyModel) -> f64 {
+pub fn rounding(half: &AnyModel) -> f64 {
     let whole = parameters::map(half.clone(), &mut Cast(DType::F32));
     distance(logits(half).cast(DType::F32), logits(&whole))
 }
@@ -62,7 +62,7 @@ fn exact_with_layers(family: Family, model: &AnyModel) -> Vec<Vec<AxisKind>> {
 }
 
 /// `model` with the selected structures zero and, under layer norms, a stream of mean zero.
-fn zeroed(model: &AnyModel, selected: &Selection) -> AnyModel {
+pub fn zeroed(model: &AnyModel, selected: &Selection) -> AnyModel {
     recentre(mask(model.clone(), selected).unwrap(), selected).unwrap()
 }
 
