@@ -89,8 +89,8 @@ def in_llama_cpp(dress, directory, reference, scratch):
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
             found = pool.submit(check_llama_cpp.greedy, file, prompt, len(expected) - len(prompt)).result()
-        except BrokenProcessPool:
-            return "stopped"
+        except (BrokenProcessPool, RuntimeError, ValueError) as error:
+            return f"stopped: {error}"
     return "equal" if found == known.decode(expected[len(prompt):]) else "differs"
 
 
@@ -153,7 +153,7 @@ def main():
         with tempfile.TemporaryDirectory() as place:
             found = of_model(args.dress, name, pathlib.Path(place))
         for axes, said in found.items():
-            wrong += bool(said.get("failed")) + (said.get("llama_cpp") in ("differs", "stopped"))
+            wrong += bool(said.get("failed")) + said.get("llama_cpp", "").startswith(("differs", "stopped"))
             print(json.dumps({"model": name, "without": axes, **said}), flush=True)
     sys.exit(1 if wrong else 0)
 
