@@ -1,6 +1,6 @@
 //! First-order criteria: weights times their gradients.
 
-use crate::per_structure::{Aggregate, SlotScore, over_slots, plain, sum_per_structure};
+use crate::per_structure::{Aggregate, SlotScore, over_slots, plain, sum_per_structure, unfiled};
 use dress_core::burn::module::Param;
 use dress_core::burn::optim::{GradientsAccumulator, GradientsParams};
 use dress_core::burn::tensor::{DType, Tensor};
@@ -43,7 +43,7 @@ impl SlotScore for TaylorSlots<'_> {
         parameter: &Param<Tensor<D>>,
     ) -> Option<Tensor<2>> {
         let gradient = self.gradients.get::<D>(parameter.id)?.cast(DType::F32);
-        let product = plain(parameter) * (gradient * self.share);
+        let product = unfiled(slot, plain(parameter)) * (gradient * self.share);
         if !self.vector {
             return Some(sum_per_structure(product.abs(), dim, slot.block));
         }
@@ -63,7 +63,7 @@ impl SlotScore for SignedSlots<'_> {
         parameter: &Param<Tensor<D>>,
     ) -> Option<Tensor<2>> {
         let gradient = self.0.get::<D>(parameter.id)?.cast(DType::F32);
-        Some(sum_per_structure(plain(parameter) * gradient, dim, slot.block))
+        Some(sum_per_structure(unfiled(slot, plain(parameter)) * gradient, dim, slot.block))
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn check_norms(residual: &AxisSlots) -> Result<(), Error> {
     Ok(())
 }
 
-/// The gains of every norm over the stream, in f32, by what they make.
+/// What every norm over the stream multiplies by, in f32, by what it makes.
 pub(crate) type Gains = HashMap<Site, Tensor<1>>;
 
 /// The gains of a model's norms; of its parameters only these need values.
@@ -79,7 +79,7 @@ impl ParameterVisitor for ReadGains<'_> {
             return;
         };
         if let Some(site) = slot.site {
-            let gain = parameter.val().without_autodiff().cast(DType::F32);
+            let gain = parameter.val().without_autodiff().cast(DType::F32) + slot.offset();
             self.by_site.insert(site, gain.reshape([-1]));
         }
     }
@@ -102,7 +102,7 @@ impl ParameterMapper for Fold<'_> {
         let wide = value.cast(DType::F32);
         let folded = match slot.role {
             Role::Reads => wide * gain,
-            Role::Scales => wide.ones_like(),
+            Role::Scales => wide.ones_like() - slot.offset(),
             Role::Shifts => wide / gain,
             Role::Writes => wide,
         };

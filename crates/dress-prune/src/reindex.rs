@@ -100,10 +100,20 @@ impl Reindex {
         for (parameter, factor) in model.slice_factors(selection) {
             reindex.0.entry(parameter).or_default().factor *= factor;
         }
+        reindex.shift(map);
         if let Some(depth) = selection.get(Axis::Depth) {
             reindex.keep_layers(model, &depth.kept());
         }
         Ok(reindex)
+    }
+
+    /// What is filed as one less than what it multiplies by is so after it was multiplied, too.
+    fn shift(&mut self, map: &CouplingMap) {
+        for slot in map.iter().flat_map(|(_, axis)| &axis.slots).filter(|slot| slot.plus_one) {
+            if let Some(edit) = self.0.get_mut(&slot.parameter) {
+                edit.shift = edit.factor - 1.0;
+            }
+        }
     }
 
     /// Drops the parameters of all layers but `kept`, and counts these anew.
@@ -134,7 +144,6 @@ impl Reindex {
             edit.takes.push((slot.dim, indices.clone()));
             if slots.normalization.is_some() && slot.role == Role::Scales {
                 edit.factor *= gain;
-                edit.shift += if slot.plus_one { gain - 1.0 } else { 0.0 };
             }
         }
         Ok(())

@@ -88,7 +88,9 @@ fn turns(
         let factors = match slot.role {
             Role::Scales => {
                 let set = last_gain.clone().filter(|_| is_last_gain(slot));
-                return Turn::Set(set.unwrap_or_else(|| vec![1.0; dense.len]));
+                let gains = set.unwrap_or_else(|| vec![1.0; dense.len]);
+                let offset = slot.offset() as f32;
+                return Turn::Set(gains.into_iter().map(|gain| gain - offset).collect());
             }
             Role::Writes => None,
             Role::Reads => gain.cloned(),

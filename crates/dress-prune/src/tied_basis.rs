@@ -94,7 +94,7 @@ pub(crate) fn is_tied(residual: &AxisSlots) -> bool {
 /// The directions of a stream before a tied head.
 pub(crate) struct TiedComponents {
     pub components: PrincipalComponents,
-    /// What becomes of the gains of the norm before the head.
+    /// What the norm before the head multiplies by then.
     pub last_gain: Vec<f32>,
 }
 
@@ -166,10 +166,31 @@ struct LastGain<'a> {
 
 impl ParameterMapper for LastGain<'_> {
     fn map<const D: usize>(&mut self, name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
-        if !self.slots.slots.iter().any(|slot| slot.parameter == name && is_last_gain(slot)) {
+        let mut slots = self.slots.slots.iter();
+        let Some(slot) = slots.find(|slot| slot.parameter == name && is_last_gain(slot)) else {
             return value;
-        }
+        };
         let data = TensorData::new(self.gain.clone(), value.dims());
-        Tensor::<D>::from_data(data, (&value.device(), DType::F32)).cast(value.dtype())
+        let gain = Tensor::<D>::from_data(data, (&value.device(), DType::F32));
+        (gain - slot.offset()).cast(value.dtype())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dress_core::burn::tensor::Device;
+    use dress_core::{Component, MultipleOf};
+
+    #[test]
+    fn the_last_norms_gains_are_filed_as_its_slot_says() {
+        for (plus_one, filed) in [(false, [1.5f32, 0.5]), (true, [0.5, -0.5])] {
+            let slot = Slot::new("norm", 0, Role::Scales, Component::Rest).site(Site::HeadInput);
+            let slots = vec![slot.plus_one(plus_one)];
+            let slots = AxisSlots { len: 2, multiple_of: MultipleOf::ONE, normalization: None, slots };
+            let mut last = LastGain { slots: &slots, gain: vec![1.5, 0.5] };
+            let found = last.map("norm", Layout::AsFiled, Tensor::<1>::zeros([2], &Device::flex()));
+            assert_eq!(found.into_data().iter::<f32>().collect::<Vec<_>>(), filed, "{plus_one}");
+        }
     }
 }

@@ -43,6 +43,11 @@ pub enum GateNorms {
 /// - neurons and heads: what enters the projection behind them is multiplied by `g`;
 /// - layers: all that writes the residual stream in a layer that goes is multiplied by `g`, and nothing else of it.
 ///
+/// What a layer adds may be normalized before it is added. Then the projection before that norm and its gains are gated both,
+/// so that a channel gets `g^2` of what the layer adds, and of a layer that goes the norm undoes the gate of the projection,
+/// so that the stream gets `g` of it. Gains that are filed as one less than what they multiply by are gated as what they
+/// multiply by.
+///
 /// [E3]: dress_core::identities#e3
 #[derive(Debug)]
 pub struct Gate {
@@ -64,10 +69,17 @@ struct Span {
 /// What the gate does to one parameter.
 #[derive(Debug, Clone, Copy)]
 enum Hold {
-    /// Multiplies the selected indices of a dimension, as the file counts it.
-    Selected(usize, Span),
-    /// Multiplies the gains of a norm, of which this share of the channels goes; whether they are filed as one less.
-    Gains(f64, bool),
+    /// Multiplies the selected indices of a dimension, as the file counts it, of numbers that lack so much of what they
+    /// multiply by.
+    Selected(usize, Span, f64),
+    /// Multiplies the gains of a norm, of which this share of the channels goes, and which lack so much.
+    Gains(f64, f64),
+}
+
+impl Hold {
+    fn selected(slot: &Slot, span: Span) -> Self {
+        Self::Selected(slot.dim, span, slot.offset())
+    }
 }
 
 impl Gate {
@@ -87,7 +99,7 @@ impl Gate {
         let (holds, spans, closing) = Default::default();
         let mut gate = Self { schedule, holds, spans, closing, recentring };
         for slot in &layers.writers {
-            let whole = Hold::Selected(slot.dim, Span { start: 0, end: layers.width * slot.block });
+            let whole = Hold::selected(slot, Span { start: 0, end: layers.width * slot.block });
             gate.holds.entry(slot.parameter.clone()).or_default().push(whole);
         }
         for (axis, chosen) in layers.structures.iter() {
@@ -149,7 +161,7 @@ impl Gate {
             self.spans.insert(Site::Embedding, Span::of(chosen, 1));
         }
         for slot in &slots.slots {
-            let selected = Hold::Selected(slot.dim, Span::of(chosen, slot.block));
+            let selected = Hold::selected(slot, Span::of(chosen, slot.block));
             let into = match slot.role {
                 Role::Writes if at_embedding && slot.component == Component::Rest => &mut self.closing,
                 Role::Writes | Role::Shifts => &mut self.holds,
@@ -159,7 +171,7 @@ impl Gate {
                     self.holds
                         .entry(slot.parameter.clone())
                         .or_default()
-                        .push(Hold::Gains(share, slot.plus_one));
+                        .push(Hold::Gains(share, slot.offset()));
                     continue;
                 }
                 Role::Scales | Role::Reads => continue,
@@ -172,20 +184,19 @@ impl Gate {
     fn add_inner(&mut self, slots: &AxisSlots, chosen: &AxisSelection) {
         let normalized = slots.normalization.is_some();
         for slot in slots.slots.iter().filter(|slot| normalized && slot.role == Role::Writes) {
-            let selected = Hold::Selected(slot.dim, Span::of(chosen, slot.block));
+            let selected = Hold::selected(slot, Span::of(chosen, slot.block));
             self.holds.entry(slot.parameter.clone()).or_default().push(selected);
         }
         for slot in slots.slots.iter().filter(|slot| slot.role == Role::Reads) {
-            let Slot { parameter, dim, block, site, .. } = slot;
-            let span = Span::of(chosen, *block);
-            let weights = match site {
+            let span = Span::of(chosen, slot.block);
+            let weights = match slot.site {
                 Some(site) => {
-                    self.spans.insert(*site, span);
+                    self.spans.insert(site, span);
                     &mut self.closing
                 }
                 None => &mut self.holds,
             };
-            weights.entry(parameter.clone()).or_default().push(Hold::Selected(*dim, span));
+            weights.entry(slot.parameter.clone()).or_default().push(Hold::selected(slot, span));
         }
     }
 }
@@ -225,14 +236,15 @@ impl ParameterMapper for Gating<'_> {
         let holds = self.gate.holds.get(name).into_iter().chain(closing).flatten();
         let dtype = value.dtype();
         let gated = holds.fold(value, |value, hold| match *hold {
-            Hold::Selected(dim, span) => {
+            Hold::Selected(dim, span, offset) => {
                 let dim = layout.dim(dim);
                 let factors = span.factors::<D>(dim, self.g, &value.device()).cast(dtype);
-                value * factors
+                let gated = value * factors.clone();
+                if offset == 0.0 { gated } else { gated + (factors - 1.0) * offset }
             }
-            Hold::Gains(removed, plus_one) => {
+            Hold::Gains(removed, offset) => {
                 let factor = (1.0 - removed * (1.0 - self.g * self.g)).sqrt();
-                if plus_one { value * factor + (factor - 1.0) } else { value * factor }
+                if offset == 0.0 { value * factor } else { value * factor + (factor - 1.0) * offset }
             }
         });
         match &self.gate.recentring {
@@ -247,7 +259,7 @@ impl Gating<'_> {
     fn runs_over(&self, name: &str, dim: usize) -> bool {
         let closing = self.gate.closing.get(name).filter(|_| self.closing);
         let mut holds = self.gate.holds.get(name).into_iter().chain(closing).flatten();
-        holds.any(|hold| matches!(hold, Hold::Selected(at, _) if Layout::Transposed.dim(*at) == dim))
+        holds.any(|hold| matches!(hold, Hold::Selected(at, ..) if Layout::Transposed.dim(*at) == dim))
     }
 }
 

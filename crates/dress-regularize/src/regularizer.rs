@@ -58,7 +58,8 @@ impl Regularizer {
     /// their axes, so that each slot's part is a contiguous view.
     ///
     /// Of a layer that goes it is on what writes the residual stream, whatever `slots` says, each projection's matrix and
-    /// each bias being one group.
+    /// each bias being one group. Of gains that are filed as one less than what they multiply by it is on what they multiply
+    /// by, so that zero is -1 of what is filed.
     ///
     /// # Errors
     /// [`Error::NotPermuted`] where they are not, [`Error::LayerDoesMoreThanAdd`], those of [`Selection::check`], and what the
@@ -109,7 +110,8 @@ impl Regularizer {
             parts.entry(slot.parameter.clone()).or_default().push(SelectedPart::whole(slot, layers.width));
         }
         for (axis, chosen) in layers.structures.iter() {
-            for slot in layers.map.axis(axis)?.slots.iter().filter(|slot| slots.includes(slot.role)) {
+            let of_axis = layers.map.axis(axis)?;
+            for slot in of_axis.slots.iter().filter(|slot| slots.includes(axis, of_axis, slot.role)) {
                 parts.entry(slot.parameter.clone()).or_default().push(SelectedPart::end(slot, chosen));
             }
         }
@@ -216,7 +218,7 @@ impl Regularizer {
             return value.zeros_like();
         }
         self.parts(name).iter().fold(value, |value, part| {
-            let zeros = part.groups(layout, &value).zeros_like();
+            let zeros = part.rows(layout, &value).zeros_like();
             part.put(layout, value, zeros)
         })
     }

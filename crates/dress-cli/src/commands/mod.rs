@@ -2,6 +2,7 @@
 
 mod ablate;
 mod ablate_args;
+mod axis_shapes;
 mod base_options;
 mod by_parts_args;
 mod cell_process;

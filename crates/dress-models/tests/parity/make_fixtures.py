@@ -145,9 +145,9 @@ def reference(model, vocab_size):
     return {"input_ids": ids, "logits": logits.contiguous(), "prompt": prompt, "greedy": greedy.contiguous()}
 
 
-def make(name, shape):
+def make(name, shape, place=FIXTURES):
     torch.manual_seed(20240417)
-    directory = FIXTURES / name
+    directory = place / name
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     published = {**shape, "torch_dtype": "float32"}

@@ -1,6 +1,8 @@
 //! The identities that slicing rests on, and the whole path on models of our own and of others.
 
 mod budgets;
+mod exactness;
+mod fading_layers;
 mod gradual_refit;
 mod identities;
 mod local;

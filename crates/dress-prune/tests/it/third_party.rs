@@ -4,7 +4,7 @@ use dress_core::burn::tensor::{Device, Tensor};
 use dress_core::{AxisKind, Calibration, CausalLm, Error, NoProgress, Penalty, Ratio, Scorer, parameters};
 use dress_importance::{Criteria, Criterion};
 use dress_prune::{AxisTarget, PenaltyForm, PruneConfig, Pruned, RegularizeConfig, prune};
-use third_party_model::{ElasticNet, LargestWeight, ShiftLm};
+use third_party_model::{ElasticNet, LargestWeight, ShiftConfig, ShiftLm};
 
 fn calibration() -> Calibration {
     Calibration::from_blocks((0..12).map(|n| (0..16).map(|i| (i * n + 3) % 29).collect()).collect())
@@ -89,6 +89,16 @@ fn files_have_the_name_of_a_penalty_of_others_which_is_not_enough_to_train_with(
     let refused = read.check().unwrap_err().to_string();
     assert!(refused.contains("`elastic-net`") && refused.contains("give it again"), "{refused}");
     assert!(serde_json::to_value(RegularizeConfig::default()).unwrap().get("own_penalty").is_none());
+}
+
+#[test]
+fn gains_that_are_filed_as_one_less_are_regularized_and_sliced_as_what_they_are() {
+    let shape = ShiftConfig { plus_one: true, ..ShiftConfig::of_two_layers(29, 16, 24) };
+    let model = ShiftLm::of_config(shape, &Device::flex());
+    let scorer = Criterion::MagnitudeL2.scorer(3);
+    let pruned = prune(model, scorer.as_ref(), &calibration(), &config(), &NoProgress).unwrap();
+    assert_eq!(pruned.report.curve.last().unwrap().selected_norm, 0.0);
+    assert!(pruned.report.slicing_error.unwrap() < 1e-4, "{:?}", pruned.report);
 }
 
 #[test]

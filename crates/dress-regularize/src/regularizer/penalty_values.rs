@@ -104,7 +104,7 @@ impl Penalized<'_> {
             let slopes = groups.grad(&term.backward());
             self.terms.push(term.without_autodiff());
             gradient = gradient.zip(slopes).map(|(gradient, slopes)| {
-                let together = part.groups(layout, &gradient) + slopes;
+                let together = part.rows(layout, &gradient) + slopes;
                 part.put(layout, gradient, together)
             });
         }

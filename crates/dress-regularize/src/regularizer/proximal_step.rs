@@ -73,7 +73,7 @@ impl ParameterMapper for Shrink<'_> {
             match self.shrunk(part, part.groups(layout, &value)) {
                 Ok(Some(shrunk)) => {
                     // A step below half of a half-precision weight's last bit would be lost, again and again.
-                    let shrunk = round_at_random(shrunk, value.dtype());
+                    let shrunk = round_at_random(part.filed(shrunk), value.dtype());
                     value = part.put(layout, value, shrunk);
                 }
                 Ok(None) => {}

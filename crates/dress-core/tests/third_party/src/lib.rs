@@ -33,6 +33,16 @@ pub struct ShiftConfig {
     pub inner: Vec<usize>,
     /// Added to the mean square in every norm.
     pub epsilon: f64,
+    /// Whether the gains of its norms are filed as one less than they are.
+    #[cfg_attr(feature = "files", serde(default))]
+    pub plus_one: bool,
+}
+
+impl ShiftConfig {
+    /// Two layers of so many neurons.
+    pub fn of_two_layers(vocab_size: usize, width: usize, inner: usize) -> Self {
+        Self { vocab_size, width, inner: vec![inner; 2], epsilon: 1e-5, plus_one: false }
+    }
 }
 
 /// Layers that look at the current and the previous token each.
@@ -58,25 +68,29 @@ struct ScaleNorm {
     gain: Param<Tensor<1>>,
     #[module(skip)]
     epsilon: f64,
+    /// What the gains lack of what they multiply by.
+    #[module(skip)]
+    offset: f64,
 }
 
 impl ScaleNorm {
     fn new(config: &ShiftConfig, device: &Device) -> Self {
-        let gain = Initializer::Uniform { min: 0.5, max: 1.5 }.init([config.width], device);
-        Self { gain, epsilon: config.epsilon }
+        let offset = if config.plus_one { 1.0 } else { 0.0 };
+        let gain = Initializer::Uniform { min: 0.5 - offset, max: 1.5 - offset }.init([config.width], device);
+        Self { gain, epsilon: config.epsilon, offset }
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
         let mean_square = (input.clone() * input.clone()).mean_dim(2);
-        input / (mean_square + self.epsilon).sqrt() * self.gain.val().unsqueeze()
+        let gain = self.gain.val() + self.offset;
+        input / (mean_square + self.epsilon).sqrt() * gain.unsqueeze()
     }
 }
 
 impl ShiftLm {
     /// Two layers of random weights.
     pub fn new(vocab_size: usize, width: usize, inner: usize, device: &Device) -> Self {
-        let config = ShiftConfig { vocab_size, width, inner: vec![inner; 2], epsilon: 1e-5 };
-        Self::of_config(config, device)
+        Self::of_config(ShiftConfig::of_two_layers(vocab_size, width, inner), device)
     }
 
     /// Random weights, drawn when they are first used.
@@ -135,16 +149,20 @@ impl CausalLm for ShiftLm {
     }
 
     fn coupling(&self) -> CouplingMap {
+        let gain = |name: String, site| {
+            let slot = Slot::new(name, 0, Role::Scales, Component::Rest).site(site);
+            slot.plus_one(self.config.plus_one)
+        };
         let mut slots = vec![
             Slot::new("embed.weight", 1, Role::Writes, Component::Rest),
-            Slot::new("norm.gain", 0, Role::Scales, Component::Rest).site(Site::HeadInput),
+            gain("norm.gain".into(), Site::HeadInput),
             Slot::new("head.weight", 1, Role::Reads, Component::Rest).site(Site::HeadInput),
         ];
         for layer in 0..self.layers.len() {
             let name = |rest: &str| format!("layers.{layer}.{rest}");
-            let input = |slot: Slot| slot.site(Site::FfnInput { layer });
-            slots.push(input(Slot::new(name("norm.gain"), 0, Role::Scales, Component::Rest)));
-            slots.push(input(Slot::new(name("inner.weight"), 1, Role::Reads, Component::Ffn)));
+            let input = Site::FfnInput { layer };
+            slots.push(gain(name("norm.gain"), input));
+            slots.push(Slot::new(name("inner.weight"), 1, Role::Reads, Component::Ffn).site(input));
             slots.push(Slot::new(name("outer.weight"), 0, Role::Writes, Component::Ffn));
             slots.push(Slot::new(name("outer.bias"), 0, Role::Writes, Component::Ffn));
         }
