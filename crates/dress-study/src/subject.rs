@@ -186,7 +186,7 @@ impl Subject {
 
     /// What `selection` leaves of the checkpoint's axes.
     pub fn kept(&self, selection: &Selection) -> Vec<KeptOfKind> {
-        KeptOfKind::of(selection, self.declared().coupling().iter().map(|(axis, _)| axis))
+        KeptOfKind::of(selection, &self.declared().coupling())
     }
 
     /// The blocks of the texts that every cell is evaluated on.
