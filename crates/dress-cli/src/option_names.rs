@@ -1,6 +1,6 @@
 //! Settings under the names that they have on the command line.
 
-use clap::Command;
+use clap::{Arg, Command};
 
 /// `text` with every setting in backticks that is an option of `command` as that option: `` `seqlen` `` as `--seqlen`, and
 /// `` `target = dress` `` as `--target dress`. Libraries name settings; what they are called here is known here.
@@ -33,19 +33,18 @@ fn option(setting: &str, command: &Command) -> Option<String> {
         None => (setting, String::new()),
     };
     let name = name.replace('_', "-");
-    let long = command.get_arguments().find_map(|argument| {
-        let names = argument.get_long_and_visible_aliases().unwrap_or_default();
-        let hidden = argument.get_all_aliases().unwrap_or_default();
-        let is_it = names.contains(&name.as_str()) || hidden.contains(&name.as_str());
-        is_it.then(|| argument.get_long()).flatten()
-    });
-    long.map(|long| format!("--{long}{value}"))
+    let argument = command.get_arguments().find(|argument| names(argument).contains(&name.as_str()))?;
+    argument.get_long().map(|long| format!("--{long}{value}"))
+}
+
+/// Every name that an option has on the command line, hidden ones too, without the dashes before it.
+pub(crate) fn names(option: &Arg) -> Vec<&str> {
+    option.get_long().into_iter().chain(option.get_all_aliases().unwrap_or_default()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Arg;
 
     #[test]
     fn settings_are_named_as_the_command_names_them() {
