@@ -1,10 +1,10 @@
 //! The options that every subcommand has, and those that several share.
 
-use super::listed::{axis_kind, float_type, listed, pass, stock_target};
+use super::listed::{axis_kind, float_type, listed, stock_target};
 use super::served_by_args::ServedByArgs;
 use super::written_ratio::WrittenRatio;
 use crate::{CostsFile, Error, Output, Pass, RunContext};
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, ValueEnum};
 use dress_core::{AxisKind, Draw, Ratio, StockTarget};
 use dress_importance::Criterion;
 use dress_models::{AnyModel, FloatType};
@@ -18,8 +18,12 @@ const DOUBTFUL: f64 = 0.05;
 /// Where to compute, and as what.
 #[derive(Debug, Clone, Args)]
 pub struct ComputeArgs {
-    /// Where to compute: auto, cpu, cuda, rocm, vulkan, metal or cubecl-cpu; a card by its number, as cuda:1.
-    #[arg(long, default_value = "auto")]
+    /// Where to compute.
+    #[arg(
+        long,
+        help = format!("Where to compute: {}; a card by its number n", dress_machine::device::NAMES),
+        default_value = "auto"
+    )]
     pub device: String,
     /// The type of the weights in memory.
     #[arg(long, default_value = "f32", value_parser = float_type())]
@@ -44,7 +48,7 @@ pub struct CommonArgs {
     #[command(flatten)]
     pub(super) compute: ComputeArgs,
     /// Seed of everything that is drawn.
-    #[arg(long, group = OF_THE_COMMAND, default_value_t = 42)]
+    #[arg(long, group = OF_THE_COMMAND, default_value_t = usual().seed)]
     pub seed: u64,
     /// Print one JSON object on standard output; everything else goes to standard error.
     #[arg(long, group = OF_THE_COMMAND)]
@@ -111,15 +115,22 @@ pub struct SelectArgs {
     /// The costs that dress costs measured of the checkpoint, on whatever machine the result is for.
     #[arg(long, help_heading = STAYS, group = SAID_BY_A_PLAN, value_name = "FILE", requires = "latency")]
     pub costs: Option<PathBuf>,
-    /// Which pass --latency is of; by default decode.
-    #[arg(long, help_heading = STAYS, group = SAID_BY_A_PLAN, value_parser = pass(), requires = "latency")]
+    /// Which pass --latency is of.
+    #[arg(
+        long,
+        help = format!("Which pass --latency is of; by default {}", written(&Pass::default())),
+        help_heading = STAYS,
+        group = SAID_BY_A_PLAN,
+        value_enum,
+        requires = "latency"
+    )]
     pub latency_of: Option<Pass>,
     /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole layers.
-    #[arg(long, group = SAID_BY_A_PLAN, default_value_t = 1, value_parser = at_least_one)]
+    #[arg(long, group = SAID_BY_A_PLAN, default_value_t = usual().tile, value_parser = at_least_one)]
     pub tile: usize,
     /// Whose rules the shape of the result keeps: of any of transformers, vLLM and llama.cpp, of transformers, or of
     /// these crates alone.
-    #[arg(long, default_value_t = StockTarget::All, value_parser = stock_target())]
+    #[arg(long, default_value_t = usual().stock, value_parser = stock_target())]
     pub target: StockTarget,
     #[command(flatten)]
     pub served_by: ServedByArgs,
@@ -207,8 +218,8 @@ pub struct CalibrationArgs {
     /// Blocks drawn from it.
     #[arg(long, default_value_t = Sampling::default().samples, value_parser = samples)]
     pub samples: usize,
-    /// Tokens a block; by default 1024, or what the model has positions for.
-    #[arg(long)]
+    /// Tokens a block.
+    #[arg(long, help = tokens_of_a_block(Sampling::USUAL_SEQLEN))]
     pub seqlen: Option<usize>,
     /// How blocks are drawn: blocks of the text as it stands that do not overlap; or rows, each from a line drawn at
     /// random on with empty lines dropped, as SliceGPT, SparseGPT and Wanda calibrate.
@@ -227,6 +238,21 @@ impl CalibrationArgs {
         let path = self.calibration.clone()?;
         Some(TextSource { path, text_field: self.text_field.clone() })
     }
+}
+
+/// What is asked for where nothing is said.
+fn usual() -> Recipe {
+    Recipe::new(Vec::new(), HowMuch::Ratios(Vec::new()))
+}
+
+/// A value that clap lists, as it is written.
+fn written(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().into())
+}
+
+/// The help of how long blocks are, that are `usual` tokens where nothing is said.
+pub(super) fn tokens_of_a_block(usual: usize) -> String {
+    format!("Tokens a block; by default {usual}, or what the model has positions for")
 }
 
 /// How many times the checkpoint's perplexity, with or without an x behind it.

@@ -30,6 +30,29 @@ enum By {
     Width,
 }
 
+impl From<RatioOf> for By {
+    fn from(of: RatioOf) -> Self {
+        match of {
+            RatioOf::Parameters => Self::Params,
+            RatioOf::Width => Self::Width,
+        }
+    }
+}
+
+impl From<By> for RatioOf {
+    fn from(by: By) -> Self {
+        match by {
+            By::Params => Self::Parameters,
+            By::Width => Self::Width,
+        }
+    }
+}
+
+/// What is compared where nothing is said.
+fn usual() -> ComparisonSettings {
+    ComparisonSettings::new(Vec::new())
+}
+
 /// Options of `dress compare`.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
@@ -39,13 +62,13 @@ pub struct CompareArgs {
     #[command(flatten)]
     calibration: CalibrationArgs,
     /// The methods.
-    #[arg(long, help_heading = COMPARED, value_delimiter = ',', default_values_t = Preset::all(), value_parser = listed::<Preset>(Preset::all().map(Preset::name)))]
+    #[arg(long, help_heading = COMPARED, value_delimiter = ',', default_values_t = usual().presets, value_parser = listed::<Preset>(Preset::all().map(Preset::name)))]
     presets: Vec<Preset>,
     /// The shares that go.
     #[arg(long, help_heading = COMPARED, value_delimiter = ',', required = true)]
     ratios: Vec<Ratio>,
-    /// Of what ratios are: params for equal sizes, width for equal shares of whatever a method prunes.
-    #[arg(long, help_heading = COMPARED, value_enum, default_value_t = By::Params)]
+    /// Of what ratios are.
+    #[arg(long, help_heading = COMPARED, value_enum, default_value_t = By::from(usual().by))]
     by: By,
     #[command(flatten)]
     texts: StudyTextArgs,
@@ -53,25 +76,25 @@ pub struct CompareArgs {
     #[arg(long, help_heading = EVALUATION)]
     unseen: Option<PathBuf>,
     /// Calibration blocks of sleb, which goes over them again and again.
-    #[arg(long, help_heading = COMPARED, default_value_t = 8, value_parser = at_least_one)]
+    #[arg(long, help_heading = COMPARED, default_value_t = usual().search_samples, value_parser = at_least_one)]
     search_samples: usize,
     /// Calibration blocks of dress, which trains on them; by default --samples.
     #[arg(long, help_heading = COMPARED, value_parser = at_least_one)]
     train_samples: Option<usize>,
     /// What dress prunes, several with commas.
-    #[arg(long, help_heading = COMPARED, value_delimiter = ',', default_value = "residual", value_parser = axis_kind())]
+    #[arg(long, help_heading = COMPARED, value_delimiter = ',', default_values_t = usual().dress_axes, value_parser = axis_kind())]
     dress_axis: Vec<AxisKind>,
     /// By what dress selects.
-    #[arg(long, help_heading = COMPARED, default_value_t = Criterion::ActivationNorm, value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
+    #[arg(long, help_heading = COMPARED, default_value_t = usual().dress_criterion, value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
     dress_criterion: Criterion,
     /// Whose rules the shapes keep. Nothing is saved, and these crates' own come nearest to equal sizes; flap and
     /// llm-pruner have no other.
-    #[arg(long, help_heading = COMPARED, default_value_t = StockTarget::Dress, value_parser = stock_target())]
+    #[arg(long, help_heading = COMPARED, default_value_t = usual().stock, value_parser = stock_target())]
     target: StockTarget,
     #[command(flatten, next_help_heading = COMPARED)]
     served_by: ServedByArgs,
     /// Round what stays of every axis to a multiple of this.
-    #[arg(long, help_heading = COMPARED, default_value_t = 1, value_parser = at_least_one)]
+    #[arg(long, help_heading = COMPARED, default_value_t = usual().tile, value_parser = at_least_one)]
     tile: usize,
     /// Where the results go: compare.json, compare.md, compare.svg, report.json, report.md, report.html, and a file a cell, which is used again by the
     /// next run with the same settings.
@@ -115,7 +138,7 @@ impl CompareArgs {
         };
         Ok(ComparisonSettings {
             presets: self.presets.clone(),
-            by: if self.by == By::Params { RatioOf::Parameters } else { RatioOf::Width },
+            by: self.by.into(),
             stock: self.target,
             tile: self.tile,
             served_by: self.served_by.formats()?,

@@ -2,7 +2,7 @@
 
 use super::common_args::{RESULT, at_least_one};
 use super::dry_run::DryRunArgs;
-use super::listed::{listed, stock_target};
+use super::listed::{divergence, stock_target};
 use super::quality_args::QualityArgs;
 use super::recover::Recover;
 use super::training_args::{DISTILLATION, TRAINING, TrainingArgs};
@@ -30,7 +30,7 @@ pub struct RecoverArgs {
     #[arg(long, help_heading = TRAINING)]
     lora_alpha: Option<f64>,
     /// The share of the factors' inputs that is left out of each step.
-    #[arg(long, help_heading = TRAINING, default_value_t = 0.0)]
+    #[arg(long, help_heading = TRAINING, default_value_t = LoraConfig::default().dropout)]
     lora_dropout: f64,
     /// The projections that get factors, with commas, as q_proj,v_proj; by default all inside the layers.
     #[arg(long, help_heading = TRAINING, value_delimiter = ',')]
@@ -42,22 +42,22 @@ pub struct RecoverArgs {
     #[arg(long, help_heading = DISTILLATION, default_value_t = DistillationConfig::default().alpha, requires = "distill_from")]
     distill_alpha: f64,
     /// The temperature at which distributions are compared.
-    #[arg(long, help_heading = DISTILLATION, default_value_t = 1.0, requires = "distill_from")]
+    #[arg(long, help_heading = DISTILLATION, default_value_t = DistillationConfig::default().temperature, requires = "distill_from")]
     distill_temperature: f64,
     /// Compute the dense model's outputs once, to a file, instead of in every step.
     #[arg(long, help_heading = DISTILLATION, requires = "distill_from")]
     distill_cache: bool,
-    /// Whether the model has to expect what the dense one does (forward), or must not expect what it does not (reverse).
+    /// In which direction the distributions are compared.
     #[arg(
         long,
         help_heading = DISTILLATION,
-        default_value = "forward",
+        default_value_t = DistillationConfig::default().divergence,
         requires = "distill_from",
-        value_parser = listed::<Divergence>(Divergence::NAMES)
+        value_parser = divergence()
     )]
     distill_divergence: Divergence,
     /// Whose rules the shape of the checkpoint keeps.
-    #[arg(long, help_heading = RESULT, default_value_t = StockTarget::All, value_parser = stock_target())]
+    #[arg(long, help_heading = RESULT, default_value_t = StockTarget::default(), value_parser = stock_target())]
     target: StockTarget,
     #[command(flatten)]
     training: TrainingArgs,

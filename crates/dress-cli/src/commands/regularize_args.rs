@@ -1,7 +1,7 @@
 //! The options of the regularization.
 
 use super::common_args::at_least_one;
-use super::listed::listed;
+use super::listed::{gate_norms, listed, local_inputs};
 use super::training_args::{DistillArgs, TrainingArgs};
 use crate::Error;
 use clap::{ArgGroup, Args, Command, FromArgMatches};
@@ -39,8 +39,12 @@ pub(super) struct LoraArgs {
 #[command(group = ArgGroup::new(REGULARIZES).multiple(true))]
 #[command(group = ArgGroup::new(PENALISES).multiple(true))]
 pub(super) struct RegularizeArgs {
-    /// The penalty; by default group.
-    #[arg(long, groups = [PENALISES, REGULARIZES], value_parser = listed::<PenaltyKind>(PenaltyKind::NAMES))]
+    #[arg(
+        long,
+        help = format!("The penalty; by default {}", RegularizeConfig::default().penalty),
+        groups = [PENALISES, REGULARIZES],
+        value_parser = listed::<PenaltyKind>(PenaltyKind::NAMES)
+    )]
     penalty: Option<PenaltyKind>,
     /// Add the penalty to the loss, the paper's form, instead of proximal steps.
     #[arg(long, group = REGULARIZES, conflicts_with = "no_penalty")]
@@ -48,12 +52,24 @@ pub(super) struct RegularizeArgs {
     /// Penalise no weights: with a gate or a penalty on activations, or to fine-tune before slicing.
     #[arg(long, group = REGULARIZES)]
     no_penalty: bool,
-    /// The penalty's strength, 5 by default. Proximal: structures are zero after 1/lambda of the steps.
-    #[arg(long, groups = [PENALISES, REGULARIZES])]
+    #[arg(
+        long,
+        help = format!(
+            "The penalty's strength, {} by default. Proximal: structures are zero after 1/lambda of the steps",
+            RegularizeConfig::default().lambda
+        ),
+        groups = [PENALISES, REGULARIZES]
+    )]
     lambda: Option<f64>,
-    /// How the strength changes: constant (the default), linear, cosine or growing; linear:0.2 for a ramp over a fifth
-    /// of the steps.
-    #[arg(long, groups = [PENALISES, REGULARIZES])]
+    #[arg(
+        long,
+        help = format!(
+            "How the strength changes: {}, by default {}; linear:0.2 for a ramp over a fifth of the steps",
+            Schedule::NAMES.join(", "),
+            RegularizeConfig::default().schedule
+        ),
+        groups = [PENALISES, REGULARIZES]
+    )]
     schedule: Option<Schedule>,
     /// Divide a penalty in the loss by what it is at the start, so that one lambda does for every model.
     #[arg(long, group = REGULARIZES)]
@@ -65,8 +81,8 @@ pub(super) struct RegularizeArgs {
     /// unless one is asked for with --penalty-in-loss.
     #[arg(long, group = REGULARIZES, value_name = "SCHEDULE")]
     gate: Option<Schedule>,
-    /// What the gate does to the norms' statistics: fixed, over all channels, or count, over kept + g^2 removed.
-    #[arg(long, group = REGULARIZES, default_value_t = GateNorms::default(), requires = "gate", value_parser = listed::<GateNorms>(GateNorms::NAMES))]
+    /// Over which channels the norms' statistics are while the gate closes.
+    #[arg(long, group = REGULARIZES, default_value_t = GateNorms::default(), requires = "gate", value_parser = gate_norms())]
     gate_norms: GateNorms,
     /// Slice at the end, and not as soon as nothing selected is left.
     #[arg(long, group = REGULARIZES)]
@@ -78,28 +94,38 @@ pub(super) struct RegularizeArgs {
     /// model on the text. For neurons and heads, and with --local-inputs dense for the width; best with --compensate ridge and several --epochs.
     #[arg(long, group = REGULARIZES, conflicts_with = "distill")]
     local: bool,
-    /// What a layer reads that is regularized alone: the dense model's stream, or that of the layers before it as they have
-    /// become (the default).
-    #[arg(long, group = REGULARIZES, requires = "local", value_parser = listed::<LocalInputs>(LocalInputs::NAMES))]
+    #[arg(
+        long,
+        help = format!("What a layer reads that is regularized alone; by default {}", LocalInputs::default()),
+        group = REGULARIZES,
+        requires = "local",
+        value_parser = local_inputs()
+    )]
     local_inputs: Option<LocalInputs>,
     #[command(flatten)]
     factors: LoraArgs,
     /// Act only on what writes the selected structures, not on what reads them too.
     #[arg(long, groups = [PENALISES, REGULARIZES])]
     writers_only: bool,
-    /// Weight of the attention's parameters in the penalty, 1 by default.
-    #[arg(long, groups = [PENALISES, REGULARIZES])]
+    #[arg(long, help = weight_of("the attention's parameters", usual_weights().attention), groups = [PENALISES, REGULARIZES])]
     attention_weight: Option<f64>,
-    /// Weight of the feed-forward networks' parameters in the penalty, 1 by default.
-    #[arg(long, groups = [PENALISES, REGULARIZES])]
+    #[arg(long, help = weight_of("the feed-forward networks' parameters", usual_weights().ffn), groups = [PENALISES, REGULARIZES])]
     ffn_weight: Option<f64>,
-    /// Weight of all other parameters in the penalty, 1 by default.
-    #[arg(long, groups = [PENALISES, REGULARIZES])]
+    #[arg(long, help = weight_of("all other parameters", usual_weights().rest), groups = [PENALISES, REGULARIZES])]
     rest_weight: Option<f64>,
     #[command(flatten)]
     distill: DistillArgs,
     #[command(flatten)]
     training: TrainingArgs,
+}
+
+fn usual_weights() -> ComponentWeights {
+    RegularizeConfig::default().weights
+}
+
+/// The help of the weight of some parameters.
+fn weight_of(what: &str, usual: f64) -> String {
+    format!("Weight of {what} in the penalty, {usual} by default")
 }
 
 impl RegularizeArgs {
