@@ -1,6 +1,7 @@
 //! Options from a TOML file, put behind those of the command line before anything is parsed.
 
 use crate::Error;
+use crate::option_groups::conflict;
 use crate::option_names::names;
 use clap::{Arg, Command};
 use std::ffi::OsString;
@@ -81,13 +82,6 @@ fn is_given(words: &[String], arg: &Arg) -> bool {
     let named = |word: &String| word.strip_prefix("--").map(|word| word.split('=').next().unwrap_or(word));
     let given = names(arg);
     words.iter().filter_map(named).any(|name| given.contains(&name))
-}
-
-fn conflict(subcommand: &Command, one: &Arg, other: &Arg) -> bool {
-    let of = |arg: &Arg, other: &Arg| {
-        subcommand.get_arg_conflicts_with(arg).iter().any(|found| found.get_id() == other.get_id())
-    };
-    of(one, other) || of(other, one)
 }
 
 enum Written {

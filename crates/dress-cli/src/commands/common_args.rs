@@ -68,7 +68,7 @@ impl CommonArgs {
     }
 }
 
-/// The options of which one says how much goes.
+/// The options of which one alone says how much goes.
 pub(super) const HOW_MUCH: &str = "how_much";
 
 /// The group of options that a plan made before has the answers to.
@@ -80,7 +80,7 @@ const STAYS: &str = "How much stays, in place of --ratio";
 /// What goes, and by which criterion.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "What goes")]
-#[command(group = ArgGroup::new(HOW_MUCH).required(true).multiple(true))]
+#[command(group = ArgGroup::new(HOW_MUCH).required(true))]
 #[command(group = ArgGroup::new(SAID_BY_A_PLAN).multiple(true))]
 pub struct SelectArgs {
     /// What to remove, several with commas (OPT and Phi: residual,heads together). Without it, and with a
@@ -97,20 +97,20 @@ pub struct SelectArgs {
     pub protect: Vec<Protected>,
     /// Instead of --ratio: the share of the parameters that stays, shared out over the axes to within half a
     /// percent.
-    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "flops", "bytes", "latency"])]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN])]
     pub params: Option<f64>,
     /// Instead of --ratio: the share of the multiplications a token makes with weights that stays.
-    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "bytes", "latency"])]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN])]
     pub flops: Option<f64>,
     /// Instead of --ratio: the share of the weights' bytes that stays; with --for, of those that the engines serve.
-    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "latency"])]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN])]
     pub bytes: Option<f64>,
     /// Instead of --ratio: the share of a forward pass's time that stays, by the costs in --costs.
-    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], requires = "costs", conflicts_with = "ratio")]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], requires = "costs")]
     pub latency: Option<f64>,
     /// Instead of --ratio: the smallest model whose perplexity on calibration blocks held back is at most so many times the
     /// checkpoint's, as 1.1x. Neurons and heads go, or what of them --axis says.
-    #[arg(long, help_heading = STAYS, value_name = "TIMES", value_parser = times, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "params", "flops", "bytes", "latency"])]
+    #[arg(long, help_heading = STAYS, value_name = "TIMES", value_parser = times, groups = [HOW_MUCH, SAID_BY_A_PLAN])]
     pub max_perplexity: Option<f64>,
     /// The costs that dress costs measured of the checkpoint, on whatever machine the result is for.
     #[arg(long, help_heading = STAYS, group = SAID_BY_A_PLAN, value_name = "FILE", requires = "latency")]

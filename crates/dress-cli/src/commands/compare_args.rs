@@ -7,9 +7,10 @@ use super::dry_run::DryRunArgs;
 use super::listed::{axis_kind, listed, stock_target};
 use super::regularize_args::RegularizeArgs;
 use super::served_by_args::ServedByArgs;
+use super::short_help::FIRST;
 use super::study_args::{EVALUATION, StudyTextArgs};
 use crate::{Error, locate};
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use dress_core::{AxisKind, Ratio, StockTarget};
 use dress_importance::Criterion;
 use dress_models::Checkpoint;
@@ -55,25 +56,26 @@ fn usual() -> ComparisonSettings {
 
 /// Options of `dress compare`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new(FIRST).multiple(true).args(["calibration", "data", "samples", "dry_run"]))]
 pub struct CompareArgs {
     /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
-    #[arg(long)]
+    #[arg(long, group = FIRST)]
     model: PathBuf,
     #[command(flatten)]
     calibration: CalibrationArgs,
     /// The methods.
-    #[arg(long, help_heading = COMPARED, value_delimiter = ',', default_values_t = usual().presets, value_parser = listed::<Preset>(Preset::all().map(Preset::name)))]
+    #[arg(long, help_heading = COMPARED, group = FIRST, value_delimiter = ',', default_values_t = usual().presets, value_parser = listed::<Preset>(Preset::all().map(Preset::name)))]
     presets: Vec<Preset>,
     /// The shares that go.
-    #[arg(long, help_heading = COMPARED, value_delimiter = ',', required = true)]
+    #[arg(long, help_heading = COMPARED, group = FIRST, value_delimiter = ',', required = true)]
     ratios: Vec<Ratio>,
     /// Of what ratios are.
-    #[arg(long, help_heading = COMPARED, value_enum, default_value_t = By::from(usual().by))]
+    #[arg(long, help_heading = COMPARED, group = FIRST, value_enum, default_value_t = By::from(usual().by))]
     by: By,
     #[command(flatten)]
     texts: StudyTextArgs,
     /// Another text to evaluate on, that nothing was calibrated on.
-    #[arg(long, help_heading = EVALUATION)]
+    #[arg(long, help_heading = EVALUATION, group = FIRST)]
     unseen: Option<PathBuf>,
     /// Calibration blocks of sleb, which goes over them again and again.
     #[arg(long, help_heading = COMPARED, default_value_t = usual().search_samples, value_parser = at_least_one)]
@@ -98,7 +100,7 @@ pub struct CompareArgs {
     tile: usize,
     /// Where the results go: compare.json, compare.md, compare.svg, report.json, report.md, report.html, and a file a cell, which is used again by the
     /// next run with the same settings.
-    #[arg(long, help_heading = RESULT)]
+    #[arg(long, help_heading = RESULT, group = FIRST)]
     out: PathBuf,
     /// Runs one cell in this process, as this command does for each.
     #[arg(long, hide = true)]

@@ -5,24 +5,20 @@ use super::dry_run::DryRunArgs;
 use super::listed::{divergence, stock_target};
 use super::quality_args::QualityArgs;
 use super::recover::Recover;
+use super::short_help::FIRST;
 use super::training_args::{DISTILLATION, TRAINING, TrainingArgs};
 use super::transform_args::TransformArgs;
 use super::watch_args::WatchArgs;
 use crate::{Error, locate};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use dress_core::{Divergence, StockTarget};
 use dress_train::{DistillationConfig, LoraConfig, RecoverConfig, RunDirectory, Trainable};
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Options of `dress recover`.
+/// The low-rank factors that are trained.
 #[derive(Debug, Args)]
-pub struct RecoverArgs {
-    #[command(flatten)]
-    checkpoint: TransformArgs,
-    /// Train all weights instead of low-rank factors.
-    #[arg(long, help_heading = TRAINING, conflicts_with_all = ["lora_rank", "lora_alpha", "lora_dropout", "lora_targets"])]
-    full: bool,
+struct FactorArgs {
     /// The rank of the factors beside each matrix.
     #[arg(long, help_heading = TRAINING, default_value_t = LoraConfig::default().rank, value_parser = at_least_one)]
     lora_rank: usize,
@@ -35,8 +31,35 @@ pub struct RecoverArgs {
     /// The projections that get factors, with commas, as q_proj,v_proj; by default all inside the layers.
     #[arg(long, help_heading = TRAINING, value_delimiter = ',')]
     lora_targets: Vec<String>,
+}
+
+impl FactorArgs {
+    fn config(&self) -> LoraConfig {
+        let usual = LoraConfig::of_rank(self.lora_rank);
+        LoraConfig {
+            rank: usual.rank,
+            alpha: self.lora_alpha.unwrap_or(usual.alpha),
+            dropout: self.lora_dropout,
+            targets: self.lora_targets.clone(),
+        }
+    }
+}
+
+/// Options of `dress recover`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new(FIRST).multiple(true).args([
+    "model", "out", "calibration", "samples", "lora_rank", "learning_rate", "epochs", "validate", "dry_run",
+]))]
+pub struct RecoverArgs {
+    #[command(flatten)]
+    checkpoint: TransformArgs,
+    /// Train all weights instead of low-rank factors.
+    #[arg(long, help_heading = TRAINING, group = FIRST, conflicts_with = "FactorArgs")]
+    full: bool,
+    #[command(flatten)]
+    factors: FactorArgs,
     /// Learn from what this dense model says of the text too.
-    #[arg(long, help_heading = DISTILLATION, value_name = "MODEL")]
+    #[arg(long, help_heading = DISTILLATION, group = FIRST, value_name = "MODEL")]
     distill_from: Option<PathBuf>,
     /// How much that counts, from 0 to 1, beside the text's own tokens.
     #[arg(long, help_heading = DISTILLATION, default_value_t = DistillationConfig::default().alpha, requires = "distill_from")]
@@ -96,13 +119,7 @@ impl RecoverArgs {
         train.run_dir = Some(RunDirectory::beside(&self.checkpoint.out).path().into());
         train.replace_other_run = self.checkpoint.force;
         if !self.full {
-            let usual = LoraConfig::of_rank(self.lora_rank);
-            train.trainable = Trainable::Lora(LoraConfig {
-                rank: usual.rank,
-                alpha: self.lora_alpha.unwrap_or(usual.alpha),
-                dropout: self.lora_dropout,
-                targets: self.lora_targets.clone(),
-            });
+            train.trainable = Trainable::Lora(self.factors.config());
         }
         let distill = DistillationConfig {
             alpha: self.distill_alpha,

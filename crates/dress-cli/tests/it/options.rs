@@ -198,7 +198,7 @@ fn help_and_refusals_name_the_values() {
         "[possible values: identity, pca, pca-tied]",
         "[possible values: adamw, adafactor, sgd, muon]",
         "- count: over kept + g^2 removed channels",
-        "The penalty's strength, 5 by default",
+        "zero after 1/lambda of the steps [default: 5]",
         dress_machine::device::NAMES,
     ] {
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
