@@ -184,7 +184,7 @@ impl PhiConfig {
     /// [`dress_core::Error::Shape`] with the nearest shapes that fit.
     pub fn check_stock(&self, target: StockTarget) -> Result<(), dress_core::Error> {
         let shape = [self.hidden_size, self.num_attention_heads, self.head_dim];
-        let who = "software other than transformers (`target = transformers` accepts this shape)";
+        let who = "software other than transformers (`stock = transformers` accepts this shape)";
         self.widths.check_stock("PhiForCausalLM", target)?;
         match target {
             StockTarget::Transformers => Ok(()),
@@ -223,7 +223,7 @@ mod tests {
         assert!(config.check_stock(StockTarget::Transformers).is_ok());
         let message = config.check_stock(StockTarget::All).unwrap_err().to_string();
         assert!(
-            message.contains("1920 with 24 heads") && message.contains("`target = transformers`"),
+            message.contains("1920 with 24 heads") && message.contains("`stock = transformers`"),
             "{message}"
         );
         let written: serde_json::Value = serde_json::from_str(&config.to_json("float16")).unwrap();
