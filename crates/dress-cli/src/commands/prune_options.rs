@@ -9,7 +9,7 @@ use crate::Error;
 use crate::option_groups::{conflict, of_group};
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgMatches, Args, Command, value_parser};
+use clap::{Arg, ArgMatches, Args, Command, Id, value_parser};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
@@ -36,7 +36,7 @@ impl PruneOptions {
             let arg = arg.required(false);
             if is_flag(&arg) { arg } else { arg.value_parser(value_parser!(String)) }
         });
-        let alone = unbuilt().mut_args(|arg| arg.required(false).requires(Resettable::Reset));
+        let alone = unbuilt().mut_args(|arg| arg.required(false).requires(Resettable::<Id>::Reset));
         let command = built(unbuilt());
         let needs = needs(&command, &built(nothing_has_to_go(presence.clone())));
         Self { command, alone: built(nothing_has_to_go(alone)), presence: built(presence), needs }

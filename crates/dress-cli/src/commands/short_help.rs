@@ -51,6 +51,9 @@ mod tests {
             if first.is_empty() {
                 continue;
             }
+            for id in &first {
+                assert!(subcommand.get_arguments().any(|arg| arg.get_id() == id), "dress {name} has no {id}");
+            }
             missing.extend(needed.filter(|arg| first.iter().all(|id| arg.get_id() != id)));
             assert!(first.len() <= 12 && first.len() < subcommand.get_arguments().count(), "{name}");
             short.push(name);
