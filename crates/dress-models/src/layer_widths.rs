@@ -122,7 +122,7 @@ impl LayerWidths {
             architecture: architecture.into(),
             reason: format!(
                 "layer {layer} has {width} {kind} and layer 0 has {first}, and the config.json of stock software \
-                 has one number for all; remove the same number in every layer, or give `target = dress` for a \
+                 has one number for all; remove the same number in every layer, or give `stock = dress` for a \
                  checkpoint that these crates alone load"
             ),
         })
@@ -166,7 +166,7 @@ mod tests {
         let message =
             lists.check_stock("LlamaForCausalLM", StockTarget::Transformers).unwrap_err().to_string();
         assert!(message.contains("layer 2 has 6 ffn and layer 0 has 8"), "{message}");
-        assert!(message.contains("`target = dress`"), "{message}");
+        assert!(message.contains("`stock = dress`"), "{message}");
         assert!(lists.check_stock("LlamaForCausalLM", StockTarget::Dress).is_ok());
     }
 

@@ -106,6 +106,6 @@ mod tests {
         assert_eq!(Allocation::Uniform.spared(3), [0; 0]);
         assert!(sparing.check(StockTarget::Dress).is_ok());
         let refused = sparing.check(StockTarget::All).unwrap_err().to_string();
-        assert!(refused.contains("`target = dress`"), "{refused}");
+        assert!(refused.contains("`stock = dress`"), "{refused}");
     }
 }

@@ -165,7 +165,7 @@ mod tests {
             assert!((found.seconds(*load) / seconds - 1.0).abs() < 0.03, "{found:?} at {load:?}");
         }
         for refused in [&[][..], &[(measured[0].0, f64::NAN)], &[(measured[0].0, 0.0)]] {
-            assert!(Latency::fit(refused).unwrap_err().to_string().contains("dress costs"));
+            assert!(Latency::fit(refused).unwrap_err().to_string().contains("shapes_to_time"));
         }
     }
 }

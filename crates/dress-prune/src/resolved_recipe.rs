@@ -190,7 +190,7 @@ impl Recipe {
         let with = match (self.per_layer, self.rounds > 1, self.served_by.is_empty()) {
             (true, ..) => "`per_layer`",
             (_, true, _) => "several `rounds`",
-            (.., false) => "sizes that engines take in full (`for`)",
+            (.., false) => "sizes that engines take in full (`served_by`)",
             _ => {
                 let allocation = Allocation::ByLayer(own);
                 allocation.check(self.stock)?;

@@ -46,6 +46,9 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// The names of all schedules, as they are written on command lines and in files, a ramp behind all but the first.
+    pub const NAMES: [&'static str; 4] = ["constant", "linear", "cosine", "growing"];
+
     /// The factor where `share` of the steps are done, in `[0, 1]`.
     pub fn at(&self, share: f64) -> f64 {
         let done = (share / self.ramp()).min(1.0);
@@ -141,6 +144,13 @@ mod tests {
         assert!((cosine.at(0.25) - 0.5).abs() < 1e-12 && cosine.at(0.0) == 0.0);
         let growing: Schedule = "growing".parse().unwrap();
         assert!((growing.at(0.75) / growing.at(0.5) - growing.at(0.5) / growing.at(0.25)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn every_name_is_a_schedule_s() {
+        for name in Schedule::NAMES {
+            assert_eq!(name.parse::<Schedule>().unwrap().name(), name);
+        }
     }
 
     #[test]

@@ -111,7 +111,7 @@ const OTHER_MODEL: &str = "another model (`model`, its `dtype` or the `basis`)";
 /// A difference by the settings that it follows from, where it has no name that anybody gave.
 fn in_words(difference: String) -> String {
     match difference.as_str() {
-        "selection" => "what goes: `axis`, `ratio`, a budget, `criterion` or `protect`".into(),
+        "selection" => "what goes: `axes`, how much of them, `criteria` or `protected`".into(),
         _ => difference,
     }
 }

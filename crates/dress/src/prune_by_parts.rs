@@ -3,7 +3,9 @@
 use crate::part_file::PartsOfOneRun;
 use crate::{Error, PartFile, PruneJob, PruneResult, ResultFile};
 use dress_core::burn::tensor::Device;
-use dress_core::{Basis, Calibration, CausalLm, Part, Parts, Progress, SlicePlan, Unit, parameters};
+use dress_core::{
+    Basis, Calibration, CausalLm, KeptOfKind, Part, Parts, Progress, SlicePlan, Unit, parameters,
+};
 use dress_models::checkpoint::{SaveByParts, SaveReport};
 use dress_models::{AnyModel, Checkpoint, CheckpointParts, LoadConfig, SaveConfig};
 use dress_prune::{
@@ -216,7 +218,8 @@ pub fn join(
     let LayerReport { curve, compensation } = report;
     result.result.report = PruneReport { curve, compensation, ..PruneReport::default() };
     result.result.command = command.or(result.result.command);
-    let card = result.result.model_card().to_string();
+    let kept = KeptOfKind::of(&plan.selection, &declared.coupling());
+    let card = result.result.model_card(&kept).to_string();
     let saved = saving.with_files(result.files(), Some(card)).finish()?;
     Ok(Joined { result, saved })
 }

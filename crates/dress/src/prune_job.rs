@@ -4,7 +4,7 @@ use crate::{
     Error, PruneResult, QualityBefore, QualityText, ResultFile, TextQuality, any_model, blocks_to_hold_back,
 };
 use dress_core::burn::tensor::Device;
-use dress_core::{Calibration, CausalLm, Progress, Scorer, parameters};
+use dress_core::{Calibration, CausalLm, KeptOfKind, Progress, Scorer, parameters};
 use dress_data::{Corpus, SampleConfig, calibration_and_held_back, calibration_blocks};
 use dress_models::checkpoint::{SaveReport, save};
 use dress_models::{AnyModel, Checkpoint, LoadConfig, SaveConfig};
@@ -172,9 +172,11 @@ impl PrunedCheckpoint {
     /// # Errors
     /// Those of [`save`].
     pub fn save(&self, place: impl AsRef<Path>, replace: bool) -> Result<SaveReport, Error> {
+        let result = &self.result.result;
+        let kept = KeptOfKind::of(&result.plan.selection, &self.source.declared().coupling());
         let config = SaveConfig {
             extra_files: self.result.files(),
-            model_card: Some(self.result.result.model_card().to_string()),
+            model_card: Some(result.model_card(&kept).to_string()),
             target: self.result.settings.stock,
             source: Some(self.source.path().into()),
             force: replace,

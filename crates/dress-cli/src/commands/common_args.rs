@@ -1,11 +1,11 @@
 //! The options that every subcommand has, and those that several share.
 
-use super::listed::{axis_kind, float_type, listed, pass};
+use super::listed::{axis_kind, float_type, listed};
 use super::served_by_args::ServedByArgs;
 use super::shape_args::ShapeArgs;
 use super::written_ratio::WrittenRatio;
 use crate::{CostsFile, Error, Output, Pass, RunContext};
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, ValueEnum};
 use dress_core::{AxisKind, Draw, Ratio};
 use dress_importance::Criterion;
 use dress_models::{AnyModel, FloatType};
@@ -19,8 +19,12 @@ const DOUBTFUL: f64 = 0.05;
 /// Where to compute, and as what.
 #[derive(Debug, Clone, Args)]
 pub struct ComputeArgs {
-    /// Where to compute: auto, cpu, cuda, rocm, vulkan, metal or cubecl-cpu; a card by its number, as cuda:1.
-    #[arg(long, default_value = "auto")]
+    /// Where to compute.
+    #[arg(
+        long,
+        help = format!("Where to compute: {}; a card by its number n", dress_machine::device::NAMES),
+        default_value = "auto"
+    )]
     pub device: String,
     /// The type of the weights in memory.
     #[arg(long, default_value = "f32", value_parser = float_type())]
@@ -45,7 +49,7 @@ pub struct CommonArgs {
     #[command(flatten)]
     pub(super) compute: ComputeArgs,
     /// Seed of everything that is drawn.
-    #[arg(long, group = OF_THE_COMMAND, default_value_t = 42)]
+    #[arg(long, group = OF_THE_COMMAND, default_value_t = usual().seed)]
     pub seed: u64,
     /// Print one JSON object on standard output; everything else goes to standard error.
     #[arg(long, group = OF_THE_COMMAND)]
@@ -65,7 +69,7 @@ impl CommonArgs {
     }
 }
 
-/// The options of which one says how much goes.
+/// The options of which one alone says how much goes.
 pub(super) const HOW_MUCH: &str = "how_much";
 
 /// The group of options that a plan made before has the answers to.
@@ -77,7 +81,7 @@ const STAYS: &str = "How much stays, in place of --ratio";
 /// What goes, and by which criterion.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "What goes")]
-#[command(group = ArgGroup::new(HOW_MUCH).required(true).multiple(true))]
+#[command(group = ArgGroup::new(HOW_MUCH).required(true))]
 #[command(group = ArgGroup::new(SAID_BY_A_PLAN).multiple(true))]
 pub struct SelectArgs {
     /// What to remove, several with commas (OPT and Phi: residual,heads together). Without it, and with a
@@ -94,26 +98,33 @@ pub struct SelectArgs {
     pub protect: Vec<Protected>,
     /// Instead of --ratio: the share of the parameters that stays, shared out over the axes to within half a
     /// percent.
-    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "flops", "bytes", "latency"])]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN])]
     pub params: Option<f64>,
     /// Instead of --ratio: the share of the multiplications a token makes with weights that stays.
-    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "bytes", "latency"])]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN])]
     pub flops: Option<f64>,
     /// Instead of --ratio: the share of the weights' bytes that stays; with --for, of those that the engines serve.
-    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "latency"])]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN])]
     pub bytes: Option<f64>,
     /// Instead of --ratio: the share of a forward pass's time that stays, by the costs in --costs.
-    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], requires = "costs", conflicts_with = "ratio")]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], requires = "costs")]
     pub latency: Option<f64>,
     /// Instead of --ratio: the smallest model whose perplexity on calibration blocks held back is at most so many times the
     /// checkpoint's, as 1.1x. Neurons and heads go, or what of them --axis says.
-    #[arg(long, help_heading = STAYS, value_name = "TIMES", value_parser = times, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "params", "flops", "bytes", "latency"])]
+    #[arg(long, help_heading = STAYS, value_name = "TIMES", value_parser = times, groups = [HOW_MUCH, SAID_BY_A_PLAN])]
     pub max_perplexity: Option<f64>,
     /// The costs that dress costs measured of the checkpoint, on whatever machine the result is for.
     #[arg(long, help_heading = STAYS, group = SAID_BY_A_PLAN, value_name = "FILE", requires = "latency")]
     pub costs: Option<PathBuf>,
-    /// Which pass --latency is of; by default decode.
-    #[arg(long, help_heading = STAYS, group = SAID_BY_A_PLAN, value_parser = pass(), requires = "latency")]
+    /// Which pass --latency is of.
+    #[arg(
+        long,
+        help = format!("Which pass --latency is of; by default {}", written(&Pass::default())),
+        help_heading = STAYS,
+        group = SAID_BY_A_PLAN,
+        value_enum,
+        requires = "latency"
+    )]
     pub latency_of: Option<Pass>,
     #[command(flatten)]
     pub shape: ShapeArgs,
@@ -204,8 +215,8 @@ pub struct CalibrationArgs {
     /// Blocks drawn from it.
     #[arg(long, default_value_t = Sampling::default().samples, value_parser = samples)]
     pub samples: usize,
-    /// Tokens a block; by default 1024, or what the model has positions for.
-    #[arg(long)]
+    /// Tokens a block.
+    #[arg(long, help = tokens_of_a_block(Sampling::USUAL_SEQLEN))]
     pub seqlen: Option<usize>,
     /// How blocks are drawn: blocks of the text as it stands that do not overlap; or rows, each from a line drawn at
     /// random on with empty lines dropped, as SliceGPT, SparseGPT and Wanda calibrate.
@@ -224,6 +235,21 @@ impl CalibrationArgs {
         let path = self.calibration.clone()?;
         Some(TextSource { path, text_field: self.text_field.clone() })
     }
+}
+
+/// What is asked for where nothing is said.
+pub(super) fn usual() -> Recipe {
+    Recipe::new(Vec::new(), HowMuch::Ratios(Vec::new()))
+}
+
+/// A value that clap lists, as it is written.
+fn written(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().into())
+}
+
+/// The help of how long blocks are, that are `usual` tokens where nothing is said.
+pub(super) fn tokens_of_a_block(usual: usize) -> String {
+    format!("Tokens a block; by default {usual}, or what the model has positions for")
 }
 
 /// How many times the checkpoint's perplexity, with or without an x behind it.

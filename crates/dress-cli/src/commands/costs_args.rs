@@ -24,8 +24,11 @@ pub struct CostsArgs {
     /// Replace the file that is there.
     #[arg(long)]
     force: bool,
-    /// Tokens of the prefill; by default 512, or what the model has positions for.
-    #[arg(long, value_parser = at_least_one)]
+    #[arg(
+        long,
+        help = format!("Tokens of the prefill; by default {PREFILL}, or what the model has positions for"),
+        value_parser = at_least_one
+    )]
     prefill_tokens: Option<usize>,
     /// Tokens of the prompt that decoding starts from.
     #[arg(long, default_value_t = 64, value_parser = at_least_one)]

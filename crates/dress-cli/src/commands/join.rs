@@ -81,7 +81,7 @@ impl Join {
             };
             format!(
                 "{} in {seconds:.0} s, written to {}\n{rounded}\n{}\n{NOT_MEASURED}\n\nnext: {next}",
-                kept_text(&result.plan),
+                kept_text(&result.plan, self.checkpoint.declared()),
                 self.out.display(),
                 both.table()
             )

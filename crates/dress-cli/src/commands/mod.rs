@@ -36,6 +36,7 @@ mod prune;
 mod prune_args;
 mod prune_by_parts;
 mod prune_command_args;
+mod prune_options;
 mod quality;
 mod quality_args;
 mod recover;

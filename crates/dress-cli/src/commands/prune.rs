@@ -9,9 +9,9 @@ use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, Output, PlaceLock, ResultFile, check_place, command_line, name_of, shown_progress};
 use dress::{PruneJob, PrunedCheckpoint};
-use dress_core::{Calibration, KeptOfKind, SlicePlan};
-use dress_models::Checkpoint;
+use dress_core::{Calibration, CausalLm, KeptOfKind, SlicePlan};
 use dress_models::checkpoint::check_output;
+use dress_models::{AnyModel, Checkpoint};
 use dress_study::ablation::PruneRun;
 use dress_train::RunDirectory;
 use serde_json::{Map, Value, json};
@@ -164,7 +164,7 @@ impl Prune {
             };
             format!(
                 "{} in {seconds:.0} s, written to {}\n{}\n{}\n{about}\nnext: {}",
-                kept_text(&result.plan),
+                kept_text(&result.plan, self.checkpoint.declared()),
                 self.out.display(),
                 said.rounded,
                 both.table(),
@@ -190,15 +190,13 @@ pub(super) fn kept(plan: &SlicePlan) -> Map<String, Value> {
     lengths.map(|(axis, chosen)| (axis.to_string(), json!([chosen.kept_len(), chosen.len()]))).collect()
 }
 
-/// What is left of each kind of axis, as `residual 192 -> 144, ffn 512 -> 384`.
-pub(super) fn kept_text(plan: &SlicePlan) -> String {
-    let length = |kind| {
-        let of_kind = plan.selection.iter().filter(|(axis, _)| axis.kind() == kind);
-        of_kind.map(|(_, chosen)| chosen.len()).max().unwrap_or(0)
+/// What is left of each kind of axis of `dense`, as `residual 192 -> 144, ffn 512 -> 384`.
+pub(super) fn kept_text(plan: &SlicePlan, dense: &AnyModel) -> String {
+    let counts = |range: [usize; 2]| match range {
+        [least, most] if least == most => least.to_string(),
+        [least, most] => format!("{least} to {most}"),
     };
-    let part = |KeptOfKind { kind, range, .. }: KeptOfKind| match range {
-        [least, most] if least == most => format!("{kind} {} -> {least}", length(kind)),
-        [least, most] => format!("{kind} {} -> {least} to {most}", length(kind)),
-    };
-    KeptOfKind::of_plan(plan).into_iter().map(part).collect::<Vec<_>>().join(", ")
+    let part = |of: KeptOfKind| format!("{} {} -> {}", of.kind, counts(of.lengths), counts(of.range));
+    let kept = KeptOfKind::of(&plan.selection, &dense.coupling());
+    kept.into_iter().map(part).collect::<Vec<_>>().join(", ")
 }

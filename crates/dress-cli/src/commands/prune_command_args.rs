@@ -3,13 +3,18 @@
 use super::PruneArgs;
 use super::dry_run::DryRunArgs;
 use super::quality_args::QualityArgs;
+use super::short_help::FIRST;
 use super::watch_args::WatchArgs;
 use crate::Error;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use std::time::Instant;
 
 /// Options of `dress prune`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new(FIRST).multiple(true).args([
+    "model", "out", "calibration", "axis", "ratio", "params", "protect", "for", "compensate", "no_regularize",
+    "validate", "dry_run",
+]))]
 pub struct PruneCommandArgs {
     #[command(flatten)]
     run: PruneArgs,

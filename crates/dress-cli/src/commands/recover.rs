@@ -10,7 +10,7 @@ use crate::{Error, ResultFile, check_place, command_line, fingerprint, name_of, 
 use dress::{
     ModelCard, QualityBefore, StageTimes, TextQuality, any_model, blocks_to_hold_back, stage_factor,
 };
-use dress_core::{Calibration, CausalLm, Selection, StockTarget, parameters};
+use dress_core::{Calibration, CausalLm, KeptOfKind, Selection, StockTarget, parameters};
 use dress_models::checkpoint::save;
 use dress_models::{AnyModel, SaveConfig};
 use dress_prune::Passes;
@@ -83,8 +83,7 @@ impl Recover {
         let text = serde_json::to_string_pretty(&about).expect("a result is numbers, texts and lists");
         let mut extra_files = vec![("recover.json".into(), text)];
         extra_files.extend(self.how_it_was_pruned());
-        let mut card =
-            self.model_card(parameters::count(&trained.model), &trained.curve, &calibration, command);
+        let mut card = self.model_card(&trained.model, &trained.curve, &calibration, command);
         card.how.extend(quality.iter().map(TextQuality::fact));
         let (model_card, target) = (Some(card.to_string()), self.target);
         let saving = SaveConfig { extra_files, model_card, target, ..self.checkpoint.saving() };
@@ -156,15 +155,17 @@ impl Recover {
     /// What is said of the fine-tuned model, and of the slice before, where its file can be read.
     fn model_card(
         &self,
-        parameters: u64,
+        model: &AnyModel,
         curve: &[CurvePoint],
         calibration: &Calibration,
         command: String,
     ) -> ModelCard {
         let of_slice = self.how_it_was_pruned().find(|(name, _)| name == "dress.json");
         let sliced: Option<ResultFile> = of_slice.and_then(|(_, text)| serde_json::from_str(&text).ok());
-        let before = sliced.map(|result| result.model_card());
-        let context = &self.checkpoint.context;
+        let before = sliced.map(|result| {
+            result.model_card(&KeptOfKind::of_sliced(&result.plan.selection, &model.coupling()))
+        });
+        let (context, count) = (&self.checkpoint.context, parameters::count(model));
         let mut fact = format!("It was fine-tuned for {} steps", curve.len());
         if let Some(ends) = LossEnds::of(curve) {
             fact += &format!(", the loss from {:.3} to {:.3}", ends.first, ends.last);
@@ -176,8 +177,7 @@ impl Recover {
         how.extend(taught);
         ModelCard {
             summary: "The model was fine-tuned after parts of it had been removed.".into(),
-            sizes: before
-                .map_or_else(|| ModelCard::parameters(parameters, parameters).into(), |card| card.sizes),
+            sizes: before.map_or_else(|| ModelCard::parameters(count, count).into(), |card| card.sizes),
             how,
             command: Some(command),
             made_by: format!(

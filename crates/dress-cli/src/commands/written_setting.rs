@@ -32,6 +32,18 @@ fn sides(text: &str) -> Option<(&str, &str)> {
     (!option.is_empty() && !value.trim().is_empty()).then(|| (option, value.trim()))
 }
 
+impl WrittenSetting {
+    /// An option without a value, given.
+    pub fn on(option: &str) -> Self {
+        Self::of(option, "on")
+    }
+
+    /// An option with a value.
+    pub fn of(option: &str, value: impl fmt::Display) -> Self {
+        Self { option: option.into(), value: value.to_string() }
+    }
+}
+
 impl FromStr for WrittenSetting {
     type Err = Error;
 

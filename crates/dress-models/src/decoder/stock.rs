@@ -35,7 +35,7 @@ impl DecoderConfig {
                 let who = match (self.long_rope.is_some(), target) {
                     (true, _) => "stock software",
                     (false, StockTarget::Transformers) => return Ok(()),
-                    _ => "software other than transformers (`target = transformers` accepts this shape)",
+                    _ => "software other than transformers (`stock = transformers` accepts this shape)",
                 };
                 check_width_is_heads(architecture, target, shape, who)
             }

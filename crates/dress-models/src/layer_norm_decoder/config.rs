@@ -214,7 +214,7 @@ impl<F: LayerNormFamily> LayerNormConfig<F> {
         self.widths.check_stock(F::ARCHITECTURE, target)?;
         let who = match (F::HEAD_DIM_IN_TRANSFORMERS, target) {
             (true, StockTarget::Transformers) => return Ok(()),
-            (true, _) => "software other than transformers (`target = transformers` accepts this shape)",
+            (true, _) => "software other than transformers (`stock = transformers` accepts this shape)",
             (false, _) => F::NAME,
         };
         check_width_is_heads(F::ARCHITECTURE, target, shape, who)

@@ -64,7 +64,7 @@ mod tests {
         assert!(config.check_stock(StockTarget::Transformers).is_ok());
         let message = config.check_stock(StockTarget::All).unwrap_err().to_string();
         assert!(
-            message.contains("1920 with 24 heads") && message.contains("`target = transformers`"),
+            message.contains("1920 with 24 heads") && message.contains("`stock = transformers`"),
             "{message}"
         );
         let written: serde_json::Value = serde_json::from_str(&config.to_json("float16")).unwrap();

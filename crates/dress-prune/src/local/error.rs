@@ -14,7 +14,7 @@ pub enum LocalError {
     },
     /// The width, of layers that read what those before them become.
     #[error(
-        "layers that lose channels are regularized one at a time on the dense stream alone; give `local_inputs = dense`"
+        "layers that lose channels are regularized one at a time on the dense stream alone; give `local = dense`"
     )]
     Width,
     /// An axis that no layer can be regularized for alone.
@@ -32,7 +32,7 @@ pub enum LocalError {
     NotLocal,
     /// Something that needs the whole model where one layer at a time is in memory.
     #[error(
-        "{what} needs the whole model at once, and one layer at a time is in memory; leave it out, or do without `stream` and `layers`"
+        "{what} needs the whole model at once, and one layer at a time is in memory; leave it out, or have all layers in memory with `PruneJob::run`"
     )]
     NotByLayers {
         /// What needs it.
@@ -43,7 +43,7 @@ pub enum LocalError {
     NoPlaceForLayers,
     /// Layers that read what others become which are not at hand.
     #[error(
-        "layer {first} would read what the layers before it become, and they are not among those that are asked for; give `local_inputs = dense`, or all layers"
+        "layer {first} would read what the layers before it become, and they are not among those that are asked for; give `local = dense`, or all layers"
     )]
     PartOfASequence {
         /// The first layer that is asked for.
@@ -51,11 +51,11 @@ pub enum LocalError {
     },
     /// Streams that nobody reads.
     #[error(
-        "streams of the dense model are read with `local_inputs = dense` alone; give that, or leave out `streams`"
+        "streams of the dense model are read with `local = dense` alone; give that, or leave out `streams`"
     )]
     StreamsUnread,
     /// Streams that were made before and are not those that are needed.
-    #[error("{path}: streams of another model, other blocks of text or another type of weights; make those of this run with `dress stream`, in another directory or with `force`, or leave them out", path = .path.display())]
+    #[error("{path}: streams of another model, other blocks of text or another type of weights; make those of this run with `keep_streams`, in another directory, or leave them out", path = .path.display())]
     StreamsOfAnother {
         /// The file.
         path: PathBuf,

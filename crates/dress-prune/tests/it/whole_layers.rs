@@ -319,7 +319,7 @@ fn layers_whose_norms_are_on_the_stream_go_first_and_alone_are_refused() {
     let refused = prune(model(family), &scorer, &calibration(), &settings, &NoProgress).unwrap_err();
     let refused = refused.to_string();
     assert!(refused.contains("norms are on the residual stream"), "{refused}");
-    assert!(refused.contains("`no_regularize`"), "{refused}");
+    assert!(refused.contains("`regularize = none`"), "{refused}");
     let direct = PruneConfig { regularize: None, ..settings };
     let direct = prune(model(family), &scorer, &calibration(), &direct, &NoProgress).unwrap();
     assert_eq!(direct.model.num_layers(), LAYERS / 2);
