@@ -70,7 +70,8 @@ fn without(ratio: f64) -> HowMuch {
     HowMuch::Ratios(vec![Ratio::new(ratio).unwrap()])
 }
 
-/// With twice the blocks to calibrate and to measure on, DReSS had 34.7 to 34.9 with the seeds 1 to 3 and the other 42.4 to 42.9.
+/// With twice the blocks to calibrate and to measure on, DReSS had 34.7 to 34.9 with the seeds 1 to 3 and the
+/// other 42.4 to 42.9.
 #[test]
 fn at_a_quarter_of_the_width_dress_is_ahead_of_cutting_channels_first_and_training_as_long() {
     for seed in SEEDS {
@@ -86,7 +87,8 @@ fn at_a_quarter_of_the_width_dress_is_ahead_of_cutting_channels_first_and_traini
     }
 }
 
-/// With twice the blocks to calibrate and to measure on, the perplexity was 36.4 to 36.5 refitted and 39.4 to 39.9 as it is.
+/// With twice the blocks to calibrate and to measure on, the perplexity was 36.4 to 36.5 refitted and 39.4 to
+/// 39.9 as it is.
 #[test]
 fn refitting_what_reads_the_neurons_makes_up_for_many_of_them_without_training() {
     for seed in SEEDS {
@@ -98,7 +100,8 @@ fn refitting_what_reads_the_neurons_makes_up_for_many_of_them_without_training()
     }
 }
 
-/// Where three quarters of the neurons go it matters which layers have them: both shapes have as many parameters and are refitted.
+/// Where three quarters of the neurons go it matters which layers have them: both shapes have as many
+/// parameters and are refitted.
 #[test]
 fn the_shape_that_a_search_finds_is_ahead_of_as_many_neurons_of_every_layer() {
     for seed in SEEDS {

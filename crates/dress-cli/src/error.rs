@@ -280,7 +280,8 @@ impl From<dress_study::Error> for Error {
 }
 
 impl Error {
-    /// The exit status where another process has what is asked for, as mail programs have it for what may go later.
+    /// The exit status where another process has what is asked for, as mail programs have it for what may go
+    /// later.
     pub const LOCKED: u8 = 75;
 
     /// The exit status of a command that ends with it.
@@ -308,7 +309,8 @@ impl Error {
 /// What a result is called while it is written, before its number.
 const PARTIAL: &str = ".partial-";
 
-/// `text` with the place of a result in place of the hidden directory beside it in which it is made: `out` for `.out.partial-1`.
+/// `text` with the place of a result in place of the hidden directory beside it in which it is made: `out`
+/// for `.out.partial-1`.
 fn without_partial(text: &str) -> String {
     let (mut said, mut rest) = (String::new(), text);
     while let Some(at) = rest.find(PARTIAL) {

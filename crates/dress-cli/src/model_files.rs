@@ -99,7 +99,8 @@ mod tests {
     use super::*;
     use dress_data::ChatMessage;
 
-    /// The GGUF fixture with a chat template before its other keys, filled up with blanks so that its tensors stay aligned.
+    /// The GGUF fixture with a chat template before its other keys, filled up with blanks so that its tensors
+    /// stay aligned.
     fn gguf_with_template(directory: &Path, template: &str) -> PathBuf {
         let fixture =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../dress-models/tests/fixtures/llama2.gguf");

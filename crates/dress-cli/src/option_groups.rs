@@ -9,8 +9,8 @@ pub(crate) fn of_group<'a>(command: &'a Command, name: &str) -> Vec<&'a str> {
     group.into_iter().flat_map(ArgGroup::get_args).map(|id| id.as_str()).collect()
 }
 
-/// Whether two options of a built command may not be given together: one of them says so, or both are of a group
-/// of which one alone may be given.
+/// Whether two options of a built command may not be given together: one of them says so, or both are of a
+/// group of which one alone may be given.
 pub(crate) fn conflict(command: &Command, one: &Arg, other: &Arg) -> bool {
     let says = |one: &Arg, other: &Arg| {
         command.get_arg_conflicts_with(one).iter().any(|arg| arg.get_id() == other.get_id())

@@ -2,7 +2,8 @@
 
 use clap::{Arg, Command};
 
-/// Settings whose option is called otherwise. One with a value is meant with it alone, and one with `=` with any.
+/// Settings whose option is called otherwise. One with a value is meant with it alone, and one with `=` with
+/// any.
 const OTHERWISE_CALLED: [(&str, &str); 9] = [
     ("axes", "axis"),
     ("compensation", "compensate"),
@@ -29,8 +30,8 @@ const COMMANDS: [(&str, &str); 9] = [
 ];
 
 /// `text` with every setting in backticks that is an option of `command` as that option: `` `seqlen` `` as
-/// `--seqlen`, and `` `stock = dress` `` as `--target dress`; and with what a command does in the place of a function.
-/// Libraries name settings and functions; what they are called here is known here.
+/// `--seqlen`, and `` `stock = dress` `` as `--target dress`; and with what a command does in the place of a
+/// function. Libraries name settings and functions; what they are called here is known here.
 pub(crate) fn as_options(text: &str, command: &Command) -> String {
     let mut said = String::new();
     let mut rest = text;

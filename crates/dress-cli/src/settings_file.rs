@@ -11,11 +11,12 @@ use toml::{Table, Value};
 /// The option that names the file.
 const OPTION: &str = "config";
 
-/// The words of a command line, with the options that its `--config` file adds. What the command line says stands, and so what
-/// conflicts with it is left out.
+/// The words of a command line, with the options that its `--config` file adds. What the command line says
+/// stands, and so what conflicts with it is left out.
 ///
 /// # Errors
-/// [`Error::SettingsFile`] where the file cannot be read, names no option of the subcommand, or holds what no option takes.
+/// [`Error::SettingsFile`] where the file cannot be read, names no option of the subcommand, or holds what no
+/// option takes.
 pub fn with_settings_file(words: Vec<OsString>, command: &Command) -> Result<Vec<OsString>, Error> {
     let texts: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let named = texts.iter().skip(1).find_map(|word| command.find_subcommand(word));
@@ -79,9 +80,11 @@ fn option<'a>(subcommand: &'a Command, key: &str) -> Option<&'a Arg> {
 }
 
 fn is_given(words: &[String], arg: &Arg) -> bool {
-    let named = |word: &String| word.strip_prefix("--").map(|word| word.split('=').next().unwrap_or(word));
     let given = names(arg);
-    words.iter().filter_map(named).any(|name| given.contains(&name))
+    let is_one = |word: &String| {
+        word.strip_prefix("--").is_some_and(|word| given.contains(&word.split('=').next().unwrap_or(word)))
+    };
+    words.iter().any(is_one)
 }
 
 enum Written {
@@ -89,7 +92,8 @@ enum Written {
     Value(String),
 }
 
-/// A value as it would stand on the command line, the parts of a list with commas; or what it is that no option takes.
+/// A value as it would stand on the command line, the parts of a list with commas; or what it is that no
+/// option takes.
 fn written(value: &Value) -> Result<Written, &'static str> {
     Ok(match value {
         Value::Boolean(flag) => Written::Flag(*flag),

@@ -27,7 +27,8 @@ pub enum Axis {
         /// Index of the layer.
         layer: usize,
     },
-    /// The attention heads of one layer; under GQA, its KV groups with their query heads. They go as wholes (identity [E6]).
+    /// The attention heads of one layer; under GQA, its KV groups with their query heads. They go as wholes
+    /// (identity [E6]).
     ///
     /// [E6]: crate::identities#e6
     Heads {

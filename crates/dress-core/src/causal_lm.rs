@@ -59,8 +59,8 @@ pub trait CausalLm: NamedParameters + Sync {
     fn resized(self, selection: &Selection) -> Result<Self, Error>;
 
     /// By what slicing multiplies whole parameters, beside the gains of identity [E2]: for families whose
-    /// epsilon is not in their configuration, so that the stream has to change instead, and for norms over something else
-    /// that have the same epsilon.
+    /// epsilon is not in their configuration, so that the stream has to change instead, and for norms over
+    /// something else that have the same epsilon.
     ///
     /// [E2]: crate::identities#e2
     fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
@@ -68,8 +68,8 @@ pub trait CausalLm: NamedParameters + Sync {
         BTreeMap::new()
     }
 
-    /// By what slicing multiplies the stream behind every layer: for families whose epsilon stays, so that the stream has to
-    /// change instead.
+    /// By what slicing multiplies the stream behind every layer: for families whose epsilon stays, so that
+    /// the stream has to change instead.
     fn stream_factor(&self, selection: &Selection) -> f64 {
         let _ = selection;
         1.0
@@ -179,8 +179,8 @@ pub trait CausalLm: NamedParameters + Sync {
         self.head_loss(hidden.narrow(1, 0, seq - 1), tokens.narrow(1, 1, seq - 1), pass)
     }
 
-    /// Mean negative log-likelihood, in nats, of `targets` under the head's logits. A family whose head ends in
-    /// one product can do it without ever having all logits.
+    /// Mean negative log-likelihood, in nats, of `targets` under the head's logits. A family whose head ends
+    /// in one product can do it without ever having all logits.
     ///
     /// # Shapes
     /// - `hidden`: `[batch, seq, hidden_size]`, `targets`: `[batch, seq]`; returns `[1]`
@@ -188,8 +188,8 @@ pub trait CausalLm: NamedParameters + Sync {
         loss_of_logits(self.head(hidden, pass), targets)
     }
 
-    /// [`CausalLm::head_loss`] beside what a teacher says of the same positions. A family whose head ends in one product can do it
-    /// without ever having all logits of its own.
+    /// [`CausalLm::head_loss`] beside what a teacher says of the same positions. A family whose head ends in
+    /// one product can do it without ever having all logits of its own.
     ///
     /// # Shapes
     /// - `hidden`: `[batch, seq, hidden_size]`, `targets`: `[batch, seq]`
@@ -212,9 +212,9 @@ pub trait CausalLm: NamedParameters + Sync {
         }
     }
 
-    /// Whether a text of `total` tokens cannot go on from a cache of its first `cached`, since all of its tokens are computed
-    /// otherwise than those of a shorter text: for LongRoPE, whose frequencies are others beyond a length. The cache is
-    /// then filled anew.
+    /// Whether a text of `total` tokens cannot go on from a cache of its first `cached`, since all of its
+    /// tokens are computed otherwise than those of a shorter text: for LongRoPE, whose frequencies are others
+    /// beyond a length. The cache is then filled anew.
     fn outgrows_cache(&self, cached: usize, total: usize) -> bool {
         let _ = (cached, total);
         false

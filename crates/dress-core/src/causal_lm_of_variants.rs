@@ -1,8 +1,8 @@
 //! One model of several, whichever variant of an enum it is.
 
-/// Implements [`CausalLm`](crate::CausalLm) and [`NamedParameters`](crate::parameters::NamedParameters) for an enum
-/// whose variants each hold a model: every method is that of the model inside. Methods with a default are no
-/// exception, so that what one model overrides is not lost.
+/// Implements [`CausalLm`](crate::CausalLm) and [`NamedParameters`](crate::parameters::NamedParameters) for
+/// an enum whose variants each hold a model: every method is that of the model inside. Methods with a default
+/// are no exception, so that what one model overrides is not lost.
 ///
 /// # Examples
 /// ```

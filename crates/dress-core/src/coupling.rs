@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Normalization {
     /// Root mean square: slicing channels that are zero is exact.
     RootMeanSquare,
-    /// Root mean square over what layers add to the stream, before it is added, and before the head: slicing channels that
-    /// are zero is exact, and no rotation can be put into what such a norm is behind.
+    /// Root mean square over what layers add to the stream, before it is added, and before the head: slicing
+    /// channels that are zero is exact, and no rotation can be put into what such a norm is behind.
     RootMeanSquareBehind,
     /// Layer norms that read the stream. Slicing channels that are zero is exact where the stream's
     /// mean is zero, which its writers can see to (identity [E3]).
@@ -94,9 +94,9 @@ impl CouplingMap {
         Ok(axes)
     }
 
-    /// Those of a model's `parameters` that every token is multiplied with: all matrices but those of which it takes a row,
-    /// embeddings of tokens and positions, unless one is the head as well. An embedding that a projection brings to the
-    /// stream's width is counted.
+    /// Those of a model's `parameters` that every token is multiplied with: all matrices but those of which
+    /// it takes a row, embeddings of tokens and positions, unless one is the head as well. An embedding that
+    /// a projection brings to the stream's width is counted.
     pub fn multiplied<'a>(&self, parameters: &'a [ParameterInfo]) -> Vec<&'a ParameterInfo> {
         let slots = self.axes.values().flat_map(|axis| &axis.slots);
         let looked_up = slots.filter(|slot| slot.role == Role::Writes && slot.dim == 1 && !slot.tied);

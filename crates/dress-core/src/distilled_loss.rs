@@ -21,7 +21,8 @@ pub struct TaughtLogits {
 /// The parts of a distillation's loss, each `[1]`, means over the positions.
 #[derive(Debug, Clone)]
 pub struct DistilledLoss {
-    /// `(1 - alpha) L + alpha T^2 KL`, such as `KL(p || q)` (Hinton et al. 2015, arXiv 1503.02531), on the autodiff graph.
+    /// `(1 - alpha) L + alpha T^2 KL`, such as `KL(p || q)` (Hinton et al. 2015, arXiv 1503.02531), on the
+    /// autodiff graph.
     pub total: Tensor<1>,
     /// `L`, the text's own loss in nats, which has no gradient to rely on.
     pub language_modelling: Tensor<1>,

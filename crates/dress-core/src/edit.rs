@@ -5,7 +5,8 @@ use std::sync::Arc;
 /// The steps from a parameter of the dense model to that of the sliced one, in the layout of the files,
 /// so that they can be done to a tensor in memory as well as to a file.
 ///
-/// In this order: the mean over a dimension is taken off, indices are taken, the rest is multiplied and shifted.
+/// In this order: the mean over a dimension is taken off, indices are taken, the rest is multiplied and
+/// shifted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorEdit {
     /// The dimension whose mean is taken off (identity [E3]).

@@ -1,7 +1,7 @@
 //! Files that end, and files that are complete or not there.
 //!
-//! Pipes, devices and sockets are refused before they are opened to read, since whoever opens one waits without a word for
-//! somebody to write to it. What is written gets its name when all of it is on the disk.
+//! Pipes, devices and sockets are refused before they are opened to read, since whoever opens one waits
+//! without a word for somebody to write to it. What is written gets its name when all of it is on the disk.
 
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -49,8 +49,9 @@ pub fn check(path: &Path) -> io::Result<()> {
     Err(io::Error::new(ErrorKind::InvalidInput, format!("it is {what} and no file; {cure}")))
 }
 
-/// Gives a complete file the name under which it is looked for. Its bytes are on the disk before the name points to them, so
-/// that the place has either what was there or all of the new file, whenever the machine stops.
+/// Gives a complete file the name under which it is looked for. Its bytes are on the disk before the name
+/// points to them, so that the place has either what was there or all of the new file, whenever the machine
+/// stops.
 ///
 /// # Errors
 /// Those of [`File::sync_all`] and [`fs::rename`]; `partial` is left.
@@ -59,14 +60,15 @@ pub fn put_in_place(file: &File, partial: &Path, place: &Path) -> io::Result<()>
     fs::rename(partial, place)
 }
 
-/// The name of an unfinished file beside its place, with a number that no other process has, on this machine or on another that
-/// shares the storage.
+/// The name of an unfinished file beside its place, with a number that no other process has, on this machine
+/// or on another that shares the storage.
 pub fn partial_beside(place: &Path) -> PathBuf {
     let number = u64::from(machine()) * PROCESSES + u64::from(std::process::id());
     place.with_file_name(format!(".{}.partial-{number}", name(place)))
 }
 
-/// The process of this machine that has a number that [`partial_beside`] gave; nothing where it is another machine's.
+/// The process of this machine that has a number that [`partial_beside`] gave; nothing where it is another
+/// machine's.
 ///
 /// # Examples
 /// ```
@@ -107,8 +109,8 @@ pub struct NotPlaced {
     pub cause: io::Error,
 }
 
-/// Gives a complete file its place, which was looked at before the work. Without `replace` a file that has appeared there since
-/// stays, and the complete one is kept beside it under a name that people see.
+/// Gives a complete file its place, which was looked at before the work. Without `replace` a file that has
+/// appeared there since stays, and the complete one is kept beside it under a name that people see.
 ///
 /// # Errors
 /// [`NotPlaced`].
@@ -171,8 +173,8 @@ pub fn write_whole(place: &Path, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
-/// Gives a complete directory the name under which it is looked for, with all that is in it on the disk before. What was at
-/// the place is then at `replaced`, for the caller to remove; says whether something was.
+/// Gives a complete directory the name under which it is looked for, with all that is in it on the disk
+/// before. What was at the place is then at `replaced`, for the caller to remove; says whether something was.
 ///
 /// # Errors
 /// Those of reading, syncing and renaming; `partial` is left, and what was at the place is there again.

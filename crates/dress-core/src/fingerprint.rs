@@ -100,8 +100,8 @@ impl FingerprintBuilder {
         self.parameters.push((name.into(), Sha256::digest(bytes).into()));
     }
 
-    /// The rows, along the first dimension of a parameter's shape in the file, that a fingerprint looks at: the
-    /// first, the last and some evenly between. A vector is looked at as a whole, as one row.
+    /// The rows, along the first dimension of a parameter's shape in the file, that a fingerprint looks at:
+    /// the first, the last and some evenly between. A vector is looked at as a whole, as one row.
     pub fn sampled_rows(shape: &[usize]) -> Vec<usize> {
         let rows = if shape.len() < 2 { 1 } else { shape[0] };
         match rows {

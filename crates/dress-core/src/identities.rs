@@ -1,52 +1,54 @@
 //! The identities that the code rests on, E1 to E6.
 //!
-//! `d` is the length of an axis, `d'` the number of structures that stay, and `S` the set of those that go. The tests of
-//! `dress-prune` hold E1 to E5 for random models of every family, and those of `dress-models` hold E6 for the rotary
-//! embedding.
+//! `d` is the length of an axis, `d'` the number of structures that stay, and `S` the set of those that go.
+//! The tests of `dress-prune` hold E1 to E5 for random models of every family, and those of `dress-models`
+//! hold E6 for the rotary embedding.
 //!
 //! # E1
 //!
-//! **Permutation.** *Reordering the structures of an axis in all its slots leaves the logits unchanged.* Every product
-//! sums over the axis or is indexed by it, and a sum does not depend on the order of its terms. The selected structures can
-//! therefore be moved to the end of every axis, where a penalty is a view of each matrix.
+//! **Permutation.** *Reordering the structures of an axis in all its slots leaves the logits unchanged.*
+//! Every product sums over the axis or is indexed by it, and a sum does not depend on the order of its terms.
+//! The selected structures can therefore be moved to the end of every axis, where a penalty is a view of each
+//! matrix.
 //!
 //! # E2
 //!
-//! **Slicing under RMSNorm.** *Where the channels `S` of the residual stream are zero, slicing them out leaves the
-//! logits unchanged if each norm's gain is multiplied by `sqrt(d / d')` and its epsilon by `d / d'`.* The sum of squares is
-//! the same over `d` and over `d'` channels, so mean square plus epsilon grows by `d / d'`, the norm divides by the root of
-//! that, and the new gain multiplies by it again.
+//! **Slicing under RMSNorm.** *Where the channels `S` of the residual stream are zero, slicing them out
+//! leaves the logits unchanged if each norm's gain is multiplied by `sqrt(d / d')` and its epsilon by `d /
+//! d'`.* The sum of squares is the same over `d` and over `d'` channels, so mean square plus epsilon grows by
+//! `d / d'`, the norm divides by the root of that, and the new gain multiplies by it again.
 //!
 //! # E3
 //!
-//! **Layer norms.** *Taking the mean over the channels out of every parameter that writes the residual stream leaves
-//! the logits unchanged, and the residual stream then has mean zero.* A layer norm subtracts that mean anyway. With mean
-//! zero a layer norm is an RMSNorm with a bias. Where the channels `S` are zero, those that stay have mean zero too, and E2
-//! holds for an ordinary layer norm.
+//! **Layer norms.** *Taking the mean over the channels out of every parameter that writes the residual stream
+//! leaves the logits unchanged, and the residual stream then has mean zero.* A layer norm subtracts that mean
+//! anyway. With mean zero a layer norm is an RMSNorm with a bias. Where the channels `S` are zero, those that
+//! stay have mean zero too, and E2 holds for an ordinary layer norm.
 //!
 //! # E4
 //!
-//! **Rotation.** *With the norms' gains folded into the matrices that read the residual stream, one orthogonal matrix
-//! folded into all readers and writers leaves the logits unchanged.* An orthogonal matrix keeps the sum of squares, so the
-//! norms do not notice it, and each reader undoes what the writers did. Under layer norms the rotation has to keep the mean
-//! at zero.
+//! **Rotation.** *With the norms' gains folded into the matrices that read the residual stream, one
+//! orthogonal matrix folded into all readers and writers leaves the logits unchanged.* An orthogonal matrix
+//! keeps the sum of squares, so the norms do not notice it, and each reader undoes what the writers did.
+//! Under layer norms the rotation has to keep the mean at zero.
 //!
 //! # E5
 //!
-//! **Zero before slicing.** *Where the selected structures write nothing, slicing changes nothing.* Proximal steps make
-//! weights exactly zero, and a closed gate multiplies by zero. Both together with E2 and E3 make the sliced model equal to
-//! the regularized one, up to rounding. A whole layer writes nothing where every parameter of it that writes the residual
-//! stream is zero. It then adds zero to the stream, unless a norm of it is on the stream itself, which changes the stream
-//! whatever the layer writes.
+//! **Zero before slicing.** *Where the selected structures write nothing, slicing changes nothing.* Proximal
+//! steps make weights exactly zero, and a closed gate multiplies by zero. Both together with E2 and E3 make
+//! the sliced model equal to the regularized one, up to rounding. A whole layer writes nothing where every
+//! parameter of it that writes the residual stream is zero. It then adds zero to the stream, unless a norm of
+//! it is on the stream itself, which changes the stream whatever the layer writes.
 //!
 //! # E6
 //!
-//! **Limits of rotary embedding.** *Inside a head, dimensions of queries and keys can only go in the pairs that rotary
-//! embedding turns together, the same pairs in all heads of a group. Whole head groups can always go.* Of two dimensions
-//! that are turned into each other, one that is zero before is not zero behind, so it cannot go alone. Where both are zero
-//! they stay zero, and a score of attention is a sum over pairs. All query heads of a group are multiplied with the same
-//! keys, which have a pair for all of them or for none. Each group is turned by positions alone and adds its own share to
-//! what the attention writes, so one group does not need another.
+//! **Limits of rotary embedding.** *Inside a head, dimensions of queries and keys can only go in the pairs
+//! that rotary embedding turns together, the same pairs in all heads of a group. Whole head groups can always
+//! go.* Of two dimensions that are turned into each other, one that is zero before is not zero behind, so it
+//! cannot go alone. Where both are zero they stay zero, and a score of attention is a sum over pairs. All
+//! query heads of a group are multiplied with the same keys, which have a pair for all of them or for none.
+//! Each group is turned by positions alone and adds its own share to what the attention writes, so one group
+//! does not need another.
 
 #[cfg(test)]
 mod tests {

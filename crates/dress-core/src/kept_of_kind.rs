@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// What is left of the axes of one kind. Of layers that go as a whole only the depth is counted, and nothing inside of them.
+/// What is left of the axes of one kind. Of layers that go as a whole only the depth is counted, and nothing
+/// inside of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptOfKind {
     /// The kind.
@@ -16,7 +17,8 @@ pub struct KeptOfKind {
     pub after: usize,
     /// The fewest and the most that stay of one axis, be it one that loses nothing.
     pub range: [usize; 2],
-    /// The fewest and the most that stay of one axis that loses some. Zeros in files from before this was written.
+    /// The fewest and the most that stay of one axis that loses some. Zeros in files from before this was
+    /// written.
     #[serde(default)]
     pub reduced: [usize; 2],
     /// The fewest and the most that one axis has before. Zeros in files from before this was written.

@@ -131,7 +131,8 @@ impl RunningStage<'_> {
         self.advance_with(count, None, "")
     }
 
-    /// So many more are done, with the loss of what was done last in nats a token, and a short state for a person to read.
+    /// So many more are done, with the loss of what was done last in nats a token, and a short state for a
+    /// person to read.
     ///
     /// # Errors
     /// [`Error::Cancelled`] where the work should end.

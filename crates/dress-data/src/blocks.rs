@@ -90,7 +90,8 @@ pub fn training_blocks(
     Ok(training)
 }
 
-/// The first `wanted` ids of a corpus or more, or all. Of lines that are not held, no more is read than it takes.
+/// The first `wanted` ids of a corpus or more, or all. Of lines that are not held, no more is read than it
+/// takes.
 pub(crate) fn first_of_corpus(
     corpus: &Corpus,
     tokenizer: &Tokenizer,

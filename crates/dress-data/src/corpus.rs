@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The text of one file, or of several as one.
 ///
-/// JSON lines of over 16 MiB that are not compressed are not held: they are read once for their lengths, and again wherever
-/// a text is wanted.
+/// JSON lines of over 16 MiB that are not compressed are not held: they are read once for their lengths, and
+/// again wherever a text is wanted.
 #[derive(Debug, Clone)]
 pub struct Corpus {
     path: PathBuf,
@@ -34,12 +34,13 @@ enum Content {
 }
 
 impl Corpus {
-    /// Reads a file, or standard input where the path is `-`. A byte-order mark is dropped; line ends stay as they are.
+    /// Reads a file, or standard input where the path is `-`. A byte-order mark is dropped; line ends stay as
+    /// they are.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::NotUtf8`], [`Error::Empty`], [`Error::NoCorpus`], [`Error::Compressed`], [`Error::Table`],
-    /// [`Error::StdinTwice`], and of rows [`Error::MalformedRow`], [`Error::UnknownRow`], [`Error::NullText`] and
-    /// [`Error::ChatRow`].
+    /// [`Error::Io`], [`Error::NotUtf8`], [`Error::Empty`], [`Error::NoCorpus`], [`Error::Compressed`],
+    /// [`Error::Table`], [`Error::StdinTwice`], and of rows [`Error::MalformedRow`], [`Error::UnknownRow`],
+    /// [`Error::NullText`] and [`Error::ChatRow`].
     ///
     /// # Examples
     /// ```
@@ -57,12 +58,12 @@ impl Corpus {
         Self::read_as(path, format, &RowText::default())
     }
 
-    /// As [`Corpus::read`], where rows become texts as `rows` says. The files of a folder, or of a list with commas, are
-    /// one corpus.
+    /// As [`Corpus::read`], where rows become texts as `rows` says. The files of a folder, or of a list with
+    /// commas, are one corpus.
     ///
     /// # Errors
-    /// Those of [`Corpus::read`], and [`Error::NoField`], [`Error::ChatRowRefused`], [`Error::TextAndRows`] and
-    /// [`Error::Splits`].
+    /// Those of [`Corpus::read`], and [`Error::NoField`], [`Error::ChatRowRefused`], [`Error::TextAndRows`]
+    /// and [`Error::Splits`].
     pub fn read_as(path: &Path, format: CorpusFormat, rows: &RowText) -> Result<Self, Error> {
         Self::read_held(path, format, rows, HELD)
     }

@@ -1,10 +1,10 @@
 //! From files to blocks of tokens.
 //!
-//! [`Windows`] are what perplexity is measured over, by a [`Protocol`] or by options.
-//! [`Corpus`] reads plain text, JSON, CSV and Parquet, told from the first bytes; [`Tokenizer`] is the checkpoint's own;
+//! [`Windows`] are what perplexity is measured over, by a [`Protocol`] or by options. [`Corpus`] reads plain
+//! text, JSON, CSV and Parquet, told from the first bytes; [`Tokenizer`] is the checkpoint's own;
 //! [`evaluation_blocks`], [`calibration_blocks`] and [`training_blocks`] cut the text as perplexity,
-//! calibration and training from nothing want it. Every result carries the SHA-256 of the corpus and
-//! of the tokenizer.
+//! calibration and training from nothing want it. Every result carries the SHA-256 of the corpus and of the
+//! tokenizer.
 
 mod blocks;
 mod chat_template;

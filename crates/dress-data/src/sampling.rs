@@ -20,8 +20,9 @@ const TRIES: usize = 32;
 /// by `join` and tokenized together with the tokenizer's own special tokens, cut to the length.
 /// Empty rows are dropped first, and only rows with enough text behind them are drawn as starts.
 ///
-/// With [`Draw::Blocks`], the whole text is tokenized once, as [`evaluation_blocks`](crate::evaluation_blocks()) does, and
-/// no token is in two blocks before all have been in one.
+/// With [`Draw::Blocks`], the whole text is tokenized once, as
+/// [`evaluation_blocks`](crate::evaluation_blocks()) does, and no token is in two blocks before all have been
+/// in one.
 ///
 /// # Errors
 /// [`Error::BlockTooShort`], [`Error::ShorterThanOneBlock`] and [`Error::Tokenize`].
@@ -48,8 +49,9 @@ pub fn calibration_blocks(
     Ok(calibration_and_held_back(corpus, tokenizer, config, 0)?.0)
 }
 
-/// [`calibration_blocks`], and up to `held_back` more of the same draw that share no text with them, to measure on what nothing
-/// was fitted to. The calibration blocks are the same however many are held back. There are fewer where the text has no more.
+/// [`calibration_blocks`], and up to `held_back` more of the same draw that share no text with them, to
+/// measure on what nothing was fitted to. The calibration blocks are the same however many are held back.
+/// There are fewer where the text has no more.
 ///
 /// # Errors
 /// Those of [`calibration_blocks`].

@@ -26,7 +26,8 @@ pub enum Bos {
 pub struct WindowConfig {
     /// Tokens a window.
     pub seqlen: usize,
-    /// Tokens from one window's start to the next; without it, windows follow each other and the tail is dropped.
+    /// Tokens from one window's start to the next; without it, windows follow each other and the tail is
+    /// dropped.
     pub stride: Option<usize>,
     /// The most windows, from the start of the text.
     pub max_windows: Option<usize>,
@@ -86,7 +87,8 @@ impl Windows {
     /// Cuts a text.
     ///
     /// # Errors
-    /// [`Error::BlockTooShort`], [`Error::Stride`], [`Error::NoBosToken`], [`Error::ShorterThanOneBlock`] and [`Error::Tokenize`].
+    /// [`Error::BlockTooShort`], [`Error::Stride`], [`Error::NoBosToken`], [`Error::ShorterThanOneBlock`] and
+    /// [`Error::Tokenize`].
     ///
     /// # Examples
     /// ```
@@ -168,8 +170,8 @@ struct Span {
     counted: usize,
 }
 
-/// With a stride, every token is counted once, in the first window that has it, with as much before it as that window
-/// has (the sliding window of Hugging Face's guide).
+/// With a stride, every token is counted once, in the first window that has it, with as much before it as
+/// that window has (the sliding window of Hugging Face's guide).
 fn spans(len: usize, content: usize, stride: Option<usize>) -> Vec<Span> {
     let Some(stride) = stride else {
         let starts = (0..len / content).map(|index| index * content);

@@ -16,8 +16,8 @@ pub enum Demand {
 }
 
 impl EngineFormat {
-    /// Of what the kept count of a kind of axis has to be a multiple for every weight whose rows lie along it to get the
-    /// type that is demanded. `shape` is that of the model as it is.
+    /// Of what the kept count of a kind of axis has to be a multiple for every weight whose rows lie along it
+    /// to get the type that is demanded. `shape` is that of the model as it is.
     pub fn step(&self, shape: &ModelShape, kind: AxisKind, demand: Demand) -> usize {
         let along = shape.weights.iter().filter_map(|weight| Some((weight, weight.rows_along()?)));
         let of_kind = along.filter(|(_, (along, _))| *along == kind);

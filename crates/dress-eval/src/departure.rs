@@ -41,13 +41,15 @@ impl Alignment {
 pub struct Departure {
     /// The fingerprint of the model that it is compared with.
     pub against: Fingerprint,
-    /// Mean Kullback-Leibler divergence of its distribution from the other's, `KL(other || model)`, in nats a position.
+    /// Mean Kullback-Leibler divergence of its distribution from the other's, `KL(other || model)`, in nats a
+    /// position.
     pub kl: f64,
     /// Standard error of that mean over windows, in nats; absent for a single window.
     pub kl_standard_error: Option<f64>,
     /// The share of positions at which both have the same likeliest token.
     pub top1_agreement: f64,
-    /// Per layer, the mean cosine of the stream behind it in both; empty where the streams cannot be compared.
+    /// Per layer, the mean cosine of the stream behind it in both; empty where the streams cannot be
+    /// compared.
     #[serde(alias = "blocks")]
     pub layers: Vec<LayerCosine>,
     /// Positions that were compared.
@@ -80,7 +82,8 @@ struct WindowDeparture {
 /// How far `model` is from `against`, over every position of `windows`.
 ///
 /// # Errors
-/// [`Error::NoData`], [`Error::OtherVocabulary`], [`Error::NotFinite`], those of [`Calibration::check`] and of the kept results.
+/// [`Error::NoData`], [`Error::OtherVocabulary`], [`Error::NotFinite`], those of [`Calibration::check`] and
+/// of the kept results.
 ///
 /// # Examples
 /// ```

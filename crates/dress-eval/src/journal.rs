@@ -25,8 +25,8 @@ impl ResultCache {
     /// The entries that were kept under `key`, and where to keep more.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be read or written, [`Error::JournalInUse`] where another process writes to it, and
-    /// [`Error::DamagedJournal`] where it is not what was written.
+    /// [`Error::Io`] where the file cannot be read or written, [`Error::JournalInUse`] where another process
+    /// writes to it, and [`Error::DamagedJournal`] where it is not what was written.
     pub fn open<T: DeserializeOwned>(&self, key: &ResultKey) -> Result<(Vec<T>, Journal), Error> {
         Journal::open(&self.directory.join(key.file_name()), key)
     }
@@ -74,7 +74,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// The entries that the file at `path` has under `key`, and the journal to keep more in; the directories above it are made.
+    /// The entries that the file at `path` has under `key`, and the journal to keep more in; the directories
+    /// above it are made.
     ///
     /// # Errors
     /// Those of [`ResultCache::open`].

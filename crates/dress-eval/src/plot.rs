@@ -1,4 +1,5 @@
-//! Pictures: curves and ranges, as SVG without fonts, network or script, light or dark as the reader's system is, and as PNG.
+//! Pictures: curves and ranges, as SVG without fonts, network or script, light or dark as the reader's system
+//! is, and as PNG.
 
 pub(crate) mod axis;
 mod canvas;
@@ -72,8 +73,8 @@ const WIDTH: f64 = 860.0;
 /// How many colours the style has.
 const COLORS: usize = colors::CURVES.len();
 
-/// The panels, one below the other. Points that are no numbers, and on a logarithmic scale those that are not above
-/// zero, are left out. Values far above all others are cut off, with a mark that says them.
+/// The panels, one below the other. Points that are no numbers, and on a logarithmic scale those that are not
+/// above zero, are left out. Values far above all others are cut off, with a mark that says them.
 ///
 /// # Errors
 /// [`Error::NothingToPlot`] where a panel has no point.
@@ -159,7 +160,8 @@ mod tests {
         assert!(!svg(&[panel(points)]).unwrap().contains(r#"class="cut"#));
     }
 
-    /// The places of the texts of one class: left, right and baseline, by the width that texts are taken to have.
+    /// The places of the texts of one class: left, right and baseline, by the width that texts are taken to
+    /// have.
     fn boxes(text: &str) -> Vec<(f64, f64, f64)> {
         let attribute = |tag: &str, name: &str| -> f64 {
             let rest = tag.split(&format!(" {name}=\"")).nth(1).unwrap();

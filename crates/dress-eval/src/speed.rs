@@ -79,7 +79,8 @@ pub struct SpeedReport {
     pub decode_ms: Spread,
     /// New tokens a second, prefill included.
     pub throughput: Vec<Throughput>,
-    /// Bytes of the parameters and of the most that the prefill took besides; absent where the system does not say.
+    /// Bytes of the parameters and of the most that the prefill took besides; absent where the system does
+    /// not say.
     pub peak_memory: Option<u64>,
 }
 
@@ -92,7 +93,8 @@ pub struct Throughput {
     pub tokens_per_second: Spread,
 }
 
-/// Measures `models` in turn, one round of each after the other, so that a drift of the machine is in all of them alike.
+/// Measures `models` in turn, one round of each after the other, so that a drift of the machine is in all of
+/// them alike.
 ///
 /// # Errors
 /// Those of [`SpeedConfig::check`].

@@ -8,8 +8,8 @@ use dress_core::{
     Axis, Calibration, CausalLm, Error, Forward, NoTap, Progress, Scores, Slot, Unit, parameters,
 };
 
-/// Which of LLM-Pruner's (arXiv 2305.11627) estimates of what the loss gains without a structure. `L` is the mean
-/// next-token loss of all calibration blocks.
+/// Which of LLM-Pruner's (arXiv 2305.11627) estimates of what the loss gains without a structure. `L` is the
+/// mean next-token loss of all calibration blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Taylor {
     /// Sum `w * dL/dw` along each row or column before taking its absolute value (the paper's vector-wise
@@ -23,8 +23,8 @@ pub struct Taylor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FirstOrder {
     Taylor(Taylor),
-    /// The empirical Fisher information of a gate on each structure: the square of `sum w * dL_n/dw`, mean over
-    /// calibration blocks `n` (Molchanov et al. 2019, arXiv 1906.10771, equation 8).
+    /// The empirical Fisher information of a gate on each structure: the square of `sum w * dL_n/dw`, mean
+    /// over calibration blocks `n` (Molchanov et al. 2019, arXiv 1906.10771, equation 8).
     Fisher,
 }
 

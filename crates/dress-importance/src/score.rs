@@ -75,8 +75,8 @@ impl Criterion {
     }
 }
 
-/// The scores of several criteria, in their order, from as few passes over the calibration set as they need: one forward for
-/// all that look at activations, and one forward and backward for all that look at gradients.
+/// The scores of several criteria, in their order, from as few passes over the calibration set as they need:
+/// one forward for all that look at activations, and one forward and backward for all that look at gradients.
 ///
 /// # Errors
 /// Those of [`Scorer::score`] of each.
@@ -149,8 +149,8 @@ pub fn score_all<M: CausalLm>(
 /// The scores of a model of which one part at a time is in memory: those of [`Criterion::scorer`].
 ///
 /// # Errors
-/// Those of the scorer, [`dress_core::Error::NotByParts`] for criteria that need gradients or many passes, and
-/// those of [`Parts::part`].
+/// Those of the scorer, [`dress_core::Error::NotByParts`] for criteria that need gradients or many passes,
+/// and those of [`Parts::part`].
 ///
 /// # Examples
 /// ```

@@ -14,7 +14,8 @@ pub struct TokenLikelihood {
     pub is_likeliest: bool,
 }
 
-/// The log-likelihood of `targets[i]` under the softmax of row `i`: two passes over a row, every core its own rows.
+/// The log-likelihood of `targets[i]` under the softmax of row `i`: two passes over a row, every core its own
+/// rows.
 ///
 /// # Shapes
 /// - `logits`: `[positions, vocab_size]`, off the autodiff graph; `targets`: `[positions]`

@@ -7,8 +7,8 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-/// Rotates dimension `i` with dimension `i + dims / 2` by the angles of its position (RoFormer, arXiv 2104.09864);
-/// dimensions beyond those of the tables stay as they are.
+/// Rotates dimension `i` with dimension `i + dims / 2` by the angles of its position (RoFormer, arXiv
+/// 2104.09864); dimensions beyond those of the tables stay as they are.
 ///
 /// # Shapes
 /// - `states`: `[batch, heads, seq, head_dim]`, returned likewise

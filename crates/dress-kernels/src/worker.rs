@@ -3,8 +3,9 @@
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 
-/// Runs `work` on one of the threads that share out products, where `device` is a CPU. Of many short products each would
-/// otherwise have to wake them, and wait itself until they are done; elsewhere `work` runs where it is.
+/// Runs `work` on one of the threads that share out products, where `device` is a CPU. Of many short products
+/// each would otherwise have to wake them, and wait itself until they are done; elsewhere `work` runs where
+/// it is.
 ///
 /// # Examples
 /// ```

@@ -60,8 +60,8 @@ impl AnyModel {
     /// Loads a Hugging Face directory.
     ///
     /// # Errors
-    /// [`Error::ModelType`] for a family that is not built, [`Error::Experts`] for one of experts, and those of
-    /// [`DecoderConfig::from_json`](crate::decoder::DecoderConfig::from_json) and its like, and
+    /// [`Error::ModelType`] for a family that is not built, [`Error::Experts`] for one of experts, and those
+    /// of [`DecoderConfig::from_json`](crate::decoder::DecoderConfig::from_json) and its like, and
     /// [`load`](crate::checkpoint::load).
     pub fn load(directory: &Path, config: &LoadConfig, device: &Device) -> Result<Self, Error> {
         load_model(directory, config, device)

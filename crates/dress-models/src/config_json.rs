@@ -34,7 +34,8 @@ pub struct ConfigJson(Map<String, Value>);
 pub type Unsupported = (&'static str, String);
 
 impl ConfigJson {
-    /// What a family's `check` makes of the whole file and what the family reads of it. `path` is only named in errors.
+    /// What a family's `check` makes of the whole file and what the family reads of it. `path` is only named
+    /// in errors.
     ///
     /// # Errors
     /// [`Error::ConfigUnreadable`], and [`Error::ConfigUnsupported`] where `check` refuses a key.
@@ -71,8 +72,8 @@ impl ConfigJson {
         self
     }
 
-    /// The file's text, with the element type of the weights beside it, under its old and its new name where the
-    /// file has both.
+    /// The file's text, with the element type of the weights beside it, under its old and its new name where
+    /// the file has both.
     pub fn to_text(&self, torch_dtype: &str) -> String {
         let mut raw = self.0.clone();
         let found: Vec<&str> =

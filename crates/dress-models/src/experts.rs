@@ -30,8 +30,8 @@ const FAMILIES: [&str; 20] = [
     "solar_open",
 ];
 
-/// Whether a configuration is one of experts: by its family, or because it, or a part of it such as `text_config`, says more
-/// than one.
+/// Whether a configuration is one of experts: by its family, or because it, or a part of it such as
+/// `text_config`, says more than one.
 pub(crate) fn are_in_config(model_type: &str, config: &Value) -> bool {
     let Some(config) = config.as_object() else { return false };
     let parts = config.values().filter_map(Value::as_object);

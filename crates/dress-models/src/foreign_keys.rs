@@ -1,7 +1,7 @@
 //! Keys of a `config.json` that no family here reads and that say the model computes something else.
 //!
-//! A key is refused by its name where its value turns something on, and kept where it leaves it off: null, false, zero,
-//! nothing, and one for what is multiplied. All other keys are kept as they are.
+//! A key is refused by its name where its value turns something on, and kept where it leaves it off: null,
+//! false, zero, nothing, and one for what is multiplied. All other keys are kept as they are.
 
 use crate::config_json::{ConfigJson, Unsupported, is_falsy};
 use serde_json::Value;

@@ -59,9 +59,9 @@ pub struct GenerationConfig {
 /// position's work.
 ///
 /// # Errors
-/// [`GenerationError::PromptEmpty`], [`GenerationError::PromptLength`] where prompt and new tokens together exceed
-/// the model's positions, [`dress_core::Error::Vocabulary`] where the model does not have a token of the prompt,
-/// [`GenerationError::Sampling`], and [`GenerationError::LogitsNotFinite`].
+/// [`GenerationError::PromptEmpty`], [`GenerationError::PromptLength`] where prompt and new tokens together
+/// exceed the model's positions, [`dress_core::Error::Vocabulary`] where the model does not have a token of
+/// the prompt, [`GenerationError::Sampling`], and [`GenerationError::LogitsNotFinite`].
 ///
 /// # Examples
 /// ```

@@ -4,8 +4,8 @@ use crate::config_json::{ConfigJson, Unsupported};
 use dress_core::{Axis, AxisKind, Error, Selection, StockTarget};
 use serde::{Deserialize, Serialize};
 
-/// Neurons and heads of every layer. A stock `config.json` has one number for all; where layers differ, these lists
-/// stand beside it under `dress`, and the stock keys have the largest.
+/// Neurons and heads of every layer. A stock `config.json` has one number for all; where layers differ, these
+/// lists stand beside it under `dress`, and the stock keys have the largest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerWidths {
@@ -16,8 +16,8 @@ pub struct LayerWidths {
 }
 
 impl LayerWidths {
-    /// The key of `config.json` that lists the widths. Stock software does not know it, and finds weights of other
-    /// shapes than it expects.
+    /// The key of `config.json` that lists the widths. Stock software does not know it, and finds weights of
+    /// other shapes than it expects.
     pub(crate) const KEY: &str = "dress";
 
     /// Those of layers with so many neurons and key/value heads.

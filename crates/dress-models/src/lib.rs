@@ -1,10 +1,11 @@
 //! Model families for DReSS, in Burn.
 //!
-//! [`Checkpoint::open`] finds a checkpoint and has everything that is read from one. A family is a config, a thin
-//! composition of the shared [`modules`] and a coupling map: see [`decoder`] (LLaMA and the families that are built
-//! like it), [`gpt_neox`] and [`phi`] (which share [`layer_norm_decoder`]), and [`opt`]. [`AnyModel`] picks the family from
-//! `config.json`, [`checkpoint`] reads and writes Hugging Face directories, and [`generation`] continues a text. A family
-//! that is not here implements [`Family`] in a crate of its own, and is read, rewritten and saved alike.
+//! [`Checkpoint::open`] finds a checkpoint and has everything that is read from one. A family is a config, a
+//! thin composition of the shared [`modules`] and a coupling map: see [`decoder`] (LLaMA and the families
+//! that are built like it), [`gpt_neox`] and [`phi`] (which share [`layer_norm_decoder`]), and [`opt`].
+//! [`AnyModel`] picks the family from `config.json`, [`checkpoint`] reads and writes Hugging Face
+//! directories, and [`generation`] continues a text. A family that is not here implements [`Family`] in a
+//! crate of its own, and is read, rewritten and saved alike.
 //!
 //! ```
 //! use dress_models::generation::{GenerationConfig, Sampling, generate};

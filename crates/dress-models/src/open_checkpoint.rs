@@ -11,7 +11,8 @@ use {
     dress_data::{ChatTemplate, Tokenizer},
 };
 
-/// A checkpoint whose place and configuration are known: a directory or a GGUF file, its weights still on disk.
+/// A checkpoint whose place and configuration are known: a directory or a GGUF file, its weights still on
+/// disk.
 ///
 /// ```
 /// use dress_core::CausalLm;
@@ -29,8 +30,8 @@ pub struct Checkpoint<F = AnyModel> {
 }
 
 impl Checkpoint {
-    /// Opens a directory or a GGUF file, or with the feature `hub` what `owner/name` or `owner/name@revision` is on the
-    /// Hugging Face hub, by the settings in the environment.
+    /// Opens a directory or a GGUF file, or with the feature `hub` what `owner/name` or `owner/name@revision`
+    /// is on the Hugging Face hub, by the settings in the environment.
     ///
     /// # Errors
     /// Those of [`Checkpoint::at`]; with the feature `hub`, those of
@@ -51,7 +52,8 @@ impl Checkpoint {
         Self::at_as(path)
     }
 
-    /// Where the checkpoint is that `path` leads to: `path`, or the directory of a `config.json` that is given in its place.
+    /// Where the checkpoint is that `path` leads to: `path`, or the directory of a `config.json` that is
+    /// given in its place.
     ///
     /// ```
     /// use dress_models::Checkpoint;
@@ -71,7 +73,8 @@ impl Checkpoint {
 }
 
 impl<F: Family> Checkpoint<F> {
-    /// Opens the directory or the GGUF file at `path` as a checkpoint of the family `F`. A `config.json` stands for its directory.
+    /// Opens the directory or the GGUF file at `path` as a checkpoint of the family `F`. A `config.json`
+    /// stands for its directory.
     ///
     /// # Errors
     /// [`Error::NoModel`] where there is nothing, and those of [`declare`].

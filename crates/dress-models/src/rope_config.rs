@@ -1,7 +1,8 @@
 //! The rotary embedding that a `config.json` asks for, by the rules of transformers 5.
 //!
-//! `rope_scaling`, the older key, goes before `rope_parameters` where it is not empty, and what it does not say comes
-//! from the top level and not from the other key. What is written has both, since some software reads one alone.
+//! `rope_scaling`, the older key, goes before `rope_parameters` where it is not empty, and what it does not
+//! say comes from the top level and not from the other key. What is written has both, since some software
+//! reads one alone.
 
 use crate::config_json::{ConfigJson, Unsupported};
 use crate::modules::{LongRope, RopeScaling};
@@ -25,7 +26,8 @@ pub(crate) const ORIGINAL: &str = "original_max_position_embeddings";
 pub(crate) struct RopeDefaults {
     /// The base of the frequencies, where nothing says it.
     pub theta: f64,
-    /// Whether `longrope` is a type of its scaling, with the context of the first training where nothing says it.
+    /// Whether `longrope` is a type of its scaling, with the context of the first training where nothing says
+    /// it.
     pub long_rope: Option<usize>,
 }
 

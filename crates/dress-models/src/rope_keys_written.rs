@@ -5,8 +5,8 @@ use crate::modules::RopeScaling;
 use crate::rope_config::{ORIGINAL, PARTIAL, RopeConfig, RopeKeys, THETA};
 use serde_json::{Map, Value, json};
 
-/// The keys that say `rope`, in the spelling of transformers 5 and in the older one. What a dictionary of `raw` says
-/// beside them stays.
+/// The keys that say `rope`, in the spelling of transformers 5 and in the older one. What a dictionary of
+/// `raw` says beside them stays.
 pub(crate) fn in_both_spellings(raw: &ConfigJson, rope: &RopeConfig) -> Vec<(&'static str, Value)> {
     let (key, said) = RopeKeys::of(raw).map(|keys| (keys.key, keys.nested)).unwrap_or_default();
     let theta = number(raw.get(THETA).or(said.get(THETA)), rope.theta);

@@ -22,15 +22,15 @@ pub struct Rotated<M> {
 
 /// Turns the residual stream so that its energy over the calibration blocks is packed into few channels.
 ///
-/// Gains of the norms go into what reads them, a tied head gets weights of its own, and every matrix that reads
-/// or writes the stream is multiplied by one orthogonal matrix. Under layer norms the stream is centred first, and
-/// the matrix is `P H^T`: `P` the mean's direction and the principal components, `H` Helmert's contrasts. It
-/// keeps the mean where it is, and its first `k` channels are the first `k - 1` components with mean zero, so that
-/// ordinary layer norms go on working on however many channels stay.
+/// Gains of the norms go into what reads them, a tied head gets weights of its own, and every matrix that
+/// reads or writes the stream is multiplied by one orthogonal matrix. Under layer norms the stream is centred
+/// first, and the matrix is `P H^T`: `P` the mean's direction and the principal components, `H` Helmert's
+/// contrasts. It keeps the mean where it is, and its first `k` channels are the first `k - 1` components with
+/// mean zero, so that ordinary layer norms go on working on however many channels stay.
 ///
 /// # Errors
-/// [`Error::NotRotatable`] for norms behind attention and feed-forward and for gains that are zero under a bias,
-/// [`Error::Eigen`] where the covariance has no decomposition, and those of [`Calibration::require`].
+/// [`Error::NotRotatable`] for norms behind attention and feed-forward and for gains that are zero under a
+/// bias, [`Error::Eigen`] where the covariance has no decomposition, and those of [`Calibration::require`].
 ///
 /// # Examples
 /// ```

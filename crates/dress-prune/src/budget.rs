@@ -29,8 +29,8 @@ impl Budget {
         Self::share_as_served(model, measure, share, &[])
     }
 
-    /// As [`Budget::share`], where these formats, if there are any, serve what is left: bytes are then those that they
-    /// serve, of several formats those of the first.
+    /// As [`Budget::share`], where these formats, if there are any, serve what is left: bytes are then those
+    /// that they serve, of several formats those of the first.
     pub(crate) fn share_as_served<M: CausalLm>(
         model: &M,
         measure: Measure,
@@ -40,13 +40,13 @@ impl Budget {
         Self { measure, left: share * Costs::as_served(model, measure, formats).whole() }
     }
 
-    /// How much of the model's axes of these kinds has to go, every kind by about the same share and every layer by
-    /// the same number, so that what is left is nearest to the budget. Only shapes that `stock` takes are
-    /// considered.
+    /// How much of the model's axes of these kinds has to go, every kind by about the same share and every
+    /// layer by the same number, so that what is left is nearest to the budget. Only shapes that `stock`
+    /// takes are considered.
     ///
     /// # Errors
-    /// [`dress_core::Error::AxisNotInModel`], and [`Error::BudgetOutOfReach`] where no such shape is smaller than
-    /// the model.
+    /// [`dress_core::Error::AxisNotInModel`], and [`Error::BudgetOutOfReach`] where no such shape is smaller
+    /// than the model.
     ///
     /// # Examples
     /// ```
@@ -164,7 +164,8 @@ struct Shape<'a> {
     spared: &'a [usize],
 }
 
-/// One kind of axis: its axes with their lengths, the greatest of them, and of what the kept count is a multiple.
+/// One kind of axis: its axes with their lengths, the greatest of them, and of what the kept count is a
+/// multiple.
 struct Kind {
     kind: AxisKind,
     axes: Vec<(Axis, usize)>,
@@ -193,7 +194,8 @@ impl<'a, M: CausalLm> Search<'a, M> {
         Ok(Self { model, costs, budget, shape, kinds: found })
     }
 
-    /// The counts that `ratio` leaves of every kind, and what they become when one kind makes up for the rest.
+    /// The counts that `ratio` leaves of every kind, and what they become when one kind makes up for the
+    /// rest.
     fn around(&self, ratio: Ratio) -> Vec<Vec<usize>> {
         let base: Vec<usize> = self.kinds.iter().map(|kind| ratio.kept(kind.len, kind.step)).collect();
         let mut all = vec![base.clone()];

@@ -7,9 +7,9 @@ use crate::token_moments::{TokenMoments, embedded};
 use crate::{Compensation, Error};
 use dress_core::{Axis, Calibration, CausalLm, Forward, NoTap, Progress, Role, Selection, Unit, parameters};
 
-/// Lets the projections behind every sliced feed-forward and head axis make up for what goes, layer after layer,
-/// each on what the layers before it hand on once they have been made up for. What goes is zero afterwards; the
-/// shapes stay.
+/// Lets the projections behind every sliced feed-forward and head axis make up for what goes, layer after
+/// layer, each on what the layers before it hand on once they have been made up for. What goes is zero
+/// afterwards; the shapes stay.
 ///
 /// # Errors
 /// Those of [`Selection::check`] and [`Calibration::require`], [`Error::Solve`] and [`Error::NoBias`].
@@ -71,7 +71,8 @@ pub(crate) fn refitted<M: CausalLm>(
     Ok((model, report))
 }
 
-/// `model` with the projections of one layer refitted, into which `streams` go, and how well each is made up for.
+/// `model` with the projections of one layer refitted, into which `streams` go, and how well each is made up
+/// for.
 pub(crate) fn of_layer<M: CausalLm>(
     mut model: M,
     layer: usize,

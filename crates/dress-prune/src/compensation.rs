@@ -11,12 +11,12 @@ pub enum Compensation {
     /// Not at all.
     #[default]
     None,
-    /// Its bias takes over the mean of what went (FLAP, arXiv 2312.11983). A LLaMA without biases gets them, as its
-    /// `config.json` can say.
+    /// Its bias takes over the mean of what went (FLAP, arXiv 2312.11983). A LLaMA without biases gets them,
+    /// as its `config.json` can say.
     Bias,
-    /// Its weights, and its bias where it has one, are refitted to the calibration activations by ridge regression in
-    /// closed form. Three tenths of each channel's own second moment are added to the diagonal, so that what channels
-    /// only say together on the calibration text counts for less.
+    /// Its weights, and its bias where it has one, are refitted to the calibration activations by ridge
+    /// regression in closed form. Three tenths of each channel's own second moment are added to the diagonal,
+    /// so that what channels only say together on the calibration text counts for less.
     Ridge,
 }
 

@@ -22,7 +22,8 @@ impl Costs {
         Self::Numbers(Numbers::new(model, measure))
     }
 
-    /// The same where these formats, if there are any, serve what is left: bytes are then those that they serve.
+    /// The same where these formats, if there are any, serve what is left: bytes are then those that they
+    /// serve.
     pub fn as_served<M: CausalLm>(model: &M, measure: Measure, formats: &[EngineFormat]) -> Self {
         match measure {
             Measure::Bytes if !formats.is_empty() => Self::Served(ServedBytes::new(model, formats)),

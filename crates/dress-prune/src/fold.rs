@@ -21,7 +21,8 @@ pub(crate) fn fold_gains<M: CausalLm>(model: M) -> Result<M, Error> {
 /// The gains that can be put into what reads the norms.
 ///
 /// # Errors
-/// [`Error::NotRotatable`] for norms behind attention and feed-forward and for gains that are zero under a bias.
+/// [`Error::NotRotatable`] for norms behind attention and feed-forward and for gains that are zero under a
+/// bias.
 pub(crate) fn foldable_gains<M: CausalLm>(model: &M, residual: &AxisSlots) -> Result<Gains, Error> {
     check_norms(residual)?;
     let by_site = gains(model, residual);

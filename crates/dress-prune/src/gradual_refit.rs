@@ -10,10 +10,10 @@ use dress_core::{Axis, AxisSlots, Calibration, CausalLm, Progress, Role, Selecti
 use dress_regularize::{ComponentWeights, SlotChoice};
 use std::collections::HashMap;
 
-/// What [`Compensation::Ridge`](crate::Compensation::Ridge) adds to the projections that read selected neurons and heads, given in
-/// the measure in which those go: where a gate in front of them is at `g`, the refit of the projection to what stays and `g` times what goes adds
-/// `1 - g` of it. So regularizing starts from the dense model, and ends where slicing with a refit would, with what was learnt
-/// on the way.
+/// What [`Compensation::Ridge`](crate::Compensation::Ridge) adds to the projections that read selected
+/// neurons and heads, given in the measure in which those go: where a gate in front of them is at `g`, the
+/// refit of the projection to what stays and `g` times what goes adds `1 - g` of it. So regularizing starts
+/// from the dense model, and ends where slicing with a refit would, with what was learnt on the way.
 #[derive(Debug)]
 pub struct GradualRefit {
     added: HashMap<String, Added>,
@@ -60,8 +60,9 @@ impl Shrunk {
 }
 
 impl GradualRefit {
-    /// What refitting adds where `selection` goes of `model`, the last structures of every axis, and a penalty of these
-    /// `weights` shrinks what `slots` says. With it, how well each projection is made up for in the end.
+    /// What refitting adds where `selection` goes of `model`, the last structures of every axis, and a
+    /// penalty of these `weights` shrinks what `slots` says. With it, how well each projection is made up for
+    /// in the end.
     ///
     /// # Errors
     /// Those of [`compensate()`](crate::compensate()).
@@ -163,7 +164,8 @@ fn weight(axis: Axis, weights: ComponentWeights) -> f64 {
     }
 }
 
-/// Of each parameter that is refitted: how it is shrunk, and of a weight its dimension and where there what goes begins.
+/// Of each parameter that is refitted: how it is shrunk, and of a weight its dimension and where there what
+/// goes begins.
 type Readers = HashMap<String, (Shrunk, Option<(usize, usize)>)>;
 
 struct Values<'a> {

@@ -5,10 +5,10 @@ use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{CausalLm, Error, Role, Selection, Slot, layer_writers};
 use std::collections::HashMap;
 
-/// Zeroes the selected structures in every parameter that writes, scales or shifts them, biases included; a layer
-/// that goes writes nothing any more. Gains that are filed as one less than what they multiply by become -1. The shapes
-/// stay: this is the model that slicing has to equal. Under layer norms the stream has to have mean zero besides, see
-/// [`recentre`](crate::recentre).
+/// Zeroes the selected structures in every parameter that writes, scales or shifts them, biases included; a
+/// layer that goes writes nothing any more. Gains that are filed as one less than what they multiply by
+/// become -1. The shapes stay: this is the model that slicing has to equal. Under layer norms the stream has
+/// to have mean zero besides, see [`recentre`](crate::recentre).
 ///
 /// # Errors
 /// Those of [`Selection::check`].

@@ -18,15 +18,17 @@ use dress_train::{CurvePoint, Cut, LossEnds, logits_moved};
 
 /// Scores a model, regularizes what is to go, and slices it out.
 ///
-/// The model is permuted so that what goes lies at the end of every axis, regularized there, and cut; the result is ordered
-/// as if it had been sliced directly. Whole layers are regularized with the rest. They go before it where nothing is
-/// regularized, and where a layer that writes nothing still changes the stream ([`dress_core::only_adds`]).
+/// The model is permuted so that what goes lies at the end of every axis, regularized there, and cut; the
+/// result is ordered as if it had been sliced directly. Whole layers are regularized with the rest. They go
+/// before it where nothing is regularized, and where a layer that writes nothing still changes the stream
+/// ([`dress_core::only_adds`]).
 ///
 /// # Errors
 /// Those of the scorer, of [`select`](crate::select()), of [`Allocation::check`](crate::Allocation::check),
-/// of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`]; [`Error::Setting`], [`Error::NothingSelected`] and
-/// [`Error::NotFinite`]. Where there are blocks, whoever looks at them, [`dress_core::Error::TooShort`],
-/// [`dress_core::Error::UnequalBlocks`], [`dress_core::Error::TooLong`] and [`dress_core::Error::Vocabulary`].
+/// of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`]; [`Error::Setting`],
+/// [`Error::NothingSelected`] and [`Error::NotFinite`]. Where there are blocks, whoever looks at them,
+/// [`dress_core::Error::TooShort`], [`dress_core::Error::UnequalBlocks`], [`dress_core::Error::TooLong`] and
+/// [`dress_core::Error::Vocabulary`].
 ///
 /// # Examples
 /// ```
@@ -57,7 +59,8 @@ pub fn prune<M: CausalLm>(
     prune_taught(model, None, scorer, calibration, config, progress)
 }
 
-/// Checks what can be told before anything is scored. Whether blocks are needed at all says whoever looks at them.
+/// Checks what can be told before anything is scored. Whether blocks are needed at all says whoever looks at
+/// them.
 fn check<M: CausalLm>(model: &M, calibration: &Calibration, config: &PruneConfig) -> Result<(), Error> {
     if !calibration.blocks.is_empty() {
         calibration.require(model, "pruning")?;
@@ -67,7 +70,8 @@ fn check<M: CausalLm>(model: &M, calibration: &Calibration, config: &PruneConfig
     config.regularize.as_ref().map_or(Ok(()), RegularizeConfig::check)
 }
 
-/// [`prune()`], where what is learnt from logits is learnt from `teacher`, or without one from `model` as it is given.
+/// [`prune()`], where what is learnt from logits is learnt from `teacher`, or without one from `model` as it
+/// is given.
 pub(crate) fn prune_taught<M: CausalLm>(
     model: M,
     teacher: Option<&M>,
@@ -256,8 +260,9 @@ pub fn axes<M: CausalLm>(model: &M, targets: &[AxisTarget]) -> Result<Vec<Axis>,
 /// Selects by scores that were computed before, of a model that need not have its weights.
 ///
 /// # Errors
-/// Those of [`select`](crate::select()) and of [`Protected::check`](crate::Protected::check), [`Error::BudgetOutOfReach`], [`Error::DepthPerLayer`],
-/// [`Error::ProtectedNowhere`] and [`Error::NothingSelected`].
+/// Those of [`select`](crate::select()) and of [`Protected::check`](crate::Protected::check),
+/// [`Error::BudgetOutOfReach`], [`Error::DepthPerLayer`], [`Error::ProtectedNowhere`] and
+/// [`Error::NothingSelected`].
 pub fn plan_of_scores<M: CausalLm>(
     model: &M,
     fingerprint: Fingerprint,

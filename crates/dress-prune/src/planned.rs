@@ -7,14 +7,15 @@ use dress_core::{
 };
 use std::collections::BTreeSet;
 
-/// [`prune()`] with the selection of `plan` in place of scores: `config`'s targets, basis and allocation are those of the
-/// plan, and so is the plan of the result.
+/// [`prune()`] with the selection of `plan` in place of scores: `config`'s targets, basis and allocation are
+/// those of the plan, and so is the plan of the result.
 ///
-/// A plan in another basis than the checkpoint's names components of the calibration blocks that it was made on, and
-/// only of those.
+/// A plan in another basis than the checkpoint's names components of the calibration blocks that it was made
+/// on, and only of those.
 ///
 /// # Errors
-/// [`dress_core::Error::PlanForAnotherModel`], [`Error::DataOfPlan`], and those of [`prune()`] but for scoring.
+/// [`dress_core::Error::PlanForAnotherModel`], [`Error::DataOfPlan`], and those of [`prune()`] but for
+/// scoring.
 ///
 /// # Examples
 /// ```

@@ -7,8 +7,8 @@ use faer::{Mat, Side};
 /// Orthogonal directions as columns, and the share of the energy that each carries.
 pub(crate) type PrincipalComponents = (Mat<f64>, Vec<f64>);
 
-/// The directions in which a stream with these second moments is turned: its principal components, or under layer
-/// norms those with the mean kept where it is.
+/// The directions in which a stream with these second moments is turned: its principal components, or under
+/// layer norms those with the mean kept where it is.
 ///
 /// # Errors
 /// [`Error::Eigen`].

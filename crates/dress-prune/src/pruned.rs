@@ -22,12 +22,12 @@ pub struct PruneReport {
     /// One point a regularization step, empty without regularization.
     pub curve: Vec<CurvePoint>,
     /// How far slicing moved the logits of the first calibration block, those of the regularized model where
-    /// there is one: the L2 norm of the
-    /// difference over that of the logits before. Zero up to rounding where everything that was
-    /// selected had gone to zero; absent without calibration data, and where layers were regularized one at a time.
+    /// there is one: the L2 norm of the difference over that of the logits before. Zero up to rounding where
+    /// everything that was selected had gone to zero; absent without calibration data, and where layers were
+    /// regularized one at a time.
     pub slicing_error: Option<f64>,
-    /// Where the model was sliced during the regularization, because nothing selected was left in it; the steps after
-    /// that trained the smaller model.
+    /// Where the model was sliced during the regularization, because nothing selected was left in it; the
+    /// steps after that trained the smaller model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<Cut>,
     /// One line a projection that made up for what went.

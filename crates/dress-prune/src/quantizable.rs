@@ -1,7 +1,8 @@
 //! Sizes that usual quantizers take, near those that were asked for.
 
 use crate::check_served::refusal;
-use crate::costs::{Costs, Gone};
+use crate::costs::Costs;
+use crate::gone::Gone;
 use crate::served::ServedShapes;
 use crate::served_size::Size;
 use crate::{
@@ -10,8 +11,8 @@ use crate::{
 use dress_core::{AxisKind, CausalLm, Ratio, Selection};
 use dress_engines::{Demand, EngineFormat, least_common_multiple};
 
-/// What is demanded of the types of weights, the first that is near enough counts: those that a format has; those that the
-/// weights of the model as it is get, if they are quantized; any that are.
+/// What is demanded of the types of weights, the first that is near enough counts: those that a format has;
+/// those that the weights of the model as it is get, if they are quantized; any that are.
 const DEMANDS: [&[Demand]; 3] =
     [&[Demand::InFull], &[Demand::AsTheyAre, Demand::Quantized], &[Demand::Quantized]];
 
@@ -38,8 +39,8 @@ struct Near<'a, M> {
 type Moved = (f64, Vec<Size>);
 
 impl Recipe {
-    /// How much of each axis goes of `model` by [`Recipe::sizes`], and what became of what was asked for where quantizers do
-    /// not take that.
+    /// How much of each axis goes of `model` by [`Recipe::sizes`], and what became of what was asked for
+    /// where quantizers do not take that.
     pub(crate) fn sized_targets<M: CausalLm>(
         &self,
         model: &M,
@@ -68,8 +69,8 @@ impl Recipe {
         Ok((targets, kept))
     }
 
-    /// Of what a search keeps the neurons a multiple where no engine is named: of what usual quantizers take, where less than
-    /// [`Sizes::MOST`] of the parameters lies between two such sizes.
+    /// Of what a search keeps the neurons a multiple where no engine is named: of what usual quantizers take,
+    /// where less than [`Sizes::MOST`] of the parameters lies between two such sizes.
     pub(crate) fn quantizable_neurons<M: CausalLm>(&self, model: &M) -> Result<usize, Error> {
         let kind = AxisKind::Ffn;
         if !self.leaves_sizes_open() || !model.coupling().kinds().contains(&kind) {
@@ -91,8 +92,8 @@ impl Recipe {
 }
 
 impl<M: CausalLm> ServedShapes<'_, M> {
-    /// The sizes that targets ask for; none where something would stay whole of which something is to go, or where the
-    /// configuration or the target does not take them, which is said later.
+    /// The sizes that targets ask for; none where something would stay whole of which something is to go, or
+    /// where the configuration or the target does not take them, which is said later.
     fn asked(&self, targets: &[AxisTarget]) -> Result<Option<Vec<Size>>, Error> {
         let mut sizes = Vec::new();
         for &AxisTarget { kind, ratio, tile } in targets {
@@ -161,8 +162,8 @@ impl<'a, M: CausalLm> Near<'a, M> {
         Ok((self.costs.left(&moved?) - self.costs.left(&asked?)).abs() / self.whole)
     }
 
-    /// The shape that moves the least, and less than `most`, of which everybody takes the sizes and the budget is kept; of two
-    /// that move as much, the smaller.
+    /// The shape that moves the least, and less than `most`, of which everybody takes the sizes and the
+    /// budget is kept; of two that move as much, the smaller.
     fn nearest(&self, demands: &[Demand], most: f64) -> Result<Option<Moved>, Error> {
         let options = (0..self.asked.len()).map(|index| self.options(index, demands, most));
         let mut shapes = combined(&options.collect::<Result<Vec<_>, Error>>()?);
@@ -177,7 +178,8 @@ impl<'a, M: CausalLm> Near<'a, M> {
         Ok(None)
     }
 
-    /// The sizes of one kind that give the types that are demanded and move less than `most`, with how much they move.
+    /// The sizes of one kind that give the types that are demanded and move less than `most`, with how much
+    /// they move.
     fn options(&self, index: usize, demands: &[Demand], most: f64) -> Result<Vec<(f64, Size)>, Error> {
         let asked = self.asked[index];
         if asked.kind == AxisKind::Depth || asked.kept == asked.len {
@@ -234,7 +236,8 @@ impl<'a, M: CausalLm> Near<'a, M> {
         Ok((targets, Some(SizeRounding::Rounded { sizes: others, moved, formats })))
     }
 
-    /// What is to be said where sizes stay as they were asked for: nothing where no matrix is left unquantized for it.
+    /// What is to be said where sizes stay as they were asked for: nothing where no matrix is left
+    /// unquantized for it.
     fn kept(&self, model: &M) -> Result<Option<SizeRounding>, Error> {
         let formats = self.shapes.formats.to_vec();
         let selection = self.shapes.left(&self.asked)?;

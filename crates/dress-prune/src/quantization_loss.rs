@@ -7,7 +7,8 @@ use std::fmt;
 /// How many formats are named.
 const NAMED: usize = 3;
 
-/// Weights that formats leave unquantized for the sake of what goes, while they quantize them in the model as it is.
+/// Weights that formats leave unquantized for the sake of what goes, while they quantize them in the model as
+/// it is.
 ///
 /// # Examples
 /// ```
@@ -46,7 +47,8 @@ pub struct LostFormat {
 }
 
 impl QuantizationLoss {
-    /// What `selection` costs in the formats of `table`, if it costs anything. The model need not have its weights.
+    /// What `selection` costs in the formats of `table`, if it costs anything. The model need not have its
+    /// weights.
     pub fn of<M: CausalLm>(model: &M, selection: &Selection, table: &EngineTable) -> Option<Self> {
         Self::in_formats(model, selection, &table.all_formats())
     }

@@ -20,7 +20,8 @@ use std::path::PathBuf;
 pub enum HowMuch {
     /// The share of each axis that goes: one share for all axes, or one for each in their order.
     Ratios(Vec<Ratio>),
-    /// The share of each kind of axis that goes, in all layers or in some; the recipe's axes are the kinds that are named.
+    /// The share of each kind of axis that goes, in all layers or in some; the recipe's axes are the kinds
+    /// that are named.
     RatiosOf(Vec<RatioOf>),
     /// The share of what is counted that stays, in `(0, 1)`, shared out over the axes.
     Stays {
@@ -29,25 +30,25 @@ pub enum HowMuch {
         /// The share of it that stays.
         share: f64,
     },
-    /// The share of what is counted that stays, in `(0, 1)`; of which layers' neurons and heads the rest goes is found by what the
-    /// loss feels of them ([`Search`](crate::Search)). The recipe's axes are the kinds that may go, or without any all that can be
-    /// searched.
+    /// The share of what is counted that stays, in `(0, 1)`; of which layers' neurons and heads the rest goes
+    /// is found by what the loss feels of them ([`Search`](crate::Search)). The recipe's axes are the kinds
+    /// that may go, or without any all that can be searched.
     Searched {
         /// What is counted.
         measure: Measure,
         /// The share of it that stays.
         share: f64,
     },
-    /// The least that stays with a perplexity on blocks held back of at most so many times the whole model's; found as in
-    /// [`HowMuch::Searched`].
+    /// The least that stays with a perplexity on blocks held back of at most so many times the whole model's;
+    /// found as in [`HowMuch::Searched`].
     Within {
         /// What is counted.
         measure: Measure,
         /// The perplexity over the whole model's, above 1.
         times: f64,
     },
-    /// What a plan selected that was made before of the same checkpoint; the recipe's axes, criteria, basis and
-    /// allocation are the plan's.
+    /// What a plan selected that was made before of the same checkpoint; the recipe's axes, criteria, basis
+    /// and allocation are the plan's.
     Planned(Box<SlicePlan>),
 }
 
@@ -90,7 +91,8 @@ impl Default for Sampling {
 
 /// What should go of a model, and how. What is left open follows from the model in [`Recipe::resolve`].
 ///
-/// This is what `dress prune` runs: [`Recipe::new`] has the command's defaults, and the command only sets fields.
+/// This is what `dress prune` runs: [`Recipe::new`] has the command's defaults, and the command only sets
+/// fields.
 ///
 /// ```
 /// use dress_core::{AxisKind, Basis, Ratio};
@@ -106,17 +108,18 @@ pub struct Recipe {
     pub axes: Vec<AxisKind>,
     /// How much.
     pub how_much: HowMuch,
-    /// What scores; nothing for [`Criterion::ActivationNorm`], and [`Criterion::BlockInfluence`] for whole layers.
+    /// What scores; nothing for [`Criterion::ActivationNorm`], and [`Criterion::BlockInfluence`] for whole
+    /// layers.
     pub criteria: Vec<Criterion>,
-    /// The coordinates in which the width is sliced; without any [`best_basis`], or the checkpoint's own where criteria
-    /// are given.
+    /// The coordinates in which the width is sliced; without any [`best_basis`], or the checkpoint's own
+    /// where criteria are given.
     pub basis: Option<Basis>,
     /// How projections make up for neurons and heads that go.
     pub compensation: Compensation,
     /// The regularization; without one, what goes is cut as it is.
     pub regularize: Option<RegularizeConfig>,
-    /// The regularization's highest learning rate; without one [`usual_learning_rate`](crate::usual_learning_rate)
-    /// of the basis.
+    /// The regularization's highest learning rate; without one
+    /// [`usual_learning_rate`](crate::usual_learning_rate) of the basis.
     pub learning_rate: Option<f64>,
     /// How steps are taken that the weights' type cannot express; without it [`Precision::of_weights`].
     pub precision: Option<Precision>,
@@ -126,11 +129,11 @@ pub struct Recipe {
     pub stock: StockTarget,
     /// What kept counts are a multiple of, beside what the family's config wants.
     pub tile: usize,
-    /// The engines, each with a format, that serve the result: what stays is what all of them take in full, and a budget of bytes
-    /// is of bytes as they serve them. Without any, `sizes` says what stays.
+    /// The engines, each with a format, that serve the result: what stays is what all of them take in full,
+    /// and a budget of bytes is of bytes as they serve them. Without any, `sizes` says what stays.
     pub served_by: Vec<EngineFormat>,
-    /// Which sizes stay where no engine is named, the target is [`StockTarget::All`] and no tile is given; elsewhere those that
-    /// were asked for do.
+    /// Which sizes stay where no engine is named, the target is [`StockTarget::All`] and no tile is given;
+    /// elsewhere those that were asked for do.
     pub sizes: Sizes,
     /// Whether layers may differ.
     pub per_layer: bool,
@@ -140,13 +143,15 @@ pub struct Recipe {
     pub sampling: Sampling,
     /// Seed of whatever is drawn.
     pub seed: u64,
-    /// The file in which a search keeps what it has found so far, to go on from; without one it keeps nothing.
+    /// The file in which a search keeps what it has found so far, to go on from; without one it keeps
+    /// nothing.
     pub search_file: Option<PathBuf>,
 }
 
 impl Recipe {
-    /// The recommended run: what goes is regularized before it is cut. Where a search finds what goes ([`HowMuch::is_searched`]),
-    /// projections are refitted to what stays instead, and nothing is trained; fine-tuning the result is a run of its own.
+    /// The recommended run: what goes is regularized before it is cut. Where a search finds what goes
+    /// ([`HowMuch::is_searched`]), projections are refitted to what stays instead, and nothing is trained;
+    /// fine-tuning the result is a run of its own.
     ///
     /// # Examples
     /// ```
@@ -201,7 +206,8 @@ impl Recipe {
         Self::new(Vec::new(), HowMuch::Searched { measure, share })
     }
 
-    /// The same where the search finds how much goes too: the smallest model within so many times the perplexity.
+    /// The same where the search finds how much goes too: the smallest model within so many times the
+    /// perplexity.
     pub fn within(measure: Measure, times: f64) -> Self {
         Self::new(Vec::new(), HowMuch::Within { measure, times })
     }
@@ -213,8 +219,8 @@ impl Recipe {
         regularize
     }
 
-    /// The same with a penalty of your own on the weights. Where nothing would be regularized, the recommended regularization has
-    /// it.
+    /// The same with a penalty of your own on the weights. Where nothing would be regularized, the
+    /// recommended regularization has it.
     ///
     /// # Examples
     /// ```
@@ -259,8 +265,8 @@ impl Recipe {
         Self { regularize: None, ..self }
     }
 
-    /// The same, kept in `directory` while it goes on: the steps of its regularization and what its search has found. A run of this
-    /// recipe that was interrupted goes on from there.
+    /// The same, kept in `directory` while it goes on: the steps of its regularization and what its search
+    /// has found. A run of this recipe that was interrupted goes on from there.
     #[must_use]
     pub fn in_directory(mut self, directory: &RunDirectory) -> Self {
         if let Some(regularize) = &mut self.regularize {
@@ -284,8 +290,8 @@ impl Recipe {
         self.given_basis().unwrap_or_else(|| best_basis(&model.coupling(), &self.axes))
     }
 
-    /// The budget, where what stays is given as a share of something that is counted; of bytes as engines serve them, where
-    /// engines serve the result. `model` need not have its weights.
+    /// The budget, where what stays is given as a share of something that is counted; of bytes as engines
+    /// serve them, where engines serve the result. `model` need not have its weights.
     pub(crate) fn budget<M: CausalLm>(&self, model: &M) -> Option<Budget> {
         match self.how_much {
             HowMuch::Stays { measure, share } | HowMuch::Searched { measure, share } => {
@@ -295,12 +301,14 @@ impl Recipe {
         }
     }
 
-    /// How much of each axis goes of `model`, which need not have its weights; in a basis that unties the head, and with
-    /// biases that make up for what goes, they are counted. Sizes are those of [`Recipe::sizes`].
+    /// How much of each axis goes of `model`, which need not have its weights; in a basis that unties the
+    /// head, and with biases that make up for what goes, they are counted. Sizes are those of
+    /// [`Recipe::sizes`].
     ///
     /// # Errors
-    /// [`Error::AxesAndRatios`], [`Error::AxisTwice`], [`Error::NothingSelected`], [`Error::DepthPerLayer`] and, with a budget, those of
-    /// [`Budget::targets_within`]; where engines serve the result, [`Error::NoServedShape`] and [`Error::NotServed`].
+    /// [`Error::AxesAndRatios`], [`Error::AxisTwice`], [`Error::NothingSelected`], [`Error::DepthPerLayer`]
+    /// and, with a budget, those of [`Budget::targets_within`]; where engines serve the result,
+    /// [`Error::NoServedShape`] and [`Error::NotServed`].
     pub fn targets<M: CausalLm>(&self, model: &M) -> Result<Vec<AxisTarget>, Error> {
         Ok(self.sized_targets(model)?.0)
     }

@@ -41,8 +41,8 @@ pub fn permute<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error>
     Ok(parameters::map(model, &mut reindex))
 }
 
-/// What slicing `selection` out of a checkpoint does to each parameter that changes, centring and the
-/// norms' rescaling included: [`slice()`](crate::slice()) after [`centre`](crate::centre), for whoever has the
+/// What slicing `selection` out of a checkpoint does to each parameter that changes, centring and the norms'
+/// rescaling included: [`slice()`](crate::slice()) after [`centre`](crate::centre), for whoever has the
 /// weights in files. The model need not have its weights.
 ///
 /// # Errors
@@ -84,7 +84,8 @@ pub fn parameters_left<M: CausalLm>(model: &M, selection: &Selection) -> Result<
     Ok(parameters::list(model).iter().map(left).sum())
 }
 
-/// Per parameter, which indices of which dimensions to take, a factor, and what becomes of it where layers go.
+/// Per parameter, which indices of which dimensions to take, a factor, and what becomes of it where layers
+/// go.
 #[derive(Default)]
 pub(crate) struct Reindex(BTreeMap<String, TensorEdit>);
 

@@ -35,16 +35,19 @@ pub struct ResolvedRecipe {
     pub search_file: Option<PathBuf>,
     /// The engines that serve the result.
     pub served_by: Vec<EngineFormat>,
-    /// What became of the sizes that were asked for where usual quantizers do not take them, by [`Recipe::sizes`].
+    /// What became of the sizes that were asked for where usual quantizers do not take them, by
+    /// [`Recipe::sizes`].
     pub size_rounding: Option<SizeRounding>,
 }
 
 impl Recipe {
-    /// Settles what is open for `model`, which need not have its weights; they are of type `weights` when it is pruned.
+    /// Settles what is open for `model`, which need not have its weights; they are of type `weights` when it
+    /// is pruned.
     ///
     /// # Errors
-    /// Those of [`Recipe::targets`], of [`Criteria::check`], of [`Allocation::check`], of [`RegularizeConfig::check`] and of
-    /// [`CausalLm::check_stock`]; [`Error::CriterionUnused`], [`Error::CompensationUnused`] and [`Error::NothingToRegularize`].
+    /// Those of [`Recipe::targets`], of [`Criteria::check`], of [`Allocation::check`], of
+    /// [`RegularizeConfig::check`] and of [`CausalLm::check_stock`]; [`Error::CriterionUnused`],
+    /// [`Error::CompensationUnused`] and [`Error::NothingToRegularize`].
     pub fn resolve<M: CausalLm>(&self, model: &M, weights: DType) -> Result<ResolvedRecipe, Error> {
         let basis = self.basis(model);
         let regularize = self.regularization(basis, weights);
@@ -222,8 +225,8 @@ impl ResolvedRecipe {
         self.config.regularize.is_some() || (self.search.is_some() && self.search_file.is_some())
     }
 
-    /// How many structures of which axes go, where that is known before anything is scored: a plan's selection, or as many
-    /// structures, whichever they are.
+    /// How many structures of which axes go, where that is known before anything is scored: a plan's
+    /// selection, or as many structures, whichever they are.
     ///
     /// # Errors
     /// Those of [`select`](crate::select()).
@@ -294,8 +297,8 @@ impl ResolvedRecipe {
         self.prune_scored_by(model, &self.criteria, calibration, progress)
     }
 
-    /// The same with another scorer than the recipe's criteria, somebody else's for example. A plan that was made before is
-    /// not scored; a search asks it which structures of an axis go first.
+    /// The same with another scorer than the recipe's criteria, somebody else's for example. A plan that was
+    /// made before is not scored; a search asks it which structures of an axis go first.
     ///
     /// # Errors
     /// Those of [`prune_in_rounds`] and [`prune_as_planned`], and [`dress_core::Error::CalibrationEmpty`].
@@ -336,7 +339,8 @@ impl ResolvedRecipe {
         Ok(pruned)
     }
 
-    /// Checks that the engines serve what `selection` leaves, with the parameters that the result has besides.
+    /// Checks that the engines serve what `selection` leaves, with the parameters that the result has
+    /// besides.
     fn check_served<M: CausalLm>(&self, model: &M, selection: &Selection) -> Result<(), Error> {
         if self.served_by.is_empty() {
             return Ok(());

@@ -26,12 +26,12 @@ pub struct RotatedByParts<M> {
 }
 
 /// As [`rotate_to_principal_components`](crate::rotate_to_principal_components), or for [`Basis::PcaTied`] as
-/// [`rotate_tied`](crate::rotate_tied), with one part of the model at a time in memory. The numbers are rounded once
-/// where they are turned, instead of after each step.
+/// [`rotate_tied`](crate::rotate_tied), with one part of the model at a time in memory. The numbers are
+/// rounded once where they are turned, instead of after each step.
 ///
 /// # Errors
-/// Those of [`rotate_tied`](crate::rotate_tied), [`Error::NothingToRotate`] for [`Basis::Identity`], and those of
-/// [`Parts::part`].
+/// Those of [`rotate_tied`](crate::rotate_tied), [`Error::NothingToRotate`] for [`Basis::Identity`], and
+/// those of [`Parts::part`].
 pub fn rotate_by_parts<P: Parts>(
     parts: &P,
     basis: Basis,
@@ -106,8 +106,8 @@ fn turns(
     turned.slots.iter().map(|slot| (slot.parameter.clone(), turn(slot))).collect()
 }
 
-/// The parts of a model with the gains of its norms in what reads them. A head that is the embedding has no room for
-/// them and its logits are others.
+/// The parts of a model with the gains of its norms in what reads them. A head that is the embedding has no
+/// room for them and its logits are others.
 struct Folded<'a, P> {
     parts: &'a P,
     residual: &'a AxisSlots,

@@ -4,7 +4,8 @@ use crate::{Allocation, Error, ResolvedRecipe, RoundedRatio};
 use dress_core::CausalLm;
 
 impl ResolvedRecipe {
-    /// What rounding makes of the ratios, where that is known before anything is scored and the layers have one ratio.
+    /// What rounding makes of the ratios, where that is known before anything is scored and the layers have
+    /// one ratio.
     ///
     /// # Errors
     /// Those of [`ResolvedRecipe::known_selection`].

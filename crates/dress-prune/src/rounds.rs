@@ -9,13 +9,15 @@ use dress_core::{
 use dress_train::RunDirectory;
 use std::collections::BTreeMap;
 
-/// [`prune()`] in `rounds` rounds of score, regularize and slice, each of which leaves the same share of what the one before
-/// left: `(1 - ratio)^(1 / rounds)`. Every round scores anew, and trains for as many steps as one alone would.
+/// [`prune()`] in `rounds` rounds of score, regularize and slice, each of which leaves the same share of what
+/// the one before left: `(1 - ratio)^(1 / rounds)`. Every round scores anew, and trains for as many steps as
+/// one alone would.
 ///
-/// What is learnt from the dense model is learnt from the one that was given, in every round; where streams are compared, which
-/// takes the same channels, from what the round began with.
+/// What is learnt from the dense model is learnt from the one that was given, in every round; where streams
+/// are compared, which takes the same channels, from what the round began with.
 ///
-/// The plan of the result is that of all rounds together, on the original model; [`PruneReport::rounds`] has each.
+/// The plan of the result is that of all rounds together, on the original model; [`PruneReport::rounds`] has
+/// each.
 ///
 /// # Errors
 /// Those of [`prune()`], [`Error::DepthInRounds`] and [`Error::UnevenInRounds`].
@@ -80,7 +82,8 @@ fn lengths<M: CausalLm>(model: &M, config: &PruneConfig) -> Result<BTreeMap<Axis
     Ok(lengths)
 }
 
-/// The settings of one round: what is to stay of the original model by its end, as a ratio of the model at hand.
+/// The settings of one round: what is to stay of the original model by its end, as a ratio of the model at
+/// hand.
 fn config_of<M: CausalLm>(
     config: &PruneConfig,
     model: &M,

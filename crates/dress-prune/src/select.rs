@@ -113,7 +113,8 @@ fn removes_nothing(axis: Axis, len: usize, step: usize, target: &AxisTarget) -> 
     Error::RemovesNothing { axis, ratio, len, step, least: least_ratio(len, step) }
 }
 
-/// The least ratio, in ten-thousandths, that removes something of `len` structures of which a multiple of `step` stays.
+/// The least ratio, in ten-thousandths, that removes something of `len` structures of which a multiple of
+/// `step` stays.
 fn least_ratio(len: usize, step: usize) -> Option<f64> {
     const PARTS: usize = 10_000;
     let removes =

@@ -62,8 +62,8 @@ pub struct SelectedPenalty<'a, M> {
     pub activations: Option<WeightedActivations<'a>>,
     /// Whether the optimizer moves only what stays.
     pub kept_only: bool,
-    /// Slices the model as soon as what is selected contributes nothing, so that the steps that are left train the smaller
-    /// one; without it, training goes on with zeros.
+    /// Slices the model as soon as what is selected contributes nothing, so that the steps that are left
+    /// train the smaller one; without it, training goes on with zeros.
     pub slicer: Option<&'a dyn Slicer<M>>,
 }
 

@@ -15,8 +15,9 @@ const NEAR: f64 = 0.125;
 /// Ratios that a budget tries.
 const STEPS: usize = 400;
 
-/// What is demanded of the types of weights, the first that leaves a shape counts: those that a format has, or where no
-/// size gets them (a width of 576 is itself no multiple of 256) those that the weights of the model as it is get.
+/// What is demanded of the types of weights, the first that leaves a shape counts: those that a format has,
+/// or where no size gets them (a width of 576 is itself no multiple of 256) those that the weights of the
+/// model as it is get.
 const DEMANDS: [Demand; 2] = [Demand::InFull, Demand::AsTheyAre];
 
 /// The shapes of one model that a target and some engines take.
@@ -81,8 +82,9 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
         Err(self.no_shape(reason, Ratio::new(mean)?)?)
     }
 
-    /// The largest shape that has at most a share of what is counted, bytes as the engines serve them: of several the
-    /// greatest share. Every kind loses about the same share; layers in `spared` keep their neurons and heads.
+    /// The largest shape that has at most a share of what is counted, bytes as the engines serve them: of
+    /// several the greatest share. Every kind loses about the same share; layers in `spared` keep their
+    /// neurons and heads.
     ///
     /// # Errors
     /// [`Error::NoServedShape`].
@@ -222,8 +224,8 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
         Ok(sizes.filter(|size| !nearby || size.off(asked) <= reach).collect())
     }
 
-    /// The shape nearest to what is asked for that everybody takes; of two as near, the smaller. Else why the nearest is
-    /// not taken, if there is one.
+    /// The shape nearest to what is asked for that everybody takes; of two as near, the smaller. Else why the
+    /// nearest is not taken, if there is one.
     fn first_taken(
         &self,
         asked: &[(AxisKind, Ratio)],
@@ -375,8 +377,8 @@ fn say_what_is_left(left: f64, share: f64) {
     }
 }
 
-/// How targets of settled sizes are shared out: evenly, or together where what the configuration wants of one axis is not what
-/// it wants of it beside the others.
+/// How targets of settled sizes are shared out: evenly, or together where what the configuration wants of one
+/// axis is not what it wants of it beside the others.
 pub(crate) fn allocation_of<M: CausalLm>(
     model: &M,
     targets: &[AxisTarget],

@@ -5,7 +5,8 @@ use dress_core::AxisKind;
 use dress_engines::EngineFormat;
 use std::fmt;
 
-/// What became of the sizes that were asked for where usual quantizers do not take them ([`Sizes`](crate::Sizes)).
+/// What became of the sizes that were asked for where usual quantizers do not take them
+/// ([`Sizes`](crate::Sizes)).
 #[derive(Debug, Clone, PartialEq)]
 pub enum SizeRounding {
     /// They became the nearest that the formats quantize.

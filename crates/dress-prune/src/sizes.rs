@@ -24,8 +24,8 @@ use dress_engines::{EngineFormat, EngineTable};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sizes {
-    /// The nearest that [`Sizes::FORMATS`] take in full, or else quantize, where that moves less than [`Sizes::MOST`] of the
-    /// parameters and keeps a budget; where it does not, those that were asked for.
+    /// The nearest that [`Sizes::FORMATS`] take in full, or else quantize, where that moves less than
+    /// [`Sizes::MOST`] of the parameters and keeps a budget; where it does not, those that were asked for.
     #[default]
     Quantizable,
     /// Those that were asked for.

@@ -19,13 +19,14 @@ const KEPT_APART: usize = 12;
 /// Turns the residual stream as [`rotate_to_principal_components`] does, and leaves the head the embedding.
 ///
 /// A head that is the embedding has no weights of its own for the last norm's gains `g` to go into: in turned
-/// coordinates they would have to be the matrix `Q^T diag(g) Q`, of which a norm has the diagonal alone. What is
-/// left out of it vanishes where the gains are all alike, so the channels where `(g_i - median)^2` times the
-/// energy is greatest, one in twelve, are left out of the rotation, and the others are turned among
+/// coordinates they would have to be the matrix `Q^T diag(g) Q`, of which a norm has the diagonal alone. What
+/// is left out of it vanishes where the gains are all alike, so the channels where `(g_i - median)^2` times
+/// the energy is greatest, one in twelve, are left out of the rotation, and the others are turned among
 /// themselves. The logits move by what remains; a model with a head of its own is rotated exactly.
 ///
 /// # Errors
-/// Those of [`rotate_to_principal_components`], and [`Error::NotRotatable`] for a tied head behind layer norms.
+/// Those of [`rotate_to_principal_components`], and [`Error::NotRotatable`] for a tied head behind layer
+/// norms.
 pub fn rotate_tied<M: CausalLm>(
     model: M,
     calibration: &Calibration,
@@ -61,8 +62,8 @@ pub(crate) fn check_tied(residual: &AxisSlots) -> Result<(), Error> {
     Ok(())
 }
 
-/// The basis in which `axes` of a model are best sliced: principal components where the width goes and they can be had at
-/// no cost in parameters.
+/// The basis in which `axes` of a model are best sliced: principal components where the width goes and they
+/// can be had at no cost in parameters.
 ///
 /// # Examples
 /// ```
@@ -136,8 +137,8 @@ fn most_unlike(gains: &[f64], moments: &[f64]) -> Vec<usize> {
     channels
 }
 
-/// An orthogonal basis that holds the directions `apart` as they are and the principal components of the other
-/// channels, by falling share of the energy.
+/// An orthogonal basis that holds the directions `apart` as they are and the principal components of the
+/// other channels, by falling share of the energy.
 fn partial_components(moments: &[f64], apart: &[usize], width: usize) -> Result<PrincipalComponents, Error> {
     let turned: Vec<usize> = (0..width).filter(|channel| apart.binary_search(channel).is_err()).collect();
     let among = turned.iter().flat_map(|i| turned.iter().map(move |j| moments[i * width + j]));

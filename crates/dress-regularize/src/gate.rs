@@ -33,20 +33,21 @@ pub enum GateNorms {
 ///
 /// With `g = 1 - schedule`, for a stream `x` of `d` channels of which `r` are selected:
 ///
-/// - channels: `x_i <- g x_i` for every selected `i`, in the norms' statistics too, since it is what writes the
-///   stream that is multiplied. An embedding that is the head as well is multiplied where it leaves behind
-///   root-mean-square norms, so that the head sees `g` once; behind layer norms, whose mean is taken off in the
-///   weights, it is the weights that are multiplied, and the head sees `g^2`;
-/// - norms: with [`GateNorms::Count`] gains are multiplied by `sqrt((d - r + g^2 r) / d)`, which is a mean square over
-///   `d - r + g^2 r` channels; offsets of selected channels are multiplied by `g`;
+/// - channels: `x_i <- g x_i` for every selected `i`, in the norms' statistics too, since it is what writes
+///   the stream that is multiplied. An embedding that is the head as well is multiplied where it leaves
+///   behind root-mean-square norms, so that the head sees `g` once; behind layer norms, whose mean is taken
+///   off in the weights, it is the weights that are multiplied, and the head sees `g^2`;
+/// - norms: with [`GateNorms::Count`] gains are multiplied by `sqrt((d - r + g^2 r) / d)`, which is a mean
+///   square over `d - r + g^2 r` channels; offsets of selected channels are multiplied by `g`;
 /// - layer norms: the mean that the gate leaves is taken off the channels that stay (identity [E3]);
 /// - neurons and heads: what enters the projection behind them is multiplied by `g`;
-/// - layers: all that writes the residual stream in a layer that goes is multiplied by `g`, and nothing else of it.
+/// - layers: all that writes the residual stream in a layer that goes is multiplied by `g`, and nothing else
+///   of it.
 ///
-/// What a layer adds may be normalized before it is added. Then the projection before that norm and its gains are gated both,
-/// so that a channel gets `g^2` of what the layer adds, and of a layer that goes the norm undoes the gate of the projection,
-/// so that the stream gets `g` of it. Gains that are filed as one less than what they multiply by are gated as what they
-/// multiply by.
+/// What a layer adds may be normalized before it is added. Then the projection before that norm and its gains
+/// are gated both, so that a channel gets `g^2` of what the layer adds, and of a layer that goes the norm
+/// undoes the gate of the projection, so that the stream gets `g` of it. Gains that are filed as one less
+/// than what they multiply by are gated as what they multiply by.
 ///
 /// [E3]: dress_core::identities#e3
 #[derive(Debug)]
@@ -69,8 +70,8 @@ struct Span {
 /// What the gate does to one parameter.
 #[derive(Debug, Clone, Copy)]
 enum Hold {
-    /// Multiplies the selected indices of a dimension, as the file counts it, of numbers that lack so much of what they
-    /// multiply by.
+    /// Multiplies the selected indices of a dimension, as the file counts it, of numbers that lack so much of
+    /// what they multiply by.
     Selected(usize, Span, f64),
     /// Multiplies the gains of a norm, of which this share of the channels goes, and which lack so much.
     Gains(f64, f64),
@@ -86,7 +87,8 @@ impl Gate {
     /// A gate on the structures that `selection` removes of `model`, which have to be the last of their axes.
     ///
     /// # Errors
-    /// [`Error::Ramp`], [`Error::NotPermuted`], [`Error::LayerDoesMoreThanAdd`], and those of [`Selection::check`].
+    /// [`Error::Ramp`], [`Error::NotPermuted`], [`Error::LayerDoesMoreThanAdd`], and those of
+    /// [`Selection::check`].
     pub fn new<M: CausalLm>(
         model: &M,
         selection: &Selection,
@@ -131,8 +133,8 @@ impl Gate {
         1.0 - self.schedule.at(share)
     }
 
-    /// What the forward pass has to see of `model` where the gate is at `g`, beside [`Gate::tap`]: on the autodiff
-    /// graph of `model`.
+    /// What the forward pass has to see of `model` where the gate is at `g`, beside [`Gate::tap`]: on the
+    /// autodiff graph of `model`.
     pub fn apply<M: CausalLm>(&self, model: &M, g: f64) -> M {
         parameters::derive(model, &mut Gating { gate: self, g, closing: false })
     }
@@ -206,7 +208,8 @@ impl Span {
         Self { start: chosen.kept_len() * block, end: chosen.len() * block }
     }
 
-    /// One for what stays and `g` for what is selected, along one of `D` dimensions. Nothing stays of a layer that goes.
+    /// One for what stays and `g` for what is selected, along one of `D` dimensions. Nothing stays of a layer
+    /// that goes.
     fn factors<const D: usize>(self, dim: usize, g: f64, device: &Device) -> Tensor<D> {
         let (mut kept, mut gone) = ([1; D], [1; D]);
         (kept[dim], gone[dim]) = (self.start, self.end - self.start);

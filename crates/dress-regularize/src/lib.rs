@@ -8,13 +8,15 @@
 //! - as a proximal step after each optimizer step, which reaches exact zeros (Parikh and Boyd,
 //!   *Proximal Algorithms*, 2014): [`Regularizer::shrink`].
 //!
-//! A [`Gate`] multiplies what is selected by `g(t)`, 1 at first and 0 in the end, when the gated model is the sliced
-//! one; an [`ActivationPenalty`] looks at what the selected structures compute instead of at their weights.
+//! A [`Gate`] multiplies what is selected by `g(t)`, 1 at first and 0 in the end, when the gated model is the
+//! sliced one; an [`ActivationPenalty`] looks at what the selected structures compute instead of at their
+//! weights.
 //!
-//! A whole layer is regularized by what writes the residual stream in it ([`dress_core::layer_writers`]): where that is
-//! zero the layer adds nothing, and nothing else of it has to be zero.
+//! A whole layer is regularized by what writes the residual stream in it ([`dress_core::layer_writers`]):
+//! where that is zero the layer adds nothing, and nothing else of it has to be zero.
 //!
-//! The penalties, for the rows `w_g` that a slot keeps of structure `g`, or for the whole slot where `g` is a layer:
+//! The penalties, for the rows `w_g` that a slot keeps of structure `g`, or for the whole slot where `g` is a
+//! layer:
 //!
 //! | penalty | value | proximal step with threshold `t_g` |
 //! |---|---|---|

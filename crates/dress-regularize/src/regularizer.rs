@@ -57,13 +57,13 @@ impl Regularizer {
     /// A penalty on the structures that `selection` removes of `model`. They have to be the last of
     /// their axes, so that each slot's part is a contiguous view.
     ///
-    /// Of a layer that goes it is on what writes the residual stream, whatever `slots` says, each projection's matrix and
-    /// each bias being one group. Of gains that are filed as one less than what they multiply by it is on what they multiply
-    /// by, so that zero is -1 of what is filed.
+    /// Of a layer that goes it is on what writes the residual stream, whatever `slots` says, each
+    /// projection's matrix and each bias being one group. Of gains that are filed as one less than what they
+    /// multiply by it is on what they multiply by, so that zero is -1 of what is filed.
     ///
     /// # Errors
-    /// [`Error::NotPermuted`] where they are not, [`Error::LayerDoesMoreThanAdd`], those of [`Selection::check`], and what the
-    /// penalty fails with.
+    /// [`Error::NotPermuted`] where they are not, [`Error::LayerDoesMoreThanAdd`], those of
+    /// [`Selection::check`], and what the penalty fails with.
     pub fn new<M: CausalLm>(
         model: &M,
         selection: &Selection,
@@ -123,8 +123,9 @@ impl Regularizer {
         Ok(regularizer)
     }
 
-    /// The same with every part's penalty divided by what it is for `model` and by the number of parts, so that
-    /// the whole starts at 1 whatever the model's size, and one lambda does for all. What is zero already is left out.
+    /// The same with every part's penalty divided by what it is for `model` and by the number of parts, so
+    /// that the whole starts at 1 whatever the model's size, and one lambda does for all. What is zero
+    /// already is left out.
     ///
     /// # Errors
     /// What the penalty fails with.
@@ -167,8 +168,8 @@ impl Regularizer {
     }
 
     /// `gradients` with those of `factor` times the penalty of `model`, and what that is. Cheaper than
-    /// [`Regularizer::penalty`] in a loss: what is not selected is not touched, and of weights without a gradient there is none
-    /// after it either.
+    /// [`Regularizer::penalty`] in a loss: what is not selected is not touched, and of weights without a
+    /// gradient there is none after it either.
     ///
     /// # Errors
     /// What the penalty fails with.
@@ -192,8 +193,8 @@ impl Regularizer {
         sum(squares.sums).sqrt()
     }
 
-    /// `model` after a proximal step on everything selected. Unchanged where the penalty has none. Half-precision weights
-    /// are rounded at random, see [`dress_core::round_at_random`].
+    /// `model` after a proximal step on everything selected. Unchanged where the penalty has none.
+    /// Half-precision weights are rounded at random, see [`dress_core::round_at_random`].
     ///
     /// # Errors
     /// What the penalty fails with.
@@ -211,8 +212,8 @@ impl Regularizer {
         }
     }
 
-    /// `value`, of the shape of a parameter, with zeros where that is selected, and everywhere where its layer goes: what a
-    /// gradient becomes of which only kept weights are to follow.
+    /// `value`, of the shape of a parameter, with zeros where that is selected, and everywhere where its
+    /// layer goes: what a gradient becomes of which only kept weights are to follow.
     pub fn zero_selected<const D: usize>(&self, name: &str, layout: Layout, value: Tensor<D>) -> Tensor<D> {
         if self.gone.contains(name) {
             return value.zeros_like();

@@ -8,8 +8,8 @@ use std::str::FromStr;
 /// Where the geometric ramp starts.
 const GEOMETRIC_START: f64 = 0.01;
 
-/// A factor that climbs to one over the first `ramp` of the steps and stays there: of lambda for a penalty, and
-/// what is taken off one for a gate. With `p = share / ramp`, at most 1:
+/// A factor that climbs to one over the first `ramp` of the steps and stays there: of lambda for a penalty,
+/// and what is taken off one for a gate. With `p = share / ramp`, at most 1:
 ///
 /// # Examples
 /// ```
@@ -46,7 +46,8 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// The names of all schedules, as they are written on command lines and in files, a ramp behind all but the first.
+    /// The names of all schedules, as they are written on command lines and in files, a ramp behind all but
+    /// the first.
     pub const NAMES: [&'static str; 4] = ["constant", "linear", "cosine", "growing"];
 
     /// The factor where `share` of the steps are done, in `[0, 1]`.

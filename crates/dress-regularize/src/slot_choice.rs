@@ -12,8 +12,8 @@ pub enum SlotChoice {
     All,
     /// Only what writes the structures. When that is zero, slicing is exact already.
     Writers,
-    /// Only what reads the structures, and where a norm is over neurons or heads what writes them as well: the norm sees
-    /// them whether or not they are read (the queries and keys of OLMo 2).
+    /// Only what reads the structures, and where a norm is over neurons or heads what writes them as well:
+    /// the norm sees them whether or not they are read (the queries and keys of OLMo 2).
     Readers,
 }
 

@@ -1,10 +1,11 @@
-//! Studies of structured pruning: methods side by side ([`comparison`]) or settings side by side ([`ablation`]), on one
-//! checkpoint and the same texts.
+//! Studies of structured pruning: methods side by side ([`comparison`]) or settings side by side
+//! ([`ablation`]), on one checkpoint and the same texts.
 //!
-//! A study is a value: a [`Subject`], what is tried on it, and a directory for its results. What is measured of one method or one
-//! combination of settings is a cell ([`kept_cells`]), kept in a file of its own under a hash of all that it depends on. A study
-//! that was interrupted goes on where it was when it is run again, and one with a row more measures that row alone. After every
-//! cell the table is written as Markdown and JSON, and the picture as SVG.
+//! A study is a value: a [`Subject`], what is tried on it, and a directory for its results. What is measured
+//! of one method or one combination of settings is a cell ([`kept_cells`]), kept in a file of its own under a
+//! hash of all that it depends on. A study that was interrupted goes on where it was when it is run again,
+//! and one with a row more measures that row alone. After every cell the table is written as Markdown and
+//! JSON, and the picture as SVG.
 //!
 //! # A comparison
 //!
@@ -63,8 +64,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `dress compare` and `dress ablate` run these studies with a process for each cell, so that the peak memory of a cell is its own:
-//! they give [`ComparisonStudy::run`](comparison::ComparisonStudy::run) and
+//! `dress compare` and `dress ablate` run these studies with a process for each cell, so that the peak memory
+//! of a cell is its own: they give [`ComparisonStudy::run`](comparison::ComparisonStudy::run) and
 //! [`AblationStudy::run`](ablation::AblationStudy::run) a function that starts the process.
 
 pub mod ablation;

@@ -4,7 +4,8 @@ use crate::{Error, write_beside};
 use dress_eval::plot::Picture;
 use std::path::Path;
 
-/// Writes a picture into `directory` as `NAME.svg`, and beside it as `NAME.png` for programs that show no SVG.
+/// Writes a picture into `directory` as `NAME.svg`, and beside it as `NAME.png` for programs that show no
+/// SVG.
 ///
 /// # Errors
 /// [`Error::Io`].

@@ -145,8 +145,8 @@ impl Subject {
         })
     }
 
-    /// What the model that `make` makes is like. The texts are cut first, so that one that does not fit is found out before
-    /// any work.
+    /// What the model that `make` makes is like. The texts are cut first, so that one that does not fit is
+    /// found out before any work.
     ///
     /// # Errors
     /// Those of the texts, of `make` and of [`any_model::perplexity`].

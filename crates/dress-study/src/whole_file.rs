@@ -28,7 +28,8 @@ pub fn clear_unfinished(directory: &Path) {
     }
 }
 
-/// Whether a number is that of a process of this machine that is no more; of another machine's nothing is known.
+/// Whether a number is that of a process of this machine that is no more; of another machine's nothing is
+/// known.
 fn is_of_a_dead_process(number: u64) -> bool {
     files::process_of(number).and_then(|process| i32::try_from(process).ok()).is_some_and(is_gone)
 }

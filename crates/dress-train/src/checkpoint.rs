@@ -34,8 +34,8 @@ pub(crate) struct RunKey {
     model: String,
 }
 
-/// How far a run had come. Everything that is drawn follows from the seed and the step, so that no state of a generator
-/// is needed.
+/// How far a run had come. Everything that is drawn follows from the seed and the step, so that no state of a
+/// generator is needed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Position {
     format: u32,
@@ -197,7 +197,8 @@ impl Checkpoints {
     /// The latest that there is, of this very run.
     ///
     /// # Errors
-    /// [`Error::AnotherRun`] where it is of another, and [`Error::Checkpoint`] where it is not what was written.
+    /// [`Error::AnotherRun`] where it is of another, and [`Error::Checkpoint`] where it is not what was
+    /// written.
     pub fn latest(&self) -> Result<Option<(PathBuf, Position)>, Error> {
         let Some((_, path)) = self.all()?.pop() else { return Ok(None) };
         let unreadable = |reason: String| Error::Checkpoint { path: path.clone(), reason };
@@ -250,7 +251,8 @@ fn remove(directory: &Path) -> Result<(), Error> {
     }
 }
 
-/// Writes the weights of `model` to a file that [`load_weights`] reads. It gets its name when all of it is on the disk.
+/// Writes the weights of `model` to a file that [`load_weights`] reads. It gets its name when all of it is on
+/// the disk.
 ///
 /// # Errors
 /// [`Error::Save`] and [`Error::Io`].

@@ -47,8 +47,8 @@ impl<M: CausalLm> StepObjective<'_, M> {
         Ok(sum)
     }
 
-    /// Every share on a thread of its own, on a copy of the model that is a graph of its own but has the same weights; in
-    /// the order of the shares, so that sums come out the same every time.
+    /// Every share on a thread of its own, on a copy of the model that is a graph of its own but has the same
+    /// weights; in the order of the shares, so that sums come out the same every time.
     fn in_parallel(
         &self,
         model: &M,

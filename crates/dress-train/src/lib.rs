@@ -1,11 +1,12 @@
 //! The training loop that regularization and recovery share.
 //!
-//! A [`Training`] minimises an [`Objective`] ([`LanguageModelling`], or [`Distillation`] from a dense [`Teacher`]) over
-//! blocks of tokens while a [`Regularization`] has its way with the weights: adds a penalty, shows the forward pass
-//! a gated model, moves weights after each step, and says when what is selected is gone, so that the model is sliced and
-//! trained on smaller. The optimizer is one of Burn's, chosen by [`OptimizerConfig`]. Training stops at the first loss or
-//! gradient that is not finite, and writes one [`CurvePoint`] a step as it goes. With [`TrainConfig::checkpoint_every`] a run that was
-//! killed goes on where it was, and ends with the same bits.
+//! A [`Training`] minimises an [`Objective`] ([`LanguageModelling`], or [`Distillation`] from a dense
+//! [`Teacher`]) over blocks of tokens while a [`Regularization`] has its way with the weights: adds a
+//! penalty, shows the forward pass a gated model, moves weights after each step, and says when what is
+//! selected is gone, so that the model is sliced and trained on smaller. The optimizer is one of Burn's,
+//! chosen by [`OptimizerConfig`]. Training stops at the first loss or gradient that is not finite, and writes
+//! one [`CurvePoint`] a step as it goes. With [`TrainConfig::checkpoint_every`] a run that was killed goes on
+//! where it was, and ends with the same bits.
 
 mod batches;
 mod by_layers;

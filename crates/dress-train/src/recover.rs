@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 
 /// Recovery fine-tuning (RFT).
 ///
-/// This is what `dress recover` does: [`RecoverConfig::of_weights`] has the command's defaults, and the command only sets fields.
+/// This is what `dress recover` does: [`RecoverConfig::of_weights`] has the command's defaults, and the
+/// command only sets fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RecoverConfig {
-    /// How much the dense model's distribution counts, where there is a dense model. Its residual stream is not looked at.
+    /// How much the dense model's distribution counts, where there is a dense model. Its residual stream is
+    /// not looked at.
     pub distill: DistillationConfig,
     /// Compute the dense model's outputs once, to a file in the run's directory.
     pub cache: bool,
@@ -30,15 +32,16 @@ impl Default for RecoverConfig {
 }
 
 impl RecoverConfig {
-    /// The recommended settings for a model whose weights are of type `dtype`: low-rank factors, and all else as in
-    /// [`TrainConfig::of_weights`].
+    /// The recommended settings for a model whose weights are of type `dtype`: low-rank factors, and all else
+    /// as in [`TrainConfig::of_weights`].
     pub fn of_weights(dtype: DType) -> Self {
         let trainable = Trainable::Lora(Default::default());
         let train = TrainConfig { trainable, ..TrainConfig::of_weights(dtype) };
         Self { distill: DistillationConfig::default(), cache: false, train }
     }
 
-    /// The same, kept in `directory` while it goes on. A run with these settings that was interrupted goes on from there.
+    /// The same, kept in `directory` while it goes on. A run with these settings that was interrupted goes on
+    /// from there.
     #[must_use]
     pub fn in_directory(mut self, directory: &RunDirectory) -> Self {
         self.train.run_dir = Some(directory.path().into());
@@ -60,8 +63,8 @@ impl RecoverConfig {
     }
 }
 
-/// Trains `model` on `data`, and on what `dense` says of it where there is one. Factors are merged in the end, so that what is
-/// left is an ordinary model.
+/// Trains `model` on `data`, and on what `dense` says of it where there is one. Factors are merged in the
+/// end, so that what is left is an ordinary model.
 ///
 /// # Errors
 /// Those of [`Training::run`]; [`Error::Setting`] where the residual stream is to be compared,

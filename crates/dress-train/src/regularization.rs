@@ -36,8 +36,8 @@ pub trait TrainingTap: Tap {
 
 impl TrainingTap for NoTap {}
 
-/// What is done about the weights, whatever the data. Every part has a default that does nothing. What fails ends the run with its
-/// own cause, see [`Error::other`].
+/// What is done about the weights, whatever the data. Every part has a default that does nothing. What fails
+/// ends the run with its own cause, see [`Error::other`].
 pub trait Regularization<M: CausalLm>: Sync {
     /// The weighted penalty on the weights to add to the loss, on the autodiff graph. `[1]`
     ///
@@ -48,8 +48,8 @@ pub trait Regularization<M: CausalLm>: Sync {
         Ok(None)
     }
 
-    /// `gradients` with those of the weighted penalty on the weights, and what that is: once a step, whatever its batches. By
-    /// default those of [`Regularization::penalty`], which cost a pass over all weights.
+    /// `gradients` with those of the weighted penalty on the weights, and what that is: once a step, whatever
+    /// its batches. By default those of [`Regularization::penalty`], which cost a pass over all weights.
     ///
     /// # Errors
     /// Those of [`Regularization::penalty`].
@@ -122,7 +122,8 @@ pub trait Regularization<M: CausalLm>: Sync {
         true
     }
 
-    /// The model with everything that [`Regularization::view`] and [`Regularization::tap`] do at the end in its weights.
+    /// The model with everything that [`Regularization::view`] and [`Regularization::tap`] do at the end in
+    /// its weights.
     fn settle(&self, model: M) -> M {
         model
     }

@@ -139,8 +139,8 @@ impl<'a, M: CausalLm> Run<'a, M> {
         Ok(Trained { model: settled, curve: self.curve, cut: self.cut })
     }
 
-    /// Sees whether the run is lost, by the loss on the first step's blocks of the model as it is shown in a step, or as it is
-    /// in the end. What is kept to go on from goes with a run that is lost.
+    /// Sees whether the run is lost, by the loss on the first step's blocks of the model as it is shown in a
+    /// step, or as it is in the end. What is kept to go on from goes with a run that is lost.
     fn judge(&self, model: &M, steps: usize, info: Option<&StepInfo>) -> Result<(), Error> {
         let regularization = self.regularization();
         let viewed = info.and_then(|info| regularization.view(model, info)).map(|viewed| viewed.valid());
@@ -289,7 +289,8 @@ impl<'a, M: CausalLm> Run<'a, M> {
         checkpoints.write(snapshot, position)
     }
 
-    /// The weights from before a step that is not taken, where they are good themselves; otherwise the latest checkpoint's.
+    /// The weights from before a step that is not taken, where they are good themselves; otherwise the latest
+    /// checkpoint's.
     fn save_last_good(&self, model: M) -> Result<Saved, Error> {
         let Some(directory) = &self.config.run_dir else { return Ok(Saved::NoDirectory) };
         if !is_finite(&model) {

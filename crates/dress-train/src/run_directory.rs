@@ -166,8 +166,8 @@ impl RunDirectory {
         self.path.join(SLICE_PARTIAL)
     }
 
-    /// Whether there is nothing to go on from or to look into: no checkpoint, no finished layer, no streams, nothing of a search,
-    /// and no last good weights.
+    /// Whether there is nothing to go on from or to look into: no checkpoint, no finished layer, no streams,
+    /// nothing of a search, and no last good weights.
     pub fn keeps_nothing(&self) -> bool {
         let has = |name: &&str| self.path.join(name).exists();
         self.kept().is_none()
@@ -191,8 +191,8 @@ impl RunDirectory {
         }
     }
 
-    /// The layer, from 0, that a run of one layer after the other goes on with, if anything was kept; the last round's where
-    /// there are several.
+    /// The layer, from 0, that a run of one layer after the other goes on with, if anything was kept; the
+    /// last round's where there are several.
     pub fn kept_layer(&self) -> Option<usize> {
         let rounds = latest(&self.path, ROUND).map_or(0, |round| round + 1);
         let of_round = (1..rounds).rev().find_map(|round| self.round(round).kept_layer());
@@ -251,7 +251,8 @@ fn is_file_of_a_run(name: &str) -> bool {
     FILES.contains(&name) || name.ends_with(".bpk") || number_behind(name, STREAM).is_some()
 }
 
-/// The name that a file has when it is complete. Burn's weights are `NAME.PROCESS-NUMBER.tmp` while they are written.
+/// The name that a file has when it is complete. Burn's weights are `NAME.PROCESS-NUMBER.tmp` while they are
+/// written.
 fn complete_name(name: &str) -> &str {
     let ours = || name.strip_prefix('.')?.split_once(".partial-").map(|(name, _process)| name);
     let burns = || name.strip_suffix(".tmp")?.rsplit_once('.').map(|(name, _process)| name);

@@ -45,8 +45,9 @@ enum Number {
     Bf16,
 }
 
-/// A file of the residual streams of some blocks of tokens at one place of a model: a line of JSON, then block after block the
-/// numbers, little-endian, each block with its SHA-256 behind it. One block at a time is in memory.
+/// A file of the residual streams of some blocks of tokens at one place of a model: a line of JSON, then
+/// block after block the numbers, little-endian, each block with its SHA-256 behind it. One block at a time
+/// is in memory.
 ///
 /// # Examples
 /// ```
@@ -91,7 +92,8 @@ impl StreamFile {
     /// The file at `path`, its streams for `device`; nothing where none is there, or one of another key.
     ///
     /// # Errors
-    /// [`Error::StreamFile`] where it is one of that key and not complete, and [`Error::Io`] of a pipe or device.
+    /// [`Error::StreamFile`] where it is one of that key and not complete, and [`Error::Io`] of a pipe or
+    /// device.
     pub fn open(path: &Path, key: &str, device: &Device) -> Result<Option<Self>, Error> {
         let io = |cause| Error::Io { path: path.into(), cause };
         files::check(path).map_err(io)?;
@@ -160,7 +162,8 @@ impl StreamWriter {
         Ok(Self { path: path.into(), partial, file, key, blocks, written: 0, head: None })
     }
 
-    /// Adds the stream of one block, `[1, seq, hidden_size]`; those of all blocks have one shape and one type.
+    /// Adds the stream of one block, `[1, seq, hidden_size]`; those of all blocks have one shape and one
+    /// type.
     ///
     /// # Errors
     /// [`Error::Io`], and [`Error::StreamFile`] where it is of another shape or type than the first.

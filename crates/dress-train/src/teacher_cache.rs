@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 const MAGIC: &[u8; 8] = b"dresstc2";
-/// The magic, the key, and four numbers: blocks, positions, channels of the last stream, and how many others there are.
+/// The magic, the key, and four numbers: blocks, positions, channels of the last stream, and how many others
+/// there are.
 const HEADER: u64 = 8 + 32 + 4 * 8;
 
-/// A file of f32 numbers: per block of tokens the stream behind the last layer, then the others, then SHA-256 of both. The
-/// header, with the channels of the other streams, has its SHA-256 behind it.
+/// A file of f32 numbers: per block of tokens the stream behind the last layer, then the others, then SHA-256
+/// of both. The header, with the channels of the other streams, has its SHA-256 behind it.
 #[derive(Debug)]
 pub(crate) struct TeacherCache {
     path: PathBuf,
@@ -48,7 +49,8 @@ impl TeacherCache {
     /// The file at `path`, where it is one of that key.
     ///
     /// # Errors
-    /// [`Error::TeacherCache`] where it is one of that key and not what was written, and [`Error::Io`] of a pipe or device.
+    /// [`Error::TeacherCache`] where it is one of that key and not what was written, and [`Error::Io`] of a
+    /// pipe or device.
     pub fn open(path: &Path, key: &[u8; 32]) -> Result<Option<Self>, Error> {
         files::check(path).map_err(|cause| Error::Io { path: path.into(), cause })?;
         let Ok(mut file) = File::open(path) else { return Ok(None) };

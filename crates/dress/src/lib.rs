@@ -1,5 +1,5 @@
-//! Makes a trained LLM smaller by regularizing before pruning: it scores structures on a little data, trains the selected
-//! ones to zero so that what they know moves to the rest, and slices them out of every matrix.
+//! Makes a trained LLM smaller by regularizing before pruning: it scores structures on a little data, trains
+//! the selected ones to zero so that what they know moves to the rest, and slices them out of every matrix.
 //!
 //! This is the run that `dress prune` makes, from a checkpoint to a smaller one that stock software loads:
 //!
@@ -30,8 +30,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The crates behind it are used by themselves where less is wanted: [`dress_core`] is all that a model, a scorer or a penalty of
-//! somebody else's depends on.
+//! The crates behind it are used by themselves where less is wanted: [`dress_core`] is all that a model, a
+//! scorer or a penalty of somebody else's depends on.
 
 pub mod any_model;
 mod error;

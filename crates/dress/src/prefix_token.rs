@@ -7,7 +7,8 @@ use dress_models::Checkpoint;
 use dress_models::checkpoint::read_config;
 use serde_json::Value;
 
-/// The token that begins a text, or else the one that ends it: the one that the tokenizer's files name, or an id of `config.json`.
+/// The token that begins a text, or else the one that ends it: the one that the tokenizer's files name, or an
+/// id of `config.json`.
 ///
 /// # Errors
 /// Those of [`read_config`].

@@ -17,8 +17,8 @@ use serde_json::Value;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// A [`PruneJob`] that regularizes one layer at a time, with one layer in memory: all layers, or some of them on this machine and
-/// the others elsewhere.
+/// A [`PruneJob`] that regularizes one layer at a time, with one layer in memory: all layers, or some of them
+/// on this machine and the others elsewhere.
 ///
 /// # Examples
 /// ```
@@ -71,12 +71,12 @@ pub struct Joined {
 }
 
 impl<'a> PruneByParts<'a> {
-    /// Reads the headers of the job's checkpoint, and scores it one layer at a time unless there is a plan. `streams` is where
-    /// those of the dense model were kept, if anywhere.
+    /// Reads the headers of the job's checkpoint, and scores it one layer at a time unless there is a plan.
+    /// `streams` is where those of the dense model were kept, if anywhere.
     ///
     /// # Errors
-    /// [`LocalError::NotByLayers`] where the job needs the whole model at once, those of scoring, and those of opening the
-    /// checkpoint.
+    /// [`LocalError::NotByLayers`] where the job needs the whole model at once, those of scoring, and those
+    /// of opening the checkpoint.
     pub fn new(
         job: &'a PruneJob,
         calibration: &'a Calibration,
@@ -100,7 +100,8 @@ impl<'a> PruneByParts<'a> {
         &self.plan
     }
 
-    /// Regularizes `layers`, each kept in the run's directory as it finishes. What was begun there before is gone on with.
+    /// Regularizes `layers`, each kept in the run's directory as it finishes. What was begun there before is
+    /// gone on with.
     ///
     /// # Errors
     /// [`Error::NoSuchLayers`], those of [`PartFile::keep`] and of [`LocalByParts::run`].
@@ -182,12 +183,13 @@ pub fn check_layers(layers: &Range<usize>, count: usize) -> Result<(), Error> {
     }
 }
 
-/// Puts the layers in `directories` together with all else of `checkpoint`, and writes the smaller checkpoint at `place`. With
-/// `replace`, what is there goes. `command` is the one that `dress.json` says, where it is not that of the first part.
+/// Puts the layers in `directories` together with all else of `checkpoint`, and writes the smaller checkpoint
+/// at `place`. With `replace`, what is there goes. `command` is the one that `dress.json` says, where it is
+/// not that of the first part.
 ///
 /// # Errors
-/// Those of reading parts ([`Error::NoPart`], [`Error::ForeignPart`], [`Error::LayerTwice`]), [`Error::LayersMissing`],
-/// [`dress_core::Error::PlanForAnotherModel`], and those of [`SaveByParts`].
+/// Those of reading parts ([`Error::NoPart`], [`Error::ForeignPart`], [`Error::LayerTwice`]),
+/// [`Error::LayersMissing`], [`dress_core::Error::PlanForAnotherModel`], and those of [`SaveByParts`].
 pub fn join(
     checkpoint: &Checkpoint,
     directories: &[PathBuf],

@@ -32,8 +32,8 @@ impl PruneJob {
     /// Settles what the recipe leaves open, and checks what can be checked without the weights.
     ///
     /// # Errors
-    /// Those of [`Recipe::resolve`], of [`ResolvedRecipe::check`], of [`Sampling::seqlen`](crate::Sampling::seqlen), and
-    /// [`dress_core::Error::PlanForAnotherModel`].
+    /// Those of [`Recipe::resolve`], of [`ResolvedRecipe::check`], of
+    /// [`Sampling::seqlen`](crate::Sampling::seqlen), and [`dress_core::Error::PlanForAnotherModel`].
     pub fn new(
         checkpoint: Checkpoint,
         recipe: &Recipe,
@@ -56,14 +56,15 @@ impl PruneJob {
         Ok(Self { checkpoint, resolved, sampling, texts: Vec::new(), load, device })
     }
 
-    /// The same with texts that the model is measured on before and after the run; the run does not look at them.
+    /// The same with texts that the model is measured on before and after the run; the run does not look at
+    /// them.
     #[must_use]
     pub fn measured_on(self, texts: Vec<QualityText>) -> Self {
         Self { texts, ..self }
     }
 
-    /// How many blocks of the calibration's text to hold back from the run and measure on: as many as take some 3% of its time,
-    /// at least two and at most sixteen.
+    /// How many blocks of the calibration's text to hold back from the run and measure on: as many as take
+    /// some 3% of its time, at least two and at most sixteen.
     pub fn blocks_to_hold_back(&self) -> usize {
         blocks_to_hold_back(self.resolved.passes(self.sampling.samples))
     }
@@ -86,7 +87,8 @@ impl PruneJob {
         Ok(calibration_blocks(corpus, &self.checkpoint.tokenizer()?, &self.sampling)?)
     }
 
-    /// The same, and up to `held_back` blocks that share no text with them: what [`QualityText::held_back`] is made of.
+    /// The same, and up to `held_back` blocks that share no text with them: what [`QualityText::held_back`]
+    /// is made of.
     ///
     /// # Errors
     /// Those of [`PruneJob::calibration`].
@@ -99,8 +101,8 @@ impl PruneJob {
     }
 
     /// Loads the checkpoint and prunes it. Nothing is written, but where the recipe was given a run directory
-    /// ([`Recipe::in_directory`](dress_prune::Recipe::in_directory)): there the search keeps what it has found and the
-    /// regularization its steps, and both go on from there.
+    /// ([`Recipe::in_directory`](dress_prune::Recipe::in_directory)): there the search keeps what it has
+    /// found and the regularization its steps, and both go on from there.
     ///
     /// # Errors
     /// Those of [`PruneJob::run_scored_by`].
@@ -108,12 +110,12 @@ impl PruneJob {
         self.run_scored_by(&self.resolved.criteria, calibration, progress)
     }
 
-    /// [`PruneJob::run`] with a scorer of your own in place of the recipe's criteria. A penalty of your own is given to the recipe,
-    /// by [`Recipe::penalized_by`].
+    /// [`PruneJob::run`] with a scorer of your own in place of the recipe's criteria. A penalty of your own
+    /// is given to the recipe, by [`Recipe::penalized_by`].
     ///
     /// # Errors
-    /// Those of [`Checkpoint::load`], of [`QualityBefore::measure`], of [`ResolvedRecipe::prune_scored_by`] and of
-    /// [`Checkpoint::fingerprint`].
+    /// Those of [`Checkpoint::load`], of [`QualityBefore::measure`], of [`ResolvedRecipe::prune_scored_by`]
+    /// and of [`Checkpoint::fingerprint`].
     pub fn run_scored_by(
         &self,
         scorer: &dyn Scorer<AnyModel>,
@@ -166,8 +168,8 @@ pub struct PrunedCheckpoint {
 }
 
 impl PrunedCheckpoint {
-    /// Writes the smaller checkpoint, with its model card, `dress.json` and `plan.json`, beside its place and renames it when it is
-    /// complete. With `replace`, what is there goes.
+    /// Writes the smaller checkpoint, with its model card, `dress.json` and `plan.json`, beside its place and
+    /// renames it when it is complete. With `replace`, what is there goes.
     ///
     /// # Errors
     /// Those of [`save`].

@@ -117,8 +117,8 @@ const SHARE: f64 = 0.025;
 /// The fewest blocks that are held back, of which a difference has an error, and the most.
 const HELD_BACK: [usize; 2] = [2, 16];
 
-/// How many blocks to hold back from a run of so many passes: as many as take some 3% of its time, at least two and at most
-/// sixteen.
+/// How many blocks to hold back from a run of so many passes: as many as take some 3% of its time, at least
+/// two and at most sixteen.
 pub fn blocks_to_hold_back(run: Passes) -> usize {
     let [fewest, most] = HELD_BACK;
     // Both models see them.

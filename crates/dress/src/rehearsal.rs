@@ -7,7 +7,8 @@ use serde::Serialize;
 use std::sync::Mutex;
 use std::time::Instant;
 
-/// Steps of training that are rehearsed: with the usual strength the selection is gone after a fifth of them, as in the whole run.
+/// Steps of training that are rehearsed: with the usual strength the selection is gone after a fifth of them,
+/// as in the whole run.
 const STEPS: usize = 5;
 
 /// Notes how long each stage of some work takes, and hands on what it is told.
@@ -118,8 +119,8 @@ pub struct StageEstimate {
     pub seconds: f64,
 }
 
-/// How many times as long a stage takes on `blocks` blocks as on `few` of them, where training makes `steps` steps in place of
-/// `few_steps`. Stages that count bytes do not depend on blocks.
+/// How many times as long a stage takes on `blocks` blocks as on `few` of them, where training makes `steps`
+/// steps in place of `few_steps`. Stages that count bytes do not depend on blocks.
 pub fn stage_factor(stage: &Stage, [few, blocks]: [usize; 2], [few_steps, steps]: [usize; 2]) -> f64 {
     let ratio = |part: usize, whole: usize| whole as f64 / part.max(1) as f64;
     match stage.unit {
@@ -130,9 +131,9 @@ pub fn stage_factor(stage: &Stage, [few, blocks]: [usize; 2], [few_steps, steps]
 }
 
 impl PruneJob {
-    /// A run on the first few of `calibration`'s blocks and of the texts' windows, from loading to slicing, and what it says of the
-    /// whole. Nothing is written. The model that comes of it has the whole run's shape where scores do not say how much goes of
-    /// which layer, and is of no use otherwise.
+    /// A run on the first few of `calibration`'s blocks and of the texts' windows, from loading to slicing,
+    /// and what it says of the whole. Nothing is written. The model that comes of it has the whole run's
+    /// shape where scores do not say how much goes of which layer, and is of no use otherwise.
     ///
     /// # Errors
     /// Those of [`PruneJob::run`].

@@ -22,8 +22,9 @@ use std::path::{Path, PathBuf};
     "model", "out", "calibration", "data", "axis", "ratio", "dry_run",
 ]))]
 pub struct AblateArgs {
-    /// An option of prune and the values to try, as lambda=1,5,20: one option at a time, all else as given here. on and
-    /// off for an option without a value, none to leave one out, + between the parts of a list (axis=residual+ffn).
+    /// An option of prune and the values to try, as lambda=1,5,20: one option at a time, all else as given
+    /// here. on and off for an option without a value, none to leave one out, + between the parts of a list
+    /// (axis=residual+ffn).
     #[arg(long, value_name = "OPTION=VALUES", group = FIRST)]
     vary: Vec<WrittenVary>,
     /// One more row with several settings together, as gate=cosine:0.2,learning-rate=1e-4.
@@ -35,7 +36,8 @@ pub struct AblateArgs {
     /// Seeds: every row is run with each, and the table has means and ranges.
     #[arg(long, value_delimiter = ',', group = FIRST, conflicts_with = "seed")]
     seeds: Vec<u64>,
-    /// Three more rows: the model sliced without training, trained after slicing, and trained without a penalty before.
+    /// Three more rows: the model sliced without training, trained after slicing, and trained without a
+    /// penalty before.
     #[arg(long, group = FIRST)]
     control: bool,
     #[command(flatten)]

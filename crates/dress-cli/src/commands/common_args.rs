@@ -31,11 +31,12 @@ pub struct ComputeArgs {
     pub dtype: FloatType,
 }
 
-/// The group of options that say nothing of one result: the seed, of which a study has several, and the form of what is printed.
+/// The group of options that say nothing of one result: the seed, of which a study has several, and the form
+/// of what is printed.
 pub(super) const OF_THE_COMMAND: &str = "of_the_command";
 
-/// The heading of where and how a command runs. Clap puts an option without a heading of its own under that of the options before
-/// it, so those that stand behind a flattened group have one.
+/// The heading of where and how a command runs. Clap puts an option without a heading of its own under that
+/// of the options before it, so those that stand behind a flattened group have one.
 pub(super) const HOW_IT_RUNS: &str = "Where and how it runs";
 
 /// The heading of what comes of a command, and of where it goes.
@@ -85,15 +86,17 @@ const STAYS: &str = "How much stays, in place of --ratio";
 #[command(group = ArgGroup::new(SAID_BY_A_PLAN).multiple(true))]
 pub struct SelectArgs {
     /// What to remove, several with commas (OPT and Phi: residual,heads together). Without it, and with a
-    /// budget such as --params, prune finds how much of which layers' neurons and heads goes by measuring the loss.
+    /// budget such as --params, prune finds how much of which layers' neurons and heads goes by measuring the
+    /// loss.
     #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = axis_kind())]
     pub axis: Vec<AxisKind>,
-    /// The share to remove, in [0, 1): one for all axes, one for each with commas, or each with its axis and where layers
-    /// differ their numbers, as ffn.0-3=0,ffn=0.3. What stays is the nearest number that the checkpoint's config can say.
+    /// The share to remove, in [0, 1): one for all axes, one for each with commas, or each with its axis and
+    /// where layers differ their numbers, as ffn.0-3=0,ffn=0.3. What stays is the nearest number that the
+    /// checkpoint's config can say.
     #[arg(long, value_delimiter = ',', groups = [HOW_MUCH, SAID_BY_A_PLAN], allow_negative_numbers = true)]
     pub ratio: Vec<WrittenRatio>,
-    /// What stays, whatever its scores: layers=0-3,28 with all that is in them, heads=5.2 (head group 2 of layer 5), ffn=5.100-120
-    /// or residual=17; may be given several times.
+    /// What stays, whatever its scores: layers=0-3,28 with all that is in them, heads=5.2 (head group 2 of
+    /// layer 5), ffn=5.100-120 or residual=17; may be given several times.
     #[arg(long, group = SAID_BY_A_PLAN, value_name = "WHAT")]
     pub protect: Vec<Protected>,
     /// Instead of --ratio: the share of the parameters that stays, shared out over the axes to within half a
@@ -103,14 +106,15 @@ pub struct SelectArgs {
     /// Instead of --ratio: the share of the multiplications a token makes with weights that stays.
     #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN])]
     pub flops: Option<f64>,
-    /// Instead of --ratio: the share of the weights' bytes that stays; with --for, of those that the engines serve.
+    /// Instead of --ratio: the share of the weights' bytes that stays; with --for, of those that the engines
+    /// serve.
     #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN])]
     pub bytes: Option<f64>,
     /// Instead of --ratio: the share of a forward pass's time that stays, by the costs in --costs.
     #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], requires = "costs")]
     pub latency: Option<f64>,
-    /// Instead of --ratio: the smallest model whose perplexity on calibration blocks held back is at most so many times the
-    /// checkpoint's, as 1.1x. Neurons and heads go, or what of them --axis says.
+    /// Instead of --ratio: the smallest model whose perplexity on calibration blocks held back is at most so
+    /// many times the checkpoint's, as 1.1x. Neurons and heads go, or what of them --axis says.
     #[arg(long, help_heading = STAYS, value_name = "TIMES", value_parser = times, groups = [HOW_MUCH, SAID_BY_A_PLAN])]
     pub max_perplexity: Option<f64>,
     /// The costs that dress costs measured of the checkpoint, on whatever machine the result is for.
@@ -130,18 +134,19 @@ pub struct SelectArgs {
     pub shape: ShapeArgs,
     #[command(flatten)]
     pub served_by: ServedByArgs,
-    /// How structures are scored; depth by block-influence, sleb or random, everything else by the others. Both with a comma. By
-    /// default activation-norm, and block-influence for depth.
+    /// How structures are scored; depth by block-influence, sleb or random, everything else by the others.
+    /// Both with a comma. By default activation-norm, and block-influence for depth.
     #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
     pub criterion: Vec<Criterion>,
-    /// Let layers differ: what goes is ranked over all layers, with a budget over all axes as well, by scores less
-    /// their mean and over their deviation. For --target dress alone.
+    /// Let layers differ: what goes is ranked over all layers, with a budget over all axes as well, by scores
+    /// less their mean and over their deviation. For --target dress alone.
     #[arg(long, group = SAID_BY_A_PLAN)]
     pub per_layer: bool,
 }
 
 impl SelectArgs {
-    /// What is asked for of the checkpoint that `dense` declares: the command's defaults are those of [`Recipe::new`].
+    /// What is asked for of the checkpoint that `dense` declares: the command's defaults are those of
+    /// [`Recipe::new`].
     ///
     /// # Errors
     /// Those of [`CostsFile::read`] and of [`ServedByArgs::formats`].
@@ -205,8 +210,8 @@ impl SelectArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Calibration")]
 pub struct CalibrationArgs {
-    /// The corpus: text, JSON, CSV or Parquet, also compressed; a folder, several with commas, - for standard input, or a
-    /// mixture as a.jsonl:0.7,b.parquet:0.3. Never the text that will be evaluated.
+    /// The corpus: text, JSON, CSV or Parquet, also compressed; a folder, several with commas, - for standard
+    /// input, or a mixture as a.jsonl:0.7,b.parquet:0.3. Never the text that will be evaluated.
     #[arg(long)]
     pub calibration: Option<PathBuf>,
     /// The field of --calibration's rows that is their text, and of --data's where the command has one.
@@ -218,8 +223,8 @@ pub struct CalibrationArgs {
     /// Tokens a block.
     #[arg(long, help = tokens_of_a_block(Sampling::USUAL_SEQLEN))]
     pub seqlen: Option<usize>,
-    /// How blocks are drawn: blocks of the text as it stands that do not overlap; or rows, each from a line drawn at
-    /// random on with empty lines dropped, as SliceGPT, SparseGPT and Wanda calibrate.
+    /// How blocks are drawn: blocks of the text as it stands that do not overlap; or rows, each from a line
+    /// drawn at random on with empty lines dropped, as SliceGPT, SparseGPT and Wanda calibrate.
     #[arg(long, default_value_t = Sampling::default().draw, value_parser = listed::<Draw>(Draw::NAMES))]
     pub draw: Draw,
 }

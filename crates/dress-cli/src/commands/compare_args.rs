@@ -89,8 +89,8 @@ pub struct CompareArgs {
     /// By what dress selects.
     #[arg(long, help_heading = COMPARED, default_value_t = usual().dress_criterion, value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
     dress_criterion: Criterion,
-    /// Whose rules the shapes keep. Nothing is saved, and these crates' own come nearest to equal sizes; flap and
-    /// llm-pruner have no other.
+    /// Whose rules the shapes keep. Nothing is saved, and these crates' own come nearest to equal sizes; flap
+    /// and llm-pruner have no other.
     #[arg(long, help_heading = COMPARED, default_value_t = usual().stock, value_parser = stock_target())]
     target: StockTarget,
     #[command(flatten, next_help_heading = COMPARED)]
@@ -98,8 +98,8 @@ pub struct CompareArgs {
     /// Round what stays of every axis to a multiple of this.
     #[arg(long, help_heading = COMPARED, default_value_t = usual().tile, value_parser = at_least_one)]
     tile: usize,
-    /// Where the results go: compare.json, compare.md, compare.svg, compare.png, report.json, report.md, report.html, and a file
-    /// a cell, which is used again by the next run with the same settings.
+    /// Where the results go: compare.json, compare.md, compare.svg, compare.png, report.json, report.md,
+    /// report.html, and a file a cell, which is used again by the next run with the same settings.
     #[arg(long, help_heading = RESULT, group = FIRST)]
     out: PathBuf,
     /// Runs one cell in this process, as this command does for each.

@@ -9,7 +9,8 @@ use clap::Args;
 use dress_regularize::Schedule;
 use dress_study::ablation::Control;
 
-/// The controls of `base`, all else as there; what they run is what [`Control::of`] makes of the base's recipe.
+/// The controls of `base`, all else as there; what they run is what [`Control::of`] makes of the base's
+/// recipe.
 ///
 /// # Errors
 /// Those of [`Given::with`].

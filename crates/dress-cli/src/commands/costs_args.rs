@@ -14,8 +14,8 @@ const PREFILL: usize = 512;
 /// Options of `dress costs`.
 #[derive(Debug, Args)]
 pub struct CostsArgs {
-    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub. It and halves of it, three to
-    /// four times its size, are in memory together.
+    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub. It and halves of
+    /// it, three to four times its size, are in memory together.
     #[arg(long)]
     model: PathBuf,
     /// The file to write, for --costs of score and prune.

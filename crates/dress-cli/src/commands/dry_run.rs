@@ -20,8 +20,8 @@ const QUANTIZED: &str = "llama.cpp:q4_k_m";
 /// Whether a command only says what it would do.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct DryRunArgs {
-    /// Say what would come of it, and what it would take by a run on a few blocks: shapes, parameters, bytes, memory, minutes and
-    /// what engines will make of it. Nothing is written.
+    /// Say what would come of it, and what it would take by a run on a few blocks: shapes, parameters, bytes,
+    /// memory, minutes and what engines will make of it. Nothing is written.
     #[arg(long, help_heading = HOW_IT_RUNS)]
     pub(super) dry_run: bool,
 }

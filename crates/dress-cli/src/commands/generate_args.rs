@@ -44,7 +44,8 @@ pub struct GenerateArgs {
     /// A token that ends the text, such as `<|im_end|>`; may be given several times.
     #[arg(long, conflicts_with = "texts")]
     stop: Vec<String>,
-    /// Write a corpus to calibrate on in place of a continuation: so many texts that the model draws by itself.
+    /// Write a corpus to calibrate on in place of a continuation: so many texts that the model draws by
+    /// itself.
     #[arg(long, requires = "out", value_parser = samples)]
     texts: Option<usize>,
     /// With --texts, the JSON lines file that they go to.

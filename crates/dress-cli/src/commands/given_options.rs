@@ -55,8 +55,8 @@ impl Given {
         self.0.contains_key(&name.replace('-', "_"))
     }
 
-    /// With one option set otherwise, in the row of that name. Options that conflict with it, and those that mean
-    /// nothing without what is left out, are no longer given.
+    /// With one option set otherwise, in the row of that name. Options that conflict with it, and those that
+    /// mean nothing without what is left out, are no longer given.
     ///
     /// # Errors
     /// [`Error::NoSuchOption`], and [`Error::SettingOfRow`] where the option's parser refuses the value.
@@ -103,7 +103,8 @@ impl Given {
         }
     }
 
-    /// The options of the run that these make, and every one with a value, as written. `row` is only named in errors.
+    /// The options of the run that these make, and every one with a value, as written. `row` is only named in
+    /// errors.
     ///
     /// # Errors
     /// [`Error::SettingOfRow`] where they may not be given together.

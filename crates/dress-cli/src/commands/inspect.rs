@@ -95,7 +95,8 @@ impl Inspection {
     }
 }
 
-/// A line a format: its name, its megabytes, and what becomes of the model, with the names of all matrices that fall short.
+/// A line a format: its name, its megabytes, and what becomes of the model, with the names of all matrices
+/// that fall short.
 fn engines_text(served: &[ServedReport]) -> String {
     engines_table(served, |report| {
         let list = |what: &str, weights: &[LikeWeights]| match weights {

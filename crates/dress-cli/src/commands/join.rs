@@ -45,7 +45,8 @@ impl Join {
         self.print(&joined, "", began)
     }
 
-    /// The checkpoint that is made; `command` is the one that it says, where it is not that of the first part.
+    /// The checkpoint that is made; `command` is the one that it says, where it is not that of the first
+    /// part.
     pub fn joined(&self, command: Option<String>, progress: &dyn Progress) -> Result<Joined, Error> {
         Ok(dress::join(&self.checkpoint, &self.parts, &self.out, self.force, command, progress)?)
     }

@@ -10,7 +10,8 @@ use dress_train::GradientCheckpointing;
 use std::error::Error;
 use std::str::FromStr;
 
-/// A parser of a type that is read from one of `names`: what help and completions list, and what a wrong value is answered with.
+/// A parser of a type that is read from one of `names`: what help and completions list, and what a wrong
+/// value is answered with.
 pub(super) fn listed<T>(names: impl IntoIterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
 where
     T: FromStr<Err: Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,

@@ -98,8 +98,8 @@ pub struct Cli {
     /// Say more on standard error: -v for what happens, -vv for each step.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
-    /// How progress, warnings and errors are written on standard error: for people, with a line every half minute where there is no
-    /// terminal, or one JSON object a line.
+    /// How progress, warnings and errors are written on standard error: for people, with a line every half
+    /// minute where there is no terminal, or one JSON object a line.
     #[arg(long, value_enum, default_value_t = LogFormat::Text, global = true, value_name = "FORMAT")]
     pub log_format: LogFormat,
 }

@@ -99,7 +99,8 @@ impl WriteOwnTexts {
         Ok(own_texts(&model, tokenizer, &missing, &stop, &drawn, &stage, keep)?)
     }
 
-    /// The tokens that every text begins behind: the prompt's, or what a text begins with, or the token that ends the text before.
+    /// The tokens that every text begins behind: the prompt's, or what a text begins with, or the token that
+    /// ends the text before.
     fn beginning(&self, tokenizer: &Tokenizer, ends: &[u32]) -> Result<Vec<u32>, Error> {
         let tokens = tokenizer.encode(self.prompt.as_deref().unwrap_or_default(), true)?;
         match (tokens.is_empty(), ends) {
@@ -145,7 +146,8 @@ enum Entry {
 }
 
 impl KeptTexts {
-    /// What `path` has of the texts of this key; with nothing there it begins anew, and with another run's where `replace` says so.
+    /// What `path` has of the texts of this key; with nothing there it begins anew, and with another run's
+    /// where `replace` says so.
     fn open(path: &Path, key: String, replace: bool) -> Result<Self, Error> {
         let open = || Journal::open::<Entry>(path, &ResultKey::new("texts", &()));
         let (entries, mut journal) = open()?;

@@ -38,8 +38,8 @@ pub(super) fn panels(given: &Path) -> Result<Vec<Panel>, Error> {
     Ok(panels)
 }
 
-/// The file itself, or the files of a directory that say how it was made, the last work first. Of any other checkpoint it is the
-/// configuration, which is then named as what it is.
+/// The file itself, or the files of a directory that say how it was made, the last work first. Of any other
+/// checkpoint it is the configuration, which is then named as what it is.
 fn files_of(given: &Path) -> Vec<PathBuf> {
     if !given.is_dir() {
         return vec![given.into()];

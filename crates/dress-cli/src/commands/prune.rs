@@ -173,7 +173,8 @@ impl Prune {
         })
     }
 
-    /// The command to type next: training where the loss rose and nothing was trained, else an evaluation on all of a text.
+    /// The command to type next: training where the loss rose and nothing was trained, else an evaluation on
+    /// all of a text.
     fn next(&self, result: &ResultFile) -> String {
         let risen = result.quality.iter().map(|text| text.difference.percent_of_perplexity().0);
         let is_worth_training = result.regularize.is_none() && risen.fold(0.0, f64::max) > WORTH_TRAINING;

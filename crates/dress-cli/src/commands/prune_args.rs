@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 /// Where options come from beside the command line.
 #[derive(Debug, Args)]
 pub struct SettingsFileArgs {
-    /// Settings from a TOML file: the names of options as keys, lists as lists, and true for what takes no value. What the command line
-    /// says stands above them.
+    /// Settings from a TOML file: the names of options as keys, lists as lists, and true for what takes no
+    /// value. What the command line says stands above them.
     #[arg(long, help_heading = HOW_IT_RUNS, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -31,16 +31,17 @@ pub struct PruneArgs {
     pub(super) checkpoint: TransformArgs,
     #[command(flatten)]
     select: SelectArgs,
-    /// A plan made before on the same checkpoint, by score or prune: what it selected goes, and nothing is scored.
+    /// A plan made before on the same checkpoint, by score or prune: what it selected goes, and nothing is
+    /// scored.
     #[arg(long, value_name = "FILE", group = HOW_MUCH, conflicts_with = SAID_BY_A_PLAN)]
     plan: Option<PathBuf>,
-    /// The coordinates in which the width is sliced: the checkpoint's own; the principal components of what the layers
-    /// read, which a tied head is untied for; or those that leave it tied. By default principal components where they
-    /// cost no parameters, and identity with --criterion.
+    /// The coordinates in which the width is sliced: the checkpoint's own; the principal components of what
+    /// the layers read, which a tied head is untied for; or those that leave it tied. By default principal
+    /// components where they cost no parameters, and identity with --criterion.
     #[arg(long, group = SAID_BY_A_PLAN, value_parser = listed::<Basis>(Basis::NAMES))]
     basis: Option<Basis>,
-    /// How projections behind sliced neurons and heads make up for them. By default none, and ridge where prune finds what
-    /// goes.
+    /// How projections behind sliced neurons and heads make up for them. By default none, and ridge where
+    /// prune finds what goes.
     #[arg(long, value_parser = listed::<Compensation>(Compensation::NAMES))]
     compensate: Option<Compensation>,
     /// Slice at once, without regularizing first.

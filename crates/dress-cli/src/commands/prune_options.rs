@@ -127,7 +127,8 @@ fn nothing_has_to_go(command: Command) -> Command {
     command.mut_group(HOW_MUCH, |group| group.required(false))
 }
 
-/// The options that may be varied: all but those that are the same in every row, or that the study has in another form.
+/// The options that may be varied: all but those that are the same in every row, or that the study has in
+/// another form.
 fn varied(command: &Command) -> impl Iterator<Item = &Arg> {
     let structs = [SettingsFileArgs::group_id(), ByPartsArgs::group_id()];
     let structs = structs.iter().flatten().flat_map(|group| of_group(command, group.as_str()));

@@ -76,8 +76,8 @@ pub(super) struct ServedBytes {
 }
 
 impl ServedBytes {
-    /// Bytes before and after as `formats` serve them, or without any as usual formats do. A number of the files of the
-    /// checkpoint at `path` has as many bytes in the result.
+    /// Bytes before and after as `formats` serve them, or without any as usual formats do. A number of the
+    /// files of the checkpoint at `path` has as many bytes in the result.
     ///
     /// # Errors
     /// Those of reading the files.

@@ -131,7 +131,8 @@ impl Recover {
         self.quality.hold_back.unwrap_or_else(|| blocks_to_hold_back(passes))
     }
 
-    /// The blocks are the tokens of the model that is trained; to a teacher of another tokenizer they say something else.
+    /// The blocks are the tokens of the model that is trained; to a teacher of another tokenizer they say
+    /// something else.
     fn check_teacher(&self) -> Result<(), Error> {
         let Some(against) = &self.teacher else { return Ok(()) };
         if crate::tokenizer(self.checkpoint.model())?.sha256() == crate::tokenizer(against)?.sha256() {

@@ -29,8 +29,8 @@ const ALSO_OF_KEPT_ONLY: &str = "also_of_kept_only";
 /// The group of options with which no weights are penalised, unless `--penalty-in-loss` asks for it.
 pub(super) const PENALISES_NOTHING: &str = "penalises_nothing";
 
-/// The options of [`PENALISES`] that are given, by their names to clap. They have the library's defaults, so that a
-/// value does not say whether its option was given.
+/// The options of [`PENALISES`] that are given, by their names to clap. They have the library's defaults, so
+/// that a value does not say whether its option was given.
 #[derive(Debug)]
 struct GivenOfPenalty(BTreeSet<String>);
 
@@ -82,8 +82,8 @@ fn options() -> Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Regularization")]
 pub(super) struct LoraArgs {
-    /// With a gate, train low-rank factors of this rank beside the matrices inside the layers, and no other weights;
-    /// they need a higher --learning-rate, such as 3e-3 in the checkpoint's own basis.
+    /// With a gate, train low-rank factors of this rank beside the matrices inside the layers, and no other
+    /// weights; they need a higher --learning-rate, such as 3e-3 in the checkpoint's own basis.
     #[arg(long, requires = "gate", conflicts_with = "kept_only", value_parser = at_least_one)]
     lora_rank: Option<usize>,
     /// What the factors' product is multiplied by, times the rank; by default twice the rank.
@@ -94,7 +94,8 @@ pub(super) struct LoraArgs {
     lora_targets: Vec<String>,
 }
 
-/// The regularization's options; the defaults are those of [`RegularizeConfig`], with [`usual_learning_rate`].
+/// The regularization's options; the defaults are those of [`RegularizeConfig`], with
+/// [`usual_learning_rate`].
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Regularization")]
 #[command(group = ArgGroup::new(REGULARIZES).multiple(true))]
@@ -140,8 +141,8 @@ pub(super) struct RegularizeArgs {
     /// The weight of a penalty on what the selected structures compute, in the loss.
     #[arg(long, group = REGULARIZES, default_value_t = 0.0)]
     activations: f64,
-    /// Multiply what is selected by a gate that closes as the schedule says, such as cosine:0.2; without a penalty
-    /// unless one is asked for with --penalty-in-loss.
+    /// Multiply what is selected by a gate that closes as the schedule says, such as cosine:0.2; without a
+    /// penalty unless one is asked for with --penalty-in-loss.
     #[arg(long, groups = [PENALISES_NOTHING, REGULARIZES], value_name = "SCHEDULE")]
     gate: Option<Schedule>,
     /// Over which channels the norms' statistics are while the gate closes.
@@ -153,8 +154,9 @@ pub(super) struct RegularizeArgs {
     /// Train only the weights that stay.
     #[arg(long, group = REGULARIZES)]
     kept_only: bool,
-    /// Regularize one layer at a time, so that it adds to the residual stream what the dense layer adds, and not the whole
-    /// model on the text. For neurons and heads, and with --local-inputs dense for the width; best with --compensate ridge and several --epochs.
+    /// Regularize one layer at a time, so that it adds to the residual stream what the dense layer adds, and
+    /// not the whole model on the text. For neurons and heads, and with --local-inputs dense for the width;
+    /// best with --compensate ridge and several --epochs.
     #[arg(long, group = REGULARIZES, conflicts_with = "distill")]
     local: bool,
     #[arg(
@@ -212,14 +214,13 @@ impl RegularizeArgs {
         self.training.precision()
     }
 
-    /// The settings of a run that keeps nothing, for weights of type `dtype`. What follows from the basis is settled by whoever
-    /// knows it.
+    /// The settings of a run that keeps nothing, for weights of type `dtype`. What follows from the basis is
+    /// settled by whoever knows it.
     ///
     /// # Errors
     /// [`Error::OptionUnused`] where an option was given that the others leave without effect.
     pub(super) fn config(&self, dtype: FloatType, seed: u64) -> Result<RegularizeConfig, Error> {
         self.check_used()?;
-        let usual = RegularizeConfig::default();
         Ok(RegularizeConfig {
             penalty: self.penalty,
             own_penalty: None,

@@ -13,9 +13,9 @@ use std::path::PathBuf;
 /// The engines that serve a result.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServedByArgs {
-    /// The engines that serve the result, each with a format, several with commas: llama.cpp:q4_k_m,vllm,mlx:4bit. Sizes
-    /// are those that all of them take in full, and --bytes is of bytes as they serve them. docs/reference/engines.md
-    /// lists them.
+    /// The engines that serve the result, each with a format, several with commas:
+    /// llama.cpp:q4_k_m,vllm,mlx:4bit. Sizes are those that all of them take in full, and --bytes is of bytes
+    /// as they serve them. docs/reference/engines.md lists them.
     #[arg(id = "for", long = "for", value_name = "ENGINES", value_delimiter = ',')]
     names: Vec<String>,
     /// Files that describe engines of your own, several with commas.
@@ -40,8 +40,8 @@ impl ServedByArgs {
     }
 }
 
-/// Says what rounding makes of ratios, where that is far from what was asked for, before anything goes. Returns what is to be said of
-/// the others in the end, and of sizes that became those that quantizers take.
+/// Says what rounding makes of ratios, where that is far from what was asked for, before anything goes.
+/// Returns what is to be said of the others in the end, and of sizes that became those that quantizers take.
 ///
 /// # Errors
 /// Those of [`ResolvedRecipe::rounded`].
@@ -54,8 +54,8 @@ pub(super) fn warn_of_rounding(resolved: &ResolvedRecipe, model: &AnyModel) -> R
     Ok(lines.map(|line| line + "\n").collect())
 }
 
-/// Says what `selection` costs where the result is quantized, and what sizes would do, unless engines were named whose sizes it
-/// keeps to.
+/// Says what `selection` costs where the result is quantized, and what sizes would do, unless engines were
+/// named whose sizes it keeps to.
 pub(super) fn warn_of_loss(model: &AnyModel, selection: &Selection, resolved: &ResolvedRecipe) {
     match &resolved.size_rounding {
         Some(sizes) if !sizes.is_rounded() => tracing::warn!("{}", said(sizes)),

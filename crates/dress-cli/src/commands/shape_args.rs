@@ -10,12 +10,13 @@ use dress_prune::Sizes;
 /// What the sizes of a result keep to.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ShapeRules {
-    /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole layers.
+    /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole
+    /// layers.
     #[arg(long, group = SAID_BY_A_PLAN, default_value_t = usual().tile, value_parser = at_least_one)]
     pub tile: usize,
-    /// Whose rules the shape of the result keeps: of any of transformers, vLLM and llama.cpp, of transformers, or of
-    /// these crates alone. Without it, without --tile and --for, sizes are also rounded to what llama.cpp:q4_k_m and
-    /// mlx:4bit quantize, where that moves less than 2% of the parameters.
+    /// Whose rules the shape of the result keeps: of any of transformers, vLLM and llama.cpp, of
+    /// transformers, or of these crates alone. Without it, without --tile and --for, sizes are also rounded
+    /// to what llama.cpp:q4_k_m and mlx:4bit quantize, where that moves less than 2% of the parameters.
     #[arg(long, default_value_t = usual().stock, value_parser = stock_target())]
     pub target: StockTarget,
 }

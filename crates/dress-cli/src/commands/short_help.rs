@@ -5,8 +5,9 @@ use clap::Command;
 
 /// The group of options of a command that `-h` shows. Commands without it show all of theirs.
 ///
-/// An option says itself that it is of this group where it is the command's own. Of those that commands share a
-/// command names its own choice, since what matters first differs, and an option is of the same groups wherever it is.
+/// An option says itself that it is of this group where it is the command's own. Of those that commands share
+/// a command names its own choice, since what matters first differs, and an option is of the same groups
+/// wherever it is.
 pub(super) const FIRST: &str = "first";
 
 /// The same command, whose subcommands show few options in their short help.

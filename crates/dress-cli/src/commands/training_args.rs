@@ -15,11 +15,13 @@ pub(super) const TRAINING: &str = "Training";
 /// The heading of those of learning from the dense model.
 pub(super) const DISTILLATION: &str = "Distillation";
 
-/// The training's options; the defaults are those of [`TrainConfig::of_weights`], but for the learning rate of a regularization.
+/// The training's options; the defaults are those of [`TrainConfig::of_weights`], but for the learning rate
+/// of a regularization.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = TRAINING)]
 pub struct TrainingArgs {
-    /// The highest learning rate. By default 1e-4, but 3e-4 where regularizing is in the checkpoint's own basis.
+    /// The highest learning rate. By default 1e-4, but 3e-4 where regularizing is in the checkpoint's own
+    /// basis.
     #[arg(long)]
     learning_rate: Option<f64>,
     /// How it falls.
@@ -37,15 +39,15 @@ pub struct TrainingArgs {
     /// The optimizer's weight decay.
     #[arg(long, default_value_t = 0.0)]
     weight_decay: f64,
-    /// How steps are taken that half-precision weights cannot express. By default as-is for f32, and master-weights for bf16 and
-    /// f16.
+    /// How steps are taken that half-precision weights cannot express. By default as-is for f32, and
+    /// master-weights for bf16 and f16.
     #[arg(long, value_parser = listed::<Precision>(Precision::NAMES))]
     precision: Option<Precision>,
     /// Scale gradients down to this norm; 0 for no limit.
     #[arg(long, default_value_t = TrainConfig::default().clip_norm.unwrap_or_default(), value_parser = norm)]
     clip_norm: f64,
-    /// What is computed again in the backward pass instead of being kept: nothing, cheap operations, or all of one layer
-    /// at a time, which takes the least memory and one more forward pass.
+    /// What is computed again in the backward pass instead of being kept: nothing, cheap operations, or all
+    /// of one layer at a time, which takes the least memory and one more forward pass.
     #[arg(long, default_value_t = GradientCheckpointing::None, value_parser = gradient_checkpointing())]
     gradient_checkpointing: GradientCheckpointing,
     /// How often each calibration block is seen.
@@ -60,9 +62,9 @@ pub struct TrainingArgs {
     /// Threads that share out each batch.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     workers: usize,
-    /// Steps between two checkpoints, from which the same command goes on after it was interrupted; 0 for none. By
-    /// default a tenth of all steps or half a minute, whichever is sooner, but never so often that writing them takes
-    /// more than a twentieth of the time.
+    /// Steps between two checkpoints, from which the same command goes on after it was interrupted; 0 for
+    /// none. By default a tenth of all steps or half a minute, whichever is sooner, but never so often that
+    /// writing them takes more than a twentieth of the time.
     #[arg(long)]
     checkpoint_every: Option<usize>,
     /// Hold out this share of the calibration blocks, and stop when their loss gets no better.
@@ -89,7 +91,8 @@ pub struct DistillArgs {
     /// The weight of the distance to the dense model's residual stream, after every layer.
     #[arg(long, default_value_t = 0.0, requires = "distill")]
     distill_hidden: f64,
-    /// Whether the model has to expect what the dense one does (forward), or must not expect what it does not (reverse).
+    /// Whether the model has to expect what the dense one does (forward), or must not expect what it does not
+    /// (reverse).
     #[arg(long, default_value = "forward", requires = "distill", value_parser = listed::<Divergence>(Divergence::NAMES))]
     distill_divergence: Divergence,
     /// Compute the dense model's outputs once, to a file, instead of in every step.

@@ -10,7 +10,8 @@ use std::str::FromStr;
 pub(super) struct WrittenSetting {
     /// The option's name, without the dashes before it.
     pub option: String,
-    /// Its value: `on` or `off` for an option without one, `none` to leave the option out, `+` between the parts of a list.
+    /// Its value: `on` or `off` for an option without one, `none` to leave the option out, `+` between the
+    /// parts of a list.
     pub value: String,
 }
 

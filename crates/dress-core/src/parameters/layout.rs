@@ -16,8 +16,8 @@ pub enum Layout {
 
 impl Layout {
     /// How Burn's own modules keep a parameter: the weight of its `Linear` is `[in, out]`, and the files have
-    /// `[out, in]`. A model names this where every matrix of it is in one of Burn's modules. Burn says no more of a module
-    /// than its type's name, so another's `Linear` is taken for Burn's.
+    /// `[out, in]`. A model names this where every matrix of it is in one of Burn's modules. Burn says no
+    /// more of a module than its type's name, so another's `Linear` is taken for Burn's.
     pub fn of_burn(place: &ParameterPlace<'_>) -> Self {
         match place {
             ParameterPlace { holder: "Struct:Linear", rank: 2, .. } => Layout::Transposed,
@@ -42,10 +42,11 @@ impl Layout {
     }
 }
 
-/// A module whose parameters have the names of a Hugging Face checkpoint, and that says how each lies in memory.
+/// A module whose parameters have the names of a Hugging Face checkpoint, and that says how each lies in
+/// memory.
 ///
-/// A module that is built of Burn's `Linear` and `Embedding` says [`Layout::of_burn`]. One that keeps a matrix otherwise
-/// says how:
+/// A module that is built of Burn's `Linear` and `Embedding` says [`Layout::of_burn`]. One that keeps a
+/// matrix otherwise says how:
 ///
 /// ```
 /// use dress_core::burn::module::{Module, Param};
@@ -73,7 +74,8 @@ pub trait NamedParameters: Module {
     fn layout(&self, place: &ParameterPlace<'_>) -> Layout;
 }
 
-/// The parameters of a module that lie transposed: what is known of the layouts while the module is taken apart.
+/// The parameters of a module that lie transposed: what is known of the layouts while the module is taken
+/// apart.
 pub(super) struct Layouts(BTreeSet<String>);
 
 impl Layouts {

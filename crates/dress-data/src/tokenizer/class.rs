@@ -1,5 +1,5 @@
-//! Which of stock's tokenizer classes reads a directory. Some of them take only vocabulary, merges and post-processor
-//! from `tokenizer.json` and make normalizer and pre-tokenizer anew.
+//! Which of stock's tokenizer classes reads a directory. Some of them take only vocabulary, merges and
+//! post-processor from `tokenizer.json` and make normalizer and pre-tokenizer anew.
 
 use tokenizers::decoders::{
     DecoderWrapper, byte_fallback::ByteFallback, fuse::Fuse, sequence::Sequence, strip::Strip,
@@ -23,8 +23,9 @@ pub(super) enum Class {
     Llama,
 }
 
-/// Families whose `tokenizer.json` stock takes as it is, whatever class their files name: Phi-4-mini's name GPT-2's and hold
-/// another tokenizer. Of Qwen2 stock makes a class of its own, which is what its published files hold.
+/// Families whose `tokenizer.json` stock takes as it is, whatever class their files name: Phi-4-mini's name
+/// GPT-2's and hold another tokenizer. Of Qwen2 stock makes a class of its own, which is what its published
+/// files hold.
 const OF_NO_CLASS: [&str; 5] = ["mistral", "phi3", "granite", "olmo2", "qwen2"];
 
 impl Class {

@@ -8,15 +8,15 @@ use crate::scoring::BatchConfig;
 use dress_core::{Calibration, CausalLm, RunningStage};
 use dress_data::Tokenizer;
 
-/// Continues each prompt by the likeliest token (of equals the first) until something stops it, and hands the texts over
-/// as they come to their ends: `done` gets the prompt's place in `prompts` and the text. A prompt without tokens is left
-/// out.
+/// Continues each prompt by the likeliest token (of equals the first) until something stops it, and hands the
+/// texts over as they come to their ends: `done` gets the prompt's place in `prompts` and the text. A prompt
+/// without tokens is left out.
 ///
 /// Prompts of equal length go through the model together, and on from its KV cache.
 ///
 /// # Errors
-/// [`Error::NoRoomToGenerate`], [`Error::LogitsNotFinite`], those of [`Calibration::check`] and of the tokenizer, those of
-/// `done`, and [`dress_core::Error::Cancelled`].
+/// [`Error::NoRoomToGenerate`], [`Error::LogitsNotFinite`], those of [`Calibration::check`] and of the
+/// tokenizer, those of `done`, and [`dress_core::Error::Cancelled`].
 ///
 /// # Examples
 /// ```

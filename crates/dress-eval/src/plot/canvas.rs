@@ -3,7 +3,8 @@
 use super::letters;
 use super::picture::{Anchor, Element, Picture, Point, RuleKind, TextKind};
 
-/// Pixels that a letter of the pictures' texts takes on average in readers' fonts, and the height of a line of them.
+/// Pixels that a letter of the pictures' texts takes on average in readers' fonts, and the height of a line
+/// of them.
 const LETTER: f64 = 6.6;
 const LINE: f64 = 14.0;
 /// How much wider the letters of titles are, which are heavier.
@@ -130,7 +131,7 @@ mod tests {
         let (size, text) = title(130);
         assert!(size < 15.0 && size > LEAST_SIZE && text.len() == 130, "{size}");
         let (size, text) = title(300);
-        assert!(size >= LEAST_SIZE && size < 9.5 && text.ends_with('…'), "{size}");
+        assert!((LEAST_SIZE..9.5).contains(&size) && text.ends_with('…'), "{size}");
         assert!(size * letters::width(&text) < 860.0 - 2.0 * MARGIN);
     }
 }

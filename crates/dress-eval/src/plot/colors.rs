@@ -46,7 +46,8 @@ const RULES: &str = "text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,sa
 .line{fill:none;stroke-width:2;stroke-linejoin:round}.dot{stroke:var(--paper);stroke-width:1}\
 .line,.bar{stroke:var(--c)}.dot,.cut{fill:var(--c)}";
 
-/// The style sheet of an SVG, which stands alone or in a page and so brings its own: light or dark as the reader's system is.
+/// The style sheet of an SVG, which stands alone or in a page and so brings its own: light or dark as the
+/// reader's system is.
 pub(super) fn style_sheet() -> String {
     let (light, dark) = (variables(|color| color.light), variables(|color| color.dark));
     format!("{light}{RULES}@media(prefers-color-scheme:dark){{{dark}}}")

@@ -12,8 +12,9 @@ const LINES: usize = 16;
 /// Where edges cross the lines of a row of pixels, and which way they go: 1 down and -1 up.
 type Row = [Vec<(f64, i32)>; LINES];
 
-/// Calls `paint` with the column, the row and the covered share of every pixel that the polygons cover, within `size`. Where
-/// polygons of one orientation overlap, it is covered once, and one of the other orientation is a hole.
+/// Calls `paint` with the column, the row and the covered share of every pixel that the polygons cover,
+/// within `size`. Where polygons of one orientation overlap, it is covered once, and one of the other
+/// orientation is a hole.
 pub(super) fn cover(polygons: &[Polygon], size: [usize; 2], mut paint: impl FnMut(usize, usize, f64)) {
     let [width, height] = size;
     let mut rows: BTreeMap<usize, Row> = BTreeMap::new();

@@ -27,8 +27,9 @@ const BOTTOM: f64 = 50.0;
 /// The most letters of a name that there is room for.
 const LETTERS: usize = 43;
 
-/// A picture with a line an interval, from above in the order given: a dot at its value and a bar over its range, on a
-/// logarithmic scale that `label` names. Values that are not finite or not above zero are left out.
+/// A picture with a line an interval, from above in the order given: a dot at its value and a bar over its
+/// range, on a logarithmic scale that `label` names. Values that are not finite or not above zero are left
+/// out.
 ///
 /// # Errors
 /// [`Error::NothingToPlot`] where there is nothing left.

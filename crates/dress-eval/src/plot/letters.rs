@@ -1,5 +1,5 @@
-//! The letters of pictures as PNG, which are those of DejaVu Sans Condensed on any machine. `letters/make_letters.py` made their
-//! file, and `letters/LICENSE` is theirs.
+//! The letters of pictures as PNG, which are those of DejaVu Sans Condensed on any machine.
+//! `letters/make_letters.py` made their file, and `letters/LICENSE` is theirs.
 
 use super::coverage::Polygon;
 use super::picture::Point;

@@ -8,9 +8,9 @@ use std::path::Path;
 /// The kinds of axes in the order in which they are drawn.
 const KINDS: [AxisKind; 4] = [AxisKind::Residual, AxisKind::Ffn, AxisKind::Heads, AxisKind::Depth];
 
-/// The share that stays of every axis by layer, and where a plan says what it is by, the distribution of the scores: by layer
-/// where each layer has an axis of the kind, and else over the axis's structures. A title says `model`, what
-/// the plan is by and the text that it looked at.
+/// The share that stays of every axis by layer, and where a plan says what it is by, the distribution of the
+/// scores: by layer where each layer has an axis of the kind, and else over the axis's structures. A title
+/// says `model`, what the plan is by and the text that it looked at.
 ///
 /// # Examples
 /// ```

@@ -13,8 +13,8 @@ const SCALE: f64 = 2.0;
 const DENSITY: u32 = 7559;
 
 impl Picture {
-    /// The picture as PNG at twice its size, on white, with the same letters on any machine: what a program shows that has no
-    /// SVG.
+    /// The picture as PNG at twice its size, on white, with the same letters on any machine: what a program
+    /// shows that has no SVG.
     pub fn png(&self) -> Vec<u8> {
         let Pixels { size: [width, height], rgb } = Pixels::of(self, SCALE);
         let mut file = SIGNATURE.to_vec();

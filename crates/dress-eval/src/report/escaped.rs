@@ -1,4 +1,5 @@
-//! What users typed, as it stands in Markdown, HTML and SVG: names, paths and labels are text there and nothing else.
+//! What users typed, as it stands in Markdown, HTML and SVG: names, paths and labels are text there and
+//! nothing else.
 
 /// Text as it stands in a line or a cell of Markdown.
 pub fn markdown_text(text: &str) -> String {

@@ -15,15 +15,15 @@ pub struct Likelihood {
     pub is_greedy: bool,
 }
 
-/// Scores the requests of each question, whose contexts mostly begin alike, and hands them over as they are done: `done`
-/// gets the question's place in `questions` and one likelihood a request.
+/// Scores the requests of each question, whose contexts mostly begin alike, and hands them over as they are
+/// done: `done` gets the question's place in `questions` and one likelihood a request.
 ///
-/// Rows that begin alike go through the model once and on from its KV cache; the head sees the positions that are
-/// asked for and no others.
+/// Rows that begin alike go through the model once and on from its KV cache; the head sees the positions that
+/// are asked for and no others.
 ///
 /// # Errors
-/// [`Error::ContinuationTooLong`], [`Error::LikelihoodNotFinite`], those of [`Calibration::check`], those of `done`, and
-/// [`dress_core::Error::Cancelled`].
+/// [`Error::ContinuationTooLong`], [`Error::LikelihoodNotFinite`], those of [`Calibration::check`], those of
+/// `done`, and [`dress_core::Error::Cancelled`].
 ///
 /// # Examples
 /// ```

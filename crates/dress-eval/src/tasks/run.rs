@@ -80,8 +80,8 @@ impl Task {
     }
 }
 
-/// Asks `model` every question of `task`. What was kept for the same model, tokenizer, task, data and settings is not
-/// asked again.
+/// Asks `model` every question of `task`. What was kept for the same model, tokenizer, task, data and
+/// settings is not asked again.
 ///
 /// # Errors
 /// Those of [`Task::questions`], [`RequestEncoder`], [`score`](crate::scoring::score) and

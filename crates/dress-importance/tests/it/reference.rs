@@ -1,5 +1,5 @@
-//! Every criterion against its published formula in float64, as `tests/reference/make_criteria.py` computed it, and
-//! the same part by part.
+//! Every criterion against its published formula in float64, as `tests/reference/make_criteria.py` computed
+//! it, and the same part by part.
 
 use dress_core::burn::tensor::Device;
 use dress_core::{Axis, Calibration, NoProgress};

@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use std::path::Path;
 
 impl Weights {
-    /// [`Weights::open`] of a checkpoint that `declared` is the model of: every parameter that its files hold together
-    /// with others is a tensor under its own name.
+    /// [`Weights::open`] of a checkpoint that `declared` is the model of: every parameter that its files hold
+    /// together with others is a tensor under its own name.
     ///
     /// # Errors
-    /// Those of [`Weights::open`], and [`Error::TensorShape`] where such a tensor does not have the rows of its parts.
+    /// Those of [`Weights::open`], and [`Error::TensorShape`] where such a tensor does not have the rows of
+    /// its parts.
     pub(crate) fn open_for<F: Family>(declared: &F, path: &Path) -> Result<Self, Error> {
         let (mut weights, fused) = (Self::open(path)?, declared.fused());
         if fused.is_empty() {

@@ -1,5 +1,5 @@
-//! Tensors of the files that hold several parameters, taken apart where they are read and put together where they are
-//! written.
+//! Tensors of the files that hold several parameters, taken apart where they are read and put together where
+//! they are written.
 
 use crate::{Error, Family, FusedTensor};
 use std::collections::HashMap;
@@ -16,8 +16,8 @@ pub(super) struct TensorPart {
     pub shape: Vec<usize>,
 }
 
-/// The parts of a tensor of that shape, the rows of each behind those of the one before; none where they are not all of
-/// its rows.
+/// The parts of a tensor of that shape, the rows of each behind those of the one before; none where they are
+/// not all of its rows.
 pub(super) fn parts_of(
     of: &str,
     shape: &[usize],

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// [`OutputError::Exists`] where something is there and `force` is not set, [`OutputError::IsFile`],
-/// [`OutputError::Foreign`] where a directory holds what is no part of a checkpoint, [`OutputError::IsSource`],
-/// and [`OutputError::Stuck`] and [`Error::Io`] where a directory cannot be replaced, such as a mount point.
+/// [`OutputError::Foreign`] where a directory holds what is no part of a checkpoint,
+/// [`OutputError::IsSource`], and [`OutputError::Stuck`] and [`Error::Io`] where a directory cannot be
+/// replaced, such as a mount point.
 pub fn check_output(place: &Path, source: Option<&Path>, force: bool) -> Result<(), Error> {
     let Some(found) = resolve(place)? else { return check_parent(place) };
     if !found.is_dir() {
@@ -124,8 +125,8 @@ impl Staging {
         Self::beside(place, source, force)
     }
 
-    /// As [`Staging::new`] for a result that is there already and must not be lost: what is wrong with its place is
-    /// said when it is to be put there, and the result is then kept beside it.
+    /// As [`Staging::new`] for a result that is there already and must not be lost: what is wrong with its
+    /// place is said when it is to be put there, and the result is then kept beside it.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -146,8 +147,8 @@ impl Staging {
     /// Puts the directory in its place, with all that is in it on the disk.
     ///
     /// # Errors
-    /// [`OutputError::NotPlaced`]; the result is then where that says, and what was in the place before is still
-    /// there. [`Error::Io`] where it cannot be removed.
+    /// [`OutputError::NotPlaced`]; the result is then where that says, and what was in the place before is
+    /// still there. [`Error::Io`] where it cannot be removed.
     pub fn commit(mut self) -> Result<(), Error> {
         self.keep = true;
         // Another program may have put something there since the run began.

@@ -68,7 +68,8 @@ pub struct DecoderConfig {
     pub initializer_range: f64,
     /// Neurons and heads of every layer, where they differ.
     pub widths: LayerWidths,
-    /// The share of each head that is said to be rotated; families that rotate whole heads pass over it, as stock does.
+    /// The share of each head that is said to be rotated; families that rotate whole heads pass over it, as
+    /// stock does.
     partial: Option<f64>,
     raw: ConfigJson,
 }
@@ -123,7 +124,8 @@ fn check_activation(raw: &ConfigJson, activated: &Activated) -> Result<(), Unsup
 }
 
 impl DecoderConfig {
-    /// Reads the text of a `config.json`, which is LLaMA's where it has no `model_type`; `path` is only named in errors.
+    /// Reads the text of a `config.json`, which is LLaMA's where it has no `model_type`; `path` is only named
+    /// in errors.
     ///
     /// # Errors
     /// [`Error::ConfigUnreadable`] where a key is missing or malformed, and
@@ -242,7 +244,8 @@ impl DecoderConfig {
         self.num_attention_heads / self.num_key_value_heads
     }
 
-    /// The shortest window of a layer, where a layer has one: up to so many tokens the model is one without windows.
+    /// The shortest window of a layer, where a layer has one: up to so many tokens the model is one without
+    /// windows.
     pub fn shortest_window(&self) -> Option<usize> {
         self.windows.iter().copied().flatten().min()
     }

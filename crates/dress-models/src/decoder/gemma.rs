@@ -1,6 +1,6 @@
-//! Gemma 2 (arXiv 2408.00118) and the text part of Gemma 3 (arXiv 2503.19786): an embedding that is multiplied by the root of
-//! the width, gains that are one more than what is filed, norms before and behind, soft caps, and layers of which some see a
-//! window alone, in Gemma 3 with a rotary base of their own.
+//! Gemma 2 (arXiv 2408.00118) and the text part of Gemma 3 (arXiv 2503.19786): an embedding that is
+//! multiplied by the root of the width, gains that are one more than what is filed, norms before and behind,
+//! soft caps, and layers of which some see a window alone, in Gemma 3 with a rotary base of their own.
 
 use super::family_rules::{Activated, Defaults, HeadNorms, NormPlaces, StockWidth, flag, size};
 use super::rotary_by_kind::local_theta;
@@ -103,7 +103,8 @@ fn cap(raw: &ConfigJson, key: &'static str, missing: Option<f64>) -> Result<Opti
     }
 }
 
-/// The list is always written: without it layers that are all of one kind would be taken for those of the pattern.
+/// The list is always written: without it layers that are all of one kind would be taken for those of the
+/// pattern.
 fn write(config: &DecoderConfig) -> Vec<(&'static str, Value)> {
     let mut keys = vec![layer_types::list(config)];
     keys.extend(config.biases.heads.then_some(("attention_bias", json!(true))));

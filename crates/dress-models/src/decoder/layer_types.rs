@@ -68,8 +68,8 @@ pub(super) fn read_of_all(
     Ok(())
 }
 
-/// Qwen's windows: `sliding_window` counts where `use_sliding_window` is true, in the layers of `layer_types` or from
-/// `max_window_layers` on.
+/// Qwen's windows: `sliding_window` counts where `use_sliding_window` is true, in the layers of `layer_types`
+/// or from `max_window_layers` on.
 pub(super) fn read_of_qwen(raw: &ConfigJson, config: &mut DecoderConfig) -> Result<(), Unsupported> {
     let window = size(raw, "sliding_window", Some(4096))?;
     let window = if flag(raw, "use_sliding_window")? { window } else { None };

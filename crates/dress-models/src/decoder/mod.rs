@@ -1,9 +1,9 @@
-//! The decoder of LLaMA and of the families that are built like it: attention, then a gated feed-forward network, each
-//! behind a root-mean-square norm.
+//! The decoder of LLaMA and of the families that are built like it: attention, then a gated feed-forward
+//! network, each behind a root-mean-square norm.
 //!
-//! What differs between the families is data. Each has a file here with its [`FamilyRules`]: what a key that is missing
-//! means, which biases and norms its projections have, which layers see a window of the text alone, and what its stock
-//! configuration can say.
+//! What differs between the families is data. Each has a file here with its [`FamilyRules`]: what a key that
+//! is missing means, which biases and norms its projections have, which layers see a window of the text
+//! alone, and what its stock configuration can say.
 
 mod biases;
 mod config;

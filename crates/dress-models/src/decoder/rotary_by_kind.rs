@@ -1,8 +1,8 @@
 //! Rotary settings that a family has apart for each kind of layer, as Gemma 3 has them.
 //!
-//! transformers 5.24 reads them by other rules than those of the other families: `rope_scaling` is laid over what
-//! `rope_parameters` says of the layers that see the whole text, and beside the two bases nothing counts that stands at the
-//! top or outside of the kinds.
+//! transformers 5.24 reads them by other rules than those of the other families: `rope_scaling` is laid over
+//! what `rope_parameters` says of the layers that see the whole text, and beside the two bases nothing counts
+//! that stands at the top or outside of the kinds.
 
 use super::FamilyRules;
 use crate::checkpoint::warn_once;
@@ -17,8 +17,8 @@ const SLIDING: &str = "sliding_attention";
 
 type Settings = Map<String, Value>;
 
-/// The file with the rotary settings of the layers that see the whole text alone, where the family has those of the others
-/// apart.
+/// The file with the rotary settings of the layers that see the whole text alone, where the family has those
+/// of the others apart.
 ///
 /// # Errors
 /// What transformers stumbles over.

@@ -26,8 +26,8 @@ pub(super) fn rotary_dims(
     }
 }
 
-/// Most families rotate whole heads. Stock software passes over a share of them, but where the frequencies are
-/// stretched its table takes the share and no longer fits the heads.
+/// Most families rotate whole heads. Stock software passes over a share of them, but where the frequencies
+/// are stretched its table takes the share and no longer fits the heads.
 pub(super) fn check_partial(rope: &RopeConfig, head_dim: usize, class: &str) -> Result<(), Unsupported> {
     let Some(share) = rope.partial.filter(|share| (head_dim as f64 * share) as usize != head_dim) else {
         return Ok(());

@@ -1,5 +1,5 @@
-//! SmolLM3: LLaMA with layers that turn neither queries nor keys (NoPE, arXiv 2501.18795), every fourth of them unless a list
-//! says which.
+//! SmolLM3: LLaMA with layers that turn neither queries nor keys (NoPE, arXiv 2501.18795), every fourth of
+//! them unless a list says which.
 
 use super::family_rules::{Defaults, flag, size};
 use super::{Biases, DecoderConfig, FamilyRules, layer_types, llama};

@@ -20,11 +20,12 @@ pub struct GgufCheckpoint {
 }
 
 impl GgufCheckpoint {
-    /// Opens a file, with the other parts of a split model beside its first, and finds every tensor's place in the
-    /// Hugging Face checkpoint.
+    /// Opens a file, with the other parts of a split model beside its first, and finds every tensor's place
+    /// in the Hugging Face checkpoint.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Gguf`], [`Error::GgufUnsupported`], and [`Error::Experts`] where the model is one of experts.
+    /// [`Error::Io`], [`Error::Gguf`], [`Error::GgufUnsupported`], and [`Error::Experts`] where the model is
+    /// one of experts.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let files = Parts::open(path)?;
         let header = files.header()?;
@@ -53,7 +54,8 @@ impl GgufCheckpoint {
         tokenizer::tokenizer_json(&self.files.header()?).map_err(unsupported(self.path()))
     }
 
-    /// The `tokenizer_config.json` that the metadata makes: the names of special tokens, and the chat template.
+    /// The `tokenizer_config.json` that the metadata makes: the names of special tokens, and the chat
+    /// template.
     ///
     /// # Errors
     /// [`Error::GgufUnsupported`] as for [`tokenizer_json`](Self::tokenizer_json).

@@ -1,4 +1,5 @@
-//! The families that are read from GGUF files and written into them, and what their tensors are called in either.
+//! The families that are read from GGUF files and written into them, and what their tensors are called in
+//! either.
 
 use super::{GgufHeader, metadata_types};
 
@@ -181,7 +182,8 @@ impl GgufFamily {
         matches!(self, GgufFamily::Phi2 | GgufFamily::Phi3)
     }
 
-    /// The parts of a layer that may have biases, each group in all layers or in none: a configuration can say no other.
+    /// The parts of a layer that may have biases, each group in all layers or in none: a configuration can
+    /// say no other.
     pub fn biased_parts(self) -> &'static [&'static [&'static str]] {
         const NETWORK: &[&str] = &["ffn_gate", "ffn_up", "ffn_down"];
         match self {

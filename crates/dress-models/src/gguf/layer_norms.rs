@@ -9,8 +9,9 @@ use crate::layer_norm_decoder::LayerNormFamily;
 use crate::phi::Phi;
 use serde_json::json;
 
-/// The key under which these crates name the activation of a GPT-NeoX, where it is not the usual one. llama.cpp computes the
-/// same for both forms of GELU, and no metadata tells which of them the model was trained with.
+/// The key under which these crates name the activation of a GPT-NeoX, where it is not the usual one.
+/// llama.cpp computes the same for both forms of GELU, and no metadata tells which of them the model was
+/// trained with.
 pub(super) const ACTIVATION: &str = "dress.hidden_act";
 
 /// The keys that decoders of LLaMA's kind have otherwise.

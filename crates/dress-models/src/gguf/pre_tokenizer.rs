@@ -1,5 +1,5 @@
-//! How a byte-level vocabulary splits a text before it merges, by the name that `tokenizer.ggml.pre` gives. The
-//! names are compared with llama.cpp on texts in many scripts by `tests/parity/compare_pre.py`.
+//! How a byte-level vocabulary splits a text before it merges, by the name that `tokenizer.ggml.pre` gives.
+//! The names are compared with llama.cpp on texts in many scripts by `tests/parity/compare_pre.py`.
 
 use serde_json::{Value, json};
 
@@ -16,10 +16,11 @@ pub(super) enum PreTokenizer {
     Dbrx,
     /// Qwen-2's: LLaMA-3's, with every digit by itself.
     Qwen2,
-    /// GPT-4o's: words end where letters of upper case begin, and up to three digits are together. Phi-4-mini has it.
+    /// GPT-4o's: words end where letters of upper case begin, and up to three digits are together. Phi-4-mini
+    /// has it.
     Gpt4o,
-    /// Mistral's since Nemo: GPT-4o's without contractions and with every digit by itself, and its vocabulary also holds whole
-    /// words that no merge makes.
+    /// Mistral's since Nemo: GPT-4o's without contractions and with every digit by itself, and its vocabulary
+    /// also holds whole words that no merge makes.
     Tekken,
     /// llama.cpp's own, where a file names none.
     Default,
@@ -40,11 +41,13 @@ const NAMES: [(PreTokenizer, &[&str]); 8] = [
 const LLAMA3: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const QWEN2: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// llama.cpp knows the case of ASCII's letters alone: all others are of either, and marks are no part of a word.
+/// llama.cpp knows the case of ASCII's letters alone: all others are of either, and marks are no part of a
+/// word.
 const GPT4O: &str = r"[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))*((?=[\p{L}])([^A-Z]))+(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))+((?=[\p{L}])([^A-Z]))*(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))*((?=[\p{L}])([^A-Z]))+|[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))+((?=[\p{L}])([^A-Z]))*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// The same as `tokenizer.json` files have it, which llama.cpp writes out for the letters of ASCII, and GPT-2's.
+/// The same as `tokenizer.json` files have it, which llama.cpp writes out for the letters of ASCII, and
+/// GPT-2's.
 #[cfg(feature = "tokenizer")]
 const STOCK: [(PreTokenizer, &str); 5] = [
     (
@@ -86,8 +89,8 @@ impl PreTokenizer {
         NAMES.iter().find(|(way, _)| *way == self).map_or("default", |(_, names)| names[0])
     }
 
-    /// The way to split of a `pre_tokenizer`, where llama.cpp has it, for a vocabulary with or without words that no
-    /// merge makes.
+    /// The way to split of a `pre_tokenizer`, where llama.cpp has it, for a vocabulary with or without words
+    /// that no merge makes.
     #[cfg(feature = "tokenizer")]
     pub fn of_json(pre_tokenizer: &Value, ignores_merges: bool) -> Option<Self> {
         let steps = match pre_tokenizer["pretokenizers"].as_array() {
@@ -134,7 +137,8 @@ impl PreTokenizer {
         }
     }
 
-    /// Whether llama.cpp's way of this name is not that of `pre_tokenizer` for letters and marks beyond ASCII.
+    /// Whether llama.cpp's way of this name is not that of `pre_tokenizer` for letters and marks beyond
+    /// ASCII.
     #[cfg(feature = "tokenizer")]
     pub fn is_of_ascii_alone(self, pre_tokenizer: &Value) -> bool {
         matches!(self, Self::Gpt4o | Self::Tekken) && self.json() != *pre_tokenizer

@@ -2,15 +2,17 @@
 
 use super::family::GgufFamily;
 
-/// How the rows of a tensor lie in a GGUF file beside those of the Hugging Face checkpoint. Biases are rows of one number.
+/// How the rows of a tensor lie in a GGUF file beside those of the Hugging Face checkpoint. Biases are rows
+/// of one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RowOrder {
     /// Alike.
     Same,
-    /// Of each head, row `i` of the second half behind row `i` of the first: the order of interleaved rotation.
+    /// Of each head, row `i` of the second half behind row `i` of the first: the order of interleaved
+    /// rotation.
     Interleaved { heads: usize },
-    /// The queries of all heads, then their keys, then their values. In the checkpoint the query, the key and the value of
-    /// one head follow each other.
+    /// The queries of all heads, then their keys, then their values. In the checkpoint the query, the key and
+    /// the value of one head follow each other.
     PartByPart { heads: usize },
 }
 
@@ -55,8 +57,8 @@ impl RowOrder {
         exchanged(row, [second, first, inner])
     }
 
-    /// The rows of the checkpoint are counted by four digits. These are the extents of the last three; in the file the first
-    /// two of them are exchanged.
+    /// The rows of the checkpoint are counted by four digits. These are the extents of the last three; in the
+    /// file the first two of them are exchanged.
     fn extents(self, rows: usize) -> [usize; 3] {
         match self {
             Self::Same => [1; 3],

@@ -33,7 +33,8 @@ impl TensorPart {
         Self { one_more, ..self }
     }
 
-    /// The same, its rows in another order than the checkpoint's, which heads have to share ([`RowOrder::check`]).
+    /// The same, its rows in another order than the checkpoint's, which heads have to share
+    /// ([`RowOrder::check`]).
     pub fn ordered(self, order: RowOrder) -> Self {
         Self { order, ..self }
     }

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 /// The hyperparameters of a GPT-NeoX checkpoint, by the names of its `config.json`.
 pub type GptNeoxConfig = LayerNormConfig<GptNeox>;
 
-/// GPT-NeoX among the families with layer norms: a norm for the attention and one for the feed-forward network, which lie
-/// side by side or one behind the other, and heads whose query, key and value are one block of rows.
+/// GPT-NeoX among the families with layer norms: a norm for the attention and one for the feed-forward
+/// network, which lie side by side or one behind the other, and heads whose query, key and value are one
+/// block of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GptNeox;
 

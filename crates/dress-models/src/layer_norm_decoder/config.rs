@@ -204,8 +204,8 @@ impl<F: LayerNormFamily> LayerNormConfig<F> {
         self.num_attention_heads / self.num_key_value_heads
     }
 
-    /// Checks that `target` accepts this shape: where `transformers` honours a `head_dim`, vLLM and llama.cpp divide the
-    /// width by the heads all the same.
+    /// Checks that `target` accepts this shape: where `transformers` honours a `head_dim`, vLLM and llama.cpp
+    /// divide the width by the heads all the same.
     ///
     /// # Errors
     /// [`dress_core::Error::Shape`] with the nearest shapes that fit.
@@ -234,8 +234,8 @@ fn activation<F: LayerNormFamily>(raw: &ConfigJson) -> Result<Activation, Unsupp
     }
 }
 
-/// The same, with what the family's own keys of the rotary embedding say under the names that other families have for
-/// them, which say nothing in a file of this one, as in `transformers`.
+/// The same, with what the family's own keys of the rotary embedding say under the names that other families
+/// have for them, which say nothing in a file of this one, as in `transformers`.
 fn with_usual_names<F: LayerNormFamily>(raw: &ConfigJson) -> ConfigJson {
     let of_own = |&(own, name): &(&str, &'static str)| Some((name, raw.get(own)?.clone()));
     let values: Vec<(&str, Value)> = F::ROTARY_KEYS.iter().filter_map(of_own).collect();

@@ -5,8 +5,8 @@ use crate::config_json::{ConfigJson, Unsupported};
 use serde_json::Value;
 use std::fmt::Debug;
 
-/// What sets one family of decoders with layer norms apart from the others: the keys of its configurations, and what its
-/// checkpoints call the parts of a model.
+/// What sets one family of decoders with layer norms apart from the others: the keys of its configurations,
+/// and what its checkpoints call the parts of a model.
 pub trait LayerNormFamily: Debug + Clone + PartialEq + Send + Sync + 'static {
     /// What messages call it.
     const NAME: &'static str;
@@ -18,7 +18,8 @@ pub trait LayerNormFamily: Debug + Clone + PartialEq + Send + Sync + 'static {
     const ACTIVATION: &'static str;
     /// The share of each head that is rotated, where nothing says it.
     const PARTIAL: f64;
-    /// Its own keys of the rotary embedding, each with what other families call it. The other name says nothing in its files.
+    /// Its own keys of the rotary embedding, each with what other families call it. The other name says
+    /// nothing in its files.
     const ROTARY_KEYS: &'static [(&'static str, &'static str)] = &[];
     /// Keys that change what other families compute, and that this one reads.
     const OWN_KEYS: &'static [&'static str] = &[];
@@ -58,12 +59,13 @@ pub struct PartNames {
     pub head: &'static str,
     /// In a layer, the norm before the attention.
     pub attention_norm: &'static str,
-    /// In a layer, the norm before the feed-forward network, where that does not read what the attention reads.
+    /// In a layer, the norm before the feed-forward network, where that does not read what the attention
+    /// reads.
     pub ffn_norm: Option<&'static str>,
     /// In a layer, the attention.
     pub attention: &'static str,
-    /// In the attention, the projections to queries, keys and values. A single one makes the query, the key and the value of
-    /// one head after the other.
+    /// In the attention, the projections to queries, keys and values. A single one makes the query, the key
+    /// and the value of one head after the other.
     pub projections: &'static [&'static str],
     /// In the attention, the projection back to the stream.
     pub attention_output: &'static str,

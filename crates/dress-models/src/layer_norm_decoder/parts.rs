@@ -35,8 +35,8 @@ impl<F: LayerNormFamily> LayerNormConfig<F> {
         Rotary::new(self.rotary_dims, self.rope_theta, self.rope_scaling)
     }
 
-    /// Takes the sizes, the epsilon and a model's layers to what `selection` leaves. The norms have to be told of the
-    /// epsilon, which identity E2 multiplies.
+    /// Takes the sizes, the epsilon and a model's layers to what `selection` leaves. The norms have to be
+    /// told of the epsilon, which identity E2 multiplies.
     pub(crate) fn resize<T>(&mut self, layers: &mut Vec<T>, selection: &Selection) {
         if let Some(residual) = selection.get(Axis::Residual) {
             let kept = residual.kept_len();

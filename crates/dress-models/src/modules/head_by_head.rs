@@ -2,7 +2,8 @@
 
 use burn::tensor::Tensor;
 
-/// Queries, keys and values of a projection that makes the query, the key and the value of one head after the other.
+/// Queries, keys and values of a projection that makes the query, the key and the value of one head after the
+/// other.
 ///
 /// # Shapes
 /// - `states`: `[batch, seq, heads * 3 * head_dim]`; returns `[batch, seq, heads * head_dim]` each

@@ -10,7 +10,8 @@ use dress_kernels::{TaughtBy, Unembedding, cross_entropy, distilled_cross_entrop
 /// `embedding`.
 ///
 /// # Shapes
-/// - `input`: `[batch, seq, width]`, `targets`: `[batch, seq]`, `embedding`: `[vocab_size, width]`; returns `[1]`
+/// - `input`: `[batch, seq, width]`, `targets`: `[batch, seq]`, `embedding`: `[vocab_size, width]`; returns
+///   `[1]`
 pub fn head_loss(
     input: Tensor<3>,
     head: Option<&Linear>,
@@ -64,8 +65,8 @@ fn unembedding(head: Option<&Linear>, embedding: impl FnOnce() -> Tensor<2>) -> 
 /// Positions whose logits are in memory at the same time.
 const CHUNK: usize = 256;
 
-/// [`head_loss`] in Burn's own operations. On an autodiff device the gradients of each chunk are made while its
-/// logits are there, as in [`cross_entropy`]; what goes on the graph is a sum whose gradients they are.
+/// [`head_loss`] in Burn's own operations. On an autodiff device the gradients of each chunk are made while
+/// its logits are there, as in [`cross_entropy`]; what goes on the graph is a sum whose gradients they are.
 fn chunked_loss(
     input: Tensor<3>,
     weight: Tensor<2>,

@@ -25,8 +25,8 @@ pub enum RopeScaling {
     },
 }
 
-/// LongRoPE (arXiv 2402.13753): every frequency has a divisor of its own, one for texts within the context of the first
-/// training and one for longer texts.
+/// LongRoPE (arXiv 2402.13753): every frequency has a divisor of its own, one for texts within the context of
+/// the first training and one for longer texts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LongRope {
     /// The divisors for texts of up to `original_max_position_embeddings` tokens.
@@ -71,7 +71,8 @@ impl Rotary {
         self.kind
     }
 
-    /// The same with each frequency divided as LongRoPE says, which has as many divisors as there are frequencies.
+    /// The same with each frequency divided as LongRoPE says, which has as many divisors as there are
+    /// frequencies.
     #[must_use]
     pub fn with_long_rope(self, long_rope: &LongRope) -> Self {
         let divided = |divisors: &[f64]| -> Vec<f32> {

@@ -330,8 +330,9 @@ impl CausalLm for OptForCausalLm {
         sliced.config.check_stock(target)
     }
 
-    /// OPT's epsilon is not in its `config.json`. A stream times `sqrt(d' / d)` does to the norms what the epsilon of
-    /// [E2](dress_core::identities#e2) would; a head that is the embedding is made up for by the norm before it.
+    /// OPT's epsilon is not in its `config.json`. A stream times `sqrt(d' / d)` does to the norms what the
+    /// epsilon of [E2](dress_core::identities#e2) would; a head that is the embedding is made up for by the
+    /// norm before it.
     fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
         let mut factors = BTreeMap::new();
         let factor = self.stream_factor(selection);

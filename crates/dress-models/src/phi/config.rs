@@ -5,7 +5,8 @@ use crate::layer_norm_decoder::{LayerNormConfig, LayerNormFamily, PartNames};
 /// The hyperparameters of a Phi checkpoint, by the names of its `config.json`.
 pub type PhiConfig = LayerNormConfig<Phi>;
 
-/// Phi among the families with layer norms: one norm for attention and feed-forward network, which write side by side.
+/// Phi among the families with layer norms: one norm for attention and feed-forward network, which write side
+/// by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Phi;
 

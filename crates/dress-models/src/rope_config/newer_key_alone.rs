@@ -4,9 +4,9 @@ use super::{DEFAULT_THETA, PARTIAL, THETA};
 use crate::config_json::is_falsy;
 use serde_json::{Map, Value};
 
-/// Whether the text of a `config.json` says other rotary settings than the usual ones in `rope_parameters` alone, as
-/// transformers 5 writes them, for all layers or for each kind of layer. Some software looks for them under the older keys
-/// only.
+/// Whether the text of a `config.json` says other rotary settings than the usual ones in `rope_parameters`
+/// alone, as transformers 5 writes them, for all layers or for each kind of layer. Some software looks for
+/// them under the older keys only.
 ///
 /// # Examples
 /// ```

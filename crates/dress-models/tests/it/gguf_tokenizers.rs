@@ -22,7 +22,8 @@ fn sentencepiece_s_tokens_come_back_with_scores_for_merges() {
     assert!(message.contains("merges pieces by their scores") && message.contains("two places"), "{message}");
 }
 
-/// As Phi-4-mini's and Mistral-Nemo's `tokenizer.json` have it. What llama.cpp does otherwise is beyond ASCII.
+/// As Phi-4-mini's and Mistral-Nemo's `tokenizer.json` have it. What llama.cpp does otherwise is beyond
+/// ASCII.
 #[test]
 fn words_that_end_where_capitals_begin_have_names_in_llama_cpp() {
     let words = |contraction: &str| {
@@ -66,8 +67,8 @@ fn words_that_end_where_capitals_begin_have_names_in_llama_cpp() {
     }
 }
 
-/// As `GemmaTokenizer` of transformers writes it: a split at blanks, of which the normalizer leaves none. Gemma 3's text
-/// models have a token for images beyond their embedding.
+/// As `GemmaTokenizer` of transformers writes it: a split at blanks, of which the normalizer leaves none.
+/// Gemma 3's text models have a token for images beyond their embedding.
 #[test]
 fn gemma_s_tokenizer_is_written_and_its_token_beyond_the_embedding_is_left_out() {
     let mut tokenizer = pieces();

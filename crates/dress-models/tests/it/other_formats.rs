@@ -228,7 +228,8 @@ mod hub {
         assert_eq!(hub.locate(elsewhere).unwrap(), elsewhere);
     }
 
-    /// Whether the hub, which here hangs up on everybody, is asked for a model that is at `found` nevertheless.
+    /// Whether the hub, which here hangs up on everybody, is asked for a model that is at `found`
+    /// nevertheless.
     fn asks_the_hub(hub: &HubConfig, found: &Path) -> bool {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());

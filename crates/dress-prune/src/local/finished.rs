@@ -27,11 +27,12 @@ impl Finished {
         Self { format_version: Self::FORMAT, key, report }
     }
 
-    /// What is known of the layer of `directory`, where it is finished. One of another key is none with `replace`.
+    /// What is known of the layer of `directory`, where it is finished. One of another key is none with
+    /// `replace`.
     ///
     /// # Errors
-    /// [`TrainError::AnotherRun`] where it is of another key, [`TrainError::Checkpoint`] where it cannot be read, and
-    /// [`Error::RunFile`].
+    /// [`TrainError::AnotherRun`] where it is of another key, [`TrainError::Checkpoint`] where it cannot be
+    /// read, and [`Error::RunFile`].
     pub fn read(directory: &RunDirectory, key: &Value, replace: bool) -> Result<Option<Self>, Error> {
         let path = directory.finished();
         if !path.exists() {

@@ -1,7 +1,8 @@
 //! Regularization of one layer at a time.
 //!
-//! Each layer is trained alone so that it adds to the residual stream what the dense layer adds to the same stream. No gradient goes
-//! from one layer to another, and of the model one layer is in memory at a time where it comes from files.
+//! Each layer is trained alone so that it adds to the residual stream what the dense layer adds to the same
+//! stream. No gradient goes from one layer to another, and of the model one layer is in memory at a time
+//! where it comes from files.
 
 mod alone;
 mod by_parts;
@@ -61,7 +62,8 @@ impl<'a> Local<'a> {
     /// What `config` says of layers from which `plan` takes something, of weights of type `dtype`.
     ///
     /// # Errors
-    /// [`LocalError::NotLocal`] where it says nothing of it, [`LocalError::Axis`] where layers go as wholes, and [`LocalError::Width`].
+    /// [`LocalError::NotLocal`] where it says nothing of it, [`LocalError::Axis`] where layers go as wholes,
+    /// and [`LocalError::Width`].
     pub fn of(
         config: &'a PruneConfig,
         plan: &'a SlicePlan,
@@ -79,8 +81,9 @@ impl<'a> Local<'a> {
         Ok(Self { settings, inputs, compensation: config.compensation, calibration, plan, dtype })
     }
 
-    /// Regularizes those of `layers` of which something goes and slices it out, each to be taken by `then`. The streams before
-    /// each layer wait in `place`. Layers whose result waits in the run's directory, and that nobody has to pass, are not taken.
+    /// Regularizes those of `layers` of which something goes and slices it out, each to be taken by `then`.
+    /// The streams before each layer wait in `place`. Layers whose result waits in the run's directory, and
+    /// that nobody has to pass, are not taken.
     ///
     /// # Errors
     /// Those of training, of reading layers and of the streams' files.
@@ -260,8 +263,8 @@ fn embedded<M: CausalLm>(
     place.keep(0, calibration.blocks.len(), &mut calibration.blocks.iter().map(stream))
 }
 
-/// The streams behind the only layer of `model`, which are those before layer `next`; as they are kept, where they are. Those
-/// before it go unless it `keeps` them.
+/// The streams behind the only layer of `model`, which are those before layer `next`; as they are kept, where
+/// they are. Those before it go unless it `keeps` them.
 fn passed<M: CausalLm>(
     model: &M,
     streams: Streams,

@@ -72,7 +72,8 @@ impl StreamPlace<'_> {
     /// The streams before `layer`, where they are kept.
     ///
     /// # Errors
-    /// [`LocalError::StreamsOfAnother`] where they were made before and are others, and those of [`StreamFile::open`].
+    /// [`LocalError::StreamsOfAnother`] where they were made before and are others, and those of
+    /// [`StreamFile::open`].
     pub fn at(&self, layer: usize) -> Result<Option<Streams>, Error> {
         match self {
             StreamPlace::Memory => Ok(None),

@@ -14,8 +14,9 @@ pub(crate) struct Choice {
 /// Steps into which the budget is divided.
 const STEPS: usize = 8192;
 
-/// One choice an axis, so that the sum of their losses is the least of all whose costs together are within `budget`; by
-/// index, or nothing where even the cheapest are not. Costs are rounded up to a 8192th of the budget.
+/// One choice an axis, so that the sum of their losses is the least of all whose costs together are within
+/// `budget`; by index, or nothing where even the cheapest are not. Costs are rounded up to a 8192th of the
+/// budget.
 pub(crate) fn allocate(axes: &[Vec<Choice>], budget: f64) -> Option<Vec<usize>> {
     let least: f64 = axes.iter().filter_map(|choices| cheapest(choices)).sum();
     let spare = budget - least;
@@ -85,7 +86,8 @@ mod tests {
         assert_eq!(allocate(&[touchy, dull], 1.5), None, "one of each has to stay");
     }
 
-    /// Draws new cases every time, and says with which seed, which a failed test shows. `DRESS_TEST_SEED` draws the same again.
+    /// Draws new cases every time, and says with which seed, which a failed test shows. `DRESS_TEST_SEED`
+    /// draws the same again.
     fn runner() -> TestRunner {
         let given = std::env::var("DRESS_TEST_SEED").ok().map(|text| text.parse().expect("a number"));
         let seed = given.unwrap_or_else(rand::random);

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Goal {
     /// Of the shapes within a budget the one that stays nearest to what the model says.
     Budget(Budget),
-    /// Of the shapes whose perplexity on blocks held back is at most so many times the whole model's the smallest.
+    /// Of the shapes whose perplexity on blocks held back is at most so many times the whole model's the
+    /// smallest.
     Perplexity {
         /// What is counted.
         measure: Measure,
@@ -33,12 +34,12 @@ pub struct Search {
     pub per_layer: bool,
     /// How many of the calibration blocks are held back from refitting, to measure shapes on.
     pub held_back: usize,
-    /// How many of the calibration blocks are looked at, those that are held back among them; all in files from before it
-    /// was written.
+    /// How many of the calibration blocks are looked at, those that are held back among them; all in files
+    /// from before it was written.
     #[serde(default = "all_blocks")]
     pub blocks: usize,
-    /// The formats that serve the shape: a goal of bytes is of what they serve, each layer by its own sizes. They are
-    /// written by their names and not read again.
+    /// The formats that serve the shape: a goal of bytes is of what they serve, each layer by its own sizes.
+    /// They are written by their names and not read again.
     #[serde(default, skip_deserializing, skip_serializing_if = "Vec::is_empty")]
     pub served_by: Vec<EngineFormat>,
 }
@@ -47,11 +48,13 @@ fn all_blocks() -> usize {
     usize::MAX
 }
 
-/// Tokens of calibration that a search looks at: the shape settles long before what refitting makes of it does.
+/// Tokens of calibration that a search looks at: the shape settles long before what refitting makes of it
+/// does.
 const TOKENS: usize = 16_384;
 
 impl Search {
-    /// How many blocks of that many tokens are held back: a thousand tokens or so, on which all shapes are compared.
+    /// How many blocks of that many tokens are held back: a thousand tokens or so, on which all shapes are
+    /// compared.
     pub fn blocks_to_hold_back(seqlen: usize) -> usize {
         1024usize.div_ceil(seqlen.max(1))
     }

@@ -1,11 +1,12 @@
 //! How much of each layer's neurons and heads goes, found by what the loss feels of it.
 //!
-//! A criterion says in which order the structures of every axis go. One pass forward and back over the calibration blocks says what
-//! the loss gains by it, axis by axis, where what reads the rest is refitted ([`Sensitivity`]); an exact programme picks the sizes whose
-//! expected losses add up to the least within the budget. Since expected losses are those of small changes, that shape, an even one and
-//! shapes between the two are made, refitted and measured on blocks that were held back, and the one whose next-token
-//! distributions are nearest to the whole model's is the result. Where a perplexity is the goal, budgets are halved until the
-//! smallest shape that keeps to it is found.
+//! A criterion says in which order the structures of every axis go. One pass forward and back over the
+//! calibration blocks says what the loss gains by it, axis by axis, where what reads the rest is refitted
+//! ([`Sensitivity`]); an exact programme picks the sizes whose expected losses add up to the least within the
+//! budget. Since expected losses are those of small changes, that shape, an even one and shapes between the
+//! two are made, refitted and measured on blocks that were held back, and the one whose next-token
+//! distributions are nearest to the whole model's is the result. Where a perplexity is the goal, budgets are
+//! halved until the smallest shape that keeps to it is found.
 
 mod allocate;
 mod curvature;
@@ -30,14 +31,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 impl Search {
-    /// Looks for the shape of `model` that reaches the goal. The scores of `scorer` say which structures of an axis go first.
+    /// Looks for the shape of `model` that reaches the goal. The scores of `scorer` say which structures of
+    /// an axis go first.
     ///
-    /// What is found on the way is kept in `file`, where one is given. The same search goes on from what it finds there, and ends
-    /// with the same shape; a search with other settings keeps what it finds beside it.
+    /// What is found on the way is kept in `file`, where one is given. The same search goes on from what it
+    /// finds there, and ends with the same shape; a search with other settings keeps what it finds beside it.
     ///
     /// # Errors
-    /// Those of [`Calibration::require`] and of the scorer; [`Error::TooFewToHoldBack`], [`Error::NotSearchable`], [`Error::Solve`],
-    /// [`Error::BudgetOutOfReach`], [`Error::PerplexityOutOfReach`] and [`Error::RunFile`].
+    /// Those of [`Calibration::require`] and of the scorer; [`Error::TooFewToHoldBack`],
+    /// [`Error::NotSearchable`], [`Error::Solve`], [`Error::BudgetOutOfReach`],
+    /// [`Error::PerplexityOutOfReach`] and [`Error::RunFile`].
     pub fn run<M: CausalLm>(
         &self,
         model: &M,
@@ -178,7 +181,8 @@ impl<M: CausalLm> Trials<'_, M> {
         Ok(())
     }
 
-    /// Finds the smallest shape whose perplexity is at most `times` the whole model's, to within two hundredths of the model.
+    /// Finds the smallest shape whose perplexity is at most `times` the whole model's, to within two
+    /// hundredths of the model.
     fn smallest(&mut self, measure: Measure, times: f64) -> Result<(), Error> {
         let most = self.report.dense_loss + times.ln();
         let (mut too_few, mut enough, mut found) = (0, 100, None);
@@ -200,8 +204,8 @@ impl<M: CausalLm> Trials<'_, M> {
         Ok(())
     }
 
-    /// The shapes within a budget that are worth a trial, each once: an even one, the one of the least expected loss, and one
-    /// between the two where it fits.
+    /// The shapes within a budget that are worth a trial, each once: an even one, the one of the least
+    /// expected loss, and one between the two where it fits.
     fn candidates(&self, budget: Budget) -> Result<Vec<Named>, Error> {
         let shapes = Shapes::new(self.search, budget, self.model, self.axes, self.protected);
         let even = shapes.even()?;
@@ -245,7 +249,8 @@ impl<M: CausalLm> Trials<'_, M> {
         Ok(points)
     }
 
-    /// Measures a shape, unless that was done before it was interrupted; its place among the report's candidates.
+    /// Measures a shape, unless that was done before it was interrupted; its place among the report's
+    /// candidates.
     fn measure(&mut self, shape: Named) -> Result<usize, Error> {
         if let Some(known) = self.report.candidates.iter().position(|other| other.kept == shape.kept) {
             return Ok(known);
@@ -286,8 +291,9 @@ struct Named {
     kept: Kept,
 }
 
-/// The kinds of which nothing goes. On the calibration's own kind of text heads that go cost no more than neurons, on other text
-/// they do; so they go where neurons alone do not reach the budget, as in the even shape.
+/// The kinds of which nothing goes. On the calibration's own kind of text heads that go cost no more than
+/// neurons, on other text they do; so they go where neurons alone do not reach the budget, as in the even
+/// shape.
 fn whole(shapes: &Shapes<'_>, even: &Kept) -> Result<&'static [AxisKind], Error> {
     Ok(if shapes.is_whole(even, AxisKind::Heads)? { &[AxisKind::Heads] } else { &[] })
 }

@@ -1,4 +1,5 @@
-//! How far slicing what is at zero moves the logits, for every family and axis: the figures of `docs/reference/formats.md`.
+//! How far slicing what is at zero moves the logits, for every family and axis: the figures of
+//! `docs/reference/formats.md`.
 
 use crate::identities::{TOLERANCE, bf16, rounding, zeroed};
 use crate::small_models::{
@@ -51,7 +52,8 @@ fn median_and_greatest(numbers: &[f64]) -> String {
     }
 }
 
-/// Prints a table: `DRESS_TEST_SEED=1 cargo test --release -p dress-prune --test it -- --ignored --nocapture slicing_error`.
+/// Prints a table: `DRESS_TEST_SEED=1 cargo test --release -p dress-prune --test it -- --ignored --nocapture
+/// slicing_error`.
 #[test]
 #[ignore = "prints a table for the documentation; what it shows is tested in identities.rs"]
 fn slicing_error_of_every_family_and_axis() {

@@ -20,7 +20,8 @@ fn regularizer(model: &AnyModel, selected: &Selection, penalty: PenaltyKind) -> 
     Regularizer::new(model, selected, penalty, weights, slots).unwrap()
 }
 
-/// The names of the parameters of which no number lets anything through: zero, or -1 where it is filed as one less.
+/// The names of the parameters of which no number lets anything through: zero, or -1 where it is filed as one
+/// less.
 fn silent(model: &AnyModel) -> HashSet<String> {
     struct Silent {
         plus_one: HashSet<String>,
@@ -87,14 +88,16 @@ fn added(model: &AnyModel) -> f64 {
     f64::from((added.clone() * added).sum().into_scalar::<f32>()).sqrt()
 }
 
-/// A norm behind attention and feed-forward network undoes whatever its projection loses: its gains have to go as gradually.
+/// A norm behind attention and feed-forward network undoes whatever its projection loses: its gains have to
+/// go as gradually.
 #[test]
 fn a_layer_adds_about_half_where_it_is_half_gone() {
     for family in adding() {
         let model = model(family);
         let selected = selection(&model, &[AxisKind::Depth], |_| vec![0]);
         let halves = Thresholds::OfInitial { share: 0.5, least: 0.0 };
-        let stepped = regularizer(&model, &selected, PenaltyKind::Group).shrink(model.clone(), halves);
+        let stepped =
+            regularizer(&model, &selected, PenaltyKind::Group).shrink(model.clone(), halves).unwrap();
         let gate = Gate::new(&model, &selected, Schedule::Constant, GateNorms::Fixed).unwrap();
         let gated = gate.apply(&model, 0.5);
         for (how, half) in [("steps", stepped), ("gate", gated)] {

@@ -2,9 +2,9 @@
 //!
 //! In f32 the tolerance is 1e-4 relative in the logits' L2 norm: sums over a permuted or shorter axis are
 //! added up in another order, which costs about 1e-7 an operation. In bf16, with 8 bits a number, each
-//! operation costs up to 4e-3, and a rescaled or recentred weight is rounded once more. What that does to each
-//! of two models is measured beside the same weights that compute in f32, and two equal models may be 5e-2
-//! further from each other than one and a half times the sum of both.
+//! operation costs up to 4e-3, and a rescaled or recentred weight is rounded once more. What that does to
+//! each of two models is measured beside the same weights that compute in f32, and two equal models may be
+//! 5e-2 further from each other than one and a half times the sum of both.
 
 use crate::small_models::{FAMILIES, Family, KINDS, distance, logits, runner, selection, shapes, some_of};
 use dress_core::burn::module::Param;
@@ -31,7 +31,8 @@ pub fn bf16(model: &AnyModel) -> AnyModel {
     parameters::map(model.clone(), &mut Cast(DType::BF16))
 }
 
-/// How far a model in bf16 is from the same weights that compute in f32: what rounding between operations does to it.
+/// How far a model in bf16 is from the same weights that compute in f32: what rounding between operations
+/// does to it.
 pub fn rounding(half: &AnyModel) -> f64 {
     let whole = parameters::map(half.clone(), &mut Cast(DType::F32));
     distance(logits(half).cast(DType::F32), logits(&whole))

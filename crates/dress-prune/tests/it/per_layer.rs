@@ -1,4 +1,5 @@
-//! Layers that differ: sliced as the identities have it, planned to a budget, saved, and refused where they have to be.
+//! Layers that differ: sliced as the identities have it, planned to a budget, saved, and refused where they
+//! have to be.
 
 use crate::small_models::{
     FAMILIES, Family, KINDS, Shape, distance, logits, runner, selection, shapes, some_of, uneven,
@@ -152,7 +153,8 @@ fn the_planner_meets_its_budget_over_axes_and_layers_of_real_shapes() {
     }
 }
 
-/// Q4_K_M has more bits for the down projections of some layers, and other types for rows that are no multiple of 256.
+/// Q4_K_M has more bits for the down projections of some layers, and other types for rows that are no
+/// multiple of 256.
 #[test]
 fn a_budget_of_bytes_as_served_counts_what_every_layer_takes() {
     let smollm2 = r#"{"model_type":"llama","vocab_size":49152,"hidden_size":576,"intermediate_size":1536,

@@ -135,8 +135,8 @@ impl Tap for MeanOutput {
     }
 }
 
-/// Where only neurons of the first layer go, what the layer adds to the stream keeps its mean, exactly: that is
-/// what the bias is for. A LLaMA gets the bias that its configuration can say it has.
+/// Where only neurons of the first layer go, what the layer adds to the stream keeps its mean, exactly: that
+/// is what the bias is for. A LLaMA gets the bias that its configuration can say it has.
 #[test]
 fn a_bias_takes_over_the_mean_of_what_goes() {
     for biases in [false, true] {

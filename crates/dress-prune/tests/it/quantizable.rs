@@ -1,4 +1,5 @@
-//! Sizes that usual quantizers take, of checkpoints whose weights are never made and for which no engine is named.
+//! Sizes that usual quantizers take, of checkpoints whose weights are never made and for which no engine is
+//! named.
 
 use AxisKind::{Ffn, Heads, Residual};
 use dress_core::burn::tensor::{DType, Device};

@@ -145,7 +145,8 @@ fn distilling_brings_the_student_nearer_to_its_teacher_from_memory_and_from_a_fi
     }
 }
 
-/// What is learnt from, of a model in the middle of being pruned: how far the first step of each round is from it.
+/// What is learnt from, of a model in the middle of being pruned: how far the first step of each round is
+/// from it.
 fn first_distances(config: &PruneConfig, rounds: usize) -> Vec<f64> {
     let scorer = Criterion::ActivationNorm.scorer::<AnyModel>(7);
     let model = Shape { width_a_head: 8, ..Shape::example() }.model();

@@ -50,8 +50,8 @@ const CASES: [Case; 7] = [
     (Family::Phi, false, Basis::Pca),
 ];
 
-/// The other families that can be rotated. Of Phi-3 several parameters lie in one tensor; GPT-NeoX's head is never its
-/// embedding, and its two layouts are tried instead.
+/// The other families that can be rotated. Of Phi-3 several parameters lie in one tensor; GPT-NeoX's head is
+/// never its embedding, and its two layouts are tried instead.
 const OTHERS: [Case; 9] = [
     (Family::Mistral, true, Basis::PcaTied),
     (Family::Qwen2, false, Basis::Pca),

@@ -1,4 +1,5 @@
-//! Somebody else's family, saved, loaded, scored by parts, sliced and rotated from file to file by our crates unchanged.
+//! Somebody else's family, saved, loaded, scored by parts, sliced and rotated from file to file by our crates
+//! unchanged.
 
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{Device, Tensor};

@@ -51,7 +51,8 @@ fn norms_behind_attention_cannot_be_rotated() {
 }
 
 /// The last channels of the rotated model are those that carry least: without them it is closer to the dense
-/// one than a model that loses as many channels by chance, and a layer norm still finds a stream of mean zero.
+/// one than a model that loses as many channels by chance, and a layer norm still finds a stream of mean
+/// zero.
 #[test]
 fn the_width_is_cut_where_the_energy_ends() {
     for family in turnable() {

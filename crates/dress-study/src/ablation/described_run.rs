@@ -7,8 +7,8 @@ use dress_prune::HowMuch;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// All that a run's result depends on beside the checkpoint, the texts, the device and the seed. Two runs of one description are
-/// one.
+/// All that a run's result depends on beside the checkpoint, the texts, the device and the seed. Two runs of
+/// one description are one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribedRun {
     /// Every setting that has a value, by its name.
@@ -23,7 +23,8 @@ pub struct DescribedRun {
 const ASIDE: [&str; 2] = ["seed", "regularize.train.seed"];
 
 impl DescribedRun {
-    /// Of a run on the model that `declared` describes: every setting that the recipe resolves to, by its place in there.
+    /// Of a run on the model that `declared` describes: every setting that the recipe resolves to, by its
+    /// place in there.
     ///
     /// # Errors
     /// Those of [`Recipe::resolve`](dress_prune::Recipe::resolve).

@@ -5,8 +5,8 @@ use crate::Error;
 use crate::comparison::last_part;
 use dress_eval::plot::{Interval, Picture, intervals};
 
-/// A line a row: the mean perplexity over seeds as a dot, the least and the greatest as a bar. Perplexity is on a
-/// logarithmic scale.
+/// A line a row: the mean perplexity over seeds as a dot, the least and the greatest as a bar. Perplexity is
+/// on a logarithmic scale.
 ///
 /// # Errors
 /// Those of [`intervals()`].

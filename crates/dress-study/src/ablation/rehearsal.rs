@@ -5,8 +5,8 @@ use crate::{Error, RehearsedCells};
 use dress_core::Progress;
 
 impl AblationStudy {
-    /// What every row takes, by a run of it on a few blocks and an evaluation of what comes of it. Nothing is written, and kept
-    /// cells are not looked for.
+    /// What every row takes, by a run of it on a few blocks and an evaluation of what comes of it. Nothing is
+    /// written, and kept cells are not looked for.
     ///
     /// # Errors
     /// Those of loading, pruning and evaluating.

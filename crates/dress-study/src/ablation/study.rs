@@ -92,7 +92,8 @@ pub struct AblationStudy {
     pub base_of_varied: Vec<String>,
 }
 
-/// One cell that is asked for: which row it is of, and the run that makes it, unless it is the model as it is.
+/// One cell that is asked for: which row it is of, and the run that makes it, unless it is the model as it
+/// is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedCell {
     pub(super) row: String,
@@ -149,8 +150,8 @@ impl AblationStudy {
         self.directory.join("cells")
     }
 
-    /// Every cell, checked as far as it can be without weights: the model as it is, the base, and then the rows in order. A
-    /// row that comes to the same as one before it is left out.
+    /// Every cell, checked as far as it can be without weights: the model as it is, the base, and then the
+    /// rows in order. A row that comes to the same as one before it is left out.
     ///
     /// # Errors
     /// [`Error::Row`] where a row cannot be run, and those of reading the calibration text.
@@ -189,8 +190,8 @@ impl AblationStudy {
         Ok(PlannedCell { row: variant.name.clone(), run: Some(run), key })
     }
 
-    /// The cells, each that is missing put into the store by `measure`, which says what came of it; the table and the picture are
-    /// written anew after each. With `anew` all of them are missing.
+    /// The cells, each that is missing put into the store by `measure`, which says what came of it; the table
+    /// and the picture are written anew after each. With `anew` all of them are missing.
     ///
     /// # Errors
     /// Those of reading and writing the files.
@@ -220,8 +221,8 @@ impl AblationStudy {
         Ok(ablation)
     }
 
-    /// Every cell, those that are missing measured in this process, so that the peak memory of each counts what those before it
-    /// took. A cell that fails is named in [`Ablation::failed`], and why is logged.
+    /// Every cell, those that are missing measured in this process, so that the peak memory of each counts
+    /// what those before it took. A cell that fails is named in [`Ablation::failed`], and why is logged.
     ///
     /// # Errors
     /// Those of [`AblationStudy::planned`] and [`AblationStudy::run`].

@@ -5,8 +5,8 @@ use crate::Error;
 use dress_eval::PerplexityReport;
 use dress_eval::plot::{self, Panel, Picture, Scale, Series};
 
-/// Perplexity against parameters, a curve a method, each joined to the model as it is; one panel for the seen text
-/// and one for the unseen, where there is one. Perplexity is on a logarithmic scale.
+/// Perplexity against parameters, a curve a method, each joined to the model as it is; one panel for the seen
+/// text and one for the unseen, where there is one. Perplexity is on a logarithmic scale.
 ///
 /// # Errors
 /// Those of [`plot::picture()`].

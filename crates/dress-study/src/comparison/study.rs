@@ -149,7 +149,8 @@ impl ComparisonStudy {
         self.ids().into_iter().map(wanted).collect()
     }
 
-    /// The texts to evaluate on that are the calibration's own, so that perplexity there says nothing of other texts.
+    /// The texts to evaluate on that are the calibration's own, so that perplexity there says nothing of
+    /// other texts.
     ///
     /// # Errors
     /// Those of [`ComparisonStudy::key`].
@@ -162,8 +163,9 @@ impl ComparisonStudy {
         Ok(EvaluatedText::that_are(&self.key(CellId::Dense)?, &calibration))
     }
 
-    /// The cells that [`ComparisonStudy::wanted`] names, each that is missing put into the store by `measure`, which says what came
-    /// of it; tables and pictures are written anew after each. Returns how many cells were there already beside the comparison.
+    /// The cells that [`ComparisonStudy::wanted`] names, each that is missing put into the store by
+    /// `measure`, which says what came of it; tables and pictures are written anew after each. Returns how
+    /// many cells were there already beside the comparison.
     ///
     /// # Errors
     /// Those of reading and writing the files.
@@ -183,8 +185,8 @@ impl ComparisonStudy {
         Ok((comparison, reused))
     }
 
-    /// Every cell, those that are missing measured in this process, so that the peak memory of each counts what those before it
-    /// took. A cell that fails is named in [`Comparison::failed`], and why is logged.
+    /// Every cell, those that are missing measured in this process, so that the peak memory of each counts
+    /// what those before it took. A cell that fails is named in [`Comparison::failed`], and why is logged.
     ///
     /// # Errors
     /// Those of [`ComparisonStudy::run`].

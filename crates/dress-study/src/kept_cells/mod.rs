@@ -1,4 +1,5 @@
-//! Work that is done a cell at a time, and kept by a hash of all that it depends on: what a comparison and an ablation share.
+//! Work that is done a cell at a time, and kept by a hash of all that it depends on: what a comparison and an
+//! ablation share.
 
 mod each;
 mod key;

@@ -42,7 +42,8 @@ pub struct EvalArgs {
     /// Where results are kept and found again, for any model, text and task; by default OUT/cache.
     #[arg(long, help_heading = RESULT)]
     cache: Option<PathBuf>,
-    /// A JSONL file for every request of every task with its log-likelihood, or with the text that the model wrote.
+    /// A JSONL file for every request of every task with its log-likelihood, or with the text that the model
+    /// wrote.
     #[arg(long, help_heading = RESULT, requires = "tasks")]
     requests: Option<PathBuf>,
     /// Replace the report of another model or of other settings at --out, and the requests.

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Perplexity")]
 pub struct TextArgs {
-    /// The corpus: text, JSON, CSV or Parquet, also compressed; a folder, several with commas, or - for standard input.
+    /// The corpus: text, JSON, CSV or Parquet, also compressed; a folder, several with commas, or - for
+    /// standard input.
     #[arg(long)]
     data: Option<PathBuf>,
     /// The field of --data's rows that is their text.

@@ -1,6 +1,7 @@
-//! What somebody else's crate looks like: its own model and its own scorer, with `dress-core` as the only dependency.
-//! With the feature `files` it also depends on `dress-models` and serde, and its checkpoints are read, rewritten and saved.
-//! The tests of `dress-prune` score, regularize and slice it, in memory and from file to file.
+//! What somebody else's crate looks like: its own model and its own scorer, with `dress-core` as the only
+//! dependency. With the feature `files` it also depends on `dress-models` and serde, and its checkpoints are
+//! read, rewritten and saved. The tests of `dress-prune` score, regularize and slice it, in memory and from
+//! file to file.
 
 #[cfg(feature = "files")]
 mod family;

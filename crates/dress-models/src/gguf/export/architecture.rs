@@ -222,8 +222,8 @@ impl<'a> Sizes<'a> {
     }
 }
 
-/// The factors that divide the rotary frequencies, where they are not all divided by one number, by the names of their
-/// tensors.
+/// The factors that divide the rotary frequencies, where they are not all divided by one number, by the names
+/// of their tensors.
 fn rope_factors(config: &DecoderConfig) -> Vec<(&'static str, Vec<f32>)> {
     let numbers = |list: &[f64]| list.iter().map(|&factor| factor as f32).collect();
     if let Some(LongRope { short, long, .. }) = &config.long_rope {
@@ -262,8 +262,8 @@ fn family_of(config: &DecoderConfig) -> GgufFamily {
     }
 }
 
-/// As many tokens as the file says the model takes. But for Gemma's, none of these architectures has a window in
-/// llama.cpp, and none is missed up to the shortest one.
+/// As many tokens as the file says the model takes. But for Gemma's, none of these architectures has a window
+/// in llama.cpp, and none is missed up to the shortest one.
 fn positions(config: &DecoderConfig) -> usize {
     let positions = config.max_position_embeddings;
     let missed = config.shortest_window().filter(|_| !family_of(config).is_gemma());
@@ -277,8 +277,8 @@ fn positions(config: &DecoderConfig) -> usize {
     window
 }
 
-/// What llama.cpp's architectures of the other families have not: layers that differ, and in most of them LLaMA-3's scaling,
-/// biases, and heads of any width.
+/// What llama.cpp's architectures of the other families have not: layers that differ, and in most of them
+/// LLaMA-3's scaling, biases, and heads of any width.
 fn check_decoder(config: &DecoderConfig, family: GgufFamily) -> Result<(), String> {
     if matches!(family, GgufFamily::Llama | GgufFamily::Deci) {
         return Ok(());

@@ -7,8 +7,8 @@ use crate::gpt_neox::GptNeoxConfig;
 use crate::layer_norm_decoder::{LayerNormConfig, LayerNormFamily};
 use crate::modules::{Activation, RopeScaling};
 
-/// Checks that a model is one which llama.cpp computes: its layers alike, its width that of its heads, and of its
-/// activations one.
+/// Checks that a model is one which llama.cpp computes: its layers alike, its width that of its heads, and of
+/// its activations one.
 ///
 /// # Errors
 /// What it would do otherwise.
@@ -39,8 +39,8 @@ pub(super) fn check<F: LayerNormFamily>(
     Ok(())
 }
 
-/// The activations of which llama.cpp computes one: GELU approximated by a hyperbolic tangent. GPT-NeoX was trained with it
-/// computed exactly, which llama.cpp does for no file of that family.
+/// The activations of which llama.cpp computes one: GELU approximated by a hyperbolic tangent. GPT-NeoX was
+/// trained with it computed exactly, which llama.cpp does for no file of that family.
 fn computed(family: GgufFamily) -> &'static [Activation] {
     match family {
         GgufFamily::GptNeox => &[Activation::Gelu, Activation::GeluTanh],
@@ -58,7 +58,8 @@ pub(super) fn gpt_neox_entries(config: &GptNeoxConfig) -> Vec<(String, Entry)> {
     entries
 }
 
-/// The biases that llama.cpp wants of every GPT-NeoX, zero for one that has none, by the names of their tensors.
+/// The biases that llama.cpp wants of every GPT-NeoX, zero for one that has none, by the names of their
+/// tensors.
 pub(super) fn missing_biases(config: &GptNeoxConfig) -> Vec<(String, Vec<f32>)> {
     let (layers, width) = (config.num_hidden_layers, config.hidden_size);
     let of_layer = |layer: usize| {

@@ -105,8 +105,8 @@ pub(super) fn plan(
     Ok(tensors)
 }
 
-/// The tensor that has Phi's queries, keys and values together, or Phi-3's gate and up projection, of the name of one of
-/// them.
+/// The tensor that has Phi's queries, keys and values together, or Phi-3's gate and up projection, of the
+/// name of one of them.
 fn joined(family: GgufFamily, name: &str) -> Option<String> {
     let part = name.split('.').nth(2).filter(|_| family.joins_heads())?;
     match part {
@@ -121,7 +121,8 @@ fn is_head(architecture: &Architecture<'_>, name: &str) -> bool {
     name == "output.weight" || (architecture.is_tied() && name == "token_embd.weight")
 }
 
-/// Vectors stay whole, rows that are no whole blocks become F16, and a head in four bits would cost more than it saves.
+/// Vectors stay whole, rows that are no whole blocks become F16, and a head in four bits would cost more than
+/// it saves.
 fn kind(wanted: GgufType, shape: &[usize], is_head: bool) -> TensorType {
     let kind = match wanted {
         _ if shape.len() < 2 => TensorType::F32,

@@ -24,7 +24,8 @@ pub(super) struct NamedTokens {
 enum Kind {
     /// Bytes as printable characters, and merges.
     ByteLevel(PreTokenizer),
-    /// SentencePiece's: pieces with scores, words marked by `▁`; with a mark before the first word or without.
+    /// SentencePiece's: pieces with scores, words marked by `▁`; with a mark before the first word or
+    /// without.
     SentencePiece { prefix: bool },
 }
 
@@ -152,7 +153,8 @@ fn space_prefix(tokenizer: &Value) -> Option<bool> {
     }
 }
 
-/// Whether a text is split at blanks alone, of which the normalizer has left none. `GemmaTokenizer` always writes this.
+/// Whether a text is split at blanks alone, of which the normalizer has left none. `GemmaTokenizer` always
+/// writes this.
 fn splits_at_blanks(pre: &Value) -> bool {
     pre["type"] == "Split" && pre["pattern"]["String"] == " " && pre["invert"] == false
 }
