@@ -67,8 +67,8 @@ def main():
     parser.add_argument("--dress", default="target/release/dress")
     parser.add_argument("--keep", type=pathlib.Path, help="a directory for the results")
     parser.add_argument("--quality", action="store_true")
-    parser.add_argument("names", nargs="*", choices=[[], *COMMANDS])
-    args = parser.parse_args()
+    parser.add_argument("names", nargs="*")
+    args = parser.parse_intermixed_args()
     with tempfile.TemporaryDirectory() as scratch:
         place = args.keep or pathlib.Path(scratch)
         known = {"MODEL": args.model, "TEXT": args.calibration, "RIDGE": str(place / "ridge")}

@@ -36,9 +36,12 @@
 //!
 //! **Zero before slicing.** *Where the selected structures write nothing, slicing changes nothing.* Proximal
 //! steps make weights exactly zero, and a closed gate multiplies by zero. Both together with E2 and E3 make
-//! the sliced model equal to the regularized one, up to rounding. A whole layer writes nothing where every
-//! parameter of it that writes the residual stream is zero. It then adds zero to the stream, unless a norm of
-//! it is on the stream itself, which changes the stream whatever the layer writes.
+//! the sliced model equal to the regularized one, up to rounding. Where a norm is over the axis, as over the
+//! queries and keys of all heads in OLMo 2, what writes the structures has to be zero: zeros in what reads
+//! them alone leave them to the norm. A whole layer writes nothing where every parameter of it that writes
+//! the residual stream is zero. It then adds zero to the stream, unless a norm of it is on the stream itself,
+//! which changes the stream whatever the layer writes. A gain that is filed as one less than what it
+//! multiplies by (Gemma's) counts as zero where it is -1.
 //!
 //! # E6
 //!

@@ -299,7 +299,7 @@ mod tests {
         assert!(key("layers").differs(&other).unwrap().contains("`samples`"), "it follows from settings too");
         let selected = |what: &str| RunKey { settings: json!({ "selection": what }), ..key("layers") };
         let said = selected(&"0".repeat(99)).differs(&selected("1")).unwrap();
-        assert!(said.contains("`ratio`") && !said.contains("selection"), "{said}");
+        assert!(said.contains("`axes`, how much of them") && !said.contains("selection"), "{said}");
         let said = key("layers").differs(&key("none")).unwrap();
         assert!(said.contains("train.gradient_checkpointing none there and layers here"), "{said}");
     }

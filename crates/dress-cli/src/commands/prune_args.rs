@@ -158,10 +158,10 @@ mod tests {
     use dress_prune::{Measure, RatioOf, Sizes};
     use std::collections::{BTreeMap, BTreeSet};
 
-    /// A checkpoint of each family: the models that ship, and a small one of every `model_type`.
-    fn families() -> BTreeMap<String, PathBuf> {
+    /// Checkpoints of each family: the models that ship, and small ones of every `model_type`.
+    fn families() -> BTreeMap<String, Vec<PathBuf>> {
         let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let mut families = BTreeMap::new();
+        let mut families: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
         for place in ["../examples/models", "dress-models/tests/fixtures"] {
             for entry in std::fs::read_dir(crates.join(place)).unwrap() {
                 let path = entry.unwrap().path();
@@ -171,10 +171,7 @@ mod tests {
                     true => config["model_type"].as_str().unwrap().to_string(),
                     false => path.file_name().unwrap().to_string_lossy().into_owned(),
                 };
-                let is_first = families.get(&family).is_none_or(|other| path < *other);
-                if is_first {
-                    families.insert(family, path);
-                }
+                families.entry(family).or_default().push(path);
             }
         }
         families
@@ -230,7 +227,9 @@ mod tests {
         let (place, families) = (tempfile::tempdir().unwrap(), families());
         assert!(families.len() >= 17, "{families:?}");
         let mut resolved = BTreeSet::new();
-        for (family, model) in &families {
+        for (family, model) in
+            families.iter().flat_map(|(family, all)| all.iter().map(move |one| (family, one)))
+        {
             let declared = Checkpoint::open(model).unwrap().declared().clone();
             let layers: BTreeMap<String, [usize; 2]> =
                 (0..declared.num_layers()).map(|layer| (format!("ffn.{layer}"), [3, 7])).collect();

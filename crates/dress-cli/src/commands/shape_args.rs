@@ -47,14 +47,17 @@ impl Args for ShapeArgs {
 
 impl FromArgMatches for ShapeArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let is_given =
-            |name: &str| matches.value_source(name).is_some_and(|from| from != ValueSource::DefaultValue);
-        let are_given = ["tile", "target"].into_iter().any(is_given);
-        Ok(Self { rules: ShapeRules::from_arg_matches(matches)?, are_given })
+        Ok(Self { rules: ShapeRules::from_arg_matches(matches)?, are_given: is_given(matches) })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
+        self.are_given |= is_given(matches);
+        self.rules.update_from_arg_matches(matches)
     }
+}
+
+/// Whether any of the rules was given.
+fn is_given(matches: &ArgMatches) -> bool {
+    let given = |name: &str| matches.value_source(name).is_some_and(|from| from != ValueSource::DefaultValue);
+    ["tile", "target"].into_iter().any(given)
 }

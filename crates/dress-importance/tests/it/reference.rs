@@ -91,7 +91,7 @@ fn part_by_part_the_scores_are_the_same() {
             }
             Err(error) => {
                 refused += 1;
-                assert!(error.to_string().contains("`stream`"), "{error}");
+                assert!(error.to_string().contains("the whole model in memory"), "{error}");
             }
         }
     }

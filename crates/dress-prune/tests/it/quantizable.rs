@@ -95,7 +95,7 @@ fn what_is_further_away_stays_and_it_is_said_what_that_costs() {
         "would not be quantized in full",
         "MB, more than the",
         "`for = llama.cpp:q4_k_m,mlx:4bit`",
-        "possible are `axis = ffn`",
+        "possible are `axes = ffn`",
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
