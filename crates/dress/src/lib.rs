@@ -66,7 +66,7 @@ pub use part_file::PartFile;
 pub use prefix_token::prefix_token;
 pub use prune_by_parts::{Joined, PruneByParts, check_layers, join};
 pub use prune_job::{PruneJob, PrunedCheckpoint};
-pub use quality::{QualityBefore, QualityText, TextQuality, blocks_to_hold_back};
+pub use quality::{HeldBack, QualityBefore, QualityText, TextQuality};
 pub use rehearsal::{Estimate, StageEstimate, StageTimes, TimedStage, stage_factor};
 pub use result_file::{PruneResult, ResultFile};
 pub use tensorboard::{EventFile, EventProgress};

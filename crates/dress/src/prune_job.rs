@@ -1,8 +1,6 @@
 //! One run on one checkpoint, from its files to the smaller checkpoint's.
 
-use crate::{
-    Error, PruneResult, QualityBefore, QualityText, ResultFile, TextQuality, any_model, blocks_to_hold_back,
-};
+use crate::{Error, HeldBack, PruneResult, QualityBefore, QualityText, ResultFile, TextQuality, any_model};
 use dress_core::burn::tensor::Device;
 use dress_core::{Calibration, CausalLm, KeptOfKind, Progress, Scorer, parameters};
 use dress_data::{Corpus, SampleConfig, calibration_and_held_back, calibration_blocks};
@@ -63,10 +61,10 @@ impl PruneJob {
         Self { texts, ..self }
     }
 
-    /// How many blocks of the calibration's text to hold back from the run and measure on: as many as take
-    /// some 3% of its time, at least two and at most sixteen.
-    pub fn blocks_to_hold_back(&self) -> usize {
-        blocks_to_hold_back(self.resolved.passes(self.sampling.samples))
+    /// How much of the calibration's text to hold back from the run and measure on, which takes some 3% of its
+    /// time.
+    pub fn to_hold_back(&self) -> HeldBack {
+        HeldBack::of(self.resolved.passes(self.sampling.samples))
     }
 
     /// How the checkpoint is loaded.

@@ -105,9 +105,9 @@ impl Prune {
     /// What is run, with the texts that both models are measured on, and the blocks that the run looks at.
     fn job_and_blocks(&self) -> Result<(PruneJob, Calibration), Error> {
         let job = self.run.job(&self.checkpoint)?;
-        let held_back = self.quality.hold_back.unwrap_or_else(|| job.blocks_to_hold_back());
-        let (calibration, held_back) = self.run.blocks_and_held_back(&self.checkpoint, held_back)?;
-        let seqlen = job.sampling.seqlen;
+        let measured = self.quality.held_back(|| job.to_hold_back());
+        let (calibration, held_back) = self.run.blocks_and_held_back(&self.checkpoint, measured.blocks)?;
+        let (seqlen, held_back) = (job.sampling.seqlen, measured.part_of(held_back));
         let texts = self.quality.texts(&self.checkpoint, seqlen, [&calibration, &held_back])?;
         Ok((job.measured_on(texts), calibration))
     }

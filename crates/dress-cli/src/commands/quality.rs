@@ -1,7 +1,7 @@
 //! What a result is measured on, and what is said of it.
 
 use crate::{Error, Table, stored_bytes};
-use dress::{QualityText, TextQuality};
+use dress::{HeldBack, QualityText, TextQuality};
 use dress_core::{Calibration, CausalLm};
 use dress_engines::{EngineFormat, EngineTable, ModelShape};
 use dress_eval::report::grouped;
@@ -27,6 +27,11 @@ pub(super) struct QualitySettings {
 impl QualitySettings {
     /// Blocks of each text that is given, where nothing is said.
     pub const USUAL_BLOCKS: usize = 16;
+
+    /// What is held back, where `usual` is where nothing is said.
+    pub fn held_back(&self, usual: impl FnOnce() -> HeldBack) -> HeldBack {
+        self.hold_back.map_or_else(usual, HeldBack::whole)
+    }
 
     /// The texts, in blocks of `seqlen` tokens. One that was calibrated on is warned of.
     ///

@@ -7,9 +7,7 @@ use super::transform::Transform;
 use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, ResultFile, check_place, command_line, fingerprint, name_of, shown_progress};
-use dress::{
-    ModelCard, QualityBefore, StageTimes, TextQuality, any_model, blocks_to_hold_back, stage_factor,
-};
+use dress::{HeldBack, ModelCard, QualityBefore, StageTimes, TextQuality, any_model, stage_factor};
 use dress_core::{Calibration, CausalLm, KeptOfKind, Selection, StockTarget, parameters};
 use dress_models::checkpoint::save;
 use dress_models::{AnyModel, SaveConfig};
@@ -46,9 +44,9 @@ impl Recover {
         self.checkpoint.checkpoint.declared().check_stock(&Selection::new(), self.target)?;
         let config = &self.config;
         self.check_teacher()?;
-        let (calibration, held_back) =
-            self.checkpoint.blocks_and_held_back("recovery", self.blocks_to_hold_back())?;
-        let seqlen = calibration.provenance.seqlen;
+        let measured = self.quality.held_back(|| self.to_hold_back());
+        let (calibration, held_back) = self.checkpoint.blocks_and_held_back("recovery", measured.blocks)?;
+        let (seqlen, held_back) = (calibration.provenance.seqlen, measured.part_of(held_back));
         let texts = self.quality.texts(&self.checkpoint.checkpoint, seqlen, [&calibration, &held_back])?;
         let model = self.checkpoint.load()?;
         let context = &self.checkpoint.context;
@@ -123,12 +121,11 @@ impl Recover {
         DryRun::of_model(path, models, None, &[], estimate, rehearsed)?.print(context.output)
     }
 
-    /// How many blocks of the text to hold back: as many as take some 3% of the steps' time.
-    fn blocks_to_hold_back(&self) -> usize {
+    /// How much of the text to hold back: as much as takes some 3% of the steps' time.
+    fn to_hold_back(&self) -> HeldBack {
         let blocks = self.checkpoint.sampling.samples.saturating_mul(self.config.train.epochs);
         let taught = if self.teacher.is_some() { blocks } else { 0 };
-        let passes = Passes { forward: taught, backward: blocks };
-        self.quality.hold_back.unwrap_or_else(|| blocks_to_hold_back(passes))
+        HeldBack::of(Passes { forward: taught, backward: blocks })
     }
 
     /// The blocks are the tokens of the model that is trained; to a teacher of another tokenizer they say
