@@ -67,7 +67,7 @@ pub use prefix_token::prefix_token;
 pub use prune_by_parts::{Joined, PruneByParts, check_layers, join};
 pub use prune_job::{PruneJob, PrunedCheckpoint};
 pub use quality::{HeldBack, QualityBefore, QualityText, TextQuality};
-pub use rehearsal::{Estimate, StageEstimate, StageTimes, TimedStage, stage_factor};
+pub use rehearsal::{Estimate, StageEstimate, StageTimes, TimedStage, first_windows, stage_factor};
 pub use result_file::{PruneResult, ResultFile};
 pub use tensorboard::{EventFile, EventProgress};
 

@@ -1,6 +1,6 @@
 //! What a run will take, by a run on a few of its blocks.
 
-use crate::{Error, PruneJob, PrunedCheckpoint};
+use crate::{Error, PruneJob, PrunedCheckpoint, QualityText};
 use dress_core::{Advance, Calibration, Progress, Stage, Unit};
 use dress_machine::memory;
 use serde::Serialize;
@@ -130,6 +130,13 @@ pub fn stage_factor(stage: &Stage, [few, blocks]: [usize; 2], [few_steps, steps]
     }
 }
 
+/// Leaves the first window of each text that quality is measured on; how many times as long all of them take.
+pub fn first_windows(texts: &mut [QualityText]) -> f64 {
+    let windows: usize = texts.iter().map(|text| text.windows.windows.len()).sum();
+    texts.iter_mut().for_each(|text| text.windows.windows.truncate(1));
+    windows as f64 / texts.len().max(1) as f64
+}
+
 impl PruneJob {
     /// A run on the first few of `calibration`'s blocks and of the texts' windows, from loading to slicing,
     /// and what it says of the whole. Nothing is written. The model that comes of it has the whole run's
@@ -155,9 +162,7 @@ impl PruneJob {
             }
             steps = [settings.train.steps_on(few), all];
         }
-        let windows: usize = job.texts.iter().map(|text| text.windows.windows.len()).sum();
-        job.texts.iter_mut().for_each(|text| text.windows.windows.truncate(1));
-        let measured = job.texts.len();
+        let all_windows = first_windows(&mut job.texts);
         let blocks = Calibration {
             blocks: calibration.blocks[..few].to_vec(),
             provenance: calibration.provenance.clone(),
@@ -166,7 +171,7 @@ impl PruneJob {
         let made = job.run(&blocks, &times)?;
         let estimate =
             times.estimate(began.elapsed().as_secs_f64(), |timed| match timed.stage.name.as_str() {
-                "perplexity" => windows as f64 / measured.max(1) as f64,
+                "perplexity" => all_windows,
                 _ => stage_factor(&timed.stage, [few, whole], steps),
             });
         Ok((made, estimate))

@@ -7,7 +7,10 @@ use super::transform::Transform;
 use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, ResultFile, check_place, command_line, fingerprint, name_of, shown_progress};
-use dress::{HeldBack, ModelCard, QualityBefore, StageTimes, TextQuality, any_model, stage_factor};
+use dress::{
+    HeldBack, ModelCard, QualityBefore, QualityText, StageTimes, TextQuality, any_model, first_windows,
+    stage_factor,
+};
 use dress_core::{Calibration, CausalLm, KeptOfKind, Selection, StockTarget, parameters};
 use dress_models::checkpoint::save;
 use dress_models::{AnyModel, SaveConfig};
@@ -44,10 +47,7 @@ impl Recover {
         self.checkpoint.checkpoint.declared().check_stock(&Selection::new(), self.target)?;
         let config = &self.config;
         self.check_teacher()?;
-        let measured = self.quality.held_back(|| self.to_hold_back());
-        let (calibration, held_back) = self.checkpoint.blocks_and_held_back("recovery", measured.blocks)?;
-        let (seqlen, held_back) = (calibration.provenance.seqlen, measured.part_of(held_back));
-        let texts = self.quality.texts(&self.checkpoint.checkpoint, seqlen, [&calibration, &held_back])?;
+        let (calibration, texts) = self.blocks_and_texts()?;
         let model = self.checkpoint.load()?;
         let context = &self.checkpoint.context;
         let dense = self.teacher.as_ref().map(|dense| context.load(dense)).transpose()?;
@@ -97,7 +97,8 @@ impl Recover {
         check_place(&self.checkpoint.out)?;
         self.config.check().map_err(dress_prune::Error::from)?;
         self.check_teacher()?;
-        let calibration = self.checkpoint.blocks_for("recovery")?;
+        let (calibration, mut texts) = self.blocks_and_texts()?;
+        let all_windows = first_windows(&mut texts);
         let mut config = self.config.clone();
         let (whole, train) = (calibration.blocks.len(), &mut config.train);
         let a_step = train.batch_size.saturating_mul(train.accumulation).max(1);
@@ -112,13 +113,27 @@ impl Recover {
         let model = self.checkpoint.load()?;
         let context = &self.checkpoint.context;
         let dense = self.teacher.as_ref().map(|dense| context.load(dense)).transpose()?;
+        let before = QualityBefore::measure(&model, texts, &times)?;
         let trained =
             any_model::recover(model, dense, &blocks, &config, &times).map_err(dress_prune::Error::from)?;
-        let estimate = times
-            .estimate(began.elapsed().as_secs_f64(), |timed| stage_factor(&timed.stage, [few, whole], steps));
+        before.compare(&trained.model, &times)?;
+        let estimate =
+            times.estimate(began.elapsed().as_secs_f64(), |timed| match timed.stage.name.as_str() {
+                "perplexity" => all_windows,
+                _ => stage_factor(&timed.stage, [few, whole], steps),
+            });
         let models = [self.checkpoint.checkpoint.declared(), &trained.model];
         let (path, rehearsed) = (self.checkpoint.model(), on_few_of(few, whole));
         DryRun::of_model(path, models, None, &[], estimate, rehearsed)?.print(context.output)
+    }
+
+    /// What is trained on, and the texts that both models are measured on.
+    fn blocks_and_texts(&self) -> Result<(Calibration, Vec<QualityText>), Error> {
+        let measured = self.quality.held_back(|| self.to_hold_back());
+        let (calibration, held_back) = self.checkpoint.blocks_and_held_back("recovery", measured.blocks)?;
+        let (seqlen, held_back) = (calibration.provenance.seqlen, measured.part_of(held_back));
+        let texts = self.quality.texts(&self.checkpoint.checkpoint, seqlen, [&calibration, &held_back])?;
+        Ok((calibration, texts))
     }
 
     /// How much of the text to hold back: as much as takes some 3% of the steps' time.
