@@ -1,6 +1,6 @@
 """Whether two builds of `dress` make the same of the four models that ship: their weights byte by byte, and what went.
 
-Each model is pruned as its example prunes it (axes and ratio, with fewer blocks), once directly and once regularized, by either
+Each model is pruned as its example prunes it (axes and ratio as asked for, with fewer blocks), once directly and once regularized, by either
 binary in turn. One of them is the build before a change that must not move a bit. Exits with 1 where anything differs.
 
 usage: python same_bits.py BEFORE AFTER [--samples 64] [--keep DIR] [NAME...]
@@ -22,7 +22,7 @@ WAYS = {"directly": ["--no-regularize"], "regularized": []}
 def prune(binary, name, way, out, args):
     words = [binary, "prune", "--model", MODELS / name, "--axis", AXES[name], "--ratio", "0.25", *WAYS[way],
              "--calibration", MODELS / "kjv" / "calibration.txt", "--samples", args.samples, "--seqlen", args.seqlen,
-             "--hold-back", "0", "--device", "cpu", "--out", out]
+             "--hold-back", "0", "--device", "cpu", "--target", "all", "--out", out]
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(map(str, words))}: {done.stderr}")
