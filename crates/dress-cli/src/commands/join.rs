@@ -57,7 +57,7 @@ impl Join {
         let made = Checkpoint::at(self.out.clone())?;
         let models = [self.checkpoint.declared(), made.declared()];
         let served = ServedBytes::of(self.checkpoint.path(), models, &self.served_by)?;
-        let next = NextCommand::eval(&self.out, &self.model, None);
+        let next = NextCommand::eval(&self.out, &self.model, None, None);
         let report = json!({
             "parameters_before": result.parameters_before,
             "parameters": result.parameters,

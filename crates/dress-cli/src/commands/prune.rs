@@ -3,7 +3,7 @@
 use super::by_parts_args::{ByParts, not_by_parts};
 use super::dry_run::{DryRun, on_few_of};
 use super::next_command::NextCommand;
-use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes};
+use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes, seqlen_of_validation};
 use super::served_by_args::{warn_of_loss, warn_of_rounding};
 use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
@@ -180,7 +180,10 @@ impl Prune {
         let is_worth_training = result.regularize.is_none() && risen.fold(0.0, f64::max) > WORTH_TRAINING;
         match self.run.calibration.as_ref().filter(|_| is_worth_training) {
             Some(text) => NextCommand::recover(&self.out, &self.model, text, &self.run.recipe.sampling),
-            None => NextCommand::eval(&self.out, &self.model, self.quality.validate.first()),
+            None => {
+                let seqlen = seqlen_of_validation(&result.quality).or(self.run.recipe.sampling.seqlen);
+                NextCommand::eval(&self.out, &self.model, self.quality.validate.first(), seqlen)
+            }
         }
     }
 }

@@ -159,6 +159,11 @@ impl BeforeAndAfter<'_> {
     }
 }
 
+/// How many tokens the blocks of a text that was named have.
+pub(super) fn seqlen_of_validation(quality: &[TextQuality]) -> Option<usize> {
+    quality.iter().find(|text| !text.held_back).map(|text| text.before.data.seqlen)
+}
+
 /// What a text is called in tables.
 pub(super) fn label(text: &TextQuality) -> &str {
     if text.held_back { "held back" } else { &text.text }

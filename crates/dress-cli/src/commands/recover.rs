@@ -2,7 +2,7 @@
 
 use super::dry_run::{DryRun, FEW, on_few_of};
 use super::next_command::NextCommand;
-use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes};
+use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes, seqlen_of_validation};
 use super::transform::Transform;
 use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
@@ -212,7 +212,9 @@ impl Recover {
     ) -> Result<(), Error> {
         let (parameters, steps) = (parameters::count(&trained.model), trained.curve.len());
         let ends = LossEnds::of(&trained.curve);
-        let next = NextCommand::eval(&self.checkpoint.out, self.dense(), self.quality.validate.first());
+        let seqlen = seqlen_of_validation(quality).or(self.checkpoint.sampling.seqlen);
+        let next =
+            NextCommand::eval(&self.checkpoint.out, self.dense(), self.quality.validate.first(), seqlen);
         let report = json!({
             "parameters": parameters,
             "steps": steps,

@@ -33,7 +33,7 @@ const KINDS: [AxisKind; 4] = [AxisKind::Residual, AxisKind::Ffn, AxisKind::Heads
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn plan_panels(plan: &SlicePlan, model: &str) -> Vec<Panel> {
-    let mut panels = vec![kept_share(plan, model)];
+    let mut panels: Vec<Panel> = kept_share(plan, model).into_iter().collect();
     panels.extend(KINDS.iter().filter_map(|&kind| distribution(plan, model, kind)));
     panels
 }
@@ -59,7 +59,12 @@ fn made_by(plan: &SlicePlan) -> String {
     format!("by {}{text}", plan.criterion)
 }
 
-fn kept_share(plan: &SlicePlan, model: &str) -> Panel {
+/// The share of each axis that stays, by layer; of a plan of the width alone there is nothing to draw, as all layers have
+/// the same.
+fn kept_share(plan: &SlicePlan, model: &str) -> Option<Panel> {
+    if KINDS[1..].iter().all(|&kind| axes(plan, kind).is_empty()) {
+        return None;
+    }
     let share = |axis: Axis| {
         plan.selection
             .get(axis)
@@ -78,13 +83,13 @@ fn kept_share(plan: &SlicePlan, model: &str) -> Panel {
         };
         (!axes.is_empty()).then(|| Series { name: kind.to_string(), points })
     };
-    Panel {
+    Some(Panel {
         title: format!("{model}: what stays, {}", made_by(plan)),
         x_label: "layer".into(),
         y_label: "percent of the structures that stays".into(),
         series: KINDS.into_iter().filter_map(of).collect(),
         ..Panel::default()
-    }
+    })
 }
 
 /// What the scores of one kind of axis are like.
