@@ -61,8 +61,8 @@ impl PruneJob {
         Self { texts, ..self }
     }
 
-    /// How much of the calibration's text to hold back from the run and measure on, which takes some 3% of its
-    /// time.
+    /// How much of the calibration's text to hold back from the run and measure on, which takes some 3% of
+    /// its time.
     pub fn to_hold_back(&self) -> HeldBack {
         HeldBack::of(self.resolved.passes(self.sampling.samples))
     }

@@ -130,8 +130,8 @@ pub struct HeldBack {
 }
 
 impl HeldBack {
-    /// As much as takes some 3% of the time of a run of so many passes: from two blocks to sixteen, and of two
-    /// blocks the first part where the run is over too soon for them.
+    /// As much as takes some 3% of the time of a run of so many passes: from two blocks to sixteen, and of
+    /// two blocks the first part where the run is over too soon for them.
     ///
     /// # Examples
     /// ```

@@ -31,8 +31,8 @@ impl NextCommand {
         }
     }
 
-    /// Evaluates `made` beside `dense` on a text in blocks of `seqlen` tokens, where that is known, so that its
-    /// figures compare with the run's. A text that is not known is left open.
+    /// Evaluates `made` beside `dense` on a text in blocks of `seqlen` tokens, where that is known, so that
+    /// its figures compare with the run's. A text that is not known is left open.
     pub fn eval(made: &Path, dense: &Path, text: Option<&TextSource>, seqlen: Option<usize>) -> String {
         let command = Self::new("eval").path("model", made).path("against", dense);
         let command = match text {

@@ -59,8 +59,8 @@ fn made_by(plan: &SlicePlan) -> String {
     format!("by {}{text}", plan.criterion)
 }
 
-/// The share of each axis that stays, by layer; of a plan of the width alone there is nothing to draw, as all layers have
-/// the same.
+/// The share of each axis that stays, by layer; of a plan of the width alone there is nothing to draw, as all
+/// layers have the same.
 fn kept_share(plan: &SlicePlan, model: &str) -> Option<Panel> {
     if KINDS[1..].iter().all(|&kind| axes(plan, kind).is_empty()) {
         return None;
