@@ -190,7 +190,9 @@ mod tests {
             |deciles| ScoreSummary { min: 0.0, median: 5.0, max: 10.0, max_removed: Some(2.0), deciles };
         let of = |deciles| {
             let scores = BTreeMap::from([(Axis::Residual, summary(deciles))]);
-            plan_panels(&plan(Selection::new(), scores), "m").remove(1)
+            let mut panels = plan_panels(&plan(Selection::new(), scores), "m");
+            assert_eq!(panels.len(), 1, "all layers have the same width: what stays is not drawn");
+            panels.remove(0)
         };
         let panel = of(Some(deciles));
         assert_eq!((panel.series[0].points.len(), panel.y_scale), (11, Scale::Linear));
