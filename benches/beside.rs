@@ -23,8 +23,9 @@ impl<'a> Beside<'a> {
         Self { group, name: name.into() }
     }
 
-    /// Measures `body` on what `setup` makes, which is not timed, and neither is the end of what `body` returns. `work` is
-    /// what `body` does in the ceiling's units. The ceiling is tried before and after; the fastest time of each counts.
+    /// Measures `body` on what `setup` makes, which is not timed, and neither is the end of what `body`
+    /// returns. `work` is what `body` does in the ceiling's units. The ceiling is tried before and after; the
+    /// fastest time of each counts.
     pub fn measure<S, R>(
         &mut self,
         id: &str,

@@ -1,5 +1,5 @@
-//! Prefill, decode and a regularization step on one device, on models of LLaMA-3-8B's shapes with random weights, dense and with
-//! parts of the width removed: one JSON line, the device's own ceilings in it.
+//! Prefill, decode and a regularization step on one device, on models of LLaMA-3-8B's shapes with random
+//! weights, dense and with parts of the width removed: one JSON line, the device's own ceilings in it.
 //!
 //! `cargo run --release -p dress-benches --bin device_speed --features cuda -- --device cuda --dtype bf16`;
 //! `benches/device_against_torch.py` runs it beside PyTorch.
@@ -91,8 +91,8 @@ fn model(device: &Device, dtype: DType, layers: usize, percent: usize) -> AnyMod
     parameters::map(declared, &mut Cast(dtype))
 }
 
-/// Seconds of the fastest of several runs of `body`, the device waited for: over so long that a card that was idle has its clock
-/// up.
+/// Seconds of the fastest of several runs of `body`, the device waited for: over so long that a card that was
+/// idle has its clock up.
 fn fastest<R>(device: &Device, mut body: impl FnMut() -> R) -> Result<f64, Box<dyn Error>> {
     let (mut least, start) = (f64::INFINITY, Instant::now());
     while least.is_infinite() || start.elapsed().as_secs_f64() < 1.0 {

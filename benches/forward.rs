@@ -18,8 +18,8 @@ fn device() -> Device {
     dress_machine::device::parse("auto").expect("there is always a device")
 }
 
-/// A model as it is, narrower and, of the two that a table of ratios is for, with fewer neurons and heads. No weights are
-/// made before they are used.
+/// A model as it is, narrower and, of the two that a table of ratios is for, with fewer neurons and heads. No
+/// weights are made before they are used.
 fn sizes(shape: Shape, device: &Device) -> Vec<(String, AnyModel)> {
     let dense = shape.model(device);
     let cut = |kind: AxisKind, percent: usize| {

@@ -1,4 +1,5 @@
-//! What the benchmarks share: models of real shapes with random weights, and the machine's ceilings that they run beside.
+//! What the benchmarks share: models of real shapes with random weights, and the machine's ceilings that they
+//! run beside.
 
 mod beside;
 mod ceiling;

@@ -15,8 +15,8 @@ use std::path::Path;
 const SEQ: usize = 512;
 const BLOCKS: usize = 2;
 
-/// Principal components of the stream, and the model in them. Counted are the forward pass and the turning of every matrix,
-/// not the covariances and their decomposition.
+/// Principal components of the stream, and the model in them. Counted are the forward pass and the turning of
+/// every matrix, not the covariances and their decomposition.
 pub fn basis(criterion: &mut Criterion) {
     let device = Device::flex();
     let model = Shape::SmolLm2.model(&device);

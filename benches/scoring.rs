@@ -9,8 +9,8 @@ use dress_importance::{Criterion as Score, score_all};
 const SEQ: usize = 512;
 const BLOCKS: usize = 4;
 
-/// Scores at SmolLM2's shape: a forward pass over the calibration blocks, and for first-order criteria one backward, however
-/// many they are.
+/// Scores at SmolLM2's shape: a forward pass over the calibration blocks, and for first-order criteria one
+/// backward, however many they are.
 pub fn criteria(criterion: &mut Criterion) {
     let device = Device::flex();
     let model = Shape::SmolLm2.model(&device);

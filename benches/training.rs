@@ -57,7 +57,9 @@ pub fn step(criterion: &mut Criterion) {
                     let gradients = gradients(&model, &ids, &regularizer, how);
                     let model = optimizer.step(1e-6, model, gradients);
                     trained = Some(if how == Regularized::ByProximalStep {
-                        regularizer.shrink(model, Thresholds::OfInitial { share: 1e-3, least: 0.0 })
+                        let shrunk =
+                            regularizer.shrink(model, Thresholds::OfInitial { share: 1e-3, least: 0.0 });
+                        shrunk.expect("the group penalty does not fail")
                     } else {
                         model
                     });
@@ -77,7 +79,9 @@ fn gradients(
     let loss = model.next_token_loss(tokens, &mut Forward::new(&mut NoTap));
     let gradients = GradientsParams::from_grads(loss.backward(), model);
     match how {
-        Regularized::ByLoss => regularizer.penalize(model, gradients, 1e-3).0,
+        Regularized::ByLoss => {
+            regularizer.penalize(model, gradients, 1e-3).expect("the group penalty does not fail").0
+        }
         Regularized::Not | Regularized::ByProximalStep => gradients,
     }
 }

@@ -8,13 +8,12 @@ mod claims;
 
 use clap::Parser;
 use dress::terminal::{Table, TerminalProgress};
-use dress::{Checkpoint, any_model};
-use dress_core::{AxisKind, Basis, Calibration, CausalLm, Draw, Ratio, StockTarget, parameters};
-use dress_data::{BlockConfig, Corpus, CorpusFormat, SampleConfig, calibration_blocks, evaluation_blocks};
+use dress::{Checkpoint, PruneJob, any_model};
+use dress_core::{AxisKind, Basis, Calibration, Draw, Ratio, StockTarget, parameters};
+use dress_data::{BlockConfig, Corpus, CorpusFormat, evaluation_blocks};
 use dress_eval::PerplexityConfig;
-use dress_importance::Criterion;
 use dress_models::{AnyModel, LoadConfig};
-use dress_prune::{AxisTarget, PruneConfig, RegularizeConfig, best_basis, usual_learning_rate};
+use dress_prune::{HowMuch, Recipe, Sampling};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -71,37 +70,29 @@ pub fn run(family: Family) -> Result<(), Box<dyn Error>> {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
     let model = args.model.clone().unwrap_or_else(|| models.join(family.shipped));
     let checkpoint = Checkpoint::open(&model)?;
-    let (calibration, evaluation) = args.texts(&models.join("kjv"))?;
-
-    let tokenizer = checkpoint.tokenizer()?;
-    let (samples, seqlen) = (args.samples, args.seqlen);
-    let sampling = SampleConfig { samples, seqlen, draw: Draw::Blocks, ..SampleConfig::default() };
-    let calibration = calibration_blocks(&calibration, &tokenizer, &sampling)?;
+    let (text, heldout) = args.texts(&models.join("kjv"))?;
     let blocks = BlockConfig::new(args.seqlen).max_blocks(Some(args.max_blocks));
-    let evaluation = evaluation_blocks(&evaluation, &tokenizer, &blocks)?;
+    let evaluation = evaluation_blocks(&heldout, &checkpoint.tokenizer()?, &blocks)?;
 
-    let device = dress_machine::device::parse(&args.device)?;
-    let dense = checkpoint.load(&LoadConfig::default(), &device)?;
+    let (load, device) = (LoadConfig::default(), dress_machine::device::parse(&args.device)?);
     let mut table = Table::new(&["model", "parameters", "perplexity", "tokens/s", "made in"]);
-    evaluate("dense", &dense, &evaluation, None, &mut table)?;
+    evaluate("dense", &checkpoint.load(&load, &device)?, &evaluation, None, &mut table)?;
 
-    let target = |&kind| AxisTarget { kind, ratio: args.ratio, tile: 1 };
-    let targets = family.axes.iter().map(target).collect();
-    let direct = PruneConfig { stock: family.stock, ..PruneConfig::new(targets) };
-    let in_basis = PruneConfig { basis: best_basis(&dense.coupling(), family.axes), ..direct.clone() };
-    let mut regularize = RegularizeConfig::default();
-    let usual = || usual_learning_rate(in_basis.basis);
-    regularize.train.learning_rate.peak = args.learning_rate.unwrap_or_else(usual);
-    let dress = PruneConfig { regularize: Some(regularize), ..in_basis.clone() };
+    // Everything that is not said here follows from the model.
+    let dress = args.recipe(family);
+    let in_basis = dress.clone().without_training();
+    let direct = Recipe { basis: Some(Basis::Identity), ..in_basis.clone() };
+    let basis = dress.basis(checkpoint.declared());
     let mut ways = vec![("pruned directly".to_string(), direct)];
-    if in_basis.basis != Basis::Identity {
-        ways.push((format!("the same, --basis {}", in_basis.basis), in_basis));
+    if basis != Basis::Identity {
+        ways.push((format!("the same, --basis {basis}"), in_basis));
     }
     ways.push(("DReSS".into(), dress));
-    let scorer = Criterion::ActivationNorm.scorer(42);
-    for (name, config) in ways {
+    for (name, recipe) in ways {
+        let job = PruneJob::new(checkpoint.clone(), &recipe, load, device.clone())?;
+        let calibration = job.calibration(&text)?;
         let (start, progress) = (Instant::now(), TerminalProgress::default());
-        let pruned = any_model::prune(dense.clone(), scorer.as_ref(), &calibration, &config, &progress)?;
+        let pruned = job.run(&calibration, &progress)?;
         evaluate(&name, &pruned.model, &evaluation, Some(start.elapsed()), &mut table)?;
     }
     print!("{table}");
@@ -109,6 +100,13 @@ pub fn run(family: Family) -> Result<(), Box<dyn Error>> {
 }
 
 impl Args {
+    /// The recommended run of a family.
+    fn recipe(&self, family: Family) -> Recipe {
+        let recipe = Recipe::new(family.axes.to_vec(), HowMuch::Ratios(vec![self.ratio]));
+        let sampling = Sampling { samples: self.samples, seqlen: Some(self.seqlen), draw: Draw::Blocks };
+        Recipe { stock: family.stock, learning_rate: self.learning_rate, sampling, ..recipe }
+    }
+
     fn texts(&self, shipped: &Path) -> Result<(Corpus, Corpus), dress_data::Error> {
         let read = |path: &Path| Corpus::read(path, CorpusFormat::Auto);
         match (&self.data, &self.heldout) {

@@ -1,5 +1,5 @@
-//! A checkpoint's directory: `config.json`, a zero byte, `model.safetensors`. It is loaded whole or refused, and the index of its
-//! parameters is the files'.
+//! A checkpoint's directory: `config.json`, a zero byte, `model.safetensors`. It is loaded whole or refused,
+//! and the index of its parameters is the files'.
 #![no_main]
 
 use dress_core::burn::tensor::Device;

@@ -2,6 +2,7 @@
 #![no_main]
 
 use dress_models::decoder::DecoderConfig;
+use dress_models::gpt_neox::GptNeoxConfig;
 use dress_models::opt::OptConfig;
 use dress_models::phi::PhiConfig;
 use libfuzzer_sys::fuzz_target;
@@ -15,6 +16,10 @@ fuzz_target!(|text: &str| {
     }
     if let Ok(config) = OptConfig::from_json(text, path) {
         let again = OptConfig::from_json(&config.to_json("float32"), path).unwrap();
+        assert_eq!((again.hidden_size, again.head_dim), (config.hidden_size, config.head_dim));
+    }
+    if let Ok(config) = GptNeoxConfig::from_json(text, path) {
+        let again = GptNeoxConfig::from_json(&config.to_json("float32"), path).unwrap();
         assert_eq!((again.hidden_size, again.head_dim), (config.hidden_size, config.head_dim));
     }
     if let Ok(config) = PhiConfig::from_json(text, path) {

@@ -1,5 +1,5 @@
-//! A GGUF file: every tensor it accepts lies in the file and has as many numbers as its shape says, every list can be
-//! walked, and configuration and tokenizer are made or refused.
+//! A GGUF file: every tensor it accepts lies in the file and has as many numbers as its shape says, every
+//! list can be walked, and configuration and tokenizer are made or refused.
 #![no_main]
 
 use dress_models::gguf::{GgufCheckpoint, GgufHeader};

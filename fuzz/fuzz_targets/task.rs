@@ -1,4 +1,5 @@
-//! A task of one's own: its TOML, a zero byte, and one row of its data as JSON. What is asked of the row has a right answer.
+//! A task of one's own: its TOML, a zero byte, and one row of its data as JSON. What is asked of the row has
+//! a right answer.
 #![no_main]
 
 use dress_eval::tasks::{Question, Row, TaskFile, Templates};

@@ -1,5 +1,6 @@
-//! A tokenizer's files, with a zero byte between two: `tokenizer.json`, `tokenizer_config.json`, `added_tokens.json`,
-//! `special_tokens_map.json`, `vocab.json` and `merges.txt`. One that is accepted gives the same ids twice, and text of them.
+//! A tokenizer's files, with a zero byte between two: `tokenizer.json`, `tokenizer_config.json`,
+//! `added_tokens.json`, `special_tokens_map.json`, `vocab.json` and `merges.txt`. One that is accepted gives
+//! the same ids twice, and text of them.
 #![no_main]
 
 use dress_data::Tokenizer;

@@ -15,7 +15,8 @@ pub fn check_place(out: &Path) -> Result<(), Error> {
     }
 }
 
-/// Checks that a file can be made at `out`, in a directory that is there, and that none is yet unless it may be replaced.
+/// Checks that a file can be made at `out`, in a directory that is there, and that none is yet unless it may
+/// be replaced.
 ///
 /// # Errors
 /// [`Error::NoDirectory`], [`Error::Exists`], and [`Error::NotReplaced`] of a pipe or device.
@@ -34,8 +35,8 @@ pub fn check_file_place(out: &Path, replace: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// As [`check_file_place`], where a file that is there may only be replaced if it is one of its own kind, `what`: so what a
-/// command reads is never replaced by what it writes.
+/// As [`check_file_place`], where a file that is there may only be replaced if it is one of its own kind,
+/// `what`: so what a command reads is never replaced by what it writes.
 ///
 /// # Errors
 /// Those of [`check_file_place`], and [`Error::NotReplaced`].

@@ -1,6 +1,7 @@
 //! `costs.json`: what a forward pass of a checkpoint costs on some machine.
 
 use crate::{Error, read_text};
+use clap::ValueEnum;
 use dress_eval::report::RunInfo;
 use dress_eval::{SpeedConfig, Spread};
 use dress_prune::{Latency, Load};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub const COSTS_FORMAT: u32 = 1;
 
 /// Which forward pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Pass {
     /// One more token behind a prompt, with its KV cache.
     #[default]

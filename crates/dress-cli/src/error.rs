@@ -35,8 +35,8 @@ pub enum Error {
         token: String,
     },
     /// A picture under another format's name.
-    #[error("{path}: pictures are written as SVG; give a name that ends with .svg", path = .path.display())]
-    NotSvg {
+    #[error("{path}: pictures are written as SVG or PNG; give a name that ends with .svg or .png", path = .path.display())]
+    NotAPicture {
         /// The file as given.
         path: PathBuf,
     },
@@ -237,14 +237,6 @@ pub enum Error {
         /// The other.
         against: PathBuf,
     },
-    /// A tokenizer's configuration that cannot be read.
-    #[error("{path}: not valid JSON: {cause}; copy the one of the published checkpoint there", path = .path.display())]
-    TokenizerConfig {
-        /// The file.
-        path: PathBuf,
-        /// What the parser says.
-        cause: serde_json::Error,
-    },
     /// Of the shared vocabulary.
     #[error(transparent)]
     Core(#[from] dress_core::Error),
@@ -288,7 +280,8 @@ impl From<dress_study::Error> for Error {
 }
 
 impl Error {
-    /// The exit status where another process has what is asked for, as mail programs have it for what may go later.
+    /// The exit status where another process has what is asked for, as mail programs have it for what may go
+    /// later.
     pub const LOCKED: u8 = 75;
 
     /// The exit status of a command that ends with it.
@@ -316,7 +309,8 @@ impl Error {
 /// What a result is called while it is written, before its number.
 const PARTIAL: &str = ".partial-";
 
-/// `text` with the place of a result in place of the hidden directory beside it in which it is made: `out` for `.out.partial-1`.
+/// `text` with the place of a result in place of the hidden directory beside it in which it is made: `out`
+/// for `.out.partial-1`.
 fn without_partial(text: &str) -> String {
     let (mut said, mut rest) = (String::new(), text);
     while let Some(at) = rest.find(PARTIAL) {

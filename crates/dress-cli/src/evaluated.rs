@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-/// What `dress eval --json` prints: a perplexity, if there was a text, with the size of the model it is of, and
-/// whatever else was measured.
+/// What `dress eval --json` prints: a perplexity, if there was a text, with the size of the model it is of,
+/// and whatever else was measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {
     /// The perplexity with its provenance.

@@ -4,8 +4,8 @@ use crate::signals;
 use dress_train::{KeptSteps, RunDirectory};
 use std::path::Path;
 
-/// Says on an interrupt from the keyboard and on SIGTERM where the run in `directory` can be gone on with. Where the process was
-/// started with interrupts ignored, they stay ignored.
+/// Says on an interrupt from the keyboard and on SIGTERM where the run in `directory` can be gone on with.
+/// Where the process was started with interrupts ignored, they stay ignored.
 pub(crate) fn explain_interrupt(directory: &RunDirectory) {
     signals::explain_interrupts(directory.path().into(), what_is_kept);
 }

@@ -10,6 +10,7 @@ pub mod evaluation;
 mod interrupted_run;
 mod log_format;
 mod model_files;
+mod option_groups;
 mod option_names;
 mod output;
 mod place_lock;

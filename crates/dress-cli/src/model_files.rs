@@ -7,7 +7,6 @@ use dress_eval::scoring::PrefixToken;
 use dress_models::checkpoint::Weights;
 use dress_models::hub::HubConfig;
 use dress_models::{AnyModel, Checkpoint};
-use serde_json::Value;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// Those of [`HubConfig::locate`], and of a path that leads to no checkpoint.
 pub fn locate(model: &Path) -> Result<PathBuf, Error> {
     let hub = HubConfig { progress: std::io::stderr().is_terminal(), ..HubConfig::from_env() };
-    let found = directory_of(hub.locate(model)?);
+    let found = Checkpoint::place_of(hub.locate(model)?);
     if !found.exists() {
         return Err(dress_models::Error::NoModel { path: found }.into());
     }
@@ -25,14 +24,6 @@ pub fn locate(model: &Path) -> Result<PathBuf, Error> {
     // Says early what is wrong with a directory that is no checkpoint.
     dress_models::checkpoint::read_config(&found)?;
     Ok(found)
-}
-
-/// The directory of a `config.json` that was given in its place.
-fn directory_of(path: PathBuf) -> PathBuf {
-    match path.file_name().is_some_and(|name| name == "config.json") && path.is_file() {
-        true => path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new(".")).into(),
-        false => path,
-    }
 }
 
 /// What a model is called in tables: the last part of its path or id.
@@ -90,35 +81,12 @@ pub fn chat_template(model: &Path, tokenizer: &Tokenizer) -> Result<ChatTemplate
     Ok(Checkpoint::at(model)?.chat_template(tokenizer)?)
 }
 
-/// The token that begins a text, or else the one that ends it: from the tokenizer's files, or the ids in `config.json`.
+/// The token that begins a text, or else the one that ends it.
 ///
 /// # Errors
-/// [`Error::TokenizerConfig`] where one of the files is not JSON.
+/// Those of [`Checkpoint::at`] and of [`dress::prefix_token`].
 pub fn prefix_token(model: &Path, tokenizer: &Tokenizer) -> Result<Option<PrefixToken>, Error> {
-    let read = |name: &str| -> Result<Value, Error> {
-        let path = model.join(name);
-        match dress_core::files::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text).map_err(|cause| Error::TokenizerConfig { path, cause }),
-            Err(_) => Ok(Value::Null),
-        }
-    };
-    for name in ["bos_token", "eos_token"] {
-        let named = tokenizer.special_tokens().iter().find(|(known, _)| known == name);
-        if let Some((text, id)) = named.and_then(|(_, text)| Some((text, tokenizer.token_id(text)?))) {
-            return Ok(Some(PrefixToken { id, text: text.clone() }));
-        }
-    }
-    let config = match model.is_file() {
-        true => config_of_file(model)?,
-        false => read("config.json")?,
-    };
-    let ids = ["bos_token_id", "eos_token_id"]
-        .map(|name| config[name].as_u64().or_else(|| config[name][0].as_u64()));
-    let token = |id: u64| {
-        let id = u32::try_from(id).ok()?;
-        Some(PrefixToken { id, text: tokenizer.token(id)? })
-    };
-    Ok(ids.into_iter().flatten().find_map(token))
+    Ok(dress::prefix_token(&Checkpoint::at(model)?, tokenizer)?)
 }
 
 /// How rows become texts: by a field, and conversations by the model's chat template.
@@ -126,26 +94,13 @@ pub(crate) fn row_text(model: &Path, tokenizer: &Tokenizer, field: Option<&str>)
     RowText::default().field(field).chat_of(model, tokenizer)
 }
 
-/// The `config.json` that a GGUF file's metadata makes.
-fn config_of_file(model: &Path) -> Result<Value, Error> {
-    let (text, path) = dress_models::checkpoint::read_config(model)?;
-    serde_json::from_str(&text).map_err(|cause| Error::TokenizerConfig { path, cause })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use dress_data::ChatMessage;
 
-    #[test]
-    fn a_config_json_stands_for_its_directory() {
-        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models/llama3-kjv");
-        assert_eq!(directory_of(models.join("config.json")), models);
-        assert_eq!(directory_of(models.clone()), models);
-        assert_eq!(directory_of("nowhere/config.json".into()), Path::new("nowhere/config.json"));
-    }
-
-    /// The GGUF fixture with a chat template before its other keys, filled up with blanks so that its tensors stay aligned.
+    /// The GGUF fixture with a chat template before its other keys, filled up with blanks so that its tensors
+    /// stay aligned.
     fn gguf_with_template(directory: &Path, template: &str) -> PathBuf {
         let fixture =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../dress-models/tests/fixtures/llama2.gguf");

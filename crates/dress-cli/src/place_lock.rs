@@ -6,8 +6,8 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// A place that no other run writes to while this is held: a lock on the file `.NAME.lock` beside it, which the system lets
-/// go of when the process ends, however it does.
+/// A place that no other run writes to while this is held: a lock on the file `.NAME.lock` beside it, which
+/// the system lets go of when the process ends, however it does.
 #[derive(Debug)]
 pub struct PlaceLock {
     path: PathBuf,
@@ -25,9 +25,9 @@ struct Made {
 static HELD: Mutex<Vec<Made>> = Mutex::new(Vec::new());
 
 impl PlaceLock {
-    /// Takes the lock of the result at `place`, and clears away what runs that died left beside it. Directories above it are
-    /// made where they are not there, and removed with the lock where nothing came into them. Where no file can be made
-    /// there, or the file system knows no locks, there is none.
+    /// Takes the lock of the result at `place`, and clears away what runs that died left beside it.
+    /// Directories above it are made where they are not there, and removed with the lock where nothing came
+    /// into them. Where no file can be made there, or the file system knows no locks, there is none.
     ///
     /// # Errors
     /// [`Error::Locked`] where another process has it.
@@ -137,8 +137,8 @@ fn is_at(_file: &File, path: &Path) -> bool {
     path.exists()
 }
 
-/// Removes unfinished results of runs that died, and puts back what one of them was about to replace. Whoever holds the lock
-/// is alone here.
+/// Removes unfinished results of runs that died, and puts back what one of them was about to replace. Whoever
+/// holds the lock is alone here.
 fn clear(place: &Path, name: &str) {
     let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {

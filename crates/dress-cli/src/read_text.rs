@@ -16,7 +16,8 @@ pub fn read_text(path: &Path, wanted: &'static str) -> Result<String, Error> {
     })
 }
 
-/// Reads a plan that was made before, by these programs or by hand, for a model that need not have its weights.
+/// Reads a plan that was made before, by these programs or by hand, for a model that need not have its
+/// weights.
 ///
 /// # Errors
 /// [`Error::Unreadable`], and those of [`SlicePlan::for_model`].

@@ -1,6 +1,8 @@
 //! Options from a TOML file, put behind those of the command line before anything is parsed.
 
 use crate::Error;
+use crate::option_groups::conflict;
+use crate::option_names::names;
 use clap::{Arg, Command};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,11 +11,12 @@ use toml::{Table, Value};
 /// The option that names the file.
 const OPTION: &str = "config";
 
-/// The words of a command line, with the options that its `--config` file adds. What the command line says stands, and so what
-/// conflicts with it is left out.
+/// The words of a command line, with the options that its `--config` file adds. What the command line says
+/// stands, and so what conflicts with it is left out.
 ///
 /// # Errors
-/// [`Error::SettingsFile`] where the file cannot be read, names no option of the subcommand, or holds what no option takes.
+/// [`Error::SettingsFile`] where the file cannot be read, names no option of the subcommand, or holds what no
+/// option takes.
 pub fn with_settings_file(words: Vec<OsString>, command: &Command) -> Result<Vec<OsString>, Error> {
     let texts: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let named = texts.iter().skip(1).find_map(|word| command.find_subcommand(word));
@@ -73,20 +76,15 @@ fn option<'a>(subcommand: &'a Command, key: &str) -> Option<&'a Arg> {
     let long = key.replace('_', "-");
     let mut options =
         subcommand.get_arguments().filter(|arg| ![OPTION, "help"].contains(&arg.get_id().as_str()));
-    options.find(|arg| arg.get_long() == Some(&long))
+    options.find(|arg| names(arg).contains(&long.as_str()))
 }
 
 fn is_given(words: &[String], arg: &Arg) -> bool {
-    let Some(long) = arg.get_long() else { return false };
-    let (alone, with_value) = (format!("--{long}"), format!("--{long}="));
-    words.iter().any(|word| *word == alone || word.starts_with(&with_value))
-}
-
-fn conflict(subcommand: &Command, one: &Arg, other: &Arg) -> bool {
-    let of = |arg: &Arg, other: &Arg| {
-        subcommand.get_arg_conflicts_with(arg).iter().any(|found| found.get_id() == other.get_id())
+    let given = names(arg);
+    let is_one = |word: &String| {
+        word.strip_prefix("--").is_some_and(|word| given.contains(&word.split('=').next().unwrap_or(word)))
     };
-    of(one, other) || of(other, one)
+    words.iter().any(is_one)
 }
 
 enum Written {
@@ -94,7 +92,8 @@ enum Written {
     Value(String),
 }
 
-/// A value as it would stand on the command line, the parts of a list with commas; or what it is that no option takes.
+/// A value as it would stand on the command line, the parts of a list with commas; or what it is that no
+/// option takes.
 fn written(value: &Value) -> Result<Written, &'static str> {
     Ok(match value {
         Value::Boolean(flag) => Written::Flag(*flag),
@@ -144,6 +143,14 @@ mod tests {
         assert_eq!(sorted(all), ["--axis=ffn,heads", "--lambda=2", "--no-slice-early", "--ratio=0.25"]);
         let less = expanded(settings, &["--params", "0.5", "--axis=ffn", "--lambda", "1"]).unwrap();
         assert_eq!(less, ["--no-slice-early"], "a ratio conflicts with --params");
+    }
+
+    #[test]
+    fn an_option_is_known_by_its_other_names_too() {
+        assert_eq!(expanded("distill_alpha = 0.5\n", &[]).unwrap(), ["--distill=0.5"]);
+        for given in ["--distill-alpha=0.9", "--distill=0.9"] {
+            assert_eq!(expanded("distill = 0.5\n", &[given]).unwrap(), [""; 0], "{given}");
+        }
     }
 
     #[test]

@@ -21,8 +21,9 @@ fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Says on a signal to end where the run in `directory` can be gone on with: on an interrupt from the keyboard, and on
-/// SIGTERM and SIGHUP where [`prepare_signals`] was called. Where the process was started with a signal ignored, it stays ignored.
+/// Says on a signal to end where the run in `directory` can be gone on with: on an interrupt from the
+/// keyboard, and on SIGTERM and SIGHUP where [`prepare_signals`] was called. Where the process was started
+/// with a signal ignored, it stays ignored.
 pub(crate) fn explain_interrupts(directory: PathBuf, explain: Explain) {
     *locked(&RUN) = Some((directory, explain));
     let set = ctrlc::try_set_handler(|| end("interrupted", 130));
@@ -36,7 +37,8 @@ pub(crate) fn works_in(child: Option<u32>) {
     *locked(&CHILD) = child;
 }
 
-/// Does not return where a signal is about to end this process: what the child that it ended left undone is no failure.
+/// Does not return where a signal is about to end this process: what the child that it ended left undone is
+/// no failure.
 pub(crate) fn stay_if_ending() {
     while ENDING.load(Ordering::SeqCst) {
         std::thread::park();
@@ -75,8 +77,9 @@ fn end_child() -> bool {
     false
 }
 
-/// Has a file that grew past its limit be an error of the write, as a full disk is, and SIGTERM and SIGHUP speak as an interrupt
-/// does. To be called before there are threads, which have the signals as they find them.
+/// Has a file that grew past its limit be an error of the write, as a full disk is, and SIGTERM and SIGHUP
+/// speak as an interrupt does. To be called before there are threads, which have the signals as they find
+/// them.
 #[cfg(unix)]
 pub fn prepare_signals() {
     use nix::sys::signal::{SigSet, Signal};

@@ -4,8 +4,8 @@ use crate::Error;
 use dress_core::files::{self, NotPlaced};
 use std::path::Path;
 
-/// Writes a result beside its place, which was looked at before the work, and renames it when it is complete. Without `replace` a
-/// file that has appeared there since stays, and the result is kept beside it.
+/// Writes a result beside its place, which was looked at before the work, and renames it when it is complete.
+/// Without `replace` a file that has appeared there since stays, and the result is kept beside it.
 ///
 /// # Errors
 /// [`Error::Io`], and [`Error::Appeared`], which says where the result is.

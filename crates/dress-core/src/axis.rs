@@ -27,7 +27,10 @@ pub enum Axis {
         /// Index of the layer.
         layer: usize,
     },
-    /// The attention heads of one layer; under GQA, its KV groups with their query heads.
+    /// The attention heads of one layer; under GQA, its KV groups with their query heads. They go as wholes
+    /// (identity [E6]).
+    ///
+    /// [E6]: crate::identities#e6
     Heads {
         /// Index of the layer.
         layer: usize,
@@ -75,10 +78,11 @@ impl AxisKind {
     pub const NAMES: [&'static str; 4] = ["residual", "ffn", "heads", "depth"];
 
     /// Names that other software has, each with the one that is meant; they are read and never written.
-    pub const ALIASES: [(&'static str, &'static str); 5] = [
+    pub const ALIASES: [(&'static str, &'static str); 6] = [
         ("width", "residual"),
         ("hidden", "residual"),
         ("mlp", "ffn"),
+        ("neurons", "ffn"),
         ("attention", "heads"),
         ("layers", "depth"),
     ];

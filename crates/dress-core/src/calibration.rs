@@ -23,7 +23,8 @@ pub struct CorpusProvenance {
     /// How they were drawn.
     #[serde(default)]
     pub draw: Draw,
-    /// What was put between two rows of the corpus before tokenization; nothing where it was tokenized as it is.
+    /// What was put between two rows of the corpus before tokenization; nothing where it was tokenized as it
+    /// is.
     pub join: String,
     /// The field of each row that was its text, where one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,8 +110,8 @@ impl Calibration {
     /// Checks that there is something to look at, and that `model` can look at it.
     ///
     /// # Errors
-    /// [`Error::CalibrationEmpty`] where there is no block, [`Error::TooShort`] where one predicts nothing, and
-    /// those of [`Calibration::check_lengths`] and [`Calibration::check`].
+    /// [`Error::CalibrationEmpty`] where there is no block, [`Error::TooShort`] where one predicts nothing,
+    /// and those of [`Calibration::check_lengths`] and [`Calibration::check`].
     pub fn require<M: CausalLm>(&self, model: &M, who: &str) -> Result<(), Error> {
         if self.blocks.is_empty() {
             return Err(Error::CalibrationEmpty { who: who.into() });

@@ -3,10 +3,9 @@
 use crate::parameters::{NamedParameters, layer_of};
 use crate::{
     CouplingMap, DistilledLoss, Error, Forward, Part, Selection, Site, StockTarget, TaughtLogits,
-    distilled_loss_of_logits,
+    distilled_loss_of_logits, loss_of_logits,
 };
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{DType, Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use std::collections::BTreeMap;
 
 /// A decoder-only language model that can be scored, regularized and sliced.
@@ -51,22 +50,26 @@ pub trait CausalLm: NamedParameters + Sync {
 
     /// The model after its parameters were sliced by `selection`: configuration and whatever
     /// else does not follow from the parameters' shapes is brought up to date, the norms'
-    /// epsilon by identity E2 included.
+    /// epsilon by identity [E2] included.
     ///
     /// # Errors
     /// Where the family cannot be of that shape.
+    ///
+    /// [E2]: crate::identities#e2
     fn resized(self, selection: &Selection) -> Result<Self, Error>;
 
-    /// By what slicing multiplies whole parameters, beside the gains of identity E2: for families whose
-    /// epsilon is not in their configuration, so that the stream has to change instead, and for norms over something else
-    /// that have the same epsilon.
+    /// By what slicing multiplies whole parameters, beside the gains of identity [E2]: for families whose
+    /// epsilon is not in their configuration, so that the stream has to change instead, and for norms over
+    /// something else that have the same epsilon.
+    ///
+    /// [E2]: crate::identities#e2
     fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
         let _ = selection;
         BTreeMap::new()
     }
 
-    /// By what slicing multiplies the stream behind every layer: for families whose epsilon stays, so that the stream has to
-    /// change instead.
+    /// By what slicing multiplies the stream behind every layer: for families whose epsilon stays, so that
+    /// the stream has to change instead.
     fn stream_factor(&self, selection: &Selection) -> f64 {
         let _ = selection;
         1.0
@@ -176,8 +179,8 @@ pub trait CausalLm: NamedParameters + Sync {
         self.head_loss(hidden.narrow(1, 0, seq - 1), tokens.narrow(1, 1, seq - 1), pass)
     }
 
-    /// Mean negative log-likelihood, in nats, of `targets` under the head's logits. A family whose head ends in
-    /// one product can do it without ever having all logits.
+    /// Mean negative log-likelihood, in nats, of `targets` under the head's logits. A family whose head ends
+    /// in one product can do it without ever having all logits.
     ///
     /// # Shapes
     /// - `hidden`: `[batch, seq, hidden_size]`, `targets`: `[batch, seq]`; returns `[1]`
@@ -185,8 +188,8 @@ pub trait CausalLm: NamedParameters + Sync {
         loss_of_logits(self.head(hidden, pass), targets)
     }
 
-    /// [`CausalLm::head_loss`] beside what a teacher says of the same positions. A family whose head ends in one product can do it
-    /// without ever having all logits of its own.
+    /// [`CausalLm::head_loss`] beside what a teacher says of the same positions. A family whose head ends in
+    /// one product can do it without ever having all logits of its own.
     ///
     /// # Shapes
     /// - `hidden`: `[batch, seq, hidden_size]`, `targets`: `[batch, seq]`
@@ -209,9 +212,9 @@ pub trait CausalLm: NamedParameters + Sync {
         }
     }
 
-    /// Whether a text of `total` tokens cannot go on from a cache of its first `cached`, since all of its tokens are computed
-    /// otherwise than those of a shorter text: for LongRoPE, whose frequencies are others beyond a length. The cache is
-    /// then filled anew.
+    /// Whether a text of `total` tokens cannot go on from a cache of its first `cached`, since all of its
+    /// tokens are computed otherwise than those of a shorter text: for LongRoPE, whose frequencies are others
+    /// beyond a length. The cache is then filled anew.
     fn outgrows_cache(&self, cached: usize, total: usize) -> bool {
         let _ = (cached, total);
         false
@@ -221,14 +224,4 @@ pub trait CausalLm: NamedParameters + Sync {
     fn device(&self) -> Device {
         self.devices().into_iter().next().unwrap_or_default()
     }
-}
-
-/// Mean negative log-likelihood, in nats, of `targets` under `logits`; the softmax is in f32.
-///
-/// # Shapes
-/// - `logits`: `[batch, seq, vocab_size]`, `targets`: `[batch, seq]`; returns `[1]`
-pub fn loss_of_logits(logits: Tensor<3>, targets: Tensor<2, Int>) -> Tensor<1> {
-    let positions: usize = targets.dims().iter().product();
-    let likelihood = log_softmax(logits.cast(DType::F32), 2).gather(2, targets.unsqueeze_dim::<3>(2));
-    likelihood.reshape([positions]).mean().neg()
 }

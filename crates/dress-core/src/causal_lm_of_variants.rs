@@ -1,17 +1,20 @@
 //! One model of several, whichever variant of an enum it is.
 
-/// Implements [`CausalLm`](crate::CausalLm) and [`NamedParameters`](crate::parameters::NamedParameters) for an enum
-/// whose variants each hold a model: every method is that of the model inside. Methods with a default are no
-/// exception, so that what one model overrides is not lost.
+/// Implements [`CausalLm`](crate::CausalLm) and [`NamedParameters`](crate::parameters::NamedParameters) for
+/// an enum whose variants each hold a model: every method is that of the model inside. Methods with a default
+/// are no exception, so that what one model overrides is not lost.
 ///
 /// # Examples
 /// ```
 /// # mod theirs {
 /// #     use dress_core::burn::{module::Module, nn::Embedding, tensor::{Int, Tensor}};
-/// #     use dress_core::{CausalLm, CouplingMap, Error, Forward, Selection, parameters::NamedParameters};
+/// #     use dress_core::parameters::{Layout, NamedParameters, ParameterPlace};
+/// #     use dress_core::{CausalLm, CouplingMap, Error, Forward, Selection};
 /// #     #[derive(Module, Debug)]
 /// #     pub struct Small { pub embedding: Embedding }
-/// #     impl NamedParameters for Small {}
+/// #     impl NamedParameters for Small {
+/// #         fn layout(&self, place: &ParameterPlace<'_>) -> Layout { Layout::of_burn(place) }
+/// #     }
 /// #     impl CausalLm for Small {
 /// #         fn architecture(&self) -> &str { "Small" }
 /// #         fn num_layers(&self) -> usize { 0 }

@@ -6,17 +6,21 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The norms whose statistics run over an axis. Slicing multiplies their gains by `sqrt(len / kept)`
-/// and their epsilon by `len / kept` (identity E2).
+/// and their epsilon by `len / kept` (identity [E2]).
+///
+/// [E2]: crate::identities#e2
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalization {
     /// Root mean square: slicing channels that are zero is exact.
     RootMeanSquare,
-    /// Root mean square over what layers add to the stream, before it is added, and before the head: slicing channels that
-    /// are zero is exact, and no rotation can be put into what such a norm is behind.
+    /// Root mean square over what layers add to the stream, before it is added, and before the head: slicing
+    /// channels that are zero is exact, and no rotation can be put into what such a norm is behind.
     RootMeanSquareBehind,
     /// Layer norms that read the stream. Slicing channels that are zero is exact where the stream's
-    /// mean is zero, which its writers can see to (identity E3).
+    /// mean is zero, which its writers can see to (identity [E3]).
+    ///
+    /// [E3]: crate::identities#e3
     Layer,
     /// Layer norms whose output is the stream, as in OPT-350M: its mean is what their gains make of
     /// it, so that slicing is only close.
@@ -90,9 +94,9 @@ impl CouplingMap {
         Ok(axes)
     }
 
-    /// Those of a model's `parameters` that every token is multiplied with: all matrices but those of which it takes a row,
-    /// embeddings of tokens and positions, unless one is the head as well. An embedding that a projection brings to the
-    /// stream's width is counted.
+    /// Those of a model's `parameters` that every token is multiplied with: all matrices but those of which
+    /// it takes a row, embeddings of tokens and positions, unless one is the head as well. An embedding that
+    /// a projection brings to the stream's width is counted.
     pub fn multiplied<'a>(&self, parameters: &'a [ParameterInfo]) -> Vec<&'a ParameterInfo> {
         let slots = self.axes.values().flat_map(|axis| &axis.slots);
         let looked_up = slots.filter(|slot| slot.role == Role::Writes && slot.dim == 1 && !slot.tied);

@@ -1,6 +1,7 @@
 //! What a teacher says of every token, beside what the text says.
 
-use crate::{Divergence, loss_of_logits};
+use crate::Divergence;
+use crate::next_token_loss::loss_of_log_probabilities;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Int, Tensor};
 
@@ -20,7 +21,8 @@ pub struct TaughtLogits {
 /// The parts of a distillation's loss, each `[1]`, means over the positions.
 #[derive(Debug, Clone)]
 pub struct DistilledLoss {
-    /// `(1 - alpha) L + alpha T^2 KL`, such as `KL(p || q)` (Hinton et al. 2015, arXiv 1503.02531), on the autodiff graph.
+    /// `(1 - alpha) L + alpha T^2 KL`, such as `KL(p || q)` (Hinton et al. 2015, arXiv 1503.02531), on the
+    /// autodiff graph.
     pub total: Tensor<1>,
     /// `L`, the text's own loss in nats, which has no gradient to rely on.
     pub language_modelling: Tensor<1>,
@@ -39,8 +41,9 @@ pub fn distilled_loss_of_logits(
 ) -> DistilledLoss {
     let &TaughtLogits { alpha, temperature, direction, .. } = taught;
     let logits = logits.cast(DType::F32);
-    let language = loss_of_logits(logits.clone(), targets);
-    let log_q = log_softmax(logits / temperature, 2);
+    let log_q = log_softmax(logits.clone(), 2);
+    let language = loss_of_log_probabilities(log_q.clone(), targets);
+    let log_q = if temperature == 1.0 { log_q } else { log_softmax(logits / temperature, 2) };
     let log_p = log_softmax(taught.logits.clone().cast(DType::F32) / temperature, 2);
     let (of, from) = if direction.is_forward() { (log_p, log_q) } else { (log_q, log_p) };
     let divergence = (of.clone().exp() * (of - from)).sum_dim(2).mean();

@@ -9,7 +9,8 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Divergence {
-    /// `KL(p || q)`: the model has to expect whatever the teacher does (Hinton et al. 2015, arXiv 1503.02531).
+    /// `KL(p || q)`: the model has to expect whatever the teacher does (Hinton et al. 2015, arXiv
+    /// 1503.02531).
     #[default]
     Forward,
     /// `KL(q || p)`: the model must not expect what the teacher does not (MiniLLM, arXiv 2306.08543).

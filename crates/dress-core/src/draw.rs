@@ -8,11 +8,12 @@ use std::{fmt, str::FromStr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Draw {
-    /// Each block starts at a row drawn at random; empty rows are dropped. What SliceGPT, SparseGPT and Wanda do.
+    /// Each block starts at a row drawn at random; empty rows are dropped. What SliceGPT, SparseGPT and Wanda
+    /// do.
     #[default]
     Rows,
-    /// Blocks of the text as it stands that do not overlap, in random order; where more are wanted than there are, once
-    /// more from another offset.
+    /// Blocks of the text as it stands that do not overlap, in random order; where more are wanted than there
+    /// are, once more from another offset.
     Blocks,
 }
 

@@ -5,14 +5,19 @@ use std::sync::Arc;
 /// The steps from a parameter of the dense model to that of the sliced one, in the layout of the files,
 /// so that they can be done to a tensor in memory as well as to a file.
 ///
-/// In this order: the mean over a dimension is taken off, indices are taken, the rest is multiplied and shifted.
+/// In this order: the mean over a dimension is taken off, indices are taken, the rest is multiplied and
+/// shifted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorEdit {
-    /// The dimension whose mean is taken off (identity E3).
+    /// The dimension whose mean is taken off (identity [E3]).
+    ///
+    /// [E3]: crate::identities#e3
     pub centre: Option<usize>,
     /// Per dimension that is cut, the indices that stay, in their new order; many parameters share them.
     pub takes: Vec<(usize, Arc<[usize]>)>,
-    /// What the numbers are multiplied by (identity E2).
+    /// What the numbers are multiplied by (identity [E2]).
+    ///
+    /// [E2]: crate::identities#e2
     pub factor: f64,
     /// What is added to them then, for gains that are filed as one less than they are.
     pub shift: f64,

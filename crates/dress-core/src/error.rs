@@ -1,6 +1,6 @@
 //! What can go wrong, and what to do about it.
 
-use crate::{Fingerprint, Site};
+use crate::Fingerprint;
 use std::path::PathBuf;
 
 /// Errors of the shared vocabulary.
@@ -125,19 +125,19 @@ pub enum Error {
     },
     /// A criterion that needs activations of a place that no forward pass came through.
     #[error(
-        "`{criterion}` needs the activations at {site:?} to score axis `{axis}`, and no forward pass came through there; let the model pass its tap there, or use a criterion of weights, such as magnitude-l2"
+        "`{criterion}` needs the activations at {site} to score axis `{axis}`, and no forward pass came through there; let the model pass its tap there, or use a criterion of weights, such as magnitude-l2"
     )]
     SiteNotPassed {
         /// The criterion.
         criterion: String,
         /// The axis.
         axis: String,
-        /// The place.
-        site: Site,
+        /// The place, as [`Site`](crate::Site) names it.
+        site: String,
     },
     /// A criterion that needs the whole model.
     #[error(
-        "`{criterion}` needs the whole model in memory; score without `stream`, or choose a criterion without gradients and search"
+        "`{criterion}` needs the whole model in memory; score it there with `Scorer::score`, or choose a criterion without gradients and search"
     )]
     NotByParts {
         /// The criterion.
@@ -196,7 +196,7 @@ pub enum Error {
         found: Fingerprint,
     },
     /// A plan that is not valid JSON, or not a plan.
-    #[error("{path}: not a slice plan: {cause}; make it again with `dress score`", path = .path.display())]
+    #[error("{path}: not a slice plan: {cause}; make it again with `SlicePlan::new`", path = .path.display())]
     PlanUnreadable {
         /// The file.
         path: PathBuf,
@@ -204,7 +204,7 @@ pub enum Error {
         cause: serde_json::Error,
     },
     /// A plan of another version.
-    #[error("{path}: plan format {found}, this version reads {expected}; make it again with `dress score`", path = .path.display())]
+    #[error("{path}: plan format {found}, this version reads {expected}; make it again with `SlicePlan::new`", path = .path.display())]
     PlanFormat {
         /// The file.
         path: PathBuf,

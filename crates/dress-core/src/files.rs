@@ -1,7 +1,7 @@
 //! Files that end, and files that are complete or not there.
 //!
-//! Pipes, devices and sockets are refused before they are opened to read, since whoever opens one waits without a word for
-//! somebody to write to it. What is written gets its name when all of it is on the disk.
+//! Pipes, devices and sockets are refused before they are opened to read, since whoever opens one waits
+//! without a word for somebody to write to it. What is written gets its name when all of it is on the disk.
 
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -49,8 +49,9 @@ pub fn check(path: &Path) -> io::Result<()> {
     Err(io::Error::new(ErrorKind::InvalidInput, format!("it is {what} and no file; {cure}")))
 }
 
-/// Gives a complete file the name under which it is looked for. Its bytes are on the disk before the name points to them, so
-/// that the place has either what was there or all of the new file, whenever the machine stops.
+/// Gives a complete file the name under which it is looked for. Its bytes are on the disk before the name
+/// points to them, so that the place has either what was there or all of the new file, whenever the machine
+/// stops.
 ///
 /// # Errors
 /// Those of [`File::sync_all`] and [`fs::rename`]; `partial` is left.
@@ -59,14 +60,15 @@ pub fn put_in_place(file: &File, partial: &Path, place: &Path) -> io::Result<()>
     fs::rename(partial, place)
 }
 
-/// The name of an unfinished file beside its place, with a number that no other process has, on this machine or on another that
-/// shares the storage.
+/// The name of an unfinished file beside its place, with a number that no other process has, on this machine
+/// or on another that shares the storage.
 pub fn partial_beside(place: &Path) -> PathBuf {
     let number = u64::from(machine()) * PROCESSES + u64::from(std::process::id());
     place.with_file_name(format!(".{}.partial-{number}", name(place)))
 }
 
-/// The process of this machine that has a number that [`partial_beside`] gave; nothing where it is another machine's.
+/// The process of this machine that has a number that [`partial_beside`] gave; nothing where it is another
+/// machine's.
 ///
 /// # Examples
 /// ```
@@ -107,8 +109,8 @@ pub struct NotPlaced {
     pub cause: io::Error,
 }
 
-/// Gives a complete file its place, which was looked at before the work. Without `replace` a file that has appeared there since
-/// stays, and the complete one is kept beside it under a name that people see.
+/// Gives a complete file its place, which was looked at before the work. Without `replace` a file that has
+/// appeared there since stays, and the complete one is kept beside it under a name that people see.
 ///
 /// # Errors
 /// [`NotPlaced`].
@@ -171,6 +173,50 @@ pub fn write_whole(place: &Path, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
+/// Gives a complete directory the name under which it is looked for, with all that is in it on the disk
+/// before. What was at the place is then at `replaced`, for the caller to remove; says whether something was.
+///
+/// # Errors
+/// Those of reading, syncing and renaming; `partial` is left, and what was at the place is there again.
+///
+/// # Examples
+/// ```
+/// let directory = std::env::temp_dir().join(format!("dress-example-{}", std::process::id()));
+/// let [partial, place, replaced] = ["partial", "place", "replaced"].map(|name| directory.join(name));
+/// std::fs::create_dir_all(&partial)?;
+/// std::fs::write(partial.join("config.json"), "{}")?;
+/// assert!(!dress_core::files::place_directory(&partial, &place, &replaced)?, "nothing was there");
+/// assert!(place.join("config.json").exists() && !partial.exists());
+/// std::fs::remove_dir_all(&directory)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn place_directory(partial: &Path, place: &Path, replaced: &Path) -> io::Result<bool> {
+    sync_directory(partial)?;
+    let replaces = place.exists();
+    if replaces {
+        fs::rename(place, replaced)?;
+    }
+    let moved = fs::rename(partial, place);
+    if moved.is_err() && replaces {
+        fs::rename(replaced, place)?;
+    }
+    moved.map(|()| replaces)
+}
+
+/// Waits until every file of a directory, and of those inside it, is on the disk.
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => sync_directory(&entry.path())?,
+            false => File::open(entry.path())?.sync_all()?,
+        }
+    }
+    // The files' names. There are systems on which a directory cannot be opened or synced.
+    let _ = File::open(directory).and_then(|names| names.sync_all());
+    Ok(())
+}
+
 #[cfg(unix)]
 fn special(found: fs::FileType) -> Option<&'static str> {
     use std::os::unix::fs::FileTypeExt;
@@ -215,6 +261,31 @@ mod tests {
         assert_eq!(read_to_string(&at("file")).unwrap(), "text");
         assert_eq!(read(&at("nothing")).unwrap_err().kind(), ErrorKind::NotFound);
         assert!(open(place.path()).is_ok());
+    }
+
+    #[test]
+    fn a_directory_is_placed_whole_and_what_was_there_is_not_lost() {
+        let directory = tempfile::tempdir().unwrap();
+        let [partial, place, replaced] =
+            ["partial", "place", "replaced"].map(|name| directory.path().join(name));
+        let write = |text: &str| {
+            fs::create_dir_all(partial.join("inside")).unwrap();
+            fs::write(partial.join("inside/file"), text).unwrap();
+        };
+        write("first");
+        assert!(!place_directory(&partial, &place, &replaced).unwrap());
+        write("second");
+        assert!(place_directory(&partial, &place, &replaced).unwrap());
+        assert_eq!(read(&place.join("inside/file")).unwrap(), b"second");
+        assert_eq!(read(&replaced.join("inside/file")).unwrap(), b"first");
+        assert!(place_directory(&partial, &place, &replaced).is_err(), "there is nothing to be placed");
+        write("third");
+        assert!(
+            place_directory(&partial, &place, &replaced).is_err(),
+            "something is where the second would go"
+        );
+        assert_eq!(read(&place.join("inside/file")).unwrap(), b"second");
+        assert_eq!(read(&partial.join("inside/file")).unwrap(), b"third");
     }
 
     #[test]

@@ -24,6 +24,32 @@ pub struct Fingerprint(String);
 
 impl Fingerprint {
     /// The fingerprint of a model in memory.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_core::Fingerprint;
+    /// use dress_core::burn::module::{Module, Param};
+    /// use dress_core::burn::tensor::{Device, Tensor};
+    /// use dress_core::parameters::{Layout, NamedParameters, ParameterPlace};
+    ///
+    /// #[derive(Module, Debug)]
+    /// struct Gains {
+    ///     weight: Param<Tensor<1>>,
+    /// }
+    ///
+    /// impl NamedParameters for Gains {
+    ///     fn layout(&self, _place: &ParameterPlace<'_>) -> Layout {
+    ///         Layout::AsFiled
+    ///     }
+    /// }
+    ///
+    /// let of = |gain: f32| {
+    ///     let weight = Tensor::<1>::full([4], gain, &Device::flex());
+    ///     Fingerprint::of(&Gains { weight: Param::from_tensor(weight) })
+    /// };
+    /// assert_eq!(of(1.0), of(1.0));
+    /// assert_ne!(of(1.0), of(2.0));
+    /// ```
     pub fn of<M: NamedParameters>(module: &M) -> Self {
         let mut collect = Collect(FingerprintBuilder::default());
         parameters::visit(module, &mut collect);
@@ -74,8 +100,8 @@ impl FingerprintBuilder {
         self.parameters.push((name.into(), Sha256::digest(bytes).into()));
     }
 
-    /// The rows, along the first dimension of a parameter's shape in the file, that a fingerprint looks at: the
-    /// first, the last and some evenly between. A vector is looked at as a whole, as one row.
+    /// The rows, along the first dimension of a parameter's shape in the file, that a fingerprint looks at:
+    /// the first, the last and some evenly between. A vector is looked at as a whole, as one row.
     pub fn sampled_rows(shape: &[usize]) -> Vec<usize> {
         let rows = if shape.len() < 2 { 1 } else { shape[0] };
         match rows {
@@ -117,6 +143,7 @@ fn filed_rows<const D: usize>(value: Tensor<D>, layout: Layout, rows: &[usize]) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parameters::ParameterPlace;
     use burn::module::Module;
     use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
     use burn::tensor::{Device, Distribution};
@@ -127,7 +154,11 @@ mod tests {
         linear: Linear,
     }
 
-    impl NamedParameters for Small {}
+    impl NamedParameters for Small {
+        fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
+            Layout::of_burn(place)
+        }
+    }
 
     fn small() -> Small {
         let device = Device::flex();

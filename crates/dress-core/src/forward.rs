@@ -49,8 +49,8 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// The rotary cosines and sines of this pass, computed by the first layer that asks. Layers that turn alike give the
-    /// same `kind`, a small number. `[seq, dims]`
+    /// The rotary cosines and sines of this pass, computed by the first layer that asks. Layers that turn
+    /// alike give the same `kind`, a small number. `[seq, dims]`
     pub fn rotary(&mut self, kind: usize, compute: impl FnOnce() -> [Tensor<2>; 2]) -> [Tensor<2>; 2] {
         if self.rotary.len() <= kind {
             self.rotary.resize(kind + 1, None);

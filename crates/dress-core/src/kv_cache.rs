@@ -31,8 +31,8 @@ impl KvCache {
         self.capacity
     }
 
-    /// A cache with the rows of this one that `rows` names, in that order and as often, and room for `capacity` tokens: one
-    /// context that goes on in several ways.
+    /// A cache with the rows of this one that `rows` names, in that order and as often, and room for
+    /// `capacity` tokens: one context that goes on in several ways.
     ///
     /// # Panics
     /// Where `capacity` is less than this cache holds.

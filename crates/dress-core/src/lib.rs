@@ -14,9 +14,12 @@
 //! - [`CausalLm`] is what a model implements, [`Scorer`] what ranks structures, [`Penalty`] what
 //!   regularizes them, and [`Tap`] what listens to activations on the way.
 //!
+//! The [`identities`] say why slicing what they touch changes nothing.
+//!
 //! It also holds what every crate has to do alike: how parameters are named and visited
 //! ([`parameters`]), a checkpoint's fingerprint, what is drawn, and files that are complete or not
-//! there ([`files`]). It knows no model family and no machine.
+//! there ([`files`]). It knows no model family and no device, and of the machine its name alone,
+//! which goes into the names of unfinished files.
 //!
 //! Depend on this crate alone to bring your own model, scorer or penalty: Burn is re-exported as
 //! [`burn`], so that versions cannot disagree.
@@ -41,9 +44,11 @@ mod error;
 pub mod files;
 mod fingerprint;
 mod forward;
+pub mod identities;
 mod kept_of_kind;
 mod kv_cache;
 mod layer_writers;
+mod next_token_loss;
 pub mod parameters;
 mod part;
 mod parts;
@@ -61,11 +66,12 @@ mod seqlen;
 mod slot;
 mod stock;
 mod tap;
+mod unit;
 
 pub use axis::{Axis, AxisKind};
 pub use basis::Basis;
 pub use calibration::{Calibration, CorpusProvenance};
-pub use causal_lm::{CausalLm, loss_of_logits};
+pub use causal_lm::CausalLm;
 pub use coupling::{AxisSlots, CouplingMap, Normalization};
 pub use distilled_loss::{DistilledLoss, TaughtLogits, distilled_loss_of_logits};
 pub use divergence::Divergence;
@@ -77,11 +83,12 @@ pub use forward::Forward;
 pub use kept_of_kind::KeptOfKind;
 pub use kv_cache::KvCache;
 pub use layer_writers::{layer_writers, only_adds};
+pub use next_token_loss::loss_of_logits;
 pub use part::Part;
 pub use parts::{Parts, forward_by_parts, forward_last_by_parts};
 pub use penalty::Penalty;
 pub use plan::{PLAN_FORMAT, ScoreSummary, SlicePlan};
-pub use progress::{Advance, NoProgress, Progress, RunningStage, Stage, Unit};
+pub use progress::{Advance, NoProgress, Progress, RunningStage, Stage};
 pub use ratio::Ratio;
 pub use rotation::{Rotation, Turn, TurnedChannels};
 pub use rounding::round_at_random;
@@ -92,3 +99,4 @@ pub use seqlen::seqlen_or;
 pub use slot::{Component, Role, Slot};
 pub use stock::{MultipleOf, StockTarget};
 pub use tap::{NoTap, Site, Tap};
+pub use unit::Unit;

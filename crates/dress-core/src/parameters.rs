@@ -1,8 +1,8 @@
 //! Parameters under their Hugging Face names, whatever their layout in memory.
 //!
-//! Burn's `Linear` keeps its weight as `[in, out]`, the files as `[out, in]`. Slots speak of the
-//! files; the [`Layout`] that comes with every parameter here says how to get from one to the
-//! other, and the model says which it is ([`NamedParameters`]). Variants of an enum of models do not show in the names.
+//! Burn's `Linear` keeps its weight as `[in, out]`, the files as `[out, in]`. Slots speak of the files; the
+//! [`Layout`] that comes with every parameter here says how to get from one to the other, and the model says
+//! which it is ([`NamedParameters`]). Variants of an enum of models do not show in the names.
 
 mod fill;
 mod layout;
@@ -128,9 +128,9 @@ pub fn visit<M: NamedParameters>(module: &M, visitor: &mut impl ParameterVisitor
     module.visit(&mut Visiting { path: NamePath::default(), module, visitor });
 }
 
-/// Replaces every float parameter of `module` by what `mapper` makes of it. Ids stay, and so does whether a parameter
-/// is trained; the new values are leaves of the autodiff graph. The mapper gets values, and makes values, that are on
-/// none.
+/// Replaces every float parameter of `module` by what `mapper` makes of it. Ids stay, and so does whether a
+/// parameter is trained; the new values are leaves of the autodiff graph. The mapper gets values, and makes
+/// values, that are on none.
 pub fn map<M: NamedParameters>(module: M, mapper: &mut impl ParameterMapper) -> M {
     let mut mapping = Mapping::new(&module, mapper);
     module.map(&mut mapping)
@@ -226,7 +226,11 @@ mod tests {
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::{Device, Int};
 
-    impl NamedParameters for Linear {}
+    impl NamedParameters for Linear {
+        fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
+            Layout::of_burn(place)
+        }
+    }
 
     fn counting<const D: usize>(dims: [usize; D]) -> Tensor<D> {
         let len = dims.iter().product::<usize>() as i64;

@@ -11,7 +11,8 @@ pub trait Parts {
     /// The model without its weights: its shapes and its coupling map.
     fn declared(&self) -> &Self::Model;
 
-    /// The model with the weights of the parameters whose name is `wanted`; the others stay as they were declared.
+    /// The model with the weights of the parameters whose name is `wanted`; the others stay as they were
+    /// declared.
     ///
     /// # Errors
     /// [`Error::Part`] where they cannot be had.
@@ -26,9 +27,9 @@ pub trait Parts {
     }
 }
 
-/// Runs calibration blocks through a model of which one part at a time is in memory; the residual stream of all of
-/// them is kept instead. Every [`Site`](crate::Site) passes the tap, in the order of the sites and not of the blocks
-/// of tokens.
+/// Runs calibration blocks through a model of which one part at a time is in memory; the residual stream of
+/// all of them is kept instead. Every [`Site`](crate::Site) passes the tap, in the order of the sites and not
+/// of the blocks of tokens.
 ///
 /// # Errors
 /// Those of [`Calibration::require`], naming `who` asked, and of [`Parts::part`].

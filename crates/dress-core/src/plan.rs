@@ -19,7 +19,8 @@ pub struct ScoreSummary {
     pub max: f64,
     /// The greatest score among the structures that go.
     pub max_removed: Option<f64>,
-    /// The scores below which no, one to nine, and all tenths of the structures are; absent in plans of before they were written.
+    /// The scores below which no, one to nine, and all tenths of the structures are; absent in plans of
+    /// before they were written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deciles: Option<[f64; 11]>,
 }
@@ -108,7 +109,8 @@ impl SlicePlan {
         self.check_fingerprint(Fingerprint::of(model), &model.coupling())
     }
 
-    /// As [`SlicePlan::check`], of a model that is not in memory. A plan made by hand fits every model of its shape.
+    /// As [`SlicePlan::check`], of a model that is not in memory. A plan made by hand fits every model of its
+    /// shape.
     ///
     /// # Errors
     /// As [`SlicePlan::check`].

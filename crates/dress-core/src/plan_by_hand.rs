@@ -38,9 +38,9 @@ impl WrittenAxis {
 }
 
 impl SlicePlan {
-    /// As [`SlicePlan::from_json`], of a plan for `model` that need only say which structures of which axes go, as
-    /// `{"selection": {"ffn.0": [3, 7]}}`. What it does not say of the model it is for is taken to be `model`, which need not have
-    /// its weights.
+    /// As [`SlicePlan::from_json`], of a plan for `model` that need only say which structures of which axes
+    /// go, as `{"selection": {"ffn.0": [3, 7]}}`. What it does not say of the model it is for is taken to be
+    /// `model`, which need not have its weights.
     ///
     /// # Errors
     /// Those of [`SlicePlan::from_json`], of [`AxisSelection::new`] and of [`Selection::check`].

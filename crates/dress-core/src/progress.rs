@@ -1,43 +1,8 @@
 //! Telling a person how far long work has come, and letting them end it.
 
-use crate::Error;
-use std::fmt;
+use crate::{Error, Unit};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-
-/// What one step of a [`Stage`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Unit {
-    /// Steps of an optimizer.
-    Steps,
-    /// Blocks of tokens.
-    Blocks,
-    /// Decoder layers, with the embedding and the head where a model is read by parts.
-    Layers,
-    /// Questions of a task.
-    Questions,
-    /// Rounds of a measurement.
-    Rounds,
-    /// Bytes read.
-    Bytes,
-    /// Texts written.
-    Texts,
-}
-
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Steps => "steps",
-            Self::Blocks => "blocks",
-            Self::Layers => "layers",
-            Self::Questions => "questions",
-            Self::Rounds => "rounds",
-            Self::Bytes => "bytes",
-            Self::Texts => "texts",
-        })
-    }
-}
 
 /// A part of long work whose length is known when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,7 +131,8 @@ impl RunningStage<'_> {
         self.advance_with(count, None, "")
     }
 
-    /// So many more are done, with the loss of what was done last in nats a token, and a short state for a person to read.
+    /// So many more are done, with the loss of what was done last in nats a token, and a short state for a
+    /// person to read.
     ///
     /// # Errors
     /// [`Error::Cancelled`] where the work should end.

@@ -4,8 +4,10 @@ use burn::tensor::Tensor;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// One orthogonal matrix and what it makes of every parameter on the residual stream (identity E4), in the
+/// One orthogonal matrix and what it makes of every parameter on the residual stream (identity [E4]), in the
 /// layout of the files, so that it can be done to a file.
+///
+/// [E4]: crate::identities#e4
 #[derive(Debug, Clone)]
 pub struct Rotation {
     /// `[width, width]`, in f32; column `j` says how much of each old channel is in the new channel `j`.
@@ -33,7 +35,9 @@ pub struct TurnedChannels {
     pub from: Option<String>,
     /// The dimension of the channels.
     pub dim: usize,
-    /// Whether the mean over the channels is taken off (identity E3).
+    /// Whether the mean over the channels is taken off (identity [E3]).
+    ///
+    /// [E3]: crate::identities#e3
     pub centred: bool,
     /// What each channel is multiplied by, the gains of the norm before it; many parameters share them.
     pub factors: Option<Arc<[f32]>>,

@@ -2,8 +2,9 @@
 
 use burn::tensor::{DType, Distribution, Tensor};
 
-/// `exact` in a type of fewer bits, rounded to either neighbour with the chance that keeps the mean (Gupta et al. 2015,
-/// arXiv 1502.02551), so that many small changes add up that would each be lost. In a type of as many bits it is itself.
+/// `exact` in a type of fewer bits, rounded to either neighbour with the chance that keeps the mean (Gupta et
+/// al. 2015, arXiv 1502.02551), so that many small changes add up that would each be lost. In a type of as
+/// many bits it is itself.
 pub fn round_at_random<const D: usize>(exact: Tensor<D>, dtype: DType) -> Tensor<D> {
     // Seven tenths of the distance between two numbers: less than one and a half of it everywhere in a power of two,
     // and more than a half, so that rounding finds the next number, and only that.

@@ -3,6 +3,31 @@
 use crate::{Axis, Calibration, CausalLm, Error, Progress, Scores};
 
 /// Says how much each structure matters to a model.
+///
+/// # Examples
+/// ```
+/// use dress_core::{Axis, Calibration, CausalLm, Error, Progress, Scorer, Scores};
+///
+/// /// The later a structure comes, the less it matters.
+/// struct Place;
+///
+/// impl<M: CausalLm> Scorer<M> for Place {
+///     fn name(&self) -> &str {
+///         "place"
+///     }
+///     fn needs_calibration(&self) -> bool {
+///         false
+///     }
+///     fn score(&self, model: &M, _: &Calibration, axes: &[Axis], _: &dyn Progress) -> Result<Scores, Error> {
+///         let (map, mut scores) = (model.coupling(), Scores::new());
+///         for &axis in axes {
+///             let len = map.axis(axis)?.len;
+///             scores.insert(axis, (0..len).rev().map(|place| place as f64).collect())?;
+///         }
+///         Ok(scores)
+///     }
+/// }
+/// ```
 pub trait Scorer<M: CausalLm> {
     /// The name a plan records, such as `taylor`.
     fn name(&self) -> &str;

@@ -82,7 +82,9 @@ impl AxisSelection {
         self.len - self.removed.len()
     }
 
-    /// Every index once, the ones that stay first (identity E1).
+    /// Every index once, the ones that stay first (identity [E1]).
+    ///
+    /// [E1]: crate::identities#e1
     pub fn permutation(&self) -> Vec<usize> {
         let mut order = self.kept();
         order.extend_from_slice(&self.removed);

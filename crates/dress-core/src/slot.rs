@@ -44,12 +44,15 @@ pub struct Slot {
     pub role: Role,
     /// The part of the model the parameter belongs to.
     pub component: Component,
-    /// The tap whose values a reading slot multiplies, or that a norm's gains and biases make, where the model
-    /// reports one.
+    /// The tap whose values a reading slot multiplies, or that a norm's gains and biases make, where the
+    /// model reports one.
     pub site: Option<Site>,
     /// Whether a parameter that writes the axis also reads it, as an embedding that is the head does.
     pub tied: bool,
-    /// Whether a parameter that scales the axis is one less than what it multiplies by, as the gains of Gemma's norms are.
+    /// Whether the parameter is one less than what it multiplies by, as the gains of Gemma's norms are: of
+    /// norms over the axis, which scale it, and of norms behind a projection, which write it. Where nothing
+    /// is to come through, such a number is -1, and 0 leaves what it multiplies as it is. Whoever zeroes,
+    /// shrinks or weighs a parameter adds [`Slot::offset`] first and takes it off again.
     #[serde(default)]
     pub plus_one: bool,
 }
@@ -80,6 +83,20 @@ impl Slot {
     pub fn plus_one(mut self, plus_one: bool) -> Self {
         self.plus_one = plus_one;
         self
+    }
+
+    /// What the parameter's numbers lack of what they multiply by: 1 where they are filed as one less,
+    /// else 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_core::{Component, Role, Slot};
+    ///
+    /// let gains = Slot::new("norm.weight", 0, Role::Scales, Component::Rest);
+    /// assert_eq!((gains.offset(), gains.plus_one(true).offset()), (0.0, 1.0));
+    /// ```
+    pub fn offset(&self) -> f64 {
+        if self.plus_one { 1.0 } else { 0.0 }
     }
 
     /// The same slot, multiplying what passes `site`.

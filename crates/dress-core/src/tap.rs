@@ -59,6 +59,25 @@ impl Site {
 ///
 /// A listener returns `value` as it came; a mask or a gate returns another tensor of the same
 /// shape, and the forward pass goes on with that one.
+///
+/// # Examples
+/// ```
+/// use dress_core::burn::tensor::{Device, Tensor};
+/// use dress_core::{Site, Tap};
+///
+/// /// Takes away what the neurons of one layer say.
+/// struct Without(usize);
+///
+/// impl Tap for Without {
+///     fn pass(&mut self, site: Site, value: Tensor<3>) -> Tensor<3> {
+///         if site == (Site::Ffn { layer: self.0 }) { value * 0.0 } else { value }
+///     }
+/// }
+///
+/// let left = |layer| Without(1).pass(Site::Ffn { layer }, Tensor::ones([1, 1, 4], &Device::flex()));
+/// assert_eq!(left(0).sum().into_scalar::<f32>(), 4.0);
+/// assert_eq!(left(1).sum().into_scalar::<f32>(), 0.0);
+/// ```
 pub trait Tap {
     /// Called once a site with `value` of shape `[batch, seq, width]`.
     fn pass(&mut self, site: Site, value: Tensor<3>) -> Tensor<3>;

@@ -41,6 +41,18 @@ impl BlockConfig {
 ///
 /// # Errors
 /// [`Error::BlockTooShort`], [`Error::ShorterThanOneBlock`] and [`Error::Tokenize`].
+///
+/// # Examples
+/// ```
+/// use dress_data::{BlockConfig, Corpus, CorpusFormat, Tokenizer, evaluation_blocks};
+///
+/// let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models");
+/// let tokenizer = Tokenizer::from_directory(format!("{models}/llama3-kjv").as_ref())?;
+/// let corpus = Corpus::read(format!("{models}/kjv/heldout.txt").as_ref(), CorpusFormat::Auto)?;
+/// let blocks = evaluation_blocks(&corpus, &tokenizer, &BlockConfig::new(64).max_blocks(Some(4)))?.blocks;
+/// assert!(blocks.len() == 4 && blocks.iter().all(|block| block.len() == 64));
+/// # Ok::<(), dress_data::Error>(())
+/// ```
 pub fn evaluation_blocks(
     corpus: &Corpus,
     tokenizer: &Tokenizer,
@@ -78,7 +90,8 @@ pub fn training_blocks(
     Ok(training)
 }
 
-/// The first `wanted` ids of a corpus or more, or all. Of lines that are not held, no more is read than it takes.
+/// The first `wanted` ids of a corpus or more, or all. Of lines that are not held, no more is read than it
+/// takes.
 pub(crate) fn first_of_corpus(
     corpus: &Corpus,
     tokenizer: &Tokenizer,

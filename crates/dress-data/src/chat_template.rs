@@ -30,17 +30,17 @@ pub struct ChatTemplate {
 
 const NAME: &str = "chat_template";
 
-/// What a template may use up for one conversation, so that one that would never end does: as many steps, or 64 times as many
-/// bytes.
+/// What a template may use up for one conversation, so that one that would never end does: as many steps, or
+/// 64 times as many bytes.
 const FUEL: u64 = 20_000_000;
 
 impl ChatTemplate {
-    /// The template of a directory: `chat_template.jinja` and `additional_chat_templates`, or else `chat_template` in
-    /// `tokenizer_config.json`; of several, the one called `default`.
+    /// The template of a directory: `chat_template.jinja` and `additional_chat_templates`, or else
+    /// `chat_template` in `tokenizer_config.json`; of several, the one called `default`.
     ///
     /// # Errors
-    /// [`Error::NoChatTemplate`], [`Error::NoDefaultChatTemplate`], [`Error::ChatTemplate`] where it is not Jinja,
-    /// [`Error::Io`] and [`Error::TokenizerFile`].
+    /// [`Error::NoChatTemplate`], [`Error::NoDefaultChatTemplate`], [`Error::ChatTemplate`] where it is not
+    /// Jinja, [`Error::Io`] and [`Error::TokenizerFile`].
     pub fn from_directory(directory: &Path, tokenizer: &Tokenizer) -> Result<Self, Error> {
         Self::of_directory(directory, tokenizer.special_tokens().to_vec())
     }
@@ -52,7 +52,8 @@ impl ChatTemplate {
     /// The text of the template that [`ChatTemplate::from_directory`] reads.
     ///
     /// # Errors
-    /// [`Error::NoChatTemplate`], [`Error::NoDefaultChatTemplate`], [`Error::Io`] and [`Error::TokenizerFile`].
+    /// [`Error::NoChatTemplate`], [`Error::NoDefaultChatTemplate`], [`Error::Io`] and
+    /// [`Error::TokenizerFile`].
     pub fn text_in(directory: &Path) -> Result<String, Error> {
         template_of(directory)
     }
@@ -79,17 +80,28 @@ impl ChatTemplate {
         Ok(Self { environment, special, sha256 })
     }
 
-    /// The text of a conversation; with `add_generation_prompt`, up to where the assistant begins to speak. Special tokens
-    /// are in it, so that it is tokenized without adding more.
+    /// The text of a conversation; with `add_generation_prompt`, up to where the assistant begins to speak.
+    /// Special tokens are in it, so that it is tokenized without adding more.
     ///
     /// # Errors
     /// [`Error::ChatTemplate`].
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_data::{ChatMessage, ChatTemplate};
+    ///
+    /// let text = "{% for message in messages %}{{ message.role }}: {{ message.content }};{% endfor %}";
+    /// let template = ChatTemplate::parse(text.into(), Vec::new())?;
+    /// let messages = [ChatMessage { role: "user".into(), content: "hello".into() }];
+    /// assert_eq!(template.render(&messages, false)?, "user: hello;");
+    /// # Ok::<(), dress_data::Error>(())
+    /// ```
     pub fn render(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<String, Error> {
         self.rendered(Value::from(Serde(messages)), None, add_generation_prompt)
     }
 
-    /// As [`ChatTemplate::render`], of messages as a data set holds them: with tool calls, parts or whatever else the
-    /// template reads, and with the tools that the row names.
+    /// As [`ChatTemplate::render`], of messages as a data set holds them: with tool calls, parts or whatever
+    /// else the template reads, and with the tools that the row names.
     ///
     /// # Errors
     /// [`Error::ChatTemplate`].

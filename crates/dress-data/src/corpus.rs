@@ -1,7 +1,7 @@
 //! A file of text.
 
 use crate::files::files;
-use crate::format::{Found, decompressed, is_plain_lines, told};
+use crate::format::{CorpusFormat, Found, decompressed, is_plain_lines, told};
 use crate::json_rows::{Texts, borrowed, read_array, read_lines, texts};
 use crate::large_lines::{HELD, LargeLines};
 use crate::tables::{csv_rows, parquet_rows};
@@ -11,24 +11,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How a file holds its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CorpusFormat {
-    /// By its first bytes: gzip, zstd, Parquet, CSV, JSON lines, an array of JSON objects, or text.
-    #[default]
-    Auto,
-    /// Plain text, a row a line.
-    Text,
-    /// A JSON object a line.
-    Jsonl,
-    /// One array of JSON objects.
-    Json,
-}
-
 /// The text of one file, or of several as one.
 ///
-/// JSON lines of over 16 MiB that are not compressed are not held: they are read once for their lengths, and again wherever
-/// a text is wanted.
+/// JSON lines of over 16 MiB that are not compressed are not held: they are read once for their lengths, and
+/// again wherever a text is wanted.
 #[derive(Debug, Clone)]
 pub struct Corpus {
     path: PathBuf,
@@ -48,22 +34,36 @@ enum Content {
 }
 
 impl Corpus {
-    /// Reads a file, or standard input where the path is `-`. A byte-order mark is dropped; line ends stay as they are.
+    /// Reads a file, or standard input where the path is `-`. A byte-order mark is dropped; line ends stay as
+    /// they are.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::NotUtf8`], [`Error::Empty`], [`Error::NoCorpus`], [`Error::Compressed`], [`Error::Table`],
-    /// [`Error::StdinTwice`], and of rows [`Error::MalformedRow`], [`Error::UnknownRow`], [`Error::NullText`] and
-    /// [`Error::ChatRow`].
+    /// [`Error::Io`], [`Error::NotUtf8`], [`Error::Empty`], [`Error::NoCorpus`], [`Error::Compressed`],
+    /// [`Error::Table`], [`Error::StdinTwice`], and of rows [`Error::MalformedRow`], [`Error::UnknownRow`],
+    /// [`Error::NullText`] and [`Error::ChatRow`].
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_data::{Corpus, CorpusFormat};
+    ///
+    /// let directory = tempfile::tempdir().expect("a place for temporary files");
+    /// let path = directory.path().join("corpus.jsonl");
+    /// std::fs::write(&path, "{\"text\":\"one\"}\n{\"text\":\"two\"}\n").expect("a file");
+    /// let corpus = Corpus::read(&path, CorpusFormat::Auto)?;
+    /// assert!(!corpus.is_text());
+    /// assert_eq!(corpus.text(" and ")?, "one and two");
+    /// # Ok::<(), dress_data::Error>(())
+    /// ```
     pub fn read(path: &Path, format: CorpusFormat) -> Result<Self, Error> {
         Self::read_as(path, format, &RowText::default())
     }
 
-    /// As [`Corpus::read`], where rows become texts as `rows` says. The files of a folder, or of a list with commas, are
-    /// one corpus.
+    /// As [`Corpus::read`], where rows become texts as `rows` says. The files of a folder, or of a list with
+    /// commas, are one corpus.
     ///
     /// # Errors
-    /// Those of [`Corpus::read`], and [`Error::NoField`], [`Error::ChatRowRefused`], [`Error::TextAndRows`] and
-    /// [`Error::Splits`].
+    /// Those of [`Corpus::read`], and [`Error::NoField`], [`Error::ChatRowRefused`], [`Error::TextAndRows`]
+    /// and [`Error::Splits`].
     pub fn read_as(path: &Path, format: CorpusFormat, rows: &RowText) -> Result<Self, Error> {
         Self::read_held(path, format, rows, HELD)
     }

@@ -14,8 +14,9 @@ const LARGE_PER_TOKEN: usize = 256;
 const STRETCH_PER_TOKEN: usize = 32;
 const SHORTEST_STRETCH: usize = 4 << 10;
 
-/// `config.samples` blocks of the text as it stands, rows of JSON joined by `config.join`, each token in one block at most until
-/// all are drawn; then the text is cut anew from another offset. Up to `held_back` blocks that share no token with them follow.
+/// `config.samples` blocks of the text as it stands, rows of JSON joined by `config.join`, each token in one
+/// block at most until all are drawn; then the text is cut anew from another offset. Up to `held_back` blocks
+/// that share no token with them follow.
 pub(crate) fn disjoint_blocks(
     corpus: &Corpus,
     tokenizer: &Tokenizer,
@@ -94,9 +95,10 @@ impl<'a> Text<'a> {
     }
 }
 
-/// One block from each of as many stretches, drawn at random, as there are samples, where the text is so much longer than
-/// what is drawn that tokenizing it all would be in vain. Stretches do not overlap, so neither do blocks. None for a
-/// shorter text, or where too few stretches hold a block. What is held back comes from further stretches.
+/// One block from each of as many stretches, drawn at random, as there are samples, where the text is so much
+/// longer than what is drawn that tokenizing it all would be in vain. Stretches do not overlap, so neither do
+/// blocks. None for a shorter text, or where too few stretches hold a block. What is held back comes from
+/// further stretches.
 fn blocks_of_a_large_text(
     text: &Text<'_>,
     tokenizer: &Tokenizer,
@@ -127,7 +129,8 @@ fn blocks_of_a_large_text(
     Ok((blocks.len() >= config.samples).then_some(blocks))
 }
 
-/// The `bytes` bytes of a text from `start` on; from the first word that begins there, where a word may have begun before.
+/// The `bytes` bytes of a text from `start` on; from the first word that begins there, where a word may have
+/// begun before.
 fn words_of(text: &str, start: usize, bytes: usize, within: bool) -> &str {
     let boundary = |at: usize| (at..=text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
     let stretch = &text[boundary(start)..boundary(start + bytes)];

@@ -3,8 +3,8 @@
 use crate::Error;
 use std::path::{Path, PathBuf};
 
-/// The files of a folder and its folders in the order of their names, or of a list with commas; none where `given` is one
-/// file. What exists under the whole name is no list.
+/// The files of a folder and its folders in the order of their names, or of a list with commas; none where
+/// `given` is one file. What exists under the whole name is no list.
 pub(crate) fn files(given: &Path) -> Result<Option<Vec<PathBuf>>, Error> {
     let name = given.to_string_lossy();
     if given.is_dir() {

@@ -1,10 +1,24 @@
 //! What a file is, told from its first bytes.
 
-use crate::{CorpusFormat, Error};
+use crate::Error;
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+
+/// How a file holds its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CorpusFormat {
+    /// By its first bytes: gzip, zstd, Parquet, CSV, JSON lines, an array of JSON objects, or text.
+    #[default]
+    Auto,
+    /// Plain text, a row a line.
+    Text,
+    /// A JSON object a line.
+    Jsonl,
+    /// One array of JSON objects.
+    Json,
+}
 
 /// Bytes that tell a file's kind, but for its first line.
 const HEAD: usize = 512;

@@ -43,8 +43,8 @@ pub(crate) fn line_text(line: &str, number: usize, rows: &RowText, path: &Path) 
     rows.of(&serde_json::from_str(line).map_err(malformed)?, number, path)
 }
 
-/// One field of a JSON row without the values of its other keys, which large corpora have many of. The last of equal keys
-/// counts.
+/// One field of a JSON row without the values of its other keys, which large corpora have many of. The last
+/// of equal keys counts.
 pub(crate) fn only_field<'de, T: Deserialize<'de>>(line: &'de str, field: &str) -> Option<T> {
     let mut json = serde_json::Deserializer::from_str(line);
     let found = json.deserialize_map(OnlyField(field, PhantomData)).ok()?;
@@ -148,7 +148,8 @@ pub(crate) fn texts(found: &[Map<String, Value>], rows: &RowText, path: &Path) -
     Ok(texts)
 }
 
-/// Takes the rows of an array one by one, so that it is known how many there are before one that is malformed.
+/// Takes the rows of an array one by one, so that it is known how many there are before one that is
+/// malformed.
 struct JsonRows<'a>(&'a mut Vec<Map<String, Value>>);
 
 impl<'de> Visitor<'de> for JsonRows<'_> {

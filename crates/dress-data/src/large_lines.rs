@@ -1,7 +1,7 @@
 //! JSON lines that are too long to hold.
 //!
-//! They are read once for the length of each text and the hash, and again wherever a text is wanted: memory holds a
-//! mark for every so many bytes, and one line.
+//! They are read once for the length of each text and the hash, and again wherever a text is wanted: memory
+//! holds a mark for every so many bytes, and one line.
 
 use crate::json_rows::{Extent, line_of, line_text, only_field};
 use crate::{Error, RowText, sha256};
@@ -141,8 +141,8 @@ impl LargeLines {
         self.total.joined(join).saturating_sub(join.len() as u64)
     }
 
-    /// The texts with `join` between them, from the last mark before byte `from` up to byte `to` and the character that it
-    /// is in; and the byte that this begins at.
+    /// The texts with `join` between them, from the last mark before byte `from` up to byte `to` and the
+    /// character that it is in; and the byte that this begins at.
     pub fn joined(&self, join: &str, from: u64, to: u64) -> Result<(String, u64), Error> {
         let after = self.marks.partition_point(|mark| mark.before.joined(join) <= from);
         let mark = self.marks[..after].last().copied();

@@ -46,8 +46,8 @@ impl Mixture {
         self.parts.iter().find_map(|(corpus, _)| corpus.template_sha256())
     }
 
-    /// The blocks of each corpus, as [`calibration_blocks`](crate::calibration_blocks) draws them, by largest remainder of its
-    /// weight; of several, in an order that the seed says.
+    /// The blocks of each corpus, as [`calibration_blocks`](crate::calibration_blocks) draws them, by largest
+    /// remainder of its weight; of several, in an order that the seed says.
     ///
     /// # Errors
     /// Those of [`calibration_blocks`](crate::calibration_blocks).
@@ -55,8 +55,8 @@ impl Mixture {
         Ok(self.blocks_and_held_back(tokenizer, config, 0)?.0)
     }
 
-    /// [`Mixture::blocks`], and up to `held_back` more that share no text with them, of each corpus its share; of one that is
-    /// there twice, from which blocks are drawn twice, none.
+    /// [`Mixture::blocks`], and up to `held_back` more that share no text with them, of each corpus its
+    /// share; of one that is there twice, from which blocks are drawn twice, none.
     ///
     /// # Errors
     /// Those of [`Mixture::blocks`].

@@ -1,8 +1,9 @@
 //! A long text in pieces that give the same ids as the whole.
 //!
-//! A cut is made before a space that stands between two letters or digits, where no token of the vocabulary reaches over
-//! such a place. A piece is tokenized behind the end of the one before it, whose ids are then taken off: so nothing that a
-//! tokenizer puts before a text comes twice. A cut at which the ids before it change with what follows is not made.
+//! A cut is made before a space that stands between two letters or digits, where no token of the vocabulary
+//! reaches over such a place. A piece is tokenized behind the end of the one before it, whose ids are then
+//! taken off: so nothing that a tokenizer puts before a text comes twice. A cut at which the ids before it
+//! change with what follows is not made.
 
 use crate::Error;
 use tokenizers::{Encoding, Tokenizer};

@@ -9,8 +9,8 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// WikiText-2 raw test: rows joined by an empty line, rows of spaces being empty and the others keeping the line end
-    /// that they have on the hub.
+    /// WikiText-2 raw test: rows joined by an empty line, rows of spaces being empty and the others keeping
+    /// the line end that they have on the hub.
     Wikitext2,
     /// Penn Treebank test: sentences joined by a space.
     Ptb,

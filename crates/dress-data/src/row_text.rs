@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock};
 
 /// Which field of a row is its text, and the chat template that makes a text of a conversation.
 ///
-/// Without a field, the text of a row is its `text` or `sentence`, or its instruction, input and output in Alpaca's template,
-/// or else its `messages` or `conversations` in the chat template.
+/// Without a field, the text of a row is its `text` or `sentence`, or its instruction, input and output in
+/// Alpaca's template, or else its `messages` or `conversations` in the chat template.
 #[derive(Debug, Clone, Default)]
 pub struct RowText {
     field: Option<String>,

@@ -4,7 +4,7 @@ use crate::blocks::provenance;
 use crate::disjoint::disjoint_blocks;
 use crate::json_rows::borrowed;
 use crate::large_lines::LargeLines;
-use crate::{Corpus, Error, Tokenizer};
+use crate::{Corpus, Error, SampleConfig, Tokenizer};
 use dress_core::{Calibration, CorpusProvenance, Draw};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -14,39 +14,33 @@ use std::ops::Range;
 /// How many starts are tried for each block that is held back.
 const TRIES: usize = 32;
 
-/// How calibration blocks are drawn.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SampleConfig {
-    /// How many blocks.
-    pub samples: usize,
-    /// Tokens a block.
-    pub seqlen: usize,
-    /// Seed of the draw.
-    pub seed: u64,
-    /// How they are drawn.
-    pub draw: Draw,
-    /// What stands between two rows.
-    pub join: String,
-}
-
-impl Default for SampleConfig {
-    /// What `dress prune` calibrates on.
-    fn default() -> Self {
-        Self { samples: 64, seqlen: 1024, seed: 42, draw: Draw::Blocks, join: "\n\n".into() }
-    }
-}
-
 /// Blocks drawn from a text as [`Draw`] says.
 ///
 /// With [`Draw::Rows`], each starts at a row drawn at random and runs over as many rows as it takes, joined
 /// by `join` and tokenized together with the tokenizer's own special tokens, cut to the length.
 /// Empty rows are dropped first, and only rows with enough text behind them are drawn as starts.
 ///
-/// With [`Draw::Blocks`], the whole text is tokenized once, as [`evaluation_blocks`](crate::evaluation_blocks()) does, and
-/// no token is in two blocks before all have been in one.
+/// With [`Draw::Blocks`], the whole text is tokenized once, as
+/// [`evaluation_blocks`](crate::evaluation_blocks()) does, and no token is in two blocks before all have been
+/// in one.
 ///
 /// # Errors
 /// [`Error::BlockTooShort`], [`Error::ShorterThanOneBlock`] and [`Error::Tokenize`].
+///
+/// # Examples
+/// ```
+/// use dress_data::{Corpus, CorpusFormat, SampleConfig, Tokenizer, calibration_blocks};
+///
+/// let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models");
+/// let tokenizer = Tokenizer::from_directory(format!("{models}/llama3-kjv").as_ref())?;
+/// let corpus = Corpus::read(format!("{models}/kjv/calibration.txt").as_ref(), CorpusFormat::Auto)?;
+/// let config = SampleConfig { samples: 4, seqlen: 64, ..SampleConfig::default() };
+/// let calibration = calibration_blocks(&corpus, &tokenizer, &config)?;
+/// assert_eq!((calibration.blocks.len(), calibration.blocks[0].len()), (4, 64));
+/// // The same seed draws the same blocks.
+/// assert_eq!(calibration, calibration_blocks(&corpus, &tokenizer, &config)?);
+/// # Ok::<(), dress_data::Error>(())
+/// ```
 pub fn calibration_blocks(
     corpus: &Corpus,
     tokenizer: &Tokenizer,
@@ -55,8 +49,9 @@ pub fn calibration_blocks(
     Ok(calibration_and_held_back(corpus, tokenizer, config, 0)?.0)
 }
 
-/// [`calibration_blocks`], and up to `held_back` more of the same draw that share no text with them, to measure on what nothing
-/// was fitted to. The calibration blocks are the same however many are held back. There are fewer where the text has no more.
+/// [`calibration_blocks`], and up to `held_back` more of the same draw that share no text with them, to
+/// measure on what nothing was fitted to. The calibration blocks are the same however many are held back.
+/// There are fewer where the text has no more.
 ///
 /// # Errors
 /// Those of [`calibration_blocks`].

@@ -3,7 +3,8 @@
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What the `tokenizers` library makes of a file's bytes. Version 0.23.2 panics on some damaged files, where an error is wanted.
+/// What the `tokenizers` library makes of a file's bytes. Version 0.23.2 panics on some damaged files, where
+/// an error is wanted.
 pub(crate) fn parse(bytes: &[u8]) -> Result<tokenizers::Tokenizer, tokenizers::Error> {
     // That the file is whole, and that every number in it is one, is checked before the library sees it.
     serde_json::from_slice::<Value>(bytes)?;

@@ -26,7 +26,8 @@ pub enum Bos {
 pub struct WindowConfig {
     /// Tokens a window.
     pub seqlen: usize,
-    /// Tokens from one window's start to the next; without it, windows follow each other and the tail is dropped.
+    /// Tokens from one window's start to the next; without it, windows follow each other and the tail is
+    /// dropped.
     pub stride: Option<usize>,
     /// The most windows, from the start of the text.
     pub max_windows: Option<usize>,
@@ -86,7 +87,22 @@ impl Windows {
     /// Cuts a text.
     ///
     /// # Errors
-    /// [`Error::BlockTooShort`], [`Error::Stride`], [`Error::NoBosToken`], [`Error::ShorterThanOneBlock`] and [`Error::Tokenize`].
+    /// [`Error::BlockTooShort`], [`Error::Stride`], [`Error::NoBosToken`], [`Error::ShorterThanOneBlock`] and
+    /// [`Error::Tokenize`].
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_data::{Corpus, CorpusFormat, Tokenizer, WindowConfig, Windows};
+    ///
+    /// let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models");
+    /// let tokenizer = Tokenizer::from_directory(format!("{models}/llama3-kjv").as_ref())?;
+    /// let corpus = Corpus::read(format!("{models}/kjv/heldout.txt").as_ref(), CorpusFormat::Auto)?;
+    /// let config = WindowConfig { stride: Some(16), max_windows: Some(3), ..WindowConfig::new(64) };
+    /// let windows = Windows::new(&corpus, &tokenizer, &config)?.windows;
+    /// // Behind the first window the tokens of the one before are context, and are not counted again.
+    /// assert_eq!((windows.len(), windows[1].counted_from), (3, 48));
+    /// # Ok::<(), dress_data::Error>(())
+    /// ```
     pub fn new(corpus: &Corpus, tokenizer: &Tokenizer, config: &WindowConfig) -> Result<Self, Error> {
         let seqlen = config.seqlen;
         let begins = usize::from(config.bos == Bos::Each);
@@ -154,8 +170,8 @@ struct Span {
     counted: usize,
 }
 
-/// With a stride, every token is counted once, in the first window that has it, with as much before it as that window
-/// has (the sliding window of Hugging Face's guide).
+/// With a stride, every token is counted once, in the first window that has it, with as much before it as
+/// that window has (the sliding window of Hugging Face's guide).
 fn spans(len: usize, content: usize, stride: Option<usize>) -> Vec<Span> {
     let Some(stride) = stride else {
         let starts = (0..len / content).map(|index| index * content);

@@ -26,7 +26,8 @@ pub struct Architecture {
     /// What it does where the width is something else.
     #[serde(default)]
     pub otherwise: String,
-    /// What it does instead where no query heads share a key/value head, if that is another thing than to refuse.
+    /// What it does instead where no query heads share a key/value head, if that is another thing than to
+    /// refuse.
     pub otherwise_without_groups: Option<Fault>,
     /// Why it refuses every model of the family.
     pub refuses: Option<String>,

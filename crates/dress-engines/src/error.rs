@@ -32,7 +32,6 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        #[source]
         cause: std::io::Error,
     },
     /// A file that describes no engine.

@@ -15,7 +15,8 @@ pub struct Format {
     /// Matrices of another type; the first that fits counts.
     #[serde(default)]
     pub except: Vec<Exception>,
-    /// The type of the head that is written beside an embedding that is the head as well; without one nothing is.
+    /// The type of the head that is written beside an embedding that is the head as well; without one nothing
+    /// is.
     pub tied_head: Option<String>,
 }
 

@@ -1,13 +1,14 @@
 //! What inference engines load and what quantizers do with the shape of a checkpoint, as data.
 //!
-//! An [`Engine`] is a TOML file: which architectures it loads and in which shapes, the types that its formats have for
-//! weights, and what becomes of a weight whose rows no block of a type divides. An [`EngineTable`] holds those that ship
-//! and those that a user adds, and finds an [`EngineFormat`] by its name, such as `llama.cpp:q4_k_m` or `vllm`. Of a
-//! [`ModelShape`] a format says whether it is loaded ([`Verdict`]), what each weight becomes and how many bytes that
-//! takes ([`Served`]), and of what a size has to be a multiple to be taken in full ([`Demand`]).
+//! An [`Engine`] is a TOML file: which architectures it loads and in which shapes, the types that its formats
+//! have for weights, and what becomes of a weight whose rows no block of a type divides. An [`EngineTable`]
+//! holds those that ship and those that a user adds, and finds an [`EngineFormat`] by its name, such as
+//! `llama.cpp:q4_k_m` or `vllm`. Of a [`ModelShape`] a format says whether it is loaded ([`Verdict`]), what
+//! each weight becomes and how many bytes that takes ([`Served`]), and of what a size has to be a multiple to
+//! be taken in full ([`Demand`]).
 //!
-//! No engine is known by its name here, and no family either: a shape is the names and sizes of a model's parameters
-//! and its coupling map.
+//! No engine is known by its name here, and no family either: a shape is the names and sizes of a model's
+//! parameters and its coupling map.
 //!
 //! ```
 //! # use dress_core::burn::tensor::Device;

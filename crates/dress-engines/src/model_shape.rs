@@ -87,7 +87,8 @@ impl ModelShape {
         Self { stored: bytes, ..self }
     }
 
-    /// The same of a checkpoint whose `config.json` says rotary settings in `rope_parameters` alone, or does not.
+    /// The same of a checkpoint whose `config.json` says rotary settings in `rope_parameters` alone, or does
+    /// not.
     #[must_use]
     pub fn with_rope_parameters_alone(self, alone: bool) -> Self {
         Self { rope_parameters_alone: alone, ..self }
@@ -100,7 +101,8 @@ impl ModelShape {
         self.resized(left, selection.get(Axis::Depth).map_or(&[][..], |depth| depth.removed()))
     }
 
-    /// What is left without so many structures of each of these axes, whichever they are. Of layers none goes.
+    /// What is left without so many structures of each of these axes, whichever they are. Of layers none
+    /// goes.
     #[must_use]
     pub fn without(&self, gone: &BTreeMap<Axis, usize>) -> Self {
         self.resized(|axis, len| len - gone.get(&axis).copied().unwrap_or(0), &[])
@@ -203,8 +205,8 @@ impl ModelShape {
     }
 }
 
-/// The width of a head, and how many query heads share a key/value head: a structure of the heads owns one head of keys,
-/// and of what reads the heads as much as its query heads write.
+/// The width of a head, and how many query heads share a key/value head: a structure of the heads owns one
+/// head of keys, and of what reads the heads as much as its query heads write.
 fn heads(map: &CouplingMap) -> (Option<usize>, usize) {
     let Ok(slots) = map.axis(Axis::Heads { layer: 0 }) else { return (None, 1) };
     let head_dim = slots.slots.iter().map(|slot| slot.block).min();

@@ -5,7 +5,8 @@ use dress_core::parameters;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What a format does with a model: whether it is loaded, in how many bytes, and which matrices are not what they should be.
+/// What a format does with a model: whether it is loaded, in how many bytes, and which matrices are not what
+/// they should be.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ServedReport {
     /// The engine and its format.

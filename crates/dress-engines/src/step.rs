@@ -1,5 +1,6 @@
 //! Of what sizes have to be multiples to be taken in full.
 
+use crate::model_shape::Weight;
 use crate::{EngineFormat, ModelShape, WeightType};
 use dress_core::AxisKind;
 
@@ -10,23 +11,35 @@ pub enum Demand {
     InFull,
     /// Those, or the ones that the weights of the model as it is get.
     AsTheyAre,
+    /// Those, or quantized ones that take their place, whatever the weights of the model as it is get.
+    Quantized,
 }
 
 impl EngineFormat {
-    /// Of what the kept count of a kind of axis has to be a multiple for every weight whose rows lie along it to get the
-    /// type that is demanded. `shape` is that of the model as it is.
+    /// Of what the kept count of a kind of axis has to be a multiple for every weight whose rows lie along it
+    /// to get the type that is demanded. `shape` is that of the model as it is.
     pub fn step(&self, shape: &ModelShape, kind: AxisKind, demand: Demand) -> usize {
         let along = shape.weights.iter().filter_map(|weight| Some((weight, weight.rows_along()?)));
         let of_kind = along.filter(|(_, (along, _))| *along == kind);
         let step = |weight, block: usize| {
-            let wanted = self.engine().types_from(self.format().wanted(weight, shape)).next();
-            let full = wanted.map_or(1, |(_, weight_type)| weight_type.multiple());
-            let (_, found) = self.found(weight, shape);
-            let now = found.map_or(full, |found| WeightType::multiple(found.weight_type));
-            let multiple = if demand == Demand::InFull { full } else { now };
+            let multiple = self.multiple(weight, shape, demand);
             multiple / greatest_common_divisor(multiple, block)
         };
         of_kind.map(|(weight, (_, block))| step(weight, block)).fold(1, least_common_multiple)
+    }
+
+    /// Of what the length of a weight's rows has to be a multiple.
+    fn multiple(&self, weight: &Weight, shape: &ModelShape, demand: Demand) -> usize {
+        let wanted = self.format().wanted(weight, shape);
+        let mut types = self.engine().types_from(wanted).map(|(_, weight_type)| weight_type);
+        match (demand, self.found(weight, shape).1) {
+            (Demand::AsTheyAre, Some(found)) => found.weight_type.multiple(),
+            (Demand::InFull | Demand::AsTheyAre, _) => types.next().map_or(1, WeightType::multiple),
+            (Demand::Quantized, _) => {
+                let quantized = types.filter(|weight_type| weight_type.is_quantized());
+                quantized.map(WeightType::multiple).min().unwrap_or(1)
+            }
+        }
     }
 
     /// Of what the kept count of a kind of axis has to be a multiple besides, where layers differ.

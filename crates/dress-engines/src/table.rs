@@ -83,7 +83,8 @@ impl EngineTable {
         self.engines.iter().flat_map(formats).collect()
     }
 
-    /// The format of one name: an engine and one of its formats as `llama.cpp:q8_0`, or an engine alone for its default.
+    /// The format of one name: an engine and one of its formats as `llama.cpp:q8_0`, or an engine alone for
+    /// its default.
     ///
     /// # Errors
     /// [`Error::UnknownEngine`] and [`Error::UnknownFormat`], with the names there are.

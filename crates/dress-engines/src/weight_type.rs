@@ -30,7 +30,8 @@ pub struct WeightType {
     /// How blocks lie in a matrix.
     #[serde(default)]
     pub blocks: Blocks,
-    /// The type that a weight gets instead where its rows are no whole blocks; without one the model is refused.
+    /// The type that a weight gets instead where its rows are no whole blocks; without one the model is
+    /// refused.
     pub otherwise: Option<String>,
 }
 

@@ -41,13 +41,15 @@ impl Alignment {
 pub struct Departure {
     /// The fingerprint of the model that it is compared with.
     pub against: Fingerprint,
-    /// Mean Kullback-Leibler divergence of its distribution from the other's, `KL(other || model)`, in nats a position.
+    /// Mean Kullback-Leibler divergence of its distribution from the other's, `KL(other || model)`, in nats a
+    /// position.
     pub kl: f64,
     /// Standard error of that mean over windows, in nats; absent for a single window.
     pub kl_standard_error: Option<f64>,
     /// The share of positions at which both have the same likeliest token.
     pub top1_agreement: f64,
-    /// Per layer, the mean cosine of the stream behind it in both; empty where the streams cannot be compared.
+    /// Per layer, the mean cosine of the stream behind it in both; empty where the streams cannot be
+    /// compared.
     #[serde(alias = "blocks")]
     pub layers: Vec<LayerCosine>,
     /// Positions that were compared.
@@ -80,7 +82,24 @@ struct WindowDeparture {
 /// How far `model` is from `against`, over every position of `windows`.
 ///
 /// # Errors
-/// [`Error::NoData`], [`Error::OtherVocabulary`], [`Error::NotFinite`], those of [`Calibration::check`] and of the kept results.
+/// [`Error::NoData`], [`Error::OtherVocabulary`], [`Error::NotFinite`], those of [`Calibration::check`] and
+/// of the kept results.
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{Calibration, NoProgress};
+/// use dress_eval::{Alignment, departure};
+///
+/// let blocks = Calibration::from_blocks(vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]]);
+/// let found = departure(&model, &model, &Alignment::default(), &(&blocks).into(), None, &NoProgress)?;
+/// // A model is where it is.
+/// assert!(found.kl.abs() < 1e-6 && found.top1_agreement == 1.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn departure<M: CausalLm, A: CausalLm>(
     model: &M,
     against: &A,

@@ -280,7 +280,7 @@ pub enum Error {
     )]
     NoRounds,
     /// A report that is none.
-    #[error("{path}: not a report: {cause}; give a file that `dress eval --out` wrote", path = .path.display())]
+    #[error("{path}: not a report: {cause}; give what `Report::to_json` wrote", path = .path.display())]
     ReportUnreadable {
         /// The file.
         path: PathBuf,

@@ -25,39 +25,10 @@ impl ResultCache {
     /// The entries that were kept under `key`, and where to keep more.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be read or written, [`Error::JournalInUse`] where another process writes to it, and
-    /// [`Error::DamagedJournal`] where it is not what was written.
+    /// [`Error::Io`] where the file cannot be read or written, [`Error::JournalInUse`] where another process
+    /// writes to it, and [`Error::DamagedJournal`] where it is not what was written.
     pub fn open<T: DeserializeOwned>(&self, key: &ResultKey) -> Result<(Vec<T>, Journal), Error> {
-        let path = self.directory.join(key.file_name());
-        let io = |cause| Error::Io { path: path.clone(), cause };
-        fs::create_dir_all(&self.directory).map_err(io)?;
-        dress_core::files::check(&path).map_err(io)?;
-        let file = OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(io)?;
-        // Lines of two processes would not follow from each other. The system lets go of it whenever this process ends.
-        if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            return Err(Error::JournalInUse { path });
-        }
-        let mut bytes = Vec::new();
-        (&file).read_to_end(&mut bytes).map_err(io)?;
-        if is_of_before_hashes::<T>(&bytes) {
-            tracing::warn!(
-                "{} was kept by an older version, without hashes; it is measured anew",
-                path.display()
-            );
-            bytes.clear();
-        }
-        // A last line that was cut off is computed again; one that is whole and not what was written is an error.
-        let (mut complete, mut chain, mut entries) = (0, key.hash.clone(), Vec::new());
-        for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-            let Some(whole) = line.strip_suffix(b"\n") else { break };
-            let damaged = || Error::DamagedJournal { path: path.clone(), line: number + 1 };
-            let (entry, next) = opened(whole, &chain).ok_or_else(damaged)?;
-            entries.push(serde_json::from_slice(entry).map_err(|_| damaged())?);
-            chain = next;
-            complete += line.len();
-        }
-        file.set_len(complete as u64).map_err(io)?;
-        Ok((entries, Journal { path: path.clone(), file: BufWriter::new(file), chain }))
+        Journal::open(&self.directory.join(key.file_name()), key)
     }
 }
 
@@ -103,6 +74,45 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// The entries that the file at `path` has under `key`, and the journal to keep more in; the directories
+    /// above it are made.
+    ///
+    /// # Errors
+    /// Those of [`ResultCache::open`].
+    pub fn open<T: DeserializeOwned>(path: &Path, key: &ResultKey) -> Result<(Vec<T>, Self), Error> {
+        let io = |cause| Error::Io { path: path.into(), cause };
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory).map_err(io)?;
+        }
+        dress_core::files::check(path).map_err(io)?;
+        let file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(io)?;
+        // Lines of two processes would not follow from each other. The system lets go of it whenever this process ends.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(Error::JournalInUse { path: path.into() });
+        }
+        let mut bytes = Vec::new();
+        (&file).read_to_end(&mut bytes).map_err(io)?;
+        if is_of_before_hashes::<T>(&bytes) {
+            tracing::warn!(
+                "{} was kept by an older version, without hashes; it is measured anew",
+                path.display()
+            );
+            bytes.clear();
+        }
+        // A last line that was cut off is computed again; one that is whole and not what was written is an error.
+        let (mut complete, mut chain, mut entries) = (0, key.hash.clone(), Vec::new());
+        for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let Some(whole) = line.strip_suffix(b"\n") else { break };
+            let damaged = || Error::DamagedJournal { path: path.into(), line: number + 1 };
+            let (entry, next) = opened(whole, &chain).ok_or_else(damaged)?;
+            entries.push(serde_json::from_slice(entry).map_err(|_| damaged())?);
+            chain = next;
+            complete += line.len();
+        }
+        file.set_len(complete as u64).map_err(io)?;
+        Ok((entries, Self { path: path.into(), file: BufWriter::new(file), chain }))
+    }
+
     /// Keeps one result; it is on disk when this returns.
     ///
     /// # Errors

@@ -3,8 +3,8 @@
 use crate::WindowLoss;
 use serde::{Deserialize, Serialize};
 
-/// How far one model is from another where both were measured on the same blocks or rows. What is hard is hard for both, so the
-/// error of the difference is far below that of either mean.
+/// How far one model is from another where both were measured on the same blocks or rows. What is hard is
+/// hard for both, so the error of the difference is far below that of either mean.
 ///
 /// # Examples
 /// ```
@@ -26,7 +26,8 @@ pub struct PairedDifference {
 }
 
 impl PairedDifference {
-    /// How much more `other` loses than `first`, in nats a token. None where they were not measured on the same windows.
+    /// How much more `other` loses than `first`, in nats a token. None where they were not measured on the
+    /// same windows.
     pub fn of_losses(first: &[WindowLoss], other: &[WindowLoss]) -> Option<Self> {
         let same = first.iter().map(|window| window.targets).eq(other.iter().map(|window| window.targets));
         let targets: usize = first.iter().map(|window| window.targets).sum();
@@ -41,7 +42,8 @@ impl PairedDifference {
         Some(Self::about(difference, off.collect()))
     }
 
-    /// How much greater the mean of `other` is than that of `first`. None where there are not as many of both, or none.
+    /// How much greater the mean of `other` is than that of `first`. None where there are not as many of
+    /// both, or none.
     pub fn of_values(first: &[f64], other: &[f64]) -> Option<Self> {
         if first.len() != other.len() || first.is_empty() {
             return None;
@@ -73,7 +75,8 @@ impl PairedDifference {
         (100.0 * (times - 1.0), self.standard_error.map(|error| 100.0 * times * error))
     }
 
-    /// Whether the difference is more than twice its error, so that it is hardly by chance. A single pair says nothing of that.
+    /// Whether the difference is more than twice its error, so that it is hardly by chance. A single pair
+    /// says nothing of that.
     pub fn is_clear(&self) -> bool {
         self.standard_error.is_some_and(|error| self.difference.abs() > 2.0 * error)
     }

@@ -24,8 +24,8 @@ impl Default for PerplexityConfig {
 /// A perplexity with what it takes to measure it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PerplexityReport {
-    /// `exp` of the mean negative log-likelihood a counted token; over blocks of equal length that is the mean over
-    /// blocks of each block's mean.
+    /// `exp` of the mean negative log-likelihood a counted token; over blocks of equal length that is the
+    /// mean over blocks of each block's mean.
     pub perplexity: f64,
     /// Mean negative log-likelihood a target, in nats.
     pub loss: f64,
@@ -102,8 +102,8 @@ pub fn perplexity<M: CausalLm>(
     window_perplexity(model, &blocks.into(), config, None, progress)
 }
 
-/// As [`perplexity`], over windows that may overlap. Windows that `cache` has for the same model, text, tokenizer and
-/// cut are not computed again.
+/// As [`perplexity`], over windows that may overlap. Windows that `cache` has for the same model, text,
+/// tokenizer and cut are not computed again.
 ///
 /// # Errors
 /// As [`perplexity`], and [`Error::Io`] of the kept results.

@@ -1,13 +1,23 @@
-//! Pictures: curves and ranges as SVG without fonts, network or script, light or dark as the reader's system is.
+//! Pictures: curves and ranges, as SVG without fonts, network or script, light or dark as the reader's system
+//! is, and as PNG.
 
 pub(crate) mod axis;
 mod canvas;
+mod colors;
+mod coverage;
+mod drawing;
 mod frame;
 mod intervals;
+mod letters;
+mod picture;
 mod plan;
+mod png_file;
+mod shapes;
+mod svg_file;
 
 pub use axis::Scale;
-pub use intervals::{Interval, intervals_svg};
+pub use intervals::{Interval, intervals};
+pub use picture::Picture;
 pub use plan::plan_panels;
 
 use crate::Error;
@@ -61,17 +71,17 @@ pub struct Panel {
 /// Width of every picture, in pixels at full size.
 const WIDTH: f64 = 860.0;
 /// How many colours the style has.
-const COLORS: usize = 10;
+const COLORS: usize = colors::CURVES.len();
 
-/// An SVG of the panels, one below the other. Points that are no numbers, and on a logarithmic scale those that are not above
-/// zero, are left out. Values far above all others are cut off, with a mark that says them.
+/// The panels, one below the other. Points that are no numbers, and on a logarithmic scale those that are not
+/// above zero, are left out. Values far above all others are cut off, with a mark that says them.
 ///
 /// # Errors
 /// [`Error::NothingToPlot`] where a panel has no point.
 ///
 /// # Examples
 /// ```
-/// use dress_eval::plot::{Panel, Scale, Series, svg};
+/// use dress_eval::plot::{Panel, Scale, Series, picture};
 ///
 /// let series = vec![Series { name: "flap".into(), points: vec![(100.0, 60.0), (134.5, 19.9)] }];
 /// let panel = Panel {
@@ -82,10 +92,12 @@ const COLORS: usize = 10;
 ///     series,
 ///     marks: Vec::new(),
 /// };
-/// assert!(svg(&[panel])?.contains("perplexity, logarithmic"));
+/// let picture = picture(&[panel])?;
+/// assert!(picture.svg().contains("perplexity, logarithmic"));
+/// assert!(picture.png().starts_with(b"\x89PNG"));
 /// # Ok::<(), dress_eval::Error>(())
 /// ```
-pub fn svg(panels: &[Panel]) -> Result<String, Error> {
+pub fn picture(panels: &[Panel]) -> Result<Picture, Error> {
     let frames = panels.iter().map(Frame::new).collect::<Result<Vec<_>, _>>()?;
     let height: f64 = frames.iter().map(Frame::height).sum();
     let mut canvas = Canvas::new(WIDTH, height.max(1.0));
@@ -100,6 +112,10 @@ pub fn svg(panels: &[Panel]) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn svg(panels: &[Panel]) -> Result<String, Error> {
+        Ok(picture(panels)?.svg())
+    }
 
     fn panel(points: Vec<(f64, f64)>) -> Panel {
         let series = vec![Series { name: "loss".into(), points }];
@@ -144,7 +160,8 @@ mod tests {
         assert!(!svg(&[panel(points)]).unwrap().contains(r#"class="cut"#));
     }
 
-    /// The places of the texts of one class: left, right and baseline, by the width that texts are taken to have.
+    /// The places of the texts of one class: left, right and baseline, by the width that texts are taken to
+    /// have.
     fn boxes(text: &str) -> Vec<(f64, f64, f64)> {
         let attribute = |tag: &str, name: &str| -> f64 {
             let rest = tag.split(&format!(" {name}=\"")).nth(1).unwrap();

@@ -14,7 +14,8 @@ pub struct Size {
     pub parameters: u64,
     /// Bytes of the parameters in memory.
     pub bytes: u64,
-    /// Multiplications of a token with weights: every matrix but those that are only looked up in, a tied head included.
+    /// Multiplications of a token with weights: every matrix but those that are only looked up in, a tied
+    /// head included.
     pub macs_per_token: u64,
     /// Multiplications of a token with keys and values, for each token of its context.
     pub attention_macs_per_context_token: u64,
@@ -92,7 +93,8 @@ impl Size {
     }
 }
 
-/// Scores and the weighted sum, both once a channel of every query head: what the projection behind the heads reads.
+/// Scores and the weighted sum, both once a channel of every query head: what the projection behind the heads
+/// reads.
 fn attention_macs<M: CausalLm>(model: &M) -> u64 {
     let map = model.coupling();
     let width = |layer: usize| {

@@ -79,7 +79,8 @@ pub struct SpeedReport {
     pub decode_ms: Spread,
     /// New tokens a second, prefill included.
     pub throughput: Vec<Throughput>,
-    /// Bytes of the parameters and of the most that the prefill took besides; absent where the system does not say.
+    /// Bytes of the parameters and of the most that the prefill took besides; absent where the system does
+    /// not say.
     pub peak_memory: Option<u64>,
 }
 
@@ -92,10 +93,33 @@ pub struct Throughput {
     pub tokens_per_second: Spread,
 }
 
-/// Measures `models` in turn, one round of each after the other, so that a drift of the machine is in all of them alike.
+/// Measures `models` in turn, one round of each after the other, so that a drift of the machine is in all of
+/// them alike.
 ///
 /// # Errors
 /// Those of [`SpeedConfig::check`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::NoProgress;
+/// use dress_eval::{SpeedConfig, speed};
+///
+/// let config = SpeedConfig {
+///     prefill_tokens: 8,
+///     prompt_tokens: 4,
+///     new_tokens: 2,
+///     batches: vec![1],
+///     repeats: 1,
+///     warmup: 0,
+/// };
+/// let reports = speed(&[&model], &config, &NoProgress)?;
+/// assert!(reports.len() == 1 && reports[0].prefill_ms.median > 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn speed<M: CausalLm>(
     models: &[&M],
     config: &SpeedConfig,

@@ -44,7 +44,11 @@ pub(crate) fn norms(squares: &[f64], len: usize) -> Vec<f64> {
 
 /// The error of a criterion that needs activations which were not there.
 pub(crate) fn not_passed(criterion: Criterion, axis: Axis, site: Site) -> Error {
-    Error::SiteNotPassed { criterion: criterion.name().into(), axis: axis.to_string(), site }
+    Error::SiteNotPassed {
+        criterion: criterion.name().into(),
+        axis: axis.to_string(),
+        site: format!("{site:?}"),
+    }
 }
 
 fn relative_energy(statistics: &ActivationStatistics, len: usize) -> Vec<f64> {
@@ -56,7 +60,8 @@ fn relative_energy(statistics: &ActivationStatistics, len: usize) -> Vec<f64> {
     energy
 }
 
-/// What a projection's input channel is worth, from what is known of the channel and the weights that read it.
+/// What a projection's input channel is worth, from what is known of the channel and the weights that read
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InputMetric {
     /// Wanda (arXiv 2306.11695): `sum_i |W_ij| * ||x_j||`, its score of single weights gathered by structure.

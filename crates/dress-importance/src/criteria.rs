@@ -15,8 +15,8 @@ pub struct Criteria {
 }
 
 impl Criteria {
-    /// Of `chosen`, the first that scores widths and the first that scores layers; else [`Criterion::ActivationNorm`]
-    /// and [`Criterion::BlockInfluence`]. `kinds` says which are needed.
+    /// Of `chosen`, the first that scores widths and the first that scores layers; else
+    /// [`Criterion::ActivationNorm`] and [`Criterion::BlockInfluence`]. `kinds` says which are needed.
     pub fn new(chosen: &[Criterion], kinds: &[AxisKind], seed: u64) -> Self {
         let first = |of: fn(Criterion) -> bool| chosen.iter().copied().find(|&criterion| of(criterion));
         let width = first(Criterion::scores_widths).unwrap_or(Criterion::ActivationNorm);

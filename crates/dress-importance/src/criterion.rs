@@ -1,10 +1,9 @@
 //! Criteria by name, and what each can say something of.
 
 use crate::gradients::FirstOrder;
-use crate::score::CriterionScorer;
 use crate::weights::Magnitude;
 use crate::{Aggregate, Error, Taylor};
-use dress_core::{Axis, CausalLm, CouplingMap, Scorer};
+use dress_core::{Axis, CouplingMap};
 use std::fmt;
 use std::str::FromStr;
 
@@ -74,33 +73,6 @@ impl Criterion {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Criterion> {
         NAMES.into_iter().map(|(_, criterion)| criterion)
-    }
-
-    /// The scorer; `seed` is for those that draw.
-    ///
-    /// # Examples
-    /// ```
-    /// # use dress_core::burn::tensor::Device;
-    /// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
-    /// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
-    /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
-    /// use dress_core::{Axis, Calibration, NoProgress};
-    /// use dress_importance::Criterion;
-    ///
-    /// let criterion: Criterion = "activation-norm".parse()?;
-    /// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]]);
-    /// let axis = Axis::Ffn { layer: 1 };
-    /// let scores = criterion.scorer(42).score(&model, &calibration, &[axis], &NoProgress)?;
-    /// assert_eq!(scores.get(axis).map(<[f64]>::len), Some(24));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn scorer<M: CausalLm>(self, seed: u64) -> Box<dyn Scorer<M>> {
-        Box::new(CriterionScorer { criterion: self, seed, most: usize::MAX })
-    }
-
-    /// As [`Criterion::scorer`] where at most `most` layers will go, so that a search need not look further.
-    pub fn scorer_of_at_most<M: CausalLm>(self, seed: u64, most: usize) -> Box<dyn Scorer<M>> {
-        Box::new(CriterionScorer { criterion: self, seed, most })
     }
 
     /// The name that the command line, plans and results use.

@@ -41,8 +41,8 @@ pub(crate) fn sleb<M: CausalLm>(
     Ok(of_depth)
 }
 
-/// Adds to `losses` the loss on one calibration block of the model of the layers `left`, without each of them. What
-/// comes before the layer left out is computed once.
+/// Adds to `losses` the loss on one calibration block of the model of the layers `left`, without each of
+/// them. What comes before the layer left out is computed once.
 fn add_losses_without_each<M: CausalLm>(model: &M, left: &[usize], block: &[u32], losses: &mut [f64]) {
     let ids = Calibration::tensor(&[block.to_vec()], &model.device());
     let mut tap = NoTap;

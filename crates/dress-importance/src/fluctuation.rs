@@ -2,9 +2,9 @@
 
 use dress_core::{Axis, CouplingMap, Error, Role, Scores};
 
-/// The mean over a structure's channels of FLAP's weighted fluctuation, less its mean over all channels of the axis and
-/// over their standard deviation (arXiv 2312.11983), from each structure's `sums` and sums of `squares` of
-/// it. So heads and neurons of all layers compare.
+/// The mean over a structure's channels of FLAP's weighted fluctuation, less its mean over all channels of
+/// the axis and over their standard deviation (arXiv 2312.11983), from each structure's `sums` and sums of
+/// `squares` of it. So heads and neurons of all layers compare.
 pub(crate) fn standardized(map: &CouplingMap, sums: &Scores, squares: &Scores) -> Result<Scores, Error> {
     let mut scores = Scores::new();
     for (axis, sums) in sums.iter() {

@@ -1,6 +1,6 @@
 //! First-order criteria: weights times their gradients.
 
-use crate::per_structure::{Aggregate, SlotScore, over_slots, plain, sum_per_structure};
+use crate::per_structure::{Aggregate, SlotScore, over_slots, plain, sum_per_structure, unfiled};
 use dress_core::burn::module::Param;
 use dress_core::burn::optim::{GradientsAccumulator, GradientsParams};
 use dress_core::burn::tensor::{DType, Tensor};
@@ -8,8 +8,8 @@ use dress_core::{
     Axis, Calibration, CausalLm, Error, Forward, NoTap, Progress, Scores, Slot, Unit, parameters,
 };
 
-/// Which of LLM-Pruner's (arXiv 2305.11627) estimates of what the loss gains without a structure. `L` is the mean
-/// next-token loss of all calibration blocks.
+/// Which of LLM-Pruner's (arXiv 2305.11627) estimates of what the loss gains without a structure. `L` is the
+/// mean next-token loss of all calibration blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Taylor {
     /// Sum `w * dL/dw` along each row or column before taking its absolute value (the paper's vector-wise
@@ -23,8 +23,8 @@ pub struct Taylor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FirstOrder {
     Taylor(Taylor),
-    /// The empirical Fisher information of a gate on each structure: the square of `sum w * dL_n/dw`, mean over
-    /// calibration blocks `n` (Molchanov et al. 2019, arXiv 1906.10771, equation 8).
+    /// The empirical Fisher information of a gate on each structure: the square of `sum w * dL_n/dw`, mean
+    /// over calibration blocks `n` (Molchanov et al. 2019, arXiv 1906.10771, equation 8).
     Fisher,
 }
 
@@ -43,7 +43,7 @@ impl SlotScore for TaylorSlots<'_> {
         parameter: &Param<Tensor<D>>,
     ) -> Option<Tensor<2>> {
         let gradient = self.gradients.get::<D>(parameter.id)?.cast(DType::F32);
-        let product = plain(parameter) * (gradient * self.share);
+        let product = unfiled(slot, plain(parameter)) * (gradient * self.share);
         if !self.vector {
             return Some(sum_per_structure(product.abs(), dim, slot.block));
         }
@@ -63,7 +63,7 @@ impl SlotScore for SignedSlots<'_> {
         parameter: &Param<Tensor<D>>,
     ) -> Option<Tensor<2>> {
         let gradient = self.0.get::<D>(parameter.id)?.cast(DType::F32);
-        Some(sum_per_structure(plain(parameter) * gradient, dim, slot.block))
+        Some(sum_per_structure(unfiled(slot, plain(parameter)) * gradient, dim, slot.block))
     }
 }
 

@@ -20,7 +20,8 @@
 //! | `random` | drawn, the control | both | |
 //!
 //! The Taylor criteria take an aggregate over the places a structure touches as their suffix: `taylor-max`,
-//! `taylor-vector-prod`, `taylor-last`; without one they sum.
+//! `taylor-vector-prod`, `taylor-last`; without one they sum. Gains that are filed as one less than what they
+//! multiply by, as Gemma's are, count as what they multiply by.
 
 mod activations;
 mod criteria;

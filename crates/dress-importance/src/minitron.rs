@@ -5,9 +5,9 @@ use crate::{ActivationStatistics, Criterion};
 use dress_core::{Axis, CouplingMap, Error, Scores, Site};
 
 /// The size of a structure's activations (Minitron, arXiv 2407.14679): the mean absolute value over each
-/// sequence, the L2 norm over sequences, which the paper settles on. Of neurons what they hand on; of heads the L2 norm
-/// over their channels; of the stream's channels the sum over all norms before attention and feed-forward networks of
-/// what these hand on.
+/// sequence, the L2 norm over sequences, which the paper settles on. Of neurons what they hand on; of heads
+/// the L2 norm over their channels; of the stream's channels the sum over all norms before attention and
+/// feed-forward networks of what these hand on.
 pub(crate) fn minitron(
     statistics: &ActivationStatistics,
     map: &CouplingMap,

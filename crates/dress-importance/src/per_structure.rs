@@ -23,6 +23,11 @@ pub(crate) fn plain<const D: usize>(parameter: &Param<Tensor<D>>) -> Tensor<D> {
     parameter.val().without_autodiff().cast(DType::F32)
 }
 
+/// What the numbers of a slot's parameter multiply by, of `filed` ones: gains may be filed as one less.
+pub(crate) fn unfiled<const D: usize>(slot: &Slot, filed: Tensor<D>) -> Tensor<D> {
+    if slot.plus_one { filed + slot.offset() } else { filed }
+}
+
 /// Numbers of a parameter that are in f32 at a time.
 const CHUNK: usize = 1 << 24;
 

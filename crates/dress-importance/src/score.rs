@@ -9,11 +9,11 @@ use crate::{ActivationStatistics, Aggregate, Criterion};
 use dress_core::{Axis, Calibration, CausalLm, Parts, Progress, Scorer, Scores};
 
 /// A criterion as a scorer.
-pub(crate) struct CriterionScorer {
-    pub criterion: Criterion,
-    pub seed: u64,
+struct CriterionScorer {
+    criterion: Criterion,
+    seed: u64,
     /// How many layers will go at most.
-    pub most: usize,
+    most: usize,
 }
 
 impl<M: CausalLm> Scorer<M> for CriterionScorer {
@@ -46,8 +46,37 @@ impl<M: CausalLm> Scorer<M> for CriterionScorer {
     }
 }
 
-/// The scores of several criteria, in their order, from as few passes over the calibration set as they need: one forward for
-/// all that look at activations, and one forward and backward for all that look at gradients.
+impl Criterion {
+    /// The scorer; `seed` is for those that draw.
+    ///
+    /// # Examples
+    /// ```
+    /// # use dress_core::burn::tensor::Device;
+    /// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    /// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+    /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+    /// use dress_core::{Axis, Calibration, NoProgress};
+    /// use dress_importance::Criterion;
+    ///
+    /// let criterion: Criterion = "activation-norm".parse()?;
+    /// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]]);
+    /// let axis = Axis::Ffn { layer: 1 };
+    /// let scores = criterion.scorer(42).score(&model, &calibration, &[axis], &NoProgress)?;
+    /// assert_eq!(scores.get(axis).map(<[f64]>::len), Some(24));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn scorer<M: CausalLm>(self, seed: u64) -> Box<dyn Scorer<M>> {
+        Box::new(CriterionScorer { criterion: self, seed, most: usize::MAX })
+    }
+
+    /// As [`Criterion::scorer`] where at most `most` layers will go, so that a search need not look further.
+    pub fn scorer_of_at_most<M: CausalLm>(self, seed: u64, most: usize) -> Box<dyn Scorer<M>> {
+        Box::new(CriterionScorer { criterion: self, seed, most })
+    }
+}
+
+/// The scores of several criteria, in their order, from as few passes over the calibration set as they need:
+/// one forward for all that look at activations, and one forward and backward for all that look at gradients.
 ///
 /// # Errors
 /// Those of [`Scorer::score`] of each.
@@ -120,8 +149,24 @@ pub fn score_all<M: CausalLm>(
 /// The scores of a model of which one part at a time is in memory: those of [`Criterion::scorer`].
 ///
 /// # Errors
-/// Those of the scorer, [`dress_core::Error::NotByParts`] for criteria that need gradients or many passes, and
-/// those of [`Parts::part`].
+/// Those of the scorer, [`dress_core::Error::NotByParts`] for criteria that need gradients or many passes,
+/// and those of [`Parts::part`].
+///
+/// # Examples
+/// ```
+/// use dress_core::{Axis, Calibration, NoProgress, burn::tensor::Device};
+/// use dress_importance::{Criterion, score_by_parts};
+/// use dress_models::{CheckpointParts, LoadConfig};
+///
+/// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv");
+/// let parts = CheckpointParts::open(directory.as_ref(), &LoadConfig::default(), &Device::flex())?;
+/// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]]);
+/// let axis = Axis::Ffn { layer: 0 };
+/// // One layer at a time is in memory.
+/// let scores = score_by_parts(Criterion::Wanda, &parts, &calibration, &[axis], 42, &NoProgress)?;
+/// assert!(scores.get(axis).is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn score_by_parts<P: Parts>(
     criterion: Criterion,
     parts: &P,

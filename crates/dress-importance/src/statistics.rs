@@ -12,8 +12,8 @@ pub struct ActivationStatistics {
     cosines: BTreeMap<usize, Cosines>,
 }
 
-/// Of each channel, the mean and the sum of squared distances from it (Chan et al. 1983, so that no digits are
-/// lost where the mean is large).
+/// Of each channel, the mean and the sum of squared distances from it (Chan et al. 1983, so that no digits
+/// are lost where the mean is large).
 #[derive(Debug, Clone, Default)]
 struct Channels {
     tokens: f64,

@@ -1,6 +1,6 @@
 //! Criteria that look at the weights alone.
 
-use crate::per_structure::{SlotScore, sum_in_chunks};
+use crate::per_structure::{SlotScore, sum_in_chunks, unfiled};
 use dress_core::Slot;
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::Tensor;
@@ -27,9 +27,12 @@ impl SlotScore for Magnitude {
         dim: usize,
         parameter: &Param<Tensor<D>>,
     ) -> Option<Tensor<2>> {
-        let sizes = |value: Tensor<D>| match self {
-            Magnitude::L1 => value.abs(),
-            Magnitude::L2 => value.clone() * value,
+        let sizes = |filed: Tensor<D>| {
+            let value = unfiled(slot, filed);
+            match self {
+                Magnitude::L1 => value.abs(),
+                Magnitude::L2 => value.clone() * value,
+            }
         };
         Some(sum_in_chunks(parameter, dim, slot.block, sizes))
     }

@@ -10,8 +10,8 @@ use burn::optim::{
 use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 
-/// Burn's AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with the same states, so that records of one can be
-/// read by the other, updating weights and moments in place.
+/// Burn's AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with the same states, so that records of one
+/// can be read by the other, updating weights and moments in place.
 ///
 /// On tensors that are not `f32` on `flex` it is Burn's own.
 #[derive(Clone)]

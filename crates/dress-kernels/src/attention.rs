@@ -23,6 +23,19 @@ use rayon::prelude::*;
 ///
 /// # Panics
 /// Where there are fewer keys than queries, or key/value heads that query heads do not share evenly.
+///
+/// # Examples
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use dress_kernels::causal_attention;
+///
+/// let device = Device::flex();
+/// let query = Tensor::<4>::ones([1, 2, 1, 4], &device);
+/// let (key, value) = (Tensor::<4>::ones([1, 1, 1, 4], &device), Tensor::<4>::full([1, 1, 1, 4], 2.0, &device));
+/// // The first token sees itself alone, in both heads.
+/// let seen = causal_attention(&query, &key, &value).expect("numbers in f32 on a CPU");
+/// assert!((seen.sum().into_scalar::<f32>() - 16.0).abs() < 1e-4);
+/// ```
 pub fn causal_attention(query: &Tensor<4>, key: &Tensor<4>, value: &Tensor<4>) -> Option<Tensor<4>> {
     let ([_, heads, seq, _], [_, kv_heads, keys, _]) = (query.dims(), key.dims());
     assert!(keys >= seq, "{seq} queries of {keys} keys");

@@ -7,8 +7,8 @@ use crate::vector::{exp, sum, vectorized};
 use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
-/// Tasks that share the blocks of one key/value head. Each has sums of its own, added up in order, so that the
-/// result does not depend on who was first.
+/// Tasks that share the blocks of one key/value head. Each has sums of its own, added up in order, so that
+/// the result does not depend on who was first.
 const SHARES: usize = 4;
 
 /// The gradients of queries, keys and values.

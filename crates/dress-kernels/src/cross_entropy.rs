@@ -18,14 +18,27 @@ pub enum Unembedding {
 
 /// Mean negative log-likelihood, in nats, of `targets` under the logits that `weight` makes of `hidden`.
 ///
-/// Logits exist for a few hundred positions at a time. On an autodiff device their gradient is made while they
-/// are there, so that nothing is computed twice and the gradient pass only has to scale.
+/// Logits exist for a few hundred positions at a time. On an autodiff device their gradient is made while
+/// they are there, so that nothing is computed twice and the gradient pass only has to scale.
 ///
 /// # Shapes
 /// - `hidden`: `[batch, seq, width]`, `targets`: `[batch, seq]`; returns `[1]`
 ///
 /// # Panics
 /// Where a target is no token of `weight`, or there is none.
+///
+/// # Examples
+/// ```
+/// use burn::tensor::{Device, Int, Tensor};
+/// use dress_kernels::{Unembedding, cross_entropy};
+///
+/// let device = Device::flex();
+/// let (hidden, embedding) = (Tensor::<3>::zeros([1, 2, 4], &device), Tensor::<2>::ones([8, 4], &device));
+/// let targets = Tensor::<2, Int>::from_ints([[3, 5]], &device);
+/// let loss = cross_entropy(&hidden, &embedding, Unembedding::Rows, &targets).expect("numbers in f32 on a CPU");
+/// // All eight tokens are alike.
+/// assert!((loss.into_scalar::<f32>() - 8f32.ln()).abs() < 1e-5);
+/// ```
 pub fn cross_entropy(
     hidden: &Tensor<3>,
     weight: &Tensor<2>,
@@ -51,16 +64,17 @@ pub struct TaughtBy<'a> {
     pub reverse: bool,
 }
 
-/// [`cross_entropy`] beside what a teacher says of the same positions: `(1 - alpha) L + alpha T^2 KL(p || q)` with `L` that loss, and
-/// `p` and `q` the teacher's and the model's distributions at temperature `T` (arXiv 1503.02531); with [`TaughtBy::reverse`]
-/// it is `KL(q || p)`.
+/// [`cross_entropy`] beside what a teacher says of the same positions: `(1 - alpha) L + alpha T^2 KL(p || q)`
+/// with `L` that loss, and `p` and `q` the teacher's and the model's distributions at temperature `T` (arXiv
+/// 1503.02531); with [`TaughtBy::reverse`] it is `KL(q || p)`.
 ///
 /// # Shapes
 /// - as in [`cross_entropy`]
 /// - returns `[3]`: the sum, which alone has a gradient; then `L` and `KL`, means over the positions in nats
 ///
 /// # Panics
-/// Where a target is no token of `weight`, there is none, or the teacher's logits are of other positions or tokens.
+/// Where a target is no token of `weight`, there is none, or the teacher's logits are of other positions or
+/// tokens.
 pub fn distilled_cross_entropy(
     hidden: &Tensor<3>,
     weight: &Tensor<2>,
@@ -107,8 +121,8 @@ struct Taught {
 }
 
 impl CrossEntropy {
-    /// The loss of the text's token at one position and the teacher's distance; with `slopes` the logits become the gradient of the
-    /// mean.
+    /// The loss of the text's token at one position and the teacher's distance; with `slopes` the logits
+    /// become the gradient of the mean.
     fn row_losses(&self, position: usize, logits: &mut [f32], share: f32, slopes: bool) -> [f32; 2] {
         let target = self.targets[position];
         match &self.taught {
@@ -242,8 +256,8 @@ impl Softmaxes {
         -(apart * self.cooling / self.cooled + self.offset())
     }
 
-    /// Turns the logits into the gradient of `own` times the text's loss and `taught` times the divergence, which is given where
-    /// it is the reverse one; but for what the text's token adds.
+    /// Turns the logits into the gradient of `own` times the text's loss and `taught` times the divergence,
+    /// which is given where it is the reverse one; but for what the text's token adds.
     #[inline(always)]
     fn slopes(&self, logits: &mut [f32], said: &[f32], own: f32, taught: f32, reverse: Option<f32>) {
         let (of_text, of_model, of_teacher) =

@@ -1,13 +1,14 @@
-//! The products of one vector with many, whose sums are what the compiler does not keep in registers by itself.
+//! The products of one vector with many, whose sums are what the compiler does not keep in registers by
+//! itself.
 
 use crate::vector::{LANES, folded};
 use pulp::{Arch, Simd, WithSimd, bytemuck};
 
-/// `out[i] = factor * sum(left * right_i)`, the vectors `right_i` lying `stride` apart in `rights`, the results `step` apart in
-/// `out`, as many of them as there are.
+/// `out[i] = factor * sum(left * right_i)`, the vectors `right_i` lying `stride` apart in `rights`, the
+/// results `step` apart in `out`, as many of them as there are.
 ///
-/// The number at position `p` goes into partial sum `p mod 32`, whatever the machine's vectors, and the partial sums are added
-/// halves onto halves.
+/// The number at position `p` goes into partial sum `p mod 32`, whatever the machine's vectors, and the
+/// partial sums are added halves onto halves.
 pub(crate) fn dots(
     (left, factor): (&[f32], f32),
     (rights, stride): (&[f32], usize),

@@ -1,7 +1,7 @@
 //! Linear layers over so few rows that the time goes to reading the weights: decoding.
 //!
-//! Burn's `flex` reads the weights of such a product with one core (the `gemm` crate's `gemv`), one layer after the
-//! other. Here every core reads its own share, of all layers that have the same input at once.
+//! Burn's `flex` reads the weights of such a product with one core (the `gemm` crate's `gemv`), one layer
+//! after the other. Here every core reads its own share, of all layers that have the same input at once.
 
 use crate::dots::dots;
 use crate::fused::{Inputs, dims, numbers, tensor};
@@ -28,13 +28,15 @@ const COLUMNS: usize = 4096;
 /// Rows of a weight that are read side by side, where they are long.
 const TOGETHER: usize = 8;
 
-/// Outputs whose weights are read once for all rows: of 768 inputs they fit the nearest cache, of 16,384 the second.
+/// Outputs whose weights are read once for all rows: of 768 inputs they fit the nearest cache, of 16,384 the
+/// second.
 const BLOCK: usize = 16;
 
 /// Columns below which one row after the other is read faster.
 const SHORT: usize = 1024;
 
-/// `input * weight + bias` of every layer, where `input` has at most four rows and nothing is on the autodiff graph.
+/// `input * weight + bias` of every layer, where `input` has at most four rows and nothing is on the autodiff
+/// graph.
 ///
 /// # Shapes
 /// - `input`: `[batch, seq, width]`; returns `[batch, seq, outputs]` for each layer
@@ -156,7 +158,8 @@ fn multiply(rows: &[f32], width: usize, layers: &[Layer]) -> Option<Vec<Vec<f32>
     })
 }
 
-/// Every share multiplies some of the inputs with their weights, which lie one after the other, for all outputs.
+/// Every share multiplies some of the inputs with their weights, which lie one after the other, for all
+/// outputs.
 fn by_inputs(rows: &[f32], width: usize, layers: &[Layer]) -> Vec<Vec<f32>> {
     let count = rows.len() / width;
     let outputs: usize = layers.iter().map(|layer| layer.outputs).sum();

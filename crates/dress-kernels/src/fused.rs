@@ -33,7 +33,8 @@ pub(crate) enum Inputs<const N: usize> {
 }
 
 impl<const N: usize> Inputs<N> {
-    /// `None` unless all are `f32` tensors of `flex`, off the autodiff graph or on one that keeps what it needs.
+    /// `None` unless all are `f32` tensors of `flex`, off the autodiff graph or on one that keeps what it
+    /// needs.
     pub fn new(tensors: [DispatchTensor; N]) -> Option<Self> {
         let tensors: Vec<One> = tensors.into_iter().map(One::new).collect::<Option<_>>()?;
         let plain = |one: &One| matches!(one, One::Plain(_));

@@ -10,6 +10,17 @@ use rayon::prelude::*;
 ///
 /// # Shapes
 /// - `gate`, `up`: `[batch, seq, width]`, returned likewise
+///
+/// # Examples
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use dress_kernels::gated_silu;
+///
+/// let device = Device::flex();
+/// let (gate, up) = (Tensor::<3>::zeros([1, 2, 4], &device), Tensor::<3>::ones([1, 2, 4], &device));
+/// let gated = gated_silu(&gate, &up).expect("numbers in f32 on a CPU");
+/// assert_eq!(gated.sum().into_scalar::<f32>(), 0.0);
+/// ```
 pub fn gated_silu(gate: &Tensor<3>, up: &Tensor<3>) -> Option<Tensor<3>> {
     let inputs = Inputs::new([gate.clone().into_dispatch(), up.clone().into_dispatch()])?;
     Some(apply(GatedSilu, inputs))

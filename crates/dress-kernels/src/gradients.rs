@@ -7,6 +7,14 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 /// The sum of the squares of all numbers.
+///
+/// # Examples
+/// ```
+/// use burn::tensor::{Device, Tensor};
+///
+/// let ones = Tensor::<2>::ones([2, 3], &Device::flex());
+/// assert_eq!(dress_kernels::sum_of_squares(&ones), Some(6.0));
+/// ```
 pub fn sum_of_squares<const D: usize>(tensor: &Tensor<D>) -> Option<f64> {
     let Inputs::Plain([tensor]) = Inputs::new([tensor.clone().into_dispatch()])? else { return None };
     let tensor = tensor.to_contiguous();

@@ -48,8 +48,8 @@ impl Heads {
     }
 }
 
-/// Numbers of `[batch, seq, heads, head_dim]` as a view `[batch, heads, seq, head_dim]`: what a projection leaves
-/// and the next one reads, without a copy between.
+/// Numbers of `[batch, seq, heads, head_dim]` as a view `[batch, heads, seq, head_dim]`: what a projection
+/// leaves and the next one reads, without a copy between.
 pub(crate) fn interleaved(numbers: Vec<f32>, [batch, heads, seq, width]: [usize; 4]) -> FlexTensor {
     let row = heads * width;
     let strides = [seq * row, width, row, 1].map(|stride| stride as isize);

@@ -14,13 +14,25 @@ pub struct TokenLikelihood {
     pub is_likeliest: bool,
 }
 
-/// The log-likelihood of `targets[i]` under the softmax of row `i`: two passes over a row, every core its own rows.
+/// The log-likelihood of `targets[i]` under the softmax of row `i`: two passes over a row, every core its own
+/// rows.
 ///
 /// # Shapes
 /// - `logits`: `[positions, vocab_size]`, off the autodiff graph; `targets`: `[positions]`
 ///
 /// # Panics
 /// Where a target is no token of the logits, or there is not one a row.
+///
+/// # Examples
+/// ```
+/// use burn::tensor::{Device, Int, Tensor};
+/// use dress_kernels::token_likelihoods;
+///
+/// let device = Device::flex();
+/// let (logits, targets) = (Tensor::<2>::zeros([1, 8], &device), Tensor::<1, Int>::from_ints([0], &device));
+/// let found = token_likelihoods(&logits, &targets).expect("numbers in f32 on a CPU");
+/// assert!((found[0].log_likelihood + 8f64.ln()).abs() < 1e-6 && found[0].is_likeliest);
+/// ```
 pub fn token_likelihoods(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> Option<Vec<TokenLikelihood>> {
     let Inputs::Plain([logits]) = Inputs::new([logits.clone().into_dispatch()])? else { return None };
     let targets = integers(targets.clone().into_dispatch())?;

@@ -10,6 +10,17 @@ use rayon::prelude::*;
 ///
 /// # Shapes
 /// - `input`: `[batch, seq, width]`, returned likewise; `weight`: `[width]`
+///
+/// # Examples
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use dress_kernels::rms_norm;
+///
+/// let device = Device::flex();
+/// let (input, weight) = (Tensor::<3>::full([1, 1, 4], 3.0, &device), Tensor::<1>::ones([4], &device));
+/// let normed = rms_norm(&input, &weight, 0.0).expect("numbers in f32 on a CPU");
+/// assert!((normed.sum().into_scalar::<f32>() - 4.0).abs() < 1e-5);
+/// ```
 pub fn rms_norm(input: &Tensor<3>, weight: &Tensor<1>, epsilon: f64) -> Option<Tensor<3>> {
     let inputs = Inputs::new([input.clone().into_dispatch(), weight.clone().into_dispatch()])?;
     Some(apply(RmsNorm { epsilon: epsilon as f32 }, inputs))

@@ -7,12 +7,25 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-/// Rotates dimension `i` with dimension `i + dims / 2` by the angles of its position (RoFormer, arXiv 2104.09864);
-/// dimensions beyond those of the tables stay as they are.
+/// Rotates dimension `i` with dimension `i + dims / 2` by the angles of its position (RoFormer, arXiv
+/// 2104.09864); dimensions beyond those of the tables stay as they are.
 ///
 /// # Shapes
 /// - `states`: `[batch, heads, seq, head_dim]`, returned likewise
 /// - `cos`, `sin`: `[seq, dims / 2]`, `dims <= head_dim`
+///
+/// # Examples
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use dress_kernels::rotate_half;
+///
+/// let device = Device::flex();
+/// let states = Tensor::<4>::ones([1, 1, 1, 4], &device);
+/// // A quarter of a turn: the first half becomes the second's negative, and the second the first.
+/// let tables = [Tensor::<2>::zeros([1, 2], &device), Tensor::<2>::ones([1, 2], &device)];
+/// let turned = rotate_half(&states, &tables).expect("numbers in f32 on a CPU");
+/// assert_eq!(turned.sum().into_scalar::<f32>(), 0.0);
+/// ```
 pub fn rotate_half(states: &Tensor<4>, [cos, sin]: &[Tensor<2>; 2]) -> Option<Tensor<4>> {
     let inputs = [states.clone().into_dispatch(), cos.clone().into_dispatch(), sin.clone().into_dispatch()];
     Some(apply(RotateHalf, Inputs::new(inputs)?))

@@ -1,5 +1,5 @@
-//! Attention of one query a sequence, as in decoding: keys are read once for each query head, values once for all that share them,
-//! where they are.
+//! Attention of one query a sequence, as in decoding: keys are read once for each query head, values once for
+//! all that share them, where they are.
 
 use crate::attention_problem::{Problem, exponentials};
 use crate::dots::dots;

@@ -26,8 +26,8 @@ pub(crate) fn vectorized<R>(body: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(Body(body))
 }
 
-/// `e^x` to about one unit in the last place, without branches; NaN stays NaN, what underflows is a very small
-/// positive number, of minus infinity too, and what overflows a very large one.
+/// `e^x` to about one unit in the last place, without branches; NaN stays NaN, what underflows is a very
+/// small positive number, of minus infinity too, and what overflows a very large one.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     // Adding it rounds to an integer, which is then in the lowest bits.
@@ -66,8 +66,9 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// The sum of `term(i)` for `i` below `len`, in partial sums whose order does not depend on the machine. What is left over is summed
-/// apart from them, since an index that is not known to the compiler would keep them out of the registers.
+/// The sum of `term(i)` for `i` below `len`, in partial sums whose order does not depend on the machine. What
+/// is left over is summed apart from them, since an index that is not known to the compiler would keep them
+/// out of the registers.
 #[inline(always)]
 pub(crate) fn sum(len: usize, term: impl Fn(usize) -> f32) -> f32 {
     let mut lanes = [0.0f32; LANES];
@@ -86,8 +87,8 @@ pub(crate) fn sum(len: usize, term: impl Fn(usize) -> f32) -> f32 {
     folded_apart(&lanes) + rest
 }
 
-/// [`folded`], never inlined: where the compiler chooses the vectors, it would keep the lanes as the last steps want them, two by
-/// two.
+/// [`folded`], never inlined: where the compiler chooses the vectors, it would keep the lanes as the last
+/// steps want them, two by two.
 #[inline(never)]
 fn folded_apart(lanes: &[f32; LANES]) -> f32 {
     folded(*lanes)
@@ -130,7 +131,8 @@ pub(crate) fn max(values: &[f32]) -> f32 {
     lanes.iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
-/// The greatest of `values`, and the sum of `e^(value - greatest)` over all of them: what a softmax is made of.
+/// The greatest of `values`, and the sum of `e^(value - greatest)` over all of them: what a softmax is made
+/// of.
 #[inline(always)]
 pub(crate) fn max_and_exp_sum(values: &[f32]) -> (f32, f32) {
     let highest = max(values);

@@ -1,4 +1,5 @@
-//! What CUDA needs when it runs, looked for before Burn does, which stops the program where something is missing.
+//! What CUDA needs when it runs, looked for before Burn does, which stops the program where something is
+//! missing.
 
 use crate::Error;
 use cudarc::{driver, nvrtc};

@@ -10,10 +10,10 @@ pub const NAMES: &str = "auto, cpu, cuda[:n], rocm[:n], vulkan[:n], metal[:n], c
 
 /// The device of that name.
 ///
-/// `cpu` is the pure-Rust `flex` backend, which is always there. `cuda`, `rocm`, `vulkan` and `metal`
-/// need the feature of the same name, `cubecl-cpu` the feature `cpu`. `auto` is the first of CUDA,
-/// ROCm and Metal that is built in, else `cpu`; what is built in and cannot be used is an error, since a user who
-/// built it wants it.
+/// `cpu` is the pure-Rust `flex` backend, which is always there. `cuda`, `rocm`, `vulkan` and `metal` need
+/// the feature of the same name, `cubecl-cpu` the feature `cpu`. `auto` is the first of CUDA, ROCm and Metal
+/// that is built in, else `cpu`; what is built in and cannot be used is an error, since a user who built it
+/// wants it.
 ///
 /// # Errors
 /// [`Error::DeviceName`] for a name that is none, [`Error::DeviceIndex`] for an index that is not
@@ -49,7 +49,8 @@ pub fn parse(name: &str) -> Result<Device, Error> {
     }
 }
 
-/// The name of a device, for results to say: `cpu` for the processor, and for others what their backend calls them, in lower case.
+/// The name of a device, for results to say: `cpu` for the processor, and for others what their backend calls
+/// them, in lower case.
 ///
 /// # Examples
 /// ```
@@ -89,8 +90,8 @@ macro_rules! optional_device {
     };
 }
 
-/// Has kernels that were compiled or chosen by trying them kept from one run to the next, in the user's cache unless a
-/// `cubecl.toml` names another place.
+/// Has kernels that were compiled or chosen by trying them kept from one run to the next, in the user's cache
+/// unless a `cubecl.toml` names another place.
 #[cfg(feature = "gpu")]
 fn keep_kernels() {
     use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig, cache::CacheConfig};

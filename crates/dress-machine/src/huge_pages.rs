@@ -4,10 +4,12 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-/// The system's allocator, which asks the kernel to keep large buffers in huge pages (2 MiB on most machines) instead of pages of
-/// 4 KiB: whoever reads all weights for every token looks up five hundred times fewer addresses. Linux with glibc alone is asked, and
-/// does it where `/sys/kernel/mm/transparent_hugepage/enabled` says `madvise` or `always`. For a program to choose, together with
-/// [`memory::keep_freed`](crate::memory::keep_freed), since only memory that is asked for in large pieces can be in large pages:
+/// The system's allocator, which asks the kernel to keep large buffers in huge pages (2 MiB on most machines)
+/// instead of pages of 4 KiB: whoever reads all weights for every token looks up five hundred times fewer
+/// addresses. Linux with glibc alone is asked, and does it where
+/// `/sys/kernel/mm/transparent_hugepage/enabled` says `madvise` or `always`. For a program to choose,
+/// together with [`memory::keep_freed`](crate::memory::keep_freed), since only memory that is asked for in
+/// large pieces can be in large pages:
 ///
 /// ```
 /// #[global_allocator]

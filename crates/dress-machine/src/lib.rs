@@ -1,8 +1,8 @@
 //! The machine that a model runs on.
 //!
-//! [`device`] finds a device by its name, [`memory`] says how much memory the process takes, and [`HugePages`] is an
-//! allocator that a program may choose. Nothing here knows what a model is, and a crate that brings its own model, scorer or
-//! penalty needs none of it.
+//! [`device`] finds a device by its name, [`memory`] says how much memory the process takes, and
+//! [`HugePages`] is an allocator that a program may choose. Nothing here knows what a model is, and a crate
+//! that brings its own model, scorer or penalty needs none of it.
 
 #[cfg(feature = "cuda")]
 mod cuda_needs;

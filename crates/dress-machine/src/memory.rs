@@ -34,10 +34,11 @@ const REUSED: libc::c_int = 32 << 20;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const PIECE: libc::c_int = 64 << 20;
 
-/// Has the allocator keep freed memory for the next buffer of its size, instead of handing it back to the system, which
-/// fills it with zeros page by page when it is asked for again: activations are freed and made anew in every layer. All
-/// threads share what is kept. For a program to call at its start, as it is the whole process' setting; glibc alone has
-/// it. Where other threads run already nothing is changed, since glibc lets these settings be made by one thread alone.
+/// Has the allocator keep freed memory for the next buffer of its size, instead of handing it back to the
+/// system, which fills it with zeros page by page when it is asked for again: activations are freed and made
+/// anew in every layer. All threads share what is kept. For a program to call at its start, as it is the
+/// whole process' setting; glibc alone has it. Where other threads run already nothing is changed, since
+/// glibc lets these settings be made by one thread alone.
 ///
 /// Returns whether the settings were made.
 pub fn keep_freed() -> bool {
@@ -63,7 +64,8 @@ fn is_alone() -> bool {
     fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)
 }
 
-/// Hands memory that was freed and kept back to the system, so that what is taken next counts as taken. With glibc alone.
+/// Hands memory that was freed and kept back to the system, so that what is taken next counts as taken. With
+/// glibc alone.
 pub fn hand_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: it takes the allocator's lock, and touches nothing that is in use.

@@ -5,7 +5,7 @@ use crate::decoder::{self, DecoderForCausalLm, FamilyRules};
 use crate::gpt_neox::GptNeoxForCausalLm;
 use crate::opt::OptForCausalLm;
 use crate::phi::PhiForCausalLm;
-use crate::{DeclaredHead, Error, Family, FusedTensor};
+use crate::{DeclaredHead, Error, Family, FusedTensor, experts};
 use burn::module::Module;
 use burn::tensor::Device;
 use dress_core::causal_lm_of_variants;
@@ -60,8 +60,8 @@ impl AnyModel {
     /// Loads a Hugging Face directory.
     ///
     /// # Errors
-    /// [`Error::ModelType`] for a family that is not built, [`Error::Experts`] for one of experts, and those of
-    /// [`DecoderConfig::from_json`](crate::decoder::DecoderConfig::from_json) and its like, and
+    /// [`Error::ModelType`] for a family that is not built, [`Error::Experts`] for one of experts, and those
+    /// of [`DecoderConfig::from_json`](crate::decoder::DecoderConfig::from_json) and its like, and
     /// [`load`](crate::checkpoint::load).
     pub fn load(directory: &Path, config: &LoadConfig, device: &Device) -> Result<Self, Error> {
         load_model(directory, config, device)
@@ -103,7 +103,7 @@ impl Family for AnyModel {
             Some(Built::GptNeox) => Family::from_config(text, path, device).map(AnyModel::GptNeox),
             Some(Built::Opt) => Family::from_config(text, path, device).map(AnyModel::Opt),
             Some(Built::Phi) => Family::from_config(text, path, device).map(AnyModel::Phi),
-            None => Err(not_built(path, model_type.unwrap_or("nothing"))),
+            None => Err(not_built(path, model_type.unwrap_or("nothing"), &found)),
         }
     }
 
@@ -136,13 +136,10 @@ impl Family for AnyModel {
     }
 }
 
-/// Families of experts whose `model_type` does not say so.
-const OF_EXPERTS: [&str; 6] = ["mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "minimax", "llama4_text"];
-
 /// The error for a family that is not built.
-fn not_built(path: &Path, model_type: &str) -> Error {
+fn not_built(path: &Path, model_type: &str, config: &Value) -> Error {
     let (path, found) = (path.into(), model_type.to_string());
-    match model_type.contains("moe") || OF_EXPERTS.contains(&model_type) {
+    match experts::are_in_config(model_type, config) {
         true => Error::Experts { path, found },
         false => Error::ModelType { path, found, built: Built::model_types() },
     }
@@ -181,14 +178,18 @@ mod tests {
 
     #[test]
     fn a_family_that_is_not_built_is_named_and_one_of_experts_told_apart() {
-        let message = |model_type: &str| {
-            let text = format!(r#"{{"model_type":"{model_type}"}}"#);
-            AnyModel::from_config(&text, Path::new("config.json"), &Device::flex()).unwrap_err().to_string()
+        let of_text = |text: &str| {
+            AnyModel::from_config(text, Path::new("config.json"), &Device::flex()).unwrap_err().to_string()
         };
-        for model_type in ["mixtral", "qwen3_moe", "olmoe"] {
+        let message = |model_type: &str| of_text(&format!(r#"{{"model_type":"{model_type}"}}"#));
+        let by_name = "mixtral qwen3_moe olmoe dbrx jamba qwen3_next deepseek_v32 deepseek_v4 minimax_m2 llama4 dots1 flex_olmo \
+                       longcat_flash mimo_v2_flash solar_open kimi_linear mistral4";
+        for model_type in by_name.split_whitespace() {
             let said = message(model_type);
             assert!(said.contains(model_type) && said.contains("mixture of experts"), "{said}");
         }
+        let said = of_text(r#"{"model_type":"nemotron_h","n_routed_experts":128}"#);
+        assert!(said.contains("`nemotron_h` is a mixture of experts"), "{said}");
         let said = message("mamba");
         assert!(
             said.contains("`mamba`")

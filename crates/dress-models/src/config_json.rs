@@ -1,6 +1,7 @@
 //! What every family's `config.json` has in common.
 
 use crate::Error;
+use crate::modules::Activation;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -33,7 +34,8 @@ pub struct ConfigJson(Map<String, Value>);
 pub type Unsupported = (&'static str, String);
 
 impl ConfigJson {
-    /// What a family's `check` makes of the whole file and what the family reads of it. `path` is only named in errors.
+    /// What a family's `check` makes of the whole file and what the family reads of it. `path` is only named
+    /// in errors.
     ///
     /// # Errors
     /// [`Error::ConfigUnreadable`], and [`Error::ConfigUnsupported`] where `check` refuses a key.
@@ -70,8 +72,8 @@ impl ConfigJson {
         self
     }
 
-    /// The file's text, with the element type of the weights beside it, under its old and its new name where the
-    /// file has both.
+    /// The file's text, with the element type of the weights beside it, under its old and its new name where
+    /// the file has both.
     pub fn to_text(&self, torch_dtype: &str) -> String {
         let mut raw = self.0.clone();
         let found: Vec<&str> =
@@ -130,6 +132,31 @@ pub(crate) fn is_falsy(value: &Value) -> bool {
 /// What `transformers` takes for `max_position_embeddings` that is not said.
 pub(crate) fn default_positions() -> usize {
     2048
+}
+
+/// What it takes for `initializer_range`.
+pub(crate) fn default_range() -> f64 {
+    0.02
+}
+
+/// What it takes for `layer_norm_eps`.
+pub(crate) fn default_layer_norm_eps() -> f64 {
+    1e-5
+}
+
+/// A key that is true or false, and `missing` where it is not there.
+pub(crate) fn flag(raw: &ConfigJson, key: &'static str, missing: bool) -> Result<bool, Unsupported> {
+    match raw.get(key) {
+        None => Ok(missing),
+        Some(Value::Bool(value)) => Ok(*value),
+        Some(other) => Err((key, format!("{other} is neither true nor false"))),
+    }
+}
+
+/// The activation that `hidden_act` names.
+pub(crate) fn hidden_act(name: &str) -> Result<Activation, Unsupported> {
+    let reason = || format!("`{name}` is not built, only gelu_new, gelu, relu, silu");
+    Activation::from_name(name).ok_or_else(|| ("hidden_act", reason()))
 }
 
 #[cfg(test)]

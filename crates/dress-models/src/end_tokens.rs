@@ -5,7 +5,8 @@ use crate::checkpoint::read_config;
 use serde_json::Value;
 use std::path::Path;
 
-/// Every `eos_token_id`, one or a list, of `generation_config.json` and of `config.json` or a GGUF file's metadata.
+/// Every `eos_token_id`, one or a list, of `generation_config.json` and of `config.json` or a GGUF file's
+/// metadata.
 ///
 /// # Errors
 /// [`Error::ConfigUnreadable`], and those of [`read_config`].

@@ -350,7 +350,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A checkpoint whose files cannot be rewritten without loading them.
-    #[error("{path}: only safetensors are rewritten file to file; convert the checkpoint first, or work in memory, without `stream`", path = .path.display())]
+    #[error("{path}: only safetensors are rewritten file to file; convert the checkpoint first, or load it (`Checkpoint::load`) and save what comes of it", path = .path.display())]
     NotStreamable {
         /// The checkpoint.
         path: PathBuf,

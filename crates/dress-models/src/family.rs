@@ -6,12 +6,14 @@ use dress_core::CausalLm;
 use serde_json::{Map, Value};
 use std::path::Path;
 
-/// A family of models that checkpoints hold: a configuration in, the model that it declares, and the configuration out.
+/// A family of models that checkpoints hold: a configuration in, the model that it declares, and the
+/// configuration out.
 ///
-/// Whatever reads, rewrites and writes files asks for this and nothing else: [`checkpoint`](crate::checkpoint),
-/// [`CheckpointParts`](crate::CheckpointParts) and [`Checkpoint`](crate::Checkpoint). The coupling map and the parts
-/// are [`CausalLm`]'s. [`AnyModel`](crate::AnyModel) is the family that picks one of those built here; one that is
-/// not is implemented by its own crate.
+/// Whatever reads, rewrites and writes files asks for this and nothing else:
+/// [`checkpoint`](crate::checkpoint), [`CheckpointParts`](crate::CheckpointParts) and
+/// [`Checkpoint`](crate::Checkpoint). The coupling map and the parts are [`CausalLm`]'s.
+/// [`AnyModel`](crate::AnyModel) is the family that picks one of those built here; one that is not is
+/// implemented by its own crate.
 ///
 /// # Examples
 /// A configuration that is read makes a model without weights, and a model says its configuration:
@@ -30,26 +32,27 @@ pub trait Family: CausalLm {
     /// What the family's files call the tensors that have to be known by name.
     const NAMES: TensorNames = TensorNames::HUGGING_FACE;
 
-    /// The model that the text of a `config.json` declares, its weights not yet allocated. `path` is only named in
-    /// errors.
+    /// The model that the text of a `config.json` declares, its weights not yet allocated. `path` is only
+    /// named in errors.
     ///
     /// # Errors
-    /// [`Error::ConfigUnreadable`], [`Error::ConfigUnsupported`], and [`Error::ConfigRefused`] for a family's own
-    /// causes.
+    /// [`Error::ConfigUnreadable`], [`Error::ConfigUnsupported`], and [`Error::ConfigRefused`] for a family's
+    /// own causes.
     fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, Error>;
 
     /// The text of the `config.json` of the model as it is, with the type of its weights in PyTorch's name.
     fn config_json(&self, torch_dtype: &str) -> String;
 
-    /// The tensors of the family's files that hold several parameters. By default every parameter is a tensor of its own.
+    /// The tensors of the family's files that hold several parameters. By default every parameter is a tensor
+    /// of its own.
     ///
     /// What reads and writes files takes such a tensor apart and puts it together; nothing else knows of it.
     fn fused(&self) -> Vec<FusedTensor> {
         Vec::new()
     }
 
-    /// What the keys of a `config.json` say of the head. By default it is the embedding where `tie_word_embeddings`
-    /// is true.
+    /// What the keys of a `config.json` say of the head. By default it is the embedding where
+    /// `tie_word_embeddings` is true.
     fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
         DeclaredHead::by_key(config, false)
     }
@@ -69,8 +72,8 @@ pub struct FusedTensor {
 pub enum DeclaredHead {
     /// It has weights of its own.
     Own,
-    /// It is the embedding. One that files hold all the same with other numbers goes before what the configuration
-    /// says.
+    /// It is the embedding. One that files hold all the same with other numbers goes before what the
+    /// configuration says.
     Tied,
     /// It is the embedding, and the family has none that is: whatever head files hold is read.
     TiedUnlessFiled,
@@ -87,6 +90,14 @@ impl DeclaredHead {
             None => tied_by_default,
         };
         if tied { DeclaredHead::Tied } else { DeclaredHead::Own }
+    }
+
+    /// [`DeclaredHead::by_key`] of a family whose head has weights of its own alone.
+    pub fn by_key_of_own(config: &Map<String, Value>) -> Self {
+        match Self::by_key(config, false) {
+            DeclaredHead::Tied => DeclaredHead::TiedUnlessFiled,
+            head => head,
+        }
     }
 }
 

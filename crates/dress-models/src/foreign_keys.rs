@@ -1,7 +1,7 @@
 //! Keys of a `config.json` that no family here reads and that say the model computes something else.
 //!
-//! A key is refused by its name where its value turns something on, and kept where it leaves it off: null, false, zero,
-//! nothing, and one for what is multiplied. All other keys are kept as they are.
+//! A key is refused by its name where its value turns something on, and kept where it leaves it off: null,
+//! false, zero, nothing, and one for what is multiplied. All other keys are kept as they are.
 
 use crate::config_json::{ConfigJson, Unsupported, is_falsy};
 use serde_json::Value;
@@ -27,7 +27,7 @@ enum Off {
     /// A span of at least the model's positions, or nothing.
     Span,
     /// A list of nothing but these.
-    Every(&'static str),
+    Every(&'static [&'static str]),
     /// The width of a head.
     HeadDim,
 }
@@ -53,10 +53,11 @@ const FOREIGN: &[(&str, Off, &str)] = &[
     ("attention_chunk_size", Off::Span, WINDOW),
     (
         "layer_types",
-        Off::Every("full_attention"),
+        // The second is an older name, which stock reads as the first.
+        Off::Every(&["full_attention", "attention"]),
         "attention of other kinds than full_attention is not built",
     ),
-    ("layers_block_type", Off::Every("attention"), MIXED),
+    ("layers_block_type", Off::Every(&["attention"]), MIXED),
     ("block_configs", Off::Nothing, MIXED),
     ("cross_attention_layers", Off::Nothing, MIXED),
     ("add_cross_attention", Off::Nothing, MIXED),
@@ -173,7 +174,7 @@ fn check_architectures(raw: &ConfigJson, family: &FamilyFacts) -> Result<(), Uns
 fn is_off(value: &Value, off: Off, family: &FamilyFacts) -> bool {
     if let (Some(list), Off::One | Off::Every(_)) = (value.as_array(), off) {
         return list.iter().all(|one| match off {
-            Off::Every(name) => one == name,
+            Off::Every(names) => one.as_str().is_some_and(|one| names.contains(&one)),
             _ => one.as_f64() == Some(1.0),
         });
     }
@@ -243,6 +244,7 @@ mod tests {
             r#""sliding_window":128"#,
             r#""sliding_window":64,"use_sliding_window":false"#,
             r#""layer_types":["full_attention","full_attention"]"#,
+            r#""layer_types":["attention","full_attention"]"#,
             r#""residual_multiplier":1.0"#,
             r#""logit_scale":1"#,
             r#""query_pre_attn_scalar":16"#,

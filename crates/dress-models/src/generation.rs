@@ -25,15 +25,20 @@ pub enum Sampling {
 }
 
 impl Sampling {
-    fn check(self) -> Result<(), GenerationError> {
+    /// Checks that the settings make sense, which takes no model.
+    ///
+    /// # Errors
+    /// [`GenerationError::Sampling`].
+    pub fn check(self) -> Result<(), Error> {
         let Sampling::TopP { top_p, temperature, .. } = self else { return Ok(()) };
         if !(top_p > 0.0 && top_p <= 1.0) {
             let expected = "it has to be above 0 and at most 1";
-            return Err(GenerationError::Sampling { setting: "top_p", value: top_p, expected });
+            return Err(GenerationError::Sampling { setting: "top_p", value: top_p, expected }.into());
         }
         if !(temperature >= 0.0 && temperature.is_finite()) {
             let expected = "it has to be 0, which is greedy, or a positive number";
-            return Err(GenerationError::Sampling { setting: "temperature", value: temperature, expected });
+            let (setting, value) = ("temperature", temperature);
+            return Err(GenerationError::Sampling { setting, value, expected }.into());
         }
         Ok(())
     }
@@ -54,9 +59,9 @@ pub struct GenerationConfig {
 /// position's work.
 ///
 /// # Errors
-/// [`GenerationError::PromptEmpty`], [`GenerationError::PromptLength`] where prompt and new tokens together exceed
-/// the model's positions, [`dress_core::Error::Vocabulary`] where the model does not have a token of the prompt,
-/// [`GenerationError::Sampling`], and [`GenerationError::LogitsNotFinite`].
+/// [`GenerationError::PromptEmpty`], [`GenerationError::PromptLength`] where prompt and new tokens together
+/// exceed the model's positions, [`dress_core::Error::Vocabulary`] where the model does not have a token of
+/// the prompt, [`GenerationError::Sampling`], and [`GenerationError::LogitsNotFinite`].
 ///
 /// # Examples
 /// ```

@@ -24,8 +24,9 @@ pub struct HubConfig {
 }
 
 impl HubConfig {
-    /// As the environment says, by the rules of `huggingface_hub`: `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME`
-    /// or `XDG_CACHE_HOME`; `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE`; `HF_TOKEN` and `HF_ENDPOINT`.
+    /// As the environment says, by the rules of `huggingface_hub`: `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`,
+    /// `HF_HOME` or `XDG_CACHE_HOME`; `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE`; `HF_TOKEN` and
+    /// `HF_ENDPOINT`.
     pub fn from_env() -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let places = Places::of(&|name| std::env::var_os(name));
@@ -40,9 +41,9 @@ impl HubConfig {
         }
     }
 
-    /// The directory or file of a model that is given as a path, or as `owner/name` or `owner/name@revision`; as
-    /// `name` alone, where the cache has it. What is in the cache is not asked for again, unless its tokenizer is
-    /// missing.
+    /// The directory or file of a model that is given as a path, or as `owner/name` or `owner/name@revision`;
+    /// as `name` alone, where the cache has it. What is in the cache is not asked for again, unless its
+    /// tokenizer is missing.
     ///
     /// # Errors
     /// [`Error::HubOffline`] where its weights are not in the cache and the network may not be used, and

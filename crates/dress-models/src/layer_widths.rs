@@ -4,8 +4,8 @@ use crate::config_json::{ConfigJson, Unsupported};
 use dress_core::{Axis, AxisKind, Error, Selection, StockTarget};
 use serde::{Deserialize, Serialize};
 
-/// Neurons and heads of every layer. A stock `config.json` has one number for all; where layers differ, these lists
-/// stand beside it under `dress`, and the stock keys have the largest.
+/// Neurons and heads of every layer. A stock `config.json` has one number for all; where layers differ, these
+/// lists stand beside it under `dress`, and the stock keys have the largest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerWidths {
@@ -16,8 +16,8 @@ pub struct LayerWidths {
 }
 
 impl LayerWidths {
-    /// The key of `config.json` that lists the widths. Stock software does not know it, and finds weights of other
-    /// shapes than it expects.
+    /// The key of `config.json` that lists the widths. Stock software does not know it, and finds weights of
+    /// other shapes than it expects.
     pub(crate) const KEY: &str = "dress";
 
     /// Those of layers with so many neurons and key/value heads.
@@ -122,7 +122,7 @@ impl LayerWidths {
             architecture: architecture.into(),
             reason: format!(
                 "layer {layer} has {width} {kind} and layer 0 has {first}, and the config.json of stock software \
-                 has one number for all; remove the same number in every layer, or give `target = dress` for a \
+                 has one number for all; remove the same number in every layer, or give `stock = dress` for a \
                  checkpoint that these crates alone load"
             ),
         })
@@ -166,7 +166,7 @@ mod tests {
         let message =
             lists.check_stock("LlamaForCausalLM", StockTarget::Transformers).unwrap_err().to_string();
         assert!(message.contains("layer 2 has 6 ffn and layer 0 has 8"), "{message}");
-        assert!(message.contains("`target = dress`"), "{message}");
+        assert!(message.contains("`stock = dress`"), "{message}");
         assert!(lists.check_stock("LlamaForCausalLM", StockTarget::Dress).is_ok());
     }
 

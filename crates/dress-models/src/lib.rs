@@ -1,9 +1,10 @@
 //! Model families for DReSS, in Burn.
 //!
-//! [`Checkpoint::open`] finds a checkpoint and has everything that is read from one. A family is a config, a thin
-//! composition of the shared [`modules`] and a coupling map: see [`decoder`] (LLaMA and the families that are built
-//! like it), [`gpt_neox`], [`opt`] and [`phi`]. [`AnyModel`] picks the family from `config.json`, [`checkpoint`] reads and writes
-//! Hugging Face directories, and [`generation`] continues a text. A family that is not here implements [`Family`] in a
+//! [`Checkpoint::open`] finds a checkpoint and has everything that is read from one. A family is a config, a
+//! thin composition of the shared [`modules`] and a coupling map: see [`decoder`] (LLaMA and the families
+//! that are built like it), [`gpt_neox`] and [`phi`] (which share [`layer_norm_decoder`]), and [`opt`].
+//! [`AnyModel`] picks the family from `config.json`, [`checkpoint`] reads and writes Hugging Face
+//! directories, and [`generation`] continues a text. A family that is not here implements [`Family`] in a
 //! crate of its own, and is read, rewritten and saved alike.
 //!
 //! ```
@@ -24,6 +25,7 @@ mod config_json;
 pub mod decoder;
 mod end_tokens;
 mod error;
+mod experts;
 mod family;
 mod foreign_keys;
 pub mod generation;
@@ -34,6 +36,7 @@ pub mod gpt_neox;
 pub mod hub;
 #[cfg(feature = "hub")]
 mod hub_cache;
+pub mod layer_norm_decoder;
 mod layer_widths;
 mod mlx_nas;
 pub mod modules;

@@ -1,4 +1,5 @@
-//! LLaMA checkpoints as directories of the model type `nemotron-nas`, in which mlx-lm runs layers that differ.
+//! LLaMA checkpoints as directories of the model type `nemotron-nas`, in which mlx-lm runs layers that
+//! differ.
 
 use crate::checkpoint::{RewriteConfig, Weights, rewrite_as, save};
 use crate::name_lists::ten;
@@ -12,13 +13,14 @@ use std::path::Path;
 /// Of what the neurons of every layer are a multiple: mlx-lm rounds up what it computes from `ffn_mult`.
 const NEURONS: usize = 256;
 
-/// Writes a LLaMA checkpoint as a directory that mlx-lm reads as `nemotron-nas`, beside its place and renamed when it is
-/// complete. Tensors keep their names and types; `config.json` has a number of neurons for each layer (`block_configs`).
-/// From safetensors a few rows of a tensor are in memory at a time, from other files the model is.
+/// Writes a LLaMA checkpoint as a directory that mlx-lm reads as `nemotron-nas`, beside its place and renamed
+/// when it is complete. Tensors keep their names and types; `config.json` has a number of neurons for each
+/// layer (`block_configs`). From safetensors a few rows of a tensor are in memory at a time, from other files
+/// the model is.
 ///
 /// # Errors
-/// [`Error::NotExported`] of another family and of sizes that mlx-lm cannot compute, with the nearest ones that it can;
-/// those of [`rewrite`](crate::checkpoint::rewrite) and [`save`]. Nothing is left behind.
+/// [`Error::NotExported`] of another family and of sizes that mlx-lm cannot compute, with the nearest ones
+/// that it can; those of [`rewrite`](crate::checkpoint::rewrite) and [`save`]. Nothing is left behind.
 ///
 /// # Examples
 /// ```
@@ -93,8 +95,8 @@ fn config_json(declared: &AnyModel, dtype: FloatType) -> Result<String, String> 
     Ok(serde_json::to_string_pretty(&Value::Object(keys)).expect("a map with string keys is JSON"))
 }
 
-/// mlx-lm takes the type of a scaling from `type` first. The tokenizer it leaves to transformers, which takes `rope_type`
-/// and fails at `llama3` in the configuration of a model type that it does not know (5.24).
+/// mlx-lm takes the type of a scaling from `type` first. The tokenizer it leaves to transformers, which takes
+/// `rope_type` and fails at `llama3` in the configuration of a model type that it does not know (5.24).
 fn spell_for_both(scaling: &mut Map<String, Value>) {
     let kind = scaling.insert("rope_type".into(), json!("default"));
     scaling.extend(kind.map(|kind| ("type".to_string(), kind)));
@@ -138,8 +140,8 @@ impl Sizes {
         self.kv_heads[layer] * self.group
     }
 
-    /// Every layer: query heads that share a key/value head, and the neurons as mlx-lm computes them, `2 / 3 * ffn_mult *
-    /// hidden_size` rounded up to a multiple of 256.
+    /// Every layer: query heads that share a key/value head, and the neurons as mlx-lm computes them, `2 /
+    /// 3 * ffn_mult * hidden_size` rounded up to a multiple of 256.
     fn blocks(&self) -> Vec<Value> {
         let block = |neurons: &usize| {
             json!({

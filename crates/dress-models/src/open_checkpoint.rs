@@ -11,7 +11,8 @@ use {
     dress_data::{ChatTemplate, Tokenizer},
 };
 
-/// A checkpoint whose place and configuration are known: a directory or a GGUF file, its weights still on disk.
+/// A checkpoint whose place and configuration are known: a directory or a GGUF file, its weights still on
+/// disk.
 ///
 /// ```
 /// use dress_core::CausalLm;
@@ -29,8 +30,8 @@ pub struct Checkpoint<F = AnyModel> {
 }
 
 impl Checkpoint {
-    /// Opens a directory or a GGUF file, or with the feature `hub` what `owner/name` or `owner/name@revision` is on the
-    /// Hugging Face hub, by the settings in the environment.
+    /// Opens a directory or a GGUF file, or with the feature `hub` what `owner/name` or `owner/name@revision`
+    /// is on the Hugging Face hub, by the settings in the environment.
     ///
     /// # Errors
     /// Those of [`Checkpoint::at`]; with the feature `hub`, those of
@@ -50,15 +51,35 @@ impl Checkpoint {
     pub fn at(path: impl Into<PathBuf>) -> Result<Self, Error> {
         Self::at_as(path)
     }
+
+    /// Where the checkpoint is that `path` leads to: `path`, or the directory of a `config.json` that is
+    /// given in its place.
+    ///
+    /// ```
+    /// use dress_models::Checkpoint;
+    /// use std::path::Path;
+    ///
+    /// let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models/opt-kjv");
+    /// assert_eq!(Checkpoint::place_of(directory.join("config.json")), directory);
+    /// ```
+    pub fn place_of(path: PathBuf) -> PathBuf {
+        let stands_for_its_directory =
+            path.file_name().is_some_and(|name| name == "config.json") && path.is_file();
+        if !stands_for_its_directory {
+            return path;
+        }
+        path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
+    }
 }
 
 impl<F: Family> Checkpoint<F> {
-    /// Opens the directory or the GGUF file at `path` as a checkpoint of the family `F`.
+    /// Opens the directory or the GGUF file at `path` as a checkpoint of the family `F`. A `config.json`
+    /// stands for its directory.
     ///
     /// # Errors
     /// [`Error::NoModel`] where there is nothing, and those of [`declare`].
     pub fn at_as(path: impl Into<PathBuf>) -> Result<Self, Error> {
-        let path = path.into();
+        let path = Checkpoint::place_of(path.into());
         if !path.exists() {
             return Err(Error::NoModel { path });
         }
@@ -155,6 +176,16 @@ fn tokenizer_config(file: &GgufCheckpoint) -> Result<serde_json::Value, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_config_json_stands_for_its_directory() {
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models/llama3-kjv");
+        for path in [model.join("config.json"), model.clone()] {
+            assert_eq!(Checkpoint::open(path).unwrap().path(), model);
+        }
+        let nowhere = PathBuf::from("nowhere/config.json");
+        assert_eq!(Checkpoint::place_of(nowhere.clone()), nowhere);
+    }
 
     #[test]
     fn what_is_not_there_and_what_is_no_checkpoint_are_said_at_once() {

@@ -2,8 +2,8 @@
 
 use dress_core::Part;
 
-/// [`CausalLm::is_in_part`](dress_core::CausalLm::is_in_part) of the families here: layers lie in `layers`, the ends
-/// need what their names say, and a tied head the embedding.
+/// [`CausalLm::is_in_part`](dress_core::CausalLm::is_in_part) of the families here: layers lie in `layers`,
+/// the ends need what their names say, and a tied head the embedding.
 pub(crate) fn is_in_part(parameter: &str, part: Part, tied: bool) -> bool {
     let layer = parameter.split_once("layers.").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
     if let Some(layer) = layer {

@@ -16,8 +16,8 @@ pub(crate) fn kept_layers<T>(layers: Vec<T>, selection: &Selection) -> Vec<T> {
     numbered.filter(|(layer, _)| kept.binary_search(layer).is_ok()).map(|(_, layer)| layer).collect()
 }
 
-/// Takes layers and widths to what `selection` leaves: the most neurons of a layer, the most key/value heads, and the
-/// number of layers.
+/// Takes layers and widths to what `selection` leaves: the most neurons of a layer, the most key/value heads,
+/// and the number of layers.
 pub(crate) fn resize<T>(widths: &mut LayerWidths, layers: &mut Vec<T>, selection: &Selection) -> [usize; 3] {
     *widths = widths.resized(selection);
     *layers = kept_layers(std::mem::take(layers), selection);

@@ -14,7 +14,10 @@ pub(crate) fn linear(name: &str, bias: bool, block: usize, component: Component)
     parts.map(|part| Slot::new(format!("{name}.{part}"), 0, Role::Writes, component).block(block)).collect()
 }
 
-/// Heads of one attention: a structure is a key/value head with the query heads that share it.
+/// Heads of one attention: a structure is a key/value head with the query heads that share it. It goes as a
+/// whole, with all pairs that rotary embedding turns (identity [E6]).
+///
+/// [E6]: dress_core::identities#e6
 pub(crate) struct GroupedHeads<'a> {
     /// The path of the attention.
     pub attention: String,

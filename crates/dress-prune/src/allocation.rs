@@ -12,8 +12,8 @@ pub enum Allocation {
     /// Every layer loses the same share, so that stock software can say the shape of the result.
     #[default]
     Uniform,
-    /// The same, of axes whose shape was checked as a whole: of a kept count the target's tile alone is a divisor, as what the
-    /// configuration wants of one axis depends on the others.
+    /// The same, of axes whose shape was checked as a whole: of a kept count the target's tile alone is a
+    /// divisor, as what the configuration wants of one axis depends on the others.
     Together,
     /// The same share of every layer but the first and the last few, which keep their neurons and heads
     /// (LLM-Pruner, arXiv 2305.11627).
@@ -106,6 +106,6 @@ mod tests {
         assert_eq!(Allocation::Uniform.spared(3), [0; 0]);
         assert!(sparing.check(StockTarget::Dress).is_ok());
         let refused = sparing.check(StockTarget::All).unwrap_err().to_string();
-        assert!(refused.contains("`target = dress`"), "{refused}");
+        assert!(refused.contains("`stock = dress`"), "{refused}");
     }
 }

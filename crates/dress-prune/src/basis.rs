@@ -1,8 +1,10 @@
-//! Other coordinates for the residual stream (identity E4).
+//! Other coordinates for the residual stream (identity [E4]).
+//!
+//! [E4]: dress_core::identities#e4
 
-use crate::components::components;
 use crate::fold::fold_gains;
 use crate::moments::Moments;
+use crate::principal_components::components_of_stream;
 use crate::{Error, centre};
 use dress_core::burn::tensor::{DType, Tensor, TensorData};
 use dress_core::parameters::{self, Layout, ParameterMapper};
@@ -20,15 +22,31 @@ pub struct Rotated<M> {
 
 /// Turns the residual stream so that its energy over the calibration blocks is packed into few channels.
 ///
-/// Gains of the norms go into what reads them, a tied head gets weights of its own, and every matrix that reads
-/// or writes the stream is multiplied by one orthogonal matrix. Under layer norms the stream is centred first, and
-/// the matrix is `P H^T`: `P` the mean's direction and the principal components, `H` Helmert's contrasts. It
-/// keeps the mean where it is, and its first `k` channels are the first `k - 1` components with mean zero, so that
-/// ordinary layer norms go on working on however many channels stay.
+/// Gains of the norms go into what reads them, a tied head gets weights of its own, and every matrix that
+/// reads or writes the stream is multiplied by one orthogonal matrix. Under layer norms the stream is centred
+/// first, and the matrix is `P H^T`: `P` the mean's direction and the principal components, `H` Helmert's
+/// contrasts. It keeps the mean where it is, and its first `k` channels are the first `k - 1` components with
+/// mean zero, so that ordinary layer norms go on working on however many channels stay.
 ///
 /// # Errors
-/// [`Error::NotRotatable`] for norms behind attention and feed-forward and for gains that are zero under a bias,
-/// [`Error::Eigen`] where the covariance has no decomposition, and those of [`Calibration::require`].
+/// [`Error::NotRotatable`] for norms behind attention and feed-forward and for gains that are zero under a
+/// bias, [`Error::Eigen`] where the covariance has no decomposition, and those of [`Calibration::require`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{Calibration, NoProgress};
+/// use dress_prune::rotate_to_principal_components;
+///
+/// let calibration = Calibration::from_blocks((0..8).map(|i| (i..i + 16).collect()).collect());
+/// let rotated = rotate_to_principal_components(model, &calibration, &NoProgress)?;
+/// // The first channels carry most of the energy.
+/// assert!(rotated.energy.len() == 16 && rotated.energy[0] > rotated.energy[15]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn rotate_to_principal_components<M: CausalLm>(
     model: M,
     calibration: &Calibration,
@@ -39,7 +57,7 @@ pub fn rotate_to_principal_components<M: CausalLm>(
     let map = folded.coupling();
     let residual = map.axis(Axis::Residual)?;
     let moments = Moments::collect(&folded, residual, calibration, progress)?;
-    let (basis, energy) = components(&moments, residual)?;
+    let (basis, energy) = components_of_stream(&moments, residual)?;
     let model = parameters::map(folded, &mut Rotate::new(residual, &basis));
     Ok(Rotated { model, energy })
 }

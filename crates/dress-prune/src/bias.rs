@@ -5,9 +5,9 @@ use crate::projection::{CompensatedProjection, Projection, Write};
 use dress_core::{Axis, AxisSelection, Calibration, CausalLm, Progress, Role, Selection, Slot, parameters};
 use dress_importance::ActivationStatistics;
 
-/// FLAP's compensation (arXiv 2312.11983): the bias of every projection behind a sliced feed-forward or
-/// head axis takes over `W x` of what goes, `x` being the mean of its activations in the model as it is. What goes is
-/// zero afterwards. The reported errors take channels for uncorrelated, as FLAP's metric does.
+/// FLAP's compensation (arXiv 2312.11983): the bias of every projection behind a sliced feed-forward or head
+/// axis takes over `W x` of what goes, `x` being the mean of its activations in the model as it is. What goes
+/// is zero afterwards. The reported errors take channels for uncorrelated, as FLAP's metric does.
 ///
 /// # Errors
 /// [`Error::NoBias`] where a projection has none, and those of [`ActivationStatistics::collect`].

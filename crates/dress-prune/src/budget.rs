@@ -1,7 +1,8 @@
 //! How much of each axis has to go for the whole to fit a budget.
 
-use crate::costs::{Costs, Gone};
-use crate::{AxisTarget, Error, Latency};
+use crate::costs::Costs;
+use crate::gone::Gone;
+use crate::{AxisTarget, Error, Measure};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, Ratio, Selection, StockTarget};
 use dress_engines::EngineFormat;
 use serde::{Deserialize, Serialize};
@@ -12,21 +13,6 @@ pub const TOLERANCE: f64 = 0.005;
 
 /// Ratios that are tried.
 const STEPS: usize = 400;
-
-/// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Measure {
-    /// Parameters, a tied head once.
-    Parameters,
-    /// Bytes of the weights in the type they are in.
-    Bytes,
-    /// Multiplications a token makes with weights: every matrix but those that are only looked up in, a tied
-    /// head included. What attention multiplies depends on the text's length and is left out.
-    Macs,
-    /// Seconds of a forward pass, as they were measured on some machine.
-    Latency(Latency),
-}
 
 /// What a plan should leave.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -43,8 +29,8 @@ impl Budget {
         Self::share_as_served(model, measure, share, &[])
     }
 
-    /// As [`Budget::share`], where these formats, if there are any, serve what is left: bytes are then those that they
-    /// serve, of several formats those of the first.
+    /// As [`Budget::share`], where these formats, if there are any, serve what is left: bytes are then those
+    /// that they serve, of several formats those of the first.
     pub(crate) fn share_as_served<M: CausalLm>(
         model: &M,
         measure: Measure,
@@ -54,13 +40,13 @@ impl Budget {
         Self { measure, left: share * Costs::as_served(model, measure, formats).whole() }
     }
 
-    /// How much of the model's axes of these kinds has to go, every kind by about the same share and every layer by
-    /// the same number, so that what is left is nearest to the budget. Only shapes that `stock` takes are
-    /// considered.
+    /// How much of the model's axes of these kinds has to go, every kind by about the same share and every
+    /// layer by the same number, so that what is left is nearest to the budget. Only shapes that `stock`
+    /// takes are considered.
     ///
     /// # Errors
-    /// [`dress_core::Error::AxisNotInModel`], and [`Error::BudgetOutOfReach`] where no such shape is smaller than
-    /// the model.
+    /// [`dress_core::Error::AxisNotInModel`], and [`Error::BudgetOutOfReach`] where no such shape is smaller
+    /// than the model.
     ///
     /// # Examples
     /// ```
@@ -178,7 +164,8 @@ struct Shape<'a> {
     spared: &'a [usize],
 }
 
-/// One kind of axis: its axes with their lengths, the greatest of them, and of what the kept count is a multiple.
+/// One kind of axis: its axes with their lengths, the greatest of them, and of what the kept count is a
+/// multiple.
 struct Kind {
     kind: AxisKind,
     axes: Vec<(Axis, usize)>,
@@ -207,7 +194,8 @@ impl<'a, M: CausalLm> Search<'a, M> {
         Ok(Self { model, costs, budget, shape, kinds: found })
     }
 
-    /// The counts that `ratio` leaves of every kind, and what they become when one kind makes up for the rest.
+    /// The counts that `ratio` leaves of every kind, and what they become when one kind makes up for the
+    /// rest.
     fn around(&self, ratio: Ratio) -> Vec<Vec<usize>> {
         let base: Vec<usize> = self.kinds.iter().map(|kind| ratio.kept(kind.len, kind.step)).collect();
         let mut all = vec![base.clone()];

@@ -5,8 +5,8 @@ use dress_core::{CausalLm, Selection};
 use dress_engines::{EngineFormat, ModelShape, ServedWeight, Verdict};
 use std::collections::BTreeMap;
 
-/// Checks that every format serves what `selection` leaves of `model`, and that no weight gets another type than it
-/// should for the sake of what goes. The model need not have its weights.
+/// Checks that every format serves what `selection` leaves of `model`, and that no weight gets another type
+/// than it should for the sake of what goes. The model need not have its weights.
 ///
 /// # Errors
 /// [`Error::NotServed`].

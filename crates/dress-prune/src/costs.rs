@@ -1,14 +1,12 @@
 //! What of a model counts towards a budget.
 
 use crate::Measure;
+use crate::gone::Gone;
 use crate::served_bytes::ServedBytes;
 use dress_core::parameters::{self, ParameterInfo};
 use dress_core::{Axis, CausalLm};
 use dress_engines::EngineFormat;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How many structures of each axis are gone; those that are not named are whole.
-pub(crate) type Gone = BTreeMap<Axis, usize>;
 
 /// What of a model counts.
 pub(crate) enum Costs {
@@ -24,7 +22,8 @@ impl Costs {
         Self::Numbers(Numbers::new(model, measure))
     }
 
-    /// The same where these formats, if there are any, serve what is left: bytes are then those that they serve.
+    /// The same where these formats, if there are any, serve what is left: bytes are then those that they
+    /// serve.
     pub fn as_served<M: CausalLm>(model: &M, measure: Measure, formats: &[EngineFormat]) -> Self {
         match measure {
             Measure::Bytes if !formats.is_empty() => Self::Served(ServedBytes::new(model, formats)),

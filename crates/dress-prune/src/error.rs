@@ -1,6 +1,6 @@
 //! What can go wrong while pruning.
 
-use crate::Compensation;
+use crate::LocalError;
 use dress_core::{AxisKind, Basis, CorpusProvenance};
 use std::path::PathBuf;
 
@@ -114,7 +114,7 @@ pub enum Error {
     )]
     CompensationUnused {
         /// The compensation.
-        compensation: Compensation,
+        compensation: String,
     },
     /// An axis that nothing reads whose activations are known.
     #[error(
@@ -164,7 +164,7 @@ pub enum Error {
     },
     /// Only layers are selected, of a model whose layers cannot be regularized.
     #[error(
-        "only whole layers go, and those of this model cannot be regularized: its norms are on the residual stream itself, or its coupling map has no parameter of them that writes the stream; give `no_regularize`, or another axis beside depth"
+        "only whole layers go, and those of this model cannot be regularized: its norms are on the residual stream itself, or its coupling map has no parameter of them that writes the stream; leave the regularization out (`regularize = none`), or give another axis beside depth"
     )]
     NothingToRegularize,
     /// A model whose stream cannot be turned.
@@ -180,7 +180,7 @@ pub enum Error {
     NothingToRotate,
     /// A plan in coordinates that are not in it.
     #[error(
-        "this plan was made in the basis `{basis}`, whose rotation is in the model that was made with it and not in the plan; rotate the checkpoint with `dress rotate --stream`, then score and slice that, or make the model again with the settings in its dress.json"
+        "this plan was made in the basis `{basis}`, whose rotation is in the model that was made with it and not in the plan; rotate the checkpoint with `rotate_by_parts`, then score and slice that, or make the model again with the settings in its dress.json"
     )]
     BasisOfPlan {
         /// The basis.
@@ -221,7 +221,7 @@ pub enum Error {
     },
     /// A time from which no costs follow.
     #[error(
-        "a forward pass that takes {seconds} s says nothing of its costs; measure again with `dress costs`"
+        "a forward pass that takes {seconds} s says nothing of its costs; measure the shapes of `shapes_to_time` again"
     )]
     NoTime {
         /// The time.
@@ -229,7 +229,7 @@ pub enum Error {
     },
     /// A budget that no shape meets.
     #[error(
-        "no shape that the target takes leaves {share:.4} of the model within half a percent{}; choose another budget, more axes, or `target = dress`",
+        "no shape that the target takes leaves {share:.4} of the model within half a percent{}; choose another budget, more axes, or `stock = dress`",
         .nearest.map_or(String::new(), |nearest| format!(" (the nearest leaves {nearest:.4})"))
     )]
     BudgetOutOfReach {
@@ -240,7 +240,7 @@ pub enum Error {
     },
     /// A shape that an engine does not serve as it should.
     #[error(
-        "{format} does not take this shape in full: {reason}; choose another shape, or leave it out of `for`"
+        "{format} does not take this shape in full: {reason}; choose another shape, or leave it out of `served_by`"
     )]
     NotServed {
         /// The engine and its format.
@@ -252,7 +252,7 @@ pub enum Error {
     #[error(
         "no shape near the one that was asked for is taken in full by {formats}{reason}; {}",
         match .possible.as_slice() {
-            [] => "none of one axis is; leave some of them out of `for`".into(),
+            [] => "none of one axis is; leave some of them out of `served_by`".into(),
             possible => format!("possible are {}", possible.join(", or ")),
         }
     )]
@@ -270,68 +270,9 @@ pub enum Error {
     /// Several rounds of a search.
     #[error("a search finds one shape and reaches it at once; leave out `rounds`, or choose the axis")]
     SearchInRounds,
-    /// Not what a layer reads.
-    #[error("`{name}` is not what a layer reads; use dense or pruned")]
-    LocalInputsName {
-        /// The name.
-        name: String,
-    },
-    /// The width, of layers that read what those before them become.
-    #[error(
-        "layers that lose channels are regularized one at a time on the dense stream alone; give `local_inputs = dense`"
-    )]
-    LocalWidth,
-    /// An axis that no layer can be regularized for alone.
-    #[error(
-        "axis `{axis}` is not one layer's, so that layers cannot be regularized one at a time; choose ffn, heads or residual, or leave out `local`"
-    )]
-    LocalAxis {
-        /// The axis.
-        axis: String,
-    },
-    /// Layers by parts, and no word of regularizing layers one at a time.
-    #[error(
-        "one layer is in memory at a time only where layers are regularized one at a time; give `local` too"
-    )]
-    NotLocal,
-    /// Something that needs the whole model where one layer at a time is in memory.
-    #[error(
-        "{what} needs the whole model at once, and one layer at a time is in memory; leave it out, or do without `stream` and `layers`"
-    )]
-    NotByLayers {
-        /// What needs it.
-        what: String,
-    },
-    /// Layers that are to be kept as they finish, and no directory to keep them in.
-    #[error("layers that are regularized one at a time are kept as they finish; give the run a directory")]
-    NoPlaceForLayers,
-    /// Layers that read what others become which are not at hand.
-    #[error(
-        "layer {first} would read what the layers before it become, and they are not among those that are asked for; give `local_inputs = dense`, or all layers"
-    )]
-    PartOfASequence {
-        /// The first layer that is asked for.
-        first: usize,
-    },
-    /// Streams that nobody reads.
-    #[error(
-        "streams of the dense model are read with `local_inputs = dense` alone; give that, or leave out `streams`"
-    )]
-    StreamsUnread,
-    /// Streams that were made before and are not those that are needed.
-    #[error("{path}: streams of another model, other blocks of text or another type of weights; make those of this run with `dress stream`, in another directory or with `force`, or leave them out", path = .path.display())]
-    StreamsOfAnother {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A setting that means nothing where layers are regularized one at a time.
-    #[error(
-        "{setting} has no effect where layers are regularized one at a time; leave it out, or leave out `local`"
-    )]
-    LocalSetting {
-        /// The setting, with what it is.
-        setting: String,
-    },
+    /// Of layers that are regularized one at a time.
+    #[error(transparent)]
+    Local(#[from] LocalError),
     /// A perplexity that the search found no smaller shape for.
     #[error(
         "no smaller shape that was tried keeps the perplexity on blocks held back within {times} times the model's; allow more, or give more samples to refit on"
@@ -342,7 +283,7 @@ pub enum Error {
     },
     /// Layers of different widths for software that has one number for all.
     #[error(
-        "the layers of the result will differ in width, and `target = {target}` has one number for all of them; give `target = dress` for a checkpoint that these crates alone load, or share out evenly, without `per_layer`, layers to protect and ratios of single layers"
+        "the layers of the result will differ in width, and `stock = {target}` has one number for all of them; give `stock = dress` for a checkpoint that these crates alone load, or share out evenly, without `per_layer`, layers to protect and ratios of single layers"
     )]
     LayersDiffer {
         /// The target.
@@ -350,12 +291,12 @@ pub enum Error {
     },
     /// Whole layers among what is ranked together.
     #[error(
-        "whole layers are not ranked together with what they are made of; give `axis = depth` in a run of its own, or leave out `per_layer`"
+        "whole layers are not ranked together with what they are made of; give `axes = depth` in a run of its own, or leave out `per_layer`"
     )]
     DepthPerLayer,
     /// A projection that has no bias to take over what went.
     #[error(
-        "{parameter}: this family has no bias there to take over the mean of what goes; use `compensate = ridge`"
+        "{parameter}: this family has no bias there to take over the mean of what goes; use `compensation = ridge`"
     )]
     NoBias {
         /// The parameter.

@@ -21,7 +21,8 @@ pub(crate) fn fold_gains<M: CausalLm>(model: M) -> Result<M, Error> {
 /// The gains that can be put into what reads the norms.
 ///
 /// # Errors
-/// [`Error::NotRotatable`] for norms behind attention and feed-forward and for gains that are zero under a bias.
+/// [`Error::NotRotatable`] for norms behind attention and feed-forward and for gains that are zero under a
+/// bias.
 pub(crate) fn foldable_gains<M: CausalLm>(model: &M, residual: &AxisSlots) -> Result<Gains, Error> {
     check_norms(residual)?;
     let by_site = gains(model, residual);
@@ -57,7 +58,7 @@ pub(crate) fn check_norms(residual: &AxisSlots) -> Result<(), Error> {
     Ok(())
 }
 
-/// The gains of every norm over the stream, in f32, by what they make.
+/// What every norm over the stream multiplies by, in f32, by what it makes.
 pub(crate) type Gains = HashMap<Site, Tensor<1>>;
 
 /// The gains of a model's norms; of its parameters only these need values.
@@ -79,7 +80,7 @@ impl ParameterVisitor for ReadGains<'_> {
             return;
         };
         if let Some(site) = slot.site {
-            let gain = parameter.val().without_autodiff().cast(DType::F32);
+            let gain = parameter.val().without_autodiff().cast(DType::F32) + slot.offset();
             self.by_site.insert(site, gain.reshape([-1]));
         }
     }
@@ -102,7 +103,7 @@ impl ParameterMapper for Fold<'_> {
         let wide = value.cast(DType::F32);
         let folded = match slot.role {
             Role::Reads => wide * gain,
-            Role::Scales => wide.ones_like(),
+            Role::Scales => wide.ones_like() - slot.offset(),
             Role::Shifts => wide / gain,
             Role::Writes => wide,
         };

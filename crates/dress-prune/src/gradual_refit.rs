@@ -6,14 +6,14 @@ use crate::{CompensatedProjection, Error, compensate, mask};
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
-use dress_core::{Axis, Calibration, CausalLm, Progress, Role, Selection, Slot};
+use dress_core::{Axis, AxisSlots, Calibration, CausalLm, Progress, Role, Selection, Slot};
 use dress_regularize::{ComponentWeights, SlotChoice};
 use std::collections::HashMap;
 
-/// What [`Compensation::Ridge`](crate::Compensation::Ridge) adds to the projections that read selected neurons and heads, given in
-/// the measure in which those go: where a gate in front of them is at `g`, the refit of the projection to what stays and `g` times what goes adds
-/// `1 - g` of it. So regularizing starts from the dense model, and ends where slicing with a refit would, with what was learnt
-/// on the way.
+/// What [`Compensation::Ridge`](crate::Compensation::Ridge) adds to the projections that read selected
+/// neurons and heads, given in the measure in which those go: where a gate in front of them is at `g`, the
+/// refit of the projection to what stays and `g` times what goes adds `1 - g` of it. So regularizing starts
+/// from the dense model, and ends where slicing with a refit would, with what was learnt on the way.
 #[derive(Debug)]
 pub struct GradualRefit {
     added: HashMap<String, Added>,
@@ -60,8 +60,9 @@ impl Shrunk {
 }
 
 impl GradualRefit {
-    /// What refitting adds where `selection` goes of `model`, the last structures of every axis, and a penalty of these
-    /// `weights` shrinks what `slots` says. With it, how well each projection is made up for in the end.
+    /// What refitting adds where `selection` goes of `model`, the last structures of every axis, and a
+    /// penalty of these `weights` shrinks what `slots` says. With it, how well each projection is made up for
+    /// in the end.
     ///
     /// # Errors
     /// Those of [`compensate()`](crate::compensate()).
@@ -104,9 +105,9 @@ impl GradualRefit {
         let map = model.coupling();
         let mut readers = HashMap::new();
         for (axis, chosen) in structures.iter().filter(|(axis, _)| *axis != Axis::Residual) {
-            let all = &map.axis(axis)?.slots;
-            let shrunk = Shrunk { factors: factors(axis, all, slots), weight: weight(axis, weights) };
-            for slot in all.iter().filter(|slot| slot.role == Role::Reads && slot.site.is_some()) {
+            let of_axis = map.axis(axis)?;
+            let shrunk = Shrunk { factors: factors(axis, of_axis, slots), weight: weight(axis, weights) };
+            for slot in of_axis.slots.iter().filter(|slot| slot.role == Role::Reads && slot.site.is_some()) {
                 let start = chosen.kept_len() * slot.block;
                 readers.insert(slot.parameter.clone(), (shrunk, Some((slot.dim, start))));
                 readers.insert(bias_name(&slot.parameter), (shrunk, None));
@@ -141,11 +142,13 @@ fn layers_and_structures(selection: &Selection) -> (Selection, Selection) {
 }
 
 /// By how many shrunk weights the output of one structure is multiplied.
-fn factors(axis: Axis, all: &[Slot], slots: SlotChoice) -> i32 {
+fn factors(axis: Axis, of_axis: &AxisSlots, slots: SlotChoice) -> i32 {
     let weights = |role: Role| {
-        let shrunk =
-            |slot: &&Slot| slot.role == role && slots.includes(role) && slot.parameter.ends_with(".weight");
-        all.iter().filter(shrunk).count() as i32
+        let is_weight = |slot: &&Slot| slot.role == role && slot.parameter.ends_with(".weight");
+        match slots.includes(axis, of_axis, role) {
+            true => of_axis.slots.iter().filter(is_weight).count() as i32,
+            false => 0,
+        }
     };
     match axis {
         // Queries and keys say where to look and not how much is written.
@@ -161,7 +164,8 @@ fn weight(axis: Axis, weights: ComponentWeights) -> f64 {
     }
 }
 
-/// Of each parameter that is refitted: how it is shrunk, and of a weight its dimension and where there what goes begins.
+/// Of each parameter that is refitted: how it is shrunk, and of a weight its dimension and where there what
+/// goes begins.
 type Readers = HashMap<String, (Shrunk, Option<(usize, usize)>)>;
 
 struct Values<'a> {

@@ -6,7 +6,8 @@ use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 use serde::{Deserialize, Serialize};
 
-/// Seconds of a forward pass as a sum over its layers and matrices. The measurements it was fitted to say how well that does.
+/// Seconds of a forward pass as a sum over its layers and matrices. The measurements it was fitted to say how
+/// well that does.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     /// Of every layer, whatever its width.
@@ -48,7 +49,8 @@ impl Load {
 }
 
 impl Latency {
-    /// The costs, none of them negative, with which the relative errors of the measured seconds are least in the mean square.
+    /// The costs, none of them negative, with which the relative errors of the measured seconds are least in
+    /// the mean square.
     ///
     /// # Errors
     /// [`Error::NoTime`] for what is no duration.
@@ -76,7 +78,8 @@ impl Latency {
     }
 }
 
-/// The least-squares costs where only the `chosen` ones (bits) are not zero; none where one would be negative.
+/// The least-squares costs where only the `chosen` ones (bits) are not zero; none where one would be
+/// negative.
 fn least_squares(measured: &[(Load, f64)], chosen: u8) -> Option<Latency> {
     let chosen: Vec<usize> = (0..3).filter(|index| chosen >> index & 1 == 1).collect();
     // Columns of one size, so that seconds an element and seconds a layer can be told apart in f64.
@@ -104,8 +107,8 @@ fn least_squares(measured: &[(Load, f64)], chosen: u8) -> Option<Latency> {
     })
 }
 
-/// Shapes whose times tell the costs of a model apart: half of the width gone, of the neurons, of the heads, of the layers.
-/// They are for these crates alone, not for stock software.
+/// Shapes whose times tell the costs of a model apart: half of the width gone, of the neurons, of the heads,
+/// of the layers. They are for these crates alone, not for stock software.
 pub fn shapes_to_time<M: CausalLm>(model: &M) -> Vec<Selection> {
     let map = model.coupling();
     let kinds = [AxisKind::Residual, AxisKind::Ffn, AxisKind::Heads, AxisKind::Depth];
@@ -165,7 +168,7 @@ mod tests {
             assert!((found.seconds(*load) / seconds - 1.0).abs() < 0.03, "{found:?} at {load:?}");
         }
         for refused in [&[][..], &[(measured[0].0, f64::NAN)], &[(measured[0].0, 0.0)]] {
-            assert!(Latency::fit(refused).unwrap_err().to_string().contains("dress costs"));
+            assert!(Latency::fit(refused).unwrap_err().to_string().contains("shapes_to_time"));
         }
     }
 }

@@ -46,8 +46,8 @@ impl Moments {
         Ok(moments.sums)
     }
 
-    /// As [`Moments::collect`], of a model of which one part at a time is in memory. Of the parameters of `norms`
-    /// only those of the norms need values.
+    /// As [`Moments::collect`], of a model of which one part at a time is in memory. Of the parameters of
+    /// `norms` only those of the norms need values.
     ///
     /// # Errors
     /// Those of [`forward_last_by_parts`].

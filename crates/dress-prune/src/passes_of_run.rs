@@ -14,8 +14,8 @@ impl Passes {
 }
 
 impl ResolvedRecipe {
-    /// About how many blocks go through all layers in a run on `blocks` calibration blocks. What a model that is sliced early
-    /// saves is not taken off, and neither is what early stopping does.
+    /// About how many blocks go through all layers in a run on `blocks` calibration blocks. What a model that
+    /// is sliced early saves is not taken off, and neither is what early stopping does.
     pub fn passes(&self, blocks: usize) -> Passes {
         let kinds = self.config.targets.len().max(1);
         let mut passes = Passes::default();

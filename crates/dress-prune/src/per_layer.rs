@@ -1,26 +1,27 @@
 //! Sharing out what goes over all axes and layers by one ranking of the scores.
 
-use crate::costs::{Costs, Gone};
+use crate::costs::Costs;
+use crate::gone::Gone;
 use crate::{AxisTarget, Budget, Error, Protected};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, Scores, Selection};
 use dress_engines::EngineFormat;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Sharing out over axes and layers: the structures are ranked together, and the least go wherever they are. At
-/// least one structure of every axis stays.
+/// Sharing out over axes and layers: the structures are ranked together, and the least go wherever they are.
+/// At least one structure of every axis stays.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PerLayer {
-    /// What should be left. The ratios of the targets do not count then, and all their kinds are ranked together
-    /// (FLAP's `AL-AM`); without it each kind loses its ratio over all layers (`AL-MM`).
+    /// What should be left. The ratios of the targets do not count then, and all their kinds are ranked
+    /// together (FLAP's `AL-AM`); without it each kind loses its ratio over all layers (`AL-MM`).
     pub budget: Option<Budget>,
     /// By which share of the budget what is left may be off; infinite for whatever is nearest.
     pub tolerance: f64,
-    /// Whether the scores of all axes are in one unit already. Otherwise each axis's are standardized: less their
-    /// mean, over their standard deviation.
+    /// Whether the scores of all axes are in one unit already. Otherwise each axis's are standardized: less
+    /// their mean, over their standard deviation.
     pub comparable: bool,
-    /// The formats that serve what is left: a budget of bytes is of what they serve, each layer by its own sizes. They are
-    /// written by their names and not read again.
+    /// The formats that serve what is left: a budget of bytes is of what they serve, each layer by its own
+    /// sizes. They are written by their names and not read again.
     #[serde(default, skip_deserializing, skip_serializing_if = "Vec::is_empty")]
     pub served_by: Vec<EngineFormat>,
 }
@@ -149,7 +150,8 @@ impl PerLayer {
 }
 
 impl Pool {
-    /// How many of each axis go where the `count` least of all do, what stays of each being a multiple of its tile.
+    /// How many of each axis go where the `count` least of all do, what stays of each being a multiple of its
+    /// tile.
     fn gone(&self, count: usize) -> Gone {
         let mut gone = Gone::new();
         for Ranked { axis, .. } in &self.ranked[..count] {

@@ -6,7 +6,7 @@ use crate::local::prune_locally;
 use crate::regularize::{Regularized, regularize, split_to_regularize};
 use crate::{
     AxisTarget, CompensatedProjection, Compensation, Error, GradualRefit, PenaltyForm, PruneConfig,
-    RegularizeConfig, Rotated, Round, SearchReport, compensate, permute, rotate_tied,
+    PruneReport, Pruned, RegularizeConfig, Rotated, compensate, permute, rotate_tied,
     rotate_to_principal_components, slice,
 };
 use dress_core::burn::tensor::DType;
@@ -15,53 +15,20 @@ use dress_core::{
     Scores, Selection, SlicePlan,
 };
 use dress_train::{CurvePoint, Cut, LossEnds, logits_moved};
-use serde::{Deserialize, Serialize};
-
-/// A smaller model with the plan that made it.
-#[derive(Debug)]
-pub struct Pruned<M> {
-    /// The sliced model.
-    pub model: M,
-    /// What went, replayable on the original checkpoint.
-    pub plan: SlicePlan,
-    /// What happened on the way.
-    pub report: PruneReport,
-}
-
-/// What happened on the way.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct PruneReport {
-    /// One point a regularization step, empty without regularization.
-    pub curve: Vec<CurvePoint>,
-    /// How far slicing moved the logits of the first calibration block, those of the regularized model where
-    /// there is one: the L2 norm of the
-    /// difference over that of the logits before. Zero up to rounding where everything that was
-    /// selected had gone to zero; absent without calibration data, and where layers were regularized one at a time.
-    pub slicing_error: Option<f64>,
-    /// Where the model was sliced during the regularization, because nothing selected was left in it; the steps after
-    /// that trained the smaller model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cut: Option<Cut>,
-    /// One line a projection that made up for what went.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub compensation: Vec<CompensatedProjection>,
-    /// Each round, where there were several.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rounds: Vec<Round>,
-    /// How the shape was found, where it was searched for; a file of its own keeps it.
-    #[serde(skip)]
-    pub search: Option<SearchReport>,
-}
 
 /// Scores a model, regularizes what is to go, and slices it out.
 ///
-/// The model is permuted so that what goes lies at the end of every axis, regularized there, and cut; the result is ordered
-/// as if it had been sliced directly. Whole layers are regularized with the rest. They go before it where nothing is
-/// regularized, and where a layer that writes nothing still changes the stream ([`dress_core::only_adds`]).
+/// The model is permuted so that what goes lies at the end of every axis, regularized there, and cut; the
+/// result is ordered as if it had been sliced directly. Whole layers are regularized with the rest. They go
+/// before it where nothing is regularized, and where a layer that writes nothing still changes the stream
+/// ([`dress_core::only_adds`]).
 ///
 /// # Errors
-/// Those of the scorer, of [`select`](crate::select()), of [`Allocation::check`](crate::Allocation::check), of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`]; [`Error::Setting`], [`Error::NothingSelected`]
-/// and [`Error::NotFinite`].
+/// Those of the scorer, of [`select`](crate::select()), of [`Allocation::check`](crate::Allocation::check),
+/// of [`CausalLm::check_stock`], of [`dress_train::train`] and of [`slice()`]; [`Error::Setting`],
+/// [`Error::NothingSelected`] and [`Error::NotFinite`]. Where there are blocks, whoever looks at them,
+/// [`dress_core::Error::TooShort`], [`dress_core::Error::UnequalBlocks`], [`dress_core::Error::TooLong`] and
+/// [`dress_core::Error::Vocabulary`].
 ///
 /// # Examples
 /// ```
@@ -92,16 +59,19 @@ pub fn prune<M: CausalLm>(
     prune_taught(model, None, scorer, calibration, config, progress)
 }
 
-/// Checks what can be told before anything is scored.
+/// Checks what can be told before anything is scored. Whether blocks are needed at all says whoever looks at
+/// them.
 fn check<M: CausalLm>(model: &M, calibration: &Calibration, config: &PruneConfig) -> Result<(), Error> {
-    calibration.check_lengths()?;
-    calibration.check(model)?;
+    if !calibration.blocks.is_empty() {
+        calibration.require(model, "pruning")?;
+    }
     config.allocation.check(config.stock)?;
     config.check_local()?;
     config.regularize.as_ref().map_or(Ok(()), RegularizeConfig::check)
 }
 
-/// [`prune()`], where what is learnt from logits is learnt from `teacher`, or without one from `model` as it is given.
+/// [`prune()`], where what is learnt from logits is learnt from `teacher`, or without one from `model` as it
+/// is given.
 pub(crate) fn prune_taught<M: CausalLm>(
     model: M,
     teacher: Option<&M>,
@@ -241,6 +211,25 @@ fn in_basis<M: CausalLm>(
 ///
 /// # Errors
 /// Those of the scorer, of [`Allocation::check`](crate::Allocation::check) and of [`plan_of_scores`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{Axis, AxisKind, Calibration, NoProgress, Ratio, StockTarget};
+/// use dress_importance::Criterion;
+/// use dress_prune::{AxisTarget, PruneConfig, plan};
+///
+/// let target = AxisTarget::new(AxisKind::Ffn, Ratio::new(0.25)?, 1);
+/// let config = PruneConfig { stock: StockTarget::Dress, ..PruneConfig::new(vec![target]) };
+/// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]]);
+/// let scorer = Criterion::MagnitudeL2.scorer(42);
+/// let plan = plan(&model, scorer.as_ref(), &calibration, &config, &NoProgress)?;
+/// assert_eq!(plan.selection.get(Axis::Ffn { layer: 1 }).map(|chosen| chosen.removed().len()), Some(6));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn plan<M: CausalLm>(
     model: &M,
     scorer: &dyn Scorer<M>,
@@ -271,8 +260,9 @@ pub fn axes<M: CausalLm>(model: &M, targets: &[AxisTarget]) -> Result<Vec<Axis>,
 /// Selects by scores that were computed before, of a model that need not have its weights.
 ///
 /// # Errors
-/// Those of [`select`](crate::select()) and of [`Protected::check`](crate::Protected::check), [`Error::BudgetOutOfReach`], [`Error::DepthPerLayer`],
-/// [`Error::ProtectedNowhere`] and [`Error::NothingSelected`].
+/// Those of [`select`](crate::select()) and of [`Protected::check`](crate::Protected::check),
+/// [`Error::BudgetOutOfReach`], [`Error::DepthPerLayer`], [`Error::ProtectedNowhere`] and
+/// [`Error::NothingSelected`].
 pub fn plan_of_scores<M: CausalLm>(
     model: &M,
     fingerprint: Fingerprint,

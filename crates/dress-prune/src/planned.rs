@@ -7,14 +7,35 @@ use dress_core::{
 };
 use std::collections::BTreeSet;
 
-/// [`prune()`] with the selection of `plan` in place of scores: `config`'s targets, basis and allocation are those of the
-/// plan, and so is the plan of the result.
+/// [`prune()`] with the selection of `plan` in place of scores: `config`'s targets, basis and allocation are
+/// those of the plan, and so is the plan of the result.
 ///
-/// A plan in another basis than the checkpoint's names components of the calibration blocks that it was made on, and
-/// only of those.
+/// A plan in another basis than the checkpoint's names components of the calibration blocks that it was made
+/// on, and only of those.
 ///
 /// # Errors
-/// [`dress_core::Error::PlanForAnotherModel`], [`Error::DataOfPlan`], and those of [`prune()`] but for scoring.
+/// [`dress_core::Error::PlanForAnotherModel`], [`Error::DataOfPlan`], and those of [`prune()`] but for
+/// scoring.
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{AxisKind, Calibration, NoProgress, Ratio, StockTarget};
+/// use dress_importance::Criterion;
+/// use dress_prune::{AxisTarget, PruneConfig, plan, prune_as_planned};
+///
+/// let target = AxisTarget::new(AxisKind::Ffn, Ratio::new(0.25)?, 1);
+/// let config = PruneConfig { stock: StockTarget::Dress, ..PruneConfig::new(vec![target]) };
+/// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]]);
+/// let scorer = Criterion::MagnitudeL2.scorer(42);
+/// let plan = plan(&model, scorer.as_ref(), &calibration, &config, &NoProgress)?;
+/// let pruned = prune_as_planned(model, &plan, &calibration, &config, &NoProgress)?;
+/// assert_eq!(pruned.plan, plan);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn prune_as_planned<M: CausalLm>(
     model: M,
     plan: &SlicePlan,

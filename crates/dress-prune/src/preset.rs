@@ -22,21 +22,21 @@ pub enum Preset {
     /// Neurons and heads by Wanda's score (arXiv 2306.11695) summed by structure, as FLAP's authors made it
     /// structured (arXiv 2312.11983).
     WandaSp,
-    /// FLAP (arXiv 2312.11983): weighted fluctuation, standardized, over all layers and both kinds of axis, and biases
-    /// that take over the mean of what goes.
+    /// FLAP (arXiv 2312.11983): weighted fluctuation, standardized, over all layers and both kinds of axis,
+    /// and biases that take over the mean of what goes.
     Flap,
-    /// LLM-Pruner (arXiv 2305.11627): element-wise first-order Taylor summed over each group of neurons and heads, the
-    /// first and the last layers spared. Without its LoRA.
+    /// LLM-Pruner (arXiv 2305.11627): element-wise first-order Taylor summed over each group of neurons and
+    /// heads, the first and the last layers spared. Without its LoRA.
     LlmPruner,
-    /// SliceGPT (arXiv 2401.15024) with one rotation for the whole model instead of one a layer, so that no adapters
-    /// stay.
+    /// SliceGPT (arXiv 2401.15024) with one rotation for the whole model instead of one a layer, so that no
+    /// adapters stay.
     SlicegptGlobal,
     /// SLEB (arXiv 2402.09025): whole layers, one after the other, each the one that the loss misses least.
     Sleb,
     /// ShortGPT (arXiv 2403.03853): the whole layers of least influence on the stream.
     Shortgpt,
-    /// Minitron (arXiv 2407.14679), its width pruning: channels, neurons and heads by the size of their activations.
-    /// Without its distillation.
+    /// Minitron (arXiv 2407.14679), its width pruning: channels, neurons and heads by the size of their
+    /// activations. Without its distillation.
     Minitron,
     /// DReSS (arXiv 2501.17905): channels that are regularized to zero before they are sliced.
     Dress,
@@ -187,12 +187,13 @@ impl Preset {
         Recipe { kinds, criterion, allocation }
     }
 
-    /// How this preset prunes `model`, which need not have its weights. Where no shape leaves the wanted share of the
-    /// parameters, it is the nearest that does.
+    /// How this preset prunes `model`, which need not have its weights. Where no shape leaves the wanted
+    /// share of the parameters, it is the nearest that does.
     ///
     /// # Errors
-    /// [`dress_core::Error::AxisNotInModel`], those of [`Allocation::check`], and [`Error::BudgetOutOfReach`] where
-    /// no shape is smaller than the model; where engines serve the result, [`Error::NoServedShape`] and [`Error::NotServed`].
+    /// [`dress_core::Error::AxisNotInModel`], those of [`Allocation::check`], and [`Error::BudgetOutOfReach`]
+    /// where no shape is smaller than the model; where engines serve the result, [`Error::NoServedShape`] and
+    /// [`Error::NotServed`].
     pub fn of<M: CausalLm>(self, model: &M, settings: &PresetSettings) -> Result<PresetRun, Error> {
         let Recipe { kinds, criterion, mut allocation } = self.recipe(model.num_layers(), settings);
         let (stock, tile, seed) = (settings.stock, settings.tile, settings.seed);

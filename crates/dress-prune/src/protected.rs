@@ -11,10 +11,11 @@ use std::str::FromStr;
 /// The most that a number of a layer or of a structure is taken to be.
 const MOST: usize = 1 << 24;
 
-/// Structures that stay, whatever their scores: whole layers with all that is in them, and single structures of an axis.
+/// Structures that stay, whatever their scores: whole layers with all that is in them, and single structures
+/// of an axis.
 ///
-/// Written `layers=0-3,28`, `heads=5.2` (head group 2 of layer 5), `ffn=0-3.100-120` (neurons 100 to 120 of layers 0 to 3) and
-/// `residual=17`, several of them with commas.
+/// Written `layers=0-3,28`, `heads=5.2` (head group 2 of layer 5), `ffn=0-3.100-120` (neurons 100 to 120 of
+/// layers 0 to 3) and `residual=17`, several of them with commas.
 ///
 /// # Examples
 /// ```

@@ -1,6 +1,9 @@
 //! What is asked of a run, with what follows from the model settled.
 
-use crate::{Allocation, AxisTarget, Compensation, Distill, Error, LocalInputs, Protected, RegularizeConfig};
+use crate::{
+    Allocation, AxisTarget, Compensation, Distill, Error, LocalError, LocalInputs, Protected,
+    RegularizeConfig,
+};
 use dress_core::{Axis, AxisKind, Basis, CouplingMap, StockTarget};
 use dress_train::GradientCheckpointing;
 use serde::{Deserialize, Serialize};
@@ -75,19 +78,19 @@ impl PruneConfig {
     /// Checks what can be told of a regularization of one layer at a time before anything is selected.
     ///
     /// # Errors
-    /// [`Error::LocalAxis`], [`Error::LocalWidth`] and [`Error::LocalSetting`].
+    /// [`LocalError::Axis`], [`LocalError::Width`] and [`LocalError::Setting`].
     pub(crate) fn check_local(&self) -> Result<(), Error> {
         let Some(settings) = self.regularize.as_ref().filter(|settings| settings.local.is_some()) else {
             return Ok(());
         };
         let of_kind = |kind| self.targets.iter().any(|target| target.kind == kind);
         if of_kind(AxisKind::Depth) {
-            return Err(Error::LocalAxis { axis: AxisKind::Depth.to_string() });
+            return Err(LocalError::Axis { axis: AxisKind::Depth.to_string() }.into());
         }
         if of_kind(AxisKind::Residual) && settings.local == Some(LocalInputs::Pruned) {
-            return Err(Error::LocalWidth);
+            return Err(LocalError::Width.into());
         }
-        let setting = |setting: String| Err(Error::LocalSetting { setting });
+        let setting = |setting: String| Err(LocalError::Setting { setting }.into());
         match (self.compensation, settings.distill, settings.train.gradient_checkpointing) {
             (Compensation::Bias, ..) => setting(format!("the compensation {}", self.compensation)),
             (_, Some(_), _) => setting("distillation from the whole dense model".into()),

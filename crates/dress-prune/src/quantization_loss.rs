@@ -7,7 +7,8 @@ use std::fmt;
 /// How many formats are named.
 const NAMED: usize = 3;
 
-/// Weights that formats leave unquantized for the sake of what goes, while they quantize them in the model as it is.
+/// Weights that formats leave unquantized for the sake of what goes, while they quantize them in the model as
+/// it is.
 ///
 /// # Examples
 /// ```
@@ -46,12 +47,22 @@ pub struct LostFormat {
 }
 
 impl QuantizationLoss {
-    /// What `selection` costs in the formats of `table`, if it costs anything. The model need not have its weights.
+    /// What `selection` costs in the formats of `table`, if it costs anything. The model need not have its
+    /// weights.
     pub fn of<M: CausalLm>(model: &M, selection: &Selection, table: &EngineTable) -> Option<Self> {
+        Self::in_formats(model, selection, &table.all_formats())
+    }
+
+    /// The same in some formats.
+    pub fn in_formats<M: CausalLm>(
+        model: &M,
+        selection: &Selection,
+        formats: &[EngineFormat],
+    ) -> Option<Self> {
         let dense = ModelShape::of(model);
         let shape = dense.sliced(selection);
         let lost = |format: &EngineFormat| lost(format, &dense, &shape);
-        let mut formats: Vec<LostFormat> = table.all_formats().iter().filter_map(lost).collect();
+        let mut formats: Vec<LostFormat> = formats.iter().filter_map(lost).collect();
         let share = |lost: &LostFormat| lost.bytes[1] as f64 / lost.bytes[0] as f64;
         formats.sort_by(|a, b| share(b).total_cmp(&share(a)));
         (!formats.is_empty()).then_some(Self { formats })
@@ -77,10 +88,11 @@ impl fmt::Display for QuantizationLoss {
         {
             let comma = if index > 0 { ", " } else { "" };
             let (noun, are) = if *matrices == 1 { ("matrix", "it is") } else { ("matrices", "they are") };
+            let and = if after > before { "more than the" } else { "and" };
             let [before, after] = [before, after].map(|bytes| *bytes as f64 / 1e6);
             write!(
                 f,
-                "{comma}{format} leaves {matrices} {noun} as {are} ({after:.1} MB, and {before:.1} without pruning)"
+                "{comma}{format} leaves {matrices} {noun} as {are} ({after:.1} MB, {and} {before:.1} without pruning)"
             )?;
         }
         match self.formats.len().saturating_sub(NAMED) {

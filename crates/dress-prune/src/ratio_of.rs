@@ -34,7 +34,8 @@ pub struct RatioOf {
 pub type LayerRatios = BTreeMap<Axis, Ratio>;
 
 impl RatioOf {
-    /// The ratio of every kind that is named, where nothing is said of a layer by itself: what is said of the kind, or else 0.
+    /// The ratio of every kind that is named, where nothing is said of a layer by itself: what is said of the
+    /// kind, or else 0.
     pub fn of_kinds(all: &[Self]) -> BTreeMap<AxisKind, Ratio> {
         let none = Ratio::new(0.0).expect("0 is a ratio");
         let mut ratios = BTreeMap::new();

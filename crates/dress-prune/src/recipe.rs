@@ -3,11 +3,12 @@
 use crate::costs::Costs;
 use crate::counted::counted;
 use crate::{
-    AxisTarget, Budget, Compensation, Error, Measure, Protected, RatioOf, RegularizeConfig, TOLERANCE,
+    AxisTarget, Budget, Compensation, Error, Measure, Protected, RatioOf, RegularizeConfig, Sizes, TOLERANCE,
     best_basis,
 };
 use dress_core::{
-    Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Ratio, Selection, SlicePlan, StockTarget, seqlen_or,
+    Axis, AxisKind, AxisSelection, Basis, CausalLm, Draw, Penalty, Ratio, Selection, SlicePlan, StockTarget,
+    seqlen_or,
 };
 use dress_engines::EngineFormat;
 use dress_importance::Criterion;
@@ -19,7 +20,8 @@ use std::path::PathBuf;
 pub enum HowMuch {
     /// The share of each axis that goes: one share for all axes, or one for each in their order.
     Ratios(Vec<Ratio>),
-    /// The share of each kind of axis that goes, in all layers or in some; the recipe's axes are the kinds that are named.
+    /// The share of each kind of axis that goes, in all layers or in some; the recipe's axes are the kinds
+    /// that are named.
     RatiosOf(Vec<RatioOf>),
     /// The share of what is counted that stays, in `(0, 1)`, shared out over the axes.
     Stays {
@@ -28,25 +30,25 @@ pub enum HowMuch {
         /// The share of it that stays.
         share: f64,
     },
-    /// The share of what is counted that stays, in `(0, 1)`; of which layers' neurons and heads the rest goes is found by what the
-    /// loss feels of them ([`Search`](crate::Search)). The recipe's axes are the kinds that may go, or without any all that can be
-    /// searched.
+    /// The share of what is counted that stays, in `(0, 1)`; of which layers' neurons and heads the rest goes
+    /// is found by what the loss feels of them ([`Search`](crate::Search)). The recipe's axes are the kinds
+    /// that may go, or without any all that can be searched.
     Searched {
         /// What is counted.
         measure: Measure,
         /// The share of it that stays.
         share: f64,
     },
-    /// The least that stays with a perplexity on blocks held back of at most so many times the whole model's; found as in
-    /// [`HowMuch::Searched`].
+    /// The least that stays with a perplexity on blocks held back of at most so many times the whole model's;
+    /// found as in [`HowMuch::Searched`].
     Within {
         /// What is counted.
         measure: Measure,
         /// The perplexity over the whole model's, above 1.
         times: f64,
     },
-    /// What a plan selected that was made before of the same checkpoint; the recipe's axes, criteria, basis and
-    /// allocation are the plan's.
+    /// What a plan selected that was made before of the same checkpoint; the recipe's axes, criteria, basis
+    /// and allocation are the plan's.
     Planned(Box<SlicePlan>),
 }
 
@@ -89,7 +91,8 @@ impl Default for Sampling {
 
 /// What should go of a model, and how. What is left open follows from the model in [`Recipe::resolve`].
 ///
-/// This is what `dress prune` runs: [`Recipe::new`] has the command's defaults, and the command only sets fields.
+/// This is what `dress prune` runs: [`Recipe::new`] has the command's defaults, and the command only sets
+/// fields.
 ///
 /// ```
 /// use dress_core::{AxisKind, Basis, Ratio};
@@ -105,17 +108,18 @@ pub struct Recipe {
     pub axes: Vec<AxisKind>,
     /// How much.
     pub how_much: HowMuch,
-    /// What scores; nothing for [`Criterion::ActivationNorm`], and [`Criterion::BlockInfluence`] for whole layers.
+    /// What scores; nothing for [`Criterion::ActivationNorm`], and [`Criterion::BlockInfluence`] for whole
+    /// layers.
     pub criteria: Vec<Criterion>,
-    /// The coordinates in which the width is sliced; without any [`best_basis`], or the checkpoint's own where criteria
-    /// are given.
+    /// The coordinates in which the width is sliced; without any [`best_basis`], or the checkpoint's own
+    /// where criteria are given.
     pub basis: Option<Basis>,
     /// How projections make up for neurons and heads that go.
     pub compensation: Compensation,
     /// The regularization; without one, what goes is cut as it is.
     pub regularize: Option<RegularizeConfig>,
-    /// The regularization's highest learning rate; without one [`usual_learning_rate`](crate::usual_learning_rate)
-    /// of the basis.
+    /// The regularization's highest learning rate; without one
+    /// [`usual_learning_rate`](crate::usual_learning_rate) of the basis.
     pub learning_rate: Option<f64>,
     /// How steps are taken that the weights' type cannot express; without it [`Precision::of_weights`].
     pub precision: Option<Precision>,
@@ -125,9 +129,12 @@ pub struct Recipe {
     pub stock: StockTarget,
     /// What kept counts are a multiple of, beside what the family's config wants.
     pub tile: usize,
-    /// The engines, each with a format, that serve the result: what stays is what all of them take in full, and a budget of bytes
-    /// is of bytes as they serve them. Without any, nothing beside `stock` and `tile` counts.
+    /// The engines, each with a format, that serve the result: what stays is what all of them take in full,
+    /// and a budget of bytes is of bytes as they serve them. Without any, `sizes` says what stays.
     pub served_by: Vec<EngineFormat>,
+    /// Which sizes stay where no engine is named, the target is [`StockTarget::All`] and no tile is given;
+    /// elsewhere those that were asked for do.
+    pub sizes: Sizes,
     /// Whether layers may differ.
     pub per_layer: bool,
     /// What stays, whatever its scores.
@@ -136,12 +143,15 @@ pub struct Recipe {
     pub sampling: Sampling,
     /// Seed of whatever is drawn.
     pub seed: u64,
-    /// The file in which a search keeps what it has found so far, to go on from; without one it keeps nothing.
+    /// The file in which a search keeps what it has found so far, to go on from; without one it keeps
+    /// nothing.
     pub search_file: Option<PathBuf>,
 }
 
 impl Recipe {
-    /// The recommended run.
+    /// The recommended run: what goes is regularized before it is cut. Where a search finds what goes
+    /// ([`HowMuch::is_searched`]), projections are refitted to what stays instead, and nothing is trained;
+    /// fine-tuning the result is a run of its own.
     ///
     /// # Examples
     /// ```
@@ -157,7 +167,7 @@ impl Recipe {
     /// let recipe = Recipe::new(vec![AxisKind::Residual], HowMuch::Ratios(vec![Ratio::new(0.25)?]));
     /// let resolved = recipe.resolve(&model, DType::F32)?;
     /// assert_eq!(recipe.basis(&model), Basis::Pca);
-    /// # let _ = resolved;
+    /// assert!(resolved.config.regularize.is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(axes: Vec<AxisKind>, how_much: HowMuch) -> Self {
@@ -165,21 +175,24 @@ impl Recipe {
             HowMuch::RatiosOf(ratios) if axes.is_empty() => RatioOf::of_kinds(ratios).into_keys().collect(),
             _ => axes,
         };
-        let mut regularize = RegularizeConfig::default();
-        regularize.train.checkpoint_every = Some(CheckpointEvery::Spaced);
+        let (compensation, regularize) = match how_much.is_searched() {
+            true => (Compensation::Ridge, None),
+            false => (Compensation::None, Some(Self::usual_regularization())),
+        };
         Self {
             axes,
             how_much,
             criteria: Vec::new(),
             basis: None,
-            compensation: Compensation::None,
-            regularize: Some(regularize),
+            compensation,
+            regularize,
             learning_rate: None,
             precision: None,
             rounds: 1,
             stock: StockTarget::All,
             tile: 1,
             served_by: Vec::new(),
+            sizes: Sizes::default(),
             per_layer: false,
             protected: Protected::default(),
             sampling: Sampling::default(),
@@ -188,20 +201,62 @@ impl Recipe {
         }
     }
 
-    /// The recommended run where the tool finds what goes: the search, projections refitted to what stays, and no training.
-    /// Fine-tuning the result is a run of its own.
+    /// The recommended run where a search finds what goes of whatever can be searched.
     pub fn searched(measure: Measure, share: f64) -> Self {
-        Self::searching(HowMuch::Searched { measure, share })
+        Self::new(Vec::new(), HowMuch::Searched { measure, share })
     }
 
-    /// The same where the tool finds how much goes too: the smallest model within so many times the perplexity.
+    /// The same where the search finds how much goes too: the smallest model within so many times the
+    /// perplexity.
     pub fn within(measure: Measure, times: f64) -> Self {
-        Self::searching(HowMuch::Within { measure, times })
+        Self::new(Vec::new(), HowMuch::Within { measure, times })
     }
 
-    fn searching(how_much: HowMuch) -> Self {
-        let recipe = Self::new(Vec::new(), how_much).without_training();
-        Self { compensation: Compensation::Ridge, ..recipe }
+    /// How a recommended run regularizes, with what it keeps of its steps in a run's directory.
+    fn usual_regularization() -> RegularizeConfig {
+        let mut regularize = RegularizeConfig::default();
+        regularize.train.checkpoint_every = Some(CheckpointEvery::Spaced);
+        regularize
+    }
+
+    /// The same with a penalty of your own on the weights. Where nothing would be regularized, the
+    /// recommended regularization has it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use dress_core::burn::tensor::Device;
+    /// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    /// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+    /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+    /// use dress_core::burn::tensor::{DType, Tensor};
+    /// use dress_core::{AxisKind, Calibration, Error, NoProgress, Penalty, Ratio};
+    /// use dress_prune::{HowMuch, PenaltyForm, Recipe};
+    ///
+    /// /// The sum over structures of the largest weight's size.
+    /// struct Largest;
+    ///
+    /// impl Penalty for Largest {
+    ///     fn name(&self) -> &str {
+    ///         "largest"
+    ///     }
+    ///     fn value(&self, groups: Tensor<2>) -> Result<Tensor<1>, Error> {
+    ///         Ok(groups.abs().max_dim(1).sum())
+    ///     }
+    /// }
+    ///
+    /// let half = HowMuch::Ratios(vec![Ratio::new(0.5)?]);
+    /// let mut recipe = Recipe::new(vec![AxisKind::Ffn], half).penalized_by(Largest);
+    /// // It has no proximal step.
+    /// recipe.regularize.as_mut().expect("it regularizes").form = PenaltyForm::Loss;
+    /// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]; 4]);
+    /// let pruned = recipe.resolve(&model, DType::F32)?.prune(model, &calibration, &NoProgress)?;
+    /// assert!(pruned.report.curve.iter().all(|point| point.penalty > 0.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn penalized_by(self, penalty: impl Penalty + 'static) -> Self {
+        let regularize = self.regularize.unwrap_or_else(Self::usual_regularization);
+        Self { regularize: Some(regularize.penalized_by(penalty)), ..self }
     }
 
     /// The same, with nothing regularized before it is cut.
@@ -210,8 +265,8 @@ impl Recipe {
         Self { regularize: None, ..self }
     }
 
-    /// The same, kept in `directory` while it goes on: the steps of its regularization and what its search has found. A run of this
-    /// recipe that was interrupted goes on from there.
+    /// The same, kept in `directory` while it goes on: the steps of its regularization and what its search
+    /// has found. A run of this recipe that was interrupted goes on from there.
     #[must_use]
     pub fn in_directory(mut self, directory: &RunDirectory) -> Self {
         if let Some(regularize) = &mut self.regularize {
@@ -235,8 +290,8 @@ impl Recipe {
         self.given_basis().unwrap_or_else(|| best_basis(&model.coupling(), &self.axes))
     }
 
-    /// The budget, where what stays is given as a share of something that is counted; of bytes as engines serve them, where
-    /// engines serve the result. `model` need not have its weights.
+    /// The budget, where what stays is given as a share of something that is counted; of bytes as engines
+    /// serve them, where engines serve the result. `model` need not have its weights.
     pub(crate) fn budget<M: CausalLm>(&self, model: &M) -> Option<Budget> {
         match self.how_much {
             HowMuch::Stays { measure, share } | HowMuch::Searched { measure, share } => {
@@ -246,13 +301,20 @@ impl Recipe {
         }
     }
 
-    /// How much of each axis goes of `model`, which need not have its weights; in a basis that unties the head, and with
-    /// biases that make up for what goes, they are counted.
+    /// How much of each axis goes of `model`, which need not have its weights; in a basis that unties the
+    /// head, and with biases that make up for what goes, they are counted. Sizes are those of
+    /// [`Recipe::sizes`].
     ///
     /// # Errors
-    /// [`Error::AxesAndRatios`], [`Error::AxisTwice`], [`Error::NothingSelected`], [`Error::DepthPerLayer`] and, with a budget, those of
-    /// [`Budget::targets_within`]; where engines serve the result, [`Error::NoServedShape`] and [`Error::NotServed`].
+    /// [`Error::AxesAndRatios`], [`Error::AxisTwice`], [`Error::NothingSelected`], [`Error::DepthPerLayer`]
+    /// and, with a budget, those of [`Budget::targets_within`]; where engines serve the result,
+    /// [`Error::NoServedShape`] and [`Error::NotServed`].
     pub fn targets<M: CausalLm>(&self, model: &M) -> Result<Vec<AxisTarget>, Error> {
+        Ok(self.sized_targets(model)?.0)
+    }
+
+    /// The same, whatever quantizers take.
+    pub(crate) fn targets_as_asked<M: CausalLm>(&self, model: &M) -> Result<Vec<AxisTarget>, Error> {
         let (axes, tile) = (&self.axes, self.tile);
         if let Some(index) = (1..axes.len()).find(|&index| axes[..index].contains(&axes[index])) {
             return Err(Error::AxisTwice { axis: axes[index] });

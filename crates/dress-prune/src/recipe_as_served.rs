@@ -62,7 +62,7 @@ impl Recipe {
     /// Of what a search keeps the neurons a multiple.
     pub(crate) fn tile_of_neurons<M: CausalLm>(&self, model: &M) -> Result<usize, Error> {
         match self.served_by.is_empty() {
-            true => Ok(self.tile),
+            true => self.quantizable_neurons(model),
             false => self.shapes(model, &self.counted(model))?.step(AxisKind::Ffn),
         }
     }
@@ -73,7 +73,7 @@ impl Recipe {
         self.served_by.is_empty() || step().is_ok_and(|step| step == 1)
     }
 
-    fn counted<M: CausalLm>(&self, model: &M) -> M {
+    pub(crate) fn counted<M: CausalLm>(&self, model: &M) -> M {
         counted(model.clone(), self.basis(model), self.compensation)
     }
 

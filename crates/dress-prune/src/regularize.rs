@@ -6,11 +6,12 @@ use crate::{
     Error, GradualRefit, LocalInputs, PacedRefit, PenaltyForm, SelectedPenalty, WeightedActivations, permute,
 };
 use dress_core::{
-    Axis, Basis, Calibration, CausalLm, Fingerprint, Progress, Selection, SlicePlan, TensorEdit, only_adds,
-    parameters,
+    Axis, Basis, Calibration, CausalLm, Fingerprint, Penalty, Progress, Selection, SlicePlan, TensorEdit,
+    only_adds, parameters,
 };
 use dress_regularize::{
-    ActivationPenalty, ComponentWeights, Gate, GateNorms, PenaltyKind, Regularizer, Schedule, SlotChoice,
+    ActivationPenalty, ComponentWeights, Gate, GateNorms, OwnPenalty, PenaltyKind, Regularizer, Schedule,
+    SlotChoice,
 };
 use dress_train::{
     Distillation, DistillationConfig, LanguageModelling, Objective, RunDirectory, Slicer, Teacher,
@@ -19,6 +20,7 @@ use dress_train::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The regularization phase.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +28,10 @@ use std::collections::BTreeMap;
 pub struct RegularizeConfig {
     /// The penalty.
     pub penalty: PenaltyKind,
+    /// A penalty of another crate on the weights, in place of [`RegularizeConfig::penalty`], which is that on
+    /// activations all the same. Files have its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_penalty: Option<OwnPenalty>,
     /// How it acts.
     pub form: PenaltyForm,
     /// Its strength, see [`SelectedPenalty::lambda`].
@@ -36,7 +42,8 @@ pub struct RegularizeConfig {
     pub weights: ComponentWeights,
     /// Which slots of the selected structures it acts on.
     pub slots: SlotChoice,
-    /// Whether a penalty in the loss is divided by what it is at the start, so that lambda does not depend on the model.
+    /// Whether a penalty in the loss is divided by what it is at the start, so that lambda does not depend on
+    /// the model.
     pub normalize: bool,
     /// The weight of the same penalty on what the selected structures compute; 0 for none. With
     /// [`RegularizeConfig::normalize`], relative to what all structures compute.
@@ -45,15 +52,15 @@ pub struct RegularizeConfig {
     pub gate: Option<Schedule>,
     /// What the gate does to the norms' statistics.
     pub gate_norms: GateNorms,
-    /// Whether the model is sliced as soon as nothing selected is left in it, the rest of the steps training the smaller
-    /// model.
+    /// Whether the model is sliced as soon as nothing selected is left in it, the rest of the steps training
+    /// the smaller model.
     pub slice_early: bool,
     /// Whether the optimizer moves only what stays; the selected weights then change by proximal steps alone.
     pub kept_only: bool,
     /// How much is learnt from the dense model, where anything is.
     pub distill: Option<Distill>,
-    /// What each layer reads, where layers are regularized one at a time against what the dense layer adds to the stream, and
-    /// not the whole model against the text.
+    /// What each layer reads, where layers are regularized one at a time against what the dense layer adds to
+    /// the stream, and not the whole model against the text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub local: Option<LocalInputs>,
     /// The training's settings.
@@ -67,8 +74,8 @@ pub struct Distill {
     /// What it counts.
     #[serde(flatten)]
     pub objective: DistillationConfig,
-    /// Compute the dense model's outputs once, to a file in the run's directory, instead of keeping that model and running it
-    /// in every step.
+    /// Compute the dense model's outputs once, to a file in the run's directory, instead of keeping that
+    /// model and running it in every step.
     pub cache: bool,
 }
 
@@ -80,11 +87,12 @@ impl Distill {
 }
 
 impl Default for RegularizeConfig {
-    /// What did best of what was tried on SmolLM2-135M at 25% width, in principal components; `docs/results/regularizing.md` has the table, and
-    /// [`usual_learning_rate`] the rate for another basis.
+    /// What did best of what was tried on SmolLM2-135M at 25% width, in principal components;
+    /// `docs/results/regularizing.md` has the table, and [`usual_learning_rate`] the rate for another basis.
     fn default() -> Self {
         Self {
             penalty: PenaltyKind::Group,
+            own_penalty: None,
             form: PenaltyForm::Proximal,
             lambda: 5.0,
             schedule: Schedule::Constant,
@@ -103,8 +111,9 @@ impl Default for RegularizeConfig {
     }
 }
 
-/// The highest learning rate that did best while structures go, of 1e-4 and 3e-4: principal components are a start that higher ones
-/// undo, and channels, neurons and heads of the checkpoint's own take longer to make up for. `docs/results/regularizing.md` has the tables.
+/// The highest learning rate that did best while structures go, of 1e-4 and 3e-4: principal components are a
+/// start that higher ones undo, and channels, neurons and heads of the checkpoint's own take longer to make
+/// up for. `docs/results/regularizing.md` has the tables.
 pub fn usual_learning_rate(basis: Basis) -> f64 {
     match basis {
         Basis::Identity => 3e-4,
@@ -113,6 +122,28 @@ pub fn usual_learning_rate(basis: Basis) -> f64 {
 }
 
 impl RegularizeConfig {
+    /// The same with a penalty of your own on the weights.
+    #[must_use]
+    pub fn penalized_by(self, penalty: impl Penalty + 'static) -> Self {
+        Self { own_penalty: Some(OwnPenalty::new(penalty)), ..self }
+    }
+
+    /// The penalty on weights.
+    ///
+    /// # Errors
+    /// [`dress_regularize::Error::PenaltyNotGiven`].
+    pub(crate) fn penalty_on_weights(&self) -> Result<Arc<dyn Penalty>, Error> {
+        match &self.own_penalty {
+            Some(own) => Ok(own.penalty()?),
+            None => Ok(self.penalty.penalty()),
+        }
+    }
+
+    /// The name of the penalty on weights.
+    pub fn penalty_name(&self) -> String {
+        self.own_penalty.as_ref().map_or_else(|| self.penalty.to_string(), |own| own.name().into())
+    }
+
     /// Whether it is known before a step how much of the selection is left in it.
     pub(crate) fn has_a_path(&self) -> bool {
         self.gate.is_some() || self.form == PenaltyForm::Proximal
@@ -121,9 +152,11 @@ impl RegularizeConfig {
     /// Checks that the settings make sense.
     ///
     /// # Errors
-    /// [`Error::Setting`], [`Error::PenaltyOnFixedWeights`], [`Error::NoEndToStopAfter`], [`Error::CacheWithoutPlace`],
-    /// those of the schedules, and those of [`TrainConfig::check`].
+    /// [`Error::Setting`], [`Error::PenaltyOnFixedWeights`], [`Error::NoEndToStopAfter`],
+    /// [`Error::CacheWithoutPlace`], [`dress_regularize::Error::PenaltyNotGiven`], those of the schedules,
+    /// and those of [`TrainConfig::check`].
     pub fn check(&self) -> Result<(), Error> {
+        self.penalty_on_weights()?;
         let ComponentWeights { attention, ffn, rest } = self.weights;
         let numbers = [
             ("lambda", self.lambda),
@@ -160,8 +193,9 @@ impl RegularizeConfig {
     }
 }
 
-/// What goes of `model` before anything is regularized, and what is regularized then. Whole layers are regularized with
-/// the rest where all of them only add to the residual stream; otherwise they go first, and the rest is of what they leave.
+/// What goes of `model` before anything is regularized, and what is regularized then. Whole layers are
+/// regularized with the rest where all of them only add to the residual stream; otherwise they go first, and
+/// the rest is of what they leave.
 pub(crate) fn split_to_regularize<M: CausalLm>(model: &M, selection: &Selection) -> (Selection, Selection) {
     let map = model.coupling();
     if selection.removed_layers().iter().all(|&layer| only_adds(model, &map, layer)) {
@@ -173,8 +207,8 @@ pub(crate) fn split_to_regularize<M: CausalLm>(model: &M, selection: &Selection)
 
 /// What is regularized.
 pub(crate) struct Regularized<'a, M> {
-    /// The dense model, where something is to be learnt from it: as it was loaded, or in the basis in which it is sliced where
-    /// streams are compared.
+    /// The dense model, where something is to be learnt from it: as it was loaded, or in the basis in which
+    /// it is sliced where streams are compared.
     pub dense: Option<M>,
     /// What goes of the model in that basis.
     pub plan: &'a SlicePlan,
@@ -219,11 +253,12 @@ pub(crate) fn regularize_towards<M: CausalLm>(
 ) -> Result<Trained<M>, Error> {
     let RegularizeConfig { penalty, weights, slots, .. } = *settings;
     let selection = what.selection;
-    let regularizer = Regularizer::new(&model, selection, penalty, weights, slots)?;
+    let on_weights = settings.penalty_on_weights()?;
+    let regularizer = Regularizer::with_penalty(&model, selection, on_weights, weights, slots)?;
     if settings.form == PenaltyForm::Proximal {
         regularizer.check_proximal()?;
     }
-    let regularizer = if settings.normalize { regularizer.normalized(&model) } else { regularizer };
+    let regularizer = if settings.normalize { regularizer.normalized(&model)? } else { regularizer };
     let gate = settings.gate.map(|schedule| Gate::new(&model, selection, schedule, settings.gate_norms));
     let gate = gate.transpose()?;
     let listens = settings.activations > 0.0;
@@ -256,8 +291,8 @@ pub(crate) fn regularize_towards<M: CausalLm>(
     Ok(training.run(model, progress)?)
 }
 
-/// The dense model to learn from, where that is asked for, its channels in the order of the model that is trained where
-/// they are compared.
+/// The dense model to learn from, where that is asked for, its channels in the order of the model that is
+/// trained where they are compared.
 fn teacher<M: CausalLm>(
     what: &Regularized<'_, M>,
     stream_factor: f64,

@@ -7,10 +7,30 @@ use dress_core::{Axis, CausalLm, CouplingMap, Error, Normalization, Role, Select
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Moves the selected structures of every axis to its end; the logits do not change (identity E1).
+/// Moves the selected structures of every axis to its end; the logits do not change (identity [E1]).
 ///
 /// # Errors
 /// Those of [`Selection::check`].
+///
+/// [E1]: dress_core::identities#e1
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::burn::tensor::{Int, Tensor};
+/// use dress_core::{Axis, AxisSelection, CausalLm, Forward, NoTap, Selection};
+/// use dress_prune::permute;
+///
+/// let selection = Selection::new().with(Axis::Residual, AxisSelection::new(16, vec![0, 5, 7])?);
+/// let tokens = Tensor::<2, Int>::from_ints([[1, 2, 3]], &Device::flex());
+/// let logits = |model: &dress_models::AnyModel| model.forward(tokens.clone(), &mut Forward::new(&mut NoTap));
+/// let moved = (logits(&model) - logits(&permute(model.clone(), &selection)?)).abs().max();
+/// assert!(moved.into_scalar::<f32>() < 1e-4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn permute<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error> {
     let map = model.coupling();
     selection.check(&map)?;
@@ -21,8 +41,8 @@ pub fn permute<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error>
     Ok(parameters::map(model, &mut reindex))
 }
 
-/// What slicing `selection` out of a checkpoint does to each parameter that changes, centring and the
-/// norms' rescaling included: [`slice()`](crate::slice()) after [`centre`](crate::centre), for whoever has the
+/// What slicing `selection` out of a checkpoint does to each parameter that changes, centring and the norms'
+/// rescaling included: [`slice()`](crate::slice()) after [`centre`](crate::centre), for whoever has the
 /// weights in files. The model need not have its weights.
 ///
 /// # Errors
@@ -64,7 +84,8 @@ pub fn parameters_left<M: CausalLm>(model: &M, selection: &Selection) -> Result<
     Ok(parameters::list(model).iter().map(left).sum())
 }
 
-/// Per parameter, which indices of which dimensions to take, a factor, and what becomes of it where layers go.
+/// Per parameter, which indices of which dimensions to take, a factor, and what becomes of it where layers
+/// go.
 #[derive(Default)]
 pub(crate) struct Reindex(BTreeMap<String, TensorEdit>);
 
@@ -80,10 +101,20 @@ impl Reindex {
         for (parameter, factor) in model.slice_factors(selection) {
             reindex.0.entry(parameter).or_default().factor *= factor;
         }
+        reindex.shift(map);
         if let Some(depth) = selection.get(Axis::Depth) {
             reindex.keep_layers(model, &depth.kept());
         }
         Ok(reindex)
+    }
+
+    /// What is filed as one less than what it multiplies by is so after it was multiplied, too.
+    fn shift(&mut self, map: &CouplingMap) {
+        for slot in map.iter().flat_map(|(_, axis)| &axis.slots).filter(|slot| slot.plus_one) {
+            if let Some(edit) = self.0.get_mut(&slot.parameter) {
+                edit.shift = edit.factor - 1.0;
+            }
+        }
     }
 
     /// Drops the parameters of all layers but `kept`, and counts these anew.
@@ -114,7 +145,6 @@ impl Reindex {
             edit.takes.push((slot.dim, indices.clone()));
             if slots.normalization.is_some() && slot.role == Role::Scales {
                 edit.factor *= gain;
-                edit.shift += if slot.plus_one { gain - 1.0 } else { 0.0 };
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use crate::search::{Known, Searched};
 use crate::served::allocation_of;
 use crate::{
     Allocation, AxisTarget, Compensation, Error, Goal, HowMuch, PerLayer, PruneConfig, Pruned, RatioOf,
-    Recipe, RegularizeConfig, Search, TOLERANCE, axes, check_served, prune, prune_as_planned,
+    Recipe, RegularizeConfig, Search, SizeRounding, TOLERANCE, axes, check_served, prune, prune_as_planned,
     prune_in_rounds, usual_learning_rate,
 };
 use dress_core::burn::tensor::DType;
@@ -35,22 +35,29 @@ pub struct ResolvedRecipe {
     pub search_file: Option<PathBuf>,
     /// The engines that serve the result.
     pub served_by: Vec<EngineFormat>,
+    /// What became of the sizes that were asked for where usual quantizers do not take them, by
+    /// [`Recipe::sizes`].
+    pub size_rounding: Option<SizeRounding>,
 }
 
 impl Recipe {
-    /// Settles what is open for `model`, which need not have its weights; they are of type `weights` when it is pruned.
+    /// Settles what is open for `model`, which need not have its weights; they are of type `weights` when it
+    /// is pruned.
     ///
     /// # Errors
-    /// Those of [`Recipe::targets`], of [`Criteria::check`], of [`Allocation::check`], of [`RegularizeConfig::check`] and of
-    /// [`CausalLm::check_stock`]; [`Error::CriterionUnused`], [`Error::CompensationUnused`] and [`Error::NothingToRegularize`].
+    /// Those of [`Recipe::targets`], of [`Criteria::check`], of [`Allocation::check`], of
+    /// [`RegularizeConfig::check`] and of [`CausalLm::check_stock`]; [`Error::CriterionUnused`],
+    /// [`Error::CompensationUnused`] and [`Error::NothingToRegularize`].
     pub fn resolve<M: CausalLm>(&self, model: &M, weights: DType) -> Result<ResolvedRecipe, Error> {
         let basis = self.basis(model);
         let regularize = self.regularization(basis, weights);
         self.check_compensation()?;
-        let targets = self.targets(model)?;
+        let (targets, size_rounding) = self.sized_targets(model)?;
+        let chosen_together =
+            !self.served_by.is_empty() || size_rounding.as_ref().is_some_and(SizeRounding::is_rounded);
         let criteria = self.scorers(&targets, basis)?;
         let allocation = match self.allocation(model, &criteria)? {
-            Allocation::Uniform if !self.served_by.is_empty() => allocation_of(model, &targets, self.stock)?,
+            Allocation::Uniform if chosen_together => allocation_of(model, &targets, self.stock)?,
             allocation => allocation,
         };
         let config = PruneConfig {
@@ -83,6 +90,7 @@ impl Recipe {
             search,
             search_file: self.search_file.clone(),
             served_by: self.served_by.clone(),
+            size_rounding,
         })
     }
 
@@ -136,7 +144,7 @@ impl Recipe {
         if self.compensation == Compensation::None || open || self.axes.iter().any(made_up_for) {
             return Ok(());
         }
-        Err(Error::CompensationUnused { compensation: self.compensation })
+        Err(Error::CompensationUnused { compensation: self.compensation.to_string() })
     }
 
     /// What scores `targets`; in another basis than the checkpoint's, all but the width.
@@ -185,7 +193,7 @@ impl Recipe {
         let with = match (self.per_layer, self.rounds > 1, self.served_by.is_empty()) {
             (true, ..) => "`per_layer`",
             (_, true, _) => "several `rounds`",
-            (.., false) => "sizes that engines take in full (`for`)",
+            (.., false) => "sizes that engines take in full (`served_by`)",
             _ => {
                 let allocation = Allocation::ByLayer(own);
                 allocation.check(self.stock)?;
@@ -217,8 +225,8 @@ impl ResolvedRecipe {
         self.config.regularize.is_some() || (self.search.is_some() && self.search_file.is_some())
     }
 
-    /// How many structures of which axes go, where that is known before anything is scored: a plan's selection, or as many
-    /// structures, whichever they are.
+    /// How many structures of which axes go, where that is known before anything is scored: a plan's
+    /// selection, or as many structures, whichever they are.
     ///
     /// # Errors
     /// Those of [`select`](crate::select()).
@@ -262,6 +270,24 @@ impl ResolvedRecipe {
     ///
     /// # Errors
     /// Those of [`ResolvedRecipe::prune_scored_by`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use dress_core::burn::tensor::Device;
+    /// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+    /// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+    /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+    /// use dress_core::burn::tensor::DType;
+    /// use dress_core::{AxisKind, Calibration, NoProgress, Ratio, parameters};
+    /// use dress_prune::{HowMuch, Recipe};
+    ///
+    /// let recipe = Recipe::new(vec![AxisKind::Ffn], HowMuch::Ratios(vec![Ratio::new(0.25)?])).without_training();
+    /// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]; 8]);
+    /// let before = parameters::count(&model);
+    /// let pruned = recipe.resolve(&model, DType::F32)?.prune(model, &calibration, &NoProgress)?;
+    /// assert!(parameters::count(&pruned.model) < before);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn prune<M: CausalLm>(
         &self,
         model: M,
@@ -271,8 +297,8 @@ impl ResolvedRecipe {
         self.prune_scored_by(model, &self.criteria, calibration, progress)
     }
 
-    /// The same with another scorer than the recipe's criteria, somebody else's for example. A plan that was made before is
-    /// not scored; a search asks it which structures of an axis go first.
+    /// The same with another scorer than the recipe's criteria, somebody else's for example. A plan that was
+    /// made before is not scored; a search asks it which structures of an axis go first.
     ///
     /// # Errors
     /// Those of [`prune_in_rounds`] and [`prune_as_planned`], and [`dress_core::Error::CalibrationEmpty`].
@@ -313,7 +339,8 @@ impl ResolvedRecipe {
         Ok(pruned)
     }
 
-    /// Checks that the engines serve what `selection` leaves, with the parameters that the result has besides.
+    /// Checks that the engines serve what `selection` leaves, with the parameters that the result has
+    /// besides.
     fn check_served<M: CausalLm>(&self, model: &M, selection: &Selection) -> Result<(), Error> {
         if self.served_by.is_empty() {
             return Ok(());

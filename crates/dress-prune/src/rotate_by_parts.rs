@@ -2,9 +2,9 @@
 
 use crate::Error;
 use crate::basis::in_f32;
-use crate::components::components;
 use crate::fold::{Fold, Gains, check_norms, foldable_gains};
 use crate::moments::Moments;
+use crate::principal_components::components_of_stream;
 use crate::tied_basis::{TiedComponents, check_tied, is_last_gain, is_tied};
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{
@@ -26,12 +26,12 @@ pub struct RotatedByParts<M> {
 }
 
 /// As [`rotate_to_principal_components`](crate::rotate_to_principal_components), or for [`Basis::PcaTied`] as
-/// [`rotate_tied`](crate::rotate_tied), with one part of the model at a time in memory. The numbers are rounded once
-/// where they are turned, instead of after each step.
+/// [`rotate_tied`](crate::rotate_tied), with one part of the model at a time in memory. The numbers are
+/// rounded once where they are turned, instead of after each step.
 ///
 /// # Errors
-/// Those of [`rotate_tied`](crate::rotate_tied), [`Error::NothingToRotate`] for [`Basis::Identity`], and those of
-/// [`Parts::part`].
+/// Those of [`rotate_tied`](crate::rotate_tied), [`Error::NothingToRotate`] for [`Basis::Identity`], and
+/// those of [`Parts::part`].
 pub fn rotate_by_parts<P: Parts>(
     parts: &P,
     basis: Basis,
@@ -63,7 +63,7 @@ pub fn rotate_by_parts<P: Parts>(
             let TiedComponents { components, last_gain } = TiedComponents::of(&moments, &gains, residual)?;
             (components, Some(last_gain))
         }
-        false => (components(&moments, residual)?, None),
+        false => (components_of_stream(&moments, residual)?, None),
     };
     let (basis, energy) = found;
     let declared = if stays_tied { dense.clone() } else { dense.clone().untied() };
@@ -88,7 +88,9 @@ fn turns(
         let factors = match slot.role {
             Role::Scales => {
                 let set = last_gain.clone().filter(|_| is_last_gain(slot));
-                return Turn::Set(set.unwrap_or_else(|| vec![1.0; dense.len]));
+                let gains = set.unwrap_or_else(|| vec![1.0; dense.len]);
+                let offset = slot.offset() as f32;
+                return Turn::Set(gains.into_iter().map(|gain| gain - offset).collect());
             }
             Role::Writes => None,
             Role::Reads => gain.cloned(),
@@ -104,8 +106,8 @@ fn turns(
     turned.slots.iter().map(|slot| (slot.parameter.clone(), turn(slot))).collect()
 }
 
-/// The parts of a model with the gains of its norms in what reads them. A head that is the embedding has no room for
-/// them and its logits are others.
+/// The parts of a model with the gains of its norms in what reads them. A head that is the embedding has no
+/// room for them and its logits are others.
 struct Folded<'a, P> {
     parts: &'a P,
     residual: &'a AxisSlots,

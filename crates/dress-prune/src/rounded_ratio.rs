@@ -1,7 +1,7 @@
 //! What rounding made of a ratio.
 
-use crate::{Allocation, AxisTarget, Error, ResolvedRecipe};
-use dress_core::{AxisKind, CausalLm, Ratio, Selection};
+use crate::AxisTarget;
+use dress_core::{AxisKind, Ratio, Selection};
 use std::fmt;
 
 /// A share of an axis by which what goes may be off without a warning.
@@ -54,18 +54,6 @@ impl fmt::Display for RoundedRatio {
             "{}: {} was asked for, and {} of {} go, which is {share:.3}: the nearest that the config and the tile allow",
             self.kind, self.asked, self.removed, self.len
         )
-    }
-}
-
-impl ResolvedRecipe {
-    /// What rounding makes of the ratios, where that is known before anything is scored and the layers have one ratio.
-    ///
-    /// # Errors
-    /// Those of [`ResolvedRecipe::known_selection`].
-    pub fn rounded<M: CausalLm>(&self, model: &M) -> Result<Vec<RoundedRatio>, Error> {
-        let even = [Allocation::Uniform, Allocation::Together].contains(&self.config.allocation);
-        let known = if even && self.plan.is_none() { self.known_selection(model)? } else { None };
-        Ok(known.map_or_else(Vec::new, |selection| RoundedRatio::all(&selection, &self.config.targets)))
     }
 }
 

@@ -1,33 +1,45 @@
 //! Several smaller rounds to one ratio.
 
+use crate::joined_curves::append;
 use crate::pipeline::{axes, prune_taught};
-use crate::{Allocation, AxisTarget, Error, PruneConfig, PruneReport, Pruned, prune};
+use crate::{Allocation, AxisTarget, Error, PruneConfig, PruneReport, Pruned, Round, prune};
 use dress_core::{
     Axis, AxisKind, AxisSelection, Calibration, CausalLm, Progress, Ratio, Scorer, Selection, SlicePlan,
 };
-use dress_train::{CurvePoint, RunDirectory};
-use serde::{Deserialize, Serialize};
+use dress_train::RunDirectory;
 use std::collections::BTreeMap;
 
-/// One of several rounds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Round {
-    /// What went, of the model that the round before left.
-    pub plan: SlicePlan,
-    /// What happened on the way.
-    pub report: PruneReport,
-}
-
-/// [`prune()`] in `rounds` rounds of score, regularize and slice, each of which leaves the same share of what the one before
-/// left: `(1 - ratio)^(1 / rounds)`. Every round scores anew, and trains for as many steps as one alone would.
+/// [`prune()`] in `rounds` rounds of score, regularize and slice, each of which leaves the same share of what
+/// the one before left: `(1 - ratio)^(1 / rounds)`. Every round scores anew, and trains for as many steps as
+/// one alone would.
 ///
-/// What is learnt from the dense model is learnt from the one that was given, in every round; where streams are compared, which
-/// takes the same channels, from what the round began with.
+/// What is learnt from the dense model is learnt from the one that was given, in every round; where streams
+/// are compared, which takes the same channels, from what the round began with.
 ///
-/// The plan of the result is that of all rounds together, on the original model; [`PruneReport::rounds`] has each.
+/// The plan of the result is that of all rounds together, on the original model; [`PruneReport::rounds`] has
+/// each.
 ///
 /// # Errors
 /// Those of [`prune()`], [`Error::DepthInRounds`] and [`Error::UnevenInRounds`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{AxisKind, Calibration, NoProgress, Ratio, StockTarget};
+/// use dress_importance::Criterion;
+/// use dress_prune::{AxisTarget, PruneConfig, prune_in_rounds};
+///
+/// let target = AxisTarget::new(AxisKind::Ffn, Ratio::new(0.5)?, 1);
+/// let config = PruneConfig { stock: StockTarget::Dress, ..PruneConfig::new(vec![target]) };
+/// let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]]);
+/// let scorer = Criterion::MagnitudeL2.scorer(42);
+/// let pruned = prune_in_rounds(model, scorer.as_ref(), &calibration, &config, 2, &NoProgress)?;
+/// assert_eq!(pruned.report.rounds.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn prune_in_rounds<M: CausalLm>(
     mut model: M,
     scorer: &dyn Scorer<M>,
@@ -70,7 +82,8 @@ fn lengths<M: CausalLm>(model: &M, config: &PruneConfig) -> Result<BTreeMap<Axis
     Ok(lengths)
 }
 
-/// The settings of one round: what is to stay of the original model by its end, as a ratio of the model at hand.
+/// The settings of one round: what is to stay of the original model by its end, as a ratio of the model at
+/// hand.
 fn config_of<M: CausalLm>(
     config: &PruneConfig,
     model: &M,
@@ -119,17 +132,4 @@ fn summary(rounds: Vec<Round>) -> PruneReport {
         report.compensation.extend(round.report.compensation.iter().cloned());
     }
     PruneReport { rounds, ..report }
-}
-
-/// Puts one run's curve behind another's.
-pub(crate) fn append(curve: &mut Vec<CurvePoint>, next: &[CurvePoint]) {
-    let last = curve.last();
-    let (steps, tokens, seconds) =
-        last.map_or((0, 0, 0.0), |point| (point.step + 1, point.tokens, point.seconds));
-    curve.extend(next.iter().map(|point| CurvePoint {
-        step: point.step + steps,
-        tokens: point.tokens + tokens,
-        seconds: point.seconds + seconds,
-        ..*point
-    }));
 }

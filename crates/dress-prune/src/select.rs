@@ -1,29 +1,7 @@
 //! From scores to a selection.
 
-use crate::{Error, LayerRatios, Protected, RoundedRatio};
-use dress_core::{
-    Axis, AxisKind, AxisSelection, AxisSlots, CouplingMap, Ratio, Scores, Selection, StockTarget,
-};
-use serde::{Deserialize, Serialize};
-
-/// How much of one kind of axis goes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct AxisTarget {
-    /// The kind; of FFN and heads, every layer loses the same number.
-    pub kind: AxisKind,
-    /// The share that goes.
-    pub ratio: Ratio,
-    /// What the kept count is rounded to, beside what the family's config wants: the hardware's
-    /// tile, or 1.
-    pub tile: usize,
-}
-
-impl AxisTarget {
-    /// What goes of a kind of axis; whole layers are not rounded to a tile.
-    pub fn new(kind: AxisKind, ratio: Ratio, tile: usize) -> Self {
-        Self { kind, ratio, tile: if kind == AxisKind::Depth { 1 } else { tile } }
-    }
-}
+use crate::{AxisTarget, Error, LayerRatios, Protected, RoundedRatio};
+use dress_core::{Axis, AxisSelection, AxisSlots, CouplingMap, Ratio, Scores, Selection, StockTarget};
 
 /// Removes the least of every axis of each target's kind. The kept count is the multiple of both
 /// the axis's own step and the tile that is nearest to the ratio; of equal scores, the later
@@ -135,7 +113,8 @@ fn removes_nothing(axis: Axis, len: usize, step: usize, target: &AxisTarget) -> 
     Error::RemovesNothing { axis, ratio, len, step, least: least_ratio(len, step) }
 }
 
-/// The least ratio, in ten-thousandths, that removes something of `len` structures of which a multiple of `step` stays.
+/// The least ratio, in ten-thousandths, that removes something of `len` structures of which a multiple of
+/// `step` stays.
 fn least_ratio(len: usize, step: usize) -> Option<f64> {
     const PARTS: usize = 10_000;
     let removes =
@@ -160,7 +139,7 @@ pub(crate) fn least_common_multiple(a: usize, b: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dress_core::MultipleOf;
+    use dress_core::{AxisKind, MultipleOf};
 
     const ALL: StockTarget = StockTarget::All;
 

@@ -5,7 +5,7 @@ use dress_core::burn::module::Param;
 use dress_core::burn::optim::GradientsParams;
 use dress_core::burn::tensor::Tensor;
 use dress_core::parameters::{self, Layout, ParameterVisitor};
-use dress_core::{CausalLm, Site, Tap};
+use dress_core::{CausalLm, Error, Site, Tap};
 use dress_regularize::{ActivationPenalty, ActivationTap, Gate, GateTap, Regularizer, Schedule, Thresholds};
 use dress_train::{Regularization, Slicer, StepInfo, TrainingTap};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 pub enum PenaltyForm {
     /// As a term of the loss, the paper's form (arXiv 2501.17905).
     Loss,
-    /// As a proximal step after each optimizer step, which reaches exact zeros (identity E5).
+    /// As a proximal step after each optimizer step, which reaches exact zeros (identity [E5]).
+    ///
+    /// [E5]: dress_core::identities#e5
     Proximal,
     /// Not at all: a gate does it, or nothing.
     Off,
@@ -60,8 +62,8 @@ pub struct SelectedPenalty<'a, M> {
     pub activations: Option<WeightedActivations<'a>>,
     /// Whether the optimizer moves only what stays.
     pub kept_only: bool,
-    /// Slices the model as soon as what is selected contributes nothing, so that the steps that are left train the smaller
-    /// one; without it, training goes on with zeros.
+    /// Slices the model as soon as what is selected contributes nothing, so that the steps that are left
+    /// train the smaller one; without it, training goes on with zeros.
     pub slicer: Option<&'a dyn Slicer<M>>,
 }
 
@@ -87,13 +89,18 @@ impl<M: CausalLm> SelectedPenalty<'_, M> {
 }
 
 impl<M: CausalLm> Regularization<M> for SelectedPenalty<'_, M> {
-    fn penalize(&self, model: &M, gradients: GradientsParams, step: &StepInfo) -> (GradientsParams, f64) {
+    fn penalize(
+        &self,
+        model: &M,
+        gradients: GradientsParams,
+        step: &StepInfo,
+    ) -> Result<(GradientsParams, f64), Error> {
         match self.form {
             PenaltyForm::Loss => {
                 let weight = self.lambda * self.schedule.at(step.share);
                 self.regularizer.penalize(model, gradients, weight)
             }
-            PenaltyForm::Proximal | PenaltyForm::Off => (gradients, 0.0),
+            PenaltyForm::Proximal | PenaltyForm::Off => Ok((gradients, 0.0)),
         }
     }
 
@@ -121,7 +128,7 @@ impl<M: CausalLm> Regularization<M> for SelectedPenalty<'_, M> {
         kept.gradients
     }
 
-    fn after_step(&self, model: M, step: &StepInfo) -> M {
+    fn after_step(&self, model: M, step: &StepInfo) -> Result<M, Error> {
         let model = match self.form {
             PenaltyForm::Loss | PenaltyForm::Off => model,
             PenaltyForm::Proximal => {
@@ -129,11 +136,11 @@ impl<M: CausalLm> Regularization<M> for SelectedPenalty<'_, M> {
                 let share = strength / step.total as f64;
                 // In full only once everything should have been zero, so as not to hurry it there.
                 let least = 2.0 * step.learning_rate * (strength * step.share).min(1.0);
-                self.regularizer.shrink(model, Thresholds::OfInitial { share, least })
+                self.regularizer.shrink(model, Thresholds::OfInitial { share, least })?
             }
         };
         // A gate takes the mean off what the forward pass sees instead.
-        if self.gate.is_some() { model } else { self.regularizer.recentre(model) }
+        Ok(if self.gate.is_some() { model } else { self.regularizer.recentre(model) })
     }
 
     fn selected_norm(&self, model: &M, step: &StepInfo) -> f64 {

@@ -1,7 +1,8 @@
 //! Shapes that the engines take which serve the result.
 
 use crate::check_served::refusal;
-use crate::costs::{Costs, Gone};
+use crate::costs::Costs;
+use crate::gone::Gone;
 use crate::served_size::{Size, UNNOTICED, combinations, named, targets, warn_of_another_size};
 use crate::{Allocation, AxisTarget, Budget, Error, Measure, TOLERANCE};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, CouplingMap, Ratio, Selection, StockTarget};
@@ -14,8 +15,9 @@ const NEAR: f64 = 0.125;
 /// Ratios that a budget tries.
 const STEPS: usize = 400;
 
-/// What is demanded of the types of weights, the first that leaves a shape counts: those that a format has, or where no
-/// size gets them (a width of 576 is itself no multiple of 256) those that the weights of the model as it is get.
+/// What is demanded of the types of weights, the first that leaves a shape counts: those that a format has,
+/// or where no size gets them (a width of 576 is itself no multiple of 256) those that the weights of the
+/// model as it is get.
 const DEMANDS: [Demand; 2] = [Demand::InFull, Demand::AsTheyAre];
 
 /// The shapes of one model that a target and some engines take.
@@ -23,11 +25,11 @@ pub(crate) struct ServedShapes<'a, M> {
     /// The model whose share stays.
     dense: &'a M,
     /// The same with what its result will have besides: a head of its own, biases.
-    counted: &'a M,
-    stock: StockTarget,
+    pub counted: &'a M,
+    pub stock: StockTarget,
     tile: usize,
-    formats: &'a [EngineFormat],
-    shape: ModelShape,
+    pub formats: &'a [EngineFormat],
+    pub shape: ModelShape,
     map: CouplingMap,
     /// Whether layers may differ, of which engines may want more.
     differing: bool,
@@ -80,8 +82,9 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
         Err(self.no_shape(reason, Ratio::new(mean)?)?)
     }
 
-    /// The largest shape that has at most a share of what is counted, bytes as the engines serve them: of several the
-    /// greatest share. Every kind loses about the same share; layers in `spared` keep their neurons and heads.
+    /// The largest shape that has at most a share of what is counted, bytes as the engines serve them: of
+    /// several the greatest share. Every kind loses about the same share; layers in `spared` keep their
+    /// neurons and heads.
     ///
     /// # Errors
     /// [`Error::NoServedShape`].
@@ -172,7 +175,7 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
         }
     }
 
-    fn step_of(&self, kind: AxisKind, demand: Demand) -> usize {
+    pub fn step_of(&self, kind: AxisKind, demand: Demand) -> usize {
         if kind == AxisKind::Depth {
             return 1;
         }
@@ -186,14 +189,14 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
     }
 
     /// The length of the longest axis of a kind.
-    fn len(&self, kind: AxisKind) -> Result<usize, Error> {
+    pub fn len(&self, kind: AxisKind) -> Result<usize, Error> {
         let map = &self.map;
         let lengths = map.of_kind(kind)?.into_iter().map(|axis| Ok(map.axis(axis)?.len));
         Ok(lengths.collect::<Result<Vec<_>, Error>>()?.into_iter().max().unwrap_or(0))
     }
 
     /// Of what the configuration wants the kept count of a kind to be a multiple.
-    fn multiple(&self, kind: AxisKind) -> Result<usize, Error> {
+    pub fn multiple(&self, kind: AxisKind) -> Result<usize, Error> {
         let map = &self.map;
         let first = map.of_kind(kind)?[0];
         Ok(map.axis(first)?.multiple_of.of(self.stock))
@@ -221,8 +224,8 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
         Ok(sizes.filter(|size| !nearby || size.off(asked) <= reach).collect())
     }
 
-    /// The shape nearest to what is asked for that everybody takes; of two as near, the smaller. Else why the nearest is
-    /// not taken, if there is one.
+    /// The shape nearest to what is asked for that everybody takes; of two as near, the smaller. Else why the
+    /// nearest is not taken, if there is one.
     fn first_taken(
         &self,
         asked: &[(AxisKind, Ratio)],
@@ -271,7 +274,7 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
     }
 
     /// How many structures go of each axis.
-    fn gone(&self, sizes: &[Size], spared: &[usize]) -> Result<Gone, Error> {
+    pub fn gone(&self, sizes: &[Size], spared: &[usize]) -> Result<Gone, Error> {
         let map = &self.map;
         let is_spared = |axis: &Axis| axis.layer().is_some_and(|layer| spared.contains(&layer));
         let mut gone = Gone::new();
@@ -286,7 +289,7 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
     }
 
     /// A selection of as many structures, whichever they are.
-    fn selection(&self, gone: &Gone) -> Result<Selection, Error> {
+    pub fn selection(&self, gone: &Gone) -> Result<Selection, Error> {
         let map = &self.map;
         let mut selection = Selection::new();
         for (&axis, gone) in gone {
@@ -297,7 +300,7 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
     }
 
     /// Why a shape is not taken, if it is not.
-    fn refusal(&self, sizes: &[Size], spared: &[usize]) -> Result<Option<String>, Error> {
+    pub fn refusal(&self, sizes: &[Size], spared: &[usize]) -> Result<Option<String>, Error> {
         let selection = self.selection(&self.gone(sizes, spared)?)?;
         if let Err(error) = self.counted.check_stock(&selection, self.stock) {
             return Ok(Some(error.to_string()));
@@ -314,7 +317,7 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
     }
 
     /// The shapes of one axis, and of width and heads together, that are nearest to a ratio.
-    fn possible(&self, asked: Ratio) -> Result<Vec<String>, Error> {
+    pub fn possible(&self, asked: Ratio) -> Result<Vec<String>, Error> {
         use AxisKind::{Ffn, Heads, Residual};
         let there = self.map.kinds();
         let mut possible = Vec::new();
@@ -374,8 +377,8 @@ fn say_what_is_left(left: f64, share: f64) {
     }
 }
 
-/// How targets of settled sizes are shared out: evenly, or together where what the configuration wants of one axis is not what
-/// it wants of it beside the others.
+/// How targets of settled sizes are shared out: evenly, or together where what the configuration wants of one
+/// axis is not what it wants of it beside the others.
 pub(crate) fn allocation_of<M: CausalLm>(
     model: &M,
     targets: &[AxisTarget],

@@ -1,11 +1,12 @@
 //! The bytes of one model's shapes as engines serve them.
 
-use crate::costs::Gone;
+use crate::gone::Gone;
 use dress_core::{Axis, CausalLm};
 use dress_engines::{EngineFormat, ModelShape};
 
-/// What shapes of a model take where engines serve them, each layer by its own sizes. Of several engines the one counts
-/// whose share of what it serves of the whole model is the greatest; that share is given in bytes of the first engine.
+/// What shapes of a model take where engines serve them, each layer by its own sizes. Of several engines the
+/// one counts whose share of what it serves of the whole model is the greatest; that share is given in bytes
+/// of the first engine.
 pub(crate) struct ServedBytes {
     formats: Vec<EngineFormat>,
     shape: ModelShape,
@@ -28,8 +29,8 @@ impl ServedBytes {
         self.formats.iter().zip(&self.whole).map(share).fold(0.0, f64::max) * self.whole[0]
     }
 
-    /// How much less is left without so many structures of one axis, in the mean over the engines. Of axes that no
-    /// parameter lies on together it adds up.
+    /// How much less is left without so many structures of one axis, in the mean over the engines. Of axes
+    /// that no parameter lies on together it adds up.
     pub fn saved(&self, axis: Axis, gone: usize) -> f64 {
         let part = self.shape.along(axis);
         let less = part.without(&Gone::from([(axis, gone)]));

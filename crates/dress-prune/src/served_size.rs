@@ -54,7 +54,7 @@ pub(crate) fn named(sizes: &[Size]) -> String {
     let axes = joined(|size| size.kind.to_string());
     let ratios = joined(|size| format!("{:.4}", 1.0 - size.kept as f64 / size.len as f64));
     let kept = joined(|size| format!("{} of {}", size.kept, size.len)).replace(',', ", ");
-    format!("`axis = {axes}` `ratio = {ratios}` ({kept})")
+    format!("`axes = {axes}` `ratios = {ratios}` ({kept})")
 }
 
 /// Says where a size is not the one that was asked for.

@@ -6,7 +6,7 @@ use crate::reindex::Reindex;
 use dress_core::{Basis, CausalLm, Selection, SlicePlan, parameters};
 
 /// Removes the selected structures from every slot of every axis, and rescales the norms that run
-/// over a sliced axis: `weight * sqrt(d / d')`, `epsilon * d / d'` (identity E2). Exact wherever the
+/// over a sliced axis: `weight * sqrt(d / d')`, `epsilon * d / d'` (identity [E2]). Exact wherever the
 /// removed structures contribute nothing.
 ///
 /// # Errors
@@ -35,6 +35,8 @@ use dress_core::{Basis, CausalLm, Selection, SlicePlan, parameters};
 /// assert!(moved < 1e-5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// [E2]: dress_core::identities#e2
 pub fn slice<M: CausalLm>(model: M, selection: &Selection) -> Result<M, Error> {
     let mut reindex = Reindex::slicing(&model, &model.coupling(), selection)?;
     Ok(parameters::map(model, &mut reindex).resized(selection)?)

@@ -1,9 +1,9 @@
 //! Principal components for a model whose head is its embedding.
 
 use crate::basis::Rotate;
-use crate::components::{Components, principal_components};
 use crate::fold::{Gains, check_norms, fold_gains, gains};
 use crate::moments::Moments;
+use crate::principal_components::{PrincipalComponents, principal_components};
 use crate::{Error, Rotated, rotate_to_principal_components};
 use dress_core::burn::tensor::{DType, Tensor, TensorData};
 use dress_core::parameters::{self, Layout, ParameterMapper};
@@ -19,13 +19,14 @@ const KEPT_APART: usize = 12;
 /// Turns the residual stream as [`rotate_to_principal_components`] does, and leaves the head the embedding.
 ///
 /// A head that is the embedding has no weights of its own for the last norm's gains `g` to go into: in turned
-/// coordinates they would have to be the matrix `Q^T diag(g) Q`, of which a norm has the diagonal alone. What is
-/// left out of it vanishes where the gains are all alike, so the channels where `(g_i - median)^2` times the
-/// energy is greatest, one in twelve, are left out of the rotation, and the others are turned among
+/// coordinates they would have to be the matrix `Q^T diag(g) Q`, of which a norm has the diagonal alone. What
+/// is left out of it vanishes where the gains are all alike, so the channels where `(g_i - median)^2` times
+/// the energy is greatest, one in twelve, are left out of the rotation, and the others are turned among
 /// themselves. The logits move by what remains; a model with a head of its own is rotated exactly.
 ///
 /// # Errors
-/// Those of [`rotate_to_principal_components`], and [`Error::NotRotatable`] for a tied head behind layer norms.
+/// Those of [`rotate_to_principal_components`], and [`Error::NotRotatable`] for a tied head behind layer
+/// norms.
 pub fn rotate_tied<M: CausalLm>(
     model: M,
     calibration: &Calibration,
@@ -61,8 +62,23 @@ pub(crate) fn check_tied(residual: &AxisSlots) -> Result<(), Error> {
     Ok(())
 }
 
-/// The basis in which `axes` of a model are best sliced: principal components where the width goes and they can be had at
-/// no cost in parameters.
+/// The basis in which `axes` of a model are best sliced: principal components where the width goes and they
+/// can be had at no cost in parameters.
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{AxisKind, Basis, CausalLm};
+/// use dress_prune::best_basis;
+///
+/// let map = model.coupling();
+/// assert_eq!(best_basis(&map, &[AxisKind::Residual, AxisKind::Ffn]), Basis::Pca);
+/// assert_eq!(best_basis(&map, &[AxisKind::Ffn]), Basis::Identity);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn best_basis(map: &CouplingMap, axes: &[AxisKind]) -> Basis {
     let residual = map.axis(Axis::Residual).ok().filter(|_| axes.contains(&AxisKind::Residual));
     match residual.map(|axis| (axis.normalization, is_tied(axis))) {
@@ -78,8 +94,8 @@ pub(crate) fn is_tied(residual: &AxisSlots) -> bool {
 
 /// The directions of a stream before a tied head.
 pub(crate) struct TiedComponents {
-    pub components: Components,
-    /// What becomes of the gains of the norm before the head.
+    pub components: PrincipalComponents,
+    /// What the norm before the head multiplies by then.
     pub last_gain: Vec<f32>,
 }
 
@@ -121,9 +137,9 @@ fn most_unlike(gains: &[f64], moments: &[f64]) -> Vec<usize> {
     channels
 }
 
-/// An orthogonal basis that holds the directions `apart` as they are and the principal components of the other
-/// channels, by falling share of the energy.
-fn partial_components(moments: &[f64], apart: &[usize], width: usize) -> Result<Components, Error> {
+/// An orthogonal basis that holds the directions `apart` as they are and the principal components of the
+/// other channels, by falling share of the energy.
+fn partial_components(moments: &[f64], apart: &[usize], width: usize) -> Result<PrincipalComponents, Error> {
     let turned: Vec<usize> = (0..width).filter(|channel| apart.binary_search(channel).is_err()).collect();
     let among = turned.iter().flat_map(|i| turned.iter().map(move |j| moments[i * width + j]));
     let (components, shares) = principal_components(&among.collect::<Vec<_>>(), turned.len())?;
@@ -151,10 +167,31 @@ struct LastGain<'a> {
 
 impl ParameterMapper for LastGain<'_> {
     fn map<const D: usize>(&mut self, name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
-        if !self.slots.slots.iter().any(|slot| slot.parameter == name && is_last_gain(slot)) {
+        let mut slots = self.slots.slots.iter();
+        let Some(slot) = slots.find(|slot| slot.parameter == name && is_last_gain(slot)) else {
             return value;
-        }
+        };
         let data = TensorData::new(self.gain.clone(), value.dims());
-        Tensor::<D>::from_data(data, (&value.device(), DType::F32)).cast(value.dtype())
+        let gain = Tensor::<D>::from_data(data, (&value.device(), DType::F32));
+        (gain - slot.offset()).cast(value.dtype())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dress_core::burn::tensor::Device;
+    use dress_core::{Component, MultipleOf};
+
+    #[test]
+    fn the_last_norms_gains_are_filed_as_its_slot_says() {
+        for (plus_one, filed) in [(false, [1.5f32, 0.5]), (true, [0.5, -0.5])] {
+            let slot = Slot::new("norm", 0, Role::Scales, Component::Rest).site(Site::HeadInput);
+            let slots = vec![slot.plus_one(plus_one)];
+            let slots = AxisSlots { len: 2, multiple_of: MultipleOf::ONE, normalization: None, slots };
+            let mut last = LastGain { slots: &slots, gain: vec![1.5, 0.5] };
+            let found = last.map("norm", Layout::AsFiled, Tensor::<1>::zeros([2], &Device::flex()));
+            assert_eq!(found.into_data().iter::<f32>().collect::<Vec<_>>(), filed, "{plus_one}");
+        }
     }
 }

@@ -9,9 +9,9 @@ use std::collections::HashMap;
 /// Added under a root, so that its gradient is zero and not NaN at zero.
 const TINY: f64 = 1e-12;
 
-/// Penalises the activations of the selected structures, the mean over the sites they pass: the residual stream as
-/// the embeddings and each layer leave it, neurons and heads where the projection behind them takes them in, and of a
-/// layer that goes what it adds to the stream.
+/// Penalises the activations of the selected structures, the mean over the sites they pass: the residual
+/// stream as the embeddings and each layer leave it, neurons and heads where the projection behind them takes
+/// them in, and of a layer that goes what it adds to the stream.
 ///
 /// Of the activations `a[t, i]` of `n` selected structures over `t` tokens, one site's level is
 ///
@@ -21,9 +21,9 @@ const TINY: f64 = 1e-12;
 /// | squared L2 | mean of `a^2` |
 /// | group | mean over structures of the root of the mean of `a^2` over tokens |
 ///
-/// and with `relative` that is divided by the same of all structures of the site, as a constant: a share that starts
-/// near 1 and does not depend on the size of the model. What a layer adds is one structure, and is divided by the level of
-/// the stream in front of the layer.
+/// and with `relative` that is divided by the same of all structures of the site, as a constant: a share that
+/// starts near 1 and does not depend on the size of the model. What a layer adds is one structure, and is
+/// divided by the level of the stream in front of the layer.
 #[derive(Debug)]
 pub struct ActivationPenalty {
     kind: PenaltyKind,
@@ -35,7 +35,8 @@ pub struct ActivationPenalty {
 }
 
 impl ActivationPenalty {
-    /// A penalty on the structures that `selection` removes of `model`, which have to be the last of their axes.
+    /// A penalty on the structures that `selection` removes of `model`, which have to be the last of their
+    /// axes.
     ///
     /// # Errors
     /// [`Error::NotPermuted`], [`Error::LayerDoesMoreThanAdd`], and those of [`Selection::check`].

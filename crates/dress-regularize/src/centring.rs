@@ -1,4 +1,6 @@
-//! Taking the mean out of a stream that layer norms read (identity E3).
+//! Taking the mean out of a stream that layer norms read (identity [E3]).
+//!
+//! [E3]: dress_core::identities#e3
 
 use dress_core::burn::tensor::{DType, Tensor, TensorData};
 use dress_core::parameters::{self, Layout, ParameterMapper};

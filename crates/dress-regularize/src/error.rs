@@ -54,6 +54,14 @@ pub enum Error {
         /// The penalty.
         penalty: String,
     },
+    /// A penalty of another crate of which settings from a file have the name.
+    #[error(
+        "the penalty `{name}` is of another crate, and settings that were read from a file have its name alone; give it again"
+    )]
+    PenaltyNotGiven {
+        /// The name.
+        name: String,
+    },
     /// A selection that does not fit the model.
     #[error(transparent)]
     Core(#[from] dress_core::Error),

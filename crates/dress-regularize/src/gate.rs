@@ -1,4 +1,6 @@
-//! The annealed gate (identity E5).
+//! The annealed gate (identity [E5]).
+//!
+//! [E5]: dress_core::identities#e5
 
 use crate::removed_layers::RemovedLayers;
 use crate::{Error, Recentring, Schedule};
@@ -16,7 +18,9 @@ use std::{fmt, str::FromStr};
 #[serde(rename_all = "lowercase")]
 pub enum GateNorms {
     /// The mean square is over all channels, as in the dense model. What the gate takes out of the sum of
-    /// squares, the norms give back to the channels that stay; slicing keeps it so (identity E2).
+    /// squares, the norms give back to the channels that stay; slicing keeps it so (identity [E2]).
+    ///
+    /// [E2]: dress_core::identities#e2
     #[default]
     Fixed,
     /// The mean square is over `kept + g^2 removed` channels, so that what is sliced in the end has the gains
@@ -29,15 +33,23 @@ pub enum GateNorms {
 ///
 /// With `g = 1 - schedule`, for a stream `x` of `d` channels of which `r` are selected:
 ///
-/// - channels: `x_i <- g x_i` for every selected `i`, in the norms' statistics too, since it is what writes the
-///   stream that is multiplied. An embedding that is the head as well is multiplied where it leaves behind
-///   root-mean-square norms, so that the head sees `g` once; behind layer norms, whose mean is taken off in the
-///   weights, it is the weights that are multiplied, and the head sees `g^2`;
-/// - norms: with [`GateNorms::Count`] gains are multiplied by `sqrt((d - r + g^2 r) / d)`, which is a mean square over
-///   `d - r + g^2 r` channels; offsets of selected channels are multiplied by `g`;
-/// - layer norms: the mean that the gate leaves is taken off the channels that stay (identity E3);
+/// - channels: `x_i <- g x_i` for every selected `i`, in the norms' statistics too, since it is what writes
+///   the stream that is multiplied. An embedding that is the head as well is multiplied where it leaves
+///   behind root-mean-square norms, so that the head sees `g` once; behind layer norms, whose mean is taken
+///   off in the weights, it is the weights that are multiplied, and the head sees `g^2`;
+/// - norms: with [`GateNorms::Count`] gains are multiplied by `sqrt((d - r + g^2 r) / d)`, which is a mean
+///   square over `d - r + g^2 r` channels; offsets of selected channels are multiplied by `g`;
+/// - layer norms: the mean that the gate leaves is taken off the channels that stay (identity [E3]);
 /// - neurons and heads: what enters the projection behind them is multiplied by `g`;
-/// - layers: all that writes the residual stream in a layer that goes is multiplied by `g`, and nothing else of it.
+/// - layers: all that writes the residual stream in a layer that goes is multiplied by `g`, and nothing else
+///   of it.
+///
+/// What a layer adds may be normalized before it is added. Then the projection before that norm and its gains
+/// are gated both, so that a channel gets `g^2` of what the layer adds, and of a layer that goes the norm
+/// undoes the gate of the projection, so that the stream gets `g` of it. Gains that are filed as one less
+/// than what they multiply by are gated as what they multiply by.
+///
+/// [E3]: dress_core::identities#e3
 #[derive(Debug)]
 pub struct Gate {
     schedule: Schedule,
@@ -58,17 +70,25 @@ struct Span {
 /// What the gate does to one parameter.
 #[derive(Debug, Clone, Copy)]
 enum Hold {
-    /// Multiplies the selected indices of a dimension, as the file counts it.
-    Selected(usize, Span),
-    /// Multiplies the gains of a norm, of which this share of the channels goes; whether they are filed as one less.
-    Gains(f64, bool),
+    /// Multiplies the selected indices of a dimension, as the file counts it, of numbers that lack so much of
+    /// what they multiply by.
+    Selected(usize, Span, f64),
+    /// Multiplies the gains of a norm, of which this share of the channels goes, and which lack so much.
+    Gains(f64, f64),
+}
+
+impl Hold {
+    fn selected(slot: &Slot, span: Span) -> Self {
+        Self::Selected(slot.dim, span, slot.offset())
+    }
 }
 
 impl Gate {
     /// A gate on the structures that `selection` removes of `model`, which have to be the last of their axes.
     ///
     /// # Errors
-    /// [`Error::Ramp`], [`Error::NotPermuted`], [`Error::LayerDoesMoreThanAdd`], and those of [`Selection::check`].
+    /// [`Error::Ramp`], [`Error::NotPermuted`], [`Error::LayerDoesMoreThanAdd`], and those of
+    /// [`Selection::check`].
     pub fn new<M: CausalLm>(
         model: &M,
         selection: &Selection,
@@ -81,7 +101,7 @@ impl Gate {
         let (holds, spans, closing) = Default::default();
         let mut gate = Self { schedule, holds, spans, closing, recentring };
         for slot in &layers.writers {
-            let whole = Hold::Selected(slot.dim, Span { start: 0, end: layers.width * slot.block });
+            let whole = Hold::selected(slot, Span { start: 0, end: layers.width * slot.block });
             gate.holds.entry(slot.parameter.clone()).or_default().push(whole);
         }
         for (axis, chosen) in layers.structures.iter() {
@@ -113,8 +133,8 @@ impl Gate {
         1.0 - self.schedule.at(share)
     }
 
-    /// What the forward pass has to see of `model` where the gate is at `g`, beside [`Gate::tap`]: on the autodiff
-    /// graph of `model`.
+    /// What the forward pass has to see of `model` where the gate is at `g`, beside [`Gate::tap`]: on the
+    /// autodiff graph of `model`.
     pub fn apply<M: CausalLm>(&self, model: &M, g: f64) -> M {
         parameters::derive(model, &mut Gating { gate: self, g, closing: false })
     }
@@ -143,7 +163,7 @@ impl Gate {
             self.spans.insert(Site::Embedding, Span::of(chosen, 1));
         }
         for slot in &slots.slots {
-            let selected = Hold::Selected(slot.dim, Span::of(chosen, slot.block));
+            let selected = Hold::selected(slot, Span::of(chosen, slot.block));
             let into = match slot.role {
                 Role::Writes if at_embedding && slot.component == Component::Rest => &mut self.closing,
                 Role::Writes | Role::Shifts => &mut self.holds,
@@ -153,7 +173,7 @@ impl Gate {
                     self.holds
                         .entry(slot.parameter.clone())
                         .or_default()
-                        .push(Hold::Gains(share, slot.plus_one));
+                        .push(Hold::Gains(share, slot.offset()));
                     continue;
                 }
                 Role::Scales | Role::Reads => continue,
@@ -166,20 +186,19 @@ impl Gate {
     fn add_inner(&mut self, slots: &AxisSlots, chosen: &AxisSelection) {
         let normalized = slots.normalization.is_some();
         for slot in slots.slots.iter().filter(|slot| normalized && slot.role == Role::Writes) {
-            let selected = Hold::Selected(slot.dim, Span::of(chosen, slot.block));
+            let selected = Hold::selected(slot, Span::of(chosen, slot.block));
             self.holds.entry(slot.parameter.clone()).or_default().push(selected);
         }
         for slot in slots.slots.iter().filter(|slot| slot.role == Role::Reads) {
-            let Slot { parameter, dim, block, site, .. } = slot;
-            let span = Span::of(chosen, *block);
-            let weights = match site {
+            let span = Span::of(chosen, slot.block);
+            let weights = match slot.site {
                 Some(site) => {
-                    self.spans.insert(*site, span);
+                    self.spans.insert(site, span);
                     &mut self.closing
                 }
                 None => &mut self.holds,
             };
-            weights.entry(parameter.clone()).or_default().push(Hold::Selected(*dim, span));
+            weights.entry(slot.parameter.clone()).or_default().push(Hold::selected(slot, span));
         }
     }
 }
@@ -189,7 +208,8 @@ impl Span {
         Self { start: chosen.kept_len() * block, end: chosen.len() * block }
     }
 
-    /// One for what stays and `g` for what is selected, along one of `D` dimensions. Nothing stays of a layer that goes.
+    /// One for what stays and `g` for what is selected, along one of `D` dimensions. Nothing stays of a layer
+    /// that goes.
     fn factors<const D: usize>(self, dim: usize, g: f64, device: &Device) -> Tensor<D> {
         let (mut kept, mut gone) = ([1; D], [1; D]);
         (kept[dim], gone[dim]) = (self.start, self.end - self.start);
@@ -219,14 +239,15 @@ impl ParameterMapper for Gating<'_> {
         let holds = self.gate.holds.get(name).into_iter().chain(closing).flatten();
         let dtype = value.dtype();
         let gated = holds.fold(value, |value, hold| match *hold {
-            Hold::Selected(dim, span) => {
+            Hold::Selected(dim, span, offset) => {
                 let dim = layout.dim(dim);
                 let factors = span.factors::<D>(dim, self.g, &value.device()).cast(dtype);
-                value * factors
+                let gated = value * factors.clone();
+                if offset == 0.0 { gated } else { gated + (factors - 1.0) * offset }
             }
-            Hold::Gains(removed, plus_one) => {
+            Hold::Gains(removed, offset) => {
                 let factor = (1.0 - removed * (1.0 - self.g * self.g)).sqrt();
-                if plus_one { value * factor + (factor - 1.0) } else { value * factor }
+                if offset == 0.0 { value * factor } else { value * factor + (factor - 1.0) * offset }
             }
         });
         match &self.gate.recentring {
@@ -241,7 +262,7 @@ impl Gating<'_> {
     fn runs_over(&self, name: &str, dim: usize) -> bool {
         let closing = self.gate.closing.get(name).filter(|_| self.closing);
         let mut holds = self.gate.holds.get(name).into_iter().chain(closing).flatten();
-        holds.any(|hold| matches!(hold, Hold::Selected(at, _) if Layout::Transposed.dim(*at) == dim))
+        holds.any(|hold| matches!(hold, Hold::Selected(at, ..) if Layout::Transposed.dim(*at) == dim))
     }
 }
 

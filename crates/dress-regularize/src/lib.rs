@@ -8,13 +8,15 @@
 //! - as a proximal step after each optimizer step, which reaches exact zeros (Parikh and Boyd,
 //!   *Proximal Algorithms*, 2014): [`Regularizer::shrink`].
 //!
-//! A [`Gate`] multiplies what is selected by `g(t)`, 1 at first and 0 in the end, when the gated model is the sliced
-//! one; an [`ActivationPenalty`] looks at what the selected structures compute instead of at their weights.
+//! A [`Gate`] multiplies what is selected by `g(t)`, 1 at first and 0 in the end, when the gated model is the
+//! sliced one; an [`ActivationPenalty`] looks at what the selected structures compute instead of at their
+//! weights.
 //!
-//! A whole layer is regularized by what writes the residual stream in it ([`dress_core::layer_writers`]): where that is
-//! zero the layer adds nothing, and nothing else of it has to be zero.
+//! A whole layer is regularized by what writes the residual stream in it ([`dress_core::layer_writers`]):
+//! where that is zero the layer adds nothing, and nothing else of it has to be zero.
 //!
-//! The penalties, for the rows `w_g` that a slot keeps of structure `g`, or for the whole slot where `g` is a layer:
+//! The penalties, for the rows `w_g` that a slot keeps of structure `g`, or for the whole slot where `g` is a
+//! layer:
 //!
 //! | penalty | value | proximal step with threshold `t_g` |
 //! |---|---|---|
@@ -27,10 +29,12 @@ mod centring;
 mod component_weights;
 mod error;
 mod gate;
+mod own_penalty;
 mod penalties;
 mod regularizer;
 mod removed_layers;
 mod schedule;
+mod selected_part;
 mod slot_choice;
 
 pub use activations::{ActivationPenalty, ActivationTap};
@@ -38,6 +42,7 @@ pub use centring::{Recentring, centre, recentre};
 pub use component_weights::ComponentWeights;
 pub use error::Error;
 pub use gate::{Gate, GateNorms, GateTap};
+pub use own_penalty::OwnPenalty;
 pub use penalties::{Group, L1, L2, PenaltyKind};
 pub use regularizer::{PenaltyTerms, Regularizer, Thresholds};
 pub use schedule::Schedule;

@@ -1,11 +1,12 @@
 //! L1, squared L2 and group penalties.
 
 use crate::Error;
-use dress_core::Penalty;
 use dress_core::burn::tensor::Tensor;
+use dress_core::{Error as CoreError, Penalty};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Added under the root of a group's norm, so that its gradient is zero and not NaN at zero.
 const TINY: f64 = 1e-12;
@@ -29,11 +30,12 @@ pub struct L2;
 /// let device = Device::flex();
 /// // Two structures of norm 5 and 1: a step of 1 takes a fifth of the first and all of the second.
 /// let groups = Tensor::<2>::from_floats([[3.0, 4.0], [0.6, 0.8]], &device);
-/// assert_eq!(Group.value(groups.clone()).into_scalar::<f32>(), 6.0);
+/// assert_eq!(Group.value(groups.clone())?.into_scalar::<f32>(), 6.0);
 /// let thresholds = Tensor::<2>::from_floats([[1.0], [1.0]], &device);
-/// let shrunk: Vec<f32> = Group.shrink(groups, thresholds).unwrap().into_data().iter().collect();
+/// let shrunk: Vec<f32> = Group.shrink(groups, thresholds)?.expect("it has a step").into_data().iter().collect();
 /// assert!((shrunk[0] - 2.4).abs() < 1e-6 && (shrunk[1] - 3.2).abs() < 1e-6);
 /// assert!(shrunk[2].abs() < 1e-6 && shrunk[3].abs() < 1e-6);
+/// # Ok::<(), dress_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Group;
@@ -48,17 +50,17 @@ impl Penalty for L1 {
         "l1"
     }
 
-    fn value(&self, groups: Tensor<2>) -> Tensor<1> {
-        groups.abs().sum()
+    fn value(&self, groups: Tensor<2>) -> Result<Tensor<1>, CoreError> {
+        Ok(groups.abs().sum())
     }
 
-    fn shrink(&self, groups: Tensor<2>, thresholds: Tensor<2>) -> Option<Tensor<2>> {
+    fn shrink(&self, groups: Tensor<2>, thresholds: Tensor<2>) -> Result<Option<Tensor<2>>, CoreError> {
         let size = (groups.clone().abs() - thresholds).clamp_min(0.0);
-        Some(groups.sign() * size)
+        Ok(Some(groups.sign() * size))
     }
 
-    fn thresholds_to_zero(&self, groups: Tensor<2>) -> Option<Tensor<2>> {
-        Some(groups.abs().max_dim(1))
+    fn thresholds_to_zero(&self, groups: Tensor<2>) -> Result<Option<Tensor<2>>, CoreError> {
+        Ok(Some(groups.abs().max_dim(1)))
     }
 }
 
@@ -67,8 +69,8 @@ impl Penalty for L2 {
         "l2"
     }
 
-    fn value(&self, groups: Tensor<2>) -> Tensor<1> {
-        (groups.clone() * groups).sum()
+    fn value(&self, groups: Tensor<2>) -> Result<Tensor<1>, CoreError> {
+        Ok((groups.clone() * groups).sum())
     }
 }
 
@@ -77,17 +79,17 @@ impl Penalty for Group {
         "group"
     }
 
-    fn value(&self, groups: Tensor<2>) -> Tensor<1> {
-        norms(groups).sum()
+    fn value(&self, groups: Tensor<2>) -> Result<Tensor<1>, CoreError> {
+        Ok(norms(groups).sum())
     }
 
-    fn shrink(&self, groups: Tensor<2>, thresholds: Tensor<2>) -> Option<Tensor<2>> {
+    fn shrink(&self, groups: Tensor<2>, thresholds: Tensor<2>) -> Result<Option<Tensor<2>>, CoreError> {
         let factor = (-(thresholds / norms(groups.clone())) + 1.0).clamp_min(0.0);
-        Some(groups * factor)
+        Ok(Some(groups * factor))
     }
 
-    fn thresholds_to_zero(&self, groups: Tensor<2>) -> Option<Tensor<2>> {
-        Some(norms(groups))
+    fn thresholds_to_zero(&self, groups: Tensor<2>) -> Result<Option<Tensor<2>>, CoreError> {
+        Ok(Some(norms(groups)))
     }
 }
 
@@ -105,11 +107,11 @@ pub enum PenaltyKind {
 
 impl PenaltyKind {
     /// The penalty.
-    pub fn penalty(self) -> Box<dyn Penalty> {
+    pub fn penalty(self) -> Arc<dyn Penalty> {
         match self {
-            PenaltyKind::L1 => Box::new(L1),
-            PenaltyKind::L2 => Box::new(L2),
-            PenaltyKind::Group => Box::new(Group),
+            PenaltyKind::L1 => Arc::new(L1),
+            PenaltyKind::L2 => Arc::new(L2),
+            PenaltyKind::Group => Arc::new(Group),
         }
     }
 }
@@ -150,7 +152,7 @@ mod tests {
     }
 
     fn value(penalty: &dyn Penalty, values: [[f32; 3]; 3]) -> f64 {
-        penalty.value(rows(values)).into_scalar::<f32>().into()
+        penalty.value(rows(values)).unwrap().into_scalar::<f32>().into()
     }
 
     #[test]
@@ -164,7 +166,7 @@ mod tests {
     fn gradients_equal_finite_differences_and_are_zero_at_zero() {
         for penalty in [&L1 as &dyn Penalty, &L2, &Group] {
             let leaf = rows(ROWS).autodiff().require_grad();
-            let gradients = penalty.value(leaf.clone()).backward();
+            let gradients = penalty.value(leaf.clone()).unwrap().backward();
             let gradient: Vec<f32> = leaf.grad(&gradients).unwrap().into_data().iter().collect();
             for (index, &found) in gradient.iter().enumerate() {
                 let moved = |by: f32| {
@@ -183,9 +185,9 @@ mod tests {
     #[test]
     fn the_least_thresholds_to_zero_take_every_row_exactly_there_and_lesser_ones_do_not() {
         for penalty in [&L1 as &dyn Penalty, &Group] {
-            let least = penalty.thresholds_to_zero(rows(ROWS)).unwrap();
+            let least = penalty.thresholds_to_zero(rows(ROWS)).unwrap().unwrap();
             let shrunk = |share: f64| -> Vec<f32> {
-                let groups = penalty.shrink(rows(ROWS), least.clone() * share).unwrap();
+                let groups = penalty.shrink(rows(ROWS), least.clone() * share).unwrap().unwrap();
                 groups.abs().max_dim(1).into_data().iter().collect()
             };
             assert_eq!(shrunk(1.000_001), [0.0; 3], "{}", penalty.name());
@@ -199,11 +201,11 @@ mod tests {
     fn the_proximal_step_minimises_its_objective() {
         for penalty in [&L1 as &dyn Penalty, &Group] {
             let thresholds = Tensor::from_data(TensorData::from([[0.4f32]; 3]), &Device::flex());
-            let best = penalty.shrink(rows(ROWS), thresholds).unwrap();
+            let best = penalty.shrink(rows(ROWS), thresholds).unwrap().unwrap();
             let objective = |x: Tensor<2>| -> f64 {
                 let distance = x.clone() - rows(ROWS);
                 let distance = (distance.clone() * distance).sum() * 0.5;
-                (penalty.value(x) * 0.4 + distance).into_scalar::<f32>().into()
+                (penalty.value(x).unwrap() * 0.4 + distance).into_scalar::<f32>().into()
             };
             let least = objective(best.clone());
             for index in 0..9 {

@@ -6,10 +6,11 @@ use dress_core::{
 };
 use std::collections::HashSet;
 
-/// What goes of a model: layers by what they write, and the structures of all other axes outside of these layers.
+/// What goes of a model: layers by what they write, and the structures of all other axes outside of these
+/// layers.
 ///
-/// A layer adds nothing where everything that writes the residual stream in it is zero, so that nothing else of it has
-/// to be.
+/// A layer adds nothing where everything that writes the residual stream in it is zero, so that nothing else
+/// of it has to be.
 pub(crate) struct RemovedLayers {
     /// The numbers of the layers.
     pub numbers: Vec<usize>,

@@ -8,8 +8,8 @@ use std::str::FromStr;
 /// Where the geometric ramp starts.
 const GEOMETRIC_START: f64 = 0.01;
 
-/// A factor that climbs to one over the first `ramp` of the steps and stays there: of lambda for a penalty, and
-/// what is taken off one for a gate. With `p = share / ramp`, at most 1:
+/// A factor that climbs to one over the first `ramp` of the steps and stays there: of lambda for a penalty,
+/// and what is taken off one for a gate. With `p = share / ramp`, at most 1:
 ///
 /// # Examples
 /// ```
@@ -46,6 +46,10 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// The names of all schedules, as they are written on command lines and in files, a ramp behind all but
+    /// the first.
+    pub const NAMES: [&'static str; 4] = ["constant", "linear", "cosine", "growing"];
+
     /// The factor where `share` of the steps are done, in `[0, 1]`.
     pub fn at(&self, share: f64) -> f64 {
         let done = (share / self.ramp()).min(1.0);
@@ -141,6 +145,13 @@ mod tests {
         assert!((cosine.at(0.25) - 0.5).abs() < 1e-12 && cosine.at(0.0) == 0.0);
         let growing: Schedule = "growing".parse().unwrap();
         assert!((growing.at(0.75) / growing.at(0.5) - growing.at(0.5) / growing.at(0.25)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn every_name_is_a_schedule_s() {
+        for name in Schedule::NAMES {
+            assert_eq!(name.parse::<Schedule>().unwrap().name(), name);
+        }
     }
 
     #[test]

@@ -46,7 +46,8 @@ impl ComputeSettings {
         dress_machine::device::name(&self.device)
     }
 
-    /// The device as it is in the keys of kept cells: under the name that it had first, so that cells kept then are found.
+    /// The device as it is in the keys of kept cells: under the name that it had first, so that cells kept
+    /// then are found.
     pub(crate) fn device_key(&self) -> String {
         format!("{:?}", self.device)
     }

@@ -1,10 +1,11 @@
-//! Studies of structured pruning: methods side by side ([`comparison`]) or settings side by side ([`ablation`]), on one
-//! checkpoint and the same texts.
+//! Studies of structured pruning: methods side by side ([`comparison`]) or settings side by side
+//! ([`ablation`]), on one checkpoint and the same texts.
 //!
-//! A study is a value: a [`Subject`], what is tried on it, and a directory for its results. What is measured of one method or one
-//! combination of settings is a cell ([`kept_cells`]), kept in a file of its own under a hash of all that it depends on. A study
-//! that was interrupted goes on where it was when it is run again, and one with a row more measures that row alone. After every
-//! cell the table is written as Markdown and JSON, and the picture as SVG.
+//! A study is a value: a [`Subject`], what is tried on it, and a directory for its results. What is measured
+//! of one method or one combination of settings is a cell ([`kept_cells`]), kept in a file of its own under a
+//! hash of all that it depends on. A study that was interrupted goes on where it was when it is run again,
+//! and one with a row more measures that row alone. After every cell the table is written as Markdown and
+//! JSON, and the picture as SVG.
 //!
 //! # A comparison
 //!
@@ -63,8 +64,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `dress compare` and `dress ablate` run these studies with a process for each cell, so that the peak memory of a cell is its own:
-//! they give [`ComparisonStudy::run`](comparison::ComparisonStudy::run) and
+//! `dress compare` and `dress ablate` run these studies with a process for each cell, so that the peak memory
+//! of a cell is its own: they give [`ComparisonStudy::run`](comparison::ComparisonStudy::run) and
 //! [`AblationStudy::run`](ablation::AblationStudy::run) a function that starts the process.
 
 pub mod ablation;
@@ -75,6 +76,7 @@ mod evaluated_text;
 pub mod kept_cells;
 mod made_model;
 mod origin;
+mod picture_files;
 mod rehearsed;
 mod report_files;
 mod subject;
@@ -86,6 +88,7 @@ pub use error::Error;
 pub use evaluated_text::EvaluatedText;
 pub use made_model::MadeModel;
 pub use origin::origin_of;
+pub(crate) use picture_files::write_picture;
 pub use rehearsed::RehearsedCells;
 pub use report_files::{check_report_place, write_report};
 pub use subject::{EvaluationTexts, Subject};

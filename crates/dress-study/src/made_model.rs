@@ -53,7 +53,7 @@ impl MadeModel {
             training_tokens: last.map_or(0, |point| point.tokens),
             training_seconds: last.map_or(0.0, |point| point.seconds),
             slicing_error: report.slicing_error,
-            origin: Some(origin_of(plan, report, parameters_before)),
+            origin: Some(origin_of(plan, &self.kept, report, parameters_before)),
             ..self
         }
     }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 /// Checks that a report may be put into a directory.
 ///
 /// # Errors
-/// [`Error::NoDirectory`] where what is above it is a file, and [`Error::ReportInCheckpoint`] where it is a checkpoint.
+/// [`Error::NoDirectory`] where what is above it is a file, and [`Error::ReportInCheckpoint`] where it is a
+/// checkpoint.
 pub fn check_report_place(directory: &Path) -> Result<(), Error> {
     let above = directory.ancestors().find(|above| above.exists());
     if let Some(file) = above.filter(|above| !above.is_dir()) {
@@ -19,7 +20,8 @@ pub fn check_report_place(directory: &Path) -> Result<(), Error> {
     }
 }
 
-/// Writes `report.json`, `report.md` and `report.html` into a directory, which is made if need be; says which files.
+/// Writes `report.json`, `report.md` and `report.html` into a directory, which is made if need be; says which
+/// files.
 ///
 /// # Errors
 /// Those of [`check_report_place`], and [`Error::Io`].

@@ -14,9 +14,6 @@ use dress_models::{AnyModel, Checkpoint};
 use dress_prune::Sampling;
 use std::path::PathBuf;
 
-/// Tokens a block of the evaluation where nothing is said.
-const USUAL_SEQLEN: usize = 2048;
-
 /// The texts that every cell is evaluated on, and how they are cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EvaluationTexts {
@@ -24,13 +21,16 @@ pub struct EvaluationTexts {
     pub seen: TextSource,
     /// Another text, that nothing was calibrated on.
     pub unseen: Option<TextSource>,
-    /// Tokens a block; without it 2048, or what the model has positions for.
+    /// Tokens a block; without it [`EvaluationTexts::USUAL_SEQLEN`], or what the model has positions for.
     pub seqlen: Option<usize>,
     /// The most blocks of each text, from its start; without it all.
     pub max_blocks: Option<usize>,
 }
 
 impl EvaluationTexts {
+    /// Tokens a block where nothing is said.
+    pub const USUAL_SEQLEN: usize = 2048;
+
     /// One text, cut as usual.
     pub fn new(seen: impl Into<PathBuf>) -> Self {
         Self { seen: TextSource::new(seen), unseen: None, seqlen: None, max_blocks: None }
@@ -55,7 +55,8 @@ impl Subject {
     /// # Errors
     /// Those of the checkpoint and of the texts, and [`dress_core::Error::TooLong`].
     pub fn new(checkpoint: Checkpoint, texts: &EvaluationTexts) -> Result<Self, Error> {
-        let seqlen = seqlen_or(texts.seqlen, USUAL_SEQLEN, checkpoint.declared().max_positions())?;
+        let seqlen =
+            seqlen_or(texts.seqlen, EvaluationTexts::USUAL_SEQLEN, checkpoint.declared().max_positions())?;
         let tokenizer = checkpoint.tokenizer()?;
         let read = |text: &TextSource| text.corpus(checkpoint.path(), &tokenizer);
         let seen = read(&texts.seen)?;
@@ -144,8 +145,8 @@ impl Subject {
         })
     }
 
-    /// What the model that `make` makes is like. The texts are cut first, so that one that does not fit is found out before
-    /// any work.
+    /// What the model that `make` makes is like. The texts are cut first, so that one that does not fit is
+    /// found out before any work.
     ///
     /// # Errors
     /// Those of the texts, of `make` and of [`any_model::perplexity`].
@@ -186,7 +187,7 @@ impl Subject {
 
     /// What `selection` leaves of the checkpoint's axes.
     pub fn kept(&self, selection: &Selection) -> Vec<KeptOfKind> {
-        KeptOfKind::of(selection, self.declared().coupling().iter().map(|(axis, _)| axis))
+        KeptOfKind::of(selection, &self.declared().coupling())
     }
 
     /// The blocks of the texts that every cell is evaluated on.

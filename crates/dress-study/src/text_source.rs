@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 /// Where a text is, and what of it is the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextSource {
-    /// A file, a folder, or several with commas; of a calibration text also a mixture as `a.jsonl:0.7,b.parquet:0.3`.
+    /// A file, a folder, or several with commas; of a calibration text also a mixture as
+    /// `a.jsonl:0.7,b.parquet:0.3`.
     pub path: PathBuf,
     /// The field of each row that is its text, where there are rows.
     pub text_field: Option<String>,
@@ -28,7 +29,8 @@ impl TextSource {
         Self { text_field: field.map(String::from), ..self }
     }
 
-    /// Checks that the text can be read more than once, as a study does: that it is no pipe and not standard input.
+    /// Checks that the text can be read more than once, as a study does: that it is no pipe and not standard
+    /// input.
     ///
     /// # Errors
     /// [`Error::ReadOnce`].
@@ -86,7 +88,8 @@ impl TextSource {
         Ok((blocks, more))
     }
 
-    /// The text from its start on, in at most `most` blocks that follow each other: what a model is measured on.
+    /// The text from its start on, in at most `most` blocks that follow each other: what a model is measured
+    /// on.
     ///
     /// # Errors
     /// Those of reading and of cutting the text.

@@ -19,15 +19,17 @@ pub fn clear_unfinished(directory: &Path) {
         let left = entry.file_name().to_string_lossy().into_owned();
         let of = left.strip_prefix('.').and_then(|left| left.rsplit_once(".partial-"));
         let Some((name, process)) = of else { continue };
-        let ours =
-            [".json", ".jsonl", ".md", ".svg", ".html", ".csv"].iter().any(|ending| name.ends_with(ending));
+        let ours = [".json", ".jsonl", ".md", ".svg", ".png", ".html", ".csv"]
+            .iter()
+            .any(|ending| name.ends_with(ending));
         if ours && process.parse().is_ok_and(is_of_a_dead_process) && fs::remove_file(entry.path()).is_ok() {
             tracing::warn!("{} was removed: a run that died had left it", entry.path().display());
         }
     }
 }
 
-/// Whether a number is that of a process of this machine that is no more; of another machine's nothing is known.
+/// Whether a number is that of a process of this machine that is no more; of another machine's nothing is
+/// known.
 fn is_of_a_dead_process(number: u64) -> bool {
     files::process_of(number).and_then(|process| i32::try_from(process).ok()).is_some_and(is_gone)
 }
@@ -58,7 +60,7 @@ mod tests {
         let elsewhere = u64::from(gone) + u64::MAX / 20_000_000_000 * 10_000_000_000;
         let elsewhere = directory.path().join(format!(".cell.json.partial-{elsewhere}"));
         let kept = [left("cell.json", here), left("notes", gone), left("cell.json", 0), elsewhere];
-        let removed = [left("cell.json", gone), left("compare.svg", gone)];
+        let removed = [left("cell.json", gone), left("compare.svg", gone), left("compare.png", gone)];
         kept.iter().chain(&removed).for_each(|path| fs::write(path, "half").unwrap());
         clear_unfinished(directory.path());
         assert!(kept.iter().all(|path| path.exists()) && removed.iter().all(|path| !path.exists()));

@@ -5,8 +5,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// The blocks of every step, in an order that is drawn anew every epoch. The seed decides all of it, so that the order
-/// from any step on is found again by drawing from the start.
+/// The blocks of every step, in an order that is drawn anew every epoch. The seed decides all of it, so that
+/// the order from any step on is found again by drawing from the start.
 pub(crate) struct Batches {
     /// The places of the blocks that are trained on.
     blocks: Vec<usize>,
@@ -43,8 +43,8 @@ pub(crate) fn held_out_of(blocks: usize, share: f64) -> usize {
     ((blocks as f64 * share).round() as usize).clamp(1, blocks - 1)
 }
 
-/// The places of `blocks` blocks, at least two, in two: what is trained on, and `share` of them that are only looked at, at
-/// least one block each. Which ones, the seed decides.
+/// The places of `blocks` blocks, at least two, in two: what is trained on, and `share` of them that are only
+/// looked at, at least one block each. Which ones, the seed decides.
 pub(crate) fn split(blocks: usize, share: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
     let mut held: Vec<usize> = (0..blocks).collect();
     held.shuffle(&mut ChaCha8Rng::seed_from_u64(seed ^ 0x0073_706c_6974));

@@ -6,8 +6,8 @@ use dress_core::burn::optim::{GradientsAccumulator, GradientsParams};
 use dress_core::burn::tensor::{Gradients, Tensor};
 use dress_core::{CausalLm, Forward, Part, Tap};
 
-/// A pass of one batch. Each part is a graph of its own, so that the model is seen, and what it draws is drawn, anew and
-/// alike every time.
+/// A pass of one batch. Each part is a graph of its own, so that the model is seen, and what it draws is
+/// drawn, anew and alike every time.
 pub(crate) struct ByLayers<'a, M: CausalLm> {
     pub step: &'a StepObjective<'a, M>,
     pub model: &'a M,

@@ -9,11 +9,12 @@ use dress_core::burn::module::{Module, Param};
 use dress_core::burn::optim::ModuleOptimizer;
 use dress_core::burn::tensor::Tensor;
 use dress_core::parameters::{self, Layout, ParameterVisitor};
-use dress_core::{Calibration, CausalLm};
+use dress_core::{Calibration, CausalLm, files};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::fs::{self, File};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -33,8 +34,8 @@ pub(crate) struct RunKey {
     model: String,
 }
 
-/// How far a run had come. Everything that is drawn follows from the seed and the step, so that no state of a generator
-/// is needed.
+/// How far a run had come. Everything that is drawn follows from the seed and the step, so that no state of a
+/// generator is needed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Position {
     format: u32,
@@ -110,7 +111,7 @@ const OTHER_MODEL: &str = "another model (`model`, its `dtype` or the `basis`)";
 /// A difference by the settings that it follows from, where it has no name that anybody gave.
 fn in_words(difference: String) -> String {
     match difference.as_str() {
-        "selection" => "what goes: `axis`, `ratio`, a budget, `criterion` or `protect`".into(),
+        "selection" => "what goes: `axes`, how much of them, `criteria` or `protected`".into(),
         _ => difference,
     }
 }
@@ -151,14 +152,14 @@ impl Checkpoints {
     ) -> Result<(), Error> {
         let began = Instant::now();
         position.key = self.key.clone();
-        let partial = self.directory.checkpoint_partial();
+        let (partial, replaced) = (self.directory.checkpoint_partial(), self.directory.checkpoint_replaced());
         let io = |cause| Error::Io { path: partial.clone(), cause };
         let failed = |reason: &dyn std::fmt::Display| Error::Save {
             path: partial.clone(),
             reason: reason.to_string(),
         };
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(io)?;
+        for left in [&partial, &replaced] {
+            remove(left)?;
         }
         fs::create_dir_all(&partial).map_err(io)?;
         save(snapshot.model, &partial.join(MODEL)).map_err(|error| failed(&error))?;
@@ -170,17 +171,11 @@ impl Checkpoints {
         let text = serde_json::to_string_pretty(&position).expect("a position is numbers and texts");
         fs::write(partial.join(POSITION), text).map_err(io)?;
         contents::write(&partial)?;
-        for entry in fs::read_dir(&partial).map_err(io)? {
-            File::open(entry.map_err(io)?.path()).and_then(|file| file.sync_all()).map_err(io)?;
-        }
         let before = self.all()?;
-        let place = self.place(position.steps);
-        if place.exists() {
-            fs::remove_dir_all(&place).map_err(io)?;
-        }
-        fs::rename(&partial, &place).map_err(io)?;
+        files::place_directory(&partial, &self.place(position.steps), &replaced).map_err(io)?;
+        remove(&replaced)?;
         for (_, old) in before.into_iter().filter(|(steps, _)| *steps != position.steps) {
-            fs::remove_dir_all(&old).map_err(|cause| Error::Io { path: old, cause })?;
+            remove(&old)?;
         }
         self.latest = Latest { steps: position.steps, at: Instant::now(), took: began.elapsed() };
         Ok(())
@@ -196,16 +191,14 @@ impl Checkpoints {
     /// # Errors
     /// [`Error::Io`].
     pub fn discard(&self) -> Result<(), Error> {
-        for (_, path) in self.all()? {
-            fs::remove_dir_all(&path).map_err(|cause| Error::Io { path, cause })?;
-        }
-        Ok(())
+        self.all()?.iter().try_for_each(|(_, path)| remove(path))
     }
 
     /// The latest that there is, of this very run.
     ///
     /// # Errors
-    /// [`Error::AnotherRun`] where it is of another, and [`Error::Checkpoint`] where it is not what was written.
+    /// [`Error::AnotherRun`] where it is of another, and [`Error::Checkpoint`] where it is not what was
+    /// written.
     pub fn latest(&self) -> Result<Option<(PathBuf, Position)>, Error> {
         let Some((_, path)) = self.all()?.pop() else { return Ok(None) };
         let unreadable = |reason: String| Error::Checkpoint { path: path.clone(), reason };
@@ -250,7 +243,16 @@ impl Position {
     }
 }
 
-/// Writes the weights of `model` to a file that [`load_weights`] reads.
+/// Removes a directory, if it is there.
+fn remove(directory: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(directory) {
+        Err(cause) if cause.kind() != ErrorKind::NotFound => Err(Error::Io { path: directory.into(), cause }),
+        _ => Ok(()),
+    }
+}
+
+/// Writes the weights of `model` to a file that [`load_weights`] reads. It gets its name when all of it is on
+/// the disk.
 ///
 /// # Errors
 /// [`Error::Save`] and [`Error::Io`].
@@ -297,7 +299,7 @@ mod tests {
         assert!(key("layers").differs(&other).unwrap().contains("`samples`"), "it follows from settings too");
         let selected = |what: &str| RunKey { settings: json!({ "selection": what }), ..key("layers") };
         let said = selected(&"0".repeat(99)).differs(&selected("1")).unwrap();
-        assert!(said.contains("`ratio`") && !said.contains("selection"), "{said}");
+        assert!(said.contains("`axes`, how much of them") && !said.contains("selection"), "{said}");
         let said = key("layers").differs(&key("none")).unwrap();
         assert!(said.contains("train.gradient_checkpointing none there and layers here"), "{said}");
     }

@@ -2,6 +2,7 @@
 
 use crate::batches::held_out_of;
 use crate::{Error, GradientCheckpointing, LearningRate, OptimizerConfig, Precision, Trainable};
+use dress_core::burn::tensor::DType;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -34,8 +35,9 @@ impl Default for EarlyStopping {
 pub enum CheckpointEvery {
     /// After so many steps.
     Steps(usize),
-    /// After a tenth of the steps or half a minute, whichever is sooner, but never so often that writing takes more than a
-    /// twentieth of the time: small models lose little, and large ones do not spend their time on files.
+    /// After a tenth of the steps or half a minute, whichever is sooner, but never so often that writing
+    /// takes more than a twentieth of the time: small models lose little, and large ones do not spend their
+    /// time on files.
     Spaced,
 }
 
@@ -49,8 +51,8 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// Batches whose gradients are averaged for one step.
     pub accumulation: usize,
-    /// Threads that share out the blocks of each batch, their gradients averaged: as data parallelism over devices does, on
-    /// one. The result is that of one worker but for rounding.
+    /// Threads that share out the blocks of each batch, their gradients averaged: as data parallelism over
+    /// devices does, on one. The result is that of one worker but for rounding.
     pub workers: usize,
     /// The learning rate.
     pub learning_rate: LearningRate,
@@ -71,10 +73,12 @@ pub struct TrainConfig {
     /// Where curves, checkpoints, and after a failure the last good weights, are written.
     #[serde(skip)]
     pub run_dir: Option<PathBuf>,
-    /// When to leave a checkpoint in the run's directory, from which the same run goes on when it is started again.
+    /// When to leave a checkpoint in the run's directory, from which the same run goes on when it is started
+    /// again.
     #[serde(skip)]
     pub checkpoint_every: Option<CheckpointEvery>,
-    /// Whether to start anew where the run's directory has a checkpoint of another run, which is an error otherwise.
+    /// Whether to start anew where the run's directory has a checkpoint of another run, which is an error
+    /// otherwise.
     #[serde(skip)]
     pub replace_other_run: bool,
 }
@@ -102,6 +106,26 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
+    /// The recommended settings for weights of type `dtype`: the defaults, with the precision that such
+    /// weights need ([`Precision::of_weights`]), and with checkpoints where the run has a directory
+    /// ([`CheckpointEvery::Spaced`]).
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_core::burn::tensor::DType;
+    /// use dress_train::{Precision, TrainConfig};
+    ///
+    /// assert_eq!(TrainConfig::of_weights(DType::F32).precision, Precision::AsIs);
+    /// assert_eq!(TrainConfig::of_weights(DType::BF16).precision, Precision::MasterWeights);
+    /// ```
+    pub fn of_weights(dtype: DType) -> Self {
+        Self {
+            precision: Precision::of_weights(dtype),
+            checkpoint_every: Some(CheckpointEvery::Spaced),
+            ..Self::default()
+        }
+    }
+
     /// How many optimizer steps `blocks` blocks make.
     ///
     /// # Examples
@@ -116,7 +140,8 @@ impl TrainConfig {
         self.epochs.saturating_mul(blocks.div_ceil(per_step))
     }
 
-    /// How many optimizer steps a run on `blocks` blocks makes, those that are held out for early stopping apart.
+    /// How many optimizer steps a run on `blocks` blocks makes, those that are held out for early stopping
+    /// apart.
     pub fn steps_on(&self, blocks: usize) -> usize {
         let held_out = self.early_stopping.filter(|_| blocks > 1);
         let held_out = held_out.map_or(0, |settings| held_out_of(blocks, settings.holdout));

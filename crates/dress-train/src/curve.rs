@@ -37,8 +37,8 @@ pub struct CurvePoint {
     pub seconds: f64,
 }
 
-/// The loss at both ends of a run. One batch says little of it, as the next has another text: it is the mean over the first
-/// and the last eighth of the steps, of at least four where there are eight.
+/// The loss at both ends of a run. One batch says little of it, as the next has another text: it is the mean
+/// over the first and the last eighth of the steps, of at least four where there are eight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LossEnds {
     /// The mean at the start.

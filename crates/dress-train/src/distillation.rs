@@ -6,9 +6,10 @@ use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{CausalLm, Divergence, Forward, Tap, TaughtLogits};
 use serde::{Deserialize, Serialize};
 
-/// `(1 - alpha) L_LM + alpha T^2 KL(p || q) + hidden H`, or with `KL(q || p)` where the divergence is reversed. `p` and `q` are the
-/// next-token distributions of teacher and student at temperature `T` (Hinton et al. 2015, arXiv 1503.02531), and `H` is the
-/// mean over layers of `|s - t|^2 / |t|^2` over the channels of the residual stream that stay.
+/// `(1 - alpha) L_LM + alpha T^2 KL(p || q) + hidden H`, or with `KL(q || p)` where the divergence is
+/// reversed. `p` and `q` are the next-token distributions of teacher and student at temperature `T` (Hinton
+/// et al. 2015, arXiv 1503.02531), and `H` is the mean over layers of `|s - t|^2 / |t|^2` over the channels
+/// of the residual stream that stay.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DistillationConfig {
@@ -116,10 +117,10 @@ impl<M: CausalLm> Distillation<'_, M> {
     }
 }
 
-/// The mean over layers of the squared distance of two streams over the teacher's square, over the channels that the
-/// teacher was told to show, or as many as the student has. A student of no others has been sliced, and the teacher's stream
-/// is multiplied as its own was. A student of more layers than the teacher shows still has those that go, whose streams are
-/// not compared.
+/// The mean over layers of the squared distance of two streams over the teacher's square, over the channels
+/// that the teacher was told to show, or as many as the student has. A student of no others has been sliced,
+/// and the teacher's stream is multiplied as its own was. A student of more layers than the teacher shows
+/// still has those that go, whose streams are not compared.
 fn streams_apart(students: &[Tensor<3>], taught: &Taught) -> Tensor<1> {
     let is_whole = students.len() > taught.streams.len();
     let student_of = |place: usize| &students[if is_whole { taught.layers[place] } else { place }];

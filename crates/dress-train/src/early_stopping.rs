@@ -24,7 +24,8 @@ impl<M: CausalLm> Watch<M> {
         (step + 1).is_multiple_of(self.settings.every)
     }
 
-    /// The mean over the held-out blocks of `data` of what `objective` watches there, `tap` being asked anew for each.
+    /// The mean over the held-out blocks of `data` of what `objective` watches there, `tap` being asked anew
+    /// for each.
     pub fn look<'t>(
         &self,
         model: &M,
@@ -43,8 +44,8 @@ impl<M: CausalLm> Watch<M> {
         Ok(sum / self.held_out.len() as f64)
     }
 
-    /// Takes note of a look at a model that is as it will be, and says whether to stop. A loss that is not finite is no
-    /// better than any.
+    /// Takes note of a look at a model that is as it will be, and says whether to stop. A loss that is not
+    /// finite is no better than any.
     pub fn note(&mut self, loss: f64, model: &M) -> bool {
         let better = self.best.as_ref().is_none_or(|(best, _)| loss < *best);
         if better && loss.is_finite() {

@@ -13,8 +13,8 @@ pub enum GradientCheckpointing {
     None,
     /// Cheap operations, as Burn does it.
     Operations,
-    /// Every layer from the stream before it (Chen et al. 2016, arXiv 1604.06174): the activations of one layer are in
-    /// memory at a time, for one more forward pass.
+    /// Every layer from the stream before it (Chen et al. 2016, arXiv 1604.06174): the activations of one
+    /// layer are in memory at a time, for one more forward pass.
     // Files of before say `blocks`.
     #[serde(alias = "blocks")]
     Layers,

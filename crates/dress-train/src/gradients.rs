@@ -41,14 +41,14 @@ impl<M: CausalLm> StepObjective<'_, M> {
                 accumulator.accumulate(model, found.gradients);
             }
         }
-        let (gradients, on_weights) = self.regularization.penalize(model, accumulator.grads(), info);
+        let (gradients, on_weights) = self.regularization.penalize(model, accumulator.grads(), info)?;
         sum.penalty += on_weights;
         sum.gradients = self.regularization.gradients(model, gradients);
         Ok(sum)
     }
 
-    /// Every share on a thread of its own, on a copy of the model that is a graph of its own but has the same weights; in
-    /// the order of the shares, so that sums come out the same every time.
+    /// Every share on a thread of its own, on a copy of the model that is a graph of its own but has the same
+    /// weights; in the order of the shares, so that sums come out the same every time.
     fn in_parallel(
         &self,
         model: &M,

@@ -8,8 +8,8 @@ use std::{fmt, str::FromStr};
 const LEAST: f64 = 1e-30;
 const GREATEST: f64 = 1e6;
 
-/// The way down from the highest rate, with `p` the share of it that is done and `end` the rate at its end as a share
-/// of the highest.
+/// The way down from the highest rate, with `p` the share of it that is done and `end` the rate at its end as
+/// a share of the highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decay {

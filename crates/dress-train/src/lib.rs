@@ -1,11 +1,12 @@
 //! The training loop that regularization and recovery share.
 //!
-//! A [`Training`] minimises an [`Objective`] ([`LanguageModelling`], or [`Distillation`] from a dense [`Teacher`]) over
-//! blocks of tokens while a [`Regularization`] has its way with the weights: adds a penalty, shows the forward pass
-//! a gated model, moves weights after each step, and says when what is selected is gone, so that the model is sliced and
-//! trained on smaller. The optimizer is one of Burn's, chosen by [`OptimizerConfig`]. Training stops at the first loss or
-//! gradient that is not finite, and writes one [`CurvePoint`] a step as it goes. With [`TrainConfig::checkpoint_every`] a run that was
-//! killed goes on where it was, and ends with the same bits.
+//! A [`Training`] minimises an [`Objective`] ([`LanguageModelling`], or [`Distillation`] from a dense
+//! [`Teacher`]) over blocks of tokens while a [`Regularization`] has its way with the weights: adds a
+//! penalty, shows the forward pass a gated model, moves weights after each step, and says when what is
+//! selected is gone, so that the model is sliced and trained on smaller. The optimizer is one of Burn's,
+//! chosen by [`OptimizerConfig`]. Training stops at the first loss or gradient that is not finite, and writes
+//! one [`CurvePoint`] a step as it goes. With [`TrainConfig::checkpoint_every`] a run that was killed goes on
+//! where it was, and ends with the same bits.
 
 mod batches;
 mod by_layers;
@@ -15,11 +16,12 @@ mod config;
 mod contents;
 mod curve;
 mod distillation;
-mod divergence;
+mod diverged;
 mod early_stopping;
 mod error;
 mod gradient_checkpointing;
 mod gradients;
+mod hashed_block;
 mod learning_rate;
 mod objective;
 mod optimizer;
@@ -42,7 +44,7 @@ pub use checkpoint::{load_weights, save_weights};
 pub use config::{CheckpointEvery, EarlyStopping, TrainConfig};
 pub use curve::{CurvePoint, LossEnds};
 pub use distillation::{Distillation, DistillationConfig};
-pub use divergence::LossScale;
+pub use diverged::LossScale;
 pub use error::{Error, Saved};
 pub use gradient_checkpointing::GradientCheckpointing;
 pub use learning_rate::{Decay, LearningRate};

@@ -25,7 +25,8 @@ pub struct ObjectiveLoss {
     pub distillation: Option<Tensor<1>>,
 }
 
-/// What a step minimises, of the data alone; what the weights are to be is a [`Regularization`](crate::Regularization)'s.
+/// What a step minimises, of the data alone; what the weights are to be is a
+/// [`Regularization`](crate::Regularization)'s.
 pub trait Objective<M: CausalLm>: Sync {
     /// The loss of `batch`; every [`Site`](dress_core::Site) passes `tap`, which may be a gate. By default
     /// [`Objective::loss_of_stream`] behind the last layer.
@@ -56,7 +57,8 @@ pub trait Objective<M: CausalLm>: Sync {
         Err(Error::NotByLayers("this objective"))
     }
 
-    /// What is watched on blocks that are held out, where training is to stop early: by default the mean next-token loss. `[1]`
+    /// What is watched on blocks that are held out, where training is to stop early: by default the mean
+    /// next-token loss. `[1]`
     ///
     /// # Errors
     /// Those of [`Objective::loss`].
@@ -64,14 +66,14 @@ pub trait Objective<M: CausalLm>: Sync {
         Ok(model.next_token_loss(batch.tokens.clone(), &mut Forward::new(tap)))
     }
 
-    /// By what it is told that training has made `model` worse than one that has learnt nothing: by default the loss of a model
-    /// for which all tokens are alike.
+    /// By what it is told that training has made `model` worse than one that has learnt nothing: by default
+    /// the loss of a model for which all tokens are alike.
     fn scale(&self, model: &M) -> LossScale {
         LossScale::of_tokens(model.vocab_size())
     }
 
-    /// How far slicing `before` to `after` moved what counts, as a share of its norm: by default the logits of the first block of
-    /// `data`.
+    /// How far slicing `before` to `after` moved what counts, as a share of its norm: by default the logits
+    /// of the first block of `data`.
     ///
     /// # Errors
     /// Those of [`Objective::loss`].

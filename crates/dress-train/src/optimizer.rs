@@ -40,8 +40,8 @@ impl Default for AdamW {
 pub enum OptimizerConfig {
     /// AdamW: two numbers of state a weight.
     AdamW(AdamW),
-    /// Adafactor (arXiv 1804.04235) at the learning rate as it is, neither relative to the step nor to the weight's
-    /// size: state for the rows and columns of a matrix alone, so that large models fit.
+    /// Adafactor (arXiv 1804.04235) at the learning rate as it is, neither relative to the step nor to the
+    /// weight's size: state for the rows and columns of a matrix alone, so that large models fit.
     Adafactor {
         /// Decoupled weight decay.
         weight_decay: f64,
@@ -53,8 +53,9 @@ pub enum OptimizerConfig {
         /// Weight decay, added to the gradient.
         weight_decay: f64,
     },
-    /// Muon (<https://kellerjordan.github.io/posts/muon/>) on the matrices inside the layers, its steps as large as AdamW's
-    /// would be (arXiv 2502.16982), so that the same learning rate does; AdamW on everything else.
+    /// Muon (<https://kellerjordan.github.io/posts/muon/>) on the matrices inside the layers, its steps as
+    /// large as AdamW's would be (arXiv 2502.16982), so that the same learning rate does; AdamW on everything
+    /// else.
     Muon {
         /// The momentum, Nesterov's.
         momentum: f64,

@@ -4,8 +4,9 @@ use dress_core::burn::optim::{Optimizer, RecordState, StateSink, StateSource};
 use dress_core::burn::tensor::{Device, Tensor};
 use std::cell::RefCell;
 
-/// An optimizer whose state is read to the device that [`reading_to`] names. Burn reads it to the default device and moves it
-/// from there in the next step, which a program that is built for a card cannot do without one.
+/// An optimizer whose state is read to the device that [`reading_to`] names. Burn reads it to the default
+/// device and moves it from there in the next step, which a program that is built for a card cannot do
+/// without one.
 #[derive(Clone)]
 pub(crate) struct Placed<O>(pub O);
 

@@ -7,18 +7,19 @@ use dress_core::round_at_random;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// What is done about steps that the type of the weights cannot express: a bf16 weight has eight bits, so that an
-/// update below 1/512 of it is lost, again and again.
+/// What is done about steps that the type of the weights cannot express: a bf16 weight has eight bits, so
+/// that an update below 1/512 of it is lost, again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
-    /// Nothing: steps are computed in f32 and rounded to the nearest number of the weights' type. Right for f32.
+    /// Nothing: steps are computed in f32 and rounded to the nearest number of the weights' type. Right for
+    /// f32.
     #[default]
     AsIs,
     /// The optimizer keeps every weight in f32 beside the model's: exact, four bytes a weight more.
     MasterWeights,
-    /// Steps are computed in f32 and rounded up or down at random, each as likely as it is near, so that they are right
-    /// on average (Gupta et al. 2015, arXiv 1502.02551): no memory beside the optimizer's state.
+    /// Steps are computed in f32 and rounded up or down at random, each as likely as it is near, so that they
+    /// are right on average (Gupta et al. 2015, arXiv 1502.02551): no memory beside the optimizer's state.
     StochasticRounding,
 }
 
@@ -32,8 +33,9 @@ impl Precision {
     }
 }
 
-/// An optimizer whose steps are taken in f32 and rounded, to the nearest number or at random. Its state is in f32 whatever the weights are, since Burn reads
-/// a record as the device's own type: state of another type would not be what it was after a checkpoint or a cut.
+/// An optimizer whose steps are taken in f32 and rounded, to the nearest number or at random. Its state is in
+/// f32 whatever the weights are, since Burn reads a record as the device's own type: state of another type
+/// would not be what it was after a checkpoint or a cut.
 #[derive(Clone)]
 pub(crate) struct Rounded<O> {
     pub optimizer: O,

@@ -4,14 +4,19 @@ use crate::{
     Distillation, DistillationConfig, Error, LanguageModelling, LoraDropout, NoRegularization, Objective,
     Regularization, RunDirectory, Teacher, TrainConfig, Trainable, Trained, Training,
 };
+use dress_core::burn::tensor::DType;
 use dress_core::{Calibration, CausalLm, Progress};
 use serde::{Deserialize, Serialize};
 
 /// Recovery fine-tuning (RFT).
+///
+/// This is what `dress recover` does: [`RecoverConfig::of_weights`] has the command's defaults, and the
+/// command only sets fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RecoverConfig {
-    /// How much the dense model's distribution counts, where there is a dense model. Its residual stream is not looked at.
+    /// How much the dense model's distribution counts, where there is a dense model. Its residual stream is
+    /// not looked at.
     pub distill: DistillationConfig,
     /// Compute the dense model's outputs once, to a file in the run's directory.
     pub cache: bool,
@@ -20,14 +25,46 @@ pub struct RecoverConfig {
 }
 
 impl Default for RecoverConfig {
+    /// The recommended settings for weights in f32, as checkpoints are loaded where nothing else is said.
     fn default() -> Self {
-        let train = TrainConfig { trainable: Trainable::Lora(Default::default()), ..TrainConfig::default() };
-        Self { distill: DistillationConfig::default(), cache: false, train }
+        Self::of_weights(DType::F32)
     }
 }
 
-/// Trains `model` on `data`, and on what `dense` says of it where there is one. Factors are merged in the end, so that what is
-/// left is an ordinary model.
+impl RecoverConfig {
+    /// The recommended settings for a model whose weights are of type `dtype`: low-rank factors, and all else
+    /// as in [`TrainConfig::of_weights`].
+    pub fn of_weights(dtype: DType) -> Self {
+        let trainable = Trainable::Lora(Default::default());
+        let train = TrainConfig { trainable, ..TrainConfig::of_weights(dtype) };
+        Self { distill: DistillationConfig::default(), cache: false, train }
+    }
+
+    /// The same, kept in `directory` while it goes on. A run with these settings that was interrupted goes on
+    /// from there.
+    #[must_use]
+    pub fn in_directory(mut self, directory: &RunDirectory) -> Self {
+        self.train.run_dir = Some(directory.path().into());
+        self
+    }
+
+    /// Checks that the settings make sense, which takes neither a model nor a text.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub fn check(&self) -> Result<(), Error> {
+        self.distill.check()?;
+        if self.distill.hidden > 0.0 {
+            let expected = "recovery compares distributions alone; it has to be 0";
+            let value = self.distill.hidden;
+            return Err(Error::Setting { setting: "distill_hidden", value, expected });
+        }
+        self.train.check()
+    }
+}
+
+/// Trains `model` on `data`, and on what `dense` says of it where there is one. Factors are merged in the
+/// end, so that what is left is an ordinary model.
 ///
 /// # Errors
 /// Those of [`Training::run`]; [`Error::Setting`] where the residual stream is to be compared,
@@ -55,12 +92,7 @@ pub fn recover<M: CausalLm>(
     config: &RecoverConfig,
     progress: &dyn Progress,
 ) -> Result<Trained<M>, Error> {
-    config.distill.check()?;
-    if config.distill.hidden > 0.0 {
-        let expected = "recovery compares distributions alone; it has to be 0";
-        let value = config.distill.hidden;
-        return Err(Error::Setting { setting: "distill_hidden", value, expected });
-    }
+    config.check()?;
     if let Some(dense) = &dense {
         data.check(dense).map_err(|cause| Error::TeacherCannotRead { cause })?;
         let (teacher, student) = (dense.vocab_size(), model.vocab_size());

@@ -3,7 +3,7 @@
 use crate::Slicer;
 use dress_core::burn::optim::{GradientsAccumulator, GradientsParams};
 use dress_core::burn::tensor::{DType, Tensor};
-use dress_core::{CausalLm, NoTap, Tap};
+use dress_core::{CausalLm, Error, NoTap, Tap};
 
 /// Where a run is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,27 +36,39 @@ pub trait TrainingTap: Tap {
 
 impl TrainingTap for NoTap {}
 
-/// What is done about the weights, whatever the data. Every part has a default that does nothing.
+/// What is done about the weights, whatever the data. Every part has a default that does nothing. What fails
+/// ends the run with its own cause, see [`Error::other`].
 pub trait Regularization<M: CausalLm>: Sync {
     /// The weighted penalty on the weights to add to the loss, on the autodiff graph. `[1]`
-    fn penalty(&self, model: &M, step: &StepInfo) -> Option<Tensor<1>> {
+    ///
+    /// # Errors
+    /// Whatever it ran into.
+    fn penalty(&self, model: &M, step: &StepInfo) -> Result<Option<Tensor<1>>, Error> {
         let _ = (model, step);
-        None
+        Ok(None)
     }
 
-    /// `gradients` with those of the weighted penalty on the weights, and what that is: once a step, whatever its batches. By
-    /// default those of [`Regularization::penalty`], which cost a pass over all weights.
-    fn penalize(&self, model: &M, gradients: GradientsParams, step: &StepInfo) -> (GradientsParams, f64) {
-        let Some(term) = self.penalty(model, step) else { return (gradients, 0.0) };
+    /// `gradients` with those of the weighted penalty on the weights, and what that is: once a step, whatever
+    /// its batches. By default those of [`Regularization::penalty`], which cost a pass over all weights.
+    ///
+    /// # Errors
+    /// Those of [`Regularization::penalty`].
+    fn penalize(
+        &self,
+        model: &M,
+        gradients: GradientsParams,
+        step: &StepInfo,
+    ) -> Result<(GradientsParams, f64), Error> {
+        let Some(term) = self.penalty(model, step)? else { return Ok((gradients, 0.0)) };
         let term = term.cast(DType::F32);
         let value = term.clone().detach().into_scalar::<f32>();
         if !term.is_tracked() {
-            return (gradients, value.into());
+            return Ok((gradients, value.into()));
         }
         let mut accumulator = GradientsAccumulator::new();
         accumulator.accumulate(model, gradients);
         accumulator.accumulate(model, GradientsParams::from_grads(term.backward(), model));
-        (accumulator.grads(), value.into())
+        Ok((accumulator.grads(), value.into()))
     }
 
     /// The model as the forward pass is to see it, on the autodiff graph of `model`, where that is another.
@@ -78,9 +90,12 @@ pub trait Regularization<M: CausalLm>: Sync {
     }
 
     /// The model after what follows an optimizer step.
-    fn after_step(&self, model: M, step: &StepInfo) -> M {
+    ///
+    /// # Errors
+    /// Whatever it ran into.
+    fn after_step(&self, model: M, step: &StepInfo) -> Result<M, Error> {
         let _ = step;
-        model
+        Ok(model)
     }
 
     /// The L2 norm of everything selected, as the forward pass sees it, for the curve.
@@ -107,7 +122,8 @@ pub trait Regularization<M: CausalLm>: Sync {
         true
     }
 
-    /// The model with everything that [`Regularization::view`] and [`Regularization::tap`] do at the end in its weights.
+    /// The model with everything that [`Regularization::view`] and [`Regularization::tap`] do at the end in
+    /// its weights.
     fn settle(&self, model: M) -> M {
         model
     }

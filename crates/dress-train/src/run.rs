@@ -4,7 +4,7 @@ use crate::batches::{Batches, blocks_at};
 use crate::checkpoint::{self, Checkpoints, Position, Snapshot};
 use crate::clip::{gradient_norm, scale};
 use crate::curve::CurveFile;
-use crate::divergence::{self, Found, Judge};
+use crate::diverged::{self, Found, Judge};
 use crate::early_stopping::Watch;
 use crate::gradients::StepGradients;
 use crate::optimizer_state_device::reading_to;
@@ -139,8 +139,8 @@ impl<'a, M: CausalLm> Run<'a, M> {
         Ok(Trained { model: settled, curve: self.curve, cut: self.cut })
     }
 
-    /// Sees whether the run is lost, by the loss on the first step's blocks of the model as it is shown in a step, or as it is
-    /// in the end. What is kept to go on from goes with a run that is lost.
+    /// Sees whether the run is lost, by the loss on the first step's blocks of the model as it is shown in a
+    /// step, or as it is in the end. What is kept to go on from goes with a run that is lost.
     fn judge(&self, model: &M, steps: usize, info: Option<&StepInfo>) -> Result<(), Error> {
         let regularization = self.regularization();
         let viewed = info.and_then(|info| regularization.view(model, info)).map(|viewed| viewed.valid());
@@ -158,7 +158,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
             let loss = self.objective.loss(&model, &batch, tap)?.language_modelling;
             sum += f64::from(loss.cast(DType::F32).into_scalar::<f32>());
         }
-        let found = Found { steps, loss: sum / self.first.len() as f64, norm: divergence::norm(&model) };
+        let found = Found { steps, loss: sum / self.first.len() as f64, norm: diverged::norm(&model) };
         self.judge.check(found, &self.curve).inspect_err(|_| {
             if let Some(checkpoints) = &self.checkpoints {
                 let _ = checkpoints.discard();
@@ -196,7 +196,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
         };
         // Nothing else holds the weights here, so that the optimizer may change them in place.
         let model = self.optimizer.step(info.learning_rate, model, gradients);
-        let model = self.regularization().after_step(model, info);
+        let model = self.regularization().after_step(model, info)?;
         self.tokens += tokens;
         let point = CurvePoint {
             step,
@@ -289,7 +289,8 @@ impl<'a, M: CausalLm> Run<'a, M> {
         checkpoints.write(snapshot, position)
     }
 
-    /// The weights from before a step that is not taken, where they are good themselves; otherwise the latest checkpoint's.
+    /// The weights from before a step that is not taken, where they are good themselves; otherwise the latest
+    /// checkpoint's.
     fn save_last_good(&self, model: M) -> Result<Saved, Error> {
         let Some(directory) = &self.config.run_dir else { return Ok(Saved::NoDirectory) };
         if !is_finite(&model) {

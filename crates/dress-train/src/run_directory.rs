@@ -28,6 +28,8 @@ const SEARCH: &str = "search.json";
 const TEXTS: &str = "texts.jsonl";
 /// A checkpoint while it is written.
 const CHECKPOINT_PARTIAL: &str = "checkpoint.partial";
+/// A checkpoint while another takes its place.
+const CHECKPOINT_REPLACED: &str = "checkpoint.replaced";
 /// What slicing needs for a moment.
 const SLICE_PARTIAL: &str = "slice.partial";
 /// What a checkpoint's name begins with, before its steps.
@@ -156,12 +158,16 @@ impl RunDirectory {
         self.path.join(CHECKPOINT_PARTIAL)
     }
 
+    pub(crate) fn checkpoint_replaced(&self) -> PathBuf {
+        self.path.join(CHECKPOINT_REPLACED)
+    }
+
     pub(crate) fn slice_partial(&self) -> PathBuf {
         self.path.join(SLICE_PARTIAL)
     }
 
-    /// Whether there is nothing to go on from or to look into: no checkpoint, no finished layer, no streams, nothing of a search,
-    /// and no last good weights.
+    /// Whether there is nothing to go on from or to look into: no checkpoint, no finished layer, no streams,
+    /// nothing of a search, and no last good weights.
     pub fn keeps_nothing(&self) -> bool {
         let has = |name: &&str| self.path.join(name).exists();
         self.kept().is_none()
@@ -185,8 +191,8 @@ impl RunDirectory {
         }
     }
 
-    /// The layer, from 0, that a run of one layer after the other goes on with, if anything was kept; the last round's where
-    /// there are several.
+    /// The layer, from 0, that a run of one layer after the other goes on with, if anything was kept; the
+    /// last round's where there are several.
     pub fn kept_layer(&self) -> Option<usize> {
         let rounds = latest(&self.path, ROUND).map_or(0, |round| round + 1);
         let of_round = (1..rounds).rev().find_map(|round| self.round(round).kept_layer());
@@ -245,15 +251,17 @@ fn is_file_of_a_run(name: &str) -> bool {
     FILES.contains(&name) || name.ends_with(".bpk") || number_behind(name, STREAM).is_some()
 }
 
-/// The name that a file has when it is complete.
+/// The name that a file has when it is complete. Burn's weights are `NAME.PROCESS-NUMBER.tmp` while they are
+/// written.
 fn complete_name(name: &str) -> &str {
-    let unfinished = name.strip_prefix('.').and_then(|name| name.split_once(".partial-"));
-    unfinished.map_or(name, |(name, _process)| name)
+    let ours = || name.strip_prefix('.')?.split_once(".partial-").map(|(name, _process)| name);
+    let burns = || name.strip_suffix(".tmp")?.rsplit_once('.').map(|(name, _process)| name);
+    ours().or_else(burns).unwrap_or(name)
 }
 
 /// Whether a directory of this name is a checkpoint, a round or a slice of a run.
 fn is_run(name: &str) -> bool {
-    [CHECKPOINT_PARTIAL, SLICE_PARTIAL].contains(&name)
+    [CHECKPOINT_PARTIAL, CHECKPOINT_REPLACED, SLICE_PARTIAL].contains(&name)
         || [CHECKPOINT, ROUND, LAYER].iter().any(|start| number_behind(name, start).is_some())
 }
 
@@ -290,6 +298,8 @@ mod tests {
             "slice.partial/optimizer.bpk",
             "round-2/curve.jsonl",
             "layer-3/finished.bpk",
+            "layer-3/finished.bpk.12-0.tmp",
+            "checkpoint.replaced/model.bpk",
             "stream-3",
             ".stream-4.partial-12",
             "part.json",

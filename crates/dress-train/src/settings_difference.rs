@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 /// Longer values are not worth reading in a message.
 const SHORT: usize = 24;
 
-/// The settings that are not the same in two runs, each with its value `there` and `here` where that is short.
+/// The settings that are not the same in two runs, each with its value `there` and `here` where that is
+/// short.
 ///
 /// # Examples
 /// ```

@@ -64,11 +64,12 @@ pub fn logits_moved<M: CausalLm>(before: &M, after: &M, block: &[u32]) -> f64 {
     (apart / size).sqrt()
 }
 
-/// The state of `optimizer`, which has moved a model of `parameters`, for the model that `edits` make of it, in `fresh`, an
-/// optimizer without state. What an optimizer keeps of a parameter in the parameter's own shape, or summed over one of its
-/// dimensions, is cut like the parameter; that a norm's gains are rescaled besides is left out of it. What it keeps of a
-/// parameter that goes with its layer is left out too. The state is larger than the model: it waits in a file in `scratch`,
-/// which is removed, while the optimizer goes.
+/// The state of `optimizer`, which has moved a model of `parameters`, for the model that `edits` make of it,
+/// in `fresh`, an optimizer without state. What an optimizer keeps of a parameter in the parameter's own
+/// shape, or summed over one of its dimensions, is cut like the parameter; that a norm's gains are rescaled
+/// besides is left out of it. What it keeps of a parameter that goes with its layer is left out too. The
+/// state is larger than the model: it waits in a file in `scratch`, which is removed, while the optimizer
+/// goes.
 pub(crate) fn sliced_state(
     optimizer: ModuleOptimizer,
     fresh: ModuleOptimizer,
@@ -112,8 +113,8 @@ pub(crate) fn sliced_state(
     reading_to(device, || fresh.from_bytes(bytes)).map_err(|e| state(&e))
 }
 
-/// What stays of `tensor` where `edit` cuts the parameter: the kept indices of every dimension that is as long as the
-/// parameter's. Nothing is read before it is written.
+/// What stays of `tensor` where `edit` cuts the parameter: the kept indices of every dimension that is as
+/// long as the parameter's. Nothing is read before it is written.
 fn what_stays(tensor: PackedTensor, parameter: &ParameterInfo, edit: &TensorEdit) -> PackedTensor {
     let mut shape = tensor.shape.to_vec();
     let mut takes = Vec::new();

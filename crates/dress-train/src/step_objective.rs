@@ -4,7 +4,8 @@ use crate::{Objective, Regularization, StepInfo, TrainConfig};
 use dress_core::burn::tensor::Tensor;
 use dress_core::{Calibration, CausalLm, Tap};
 
-/// The mean objective over the batches of one step with what the regularization adds, and the gradients of it all.
+/// The mean objective over the batches of one step with what the regularization adds, and the gradients of it
+/// all.
 pub(crate) struct StepObjective<'a, M: CausalLm> {
     pub data: &'a Calibration,
     pub objective: &'a dyn Objective<M>,
@@ -15,7 +16,8 @@ pub(crate) struct StepObjective<'a, M: CausalLm> {
 }
 
 impl<M: CausalLm> StepObjective<'_, M> {
-    /// What `run` makes of the model as the regularization shows it, and what the activations that passed its tap cost.
+    /// What `run` makes of the model as the regularization shows it, and what the activations that passed its
+    /// tap cost.
     pub fn seen<R>(
         &self,
         model: &M,

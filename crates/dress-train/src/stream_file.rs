@@ -1,19 +1,16 @@
 //! The residual streams of blocks, on disk.
 
 use crate::Error;
+use crate::hashed_block::{HASH, hash_of, read_block};
 use dress_core::burn::tensor::{DType, Device, Tensor, TensorData};
 use dress_core::files;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 const FORMAT: u32 = 1;
-
-/// SHA-256 of every block's bytes stands behind them.
-const HASH: usize = 32;
 
 /// The longest first line that is read.
 const LONGEST: u64 = 4096;
@@ -48,8 +45,9 @@ enum Number {
     Bf16,
 }
 
-/// A file of the residual streams of some blocks of tokens at one place of a model: a line of JSON, then block after block the
-/// numbers, little-endian, each block with its SHA-256 behind it. One block at a time is in memory.
+/// A file of the residual streams of some blocks of tokens at one place of a model: a line of JSON, then
+/// block after block the numbers, little-endian, each block with its SHA-256 behind it. One block at a time
+/// is in memory.
 ///
 /// # Examples
 /// ```
@@ -94,7 +92,8 @@ impl StreamFile {
     /// The file at `path`, its streams for `device`; nothing where none is there, or one of another key.
     ///
     /// # Errors
-    /// [`Error::StreamFile`] where it is one of that key and not complete, and [`Error::Io`] of a pipe or device.
+    /// [`Error::StreamFile`] where it is one of that key and not complete, and [`Error::Io`] of a pipe or
+    /// device.
     pub fn open(path: &Path, key: &str, device: &Device) -> Result<Option<Self>, Error> {
         let io = |cause| Error::Io { path: path.into(), cause };
         files::check(path).map_err(io)?;
@@ -103,7 +102,7 @@ impl StreamFile {
         let mut line = Vec::new();
         reader.by_ref().take(LONGEST).read_until(b'\n', &mut line).map_err(io)?;
         let Ok(head) = serde_json::from_slice::<Head>(&line) else { return Ok(None) };
-        if head.format != FORMAT || head.key != hash_of(key.as_bytes()) {
+        if head.format != FORMAT || head.key != hex_hash_of(key) {
             return Ok(None);
         }
         let (file, start) = (reader.into_inner(), line.len() as u64);
@@ -126,17 +125,11 @@ impl StreamFile {
     /// # Errors
     /// [`Error::StreamFile`] where it is not what was written, and [`Error::Io`].
     pub fn block(&self, index: usize) -> Result<Tensor<3>, Error> {
-        let mut bytes = vec![0; self.stride()];
         let at = self.start + (index * self.stride()) as u64;
-        {
-            let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut bytes));
-            read.map_err(|cause| Error::Io { path: self.path.clone(), cause })?;
-        }
-        let hash = bytes.split_off(bytes.len() - HASH);
-        if Sha256::digest(&bytes)[..] != hash[..] {
-            return Err(self.damaged(format!("the SHA-256 of block {index} is another")));
-        }
+        let read = read_block(&self.file, at, self.stride());
+        let bytes = read
+            .map_err(|cause| Error::Io { path: self.path.clone(), cause })?
+            .ok_or_else(|| self.damaged(format!("the SHA-256 of block {index} is another")))?;
         let Head { seq, width, dtype, .. } = self.head;
         let dtype = dtype.dtype();
         let data = TensorData::from_bytes_vec(bytes, [1, seq, width], dtype);
@@ -165,11 +158,12 @@ impl StreamWriter {
         }
         let partial = files::partial_beside(path);
         let file = BufWriter::new(File::create(&partial).map_err(io)?);
-        let key = hash_of(key.as_bytes());
+        let key = hex_hash_of(key);
         Ok(Self { path: path.into(), partial, file, key, blocks, written: 0, head: None })
     }
 
-    /// Adds the stream of one block, `[1, seq, hidden_size]`; those of all blocks have one shape and one type.
+    /// Adds the stream of one block, `[1, seq, hidden_size]`; those of all blocks have one shape and one
+    /// type.
     ///
     /// # Errors
     /// [`Error::Io`], and [`Error::StreamFile`] where it is of another shape or type than the first.
@@ -190,7 +184,7 @@ impl StreamWriter {
         }
         let bytes = data.as_bytes();
         self.write(bytes)?;
-        self.write(&Sha256::digest(bytes))?;
+        self.write(&hash_of(bytes))?;
         self.written += 1;
         Ok(())
     }
@@ -247,8 +241,8 @@ impl Number {
     }
 }
 
-fn hash_of(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+fn hex_hash_of(text: &str) -> String {
+    hash_of(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

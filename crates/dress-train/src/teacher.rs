@@ -36,8 +36,8 @@ pub(crate) struct Taught {
 }
 
 impl<M: CausalLm> Teacher<M> {
-    /// A teacher whose layers `layers` the student keeps, and the first `width` channels of whose stream. The student may
-    /// have all of the teacher's layers until it is sliced.
+    /// A teacher whose layers `layers` the student keeps, and the first `width` channels of whose stream. The
+    /// student may have all of the teacher's layers until it is sliced.
     pub fn new(model: M, layers: Vec<usize>, width: usize) -> Self {
         let dtype = parameters::list(&model).first().map_or(DType::F32, |parameter| parameter.dtype);
         let fingerprint = Fingerprint::of(&model);
@@ -57,9 +57,10 @@ impl<M: CausalLm> Teacher<M> {
         &self.fingerprint
     }
 
-    /// The same teacher with its outputs for all of `data` computed once, to a file at `path` that is read a block at a
-    /// time. What the file holds is the stream behind the last layer, from which the head alone makes the logits, and with
-    /// `streams` that behind every layer: `4 seq d` bytes each. The weights of the layers are then let go.
+    /// The same teacher with its outputs for all of `data` computed once, to a file at `path` that is read a
+    /// block at a time. What the file holds is the stream behind the last layer, from which the head alone
+    /// makes the logits, and with `streams` that behind every layer: `4 seq d` bytes each. The weights of the
+    /// layers are then let go.
     ///
     /// A file that is there already, of this teacher and this data, is used as it is.
     ///

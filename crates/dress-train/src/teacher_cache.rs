@@ -1,6 +1,7 @@
 //! A teacher's streams on disk.
 
 use crate::Error;
+use crate::hashed_block::{HASH, hash_of, read_block};
 use dress_core::burn::tensor::{DType, Device, Tensor, TensorData};
 use dress_core::{Calibration, Fingerprint, files};
 use sha2::{Digest, Sha256};
@@ -10,13 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 const MAGIC: &[u8; 8] = b"dresstc2";
-/// The magic, the key, and four numbers: blocks, positions, channels of the last stream, and how many others there are.
+/// The magic, the key, and four numbers: blocks, positions, channels of the last stream, and how many others
+/// there are.
 const HEADER: u64 = 8 + 32 + 4 * 8;
-/// SHA-256 of the header and of what follows it, and of every block.
-const HASH: u64 = 32;
 
-/// A file of f32 numbers: per block of tokens the stream behind the last layer, then the others, then SHA-256 of both. The
-/// header, with the channels of the other streams, has its SHA-256 behind it.
+/// A file of f32 numbers: per block of tokens the stream behind the last layer, then the others, then SHA-256
+/// of both. The header, with the channels of the other streams, has its SHA-256 behind it.
 #[derive(Debug)]
 pub(crate) struct TeacherCache {
     path: PathBuf,
@@ -49,7 +49,8 @@ impl TeacherCache {
     /// The file at `path`, where it is one of that key.
     ///
     /// # Errors
-    /// [`Error::TeacherCache`] where it is one of that key and not what was written, and [`Error::Io`] of a pipe or device.
+    /// [`Error::TeacherCache`] where it is one of that key and not what was written, and [`Error::Io`] of a
+    /// pipe or device.
     pub fn open(path: &Path, key: &[u8; 32]) -> Result<Option<Self>, Error> {
         files::check(path).map_err(|cause| Error::Io { path: path.into(), cause })?;
         let Ok(mut file) = File::open(path) else { return Ok(None) };
@@ -67,7 +68,7 @@ impl TeacherCache {
             Read::by_ref(&mut file).take(streams.saturating_mul(8).min(length)).read_to_end(&mut widths);
         numbers.map_err(|cause| Error::Io { path: path.into(), cause })?;
         header.extend(&widths);
-        let mut hash = [0; HASH as usize];
+        let mut hash = [0; HASH];
         if file.read_exact(&mut hash).is_err() || hash_of(&header) != hash {
             return Err(refused("the SHA-256 of its header is another"));
         }
@@ -106,27 +107,23 @@ impl TeacherCache {
     }
 
     fn start(&self) -> u64 {
-        HEADER + 8 * self.shown.len() as u64 + HASH
+        HEADER + 8 * self.shown.len() as u64 + HASH as u64
     }
 
     /// Bytes a block of tokens.
     fn stride(&self) -> u64 {
-        4 * self.seq as u64 * (self.width + self.shown.iter().sum::<usize>()) as u64 + HASH
+        4 * self.seq as u64 * (self.width + self.shown.iter().sum::<usize>()) as u64 + HASH as u64
     }
 
     /// The numbers of one block, as bytes that are what was written.
     fn block(&self, index: usize) -> Result<Vec<u8>, Error> {
-        let mut bytes = vec![0; self.stride() as usize];
         let at = self.start() + index as u64 * self.stride();
-        let mut file = self.file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut bytes));
-        read.map_err(|cause| Error::Io { path: self.path.clone(), cause })?;
-        let hash = bytes.split_off(bytes.len() - HASH as usize);
-        if hash_of(&bytes)[..] != hash[..] {
+        let read = read_block(&self.file, at, self.stride() as usize);
+        let read = read.map_err(|cause| Error::Io { path: self.path.clone(), cause })?;
+        read.ok_or_else(|| {
             let reason = format!("the SHA-256 of block {index} is another");
-            return Err(Error::TeacherCache { path: self.path.clone(), reason });
-        }
-        Ok(bytes)
+            Error::TeacherCache { path: self.path.clone(), reason }
+        })
     }
 
     /// The last stream and the others of some blocks.
@@ -161,7 +158,7 @@ impl CacheWriter {
             for width in &shown {
                 self.file.write_all(&(*width as u64).to_le_bytes()).map_err(io)?;
             }
-            self.file.write_all(&[0; HASH as usize]).map_err(io)?;
+            self.file.write_all(&[0; HASH]).map_err(io)?;
             self.shape = Some((seq, width, shown));
         }
         let mut bytes = Vec::new();
@@ -199,10 +196,6 @@ fn number(header: &[u8], at: usize) -> u64 {
 
 fn number_of(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(std::array::from_fn(|i| bytes[i]))
-}
-
-fn hash_of(bytes: &[u8]) -> [u8; HASH as usize] {
-    Sha256::digest(bytes).into()
 }
 
 #[cfg(test)]

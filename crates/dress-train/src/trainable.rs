@@ -15,11 +15,12 @@ pub struct LoraConfig {
     pub rank: usize,
     /// What the product is multiplied by, times the rank.
     pub alpha: f64,
-    /// The share of the inputs of every `A` that is left out of a step, the others being made up for it. Unlike in the
-    /// paper's code it is the same inputs for all tokens of the step, since factors are put together before they meet any.
+    /// The share of the inputs of every `A` that is left out of a step, the others being made up for it.
+    /// Unlike in the paper's code it is the same inputs for all tokens of the step, since factors are put
+    /// together before they meet any.
     pub dropout: f64,
-    /// The projections that have factors, by the last part of their names, such as `q_proj`; all matrices inside the layers
-    /// where there is none.
+    /// The projections that have factors, by the last part of their names, such as `q_proj`; all matrices
+    /// inside the layers where there is none.
     pub targets: Vec<String>,
 }
 
@@ -72,7 +73,8 @@ impl LoraConfig {
     /// The matrices of `model` that have factors.
     ///
     /// # Errors
-    /// [`Error::NoSuchTarget`] where a target names none, and [`Error::LoraRank`] where none of them has that rank.
+    /// [`Error::NoSuchTarget`] where a target names none, and [`Error::LoraRank`] where none of them has that
+    /// rank.
     fn matrices<M: CausalLm>(&self, model: &M) -> Result<Vec<ParamId>, Error> {
         let list = parameters::list(model);
         let inside = |p: &&ParameterInfo| p.shape.len() == 2 && parameters::layer_of(&p.name).is_some();

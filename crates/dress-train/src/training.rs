@@ -2,7 +2,7 @@
 
 use crate::batches::{Batches, split};
 use crate::checkpoint::{Checkpoints, Position, RunKey};
-use crate::divergence::Judge;
+use crate::diverged::Judge;
 use crate::early_stopping::Watch;
 use crate::run::{Run, Trained};
 use crate::{
@@ -25,8 +25,8 @@ pub struct Training<'a, M: CausalLm> {
     pub objective: &'a dyn Objective<M>,
     /// What is done about the weights.
     pub regularization: &'a dyn Regularization<M>,
-    /// Whatever decides the run beside its data, its model and [`Training::config`], by name: a checkpoint of a run with
-    /// others is refused.
+    /// Whatever decides the run beside its data, its model and [`Training::config`], by name: a checkpoint of
+    /// a run with others is refused.
     pub settings: &'a Value,
 }
 
@@ -67,9 +67,9 @@ impl<'a, M: CausalLm> Training<'a, M> {
     ///
     /// # Errors
     /// [`Error::NoData`], [`Error::NothingHeldOut`], [`Error::Core`] where the blocks do not fit the model,
-    /// [`Error::Setting`], [`Error::Diverged`] where a number stops being finite and [`Error::Lost`] where the model ends
-    /// far worse than it began, [`Error::AnotherRun`] and [`Error::Checkpoint`] where the run's directory holds what
-    /// cannot be gone on with, and [`Error::Io`].
+    /// [`Error::Setting`], [`Error::Diverged`] where a number stops being finite and [`Error::Lost`] where
+    /// the model ends far worse than it began, [`Error::AnotherRun`] and [`Error::Checkpoint`] where the
+    /// run's directory holds what cannot be gone on with, and [`Error::Io`].
     pub fn run(&self, model: M, progress: &dyn Progress) -> Result<Trained<M>, Error> {
         self.config.check()?;
         if self.data.blocks.is_empty() {

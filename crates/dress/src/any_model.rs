@@ -1,7 +1,8 @@
 //! What the libraries do with any model, for a checkpoint's.
 //!
-//! The libraries are generic over the model, so a program that calls them compiles the whole training loop for its own. These
-//! functions do the same for [`AnyModel`] and are compiled once, in this crate: a program that calls them builds in seconds.
+//! The libraries are generic over the model, so a program that calls them compiles the whole training loop
+//! for its own. These functions do the same for [`AnyModel`] and are compiled once, in this crate: a program
+//! that calls them builds in seconds.
 
 use dress_core::burn::tensor::DType;
 use dress_core::{Calibration, Fingerprint, Progress, Scorer};

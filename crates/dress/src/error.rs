@@ -36,7 +36,7 @@ pub enum Error {
         layers: usize,
     },
     /// A directory that holds no part of a run.
-    #[error("{path}: not a part of a run over layers ({reason}); give what `dress prune --layers` wrote", path = .path.display())]
+    #[error("{path}: not a part of a run over layers ({reason}); give what `PruneByParts::run` wrote", path = .path.display())]
     NoPart {
         /// The directory.
         path: PathBuf,
@@ -52,7 +52,7 @@ pub enum Error {
         what: String,
     },
     /// Layers that no part has.
-    #[error("no part has finished {}; run `dress prune --layers` for what is missing, and join all parts then", layers_text(.layers))]
+    #[error("no part has finished {}; use `PruneByParts::run` for what is missing, and join all parts then", layers_text(.layers))]
     LayersMissing {
         /// Their numbers.
         layers: Vec<usize>,

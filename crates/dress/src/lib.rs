@@ -1,5 +1,5 @@
-//! Makes a trained LLM smaller by regularizing before pruning: it scores structures on a little data, trains the selected
-//! ones to zero so that what they know moves to the rest, and slices them out of every matrix.
+//! Makes a trained LLM smaller by regularizing before pruning: it scores structures on a little data, trains
+//! the selected ones to zero so that what they know moves to the rest, and slices them out of every matrix.
 //!
 //! This is the run that `dress prune` makes, from a checkpoint to a smaller one that stock software loads:
 //!
@@ -30,13 +30,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The crates behind it are used by themselves where less is wanted: [`dress_core`] is all that a model, a scorer or a penalty of
-//! somebody else's depends on.
+//! The crates behind it are used by themselves where less is wanted: [`dress_core`] is all that a model, a
+//! scorer or a penalty of somebody else's depends on.
 
 pub mod any_model;
 mod error;
 mod model_card;
 mod part_file;
+mod prefix_token;
 mod prune_by_parts;
 mod prune_job;
 mod quality;
@@ -55,15 +56,18 @@ pub use dress_engines::{EngineFormat, EngineTable};
 pub use dress_importance::Criterion;
 pub use dress_machine::device;
 pub use dress_models::{AnyModel, Checkpoint, FloatType, LoadConfig};
-pub use dress_prune::{Compensation, HowMuch, Measure, Recipe, RegularizeConfig, ResolvedRecipe, Sampling};
+pub use dress_prune::{
+    Compensation, HowMuch, Measure, Recipe, RegularizeConfig, ResolvedRecipe, Sampling, Sizes,
+};
 pub use dress_train::TrainConfig;
 pub use error::Error;
 pub use model_card::ModelCard;
 pub use part_file::PartFile;
+pub use prefix_token::prefix_token;
 pub use prune_by_parts::{Joined, PruneByParts, check_layers, join};
 pub use prune_job::{PruneJob, PrunedCheckpoint};
-pub use quality::{QualityBefore, QualityText, TextQuality, blocks_to_hold_back};
-pub use rehearsal::{Estimate, StageEstimate, StageTimes, TimedStage, stage_factor};
+pub use quality::{HeldBack, QualityBefore, QualityText, TextQuality};
+pub use rehearsal::{Estimate, StageEstimate, StageTimes, TimedStage, first_windows, stage_factor};
 pub use result_file::{PruneResult, ResultFile};
 pub use tensorboard::{EventFile, EventProgress};
 

@@ -1,7 +1,7 @@
 //! What a result's model card says of how it was made.
 
 use crate::{RegularizeConfig, ResultFile, TextQuality};
-use dress_core::{AxisKind, Basis, CorpusProvenance, KeptOfKind, SlicePlan};
+use dress_core::{AxisKind, Basis, CorpusProvenance, KeptOfKind};
 use dress_eval::report::{grouped, markdown_code};
 use dress_prune::{LocalInputs, PenaltyForm};
 use std::fmt;
@@ -42,20 +42,14 @@ impl ModelCard {
         [["parameters".into(), grouped(before), format!("{} ({share:.1}%)", grouped(after))]]
     }
 
-    /// The sizes' rows of what a plan takes from.
-    pub fn kept(plan: &SlicePlan) -> Vec<[String; 3]> {
-        let before = |kind| {
-            let of_kind = plan.selection.iter().filter(|(axis, _)| axis.kind() == kind);
-            of_kind.map(|(_, chosen)| chosen.len() as u64).max().unwrap_or(0)
+    /// The sizes' rows of what is left of the kinds of axis that lost something.
+    pub fn kept(kept: &[KeptOfKind]) -> Vec<[String; 3]> {
+        let counts = |range: [usize; 2]| match range.map(|count| grouped(count as u64)) {
+            [least, most] if least == most => least,
+            [least, most] => format!("{least} to {most}"),
         };
-        let row = |KeptOfKind { kind, range, .. }: KeptOfKind| {
-            let after = match range.map(|count| grouped(count as u64)) {
-                [least, most] if least == most => least,
-                [least, most] => format!("{least} to {most}"),
-            };
-            [structures(kind).into(), grouped(before(kind)), after]
-        };
-        KeptOfKind::of_plan(plan).into_iter().map(row).collect()
+        let row = |of: &KeptOfKind| [structures(of.kind).into(), counts(of.lengths), counts(of.range)];
+        kept.iter().map(row).collect()
     }
 
     /// A sentence about the text that was looked at.
@@ -88,12 +82,12 @@ impl fmt::Display for ModelCard {
 }
 
 impl ResultFile {
-    /// What the model card says of the result.
-    pub fn model_card(&self) -> ModelCard {
+    /// What the model card says of the result, which has `kept` of its axes.
+    pub fn model_card(&self, kept: &[KeptOfKind]) -> ModelCard {
         let rows = ModelCard::parameters(self.parameters_before, self.parameters).into_iter();
         ModelCard {
             summary: "Parts of the model were removed, so that every matrix that had them is smaller.".into(),
-            sizes: rows.chain(ModelCard::kept(&self.plan)).collect(),
+            sizes: rows.chain(ModelCard::kept(kept)).collect(),
             how: self.how(),
             command: self.command.clone(),
             made_by: format!(
@@ -132,8 +126,8 @@ impl ResultFile {
     fn trained(&self, settings: &RegularizeConfig) -> Vec<String> {
         let (steps, rate) = (grouped(self.report.curve.len() as u64), settings.train.learning_rate.peak);
         let penalty = match settings.form {
-            PenaltyForm::Proximal => format!("{} penalty by proximal steps", settings.penalty),
-            PenaltyForm::Loss => format!("{} penalty in the loss", settings.penalty),
+            PenaltyForm::Proximal => format!("{} penalty by proximal steps", settings.penalty_name()),
+            PenaltyForm::Loss => format!("{} penalty in the loss", settings.penalty_name()),
             PenaltyForm::Off => "no penalty".into(),
         };
         let mut facts = vec![format!(

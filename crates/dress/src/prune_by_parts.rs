@@ -4,20 +4,21 @@ use crate::part_file::PartsOfOneRun;
 use crate::{Error, PartFile, PruneJob, PruneResult, ResultFile};
 use dress_core::burn::tensor::Device;
 use dress_core::{
-    Basis, Calibration, CausalLm, Part, Parts, Progress, SlicePlan, TensorEdit, Unit, parameters,
+    Basis, Calibration, CausalLm, KeptOfKind, Part, Parts, Progress, SlicePlan, Unit, parameters,
 };
 use dress_models::checkpoint::{SaveByParts, SaveReport};
 use dress_models::{AnyModel, Checkpoint, CheckpointParts, LoadConfig, SaveConfig};
 use dress_prune::{
-    FinishedLayers, LayerReport, LocalByParts, PruneReport, RegularizedLayer, axes, plan_of_scores,
+    FinishedLayers, LayerReport, LocalByParts, LocalError, PruneReport, RegularizedLayer, axes,
+    plan_of_scores,
 };
 use dress_train::RunDirectory;
 use serde_json::Value;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// A [`PruneJob`] that regularizes one layer at a time, with one layer in memory: all layers, or some of them on this machine and
-/// the others elsewhere.
+/// A [`PruneJob`] that regularizes one layer at a time, with one layer in memory: all layers, or some of them
+/// on this machine and the others elsewhere.
 ///
 /// # Examples
 /// ```
@@ -70,12 +71,12 @@ pub struct Joined {
 }
 
 impl<'a> PruneByParts<'a> {
-    /// Reads the headers of the job's checkpoint, and scores it one layer at a time unless there is a plan. `streams` is where
-    /// those of the dense model were kept, if anywhere.
+    /// Reads the headers of the job's checkpoint, and scores it one layer at a time unless there is a plan.
+    /// `streams` is where those of the dense model were kept, if anywhere.
     ///
     /// # Errors
-    /// [`dress_prune::Error::NotByLayers`] where the job needs the whole model at once, those of scoring, and those of opening
-    /// the checkpoint.
+    /// [`LocalError::NotByLayers`] where the job needs the whole model at once, those of scoring, and those
+    /// of opening the checkpoint.
     pub fn new(
         job: &'a PruneJob,
         calibration: &'a Calibration,
@@ -99,7 +100,8 @@ impl<'a> PruneByParts<'a> {
         &self.plan
     }
 
-    /// Regularizes `layers`, each kept in the run's directory as it finishes. What was begun there before is gone on with.
+    /// Regularizes `layers`, each kept in the run's directory as it finishes. What was begun there before is
+    /// gone on with.
     ///
     /// # Errors
     /// [`Error::NoSuchLayers`], those of [`PartFile::keep`] and of [`LocalByParts::run`].
@@ -123,20 +125,14 @@ impl<'a> PruneByParts<'a> {
     fn part(&self, layers: Range<usize>, key: Value, command: Option<String>) -> Result<PartFile, Error> {
         let mut settings = self.job.resolved.config.clone();
         let declared = self.parts.declared();
+        let device = dress_machine::device::name(self.job.device());
+        let dtype = self.job.load().dtype.to_string();
+        let left = dress_prune::parameters_left(declared, &self.plan.selection)?;
         let result = ResultFile {
-            format_version: ResultFile::FORMAT,
-            dress_version: env!("CARGO_PKG_VERSION").into(),
-            burn_version: ResultFile::BURN_VERSION.into(),
-            device: dress_machine::device::name(self.job.device()),
-            dtype: self.job.load().dtype.to_string(),
-            parameters_before: parameters::count(declared),
-            parameters: parameters_after(declared, &self.plan)?,
-            plan: self.plan.clone(),
             regularize: settings.regularize.take(),
             calibration: Some(self.calibration.provenance.clone()),
-            quality: Vec::new(),
             command,
-            report: PruneReport::default(),
+            ..ResultFile::of(self.plan.clone(), device, dtype, [parameters::count(declared), left])
         };
         let (format_version, model) = (PartFile::FORMAT, self.job.checkpoint.path().display().to_string());
         Ok(PartFile { format_version, layers, key, result, model, settings })
@@ -147,8 +143,9 @@ impl<'a> PruneByParts<'a> {
 fn check(job: &PruneJob) -> Result<(), Error> {
     let resolved = &job.resolved;
     let is_local = resolved.config.regularize.as_ref().is_some_and(|settings| settings.local.is_some());
+    let refused = |error: LocalError| Error::from(dress_prune::Error::from(error));
     let what = match () {
-        () if !is_local => return Err(dress_prune::Error::NotLocal.into()),
+        () if !is_local => return Err(refused(LocalError::NotLocal)),
         () if resolved.search.is_some() => "a search",
         () if resolved.rounds > 1 => "pruning in several rounds",
         () if !job.texts.is_empty() => "measuring on texts",
@@ -158,7 +155,7 @@ fn check(job: &PruneJob) -> Result<(), Error> {
         }
         () => return Ok(()),
     };
-    Err(dress_prune::Error::NotByLayers { what: what.into() }.into())
+    Err(refused(LocalError::NotByLayers { what: what.into() }))
 }
 
 fn scored(
@@ -175,13 +172,6 @@ fn scored(
     Ok(plan_of_scores(parts.declared(), fingerprint, criteria.name(), data, &scores, config)?)
 }
 
-/// How many weights the result has.
-fn parameters_after(declared: &AnyModel, plan: &SlicePlan) -> Result<u64, Error> {
-    let (edits, same) = (dress_prune::edits(declared, &plan.selection)?, TensorEdit::default());
-    let list = parameters::list(declared);
-    Ok(list.into_iter().map(|p| edits.get(&p.name).unwrap_or(&same).count(&p.shape)).sum())
-}
-
 /// Checks that a model of `count` layers has `layers`.
 ///
 /// # Errors
@@ -193,12 +183,13 @@ pub fn check_layers(layers: &Range<usize>, count: usize) -> Result<(), Error> {
     }
 }
 
-/// Puts the layers in `directories` together with all else of `checkpoint`, and writes the smaller checkpoint at `place`. With
-/// `replace`, what is there goes. `command` is the one that `dress.json` says, where it is not that of the first part.
+/// Puts the layers in `directories` together with all else of `checkpoint`, and writes the smaller checkpoint
+/// at `place`. With `replace`, what is there goes. `command` is the one that `dress.json` says, where it is
+/// not that of the first part.
 ///
 /// # Errors
-/// Those of reading parts ([`Error::NoPart`], [`Error::ForeignPart`], [`Error::LayerTwice`]), [`Error::LayersMissing`],
-/// [`dress_core::Error::PlanForAnotherModel`], and those of [`SaveByParts`].
+/// Those of reading parts ([`Error::NoPart`], [`Error::ForeignPart`], [`Error::LayerTwice`]),
+/// [`Error::LayersMissing`], [`dress_core::Error::PlanForAnotherModel`], and those of [`SaveByParts`].
 pub fn join(
     checkpoint: &Checkpoint,
     directories: &[PathBuf],
@@ -229,7 +220,8 @@ pub fn join(
     let LayerReport { curve, compensation } = report;
     result.result.report = PruneReport { curve, compensation, ..PruneReport::default() };
     result.result.command = command.or(result.result.command);
-    let card = result.result.model_card().to_string();
+    let kept = KeptOfKind::of(&plan.selection, &declared.coupling());
+    let card = result.result.model_card(&kept).to_string();
     let saved = saving.with_files(result.files(), Some(card)).finish()?;
     Ok(Joined { result, saved })
 }

@@ -1,10 +1,8 @@
 //! One run on one checkpoint, from its files to the smaller checkpoint's.
 
-use crate::{
-    Error, PruneResult, QualityBefore, QualityText, ResultFile, TextQuality, any_model, blocks_to_hold_back,
-};
+use crate::{Error, HeldBack, PruneResult, QualityBefore, QualityText, ResultFile, TextQuality, any_model};
 use dress_core::burn::tensor::Device;
-use dress_core::{Calibration, CausalLm, Progress, Scorer, parameters};
+use dress_core::{Calibration, CausalLm, KeptOfKind, Progress, Scorer, parameters};
 use dress_data::{Corpus, SampleConfig, calibration_and_held_back, calibration_blocks};
 use dress_models::checkpoint::{SaveReport, save};
 use dress_models::{AnyModel, Checkpoint, LoadConfig, SaveConfig};
@@ -32,8 +30,8 @@ impl PruneJob {
     /// Settles what the recipe leaves open, and checks what can be checked without the weights.
     ///
     /// # Errors
-    /// Those of [`Recipe::resolve`], of [`ResolvedRecipe::check`], of [`Sampling::seqlen`](crate::Sampling::seqlen), and
-    /// [`dress_core::Error::PlanForAnotherModel`].
+    /// Those of [`Recipe::resolve`], of [`ResolvedRecipe::check`], of
+    /// [`Sampling::seqlen`](crate::Sampling::seqlen), and [`dress_core::Error::PlanForAnotherModel`].
     pub fn new(
         checkpoint: Checkpoint,
         recipe: &Recipe,
@@ -56,16 +54,17 @@ impl PruneJob {
         Ok(Self { checkpoint, resolved, sampling, texts: Vec::new(), load, device })
     }
 
-    /// The same with texts that the model is measured on before and after the run; the run does not look at them.
+    /// The same with texts that the model is measured on before and after the run; the run does not look at
+    /// them.
     #[must_use]
     pub fn measured_on(self, texts: Vec<QualityText>) -> Self {
         Self { texts, ..self }
     }
 
-    /// How many blocks of the calibration's text to hold back from the run and measure on: as many as take some 3% of its time,
-    /// at least two and at most sixteen.
-    pub fn blocks_to_hold_back(&self) -> usize {
-        blocks_to_hold_back(self.resolved.passes(self.sampling.samples))
+    /// How much of the calibration's text to hold back from the run and measure on, which takes some 3% of
+    /// its time.
+    pub fn to_hold_back(&self) -> HeldBack {
+        HeldBack::of(self.resolved.passes(self.sampling.samples))
     }
 
     /// How the checkpoint is loaded.
@@ -86,7 +85,8 @@ impl PruneJob {
         Ok(calibration_blocks(corpus, &self.checkpoint.tokenizer()?, &self.sampling)?)
     }
 
-    /// The same, and up to `held_back` blocks that share no text with them: what [`QualityText::held_back`] is made of.
+    /// The same, and up to `held_back` blocks that share no text with them: what [`QualityText::held_back`]
+    /// is made of.
     ///
     /// # Errors
     /// Those of [`PruneJob::calibration`].
@@ -98,8 +98,9 @@ impl PruneJob {
         Ok(calibration_and_held_back(corpus, &self.checkpoint.tokenizer()?, &self.sampling, held_back)?)
     }
 
-    /// Loads the checkpoint and prunes it. Nothing is written, but where the recipe's `checkpoints` names a run directory: there
-    /// the regularization keeps its steps, and goes on from the last that it finds.
+    /// Loads the checkpoint and prunes it. Nothing is written, but where the recipe was given a run directory
+    /// ([`Recipe::in_directory`](dress_prune::Recipe::in_directory)): there the search keeps what it has
+    /// found and the regularization its steps, and both go on from there.
     ///
     /// # Errors
     /// Those of [`PruneJob::run_scored_by`].
@@ -107,11 +108,12 @@ impl PruneJob {
         self.run_scored_by(&self.resolved.criteria, calibration, progress)
     }
 
-    /// [`PruneJob::run`] with a scorer of your own in place of the recipe's criteria.
+    /// [`PruneJob::run`] with a scorer of your own in place of the recipe's criteria. A penalty of your own
+    /// is given to the recipe, by [`Recipe::penalized_by`].
     ///
     /// # Errors
-    /// Those of [`Checkpoint::load`], of [`QualityBefore::measure`], of [`ResolvedRecipe::prune_scored_by`] and of
-    /// [`Checkpoint::fingerprint`].
+    /// Those of [`Checkpoint::load`], of [`QualityBefore::measure`], of [`ResolvedRecipe::prune_scored_by`]
+    /// and of [`Checkpoint::fingerprint`].
     pub fn run_scored_by(
         &self,
         scorer: &dyn Scorer<AnyModel>,
@@ -138,21 +140,15 @@ impl PruneJob {
         quality: Vec<TextQuality>,
     ) -> PruneResult {
         let mut settings = self.resolved.config.clone();
+        let (device, dtype) = (dress_machine::device::name(&self.device), self.load.dtype.to_string());
+        let counts = [before, parameters::count(&pruned.model)];
         let result = ResultFile {
-            format_version: ResultFile::FORMAT,
-            dress_version: env!("CARGO_PKG_VERSION").into(),
-            burn_version: ResultFile::BURN_VERSION.into(),
-            device: dress_machine::device::name(&self.device),
-            dtype: self.load.dtype.to_string(),
-            parameters_before: before,
-            parameters: parameters::count(&pruned.model),
-            plan: pruned.plan.clone(),
             regularize: settings.regularize.take(),
             // Wherever there are blocks they are read: what slicing moves is measured on the first.
             calibration: (!calibration.blocks.is_empty()).then(|| calibration.provenance.clone()),
             quality,
-            command: None,
             report: pruned.report.clone(),
+            ..ResultFile::of(pruned.plan.clone(), device, dtype, counts)
         };
         let model = self.checkpoint.path().display().to_string();
         PruneResult { result, model, rounds: self.resolved.rounds, settings }
@@ -170,15 +166,17 @@ pub struct PrunedCheckpoint {
 }
 
 impl PrunedCheckpoint {
-    /// Writes the smaller checkpoint, with its model card, `dress.json` and `plan.json`, beside its place and renames it when it is
-    /// complete. With `replace`, what is there goes.
+    /// Writes the smaller checkpoint, with its model card, `dress.json` and `plan.json`, beside its place and
+    /// renames it when it is complete. With `replace`, what is there goes.
     ///
     /// # Errors
     /// Those of [`save`].
     pub fn save(&self, place: impl AsRef<Path>, replace: bool) -> Result<SaveReport, Error> {
+        let result = &self.result.result;
+        let kept = KeptOfKind::of(&result.plan.selection, &self.source.declared().coupling());
         let config = SaveConfig {
             extra_files: self.result.files(),
-            model_card: Some(self.result.result.model_card().to_string()),
+            model_card: Some(result.model_card(&kept).to_string()),
             target: self.result.settings.stock,
             source: Some(self.source.path().into()),
             force: replace,

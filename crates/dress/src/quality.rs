@@ -115,14 +115,53 @@ impl QualityBefore {
 const SHARE: f64 = 0.025;
 
 /// The fewest blocks that are held back, of which a difference has an error, and the most.
-const HELD_BACK: [usize; 2] = [2, 16];
+const BLOCKS: [usize; 2] = [2, 16];
 
-/// How many blocks to hold back from a run of so many passes: as many as take some 3% of its time, at least two and at most
-/// sixteen.
-pub fn blocks_to_hold_back(run: Passes) -> usize {
-    let [fewest, most] = HELD_BACK;
-    // Both models see them.
-    ((SHARE * run.in_forward_passes() as f64 / 2.0) as usize).clamp(fewest, most)
+/// The fewest tokens of a block that are measured.
+const TOKENS: usize = 64;
+
+/// How much of the calibration's text is held back from a run to measure on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeldBack {
+    /// How many blocks.
+    pub blocks: usize,
+    /// The share of each, from its first token on, that is measured.
+    pub share: f64,
+}
+
+impl HeldBack {
+    /// As much as takes some 3% of the time of a run of so many passes: from two blocks to sixteen, and of
+    /// two blocks the first part where the run is over too soon for them.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress::HeldBack;
+    /// use dress_prune::Passes;
+    ///
+    /// // Scoring and refitting neurons on 16 blocks takes 48 passes: six tenths of a block by each model.
+    /// let held_back = HeldBack::of(Passes { forward: 48, backward: 0 });
+    /// assert!(held_back.blocks == 2 && (held_back.share - 0.3).abs() < 1e-9);
+    /// ```
+    pub fn of(run: Passes) -> Self {
+        let [fewest, most] = BLOCKS;
+        // Both models see them.
+        let affordable = SHARE * run.in_forward_passes() as f64 / 2.0;
+        let blocks = (affordable as usize).clamp(fewest, most);
+        Self { blocks, share: (affordable / blocks as f64).min(1.0) }
+    }
+
+    /// So many blocks, all of each.
+    pub fn whole(blocks: usize) -> Self {
+        Self { blocks, share: 1.0 }
+    }
+
+    /// What of `blocks` is measured.
+    pub fn part_of(self, mut blocks: Calibration) -> Calibration {
+        let measured = |len: usize| ((self.share * len as f64) as usize).max(TOKENS).min(len);
+        blocks.blocks.iter_mut().for_each(|block| block.truncate(measured(block.len())));
+        blocks.provenance.seqlen = measured(blocks.provenance.seqlen);
+        blocks
+    }
 }
 
 fn measured<M: CausalLm>(
@@ -139,11 +178,23 @@ mod tests {
 
     #[test]
     fn what_is_held_back_takes_some_percent_of_the_run() {
-        let run = |forward, backward| blocks_to_hold_back(Passes { forward, backward });
-        assert_eq!((run(0, 0), run(64, 0), run(64, 64), run(0, 100_000)), (2, 2, 3, 16));
-        for blocks in [128, 256, 400] {
-            let passes = 2.0 * run(blocks, blocks) as f64 / (4 * blocks) as f64;
-            assert!(passes <= 0.03 && passes > 0.019, "{blocks} blocks: {passes}");
+        let run = |forward, backward| HeldBack::of(Passes { forward, backward });
+        assert_eq!(run(64, 64), HeldBack { blocks: 3, share: 1.0 });
+        assert_eq!(run(0, 100_000), HeldBack::whole(16));
+        for (forward, backward) in [(16, 0), (48, 0), (128, 128), (256, 256), (400, 400)] {
+            let held_back = run(forward, backward);
+            let passes = 2.0 * held_back.blocks as f64 * held_back.share / (forward + 3 * backward) as f64;
+            assert!(passes <= 0.03 && passes > 0.019, "{forward} and {backward}: {passes}");
         }
+    }
+
+    #[test]
+    fn of_a_short_run_s_blocks_the_first_part_is_measured() {
+        let mut blocks = Calibration::from_blocks(vec![(0..400).collect(), (400..800).collect()]);
+        blocks.provenance.seqlen = 400;
+        let part = |share| HeldBack { blocks: 2, share }.part_of(blocks.clone());
+        assert_eq!(part(0.25).blocks, [(0..100).collect::<Vec<u32>>(), (400..500).collect()]);
+        assert_eq!((part(0.25).provenance.seqlen, part(0.0).blocks[1].len()), (100, TOKENS));
+        assert_eq!(part(1.0), blocks);
     }
 }

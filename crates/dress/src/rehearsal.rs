@@ -1,13 +1,14 @@
 //! What a run will take, by a run on a few of its blocks.
 
-use crate::{Error, PruneJob, PrunedCheckpoint};
+use crate::{Error, PruneJob, PrunedCheckpoint, QualityText};
 use dress_core::{Advance, Calibration, Progress, Stage, Unit};
 use dress_machine::memory;
 use serde::Serialize;
 use std::sync::Mutex;
 use std::time::Instant;
 
-/// Steps of training that are rehearsed: with the usual strength the selection is gone after a fifth of them, as in the whole run.
+/// Steps of training that are rehearsed: with the usual strength the selection is gone after a fifth of them,
+/// as in the whole run.
 const STEPS: usize = 5;
 
 /// Notes how long each stage of some work takes, and hands on what it is told.
@@ -118,8 +119,8 @@ pub struct StageEstimate {
     pub seconds: f64,
 }
 
-/// How many times as long a stage takes on `blocks` blocks as on `few` of them, where training makes `steps` steps in place of
-/// `few_steps`. Stages that count bytes do not depend on blocks.
+/// How many times as long a stage takes on `blocks` blocks as on `few` of them, where training makes `steps`
+/// steps in place of `few_steps`. Stages that count bytes do not depend on blocks.
 pub fn stage_factor(stage: &Stage, [few, blocks]: [usize; 2], [few_steps, steps]: [usize; 2]) -> f64 {
     let ratio = |part: usize, whole: usize| whole as f64 / part.max(1) as f64;
     match stage.unit {
@@ -129,10 +130,17 @@ pub fn stage_factor(stage: &Stage, [few, blocks]: [usize; 2], [few_steps, steps]
     }
 }
 
+/// Leaves the first window of each text that quality is measured on; how many times as long all of them take.
+pub fn first_windows(texts: &mut [QualityText]) -> f64 {
+    let windows: usize = texts.iter().map(|text| text.windows.windows.len()).sum();
+    texts.iter_mut().for_each(|text| text.windows.windows.truncate(1));
+    windows as f64 / texts.len().max(1) as f64
+}
+
 impl PruneJob {
-    /// A run on the first few of `calibration`'s blocks and of the texts' windows, from loading to slicing, and what it says of the
-    /// whole. Nothing is written. The model that comes of it has the whole run's shape where scores do not say how much goes of
-    /// which layer, and is of no use otherwise.
+    /// A run on the first few of `calibration`'s blocks and of the texts' windows, from loading to slicing,
+    /// and what it says of the whole. Nothing is written. The model that comes of it has the whole run's
+    /// shape where scores do not say how much goes of which layer, and is of no use otherwise.
     ///
     /// # Errors
     /// Those of [`PruneJob::run`].
@@ -154,9 +162,7 @@ impl PruneJob {
             }
             steps = [settings.train.steps_on(few), all];
         }
-        let windows: usize = job.texts.iter().map(|text| text.windows.windows.len()).sum();
-        job.texts.iter_mut().for_each(|text| text.windows.windows.truncate(1));
-        let measured = job.texts.len();
+        let all_windows = first_windows(&mut job.texts);
         let blocks = Calibration {
             blocks: calibration.blocks[..few].to_vec(),
             provenance: calibration.provenance.clone(),
@@ -165,7 +171,7 @@ impl PruneJob {
         let made = job.run(&blocks, &times)?;
         let estimate =
             times.estimate(began.elapsed().as_secs_f64(), |timed| match timed.stage.name.as_str() {
-                "perplexity" => windows as f64 / measured.max(1) as f64,
+                "perplexity" => all_windows,
                 _ => stage_factor(&timed.stage, [few, whole], steps),
             });
         Ok((made, estimate))

@@ -54,12 +54,32 @@ pub struct PruneResult {
 }
 
 impl ResultFile {
-    /// The version of the format of `dress.json` and `recover.json` that is written. It changes where a key gets
-    /// another meaning or goes.
+    /// The version of the format of `dress.json` and `recover.json` that is written. It changes where a key
+    /// gets another meaning or goes.
     pub const FORMAT: u32 = 1;
 
     /// The Burn this workspace is pinned to.
     pub const BURN_VERSION: &'static str = "0.22.1";
+
+    /// A result by this version that nothing is known of yet but what it is: made by `plan` on `device` in
+    /// weights of `dtype`, with as many parameters before and after.
+    pub fn of(plan: SlicePlan, device: String, dtype: String, [before, after]: [u64; 2]) -> Self {
+        Self {
+            format_version: Self::FORMAT,
+            dress_version: env!("CARGO_PKG_VERSION").into(),
+            burn_version: Self::BURN_VERSION.into(),
+            device,
+            dtype,
+            parameters_before: before,
+            parameters: after,
+            plan,
+            regularize: None,
+            calibration: None,
+            quality: Vec::new(),
+            command: None,
+            report: PruneReport::default(),
+        }
+    }
 
     /// The files that say it, `dress.json` and `plan.json`, with their texts.
     pub fn files(&self) -> Vec<(String, String)> {
@@ -73,7 +93,8 @@ impl ResultFile {
 }
 
 impl PruneResult {
-    /// The files that say it, `dress.json` and `plan.json`, and `search.json` where the shape was searched for, with their texts.
+    /// The files that say it, `dress.json` and `plan.json`, and `search.json` where the shape was searched
+    /// for, with their texts.
     pub fn files(&self) -> Vec<(String, String)> {
         let mut files = files(self, &self.result.plan);
         files

@@ -1,7 +1,8 @@
 //! Event files for TensorBoard: a record a number, with the checksums of TFRecord.
 //!
-//! The format is that of TensorFlow's `RecordWriter`: a length of 8 bytes, its masked CRC-32C, the record, and the record's masked
-//! CRC-32C. A record is an `Event` of `tensorflow/core/util/event.proto`, of which few fields are needed.
+//! The format is that of TensorFlow's `RecordWriter`: a length of 8 bytes, its masked CRC-32C, the record,
+//! and the record's masked CRC-32C. A record is an `Event` of `tensorflow/core/util/event.proto`, of which
+//! few fields are needed.
 
 use dress_core::{Advance, Progress, Stage};
 use std::collections::HashMap;
@@ -24,7 +25,8 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// Makes a file in `directory`, which is made where it is not there. TensorBoard reads every such file in it.
+    /// Makes a file in `directory`, which is made where it is not there. TensorBoard reads every such file in
+    /// it.
     ///
     /// # Errors
     /// Those of the system.

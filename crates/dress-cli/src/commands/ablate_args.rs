@@ -5,10 +5,11 @@ use super::base_options::Base;
 use super::control_options::controls;
 use super::dry_run::DryRunArgs;
 use super::given_options::Given;
+use super::short_help::FIRST;
 use super::study_args::{EVALUATION, StudyTextArgs};
 use super::written_setting::{Together, WrittenSetting, WrittenVary};
 use crate::{Error, locate};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use dress_models::Checkpoint;
 use dress_study::Subject;
 use dress_study::ablation::{Ablation, AblationStudy, DescribedRun, Variant, combinations};
@@ -17,22 +18,27 @@ use std::path::{Path, PathBuf};
 
 /// Options of `dress ablate`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new(FIRST).multiple(true).args([
+    "model", "out", "calibration", "data", "axis", "ratio", "dry_run",
+]))]
 pub struct AblateArgs {
-    /// An option of prune and the values to try, as lambda=1,5,20: one option at a time, all else as given here. on and
-    /// off for an option without a value, none to leave one out, + between the parts of a list (axis=residual+ffn).
-    #[arg(long, value_name = "OPTION=VALUES")]
+    /// An option of prune and the values to try, as lambda=1,5,20: one option at a time, all else as given
+    /// here. on and off for an option without a value, none to leave one out, + between the parts of a list
+    /// (axis=residual+ffn).
+    #[arg(long, value_name = "OPTION=VALUES", group = FIRST)]
     vary: Vec<WrittenVary>,
     /// One more row with several settings together, as gate=cosine:0.2,learning-rate=1e-4.
-    #[arg(long, value_name = "SETTINGS")]
+    #[arg(long, value_name = "SETTINGS", group = FIRST)]
     also: Vec<Together>,
     /// All combinations of what is varied, instead of one option at a time.
     #[arg(long)]
     grid: bool,
     /// Seeds: every row is run with each, and the table has means and ranges.
-    #[arg(long, value_delimiter = ',', conflicts_with = "seed")]
+    #[arg(long, value_delimiter = ',', group = FIRST, conflicts_with = "seed")]
     seeds: Vec<u64>,
-    /// Three more rows: the model sliced without training, trained after slicing, and trained without a penalty before.
-    #[arg(long)]
+    /// Three more rows: the model sliced without training, trained after slicing, and trained without a
+    /// penalty before.
+    #[arg(long, group = FIRST)]
     control: bool,
     #[command(flatten)]
     texts: StudyTextArgs,
@@ -99,8 +105,9 @@ impl AblateArgs {
         let also: Vec<Vec<WrittenSetting>> =
             self.also.iter().map(|Together(settings)| settings.clone()).collect();
         for settings in combinations(&vary, &also, self.grid) {
-            let given = settings.iter().try_fold(base.clone(), |given, setting| given.with(setting))?;
             let name = settings.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            let given =
+                settings.iter().try_fold(base.clone(), |given, setting| given.with(setting, &name))?;
             rows.push((name, given));
         }
         if self.control {
@@ -113,7 +120,7 @@ impl AblateArgs {
 
     fn variant(&self, name: String, given: &Given, subject: &Subject) -> Result<Variant, Error> {
         let base = &self.base.prune.checkpoint;
-        let (args, written) = given.parse(&name, &base.model, &base.out, base.common.seed)?;
+        let (args, written) = given.args(&name, &base.model, &base.out, base.common.seed)?;
         args.checkpoint.calibration.text_read_again()?;
         let refused = |error: Error| Error::SettingOfRow { row: name.clone(), reason: error.to_string() };
         let run = args.run_on(subject.declared()).map_err(refused)?;

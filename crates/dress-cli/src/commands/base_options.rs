@@ -1,7 +1,9 @@
 //! The options that `dress ablate` has in common with `dress prune`.
 
 use super::PruneArgs;
+use super::by_parts_args::ByPartsArgs;
 use super::given_options::Given;
+use crate::option_groups::of_group;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 /// The options of `dress prune`, which every row starts from.
@@ -15,13 +17,17 @@ pub(super) struct Base {
 
 impl Args for Base {
     fn augment_args(command: Command) -> Command {
-        let out = "Where the results go: ablate.json, ablate.md, ablate.svg, and a file a cell, which is used again by \
-                   the next run with the same settings";
-        PruneArgs::augment_args(command)
+        let out = "Where the results go: ablate.json, ablate.md, ablate.svg, ablate.png, and a file a cell, which is used \
+                   again by the next run with the same settings";
+        let command = PruneArgs::augment_args(command);
+        let by_parts = ByPartsArgs::group_id().unwrap_or_default();
+        let by_parts: Vec<String> =
+            of_group(&command, by_parts.as_str()).into_iter().map(String::from).collect();
+        command
             .mut_arg("out", |arg| arg.help(out))
             .mut_arg("force", |arg| arg.help("Run every cell, those that are there already too"))
             .mut_args(|arg| {
-                let is_by_parts = ["stream", "layers", "streams"].contains(&arg.get_id().as_str());
+                let is_by_parts = by_parts.iter().any(|id| arg.get_id() == id);
                 if is_by_parts { arg.hide(true) } else { arg }
             })
             .mut_arg("seed", |arg| arg.help("Seed of everything that is drawn, where --seeds gives no other"))

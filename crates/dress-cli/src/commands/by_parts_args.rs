@@ -1,5 +1,6 @@
 //! The options of a run of which one layer at a time is in memory.
 
+use crate::Error;
 use clap::Args;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -8,15 +9,17 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "One layer in memory")]
 pub struct ByPartsArgs {
-    /// With --local, read the checkpoint one layer at a time and keep each layer as it finishes: memory holds what the training of
-    /// one layer takes, whatever the number of layers.
+    /// With --local, read the checkpoint one layer at a time and keep each layer as it finishes: memory holds
+    /// what the training of one layer takes, whatever the number of layers.
     #[arg(long, requires = "local")]
     stream: bool,
-    /// With --local, do these layers alone, as 0..8 for those from 0 to before 8: --out becomes a part that `dress join` puts
-    /// together with the others. Parts that do not begin with layer 0 need --local-inputs dense.
+    /// With --local, do these layers alone, as 0..8 for those from 0 to before 8: --out becomes a part that
+    /// `dress join` puts together with the others. Parts that do not begin with layer 0 need --local-inputs
+    /// dense.
     #[arg(long, value_name = "FROM..TO", requires = "local", value_parser = layers)]
     layers: Option<Range<usize>>,
-    /// Where `dress stream` kept the dense model's streams, so that they are not computed again; with --local-inputs dense.
+    /// Where `dress stream` kept the dense model's streams, so that they are not computed again; with
+    /// --local-inputs dense.
     #[arg(long, value_name = "DIRECTORY", requires = "local_inputs")]
     streams: Option<PathBuf>,
 }
@@ -35,6 +38,15 @@ impl ByPartsArgs {
     pub(super) fn settings(&self) -> Option<ByParts> {
         let asks = self.stream || self.layers.is_some() || self.streams.is_some();
         asks.then(|| ByParts { layers: self.layers.clone(), streams: self.streams.clone() })
+    }
+}
+
+/// The error for an option that needs the whole model.
+pub(super) fn not_by_parts(option: &str, remedy: &'static str) -> Error {
+    Error::OptionUnused {
+        option: option.into(),
+        why: "where one layer at a time is in memory".into(),
+        remedy,
     }
 }
 

@@ -11,8 +11,8 @@ use std::time::Instant;
 /// The lock of a place where a study's results go.
 pub(super) struct StudyLock {
     _lock: Option<PlaceLock>,
-    /// Whether no other process has it, on this machine or on another that shares the storage. With one that has it the cells are
-    /// shared out.
+    /// Whether no other process has it, on this machine or on another that shares the storage. With one that
+    /// has it the cells are shared out.
     pub is_first: bool,
 }
 
@@ -41,8 +41,9 @@ impl StudyLock {
     }
 }
 
-/// Measures cells by this same command with `--cell`, to which `argument` says which cell it is; the process of each takes the
-/// lock of the place that `locked` says. On a terminal it says what runs and how long the rest will take.
+/// Measures cells by this same command with `--cell`, to which `argument` says which cell it is; the process
+/// of each takes the lock of the place that `locked` says. On a terminal it says what runs and how long the
+/// rest will take.
 pub(super) fn measure_in_a_process(
     argument: impl Fn(&Wanted) -> OsString,
     locked: impl Fn(&Wanted) -> PathBuf,

@@ -1,11 +1,12 @@
 //! The options that every subcommand has, and those that several share.
 
-use super::listed::{axis_kind, float_type, listed, pass, stock_target};
+use super::listed::{axis_kind, float_type, listed};
 use super::served_by_args::ServedByArgs;
+use super::shape_args::ShapeArgs;
 use super::written_ratio::WrittenRatio;
 use crate::{CostsFile, Error, Output, Pass, RunContext};
-use clap::{ArgGroup, Args};
-use dress_core::{AxisKind, Draw, Ratio, StockTarget};
+use clap::{ArgGroup, Args, ValueEnum};
+use dress_core::{AxisKind, Draw, Ratio};
 use dress_importance::Criterion;
 use dress_models::{AnyModel, FloatType};
 use dress_prune::{HowMuch, Load, Measure, Protected, RatioOf, Recipe, Sampling};
@@ -18,19 +19,24 @@ const DOUBTFUL: f64 = 0.05;
 /// Where to compute, and as what.
 #[derive(Debug, Clone, Args)]
 pub struct ComputeArgs {
-    /// Where to compute: auto, cpu, cuda, rocm, vulkan, metal or cubecl-cpu; a card by its number, as cuda:1.
-    #[arg(long, default_value = "auto")]
+    /// Where to compute.
+    #[arg(
+        long,
+        help = format!("Where to compute: {}; a card by its number n", dress_machine::device::NAMES),
+        default_value = "auto"
+    )]
     pub device: String,
     /// The type of the weights in memory.
     #[arg(long, default_value = "f32", value_parser = float_type())]
     pub dtype: FloatType,
 }
 
-/// The group of options that say nothing of one result: the seed, of which a study has several, and the form of what is printed.
+/// The group of options that say nothing of one result: the seed, of which a study has several, and the form
+/// of what is printed.
 pub(super) const OF_THE_COMMAND: &str = "of_the_command";
 
-/// The heading of where and how a command runs. Clap puts an option without a heading of its own under that of the options before
-/// it, so those that stand behind a flattened group have one.
+/// The heading of where and how a command runs. Clap puts an option without a heading of its own under that
+/// of the options before it, so those that stand behind a flattened group have one.
 pub(super) const HOW_IT_RUNS: &str = "Where and how it runs";
 
 /// The heading of what comes of a command, and of where it goes.
@@ -44,7 +50,7 @@ pub struct CommonArgs {
     #[command(flatten)]
     pub(super) compute: ComputeArgs,
     /// Seed of everything that is drawn.
-    #[arg(long, group = OF_THE_COMMAND, default_value_t = 42)]
+    #[arg(long, group = OF_THE_COMMAND, default_value_t = usual().seed)]
     pub seed: u64,
     /// Print one JSON object on standard output; everything else goes to standard error.
     #[arg(long, group = OF_THE_COMMAND)]
@@ -64,7 +70,7 @@ impl CommonArgs {
     }
 }
 
-/// The options of which one says how much goes.
+/// The options of which one alone says how much goes.
 pub(super) const HOW_MUCH: &str = "how_much";
 
 /// The group of options that a plan made before has the answers to.
@@ -76,65 +82,71 @@ const STAYS: &str = "How much stays, in place of --ratio";
 /// What goes, and by which criterion.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "What goes")]
-#[command(group = ArgGroup::new(HOW_MUCH).required(true).multiple(true))]
+#[command(group = ArgGroup::new(HOW_MUCH).required(true))]
 #[command(group = ArgGroup::new(SAID_BY_A_PLAN).multiple(true))]
 pub struct SelectArgs {
     /// What to remove, several with commas (OPT and Phi: residual,heads together). Without it, and with a
-    /// budget such as --params, prune finds how much of which layers' neurons and heads goes by measuring the loss.
+    /// budget such as --params, prune finds how much of which layers' neurons and heads goes by measuring the
+    /// loss.
     #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = axis_kind())]
     pub axis: Vec<AxisKind>,
-    /// The share to remove, in [0, 1): one for all axes, one for each with commas, or each with its axis and where layers
-    /// differ their numbers, as ffn.0-3=0,ffn=0.3. What stays is the nearest number that the checkpoint's config can say.
+    /// The share to remove, in [0, 1): one for all axes, one for each with commas, or each with its axis and
+    /// where layers differ their numbers, as ffn.0-3=0,ffn=0.3. What stays is the nearest number that the
+    /// checkpoint's config can say.
     #[arg(long, value_delimiter = ',', groups = [HOW_MUCH, SAID_BY_A_PLAN], allow_negative_numbers = true)]
     pub ratio: Vec<WrittenRatio>,
-    /// What stays, whatever its scores: layers=0-3,28 with all that is in them, heads=5.2 (head group 2 of layer 5), ffn=5.100-120
-    /// or residual=17; may be given several times.
+    /// What stays, whatever its scores: layers=0-3,28 with all that is in them, heads=5.2 (head group 2 of
+    /// layer 5), ffn=5.100-120 or residual=17; may be given several times.
     #[arg(long, group = SAID_BY_A_PLAN, value_name = "WHAT")]
     pub protect: Vec<Protected>,
     /// Instead of --ratio: the share of the parameters that stays, shared out over the axes to within half a
     /// percent.
-    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "flops", "bytes", "latency"])]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN])]
     pub params: Option<f64>,
     /// Instead of --ratio: the share of the multiplications a token makes with weights that stays.
-    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "bytes", "latency"])]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN])]
     pub flops: Option<f64>,
-    /// Instead of --ratio: the share of the weights' bytes that stays; with --for, of those that the engines serve.
-    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "latency"])]
+    /// Instead of --ratio: the share of the weights' bytes that stays; with --for, of those that the engines
+    /// serve.
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN])]
     pub bytes: Option<f64>,
     /// Instead of --ratio: the share of a forward pass's time that stays, by the costs in --costs.
-    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], requires = "costs", conflicts_with = "ratio")]
+    #[arg(long, help_heading = STAYS, value_parser = share, groups = [HOW_MUCH, SAID_BY_A_PLAN], requires = "costs")]
     pub latency: Option<f64>,
-    /// Instead of --ratio: the smallest model whose perplexity on calibration blocks held back is at most so many times the
-    /// checkpoint's, as 1.1x. Neurons and heads go, or what of them --axis says.
-    #[arg(long, help_heading = STAYS, value_name = "TIMES", value_parser = times, groups = [HOW_MUCH, SAID_BY_A_PLAN], conflicts_with_all = ["ratio", "params", "flops", "bytes", "latency"])]
+    /// Instead of --ratio: the smallest model whose perplexity on calibration blocks held back is at most so
+    /// many times the checkpoint's, as 1.1x. Neurons and heads go, or what of them --axis says.
+    #[arg(long, help_heading = STAYS, value_name = "TIMES", value_parser = times, groups = [HOW_MUCH, SAID_BY_A_PLAN])]
     pub max_perplexity: Option<f64>,
     /// The costs that dress costs measured of the checkpoint, on whatever machine the result is for.
     #[arg(long, help_heading = STAYS, group = SAID_BY_A_PLAN, value_name = "FILE", requires = "latency")]
     pub costs: Option<PathBuf>,
-    /// Which pass --latency is of; by default decode.
-    #[arg(long, help_heading = STAYS, group = SAID_BY_A_PLAN, value_parser = pass(), requires = "latency")]
+    /// Which pass --latency is of.
+    #[arg(
+        long,
+        help = format!("Which pass --latency is of; by default {}", written(&Pass::default())),
+        help_heading = STAYS,
+        group = SAID_BY_A_PLAN,
+        value_enum,
+        requires = "latency"
+    )]
     pub latency_of: Option<Pass>,
-    /// Round what stays to a multiple of this, beside what the checkpoint's config wants; not of whole layers.
-    #[arg(long, group = SAID_BY_A_PLAN, default_value_t = 1, value_parser = at_least_one)]
-    pub tile: usize,
-    /// Whose rules the shape of the result keeps: of any of transformers, vLLM and llama.cpp, of transformers, or of
-    /// these crates alone.
-    #[arg(long, default_value_t = StockTarget::All, value_parser = stock_target())]
-    pub target: StockTarget,
+    #[command(flatten)]
+    pub shape: ShapeArgs,
     #[command(flatten)]
     pub served_by: ServedByArgs,
-    /// How structures are scored; depth by block-influence, sleb or random, everything else by the others. Both with a comma. By
-    /// default activation-norm, and block-influence for depth.
+    /// How structures are scored; depth by block-influence, sleb or random, everything else by the others.
+    /// Both with a comma. By default activation-norm, and block-influence for depth.
     #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
     pub criterion: Vec<Criterion>,
-    /// Let layers differ: what goes is ranked over all layers, with a budget over all axes as well, by scores less
-    /// their mean and over their deviation. For --target dress alone.
+    /// Let layers differ: what goes is ranked over all layers, with a budget over all axes as well, by scores
+    /// less their mean and over their deviation. For --target dress alone.
     #[arg(long, group = SAID_BY_A_PLAN)]
     pub per_layer: bool,
 }
 
 impl SelectArgs {
-    /// What is asked for of the checkpoint that `dense` declares: the command's defaults are those of [`Recipe::new`].
+    /// What is asked for of the checkpoint that `dense` declares: the command's defaults are those of
+    /// [`Recipe::new`].
     ///
     /// # Errors
     /// Those of [`CostsFile::read`] and of [`ServedByArgs::formats`].
@@ -142,9 +154,10 @@ impl SelectArgs {
         let recipe = Recipe::new(self.axis.clone(), self.how_much(dense)?);
         Ok(Recipe {
             criteria: self.criterion.clone(),
-            stock: self.target,
-            tile: self.tile,
+            stock: self.shape.rules.target,
+            tile: self.shape.rules.tile,
             served_by: self.served_by.formats()?,
+            sizes: self.shape.sizes(),
             per_layer: self.per_layer,
             protected: self.protect.iter().cloned().fold(Protected::default(), Protected::and),
             seed,
@@ -197,8 +210,8 @@ impl SelectArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Calibration")]
 pub struct CalibrationArgs {
-    /// The corpus: text, JSON, CSV or Parquet, also compressed; a folder, several with commas, - for standard input, or a
-    /// mixture as a.jsonl:0.7,b.parquet:0.3. Never the text that will be evaluated.
+    /// The corpus: text, JSON, CSV or Parquet, also compressed; a folder, several with commas, - for standard
+    /// input, or a mixture as a.jsonl:0.7,b.parquet:0.3. Never the text that will be evaluated.
     #[arg(long)]
     pub calibration: Option<PathBuf>,
     /// The field of --calibration's rows that is their text, and of --data's where the command has one.
@@ -207,11 +220,11 @@ pub struct CalibrationArgs {
     /// Blocks drawn from it.
     #[arg(long, default_value_t = Sampling::default().samples, value_parser = samples)]
     pub samples: usize,
-    /// Tokens a block; by default 1024, or what the model has positions for.
-    #[arg(long)]
+    /// Tokens a block.
+    #[arg(long, help = tokens_of_a_block(Sampling::USUAL_SEQLEN))]
     pub seqlen: Option<usize>,
-    /// How blocks are drawn: blocks of the text as it stands that do not overlap; or rows, each from a line drawn at
-    /// random on with empty lines dropped, as SliceGPT, SparseGPT and Wanda calibrate.
+    /// How blocks are drawn: blocks of the text as it stands that do not overlap; or rows, each from a line
+    /// drawn at random on with empty lines dropped, as SliceGPT, SparseGPT and Wanda calibrate.
     #[arg(long, default_value_t = Sampling::default().draw, value_parser = listed::<Draw>(Draw::NAMES))]
     pub draw: Draw,
 }
@@ -227,6 +240,21 @@ impl CalibrationArgs {
         let path = self.calibration.clone()?;
         Some(TextSource { path, text_field: self.text_field.clone() })
     }
+}
+
+/// What is asked for where nothing is said.
+pub(super) fn usual() -> Recipe {
+    Recipe::new(Vec::new(), HowMuch::Ratios(Vec::new()))
+}
+
+/// A value that clap lists, as it is written.
+fn written(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().into())
+}
+
+/// The help of how long blocks are, that are `usual` tokens where nothing is said.
+pub(super) fn tokens_of_a_block(usual: usize) -> String {
+    format!("Tokens a block; by default {usual}, or what the model has positions for")
 }
 
 /// How many times the checkpoint's perplexity, with or without an x behind it.

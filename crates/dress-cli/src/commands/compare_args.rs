@@ -7,9 +7,10 @@ use super::dry_run::DryRunArgs;
 use super::listed::{axis_kind, listed, stock_target};
 use super::regularize_args::RegularizeArgs;
 use super::served_by_args::ServedByArgs;
+use super::short_help::FIRST;
 use super::study_args::{EVALUATION, StudyTextArgs};
 use crate::{Error, locate};
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use dress_core::{AxisKind, Ratio, StockTarget};
 use dress_importance::Criterion;
 use dress_models::Checkpoint;
@@ -30,52 +31,76 @@ enum By {
     Width,
 }
 
+impl From<RatioOf> for By {
+    fn from(of: RatioOf) -> Self {
+        match of {
+            RatioOf::Parameters => Self::Params,
+            RatioOf::Width => Self::Width,
+        }
+    }
+}
+
+impl From<By> for RatioOf {
+    fn from(by: By) -> Self {
+        match by {
+            By::Params => Self::Parameters,
+            By::Width => Self::Width,
+        }
+    }
+}
+
+/// What is compared where nothing is said.
+fn usual() -> ComparisonSettings {
+    ComparisonSettings::new(Vec::new())
+}
+
 /// Options of `dress compare`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new(FIRST).multiple(true).args(["calibration", "data", "samples", "dry_run"]))]
 pub struct CompareArgs {
     /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
-    #[arg(long)]
+    #[arg(long, group = FIRST)]
     model: PathBuf,
     #[command(flatten)]
     calibration: CalibrationArgs,
     /// The methods.
-    #[arg(long, help_heading = COMPARED, value_delimiter = ',', default_values_t = Preset::all(), value_parser = listed::<Preset>(Preset::all().map(Preset::name)))]
+    #[arg(long, help_heading = COMPARED, group = FIRST, value_delimiter = ',', default_values_t = usual().presets, value_parser = listed::<Preset>(Preset::all().map(Preset::name)))]
     presets: Vec<Preset>,
     /// The shares that go.
-    #[arg(long, help_heading = COMPARED, value_delimiter = ',', required = true)]
+    #[arg(long, help_heading = COMPARED, group = FIRST, value_delimiter = ',', required = true)]
     ratios: Vec<Ratio>,
-    /// Of what ratios are: params for equal sizes, width for equal shares of whatever a method prunes.
-    #[arg(long, help_heading = COMPARED, value_enum, default_value_t = By::Params)]
+    /// Of what ratios are.
+    #[arg(long, help_heading = COMPARED, group = FIRST, value_enum, default_value_t = By::from(usual().by))]
     by: By,
     #[command(flatten)]
     texts: StudyTextArgs,
     /// Another text to evaluate on, that nothing was calibrated on.
-    #[arg(long, help_heading = EVALUATION)]
+    #[arg(long, help_heading = EVALUATION, group = FIRST)]
     unseen: Option<PathBuf>,
     /// Calibration blocks of sleb, which goes over them again and again.
-    #[arg(long, help_heading = COMPARED, default_value_t = 8, value_parser = at_least_one)]
+    #[arg(long, help_heading = COMPARED, default_value_t = usual().search_samples, value_parser = at_least_one)]
     search_samples: usize,
     /// Calibration blocks of dress, which trains on them; by default --samples.
     #[arg(long, help_heading = COMPARED, value_parser = at_least_one)]
     train_samples: Option<usize>,
     /// What dress prunes, several with commas.
-    #[arg(long, help_heading = COMPARED, value_delimiter = ',', default_value = "residual", value_parser = axis_kind())]
+    #[arg(long, help_heading = COMPARED, value_delimiter = ',', default_values_t = usual().dress_axes, value_parser = axis_kind())]
     dress_axis: Vec<AxisKind>,
     /// By what dress selects.
-    #[arg(long, help_heading = COMPARED, default_value_t = Criterion::ActivationNorm, value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
+    #[arg(long, help_heading = COMPARED, default_value_t = usual().dress_criterion, value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
     dress_criterion: Criterion,
-    /// Whose rules the shapes keep. Nothing is saved, and these crates' own come nearest to equal sizes; flap and
-    /// llm-pruner have no other.
-    #[arg(long, help_heading = COMPARED, default_value_t = StockTarget::Dress, value_parser = stock_target())]
+    /// Whose rules the shapes keep. Nothing is saved, and these crates' own come nearest to equal sizes; flap
+    /// and llm-pruner have no other.
+    #[arg(long, help_heading = COMPARED, default_value_t = usual().stock, value_parser = stock_target())]
     target: StockTarget,
     #[command(flatten, next_help_heading = COMPARED)]
     served_by: ServedByArgs,
     /// Round what stays of every axis to a multiple of this.
-    #[arg(long, help_heading = COMPARED, default_value_t = 1, value_parser = at_least_one)]
+    #[arg(long, help_heading = COMPARED, default_value_t = usual().tile, value_parser = at_least_one)]
     tile: usize,
-    /// Where the results go: compare.json, compare.md, compare.svg, report.json, report.md, report.html, and a file a cell, which is used again by the
-    /// next run with the same settings.
-    #[arg(long, help_heading = RESULT)]
+    /// Where the results go: compare.json, compare.md, compare.svg, compare.png, report.json, report.md,
+    /// report.html, and a file a cell, which is used again by the next run with the same settings.
+    #[arg(long, help_heading = RESULT, group = FIRST)]
     out: PathBuf,
     /// Runs one cell in this process, as this command does for each.
     #[arg(long, hide = true)]
@@ -115,7 +140,7 @@ impl CompareArgs {
         };
         Ok(ComparisonSettings {
             presets: self.presets.clone(),
-            by: if self.by == By::Params { RatioOf::Parameters } else { RatioOf::Width },
+            by: self.by.into(),
             stock: self.target,
             tile: self.tile,
             served_by: self.served_by.formats()?,

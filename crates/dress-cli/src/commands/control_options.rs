@@ -1,24 +1,33 @@
 //! The controls of an ablation's base, as options.
 
 use super::given_options::Given;
-use super::regularize_args::REGULARIZES;
+use super::prune_options::PRUNE_OPTIONS;
+use super::regularize_args::{LoraArgs, REGULARIZES};
+use super::written_setting::WrittenSetting;
 use crate::Error;
+use clap::Args;
+use dress_regularize::Schedule;
 use dress_study::ablation::Control;
 
-/// The controls of `base`, all else as there; what they run is what [`Control::of`] makes of the base's recipe.
+/// The controls of `base`, all else as there; what they run is what [`Control::of`] makes of the base's
+/// recipe.
 ///
 /// # Errors
 /// Those of [`Given::with`].
 pub(super) fn controls(base: &Given) -> Result<Vec<(Control, Given)>, Error> {
-    let (regularize, factors) = (Given::of_group(REGULARIZES), Given::of_group("LoraArgs"));
+    let regularize = PRUNE_OPTIONS.of_group(REGULARIZES);
+    let factors = LoraArgs::group_id().unwrap_or_default();
+    let factors = PRUNE_OPTIONS.of_group(factors.as_str());
     let plain = base.without(&[&regularize[..], &factors].concat());
-    let but_the_gate: Vec<String> = regularize.iter().filter(|id| *id != "gate").cloned().collect();
-    let mut controls = vec![
-        (Control::SlicedDirectly, plain.with(&"no-regularize=on".parse()?)?),
-        (Control::SlicedFirst, base.with(&"gate=constant".parse()?)?.without(&but_the_gate)),
-    ];
+    let but_the_gate: Vec<&str> = regularize.into_iter().filter(|id| *id != "gate").collect();
+    let with =
+        |given: &Given, control: Control, setting: WrittenSetting| given.with(&setting, control.name());
+    let (directly, first, trained) = (Control::SlicedDirectly, Control::SlicedFirst, Control::TrainedFirst);
+    let sliced = with(base, first, WrittenSetting::of("gate", Schedule::Constant))?.without(&but_the_gate);
+    let mut controls =
+        vec![(directly, with(&plain, directly, WrittenSetting::on("no-regularize"))?), (first, sliced)];
     if !base.has("lora-rank") {
-        controls.push((Control::TrainedFirst, plain.with(&"no-penalty=on".parse()?)?));
+        controls.push((trained, with(&plain, trained, WrittenSetting::on("no-penalty"))?));
     }
     Ok(controls)
 }
@@ -30,7 +39,7 @@ mod tests {
     use std::path::Path;
 
     fn set(given: Given, setting: &str) -> Given {
-        given.with(&setting.parse().unwrap()).unwrap()
+        given.with(&setting.parse().unwrap(), "row").unwrap()
     }
 
     #[test]
@@ -51,7 +60,7 @@ mod tests {
         let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models/llama3-kjv");
         let checkpoint = Checkpoint::open(&model).unwrap();
         let recipe = |given: &Given| {
-            let (args, _) = given.parse("row", &model, Path::new("o"), 7).unwrap();
+            let (args, _) = given.args("row", &model, Path::new("o"), 7).unwrap();
             args.run_on(checkpoint.declared()).unwrap().recipe
         };
         let plain = ["axis=ffn", "ratio=0.5", "epochs=3", "lambda=2"];

@@ -14,8 +14,8 @@ const PREFILL: usize = 512;
 /// Options of `dress costs`.
 #[derive(Debug, Args)]
 pub struct CostsArgs {
-    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub. It and halves of it, three to
-    /// four times its size, are in memory together.
+    /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub. It and halves of
+    /// it, three to four times its size, are in memory together.
     #[arg(long)]
     model: PathBuf,
     /// The file to write, for --costs of score and prune.
@@ -24,8 +24,11 @@ pub struct CostsArgs {
     /// Replace the file that is there.
     #[arg(long)]
     force: bool,
-    /// Tokens of the prefill; by default 512, or what the model has positions for.
-    #[arg(long, value_parser = at_least_one)]
+    #[arg(
+        long,
+        help = format!("Tokens of the prefill; by default {PREFILL}, or what the model has positions for"),
+        value_parser = at_least_one
+    )]
     prefill_tokens: Option<usize>,
     /// Tokens of the prompt that decoding starts from.
     #[arg(long, default_value_t = 64, value_parser = at_least_one)]

@@ -2,6 +2,7 @@
 
 use super::common_args::HOW_IT_RUNS;
 use super::inspect::engines_in_short;
+use super::quality::percent;
 use super::selection_table::SelectionTable;
 use crate::{Error, Output, Table, stored_bytes};
 use clap::Args;
@@ -19,8 +20,8 @@ const QUANTIZED: &str = "llama.cpp:q4_k_m";
 /// Whether a command only says what it would do.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct DryRunArgs {
-    /// Say what would come of it, and what it would take by a run on a few blocks: shapes, parameters, bytes, memory, minutes and
-    /// what engines will make of it. Nothing is written.
+    /// Say what would come of it, and what it would take by a run on a few blocks: shapes, parameters, bytes,
+    /// memory, minutes and what engines will make of it. Nothing is written.
     #[arg(long, help_heading = HOW_IT_RUNS)]
     pub(super) dry_run: bool,
 }
@@ -61,10 +62,11 @@ impl DryRun {
         rehearsed: String,
     ) -> Result<Self, Error> {
         let taken = SelectionTable::of(dense, selection)?;
-        let shape = ModelShape::of(dense).stored_in(stored_bytes(path)?).sliced(selection);
+        let stored = stored_bytes(path)?;
+        let shape = ModelShape::of(dense).stored_in(stored).sliced(selection);
         let counts = taken.parameters;
         let whole = Self { taken: Some(taken), ..Self::of_work(estimate, rehearsed) };
-        whole.with_shape(path, &shape, counts, formats)
+        whole.with_shape(stored, &shape, counts, formats)
     }
 
     /// Of a command that makes `made` of the checkpoint at `path`, which `dense` declares.
@@ -81,22 +83,23 @@ impl DryRun {
     ) -> Result<Self, Error> {
         let taken = selection.map(|selection| SelectionTable::of(dense, selection)).transpose()?;
         let counts = [dense, made].map(parameters::count);
-        let shape = ModelShape::of(made).stored_in(stored_bytes(path)?);
-        Self { taken, ..Self::of_work(estimate, rehearsed) }.with_shape(path, &shape, counts, formats)
+        let stored = stored_bytes(path)?;
+        let shape = ModelShape::of(made).stored_in(stored);
+        Self { taken, ..Self::of_work(estimate, rehearsed) }.with_shape(stored, &shape, counts, formats)
     }
 
+    /// With the sizes of a model whose files have `stored` bytes a number.
     fn with_shape(
         self,
-        path: &Path,
+        stored: usize,
         shape: &ModelShape,
         parameters: [u64; 2],
         formats: &[EngineFormat],
     ) -> Result<Self, Error> {
-        let stored = stored_bytes(path)? as u64;
         let usual = if formats.is_empty() { usual_formats()? } else { Vec::new() };
         Ok(Self {
             parameters: Some(parameters),
-            bytes: Some(parameters.map(|count| count * stored)),
+            bytes: Some(parameters.map(|count| count * stored as u64)),
             served: formats.iter().chain(&usual).map(|format| ServedReport::of(format, shape)).collect(),
             ..self
         })
@@ -124,8 +127,7 @@ impl DryRun {
         }
         let mut table = Table::new(&["", "before", "after", "difference"]);
         let mut row = |name: &str, [before, after]: [u64; 2], write: &dyn Fn(u64) -> String| {
-            let percent = 100.0 * (after as f64 / before.max(1) as f64 - 1.0);
-            table.row(&[name.into(), write(before), write(after), format!("{percent:+.1}%")]);
+            table.row(&[name.into(), write(before), write(after), percent([before, after])]);
         };
         if let Some(parameters) = self.parameters {
             row("parameters", parameters, &grouped);

@@ -34,6 +34,7 @@ pub(super) struct Generate {
 
 impl Generate {
     pub fn run(self) -> Result<(), Error> {
+        self.sampling.check()?;
         let tokenizer = tokenizer(&self.model)?;
         let prompt = self.prompt_tokens(&tokenizer)?;
         let model = self.context.load(&self.model)?;

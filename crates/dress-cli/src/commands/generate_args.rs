@@ -9,6 +9,12 @@ use clap::Args;
 use dress_models::generation::Sampling;
 use std::path::PathBuf;
 
+/// Tokens that are added to a text where nothing is said.
+const CONTINUATION: usize = 64;
+
+/// The same of each text that the model draws by itself.
+const OWN_TEXT: usize = 1024;
+
 /// Options of `dress generate`.
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
@@ -27,8 +33,7 @@ pub struct GenerateArgs {
     /// Go on after the tokens that end a text by generation_config.json and config.json.
     #[arg(long, conflicts_with = "texts")]
     ignore_eos: bool,
-    /// The most tokens to add; 64, or 1024 with --texts.
-    #[arg(long)]
+    #[arg(long, help = format!("The most tokens to add; {CONTINUATION}, or {OWN_TEXT} with --texts"))]
     max_new_tokens: Option<usize>,
     /// Draw from the likeliest tokens that together reach this probability.
     #[arg(long, conflicts_with = "texts")]
@@ -39,7 +44,8 @@ pub struct GenerateArgs {
     /// A token that ends the text, such as `<|im_end|>`; may be given several times.
     #[arg(long, conflicts_with = "texts")]
     stop: Vec<String>,
-    /// Write a corpus to calibrate on in place of a continuation: so many texts that the model draws by itself.
+    /// Write a corpus to calibrate on in place of a continuation: so many texts that the model draws by
+    /// itself.
     #[arg(long, requires = "out", value_parser = samples)]
     texts: Option<usize>,
     /// With --texts, the JSON lines file that they go to.
@@ -78,7 +84,7 @@ impl GenerateArgs {
             chat: self.chat,
             system: self.system,
             ignore_eos: self.ignore_eos,
-            max_new_tokens: self.max_new_tokens.unwrap_or(64),
+            max_new_tokens: self.max_new_tokens.unwrap_or(CONTINUATION),
             stop: self.stop,
         })
     }
@@ -90,7 +96,7 @@ impl GenerateArgs {
             context: self.common.context()?,
             prompt: self.prompt,
             texts,
-            max_new_tokens: self.max_new_tokens.unwrap_or(1024),
+            max_new_tokens: self.max_new_tokens.unwrap_or(OWN_TEXT),
             temperature: self.temperature.unwrap_or(1.0),
             out,
             force: self.force,

@@ -1,60 +1,28 @@
-//! Options of `dress prune` as data: given, changed, and read again by the command's own parser.
+//! Options of `dress prune` as data: given, changed, and what a run has of them.
 
 use super::PruneArgs;
-use super::common_args::{HOW_MUCH, OF_THE_COMMAND};
-use super::regularize_args::PENALISES;
-use super::transform_args::PLACES;
+use super::prune_options::{PRUNE_OPTIONS, is_flag, only, refused};
+use super::regularize_args::{PENALISES, PENALISES_NOTHING};
 use super::written_setting::WrittenSetting;
 use crate::Error;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueHint};
+use clap::{Arg, ArgMatches, FromArgMatches, ValueHint};
 use dress_study::ablation::Resolved;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 
-/// The groups of options that are the same in every row, or that the study has in another form.
-const NOT_VARIED: [&str; 4] = [PLACES, OF_THE_COMMAND, "SettingsFileArgs", "ByPartsArgs"];
+/// The options of one run of `dress prune` that are given, by their names to clap.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Given(BTreeMap<String, GivenOption>);
 
-/// The options of one run of `dress prune` that are given, by their names to clap, with their values as written; flags
-/// have none.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Given(BTreeMap<String, Option<String>>);
-
-/// The parser of `dress prune`.
-fn command() -> Command {
-    let mut command = unbuilt();
-    command.build();
-    command
-}
-
-/// The same before clap put together what groups hold.
-fn unbuilt() -> Command {
-    PruneArgs::augment_args(Command::new("prune").no_binary_name(true).disable_help_flag(true))
-}
-
-/// The options of a group, by their names to clap.
-fn group<'a>(command: &'a Command, name: &str) -> impl Iterator<Item = &'a str> {
-    let group = command.get_groups().find(|group| group.get_id() == name);
-    group.into_iter().flat_map(|group| group.get_args()).map(|id| id.as_str())
-}
-
-/// The options that may be varied.
-fn varied(command: &Command) -> impl Iterator<Item = &Arg> {
-    let same: Vec<&str> = NOT_VARIED.iter().flat_map(|name| group(command, name)).collect();
-    let options = command.get_arguments().filter(|arg| arg.get_long().is_some());
-    options.filter(move |arg| !same.contains(&arg.get_id().as_str()))
-}
-
-/// Whether a cell's key has an option in another form: files by their hashes, and the device by its name.
-fn is_in_the_key(arg: &Arg) -> bool {
-    arg.get_value_hint() == ValueHint::AnyPath || arg.get_id() == "device"
-}
-
-fn is_flag(arg: &Arg) -> bool {
-    !arg.get_action().takes_values()
+/// One option that is given.
+#[derive(Debug, Clone)]
+struct GivenOption {
+    /// Its value as written; flags have none.
+    written: Option<String>,
+    /// What clap has read of it, and of nothing else.
+    read: ArgMatches,
 }
 
 /// What the matches have of an option, the parts of a list joined.
@@ -63,15 +31,20 @@ fn written(matches: &ArgMatches, id: &str) -> Option<String> {
     Some(parts.collect::<Vec<_>>().join(","))
 }
 
+/// Whether a cell's key has an option in another form: files by their hashes, and the device by its name.
+fn is_in_the_key(arg: &Arg) -> bool {
+    arg.get_value_hint() == ValueHint::AnyPath || arg.get_id() == "device"
+}
+
 impl Given {
     /// The options of `dress prune` that were given on a command line.
     pub fn of(matches: &ArgMatches) -> Self {
         let mut given = BTreeMap::new();
-        for arg in varied(&command()) {
+        for arg in PRUNE_OPTIONS.varied() {
             let id = arg.get_id().as_str();
             if matches.value_source(id) == Some(ValueSource::CommandLine) {
-                let value = if is_flag(arg) { None } else { written(matches, id) };
-                given.insert(id.into(), value);
+                let written = if is_flag(arg) { None } else { written(matches, id) };
+                given.insert(id.into(), GivenOption { written, read: only(matches, id) });
             }
         }
         Self(given)
@@ -82,58 +55,46 @@ impl Given {
         self.0.contains_key(&name.replace('-', "_"))
     }
 
-    /// With one option set otherwise. Options that conflict with it, and those that mean nothing without what is left
-    /// out, are no longer given.
+    /// With one option set otherwise, in the row of that name. Options that conflict with it, and those that
+    /// mean nothing without what is left out, are no longer given.
     ///
     /// # Errors
-    /// [`Error::NoSuchOption`] and [`Error::SettingOfRow`].
-    pub fn with(&self, setting: &WrittenSetting) -> Result<Self, Error> {
-        let command = command();
-        let arg = option(&command, &setting.option)?;
-        let mut given = self.clone();
-        match (setting.value.as_str(), is_flag(arg)) {
-            ("none" | "off", _) => return Ok(self.without(&[arg.get_id().to_string()])),
-            ("on", true) => given.0.insert(arg.get_id().to_string(), None),
+    /// [`Error::NoSuchOption`], and [`Error::SettingOfRow`] where the option's parser refuses the value.
+    pub fn with(&self, setting: &WrittenSetting, row: &str) -> Result<Self, Error> {
+        let arg = PRUNE_OPTIONS.named(&setting.option)?;
+        let id = arg.get_id().as_str();
+        let written = match (setting.value.as_str(), is_flag(arg)) {
+            ("none" | "off", _) => return Ok(self.without(&[id])),
+            ("on", true) => None,
             (_, true) => {
                 let reason = "this option takes no value; write on or off".into();
                 return Err(Error::SettingOfRow { row: setting.to_string(), reason });
             }
-            (value, false) => {
-                let value = match arg.get_value_delimiter() {
-                    Some(delimiter) => value.replace('+', &delimiter.to_string()),
-                    None => value.into(),
-                };
-                given.0.insert(arg.get_id().to_string(), Some(value))
-            }
+            (value, false) => Some(match arg.get_value_delimiter() {
+                Some(delimiter) => value.replace('+', &delimiter.to_string()),
+                None => value.into(),
+            }),
         };
-        let conflicting = command.get_arguments().filter(|other| conflict(&command, arg, other));
-        let mut conflicting: Vec<String> = conflicting.map(|other| other.get_id().to_string()).collect();
+        let read = PRUNE_OPTIONS.read(arg, written.as_deref(), row)?;
+        let mut conflicting: Vec<&str> = PRUNE_OPTIONS.conflicting(arg).collect();
         // Without a penalty on weights its options would be refused.
-        if ["gate", "no_penalty"].contains(&arg.get_id().as_str()) && !self.has("penalty-in-loss") {
-            conflicting.extend(Self::of_group(PENALISES));
+        if PRUNE_OPTIONS.of_group(PENALISES_NOTHING).contains(&id) && !self.has("penalty-in-loss") {
+            conflicting.extend(PRUNE_OPTIONS.of_group(PENALISES));
         }
-        let own = given.0.remove_entry(arg.get_id().as_str());
-        Ok(Self(given.without(&conflicting).0.into_iter().chain(own).collect()))
-    }
-
-    /// The options of a group of `dress prune`, by their names to clap.
-    pub fn of_group(name: &str) -> Vec<String> {
-        group(&command(), name).map(String::from).collect()
+        let mut given = self.without(&conflicting);
+        given.0.insert(id.into(), GivenOption { written, read });
+        Ok(given)
     }
 
     /// Without some options, and without those that clap takes only together with one of them.
-    pub fn without(&self, ids: &[String]) -> Self {
-        let (command, mut left_out) = (unbuilt(), ids.to_vec());
+    pub fn without(&self, ids: &[&str]) -> Self {
+        let mut left_out: Vec<String> = ids.iter().map(ToString::to_string).collect();
         let mut given = self.0.clone();
         given.retain(|id, _| !left_out.contains(id));
-        let alone = relaxed();
         loop {
-            let needs_what_is_left_out = |id: &String, value: &Option<String>| {
-                let word = word(&command, id, value.as_deref());
-                word.is_some_and(|word| needs(&alone, &word).iter().any(|id| left_out.contains(id)))
-            };
-            let dependents = given.iter().filter(|(id, value)| needs_what_is_left_out(id, value));
-            let dependents: Vec<String> = dependents.map(|(id, _)| id.clone()).collect();
+            let needs_what_is_left_out =
+                |id: &&String| PRUNE_OPTIONS.needs(id).iter().any(|needed| left_out.contains(needed));
+            let dependents: Vec<String> = given.keys().filter(needs_what_is_left_out).cloned().collect();
             if dependents.is_empty() {
                 return Self(given);
             }
@@ -142,75 +103,47 @@ impl Given {
         }
     }
 
-    /// The options of the run that these make, and every one with a value, as written. `row` is only named in errors.
+    /// The options of the run that these make, and every one with a value, as written. `row` is only named in
+    /// errors.
     ///
     /// # Errors
-    /// [`Error::SettingOfRow`] where the parser refuses them.
-    pub fn parse(
+    /// [`Error::SettingOfRow`] where they may not be given together.
+    pub fn args(
         &self,
         row: &str,
         model: &Path,
         out: &Path,
         seed: u64,
     ) -> Result<(PruneArgs, Resolved), Error> {
-        let command = command();
-        let mut words: Vec<OsString> = vec!["--model".into(), model.into(), "--out".into(), out.into()];
-        words.push(format!("--seed={seed}").into());
-        words.extend(self.words(&command).into_iter().map(Into::into));
-        let refused =
-            |error: clap::Error| Error::SettingOfRow { row: row.into(), reason: first_lines(&error) };
-        let matches = command.try_get_matches_from(words).map_err(refused)?;
-        let args = PruneArgs::from_arg_matches(&matches).map_err(refused)?;
-        Ok((args, of_result(&matches)))
+        PRUNE_OPTIONS.check(self.0.keys().map(String::as_str), row)?;
+        let refused = |error: clap::Error| refused(row, &error);
+        let defaults = PRUNE_OPTIONS.defaults(row, model, out, seed)?;
+        let mut args = PruneArgs::from_arg_matches(&defaults).map_err(refused)?;
+        for option in self.0.values() {
+            // Each is read already; only its own field is set.
+            args.update_from_arg_matches(&option.read).map_err(refused)?;
+        }
+        Ok((args, self.of_result(&defaults)))
     }
 
-    /// What stands on the command line for these options.
-    fn words(&self, command: &Command) -> Vec<String> {
-        self.0.iter().filter_map(|(id, value)| word(command, id, value.as_deref())).collect()
+    /// Every option with a value that a result may depend on; numbers are written one way.
+    fn of_result(&self, defaults: &ArgMatches) -> Resolved {
+        let value = |arg: &Arg| {
+            let id = arg.get_id().as_str();
+            let value = written(self.0.get(id).map_or(defaults, |option| &option.read), id)?;
+            let numbers: Vec<String> = first_name(arg, value).split(',').map(one_way).collect();
+            Some((arg.get_long()?.to_string(), numbers.join(",")))
+        };
+        PRUNE_OPTIONS.varied().filter(|arg| !is_in_the_key(arg)).filter_map(value).collect()
     }
-}
-
-/// What stands on the command line for one option.
-fn word(command: &Command, id: &str, value: Option<&str>) -> Option<String> {
-    let long = command.get_arguments().find(|arg| arg.get_id() == id)?.get_long()?;
-    Some(value.map_or(format!("--{long}"), |value| format!("--{long}={value}")))
-}
-
-/// The parser of `dress prune` that takes any option without those that every run needs.
-fn relaxed() -> Command {
-    let command = unbuilt().mut_args(|arg| arg.required(false));
-    let mut command = command.mut_group(HOW_MUCH, |group| group.required(false));
-    // Only then can an option say what it is called in messages.
-    command.build();
-    command
-}
-
-/// The options that clap takes this one only together with, by their names to clap.
-fn needs(relaxed: &Command, word: &str) -> Vec<String> {
-    let Err(error) = relaxed.clone().try_get_matches_from([word]) else { return Vec::new() };
-    let missing = match (error.kind(), error.get(ContextKind::InvalidArg)) {
-        (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(missing))) => missing,
-        _ => return Vec::new(),
-    };
-    let named = relaxed.get_arguments().filter(|arg| missing.contains(&arg.to_string()));
-    named.map(|arg| arg.get_id().to_string()).collect()
 }
 
 /// As they would be typed.
 impl fmt::Display for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words(&command()).join(" "))
+        let word = |(id, option): (&String, &GivenOption)| PRUNE_OPTIONS.word(id, option.written.as_deref());
+        f.write_str(&self.0.iter().filter_map(word).collect::<Vec<_>>().join(" "))
     }
-}
-
-/// Every option with a value that a result may depend on; numbers are written one way.
-fn of_result(matches: &ArgMatches) -> Resolved {
-    let value = |arg: &Arg| {
-        let value = written(matches, arg.get_id().as_str())?;
-        let numbers: Vec<String> = first_name(arg, value).split(',').map(one_way).collect();
-        Some((arg.get_long()?.to_string(), numbers.join(",")))
-    };
-    varied(&command()).filter(|arg| !is_in_the_key(arg)).filter_map(value).collect()
 }
 
 /// A value under the name that it had first, so that what was kept under that is found.
@@ -227,45 +160,32 @@ fn one_way(value: &str) -> String {
     value.parse::<f64>().map_or_else(|_| value.into(), |number| number.to_string())
 }
 
-/// The option of that name, with dashes or underscores in it.
-fn option<'a>(command: &'a Command, name: &str) -> Result<&'a Arg, Error> {
-    let long = name.replace('_', "-");
-    let found = varied(command).find(|arg| arg.get_long() == Some(long.as_str()));
-    found.ok_or_else(|| {
-        let mut known: Vec<&str> = varied(command).filter_map(Arg::get_long).collect();
-        known.sort_unstable();
-        Error::NoSuchOption { name: name.into(), known: known.join(", ") }
-    })
-}
-
-/// Whether two options may not be given together; one of them says so.
-fn conflict(command: &Command, one: &Arg, other: &Arg) -> bool {
-    let says = |one: &Arg, other: &Arg| {
-        command.get_arg_conflicts_with(one).iter().any(|arg| arg.get_id() == other.get_id())
-    };
-    says(one, other) || says(other, one)
-}
-
-/// What clap says, without the usage below it.
-fn first_lines(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let said = text.split("\n\n").next().unwrap_or_default();
-    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    said.strip_prefix("error: ").unwrap_or(&said).into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::CommonArgs;
+    use crate::commands::common_args::{
+        CalibrationArgs, ComputeArgs, OF_THE_COMMAND, SAID_BY_A_PLAN, SelectArgs,
+    };
+    use crate::commands::regularize_args::{LoraArgs, REGULARIZES, RegularizeArgs};
+    use crate::commands::served_by_args::ServedByArgs;
+    use crate::commands::training_args::{DistillArgs, TrainingArgs};
+    use crate::commands::transform_args::{PLACES, TransformArgs};
+    use clap::{Args, Command};
     use dress_core::Basis;
+    use std::collections::BTreeSet;
 
     fn given(words: &[&str]) -> Given {
-        let matches = command().get_matches_from([&["--model", "m", "--out", "o"], words].concat());
-        Given::of(&matches)
+        let command = PruneArgs::augment_args(Command::new("prune").no_binary_name(true));
+        Given::of(&command.get_matches_from([&["--model", "m", "--out", "o"], words].concat()))
     }
 
     fn with(given: &Given, setting: &str) -> Result<Given, Error> {
-        given.with(&setting.parse().unwrap())
+        given.with(&setting.parse().unwrap(), "the row")
+    }
+
+    fn args(given: &Given) -> Result<(PruneArgs, Resolved), Error> {
+        given.args("the row", Path::new("m"), Path::new("o"), 1)
     }
 
     #[test]
@@ -300,7 +220,7 @@ mod tests {
     fn a_value_is_in_keys_under_the_name_that_it_had_first() {
         let written = |option: &str, more: &[&str]| {
             let given = given(&[&["--axis", "ffn", "--ratio", "0.5"], more].concat());
-            given.parse("row", Path::new("m"), Path::new("o"), 1).unwrap().1.remove(option)
+            args(&given).unwrap().1.remove(option)
         };
         for target in [&[][..], &["--target", "all"], &["--target", "any"]] {
             assert_eq!(written("target", target).as_deref(), Some("any"), "{target:?}");
@@ -315,7 +235,7 @@ mod tests {
     fn equal_settings_resolve_alike_however_they_are_written() {
         let base = given(&["--axis", "ffn", "--ratio", "0.5", "--basis", "identity"]);
         let resolved = |given: &Given| -> Resolved {
-            let (args, written) = given.parse("row", Path::new("m"), Path::new("o"), 1).unwrap();
+            let (args, written) = args(given).unwrap();
             let usual = args.usual_values(Basis::Identity).into_iter();
             usual.map(|(name, value)| (name.into(), value)).chain(written).collect()
         };
@@ -336,15 +256,60 @@ mod tests {
             "{said}"
         );
         assert!(with(&base, "model=m").is_err() && with(&base, "kept-only=maybe").is_err());
-        let parse = |setting: &str| {
-            with(&base, setting)
-                .unwrap()
-                .parse("the row", Path::new("m"), Path::new("o"), 1)
-                .unwrap_err()
-                .to_string()
-        };
-        let said = parse("lambda=much");
+        let said = with(&base, "lambda=much").unwrap_err().to_string();
         assert!(said.contains("the row") && said.contains("--lambda") && said.lines().count() == 1, "{said}");
-        assert!(parse("gate-norms=count").contains("--gate"), "{}", parse("gate-norms=count"));
+        for (setting, missing) in [("gate-norms=count", "--gate <"), ("ratio=none", "--params <")] {
+            let said = args(&with(&base, setting).unwrap()).unwrap_err().to_string();
+            assert!(
+                said.contains("row `the row`: the following required arguments") && said.contains(missing)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_set_is_what_the_command_line_would_set() {
+        let base = ["--axis", "ffn,heads", "--gate", "cosine", "--protect", "layers=0", "--ratio", "0.5"];
+        for (settings, words) in [
+            (&["ratio=0.25+0.5"][..], &["--ratio=0.25,0.5"][..]),
+            (&["kept-only=on", "gate-norms=count"], &["--ratio=0.5", "--kept-only", "--gate-norms=count"]),
+            (&["penalty-in-loss=on", "lambda=2"], &["--ratio=0.5", "--penalty-in-loss", "--lambda=2"]),
+        ] {
+            let changed = settings.iter().fold(given(&base), |given, setting| with(&given, setting).unwrap());
+            let words = [&["--model", "m", "--out", "o", "--seed", "1"][..], &base[..6], words].concat();
+            let command = PruneArgs::augment_args(Command::new("prune").no_binary_name(true));
+            let matches = command.get_matches_from(words);
+            let read = PruneArgs::from_arg_matches(&matches).unwrap();
+            assert_eq!(format!("{:?}", args(&changed).unwrap().0), format!("{read:?}"), "{settings:?}");
+            assert_eq!(changed.to_string(), Given::of(&matches).to_string());
+        }
+    }
+
+    /// The options of a struct, without those of the structs that it takes in.
+    fn own<A: Args>(taken_in: &[BTreeSet<String>]) -> BTreeSet<String> {
+        let all = options_of::<A>();
+        all.into_iter().filter(|id| taken_in.iter().all(|others| !others.contains(id))).collect()
+    }
+
+    fn options_of<A: Args>() -> BTreeSet<String> {
+        let command = A::augment_args(Command::new("options"));
+        command.get_arguments().map(|arg| arg.get_id().to_string()).collect()
+    }
+
+    #[test]
+    fn every_option_is_in_the_groups_that_it_should_be_in() {
+        let group = |name: &str| -> BTreeSet<String> {
+            PRUNE_OPTIONS.of_group(name).into_iter().map(String::from).collect()
+        };
+        let places = own::<TransformArgs>(&[options_of::<CalibrationArgs>(), options_of::<CommonArgs>()]);
+        assert_eq!(places, group(PLACES));
+        assert_eq!(own::<CommonArgs>(&[options_of::<ComputeArgs>()]), group(OF_THE_COMMAND));
+        let others = [options_of::<LoraArgs>(), options_of::<DistillArgs>(), options_of::<TrainingArgs>()];
+        assert_eq!(own::<RegularizeArgs>(&others), group(REGULARIZES));
+        let not_said: Vec<String> = own::<SelectArgs>(&[options_of::<ServedByArgs>()])
+            .difference(&group(SAID_BY_A_PLAN))
+            .cloned()
+            .collect();
+        // The rules of the target hold for what a plan says too.
+        assert_eq!(not_said, ["target"]);
     }
 }

@@ -45,7 +45,8 @@ impl Join {
         self.print(&joined, "", began)
     }
 
-    /// The checkpoint that is made; `command` is the one that it says, where it is not that of the first part.
+    /// The checkpoint that is made; `command` is the one that it says, where it is not that of the first
+    /// part.
     pub fn joined(&self, command: Option<String>, progress: &dyn Progress) -> Result<Joined, Error> {
         Ok(dress::join(&self.checkpoint, &self.parts, &self.out, self.force, command, progress)?)
     }
@@ -56,7 +57,7 @@ impl Join {
         let made = Checkpoint::at(self.out.clone())?;
         let models = [self.checkpoint.declared(), made.declared()];
         let served = ServedBytes::of(self.checkpoint.path(), models, &self.served_by)?;
-        let next = NextCommand::eval(&self.out, &self.model, None);
+        let next = NextCommand::eval(&self.out, &self.model, None, None);
         let report = json!({
             "parameters_before": result.parameters_before,
             "parameters": result.parameters,
@@ -81,7 +82,7 @@ impl Join {
             };
             format!(
                 "{} in {seconds:.0} s, written to {}\n{rounded}\n{}\n{NOT_MEASURED}\n\nnext: {next}",
-                kept_text(&result.plan),
+                kept_text(&result.plan, self.checkpoint.declared()),
                 self.out.display(),
                 both.table()
             )

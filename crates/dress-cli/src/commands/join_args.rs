@@ -14,7 +14,8 @@ pub struct JoinArgs {
     /// What `dress prune --layers` wrote: together all layers, each once.
     #[arg(required = true, value_name = "PART")]
     parts: Vec<PathBuf>,
-    /// The checkpoint that the parts were made from: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
+    /// The checkpoint that the parts were made from: a directory, a GGUF file, or `owner/name` on the Hugging
+    /// Face hub.
     #[arg(long)]
     model: PathBuf,
     /// Where the smaller checkpoint goes.

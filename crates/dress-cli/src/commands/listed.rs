@@ -1,19 +1,70 @@
 //! Options whose values clap lists.
 
-use crate::Pass;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use dress_core::{AxisKind, StockTarget};
+use dress_core::{AxisKind, Divergence, StockTarget};
+use dress_data::Bos;
 use dress_models::FloatType;
+use dress_prune::LocalInputs;
+use dress_regularize::GateNorms;
 use dress_train::GradientCheckpointing;
 use std::error::Error;
 use std::str::FromStr;
 
-/// A parser of a type that is read from one of `names`: what help and completions list, and what a wrong value is answered with.
+/// A parser of a type that is read from one of `names`: what help and completions list, and what a wrong
+/// value is answered with.
 pub(super) fn listed<T>(names: impl IntoIterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
 where
     T: FromStr<Err: Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,
 {
     PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
+}
+
+/// The same, where help says of each value what it means.
+pub(super) fn explained<T>(
+    names: impl IntoIterator<Item = &'static str>,
+    meaning: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,
+{
+    let value = |name: &'static str| {
+        let value = PossibleValue::new(name);
+        name.parse::<T>().map_or(value.clone(), |meant| value.help(meaning(meant)))
+    };
+    PossibleValuesParser::new(names.into_iter().map(value)).try_map(|name| name.parse::<T>())
+}
+
+/// A parser of what the gate does to the norms' statistics.
+pub(super) fn gate_norms() -> impl TypedValueParser<Value = GateNorms> {
+    explained(GateNorms::NAMES, |norms: GateNorms| match norms {
+        GateNorms::Fixed => "over all channels",
+        GateNorms::Count => "over kept + g^2 removed channels",
+    })
+}
+
+/// A parser of what a layer reads that is regularized alone.
+pub(super) fn local_inputs() -> impl TypedValueParser<Value = LocalInputs> {
+    explained(LocalInputs::NAMES, |inputs: LocalInputs| match inputs {
+        LocalInputs::Dense => "the dense model's stream",
+        LocalInputs::Pruned => "that of the layers before it as they have become",
+    })
+}
+
+/// A parser of the direction in which distributions are compared.
+pub(super) fn divergence() -> impl TypedValueParser<Value = Divergence> {
+    explained(Divergence::NAMES, |divergence: Divergence| match divergence {
+        Divergence::Forward => "the model has to expect what the dense one does",
+        Divergence::Reverse => "it must not expect what the dense one does not",
+    })
+}
+
+/// A parser of where the token stands that begins a text.
+pub(super) fn bos() -> impl TypedValueParser<Value = Bos> {
+    explained(Bos::NAMES, |bos: Bos| match bos {
+        Bos::Tokenizer => "where the tokenizer puts it itself",
+        Bos::Each => "before every block",
+        Bos::None => "nowhere",
+    })
 }
 
 /// A parser of a kind of axis, which the names of other software mean too.
@@ -47,24 +98,16 @@ pub(super) fn float_type() -> impl TypedValueParser<Value = FloatType> {
         .try_map(|name| name.parse::<FloatType>())
 }
 
-/// A parser of which pass costs are of.
-pub(super) fn pass() -> impl TypedValueParser<Value = Pass> {
-    let of = |name: String| if name == "prefill" { Pass::Prefill } else { Pass::Decode };
-    PossibleValuesParser::new(["decode", "prefill"]).map(of)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{AxisKind, StockTarget};
+    use super::*;
     use dress_core::{Basis, Draw};
-    use dress_data::{Bos, Protocol};
-    use dress_models::FloatType;
+    use dress_data::Protocol;
     use dress_models::gguf::GgufType;
     use dress_prune::Compensation;
-    use dress_regularize::{GateNorms, PenaltyKind};
-    use dress_train::{Decay, GradientCheckpointing, OptimizerConfig, Precision};
+    use dress_regularize::PenaltyKind;
+    use dress_train::{Decay, OptimizerConfig, Precision};
     use std::fmt::{Debug, Display};
-    use std::str::FromStr;
 
     fn read_back<T: FromStr<Err: Debug> + Display>(names: impl IntoIterator<Item = &'static str>) {
         for name in names {
@@ -76,6 +119,7 @@ mod tests {
     fn every_name_that_is_listed_reads_back() {
         read_back::<AxisKind>(AxisKind::NAMES);
         read_back::<Basis>(Basis::NAMES);
+        read_back::<Divergence>(Divergence::NAMES);
         read_back::<Draw>(Draw::NAMES);
         read_back::<StockTarget>(StockTarget::NAMES);
         read_back::<Bos>(Bos::NAMES);
@@ -83,6 +127,7 @@ mod tests {
         read_back::<FloatType>(FloatType::NAMES);
         read_back::<GgufType>(GgufType::NAMES);
         read_back::<Compensation>(Compensation::NAMES);
+        read_back::<LocalInputs>(LocalInputs::NAMES);
         read_back::<GateNorms>(GateNorms::NAMES);
         read_back::<PenaltyKind>(PenaltyKind::NAMES);
         read_back::<Decay>(Decay::NAMES);

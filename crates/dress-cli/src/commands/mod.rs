@@ -2,6 +2,7 @@
 
 mod ablate;
 mod ablate_args;
+mod axis_shapes;
 mod base_options;
 mod by_parts_args;
 mod cell_process;
@@ -35,6 +36,7 @@ mod prune;
 mod prune_args;
 mod prune_by_parts;
 mod prune_command_args;
+mod prune_options;
 mod quality;
 mod quality_args;
 mod recover;
@@ -48,6 +50,7 @@ mod score;
 mod score_args;
 mod selection_table;
 mod served_by_args;
+mod shape_args;
 mod short_help;
 mod slice;
 mod slice_args;
@@ -95,8 +98,8 @@ pub struct Cli {
     /// Say more on standard error: -v for what happens, -vv for each step.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
-    /// How progress, warnings and errors are written on standard error: for people, with a line every half minute where there is no
-    /// terminal, or one JSON object a line.
+    /// How progress, warnings and errors are written on standard error: for people, with a line every half
+    /// minute where there is no terminal, or one JSON object a line.
     #[arg(long, value_enum, default_value_t = LogFormat::Text, global = true, value_name = "FORMAT")]
     pub log_format: LogFormat,
 }

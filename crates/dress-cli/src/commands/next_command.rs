@@ -31,12 +31,17 @@ impl NextCommand {
         }
     }
 
-    /// Evaluates `made` beside `dense` on a text, which is left open where none is known.
-    pub fn eval(made: &Path, dense: &Path, text: Option<&TextSource>) -> String {
+    /// Evaluates `made` beside `dense` on a text in blocks of `seqlen` tokens, where that is known, so that
+    /// its figures compare with the run's. A text that is not known is left open.
+    pub fn eval(made: &Path, dense: &Path, text: Option<&TextSource>, seqlen: Option<usize>) -> String {
         let command = Self::new("eval").path("model", made).path("against", dense);
-        match text {
-            Some(text) => command.text("data", text).0,
-            None => command.0 + " --data TEXT",
+        let command = match text {
+            Some(text) => command.text("data", text),
+            None => Self(command.0 + " --data ANOTHER_TEXT"),
+        };
+        match seqlen {
+            Some(seqlen) => command.with("seqlen", &seqlen.to_string()).0,
+            None => command.0,
         }
     }
 
@@ -73,8 +78,8 @@ mod tests {
              --distill-from owner/name --out 'out/a b-recovered' --full"
         );
         assert_eq!(
-            NextCommand::eval(made, dense, None),
-            "dress eval --model 'out/a b' --against owner/name --data TEXT"
+            NextCommand::eval(made, dense, None, Some(256)),
+            "dress eval --model 'out/a b' --against owner/name --data ANOTHER_TEXT --seqlen 256"
         );
     }
 }

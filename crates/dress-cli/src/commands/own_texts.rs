@@ -5,13 +5,14 @@ use crate::{Error, PlaceLock, RunContext, check_own_file_place, fingerprint, sho
 use dress_core::{Progress, Unit, files};
 use dress_data::Tokenizer;
 use dress_eval::generation::{OwnTexts, StopConditions, own_texts};
+use dress_eval::journal::{Journal, ResultKey};
 use dress_models::end_tokens;
 use dress_train::RunDirectory;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -50,7 +51,7 @@ impl WriteOwnTexts {
         let began = Instant::now();
         let tokenizer = tokenizer(&self.model)?;
         let directory = RunDirectory::beside(&self.out);
-        let mut kept = KeptTexts::open(&directory.texts(), self.key()?, self.force)?;
+        let mut kept = KeptTexts::open(&directory.texts(), self.key(&tokenizer)?, self.force)?;
         explain_interrupt(&directory);
         let found = kept.texts.len();
         self.write(&tokenizer, &mut kept)?;
@@ -94,13 +95,12 @@ impl WriteOwnTexts {
         let progress: &dyn Progress = &terminal;
         let stage = progress.begin("writing", Unit::Texts, self.texts as u64);
         stage.reuse(kept.texts.len() as u64);
-        own_texts(&model, tokenizer, &missing, &stop, &drawn, &stage, |text, written| {
-            kept.keep(text, written).map_err(|cause| dress_eval::Error::Io { path: kept.path.clone(), cause })
-        })?;
-        Ok(())
+        let keep = |text, written| kept.keep(text, written);
+        Ok(own_texts(&model, tokenizer, &missing, &stop, &drawn, &stage, keep)?)
     }
 
-    /// The tokens that every text begins behind: the prompt's, or what a text begins with, or the token that ends the text before.
+    /// The tokens that every text begins behind: the prompt's, or what a text begins with, or the token that
+    /// ends the text before.
     fn beginning(&self, tokenizer: &Tokenizer, ends: &[u32]) -> Result<Vec<u32>, Error> {
         let tokens = tokenizer.encode(self.prompt.as_deref().unwrap_or_default(), true)?;
         match (tokens.is_empty(), ends) {
@@ -111,10 +111,10 @@ impl WriteOwnTexts {
     }
 
     /// All that the texts depend on.
-    fn key(&self) -> Result<String, Error> {
+    fn key(&self, tokenizer: &Tokenizer) -> Result<String, Error> {
         let about = json!({
             "fingerprint": fingerprint(&self.model)?,
-            "tokenizer": tokenizer(&self.model)?.sha256(),
+            "tokenizer": tokenizer.sha256(),
             "prompt": self.prompt,
             "max_new_tokens": self.max_new_tokens,
             "temperature": self.temperature,
@@ -131,52 +131,56 @@ fn is_corpus(path: &Path) -> bool {
     first.is_some_and(|line| serde_json::from_str::<Line>(&line).is_ok())
 }
 
-/// The texts that are finished, in a file that grows by a line a text.
+/// The texts that are finished, in a journal.
 struct KeptTexts {
-    path: PathBuf,
-    file: File,
+    journal: Journal,
     texts: BTreeMap<usize, String>,
 }
 
+/// What the journal has: first what the texts depend on, then each text behind its number.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    Settings(String),
+    Text(usize, String),
+}
+
 impl KeptTexts {
-    /// What `path` has of the texts of this key; with nothing there it begins anew, and with another run's where `replace` says so.
+    /// What `path` has of the texts of this key; with nothing there it begins anew, and with another run's
+    /// where `replace` says so.
     fn open(path: &Path, key: String, replace: bool) -> Result<Self, Error> {
-        let failed = |cause| Error::Io { path: path.into(), cause };
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).map_err(failed)?;
+        let open = || Journal::open::<Entry>(path, &ResultKey::new("texts", &()));
+        let (entries, mut journal) = open()?;
+        let mut entries = entries.into_iter();
+        match entries.next() {
+            None => journal.keep(&Entry::Settings(key))?,
+            Some(Entry::Settings(found)) if found == key => {}
+            Some(_) if !replace => return Err(Error::OtherTexts { path: path.into() }),
+            Some(_) => {
+                drop(journal);
+                std::fs::remove_file(path).map_err(|cause| Error::Io { path: path.into(), cause })?;
+                return Self::open(path, key, false);
+            }
         }
-        let lines: Vec<String> = match File::open(path) {
-            // A line that an end of the process cut is not read, nor what stands behind it.
-            Ok(file) => BufReader::new(file).lines().map_while(Result::ok).collect(),
-            Err(_) => Vec::new(),
+        let text = |entry| match entry {
+            Entry::Text(text, written) => Some((text, written)),
+            Entry::Settings(_) => None,
         };
-        let is_ours = lines.first().is_none_or(|first| *first == key);
-        if !is_ours && !replace {
-            return Err(Error::OtherTexts { path: path.into() });
-        }
-        let whole = lines.iter().skip(1).map_while(|line| serde_json::from_str(line).ok());
-        let texts: BTreeMap<usize, String> = if is_ours { whole.collect() } else { BTreeMap::new() };
-        let mut all = key + "\n";
-        all.extend(texts.iter().map(|text| line_of(text.0, text.1)));
-        files::write_whole(path, all.as_bytes()).map_err(failed)?;
-        let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
-        Ok(Self { path: path.into(), file, texts })
+        Ok(Self { journal, texts: entries.filter_map(text).collect() })
     }
 
-    fn keep(&mut self, text: usize, written: String) -> std::io::Result<()> {
-        self.file.write_all(line_of(&text, &written).as_bytes())?;
+    fn keep(&mut self, text: usize, written: String) -> Result<(), dress_eval::Error> {
+        self.journal.keep(&(text, &written))?;
         self.texts.insert(text, written);
         Ok(())
     }
 }
 
-fn line_of(text: &usize, written: &str) -> String {
-    serde_json::to_string(&(text, written)).expect("a number and a text are JSON") + "\n"
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::OpenOptions;
+    use std::io::Write;
 
     #[test]
     fn finished_texts_are_found_again_by_the_same_run_alone() {
@@ -186,11 +190,13 @@ mod tests {
         let mut kept = open("one", false).unwrap();
         kept.keep(2, "And\n".into()).unwrap();
         kept.keep(0, "it".into()).unwrap();
-        // The process ends in the middle of a line.
-        kept.file.write_all(b"[1, \"cam").unwrap();
+        drop(kept);
+        // The process ended in the middle of a line.
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"[1, \"cam").unwrap();
         let mut again = open("one", false).unwrap();
         assert_eq!(again.texts, BTreeMap::from([(0, "it".to_string()), (2, "And\n".to_string())]));
         again.keep(1, "came".into()).unwrap();
+        drop(again);
         assert_eq!(open("one", true).unwrap().texts.len(), 3);
         let refused = open("two", false).err().unwrap().to_string();
         assert!(refused.contains("texts.jsonl") && refused.contains("--force"), "{refused}");

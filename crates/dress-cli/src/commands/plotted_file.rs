@@ -38,8 +38,8 @@ pub(super) fn panels(given: &Path) -> Result<Vec<Panel>, Error> {
     Ok(panels)
 }
 
-/// The file itself, or the files of a directory that say how it was made, the last work first. Of any other checkpoint it is the
-/// configuration, which is then named as what it is.
+/// The file itself, or the files of a directory that say how it was made, the last work first. Of any other
+/// checkpoint it is the configuration, which is then named as what it is.
 fn files_of(given: &Path) -> Vec<PathBuf> {
     if !given.is_dir() {
         return vec![given.into()];
@@ -62,11 +62,16 @@ fn panels_of(path: &Path) -> Result<Vec<Panel>, Error> {
     match kind_of(&value) {
         Some("dress.json") => of_result(path, value),
         Some("recover.json") => of_recovery(path, value),
-        Some("search.json") => Ok(vec![frontier(&read::<SearchReport>(path, value)?, path, "the search")?]),
+        Some("search.json") => {
+            Ok(vec![frontier(&read::<SearchReport>(path, value)?, path, "the search", "")?])
+        }
         Some("plan") if value.get("format").is_none() => {
             Err(not_drawn(path, "is a plan made by hand, which does not say how long the axes are".into()))
         }
-        Some("plan") => Ok(plan_panels(&SlicePlan::from_json(&text, path)?, "the plan")),
+        Some("plan") => {
+            let plan = SlicePlan::from_json(&text, path)?;
+            Ok(plan_panels(&plan, &format!("a plan for {}", plan.architecture)))
+        }
         Some(other) => Err(not_drawn(path, format!("is a {other}"))),
         None => Err(not_drawn(path, "is JSON of something else".into())),
     }
@@ -100,21 +105,20 @@ fn of_result(path: &Path, value: Value) -> Result<Vec<Panel>, Error> {
     let result: ResultFile = read(path, value)?;
     let search = path.with_file_name("search.json");
     let mut panels = Vec::new();
+    let data = result.calibration.as_ref().map_or(String::new(), |data| format!(", {}", text_of(&data.path)));
     if search.is_file() {
         let text = read_text(&search, "the search.json that dress prune wrote")?;
         let value =
             serde_json::from_str(&text).map_err(|cause| Error::ResultFile { path: search.clone(), cause })?;
-        panels.push(frontier(&read(&search, value)?, &search, &model)?);
+        panels.push(frontier(&read(&search, value)?, &search, &model, &data)?);
     }
     let curve = &result.report.curve;
     if !curve.is_empty() {
-        let data =
-            result.calibration.as_ref().map_or(String::new(), |data| format!(", {}", text_of(&data.path)));
-        let title = format!("{model}: regularizing, {}{data}", result.plan.criterion);
+        let title = format!("{model}: regularizing, by {}{data}", result.plan.criterion);
         panels.push(Panel { marks: marks(&result), ..loss(title, curve) });
         let norm = one_series("norm of what goes", curve, |point| Some(point.selected_norm));
         panels.push(Panel {
-            title: format!("{model}: what was selected, while it goes"),
+            title: format!("{model}: what was selected, while it goes, by {}{data}", result.plan.criterion),
             x_label: "tokens seen".into(),
             y_label: "L2 norm of its weights".into(),
             series: vec![norm],
@@ -186,7 +190,7 @@ fn slice_of(result: &ResultFile) -> Option<Mark> {
 }
 
 /// What a search found: the frontier of size and loss with the shapes that were measured.
-fn frontier(search: &SearchReport, path: &Path, model: &str) -> Result<Panel, Error> {
+fn frontier(search: &SearchReport, path: &Path, model: &str, data: &str) -> Result<Panel, Error> {
     if search.best >= search.candidates.len() {
         let cause = serde::de::Error::custom("no candidate is the result");
         return Err(Error::ResultFile { path: path.into(), cause });
@@ -199,7 +203,7 @@ fn frontier(search: &SearchReport, path: &Path, model: &str) -> Result<Panel, Er
     expected.reverse();
     let shapes = if search.search.per_layer { "layers may differ" } else { "layers alike" };
     Ok(Panel {
-        title: format!("{model}: what the loss gains as less stays, {shapes}"),
+        title: format!("{model}: what the loss gains as less stays, {shapes}{data}"),
         x_label: "percent that stays".into(),
         y_label: "gained loss, nats a token".into(),
         series: vec![

@@ -1,18 +1,17 @@
 //! `dress prune`.
 
-use super::by_parts_args::ByParts;
+use super::by_parts_args::{ByParts, not_by_parts};
 use super::dry_run::{DryRun, on_few_of};
 use super::next_command::NextCommand;
-use super::prune_by_parts::not_by_parts;
-use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes};
+use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes, seqlen_of_validation};
 use super::served_by_args::{warn_of_loss, warn_of_rounding};
 use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, Output, PlaceLock, ResultFile, check_place, command_line, name_of, shown_progress};
 use dress::{PruneJob, PrunedCheckpoint};
-use dress_core::{Calibration, KeptOfKind, SlicePlan};
-use dress_models::Checkpoint;
+use dress_core::{Calibration, CausalLm, KeptOfKind, SlicePlan};
 use dress_models::checkpoint::check_output;
+use dress_models::{AnyModel, Checkpoint};
 use dress_study::ablation::PruneRun;
 use dress_train::RunDirectory;
 use serde_json::{Map, Value, json};
@@ -54,11 +53,8 @@ struct Said {
 }
 
 impl Prune {
-    /// Prunes and saves; `began` is when the command did.
+    /// Prunes with the whole model in memory and saves; `began` is when the command did.
     pub fn run(mut self, began: Instant) -> Result<(), Error> {
-        if let Some(by_parts) = self.by_parts.take() {
-            return self.run_by_parts(&by_parts, began);
-        }
         check_place(&self.out)?;
         let _lock = PlaceLock::take(&self.out)?;
         check_output(&self.out, Some(self.checkpoint.path()), self.force)?;
@@ -67,9 +63,9 @@ impl Prune {
         let (job, calibration) = self.job_and_blocks()?;
         let (dense, served_by) = (self.checkpoint.declared(), &self.run.recipe.served_by);
         let known = job.resolved.known_selection(dense)?;
-        let rounded = warn_of_rounding(job.resolved.rounded(dense)?);
+        let rounded = warn_of_rounding(&job.resolved, dense)?;
         if let Some(selection) = &known {
-            warn_of_loss(dense, selection, served_by);
+            warn_of_loss(dense, selection, &job.resolved);
         }
         if job.resolved.is_kept() {
             explain_interrupt(&directory);
@@ -78,7 +74,7 @@ impl Prune {
         let (mut pruned, events) = or_nothing_left(&directory, done)?;
         add_the_rest(events, &pruned.result.result.report.curve, &pruned.result.result.quality);
         if known.is_none() {
-            warn_of_loss(dense, &pruned.result.result.plan.selection, served_by);
+            warn_of_loss(dense, &pruned.result.result.plan.selection, &job.resolved);
         }
         pruned.result.result.command = Some(command_line());
         // Before anything else that can fail.
@@ -109,9 +105,9 @@ impl Prune {
     /// What is run, with the texts that both models are measured on, and the blocks that the run looks at.
     fn job_and_blocks(&self) -> Result<(PruneJob, Calibration), Error> {
         let job = self.run.job(&self.checkpoint)?;
-        let held_back = self.quality.hold_back.unwrap_or_else(|| job.blocks_to_hold_back());
-        let (calibration, held_back) = self.run.blocks_and_held_back(&self.checkpoint, held_back)?;
-        let seqlen = job.sampling.seqlen;
+        let measured = self.quality.held_back(|| job.to_hold_back());
+        let (calibration, held_back) = self.run.blocks_and_held_back(&self.checkpoint, measured.blocks)?;
+        let (seqlen, held_back) = (job.sampling.seqlen, measured.part_of(held_back));
         let texts = self.quality.texts(&self.checkpoint, seqlen, [&calibration, &held_back])?;
         Ok((job.measured_on(texts), calibration))
     }
@@ -168,7 +164,7 @@ impl Prune {
             };
             format!(
                 "{} in {seconds:.0} s, written to {}\n{}\n{}\n{about}\nnext: {}",
-                kept_text(&result.plan),
+                kept_text(&result.plan, self.checkpoint.declared()),
                 self.out.display(),
                 said.rounded,
                 both.table(),
@@ -177,13 +173,17 @@ impl Prune {
         })
     }
 
-    /// The command to type next: training where the loss rose and nothing was trained, else an evaluation on all of a text.
+    /// The command to type next: training where the loss rose and nothing was trained, else an evaluation on
+    /// all of a text.
     fn next(&self, result: &ResultFile) -> String {
         let risen = result.quality.iter().map(|text| text.difference.percent_of_perplexity().0);
         let is_worth_training = result.regularize.is_none() && risen.fold(0.0, f64::max) > WORTH_TRAINING;
         match self.run.calibration.as_ref().filter(|_| is_worth_training) {
             Some(text) => NextCommand::recover(&self.out, &self.model, text, &self.run.recipe.sampling),
-            None => NextCommand::eval(&self.out, &self.model, self.quality.validate.first()),
+            None => {
+                let seqlen = seqlen_of_validation(&result.quality).or(self.run.recipe.sampling.seqlen);
+                NextCommand::eval(&self.out, &self.model, self.quality.validate.first(), seqlen)
+            }
         }
     }
 }
@@ -194,15 +194,13 @@ pub(super) fn kept(plan: &SlicePlan) -> Map<String, Value> {
     lengths.map(|(axis, chosen)| (axis.to_string(), json!([chosen.kept_len(), chosen.len()]))).collect()
 }
 
-/// What is left of each kind of axis, as `residual 192 -> 144, ffn 512 -> 384`.
-pub(super) fn kept_text(plan: &SlicePlan) -> String {
-    let length = |kind| {
-        let of_kind = plan.selection.iter().filter(|(axis, _)| axis.kind() == kind);
-        of_kind.map(|(_, chosen)| chosen.len()).max().unwrap_or(0)
+/// What is left of each kind of axis of `dense`, as `residual 192 -> 144, ffn 512 -> 384`.
+pub(super) fn kept_text(plan: &SlicePlan, dense: &AnyModel) -> String {
+    let counts = |range: [usize; 2]| match range {
+        [least, most] if least == most => least.to_string(),
+        [least, most] => format!("{least} to {most}"),
     };
-    let part = |KeptOfKind { kind, range, .. }: KeptOfKind| match range {
-        [least, most] if least == most => format!("{kind} {} -> {least}", length(kind)),
-        [least, most] => format!("{kind} {} -> {least} to {most}", length(kind)),
-    };
-    KeptOfKind::of_plan(plan).into_iter().map(part).collect::<Vec<_>>().join(", ")
+    let part = |of: KeptOfKind| format!("{} {} -> {}", of.kind, counts(of.lengths), counts(of.range));
+    let kept = KeptOfKind::of(&plan.selection, &dense.coupling());
+    kept.into_iter().map(part).collect::<Vec<_>>().join(", ")
 }

@@ -11,15 +11,15 @@ use crate::{Error, locate, read_plan};
 use clap::Args;
 use dress_core::Basis;
 use dress_models::{AnyModel, Checkpoint};
-use dress_prune::{Compensation, HowMuch, Recipe};
+use dress_prune::{Compensation, HowMuch, Recipe, RegularizeConfig};
 use dress_study::ablation::PruneRun;
 use std::path::{Path, PathBuf};
 
 /// Where options come from beside the command line.
 #[derive(Debug, Args)]
 pub struct SettingsFileArgs {
-    /// Settings from a TOML file: the names of options as keys, lists as lists, and true for what takes no value. What the command line
-    /// says stands above them.
+    /// Settings from a TOML file: the names of options as keys, lists as lists, and true for what takes no
+    /// value. What the command line says stands above them.
     #[arg(long, help_heading = HOW_IT_RUNS, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -31,16 +31,17 @@ pub struct PruneArgs {
     pub(super) checkpoint: TransformArgs,
     #[command(flatten)]
     select: SelectArgs,
-    /// A plan made before on the same checkpoint, by score or prune: what it selected goes, and nothing is scored.
+    /// A plan made before on the same checkpoint, by score or prune: what it selected goes, and nothing is
+    /// scored.
     #[arg(long, value_name = "FILE", group = HOW_MUCH, conflicts_with = SAID_BY_A_PLAN)]
     plan: Option<PathBuf>,
-    /// The coordinates in which the width is sliced: the checkpoint's own; the principal components of what the layers
-    /// read, which a tied head is untied for; or those that leave it tied. By default principal components where they
-    /// cost no parameters, and identity with --criterion.
+    /// The coordinates in which the width is sliced: the checkpoint's own; the principal components of what
+    /// the layers read, which a tied head is untied for; or those that leave it tied. By default principal
+    /// components where they cost no parameters, and identity with --criterion.
     #[arg(long, group = SAID_BY_A_PLAN, value_parser = listed::<Basis>(Basis::NAMES))]
     basis: Option<Basis>,
-    /// How projections behind sliced neurons and heads make up for them. By default none, and ridge where prune finds what
-    /// goes.
+    /// How projections behind sliced neurons and heads make up for them. By default none, and ridge where
+    /// prune finds what goes.
     #[arg(long, value_parser = listed::<Compensation>(Compensation::NAMES))]
     compensate: Option<Compensation>,
     /// Slice at once, without regularizing first.
@@ -94,19 +95,14 @@ impl PruneArgs {
             Some(path) => HowMuch::Planned(Box::new(read_plan(path, dense)?)),
             None => selected.how_much,
         };
-        let searched = how_much.is_searched();
-        let usual = if searched { Compensation::Ridge } else { Compensation::None };
-        let settings = |args: &RegularizeArgs| args.config(common.compute.dtype, common.seed);
-        let mut regularize = (!self.no_regularize).then(|| settings(&self.regularize)).transpose()?;
-        // What was searched for is trained where anything was said of training.
-        let usual_rate = self.regularize.learning_rate().is_none();
-        if searched && usual_rate && regularize == Some(settings(&RegularizeArgs::usual())?) {
-            regularize = None;
-        }
+        let regularize = match self.no_regularize {
+            true => None,
+            false => self.regularization()?.or(selected.regularize),
+        };
         Ok(Recipe {
             how_much,
             basis: self.basis,
-            compensation: self.compensate.unwrap_or(usual),
+            compensation: self.compensate.unwrap_or(selected.compensation),
             regularize,
             learning_rate: self.regularize.learning_rate(),
             precision: self.regularize.precision(),
@@ -114,6 +110,16 @@ impl PruneArgs {
             sampling: self.checkpoint.calibration.sampling(),
             ..selected
         })
+    }
+
+    /// The regularization, where anything is said of it or of its training.
+    fn regularization(&self) -> Result<Option<RegularizeConfig>, Error> {
+        let common = &self.checkpoint.common;
+        let settings = |args: &RegularizeArgs| args.config(common.compute.dtype, common.seed);
+        let given = settings(&self.regularize)?;
+        let is_said =
+            self.regularize.learning_rate().is_some() || given != settings(&RegularizeArgs::usual())?;
+        Ok(is_said.then_some(given))
     }
 
     /// Whether one layer at a time is to be in memory.
@@ -147,39 +153,133 @@ mod tests {
     use super::*;
     use clap::{Command, FromArgMatches};
     use dress::PruneJob;
-    use dress_core::{AxisKind, Ratio};
-    use dress_models::LoadConfig;
+    use dress_core::{AxisKind, CausalLm, Ratio};
+    use dress_models::{FloatType, LoadConfig};
+    use dress_prune::{Measure, RatioOf, Sizes};
+    use std::collections::{BTreeMap, BTreeSet};
 
-    /// What the command resolves of a family that ships, with no option but those that it needs.
-    fn of_the_command(model: &Path, axes: &str) -> PruneJob {
-        let command = PruneArgs::augment_args(Command::new("prune").no_binary_name(true));
-        let model = model.display().to_string();
-        let words = ["--model", &model, "--axis", axes, "--ratio", "0.5", "--calibration", "x", "--out", "y"];
-        let args = PruneArgs::from_arg_matches(&command.get_matches_from(words)).unwrap();
-        let Prune { checkpoint, run, .. } = args.settings(QualitySettings::default()).unwrap();
-        run.job(&checkpoint).unwrap()
+    /// Checkpoints of each family: the models that ship, and small ones of every `model_type`.
+    fn families() -> BTreeMap<String, Vec<PathBuf>> {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut families: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+        for place in ["../examples/models", "dress-models/tests/fixtures"] {
+            for entry in std::fs::read_dir(crates.join(place)).unwrap() {
+                let path = entry.unwrap().path();
+                let Ok(config) = std::fs::read_to_string(path.join("config.json")) else { continue };
+                let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+                let family = match place.starts_with("dress-models") {
+                    true => config["model_type"].as_str().unwrap().to_string(),
+                    false => path.file_name().unwrap().to_string_lossy().into_owned(),
+                };
+                families.entry(family).or_default().push(path);
+            }
+        }
+        families
     }
 
-    fn of_the_library(model: &Path, axes: &str) -> PruneJob {
-        let axes: Vec<AxisKind> = axes.split(',').map(|axis| axis.parse().unwrap()).collect();
-        let recipe = Recipe::new(axes, HowMuch::Ratios(vec![Ratio::new(0.5).unwrap()]));
+    /// What the command resolves with these options and those that it needs.
+    fn of_the_command(model: &Path, dtype: FloatType, options: &str) -> Result<PruneJob, String> {
+        let command = PruneArgs::augment_args(Command::new("prune").no_binary_name(true));
+        let (model, dtype) = (model.display().to_string(), dtype.to_string());
+        let needed = ["--model", &model, "--dtype", &dtype, "--calibration", "x", "--out", "y"];
+        let words = needed.into_iter().chain(options.split(' '));
+        let args = PruneArgs::from_arg_matches(&command.get_matches_from(words)).unwrap();
+        let Prune { checkpoint, run, .. } =
+            args.settings(QualitySettings::default()).map_err(|error| error.to_string())?;
+        run.job(&checkpoint).map_err(|error| error.to_string())
+    }
+
+    /// What the library's recommended run of the same resolves to.
+    fn of_the_library(model: &Path, dtype: FloatType, recipe: &Recipe) -> Result<PruneJob, String> {
         let checkpoint = Checkpoint::open(model).unwrap();
         let device = dress_machine::device::parse("auto").unwrap();
-        PruneJob::new(checkpoint, &recipe, LoadConfig::default(), device).unwrap()
+        PruneJob::new(checkpoint, recipe, LoadConfig { dtype }, device).map_err(|error| error.to_string())
+    }
+
+    /// All that a job does, for comparison.
+    fn all_of(job: Result<PruneJob, String>) -> Result<String, String> {
+        job.map(|job| format!("{:#?} {:#?}", job.resolved, job.sampling))
+    }
+
+    /// Every way to say how much goes: as options, and as the library has it.
+    fn ways(plan: &Path, declared: &AnyModel) -> Vec<(String, Recipe)> {
+        use AxisKind::{Ffn, Heads, Residual};
+        let half = || HowMuch::Ratios(vec![Ratio::new(0.5).unwrap()]);
+        let own: Vec<RatioOf> = ["ffn=0.5", "heads=0.25"].map(|ratio| ratio.parse().unwrap()).to_vec();
+        let (measure, share) = (Measure::Parameters, 0.8);
+        let planned = HowMuch::Planned(Box::new(read_plan(plan, declared).unwrap()));
+        let ways = [
+            ("--axis residual,heads --ratio 0.5".to_string(), vec![Residual, Heads], half()),
+            ("--axis ffn --ratio 0.5".into(), vec![Ffn], half()),
+            ("--axis residual,heads,ffn --ratio 0.5".into(), vec![Residual, Heads, Ffn], half()),
+            ("--ratio ffn=0.5,heads=0.25".into(), Vec::new(), HowMuch::RatiosOf(own)),
+            ("--axis ffn --params 0.8".into(), vec![Ffn], HowMuch::Stays { measure, share }),
+            ("--params 0.8".into(), Vec::new(), HowMuch::Searched { measure, share }),
+            ("--max-perplexity 1.5x".into(), Vec::new(), HowMuch::Within { measure, times: 1.5 }),
+            (format!("--plan {}", plan.display()), Vec::new(), planned),
+        ];
+        let recipe = |(options, axes, how_much)| (options, Recipe::new(axes, how_much));
+        ways.into_iter().map(recipe).collect()
     }
 
     #[test]
     fn the_command_resolves_what_the_library_does_for_every_family() {
-        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models");
-        for family in ["llama3-kjv", "llama2-kjv", "opt-kjv", "phi2-kjv"] {
-            for axes in ["residual,heads", "ffn", "residual,heads,ffn"] {
-                let (command, library) =
-                    (of_the_command(&models.join(family), axes), of_the_library(&models.join(family), axes));
-                assert_eq!(command.resolved.config, library.resolved.config, "{family} {axes}");
-                assert_eq!(command.resolved.criteria.name(), library.resolved.criteria.name());
-                assert_eq!(command.sampling, library.sampling);
-                assert_eq!(command.resolved.rounds, library.resolved.rounds);
+        let (place, families) = (tempfile::tempdir().unwrap(), families());
+        assert!(families.len() >= 17, "{families:?}");
+        let mut resolved = BTreeSet::new();
+        for (family, model) in
+            families.iter().flat_map(|(family, all)| all.iter().map(move |one| (family, one)))
+        {
+            let declared = Checkpoint::open(model).unwrap().declared().clone();
+            let layers: BTreeMap<String, [usize; 2]> =
+                (0..declared.num_layers()).map(|layer| (format!("ffn.{layer}"), [3, 7])).collect();
+            let plan = place.path().join("plan.json");
+            std::fs::write(&plan, serde_json::json!({ "selection": layers }).to_string()).unwrap();
+            for (way, (options, recipe)) in ways(&plan, &declared).into_iter().enumerate() {
+                for dtype in [FloatType::F32, FloatType::Bf16] {
+                    let command = all_of(of_the_command(model, dtype, &options));
+                    let library = all_of(of_the_library(model, dtype, &recipe));
+                    assert_eq!(command, library, "{family}, {dtype}: {options}");
+                    if command.is_ok() {
+                        resolved.insert((family.clone(), way));
+                    }
+                }
             }
+        }
+        // What both refuse says nothing: every family and every way has to be among the others.
+        let is_there = |family: &String| resolved.iter().any(|(other, _)| other == family);
+        assert!(families.keys().all(is_there), "{resolved:?}");
+        assert_eq!(resolved.iter().map(|(_, way)| way).collect::<BTreeSet<_>>().len(), 8, "{resolved:?}");
+    }
+
+    #[test]
+    fn what_is_searched_for_is_refitted_and_trained_where_training_is_asked_for() {
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models/llama3-kjv");
+        let of = |options: &str| {
+            let job = of_the_command(&model, FloatType::F32, &format!("--params 0.8{options}")).unwrap();
+            let config = job.resolved.config;
+            (config.compensation, config.regularize.map(|settings| settings.train.epochs))
+        };
+        assert_eq!(of(""), (Compensation::Ridge, None));
+        assert_eq!(of(" --epochs 2"), (Compensation::Ridge, Some(2)));
+        assert_eq!(of(" --learning-rate 1e-3"), (Compensation::Ridge, Some(1)));
+        assert_eq!(of(" --compensate none --no-regularize"), (Compensation::None, None));
+    }
+
+    #[test]
+    fn a_rule_that_is_given_leaves_sizes_as_they_are_asked_for_as_in_the_library() {
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models/llama3-kjv");
+        let of = |more: &str| {
+            let options = format!("--axis ffn --ratio 0.4{more}");
+            of_the_command(&model, FloatType::F32, &options).unwrap().resolved
+        };
+        assert!(of("").size_rounding.is_some_and(|sizes| sizes.is_rounded()));
+        let recipe = Recipe::new(vec![AxisKind::Ffn], HowMuch::Ratios(vec![Ratio::new(0.4).unwrap()]));
+        let recipe = Recipe { sizes: Sizes::AsAsked, ..recipe };
+        let as_asked = of_the_library(&model, FloatType::F32, &recipe).unwrap().resolved;
+        for rule in [" --target all", " --tile 1"] {
+            let given = of(rule);
+            assert_eq!((&given.config, &given.size_rounding), (&as_asked.config, &None), "{rule}");
         }
     }
 }

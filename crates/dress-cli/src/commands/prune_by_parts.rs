@@ -1,6 +1,6 @@
 //! `dress prune` of which one layer at a time is in memory.
 
-use super::by_parts_args::ByParts;
+use super::by_parts_args::{ByParts, not_by_parts};
 use super::join::Join;
 use super::prune::Prune;
 use super::served_by_args::{warn_of_loss, warn_of_rounding};
@@ -30,13 +30,13 @@ impl Prune {
         self.keep_in(&directory);
         let job = self.run.job(&self.checkpoint)?;
         let calibration = self.run.blocks(&self.checkpoint)?;
-        let (dense, served_by) = (self.checkpoint.declared(), &self.run.recipe.served_by);
-        let rounded = warn_of_rounding(job.resolved.rounded(dense)?);
+        let dense = self.checkpoint.declared();
+        let rounded = warn_of_rounding(&job.resolved, dense)?;
         explain_interrupt(&directory);
         let join = self.join_of(&directory);
         let done = watched(self.tensorboard.as_ref(), |progress| {
             let run = PruneByParts::new(&job, &calibration, by_parts.streams.clone(), progress)?;
-            warn_of_loss(dense, &run.plan().selection, served_by);
+            warn_of_loss(dense, &run.plan().selection, &job.resolved);
             run.run(layers.clone(), &directory, Some(command_line()), progress)?;
             match by_parts.layers {
                 Some(_) => Ok(None),
@@ -83,15 +83,6 @@ impl Prune {
             served_by: self.run.recipe.served_by.clone(),
             output: self.output,
         }
-    }
-}
-
-/// The error for an option that needs the whole model.
-pub(super) fn not_by_parts(option: &str, remedy: &'static str) -> Error {
-    Error::OptionUnused {
-        option: option.into(),
-        why: "where one layer at a time is in memory".into(),
-        remedy,
     }
 }
 

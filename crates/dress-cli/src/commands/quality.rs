@@ -1,7 +1,7 @@
 //! What a result is measured on, and what is said of it.
 
 use crate::{Error, Table, stored_bytes};
-use dress::{QualityText, TextQuality};
+use dress::{HeldBack, QualityText, TextQuality};
 use dress_core::{Calibration, CausalLm};
 use dress_engines::{EngineFormat, EngineTable, ModelShape};
 use dress_eval::report::grouped;
@@ -27,6 +27,11 @@ pub(super) struct QualitySettings {
 impl QualitySettings {
     /// Blocks of each text that is given, where nothing is said.
     pub const USUAL_BLOCKS: usize = 16;
+
+    /// What is held back, where `usual` is where nothing is said.
+    pub fn held_back(&self, usual: impl FnOnce() -> HeldBack) -> HeldBack {
+        self.hold_back.map_or_else(usual, HeldBack::whole)
+    }
 
     /// The texts, in blocks of `seqlen` tokens. One that was calibrated on is warned of.
     ///
@@ -76,8 +81,8 @@ pub(super) struct ServedBytes {
 }
 
 impl ServedBytes {
-    /// Bytes before and after as `formats` serve them, or without any as usual formats do. A number of the files of the
-    /// checkpoint at `path` has as many bytes in the result.
+    /// Bytes before and after as `formats` serve them, or without any as usual formats do. A number of the
+    /// files of the checkpoint at `path` has as many bytes in the result.
     ///
     /// # Errors
     /// Those of reading the files.
@@ -154,11 +159,17 @@ impl BeforeAndAfter<'_> {
     }
 }
 
+/// How many tokens the blocks of a text that was named have.
+pub(super) fn seqlen_of_validation(quality: &[TextQuality]) -> Option<usize> {
+    quality.iter().find(|text| !text.held_back).map(|text| text.before.data.seqlen)
+}
+
 /// What a text is called in tables.
 pub(super) fn label(text: &TextQuality) -> &str {
     if text.held_back { "held back" } else { &text.text }
 }
 
-fn percent([before, after]: [u64; 2]) -> String {
+/// By how many percent a number changed.
+pub(super) fn percent([before, after]: [u64; 2]) -> String {
     format!("{:+.1}%", 100.0 * (after as f64 / before.max(1) as f64 - 1.0))
 }

@@ -16,8 +16,8 @@ pub struct QualityArgs {
     /// The most blocks of each --validate text.
     #[arg(long, value_name = "BLOCKS", requires = "validate", default_value_t = QualitySettings::USUAL_BLOCKS, value_parser = at_least_one)]
     validate_blocks: usize,
-    /// Blocks of the calibration's text that are held back to measure on; by default as many as take some 3% of the run, and 0
-    /// for none.
+    /// Blocks of the calibration's text that are held back to measure on; by default as many as take some 3%
+    /// of the run, and 0 for none.
     #[arg(long, value_name = "BLOCKS", value_parser = or_none)]
     hold_back: Option<usize>,
 }

@@ -2,15 +2,16 @@
 
 use super::dry_run::{DryRun, FEW, on_few_of};
 use super::next_command::NextCommand;
-use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes};
+use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes, seqlen_of_validation};
 use super::transform::Transform;
 use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, ResultFile, check_place, command_line, fingerprint, name_of, shown_progress};
 use dress::{
-    ModelCard, QualityBefore, StageTimes, TextQuality, any_model, blocks_to_hold_back, stage_factor,
+    HeldBack, ModelCard, QualityBefore, QualityText, StageTimes, TextQuality, any_model, first_windows,
+    stage_factor,
 };
-use dress_core::{Calibration, CausalLm, Selection, StockTarget, parameters};
+use dress_core::{Calibration, CausalLm, KeptOfKind, Selection, StockTarget, parameters};
 use dress_models::checkpoint::save;
 use dress_models::{AnyModel, SaveConfig};
 use dress_prune::Passes;
@@ -42,13 +43,11 @@ impl Recover {
     /// Trains and saves; `began` is when the command did.
     pub fn run(self, began: Instant) -> Result<(), Error> {
         let _lock = self.checkpoint.lock()?;
+        self.config.check().map_err(dress_prune::Error::from)?;
         self.checkpoint.checkpoint.declared().check_stock(&Selection::new(), self.target)?;
         let config = &self.config;
         self.check_teacher()?;
-        let (calibration, held_back) =
-            self.checkpoint.blocks_and_held_back("recovery", self.blocks_to_hold_back())?;
-        let seqlen = calibration.provenance.seqlen;
-        let texts = self.quality.texts(&self.checkpoint.checkpoint, seqlen, [&calibration, &held_back])?;
+        let (calibration, texts) = self.blocks_and_texts()?;
         let model = self.checkpoint.load()?;
         let context = &self.checkpoint.context;
         let dense = self.teacher.as_ref().map(|dense| context.load(dense)).transpose()?;
@@ -82,8 +81,7 @@ impl Recover {
         let text = serde_json::to_string_pretty(&about).expect("a result is numbers, texts and lists");
         let mut extra_files = vec![("recover.json".into(), text)];
         extra_files.extend(self.how_it_was_pruned());
-        let mut card =
-            self.model_card(parameters::count(&trained.model), &trained.curve, &calibration, command);
+        let mut card = self.model_card(&trained.model, &trained.curve, &calibration, command);
         card.how.extend(quality.iter().map(TextQuality::fact));
         let (model_card, target) = (Some(card.to_string()), self.target);
         let saving = SaveConfig { extra_files, model_card, target, ..self.checkpoint.saving() };
@@ -97,8 +95,10 @@ impl Recover {
     /// Says what the training would take, and writes nothing.
     pub fn dry_run(self) -> Result<(), Error> {
         check_place(&self.checkpoint.out)?;
+        self.config.check().map_err(dress_prune::Error::from)?;
         self.check_teacher()?;
-        let calibration = self.checkpoint.blocks_for("recovery")?;
+        let (calibration, mut texts) = self.blocks_and_texts()?;
+        let all_windows = first_windows(&mut texts);
         let mut config = self.config.clone();
         let (whole, train) = (calibration.blocks.len(), &mut config.train);
         let a_step = train.batch_size.saturating_mul(train.accumulation).max(1);
@@ -113,24 +113,38 @@ impl Recover {
         let model = self.checkpoint.load()?;
         let context = &self.checkpoint.context;
         let dense = self.teacher.as_ref().map(|dense| context.load(dense)).transpose()?;
+        let before = QualityBefore::measure(&model, texts, &times)?;
         let trained =
             any_model::recover(model, dense, &blocks, &config, &times).map_err(dress_prune::Error::from)?;
-        let estimate = times
-            .estimate(began.elapsed().as_secs_f64(), |timed| stage_factor(&timed.stage, [few, whole], steps));
+        before.compare(&trained.model, &times)?;
+        let estimate =
+            times.estimate(began.elapsed().as_secs_f64(), |timed| match timed.stage.name.as_str() {
+                "perplexity" => all_windows,
+                _ => stage_factor(&timed.stage, [few, whole], steps),
+            });
         let models = [self.checkpoint.checkpoint.declared(), &trained.model];
         let (path, rehearsed) = (self.checkpoint.model(), on_few_of(few, whole));
         DryRun::of_model(path, models, None, &[], estimate, rehearsed)?.print(context.output)
     }
 
-    /// How many blocks of the text to hold back: as many as take some 3% of the steps' time.
-    fn blocks_to_hold_back(&self) -> usize {
-        let blocks = self.checkpoint.sampling.samples.saturating_mul(self.config.train.epochs);
-        let taught = if self.teacher.is_some() { blocks } else { 0 };
-        let passes = Passes { forward: taught, backward: blocks };
-        self.quality.hold_back.unwrap_or_else(|| blocks_to_hold_back(passes))
+    /// What is trained on, and the texts that both models are measured on.
+    fn blocks_and_texts(&self) -> Result<(Calibration, Vec<QualityText>), Error> {
+        let measured = self.quality.held_back(|| self.to_hold_back());
+        let (calibration, held_back) = self.checkpoint.blocks_and_held_back("recovery", measured.blocks)?;
+        let (seqlen, held_back) = (calibration.provenance.seqlen, measured.part_of(held_back));
+        let texts = self.quality.texts(&self.checkpoint.checkpoint, seqlen, [&calibration, &held_back])?;
+        Ok((calibration, texts))
     }
 
-    /// The blocks are the tokens of the model that is trained; to a teacher of another tokenizer they say something else.
+    /// How much of the text to hold back: as much as takes some 3% of the steps' time.
+    fn to_hold_back(&self) -> HeldBack {
+        let blocks = self.checkpoint.sampling.samples.saturating_mul(self.config.train.epochs);
+        let taught = if self.teacher.is_some() { blocks } else { 0 };
+        HeldBack::of(Passes { forward: taught, backward: blocks })
+    }
+
+    /// The blocks are the tokens of the model that is trained; to a teacher of another tokenizer they say
+    /// something else.
     fn check_teacher(&self) -> Result<(), Error> {
         let Some(against) = &self.teacher else { return Ok(()) };
         if crate::tokenizer(self.checkpoint.model())?.sha256() == crate::tokenizer(against)?.sha256() {
@@ -154,15 +168,17 @@ impl Recover {
     /// What is said of the fine-tuned model, and of the slice before, where its file can be read.
     fn model_card(
         &self,
-        parameters: u64,
+        model: &AnyModel,
         curve: &[CurvePoint],
         calibration: &Calibration,
         command: String,
     ) -> ModelCard {
         let of_slice = self.how_it_was_pruned().find(|(name, _)| name == "dress.json");
         let sliced: Option<ResultFile> = of_slice.and_then(|(_, text)| serde_json::from_str(&text).ok());
-        let before = sliced.map(|result| result.model_card());
-        let context = &self.checkpoint.context;
+        let before = sliced.map(|result| {
+            result.model_card(&KeptOfKind::of_sliced(&result.plan.selection, &model.coupling()))
+        });
+        let (context, count) = (&self.checkpoint.context, parameters::count(model));
         let mut fact = format!("It was fine-tuned for {} steps", curve.len());
         if let Some(ends) = LossEnds::of(curve) {
             fact += &format!(", the loss from {:.3} to {:.3}", ends.first, ends.last);
@@ -174,8 +190,7 @@ impl Recover {
         how.extend(taught);
         ModelCard {
             summary: "The model was fine-tuned after parts of it had been removed.".into(),
-            sizes: before
-                .map_or_else(|| ModelCard::parameters(parameters, parameters).into(), |card| card.sizes),
+            sizes: before.map_or_else(|| ModelCard::parameters(count, count).into(), |card| card.sizes),
             how,
             command: Some(command),
             made_by: format!(
@@ -197,7 +212,9 @@ impl Recover {
     ) -> Result<(), Error> {
         let (parameters, steps) = (parameters::count(&trained.model), trained.curve.len());
         let ends = LossEnds::of(&trained.curve);
-        let next = NextCommand::eval(&self.checkpoint.out, self.dense(), self.quality.validate.first());
+        let seqlen = seqlen_of_validation(quality).or(self.checkpoint.sampling.seqlen);
+        let next =
+            NextCommand::eval(&self.checkpoint.out, self.dense(), self.quality.validate.first(), seqlen);
         let report = json!({
             "parameters": parameters,
             "steps": steps,

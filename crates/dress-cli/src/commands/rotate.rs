@@ -47,7 +47,8 @@ impl Rotate {
         Ok(())
     }
 
-    /// Says what a rotation would take, and writes nothing. Of one by layers only what is computed is timed, not the rewriting.
+    /// Says what a rotation would take, and writes nothing. Of one by layers only what is computed is timed,
+    /// not the rewriting.
     pub fn dry_run(self) -> Result<(), Error> {
         check_place(&self.checkpoint.out)?;
         let basis = self.basis()?;

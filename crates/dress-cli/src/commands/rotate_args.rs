@@ -15,13 +15,13 @@ use std::time::Instant;
 pub struct RotateArgs {
     #[command(flatten)]
     checkpoint: TransformArgs,
-    /// The coordinates: the principal components of what the layers read, which a tied head is untied for, or those
-    /// that leave it tied and move the logits a little; identity is none. By default pca-tied for a tied head behind RMSNorm
-    /// and pca for a head of its own.
+    /// The coordinates: the principal components of what the layers read, which a tied head is untied for, or
+    /// those that leave it tied and move the logits a little; identity is none. By default pca-tied for a
+    /// tied head behind RMSNorm and pca for a head of its own.
     #[arg(long, help_heading = RESULT, value_parser = listed::<Basis>(Basis::NAMES))]
     basis: Option<Basis>,
-    /// Read the checkpoint one layer at a time and rewrite it from file to file: memory holds one layer and the
-    /// calibration's residual stream, then one tensor. For safetensors alone.
+    /// Read the checkpoint one layer at a time and rewrite it from file to file: memory holds one layer and
+    /// the calibration's residual stream, then one tensor. For safetensors alone.
     #[arg(long, help_heading = HOW_IT_RUNS)]
     stream: bool,
     #[command(flatten)]

@@ -39,9 +39,9 @@ impl Score {
         check_own_file_place(&self.out, self.force, "plan", is_plan)?;
         let _lock = PlaceLock::take(&self.out)?;
         let (resolved, calibration) = self.resolved()?;
-        let rounded = warn_of_rounding(resolved.rounded(self.checkpoint.declared())?);
+        let rounded = warn_of_rounding(&resolved, self.checkpoint.declared())?;
         let mut plan = self.plan(&resolved, &calibration, &shown_progress())?;
-        warn_of_loss(self.checkpoint.declared(), &plan.selection, &self.recipe.served_by);
+        warn_of_loss(self.checkpoint.declared(), &plan.selection, &resolved);
         plan.fingerprint = self.checkpoint.fingerprint()?;
         write_result(&self.out, plan.to_json().as_bytes(), self.force)?;
         let table = SelectionTable::of(self.checkpoint.declared(), &plan.selection)?;

@@ -4,8 +4,9 @@ use super::CommonArgs;
 use super::common_args::{CalibrationArgs, HOW_IT_RUNS, RESULT, SelectArgs};
 use super::dry_run::DryRunArgs;
 use super::score::Score;
+use super::short_help::FIRST;
 use crate::{Error, locate};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use dress_core::Basis;
 use dress_models::Checkpoint;
 use dress_prune::Recipe;
@@ -13,20 +14,23 @@ use std::path::PathBuf;
 
 /// Options of `dress score`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new(FIRST).multiple(true).args([
+    "calibration", "axis", "ratio", "params", "protect", "criterion", "dry_run",
+]))]
 pub struct ScoreArgs {
     /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
-    #[arg(long)]
+    #[arg(long, group = FIRST)]
     model: PathBuf,
     #[command(flatten)]
     select: SelectArgs,
     #[command(flatten)]
     calibration: CalibrationArgs,
     /// Where the plan goes.
-    #[arg(long, help_heading = RESULT)]
+    #[arg(long, help_heading = RESULT, group = FIRST)]
     out: PathBuf,
     /// Read the checkpoint one layer at a time: memory holds one layer and the calibration's residual stream.
     /// Not for criteria that need gradients.
-    #[arg(long, help_heading = HOW_IT_RUNS)]
+    #[arg(long, help_heading = HOW_IT_RUNS, group = FIRST)]
     stream: bool,
     /// Replace the plan that is there.
     #[arg(long, help_heading = RESULT)]

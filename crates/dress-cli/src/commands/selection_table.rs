@@ -1,10 +1,9 @@
 //! What a selection takes, as a table.
 
 use crate::{Error, Table};
-use dress_core::{Axis, AxisKind, CausalLm, Selection, parameters};
+use dress_core::{Axis, AxisKind, CausalLm, KeptOfKind, Selection, parameters};
 use dress_eval::report::grouped;
 use dress_prune::parameters_left;
-use std::collections::BTreeSet;
 use std::fmt;
 
 /// What a selection takes from each kind of axis, and what is left of the parameters.
@@ -16,12 +15,9 @@ pub(super) struct SelectionTable {
 
 /// What is taken from the axes of one kind.
 struct Row {
-    kind: AxisKind,
+    kept: KeptOfKind,
     /// The layers whose axes lose something; none where the axis is of no layer.
     layers: Vec<usize>,
-    /// Structures of an axis before, and the fewest and the most that stay of one that loses some.
-    len: usize,
-    kept: [usize; 2],
     /// Parameters that go with them alone.
     parameters: u64,
 }
@@ -33,8 +29,8 @@ impl SelectionTable {
     /// Those of [`parameters_left`].
     pub fn of<M: CausalLm>(model: &M, selection: &Selection) -> Result<Self, Error> {
         let before = parameters::count(model);
-        let kinds: BTreeSet<AxisKind> = selection.iter().map(|(axis, _)| axis.kind()).collect();
-        let row = |kind| Row::of(model, selection, kind, before);
+        let kinds = KeptOfKind::of(selection, &model.coupling());
+        let row = |kept| Row::of(model, selection, kept, before);
         let rows = kinds.into_iter().map(row).collect::<Result<_, Error>>()?;
         let after = parameters_left(model, selection)?;
         Ok(Self { rows, parameters: [before, after] })
@@ -42,21 +38,19 @@ impl SelectionTable {
 }
 
 impl Row {
-    fn of<M: CausalLm>(model: &M, all: &Selection, kind: AxisKind, before: u64) -> Result<Self, Error> {
+    fn of<M: CausalLm>(model: &M, all: &Selection, kept: KeptOfKind, before: u64) -> Result<Self, Error> {
+        let kind = kept.kind;
         let of_kind = || all.iter().filter(move |(axis, _)| axis.kind() == kind);
         let alone =
             of_kind().fold(Selection::new(), |alone, (axis, chosen)| alone.with(axis, chosen.clone()));
-        let kept: Vec<usize> = of_kind().map(|(_, chosen)| chosen.kept_len()).collect();
         let left = parameters_left(model, &alone)?;
         Ok(Self {
-            kind,
             layers: match kind {
                 AxisKind::Depth => all.removed_layers().to_vec(),
                 _ => of_kind().filter_map(|(axis, _): (Axis, _)| axis.layer()).collect(),
             },
-            len: of_kind().map(|(_, chosen)| chosen.len()).max().unwrap_or(0),
-            kept: [kept.iter().copied().min().unwrap_or(0), kept.iter().copied().max().unwrap_or(0)],
             parameters: before - left,
+            kept,
         })
     }
 }
@@ -68,17 +62,12 @@ impl fmt::Display for SelectionTable {
         let mut table =
             Table::new(&["axis", "of layers", "structures", "stay", "parameters that go", "share"]);
         for row in &self.rows {
-            let share = |kept: usize| format!("{:.1}%", 100.0 * kept as f64 / row.len.max(1) as f64);
-            let stay = match row.kept {
-                [least, most] if least == most => format!("{least} ({})", share(least)),
-                [least, most] => format!("{least} to {most} ({} to {})", share(least), share(most)),
-            };
             let layers = if row.layers.is_empty() { "all".into() } else { ranges(&row.layers) };
             table.row(&[
-                row.kind.to_string(),
+                row.kept.kind.to_string(),
                 layers,
-                row.len.to_string(),
-                stay,
+                either(row.kept.lengths.map(|len| len.to_string())),
+                stay(&row.kept),
                 grouped(row.parameters),
                 percent(row.parameters),
             ]);
@@ -90,6 +79,19 @@ impl fmt::Display for SelectionTable {
         writeln!(f, "{table}")?;
         writeln!(f, "{} of {} parameters stay ({})", grouped(after), grouped(before), percent(after))
     }
+}
+
+/// One text, or from one to the other.
+fn either([least, most]: [String; 2]) -> String {
+    if least == most { least } else { format!("{least} to {most}") }
+}
+
+/// What stays of an axis that loses some, with its share where all axes of the kind are of one length.
+fn stay(kept: &KeptOfKind) -> String {
+    let counts = either(kept.reduced.map(|count| count.to_string()));
+    let [len, most] = kept.lengths;
+    let share = |count: usize| format!("{:.1}%", 100.0 * count as f64 / len as f64);
+    if len == most { format!("{counts} ({})", either(kept.reduced.map(share))) } else { counts }
 }
 
 /// Ascending numbers as ranges: `0-3, 28`.
@@ -136,6 +138,8 @@ mod tests {
         let text = found.to_string();
         let line = |kind: &str| text.lines().find(|line| line.starts_with(kind)).unwrap().to_string();
         assert!(line("ffn").contains("0, 2") && line("ffn").contains("12 to 18 (50.0% to 75.0%)"), "{text}");
+        let ffn = &found.rows.iter().find(|row| row.kept.kind == AxisKind::Ffn).unwrap().kept;
+        assert_eq!((ffn.range, ffn.before, ffn.after), ([12, 24], 72, 54), "the layer between stays whole");
         assert!(line("ffn").contains(&grouped(18 * 3 * 16)), "{text}");
         assert!(line("residual").contains("all") && line("residual").contains("12 (75.0%)"), "{text}");
         let gone = found.parameters[0] - found.parameters[1];

@@ -1,108 +1,39 @@
 //! What `-h` shows: of commands with many options those that matter first. `--help` shows all.
 
+use crate::option_groups::of_group;
 use clap::Command;
 
-/// The options that `-h` shows, by their names to clap. Commands that are not named show all of theirs.
-const FIRST: [(&str, &[&str]); 6] = [
-    (
-        "prune",
-        &[
-            "model",
-            "out",
-            "calibration",
-            "axis",
-            "ratio",
-            "params",
-            "protect",
-            "for",
-            "compensate",
-            "no_regularize",
-            "validate",
-            "dry_run",
-        ],
-    ),
-    (
-        "score",
-        &[
-            "model",
-            "out",
-            "calibration",
-            "axis",
-            "ratio",
-            "params",
-            "protect",
-            "criterion",
-            "stream",
-            "dry_run",
-        ],
-    ),
-    (
-        "recover",
-        &[
-            "model",
-            "out",
-            "calibration",
-            "samples",
-            "full",
-            "lora_rank",
-            "distill_from",
-            "learning_rate",
-            "epochs",
-            "validate",
-            "dry_run",
-        ],
-    ),
-    (
-        "ablate",
-        &[
-            "model",
-            "out",
-            "calibration",
-            "data",
-            "axis",
-            "ratio",
-            "vary",
-            "also",
-            "seeds",
-            "control",
-            "dry_run",
-        ],
-    ),
-    (
-        "compare",
-        &["model", "out", "calibration", "data", "unseen", "presets", "ratios", "by", "samples", "dry_run"],
-    ),
-    (
-        "eval",
-        &[
-            "model",
-            "against",
-            "data",
-            "protocol",
-            "seqlen",
-            "max_blocks",
-            "tasks",
-            "task_data",
-            "speed",
-            "out",
-            "dry_run",
-        ],
-    ),
-];
+/// The group of options of a command that `-h` shows. Commands without it show all of theirs.
+///
+/// An option says itself that it is of this group where it is the command's own. Of those that commands share
+/// a command names its own choice, since what matters first differs, and an option is of the same groups
+/// wherever it is.
+pub(super) const FIRST: &str = "first";
 
 /// The same command, whose subcommands show few options in their short help.
 pub(super) fn with_short_help(command: Command) -> Command {
-    FIRST.iter().fold(command, |command, (name, first)| {
-        command.mut_subcommand(name, |subcommand| {
-            let subcommand = subcommand.mut_args(|arg| {
-                let is_first = first.contains(&arg.get_id().as_str());
-                arg.hide_short_help(!is_first)
-            });
-            subcommand.after_help(format!(
-                "These are the options that matter first; dress {name} --help has all of them."
-            ))
-        })
+    command.mut_subcommands(|subcommand| {
+        let first = first_of(&subcommand);
+        if first.is_empty() {
+            return subcommand;
+        }
+        let name = subcommand.get_name().to_string();
+        let subcommand = subcommand.mut_args(|arg| {
+            let is_first = first.iter().any(|id| arg.get_id() == id);
+            arg.hide_short_help(!is_first)
+        });
+        subcommand.after_help(format!(
+            "These are the options that matter first; dress {name} --help has all of them."
+        ))
     })
+}
+
+/// The options of [`FIRST`].
+fn first_of(subcommand: &Command) -> Vec<String> {
+    let mut built = subcommand.clone();
+    // Only then does clap know what its groups hold.
+    built.build();
+    of_group(&built, FIRST).into_iter().map(String::from).collect()
 }
 
 #[cfg(test)]
@@ -112,14 +43,28 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn every_option_that_is_shown_first_is_one() {
+    fn a_short_help_shows_what_a_command_cannot_do_without_and_not_all() {
         let command = Cli::command();
-        for (name, first) in FIRST {
-            let subcommand = command.find_subcommand(name).unwrap();
-            for id in first {
+        let (mut short, mut missing) = (Vec::new(), Vec::new());
+        for subcommand in command.get_subcommands() {
+            let (name, first) = (subcommand.get_name(), first_of(subcommand));
+            let needed = subcommand.get_arguments().filter(|arg| arg.is_required_set());
+            if first.is_empty() {
+                continue;
+            }
+            for id in &first {
                 assert!(subcommand.get_arguments().any(|arg| arg.get_id() == id), "dress {name} has no {id}");
             }
+            missing.extend(needed.filter(|arg| first.iter().all(|id| arg.get_id() != id)));
+            assert!(first.len() <= 12 && first.len() < subcommand.get_arguments().count(), "{name}");
+            short.push(name);
         }
+        assert!(missing.is_empty(), "{missing:?}");
+        assert_eq!(short, ["score", "prune", "recover", "compare", "ablate", "eval"]);
+        // Whoever has so many options says which matter first.
+        let long = command.get_subcommands().filter(|subcommand| subcommand.get_arguments().count() > 25);
+        let long = long.filter(|subcommand| !short.contains(&subcommand.get_name()));
+        assert_eq!(long.map(Command::get_name).collect::<Vec<_>>(), [""; 0]);
     }
 
     #[test]

@@ -1,15 +1,14 @@
 //! `dress slice`.
 
 use super::dry_run::DryRun;
-use super::served_by_args::warn_of_loss;
+use super::served_by_args::warn_of_loss_without;
 use crate::{Error, PlaceLock, ResultFile, RunContext, check_place, command_line, read_plan, shown_progress};
-use dress_core::{Basis, CausalLm, Selection, SlicePlan, StockTarget, TensorEdit, parameters};
+use dress_core::{Basis, CausalLm, KeptOfKind, Selection, SlicePlan, StockTarget, TensorEdit, parameters};
 use dress_engines::EngineFormat;
 use dress_models::checkpoint::{
     RewriteConfig, SaveReport, Weights, check_output, fingerprint, read_config, rewrite, save,
 };
 use dress_models::{AnyModel, SaveConfig};
-use dress_prune::PruneReport;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -44,28 +43,21 @@ impl Slice {
         let edits = dress_prune::edits(&declared, &plan.selection)?;
         let parameters_before = parameters::count(&declared);
         let parameters = dress_prune::parameters_left(&declared, &plan.selection)?;
+        let kept = KeptOfKind::of(&plan.selection, &declared.coupling());
         let weights = Weights::open(&self.input)?;
+        let device = self.context.compute.device_name();
+        // Every tensor keeps the type it has in its file.
+        let dtype = weights.float_type().unwrap_or_default().to_string();
         let result = ResultFile {
-            format_version: ResultFile::FORMAT,
-            dress_version: env!("CARGO_PKG_VERSION").into(),
-            burn_version: ResultFile::BURN_VERSION.into(),
-            device: self.context.compute.device_name(),
-            // Every tensor keeps the type it has in its file.
-            dtype: weights.float_type().unwrap_or_default().to_string(),
-            parameters_before,
-            parameters,
             calibration: plan.calibration.clone(),
-            quality: Vec::new(),
             command: Some(command_line()),
-            regularize: None,
-            report: PruneReport::default(),
-            plan,
+            ..ResultFile::of(plan, device, dtype, [parameters_before, parameters])
         };
         let saved = match weights {
-            Weights::Safetensors(_) => self.stream(&declared, &edits, &result)?,
-            _ => self.load_and_save(&result)?,
+            Weights::Safetensors(_) => self.stream(&declared, &edits, &result, &kept)?,
+            _ => self.load_and_save(&result, &kept)?,
         };
-        warn_of_loss(&declared, &result.plan.selection, &self.served_by);
+        warn_of_loss_without(&self.served_by, &declared, &result.plan.selection);
         let report = json!({
             "parameters_before": parameters_before,
             "parameters": parameters,
@@ -115,9 +107,10 @@ impl Slice {
         declared: &AnyModel,
         edits: &BTreeMap<String, TensorEdit>,
         result: &ResultFile,
+        kept: &[KeptOfKind],
     ) -> Result<SaveReport, Error> {
         let resized = declared.clone().resized(&result.plan.selection)?;
-        let model_card = Some(result.model_card().to_string());
+        let model_card = Some(result.model_card(kept).to_string());
         let (extra_files, target, force) = (result.files(), self.target, self.force);
         let config = RewriteConfig { extra_files, model_card, target, force };
         let places = [self.input.as_path(), &self.out];
@@ -125,12 +118,12 @@ impl Slice {
     }
 
     /// Through memory, from files that cannot be streamed.
-    fn load_and_save(&self, result: &ResultFile) -> Result<SaveReport, Error> {
+    fn load_and_save(&self, result: &ResultFile, kept: &[KeptOfKind]) -> Result<SaveReport, Error> {
         let model = dress_prune::apply(self.context.load(&self.input)?, &result.plan)?;
         let config = SaveConfig {
             source: Some(self.input.clone()),
             extra_files: result.files(),
-            model_card: Some(result.model_card().to_string()),
+            model_card: Some(result.model_card(kept).to_string()),
             target: self.target,
             force: self.force,
             ..SaveConfig::default()

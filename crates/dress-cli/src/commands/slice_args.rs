@@ -23,15 +23,18 @@ pub struct SliceArgs {
     /// Where the smaller checkpoint goes.
     output: PathBuf,
     /// Whose rules the shape of the result keeps.
-    #[arg(long, default_value_t = StockTarget::All, value_parser = stock_target())]
+    #[arg(long, default_value_t = StockTarget::default(), value_parser = stock_target())]
     target: StockTarget,
     #[command(flatten)]
     served_by: ServedByArgs,
     /// Replace what is there.
     #[arg(long)]
     force: bool,
-    /// Where to load what cannot be read in parts, such as GGUF: auto, cpu, cuda, rocm, vulkan, metal or cubecl-cpu.
-    #[arg(long, default_value = "auto")]
+    #[arg(
+        long,
+        help = format!("Where to load what cannot be read in parts, such as GGUF: {}", dress_machine::device::NAMES),
+        default_value = "auto"
+    )]
     device: String,
     /// Print one JSON object on standard output; everything else goes to standard error.
     #[arg(long)]

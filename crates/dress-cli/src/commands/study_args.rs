@@ -19,8 +19,13 @@ pub struct StudyTextArgs {
     /// The field of --unseen's rows that is their text; by default --text-field, which is also --data's.
     #[arg(long, value_name = "NAME", requires = "unseen")]
     unseen_text_field: Option<String>,
-    /// Tokens a block of the evaluation; by default 2048, or what the model has positions for.
-    #[arg(long)]
+    #[arg(
+        long,
+        help = format!(
+            "Tokens a block of the evaluation; by default {}, or what the model has positions for",
+            EvaluationTexts::USUAL_SEQLEN
+        )
+    )]
     eval_seqlen: Option<usize>,
     /// The most blocks of each text, from its start; all by default.
     #[arg(long, value_parser = at_least_one)]

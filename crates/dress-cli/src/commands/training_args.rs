@@ -4,10 +4,9 @@ use super::common_args::at_least_one;
 use super::listed::{gradient_checkpointing, listed};
 use clap::Args;
 use dress_core::Divergence;
-use dress_models::FloatType;
 use dress_train::{
     CheckpointEvery, Decay, DistillationConfig, EarlyStopping, GradientCheckpointing, LearningRate,
-    OptimizerConfig, Precision, TrainConfig, Trainable,
+    OptimizerConfig, Precision, TrainConfig,
 };
 
 /// The heading of the training's options.
@@ -16,11 +15,13 @@ pub(super) const TRAINING: &str = "Training";
 /// The heading of those of learning from the dense model.
 pub(super) const DISTILLATION: &str = "Distillation";
 
-/// The training's options; the defaults are those of [`TrainConfig`], but for the learning rate of a regularization.
+/// The training's options; the defaults are those of [`TrainConfig::of_weights`], but for the learning rate
+/// of a regularization.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = TRAINING)]
 pub struct TrainingArgs {
-    /// The highest learning rate. By default 1e-4, but 3e-4 where regularizing is in the checkpoint's own basis.
+    /// The highest learning rate. By default 1e-4, but 3e-4 where regularizing is in the checkpoint's own
+    /// basis.
     #[arg(long)]
     learning_rate: Option<f64>,
     /// How it falls.
@@ -38,15 +39,15 @@ pub struct TrainingArgs {
     /// The optimizer's weight decay.
     #[arg(long, default_value_t = 0.0)]
     weight_decay: f64,
-    /// How steps are taken that half-precision weights cannot express. By default as-is for f32, and master-weights for bf16 and
-    /// f16.
+    /// How steps are taken that half-precision weights cannot express. By default as-is for f32, and
+    /// master-weights for bf16 and f16.
     #[arg(long, value_parser = listed::<Precision>(Precision::NAMES))]
     precision: Option<Precision>,
     /// Scale gradients down to this norm; 0 for no limit.
     #[arg(long, default_value_t = TrainConfig::default().clip_norm.unwrap_or_default(), value_parser = norm)]
     clip_norm: f64,
-    /// What is computed again in the backward pass instead of being kept: nothing, cheap operations, or all of one layer
-    /// at a time, which takes the least memory and one more forward pass.
+    /// What is computed again in the backward pass instead of being kept: nothing, cheap operations, or all
+    /// of one layer at a time, which takes the least memory and one more forward pass.
     #[arg(long, default_value_t = GradientCheckpointing::None, value_parser = gradient_checkpointing())]
     gradient_checkpointing: GradientCheckpointing,
     /// How often each calibration block is seen.
@@ -61,9 +62,9 @@ pub struct TrainingArgs {
     /// Threads that share out each batch.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     workers: usize,
-    /// Steps between two checkpoints, from which the same command goes on after it was interrupted; 0 for none. By
-    /// default a tenth of all steps or half a minute, whichever is sooner, but never so often that writing them takes
-    /// more than a twentieth of the time.
+    /// Steps between two checkpoints, from which the same command goes on after it was interrupted; 0 for
+    /// none. By default a tenth of all steps or half a minute, whichever is sooner, but never so often that
+    /// writing them takes more than a twentieth of the time.
     #[arg(long)]
     checkpoint_every: Option<usize>,
     /// Hold out this share of the calibration blocks, and stop when their loss gets no better.
@@ -90,7 +91,8 @@ pub struct DistillArgs {
     /// The weight of the distance to the dense model's residual stream, after every layer.
     #[arg(long, default_value_t = 0.0, requires = "distill")]
     distill_hidden: f64,
-    /// Whether the model has to expect what the dense one does (forward), or must not expect what it does not (reverse).
+    /// Whether the model has to expect what the dense one does (forward), or must not expect what it does not
+    /// (reverse).
     #[arg(long, default_value = "forward", requires = "distill", value_parser = listed::<Divergence>(Divergence::NAMES))]
     distill_divergence: Divergence,
     /// Compute the dense model's outputs once, to a file, instead of in every step.
@@ -109,22 +111,21 @@ impl TrainingArgs {
         self.precision
     }
 
-    /// The settings of a run that keeps nothing, with the highest learning rate that is usual where none is given, for weights of
-    /// type `dtype`.
-    pub(super) fn config(&self, usual_rate: f64, dtype: FloatType, seed: u64) -> TrainConfig {
+    /// `usual` with what they say of it.
+    pub(super) fn config(&self, usual: TrainConfig, seed: u64) -> TrainConfig {
         TrainConfig {
             epochs: self.epochs,
             batch_size: self.batch_size,
             accumulation: self.accumulation,
             workers: self.workers,
             learning_rate: LearningRate {
-                peak: self.learning_rate.unwrap_or(usual_rate),
+                peak: self.learning_rate.unwrap_or(usual.learning_rate.peak),
                 warmup_steps: self.warmup_steps,
                 end: self.learning_rate_end,
                 decay: self.learning_rate_decay,
             },
             optimizer: self.optimizer.with_weight_decay(self.weight_decay),
-            precision: self.precision.unwrap_or_else(|| Precision::of_weights(dtype.dtype())),
+            precision: self.precision.unwrap_or(usual.precision),
             clip_norm: (self.clip_norm > 0.0).then_some(self.clip_norm),
             gradient_checkpointing: self.gradient_checkpointing,
             early_stopping: self.early_stopping.map(|holdout| EarlyStopping {
@@ -133,14 +134,12 @@ impl TrainingArgs {
                 patience: self.early_stopping_patience,
             }),
             seed,
-            run_dir: None,
             checkpoint_every: match self.checkpoint_every {
-                None => Some(CheckpointEvery::Spaced),
+                None => usual.checkpoint_every,
                 Some(0) => None,
                 Some(steps) => Some(CheckpointEvery::Steps(steps)),
             },
-            replace_other_run: false,
-            trainable: Trainable::All,
+            ..usual
         }
     }
 }

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 /// Where a run is watched beside standard error.
 #[derive(Debug, Clone, Default, Args)]
 pub struct WatchArgs {
-    /// Leave the loss and the speed of every step in an event file for TensorBoard, in this directory, and what else is known of
-    /// each step at the end.
+    /// Leave the loss and the speed of every step in an event file for TensorBoard, in this directory, and
+    /// what else is known of each step at the end.
     #[arg(long, help_heading = HOW_IT_RUNS, value_name = "DIR")]
     pub(super) tensorboard: Option<PathBuf>,
 }

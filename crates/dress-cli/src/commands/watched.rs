@@ -8,8 +8,8 @@ use dress_train::{CurvePoint, RunDirectory};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Does some work with progress that is shown, and where `directory` is given kept in an event file. Returns what was done with
-/// the file.
+/// Does some work with progress that is shown, and where `directory` is given kept in an event file. Returns
+/// what was done with the file.
 ///
 /// # Errors
 /// Those of the work and of making the file.

@@ -10,7 +10,8 @@ use std::str::FromStr;
 pub(super) struct WrittenSetting {
     /// The option's name, without the dashes before it.
     pub option: String,
-    /// Its value: `on` or `off` for an option without one, `none` to leave the option out, `+` between the parts of a list.
+    /// Its value: `on` or `off` for an option without one, `none` to leave the option out, `+` between the
+    /// parts of a list.
     pub value: String,
 }
 
@@ -30,6 +31,18 @@ fn sides(text: &str) -> Option<(&str, &str)> {
     let (option, value) = text.split_once('=')?;
     let option = option.trim().trim_start_matches('-');
     (!option.is_empty() && !value.trim().is_empty()).then(|| (option, value.trim()))
+}
+
+impl WrittenSetting {
+    /// An option without a value, given.
+    pub fn on(option: &str) -> Self {
+        Self::of(option, "on")
+    }
+
+    /// An option with a value.
+    pub fn of(option: &str, value: impl fmt::Display) -> Self {
+        Self { option: option.into(), value: value.to_string() }
+    }
 }
 
 impl FromStr for WrittenSetting {

@@ -1,7 +1,7 @@
 //! A checkpoint with all that evaluating it needs.
 
 use crate::{Error, ResultFile, RunContext, fingerprint, locate, name_of, prefix_token, tokenizer};
-use dress_core::{CausalLm, Fingerprint, SlicePlan};
+use dress_core::{CausalLm, Fingerprint, KeptOfKind, SlicePlan};
 use dress_data::Tokenizer;
 use dress_eval::Size;
 use dress_eval::report::{ModelReport, Origin};
@@ -40,10 +40,10 @@ impl EvaluatedCheckpoint {
     pub fn load(path: &Path, name: Option<&str>, context: &RunContext) -> Result<Self, Error> {
         let path = locate(path)?;
         let tokenizer = tokenizer(&path)?;
-        let (plan, origin) = origin(&path).map_or((None, None), |(plan, origin)| (Some(plan), Some(origin)));
         let name = name.map_or_else(|| name_of(&path), String::from);
         let prefix = prefix_token(&path, &tokenizer)?;
         let (model, fingerprint) = (context.load(&path)?, fingerprint(&path)?);
+        let (plan, origin) = origin(&path, &model).unzip();
         let calibrated_on = calibrated_on(&path);
         Ok(Self { name, path, model, fingerprint, tokenizer, prefix, plan, origin, calibrated_on })
     }
@@ -100,18 +100,20 @@ fn calibrated_on(directory: &Path) -> Vec<String> {
 }
 
 /// What `dress.json` beside the weights says, else `plan.json`. Neither is needed to evaluate.
-fn origin(directory: &Path) -> Option<(SlicePlan, Origin)> {
+fn origin(directory: &Path, sliced: &AnyModel) -> Option<(SlicePlan, Origin)> {
+    let kept = |plan: &SlicePlan| KeptOfKind::of_sliced(&plan.selection, &sliced.coupling());
     if let Ok(text) = dress_core::files::read_to_string(&directory.join("dress.json")) {
         match serde_json::from_str::<ResultFile>(&text) {
             Ok(result) => {
-                let origin = origin_of(&result.plan, &result.report, result.parameters_before);
-                return Some((result.plan, origin));
+                let (plan, report) = (result.plan, result.report);
+                let origin = origin_of(&plan, &kept(&plan), &report, result.parameters_before);
+                return Some((plan, origin));
             }
             Err(error) => tracing::warn!("{}: dress.json is not read: {error}", directory.display()),
         }
     }
     let path = directory.join("plan.json");
     let plan = SlicePlan::from_json(&dress_core::files::read_to_string(&path).ok()?, &path).ok()?;
-    let origin = Origin::of(&plan);
+    let origin = Origin::of(&plan, &kept(&plan));
     Some((plan, origin))
 }

@@ -13,7 +13,8 @@ pub struct PairedValue {
     pub task: Option<String>,
     /// The metric.
     pub metric: &'static str,
-    /// How much greater the checkpoint's is than the other's; of a perplexity, how much more it loses in nats.
+    /// How much greater the checkpoint's is than the other's; of a perplexity, how much more it loses in
+    /// nats.
     pub difference: PairedDifference,
     /// By how many percent the metric is greater.
     pub percent: f64,

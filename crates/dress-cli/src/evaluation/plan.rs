@@ -142,8 +142,8 @@ impl EvaluationPlan {
         Ok(())
     }
 
-    /// Checks that a report may be replaced by one of this plan for `models`: that it is of the same models and that all
-    /// it has is measured again.
+    /// Checks that a report may be replaced by one of this plan for `models`: that it is of the same models
+    /// and that all it has is measured again.
     ///
     /// # Errors
     /// [`Error::OtherReport`], and those of reading the models' fingerprints.

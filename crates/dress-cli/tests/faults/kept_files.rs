@@ -1,4 +1,5 @@
-//! A flipped byte in whatever a command keeps to go on from: refused by name, or measured anew, and never believed.
+//! A flipped byte in whatever a command keeps to go on from: refused by name, or measured anew, and never
+//! believed.
 
 use crate::{Paths, dress, ended, json, model, refusal, said, started, text, until};
 use std::fs;

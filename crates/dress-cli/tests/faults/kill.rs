@@ -1,4 +1,5 @@
-//! Killed at any moment, every command leaves nothing in the way of its repetition, which ends in the same bits.
+//! Killed at any moment, every command leaves nothing in the way of its repetition, which ends in the same
+//! bits.
 
 use crate::{DRESS, Paths, json, model, said, text};
 use serde_json::Value;

@@ -1,5 +1,5 @@
-//! What the `dress` command does when something goes wrong: full disks, other runs, signals, damaged files, and numbers that
-//! mean nothing.
+//! What the `dress` command does when something goes wrong: full disks, other runs, signals, damaged files,
+//! and numbers that mean nothing.
 #![cfg(unix)]
 
 mod kept_files;

@@ -1,5 +1,5 @@
-//! Numbers that mean nothing are refused by every option that takes one. The options are those that clap knows, so that a new
-//! one is tried without being named here.
+//! Numbers that mean nothing are refused by every option that takes one. The options are those that clap
+//! knows, so that a new one is tried without being named here.
 
 use crate::{Paths, dress, model, said, text};
 use clap::builder::ValueParser;
@@ -10,8 +10,8 @@ use dress_core::Ratio;
 const LARGEST: &str = "18446744073709551615";
 const LARGER: &str = "18446744073709551616";
 
-/// What means something though it is at an end of the numbers: options of a most that may be any, seeds, and counts of which
-/// there may be none.
+/// What means something though it is at an end of the numbers: options of a most that may be any, seeds, and
+/// counts of which there may be none.
 const MEANINGFUL: [(&str, &[&str]); 9] = [
     ("seed", &["0", LARGEST]),
     ("seeds", &["0", LARGEST]),

@@ -111,7 +111,8 @@ fn one_setting_is_varied_at_a_time_and_the_controls_are_there() {
     assert!(!table.contains("unseen") && table.contains(" to "), "{table}");
     let picture = fs::read_to_string(paths.path("out/ablate.svg")).unwrap();
     assert!(picture.contains("gate=cosine:0.5") && picture.contains("perplexity"));
-    assert_eq!(files(&paths, "out"), ["ablate.json", "ablate.md", "ablate.svg", "cells"]);
+    assert!(fs::read(paths.path("out/ablate.png")).unwrap().starts_with(b"\x89PNG"));
+    assert_eq!(files(&paths, "out"), ["ablate.json", "ablate.md", "ablate.png", "ablate.svg", "cells"]);
     assert_eq!(files(&paths, "out/cells").len(), 1 + 8 * 2, "nothing of the training is left");
 }
 

@@ -82,13 +82,15 @@ fn methods_are_compared_at_equal_parameters_and_finished_cells_are_used_again() 
     assert!(table.lines().count() > 6 && table.contains("| flap | 0.2 |"), "{table}");
     let drawn = fs::read_to_string(paths.path("out/compare.svg")).unwrap();
     assert!(drawn.contains("million parameters") && drawn.contains("flap"));
+    assert!(fs::read(paths.path("out/compare.png")).unwrap().starts_with(b"\x89PNG"));
     let mut left: Vec<_> = fs::read_dir(paths.path("out"))
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
     left.sort();
     let reports = ["report.html", "report.json", "report.md"];
-    assert_eq!(left, [&["cells", "compare.json", "compare.md", "compare.svg"], &reports[..]].concat());
+    let own = ["cells", "compare.json", "compare.md", "compare.png", "compare.svg"];
+    assert_eq!(left, [&own[..], &reports[..]].concat());
     let page = fs::read_to_string(paths.path("out/report.html")).unwrap();
     assert!(
         page.contains("dress@0.2") && page.contains("plot-perplexity") && page.contains("<svg"),

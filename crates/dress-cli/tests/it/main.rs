@@ -184,6 +184,12 @@ fn all_files_of_a_result_may_be_read_by_whoever_may_read_one() {
     assert_eq!(mode("model.safetensors"), mode("config.json"));
 }
 
+/// A number of the first element of an SVG.
+fn attribute(svg: &str, name: &str) -> u32 {
+    let value = svg.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap();
+    value.parse().unwrap()
+}
+
 #[test]
 fn a_run_and_a_plan_are_drawn_and_other_files_are_named() {
     let (paths, model) = (Paths::new(), model().display().to_string());
@@ -199,8 +205,14 @@ fn a_run_and_a_plan_are_drawn_and_other_files_are_named() {
         assert!(run.contains(says), "{says}");
     }
     assert!(refusal(&["plot", &out, "--out", &picture]).contains("--force"));
+    let refused = refusal(&["plot", &out, "--out", &paths.path("run.pdf")]);
+    assert!(refused.contains("run.pdf: pictures are written as SVG or PNG"), "{refused}");
     let png = paths.path("run.png");
-    assert!(refusal(&["plot", &out, "--out", &png]).contains(".svg"));
+    assert!(dress(&["plot", &out, "--out", &png]).status.success());
+    let png = fs::read(png).unwrap();
+    let side = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
+    let [width, height] = [2 * attribute(&run, "width"), 2 * attribute(&run, "height")];
+    assert!(png.starts_with(b"\x89PNG\r\n\x1a\n") && [side(16), side(20)] == [width, height]);
     args.extend(["--no-regularize", "--force"]);
     json(&dress(&args));
     let drawn = |what: &str| {
@@ -242,7 +254,11 @@ fn inspect_and_generate_print_one_object() {
     let model = model().display().to_string();
     let shape = json(&dress(&["inspect", "--model", &model, "--json"]));
     assert_eq!(shape["architecture"], "LlamaForCausalLM");
-    assert_eq!(shape["axes"][0]["structures"], 192);
+    let residual = &shape["axes"][0];
+    assert_eq!((&residual["structures"], &residual["exact"]), (&192.into(), &true.into()));
+    // Six query heads.
+    let steps = ["kept_multiple_of", "kept_multiple_of_in_transformers"].map(|key| residual[key].as_u64());
+    assert_eq!((steps, &shape["width_with_heads"]), ([Some(6); 2], &Value::Array(Vec::new())));
     let depth = shape["axes"].as_array().unwrap().iter().find(|axis| axis["kind"] == "depth").unwrap();
     let (layers, each) =
         (depth["structures"].as_u64().unwrap(), depth["parameters_a_structure"].as_u64().unwrap());
@@ -251,6 +267,27 @@ fn inspect_and_generate_print_one_object() {
     let (first, again) = (json(&dress(&args)), json(&dress(&args)));
     assert_eq!(first["tokens"].as_array().unwrap().len(), 8);
     assert_eq!(first["text"], again["text"]);
+}
+
+#[test]
+fn inspect_says_which_axes_go_together_and_which_are_exact() {
+    let of = |name: &str| {
+        let place = model().with_file_name(name).display().to_string();
+        let json = json(&dress(&["inspect", &place, "--json"]));
+        (json, String::from_utf8(dress(&["inspect", &place]).stdout).unwrap())
+    };
+    let (llama, said) = of("llama3-kjv");
+    assert!(said.contains("exact") && !said.contains("together alone"), "{said}");
+    assert!(llama["axes"].as_array().unwrap().iter().all(|axis| axis["exact"] == true));
+    let (phi, said) = of("phi2-kjv");
+    assert_eq!(phi["width_with_heads"], serde_json::json!(["all"]));
+    assert!(
+        said.contains("`--target all` takes `residual` and `heads` of this model together alone"),
+        "{said}"
+    );
+    let (opt, said) = of("opt-kjv");
+    assert_eq!(opt["width_with_heads"], serde_json::json!(["all", "transformers"]));
+    assert!(said.contains("Stock software takes `residual` and `heads` of this model together"), "{said}");
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use crate::{Paths, dress, json, model, refusal, text};
 use clap::CommandFactory;
 use dress_cli::commands::Cli;
-use dress_core::{AxisKind, Basis, Draw, StockTarget};
+use dress_core::{AxisKind, Basis, Divergence, Draw, StockTarget};
 use dress_data::{Bos, Protocol};
 use dress_importance::Criterion;
 use dress_models::FloatType;
 use dress_models::gguf::GgufType;
-use dress_prune::{Compensation, Preset};
+use dress_prune::{Compensation, LocalInputs, Preset};
 use dress_regularize::{GateNorms, PenaltyKind};
 use dress_train::{Decay, GradientCheckpointing, OptimizerConfig, Precision};
 use serde_json::Value;
@@ -136,6 +136,7 @@ fn closed_types() -> Vec<(clap::builder::ValueParser, Vec<&'static str>)> {
     vec![
         (value_parser!(AxisKind).into(), AxisKind::NAMES.into()),
         (value_parser!(Basis).into(), Basis::NAMES.into()),
+        (value_parser!(Divergence).into(), Divergence::NAMES.into()),
         (value_parser!(Draw).into(), Draw::NAMES.into()),
         (value_parser!(StockTarget).into(), StockTarget::NAMES.into()),
         (value_parser!(Bos).into(), Bos::NAMES.into()),
@@ -145,6 +146,7 @@ fn closed_types() -> Vec<(clap::builder::ValueParser, Vec<&'static str>)> {
         (value_parser!(Criterion).into(), Criterion::all().map(Criterion::name).collect()),
         (value_parser!(Compensation).into(), Compensation::NAMES.into()),
         (value_parser!(Preset).into(), Preset::all().map(Preset::name).collect()),
+        (value_parser!(LocalInputs).into(), LocalInputs::NAMES.into()),
         (value_parser!(GateNorms).into(), GateNorms::NAMES.into()),
         (value_parser!(PenaltyKind).into(), PenaltyKind::NAMES.into()),
         (value_parser!(Decay).into(), Decay::NAMES.into()),
@@ -192,9 +194,13 @@ fn help_and_refusals_name_the_values() {
     for section in sections {
         assert!(help.contains(section), "{section}: {help}");
     }
-    for values in
-        ["[possible values: identity, pca, pca-tied]", "[possible values: adamw, adafactor, sgd, muon]"]
-    {
+    for values in [
+        "[possible values: identity, pca, pca-tied]",
+        "[possible values: adamw, adafactor, sgd, muon]",
+        "- count: over kept + g^2 removed channels",
+        "zero after 1/lambda of the steps [default: 5]",
+        dress_machine::device::NAMES,
+    ] {
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(help.contains(values), "{help}");
     }

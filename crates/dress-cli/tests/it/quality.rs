@@ -51,7 +51,7 @@ fn recovery_says_whether_it_helped() {
     let output = dress(&[&args[..], &["--criterion", "magnitude-l2", "--out", &sliced]].concat());
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(told.contains("was not measured, as there was no text"), "{told}");
-    assert!(told.trim_end().ends_with("--data TEXT"), "{told}");
+    assert!(told.trim_end().ends_with("--data ANOTHER_TEXT"), "{told}");
     let args = ["recover", "--model", &sliced, "--full", "--learning-rate", "1e-3", "--out", &better];
     let data = ["--calibration", &calibration, "--samples", "24", "--seqlen", "64", "--hold-back", "6"];
     let output = dress(&[&args[..], &data].concat());

@@ -38,13 +38,47 @@ fn a_plan_keeps_to_what_the_engines_take_and_slices_without_a_warning() {
 fn what_would_not_be_quantized_is_said_and_refused_where_an_engine_is_named() {
     let paths = Paths::new();
     let (plan, out) = (paths.path("plan.json"), paths.path("out"));
-    let scored = run(&score(&["--axis", "ffn", "--ratio", "0.4", "--out", &plan]));
+    // 282 neurons: 256 are the nearest multiple of 64, and 26 neurons of five layers are 74,880 of 2,361,408 parameters.
+    let scored = run(&score(&["--axis", "ffn", "--ratio", "0.45", "--out", &plan]));
     let said = String::from_utf8(scored.stderr).unwrap();
-    assert!(said.contains(NOT_IN_FULL) && said.contains("; --for ") && said.contains("MB"), "{said}");
+    assert!(said.contains(NOT_IN_FULL) && said.contains("MB") && said.lines().count() == 1, "{said}");
+    for part in ["ffn 256 of 512 in place of 282, moves 3.2%", "; --for llama.cpp:q4_k_m,mlx:4bit keeps"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
     let model = model().display().to_string();
     let said = refusal(&["slice", "--plan", &plan, &model, &out, "--for", "llama.cpp:q8_0"]);
-    assert!(said.contains("rows of 307") && said.contains("gets f16 in place of q8_0"), "{said}");
+    assert!(said.contains("rows of 282") && said.contains("gets f16 in place of q8_0"), "{said}");
     assert!(dress(&["slice", "--plan", &plan, &model, &out, "--for", "vllm"]).status.success());
+}
+
+#[test]
+fn a_size_near_one_that_is_quantized_becomes_it_unless_something_is_said_of_sizes() {
+    let paths = Paths::new();
+    let plan = paths.path("plan.json");
+    // 307 neurons would stay: 13 more of five layers are 1.6% of the parameters, which --params 0.75 does not allow.
+    let kept = |how_much: [&str; 2], more: &[&str]| {
+        let args = [&["--axis", "ffn", "--out", &plan, "--force"][..], &how_much, more].concat();
+        let output = dress(
+            &score(&args).iter().map(String::as_str).filter(|word| *word != "--json").collect::<Vec<_>>(),
+        );
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let plan: Value = serde_json::from_str(&fs::read_to_string(&plan).unwrap()).unwrap();
+        (512 - plan["selection"]["ffn.0"]["removed"].as_array().unwrap().len(), told)
+    };
+    let ratio = ["--ratio", "0.4"];
+    let (neurons, told) = kept(ratio, &[]);
+    assert_eq!(neurons, 320);
+    for part in
+        ["ffn 320 of 512 in place of 307 stay", "moves 1.6%", "--target all keeps to what was asked for"]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    for more in [["--target", "all"], ["--tile", "1"], ["--for", "vllm"]] {
+        let (neurons, told) = kept(ratio, &more);
+        assert!(neurons == 307 && !told.contains("in place of"), "{more:?}: {neurons} {told}");
+    }
+    assert_eq!(kept(["--params", "0.75"], &[]).0, 307);
 }
 
 #[test]

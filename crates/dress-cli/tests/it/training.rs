@@ -180,7 +180,8 @@ fn half_precision_is_trained_with_masters_and_as_it_is() {
     }
 }
 
-/// Whether this process was started with interrupts from the keyboard ignored; those that it starts inherit that.
+/// Whether this process was started with interrupts from the keyboard ignored; those that it starts inherit
+/// that.
 #[cfg(unix)]
 fn interrupts_are_ignored() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

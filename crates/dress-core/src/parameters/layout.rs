@@ -16,7 +16,8 @@ pub enum Layout {
 
 impl Layout {
     /// How Burn's own modules keep a parameter: the weight of its `Linear` is `[in, out]`, and the files have
-    /// `[out, in]`.
+    /// `[out, in]`. A model names this where every matrix of it is in one of Burn's modules. Burn says no
+    /// more of a module than its type's name, so another's `Linear` is taken for Burn's.
     pub fn of_burn(place: &ParameterPlace<'_>) -> Self {
         match place {
             ParameterPlace { holder: "Struct:Linear", rank: 2, .. } => Layout::Transposed,
@@ -41,10 +42,11 @@ impl Layout {
     }
 }
 
-/// A module whose parameters have the names of a Hugging Face checkpoint, and that says how each lies in memory.
+/// A module whose parameters have the names of a Hugging Face checkpoint, and that says how each lies in
+/// memory.
 ///
-/// A module that is built of Burn's `Linear` and `Embedding` has nothing to add. One that keeps a matrix otherwise
-/// says so:
+/// A module that is built of Burn's `Linear` and `Embedding` says [`Layout::of_burn`]. One that keeps a
+/// matrix otherwise says how:
 ///
 /// ```
 /// use dress_core::burn::module::{Module, Param};
@@ -68,13 +70,12 @@ impl Layout {
 /// assert_eq!(parameters::list(&head)[0].shape, [32, 8]);
 /// ```
 pub trait NamedParameters: Module {
-    /// How a parameter lies in memory. By default as Burn's own modules keep theirs.
-    fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
-        Layout::of_burn(place)
-    }
+    /// How a parameter lies in memory.
+    fn layout(&self, place: &ParameterPlace<'_>) -> Layout;
 }
 
-/// The parameters of a module that lie transposed: what is known of the layouts while the module is taken apart.
+/// The parameters of a module that lie transposed: what is known of the layouts while the module is taken
+/// apart.
 pub(super) struct Layouts(BTreeSet<String>);
 
 impl Layouts {
@@ -124,9 +125,9 @@ mod tests {
         weight: Param<Tensor<2>>,
     }
 
-    /// The same weight under the layout that Burn's has, and under the one that it says.
+    /// The same weight under the layout that Burn's has, and under its own.
     #[derive(Module, Debug)]
-    struct Guessed {
+    struct AsBurns {
         linear: Linear,
     }
 
@@ -135,7 +136,11 @@ mod tests {
         linear: Linear,
     }
 
-    impl NamedParameters for Guessed {}
+    impl NamedParameters for AsBurns {
+        fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
+            Layout::of_burn(place)
+        }
+    }
 
     impl NamedParameters for Said {
         fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
@@ -172,11 +177,11 @@ mod tests {
 
     #[test]
     fn what_the_model_says_of_its_layout_is_what_visitors_mappers_and_sources_get() {
-        let (guessed, said) = (Guessed { linear: linear() }, Said { linear: linear() });
-        assert_eq!(list(&guessed)[0].shape, [3, 2], "as in Burn's Linear");
+        let (as_burns, said) = (AsBurns { linear: linear() }, Said { linear: linear() });
+        assert_eq!(list(&as_burns)[0].shape, [3, 2], "as in Burn's Linear");
         assert_eq!(list(&said)[0].shape, [2, 3]);
         let mut seen = Seen(Vec::new());
-        map(guessed, &mut seen);
+        map(as_burns, &mut seen);
         let said = map(said, &mut seen);
         fill(said, &mut seen).unwrap();
         assert_eq!(seen.0, [Layout::Transposed, Layout::AsFiled, Layout::AsFiled]);

@@ -96,8 +96,8 @@ fn name_of(path: &Path) -> Result<&str, Error> {
     path.to_str().ok_or_else(not_text)
 }
 
-/// The added tokens of a `tokenizer.json` in the order of the ids that are written there, which need not be those that
-/// the tokens get where the file is taken as it is.
+/// The added tokens of a `tokenizer.json` in the order of the ids that are written there, which need not be
+/// those that the tokens get where the file is taken as it is.
 fn by_written_id(bytes: &[u8]) -> Vec<AddedToken> {
     #[derive(serde::Deserialize)]
     struct File {
@@ -114,7 +114,8 @@ fn by_written_id(bytes: &[u8]) -> Vec<AddedToken> {
     file.added_tokens.into_iter().map(|written| written.token).collect()
 }
 
-/// Adds the tokens of the files beside `tokenizer.json`: first by their ids, then the special ones that are missing.
+/// Adds the tokens of the files beside `tokenizer.json`: first by their ids, then the special ones that are
+/// missing.
 fn add_declared(
     tokenizer: &mut Tokenizer,
     class: Class,

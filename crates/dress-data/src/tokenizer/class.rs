@@ -1,5 +1,5 @@
-//! Which of stock's tokenizer classes reads a directory. Some of them take only vocabulary, merges and post-processor
-//! from `tokenizer.json` and make normalizer and pre-tokenizer anew.
+//! Which of stock's tokenizer classes reads a directory. Some of them take only vocabulary, merges and
+//! post-processor from `tokenizer.json` and make normalizer and pre-tokenizer anew.
 
 use tokenizers::decoders::{
     DecoderWrapper, byte_fallback::ByteFallback, fuse::Fuse, sequence::Sequence, strip::Strip,
@@ -23,6 +23,11 @@ pub(super) enum Class {
     Llama,
 }
 
+/// Families whose `tokenizer.json` stock takes as it is, whatever class their files name: Phi-4-mini's name
+/// GPT-2's and hold another tokenizer. Of Qwen2 stock makes a class of its own, which is what its published
+/// files hold.
+const OF_NO_CLASS: [&str; 5] = ["mistral", "phi3", "granite", "olmo2", "qwen2"];
+
 impl Class {
     /// The class for what the files declare and for the model's family, as `AutoTokenizer` chooses.
     pub fn of(declared: Option<&str>, model_type: Option<&str>, file: Option<&Tokenizer>) -> Self {
@@ -39,8 +44,11 @@ impl Class {
             None => family,
         };
         // A class that makes BPE has nothing to make of another model.
-        let bpe = file.is_none_or(|file| matches!(file.get_model(), ModelWrapper::BPE(_)));
-        if bpe { class } else { Self::File }
+        let makes = |file: &Tokenizer| {
+            matches!(file.get_model(), ModelWrapper::BPE(_))
+                && model_type.is_none_or(|family| !OF_NO_CLASS.contains(&family))
+        };
+        if file.is_none_or(makes) { class } else { Self::File }
     }
 
     /// Special tokens of the class where the files name none.

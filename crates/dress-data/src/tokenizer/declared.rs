@@ -12,7 +12,8 @@ use tokenizers::AddedToken;
 pub(super) const NAMED: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/// The content of `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`, merged as `transformers` does.
+/// The content of `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`, merged as
+/// `transformers` does.
 #[derive(Debug, Default)]
 pub(super) struct Declared {
     /// Special tokens by their names.
@@ -21,7 +22,8 @@ pub(super) struct Declared {
     pub extra: Vec<AddedToken>,
     /// Added tokens by the ids that the files give them.
     pub added: BTreeMap<u64, AddedToken>,
-    /// Whether the added tokens of `tokenizer.json` are not to be read, since `added_tokens_decoder` lists all.
+    /// Whether the added tokens of `tokenizer.json` are not to be read, since `added_tokens_decoder` lists
+    /// all.
     pub lists_all: bool,
     /// The tokenizer's class.
     pub class: Option<String>,

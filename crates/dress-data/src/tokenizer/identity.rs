@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use std::fmt::Write;
 use tokenizers::Tokenizer;
 
-/// SHA-256 of what decides the ids: vocabulary, merges, normalizer, pre-tokenizer, added tokens and post-processor. How the
-/// files write them down does not count, nor what is only needed to make text of ids.
+/// SHA-256 of what decides the ids: vocabulary, merges, normalizer, pre-tokenizer, added tokens and
+/// post-processor. How the files write them down does not count, nor what is only needed to make text of ids.
 pub(super) fn of(tokenizer: &Tokenizer) -> String {
     // A part that cannot be written down cannot have been read.
     let whole = serde_json::to_value(tokenizer).unwrap_or_default();

@@ -5,9 +5,9 @@ mod class;
 mod declared;
 mod identity;
 pub(crate) mod json_file;
-#[cfg(test)]
-mod of_files;
 mod sentencepiece;
+#[cfg(test)]
+mod several_files_tests;
 
 use crate::pieces::{Ids, first_ids};
 use crate::{Error, tokenizer_json};
@@ -23,9 +23,9 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads the tokenizer of a checkpoint's directory from all its files, as `transformers` does: `tokenizer.json`, or else
-    /// `vocab.json` with `merges.txt` or SentencePiece's `tokenizer.model`, and what `tokenizer_config.json`,
-    /// `special_tokens_map.json` and `added_tokens.json` say of added tokens.
+    /// Reads the tokenizer of a checkpoint's directory from all its files, as `transformers` does:
+    /// `tokenizer.json`, or else `vocab.json` with `merges.txt` or SentencePiece's `tokenizer.model`, and
+    /// what `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` say of added tokens.
     ///
     /// # Errors
     /// [`Error::TokenizerMissing`], [`Error::TokenizerUnreadable`], [`Error::TokenizerFile`],
@@ -71,6 +71,17 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`Error::Tokenize`].
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_data::Tokenizer;
+    ///
+    /// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/llama3-kjv");
+    /// let tokenizer = Tokenizer::from_directory(directory.as_ref())?;
+    /// let ids = tokenizer.encode("In the beginning", false)?;
+    /// assert_eq!(tokenizer.decode(&ids)?, "In the beginning");
+    /// # Ok::<(), dress_data::Error>(())
+    /// ```
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>, Error> {
         let encoded = self.inner.encode(text, add_special_tokens);
         Ok(encoded.map_err(|error| Error::Tokenize { reason: error.to_string() })?.get_ids().to_vec())
@@ -89,8 +100,9 @@ impl Tokenizer {
         Ok((found.ids, found.ends))
     }
 
-    /// The first `wanted` ids of a text or more, or all there are: the ids of the whole text, but tokenized in pieces and
-    /// no further than that, with the byte of the text at which each token ends; special tokens end at 0.
+    /// The first `wanted` ids of a text or more, or all there are: the ids of the whole text, but tokenized
+    /// in pieces and no further than that, with the byte of the text at which each token ends; special tokens
+    /// end at 0.
     ///
     /// # Errors
     /// [`Error::Tokenize`].
@@ -139,7 +151,8 @@ impl Tokenizer {
         Self { special, ..self }
     }
 
-    /// The special tokens that have names, such as `bos_token`, as the checkpoint's files or the tokenizer's class say.
+    /// The special tokens that have names, such as `bos_token`, as the checkpoint's files or the tokenizer's
+    /// class say.
     pub fn special_tokens(&self) -> &[(String, String)] {
         &self.special
     }
@@ -152,8 +165,9 @@ impl Tokenizer {
         self.inner.to_string(false).expect("a tokenizer is lists, texts and numbers")
     }
 
-    /// SHA-256 of what decides the ids (vocabulary, merges, normalizer, pre-tokenizer, added tokens, post-processor), in
-    /// hexadecimal: the same for two files that write one tokenizer down in different ways.
+    /// SHA-256 of what decides the ids (vocabulary, merges, normalizer, pre-tokenizer, added tokens,
+    /// post-processor), in hexadecimal: the same for two files that write one tokenizer down in different
+    /// ways.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }

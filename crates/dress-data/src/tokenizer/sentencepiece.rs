@@ -1,4 +1,5 @@
-//! SentencePiece's `tokenizer.model`, as far as LLaMA's class needs it: pieces, which make up vocabulary and merges.
+//! SentencePiece's `tokenizer.model`, as far as LLaMA's class needs it: pieces, which make up vocabulary and
+//! merges.
 
 use std::collections::HashMap;
 use tokenizers::AddedToken;

@@ -100,6 +100,9 @@ fn sizes_that_are_taken_in_full_are_multiples_of_what_rows_want() {
     assert_eq!(steps("llama.cpp:q4_k_m", Demand::InFull), [256, 256, 4]);
     // 576 is no multiple of 256, and 1,536 is.
     assert_eq!(steps("llama.cpp:q4_k_m", Demand::AsTheyAre), [32, 256, 1]);
+    // Q5_0 and Q8_0 take the place of Q4_K and Q6_K in rows of 32.
+    assert_eq!(steps("llama.cpp:q4_k_m", Demand::Quantized), [32, 32, 1]);
+    assert_eq!(["mlx:4bit", "vllm"].map(|name| steps(name, Demand::Quantized)), [[64, 64, 1], [1, 1, 1]]);
     assert_eq!(steps("mlx:4bit", Demand::InFull), [64, 64, 1]);
     assert_eq!(steps("vllm", Demand::InFull), [1, 1, 1]);
     assert_eq!(steps("onnxruntime-genai", Demand::InFull), [1, 1, 1]);

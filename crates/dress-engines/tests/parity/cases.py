@@ -38,7 +38,7 @@ CASES = [
     ("LLaMA-2, dense", "llama2-kjv", None, None),
     ("LLaMA-2, width 96", "llama2-kjv", axis("residual", 0.25), None),
     ("LLaMA-2, width 64 and 4 heads", "llama2-kjv", axis("residual,heads", 0.5), None),
-    ("LLaMA-2, 258 neurons", "llama2-kjv", axis("ffn", 0.25), None),
+    ("LLaMA-2, 258 neurons", "llama2-kjv", axis("ffn", 0.25, "--target", "all"), None),
     ("LLaMA-2, 4 heads", "llama2-kjv", axis("heads", 0.5), None),
     ("OPT, dense", "opt-kjv", None, None),
     ("OPT, width 96 and 6 heads", "opt-kjv", axis("residual,heads", 0.25), None),

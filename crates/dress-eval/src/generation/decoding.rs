@@ -11,8 +11,8 @@ use dress_kernels::on_a_worker;
 /// New tokens that there is room for at first. Most answers are short.
 const ROOM: usize = 8;
 
-/// How a text's next token is chosen: its place among all prompts and the logits to the token, or nothing where the logits are no
-/// numbers.
+/// How a text's next token is chosen: its place among all prompts and the logits to the token, or nothing
+/// where the logits are no numbers.
 pub(super) type Choose<'a> = dyn FnMut(usize, &[f32]) -> Option<u32> + 'a;
 
 /// Prompts of one length that are continued together.

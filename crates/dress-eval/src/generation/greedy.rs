@@ -8,15 +8,37 @@ use crate::scoring::BatchConfig;
 use dress_core::{Calibration, CausalLm, RunningStage};
 use dress_data::Tokenizer;
 
-/// Continues each prompt by the likeliest token (of equals the first) until something stops it, and hands the texts over
-/// as they come to their ends: `done` gets the prompt's place in `prompts` and the text. A prompt without tokens is left
-/// out.
+/// Continues each prompt by the likeliest token (of equals the first) until something stops it, and hands the
+/// texts over as they come to their ends: `done` gets the prompt's place in `prompts` and the text. A prompt
+/// without tokens is left out.
 ///
 /// Prompts of equal length go through the model together, and on from its KV cache.
 ///
 /// # Errors
-/// [`Error::NoRoomToGenerate`], [`Error::LogitsNotFinite`], those of [`Calibration::check`] and of the tokenizer, those of
-/// `done`, and [`dress_core::Error::Cancelled`].
+/// [`Error::NoRoomToGenerate`], [`Error::LogitsNotFinite`], those of [`Calibration::check`] and of the
+/// tokenizer, those of `done`, and [`dress_core::Error::Cancelled`].
+///
+/// # Examples
+/// ```
+/// use dress_core::{NoProgress, Progress, Unit, burn::tensor::Device};
+/// use dress_eval::generation::{StopConditions, generate_until};
+/// use dress_eval::scoring::BatchConfig;
+/// use dress_models::{Checkpoint, LoadConfig};
+///
+/// let checkpoint = Checkpoint::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/opt-kjv"))?;
+/// let (model, tokenizer) = (checkpoint.load(&LoadConfig::default(), &Device::flex())?, checkpoint.tokenizer()?);
+/// let prompts = [tokenizer.encode("In the beginning", true)?];
+/// let stop = StopConditions { until: Vec::new(), end_tokens: Vec::new(), max_new_tokens: 4 };
+/// let progress: &dyn Progress = &NoProgress;
+/// let stage = progress.begin("texts", Unit::Texts, 1);
+/// let mut texts = Vec::new();
+/// generate_until(&model, &tokenizer, &prompts, &stop, &BatchConfig::default(), &stage, |_prompt, text| {
+///     texts.push(text);
+///     Ok(())
+/// })?;
+/// assert_eq!(texts.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn generate_until<M: CausalLm>(
     model: &M,
     tokenizer: &Tokenizer,

@@ -31,14 +31,16 @@ impl OwnTexts {
     }
 }
 
-/// Writes the texts of the numbers `texts`, each behind [`OwnTexts::beginning`], until something stops it, and hands them over as they come
-/// to their ends: `done` gets the text's number and the text, without the beginning.
+/// Writes the texts of the numbers `texts`, each behind [`OwnTexts::beginning`], until something stops it,
+/// and hands them over as they come to their ends: `done` gets the text's number and the text, without the
+/// beginning.
 ///
-/// A model that learns from such texts needs no others (self-distillation: arXiv 2305.17888 generates training data so).
+/// A model that learns from such texts needs no others (self-distillation: arXiv 2305.17888 generates
+/// training data so).
 ///
 /// # Errors
-/// [`Error::Temperature`], [`Error::NoRoomToGenerate`], [`Error::LogitsNotFinite`], those of [`Calibration::check`] and of the
-/// tokenizer, those of `done`, and [`dress_core::Error::Cancelled`].
+/// [`Error::Temperature`], [`Error::NoRoomToGenerate`], [`Error::LogitsNotFinite`], those of
+/// [`Calibration::check`] and of the tokenizer, those of `done`, and [`dress_core::Error::Cancelled`].
 pub fn own_texts<M: CausalLm>(
     model: &M,
     tokenizer: &Tokenizer,

@@ -26,8 +26,8 @@ impl Prompt {
     }
 }
 
-/// Batches of prompts of equal length, the longest first, so that what does not fit in memory fails at once. Equal lengths
-/// need no padding, which a KV cache has no mask for.
+/// Batches of prompts of equal length, the longest first, so that what does not fit in memory fails at once.
+/// Equal lengths need no padding, which a KV cache has no mask for.
 pub(super) fn prompt_batches(
     mut prompts: Vec<Prompt>,
     max_new_tokens: usize,

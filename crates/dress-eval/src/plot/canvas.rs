@@ -1,75 +1,70 @@
-//! The elements of a picture.
+//! A picture that is being drawn.
 
-use crate::report::html_text;
-use std::fmt::Write;
+use super::letters;
+use super::picture::{Anchor, Element, Picture, Point, RuleKind, TextKind};
 
-/// Pixels that a letter of the pictures' texts takes on average, and the height of a line of them.
+/// Pixels that a letter of the pictures' texts takes on average in readers' fonts, and the height of a line
+/// of them.
 const LETTER: f64 = 6.6;
 const LINE: f64 = 14.0;
+/// How much wider the letters of titles are, which are heavier.
+const HEAVIER: f64 = 1.06;
+/// What is beside a title, and the size below which it is not made smaller, in pixels.
+const MARGIN: f64 = 16.0;
+const LEAST_SIZE: f64 = 9.0;
 
-/// Colours of light and dark, and what is drawn with them. A picture stands alone or in a page, so it brings its own.
-const STYLE: &str = "svg{--paper:#fff;--ink:#1d1d1b;--soft:#5c5c58;--rule:#e3e2de}\
-text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;fill:var(--soft)}\
-.paper{fill:var(--paper)}.title{font-size:15px;font-weight:600;fill:var(--ink)}\
-.name{fill:var(--ink);paint-order:stroke;stroke:var(--paper);stroke-width:3px}\
-.grid{stroke:var(--rule)}.axis{stroke:var(--soft)}.mark{stroke:var(--soft);stroke-dasharray:5 4}\
-.line{fill:none;stroke-width:2;stroke-linejoin:round}.dot{stroke:var(--paper);stroke-width:1}\
-.k0{--c:#2563eb}.k1{--c:#dc2626}.k2{--c:#059669}.k3{--c:#b45309}.k4{--c:#7c3aed}\
-.k5{--c:#db2777}.k6{--c:#0e7490}.k7{--c:#4d7c0f}.k8{--c:#78350f}.k9{--c:#4b5563}\
-.line,.bar{stroke:var(--c)}.dot,.cut{fill:var(--c)}\
-@media(prefers-color-scheme:dark){svg{--paper:#1f1f1d;--ink:#f0efec;--soft:#aeada6;--rule:#3a3936}\
-.k0{--c:#6ea8fe}.k1{--c:#f87171}.k2{--c:#34d399}.k3{--c:#fbbf24}.k4{--c:#b79bf7}\
-.k5{--c:#f472b6}.k6{--c:#67c9dc}.k7{--c:#a3e635}.k8{--c:#d6a07c}.k9{--c:#a3a8b3}}";
-
-/// Which end of a text stands at its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Anchor {
-    Start,
-    Middle,
-    End,
-}
-
-/// A picture that is being drawn.
+/// A picture with the places that names have taken.
 pub(super) struct Canvas {
-    text: String,
+    picture: Picture,
     taken: Vec<[f64; 4]>,
 }
 
-/// How wide a text is taken to be, in pixels.
+/// How wide a text is taken to be, in pixels: at least as it is in a PNG, whose letters are known.
 pub(super) fn width_of(text: &str) -> f64 {
-    LETTER * text.chars().count() as f64
+    let average = LETTER * text.chars().count() as f64;
+    average.max(TextKind::What.size() * letters::width(text))
+}
+
+/// A text of so many letters at most, its end left out where it has more.
+pub(super) fn shortened(text: &str, letters: usize) -> String {
+    match text.chars().count() {
+        count if count <= letters => text.into(),
+        _ => text.chars().take(letters.saturating_sub(1)).chain(['…']).collect(),
+    }
 }
 
 impl Canvas {
     pub fn new(width: f64, height: f64) -> Self {
-        let text = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height:.0}\" width=\"{width}\" \
-             height=\"{height:.0}\" role=\"img\"><style>{STYLE}</style>\
-             <rect class=\"paper\" width=\"{width}\" height=\"{height:.0}\"/>\n"
-        );
-        Self { text, taken: Vec::new() }
+        let picture = Picture { width, height: height.round(), elements: Vec::new() };
+        Self { picture, taken: Vec::new() }
     }
 
-    pub fn finish(self) -> String {
-        self.text + "</svg>\n"
+    pub fn finish(self) -> Picture {
+        self.picture
     }
 
-    /// A text of one class.
-    pub fn label(&mut self, class: &str, (x, y): (f64, f64), anchor: Anchor, label: &str) {
-        let anchor = match anchor {
-            Anchor::Start => "start",
-            Anchor::Middle => "middle",
-            Anchor::End => "end",
-        };
-        let label = html_text(label);
-        let _ = writeln!(
-            self.text,
-            r#"<text class="{class}" x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{label}</text>"#
-        );
+    fn add(&mut self, element: Element) {
+        self.picture.elements.push(element);
+    }
+
+    /// A text.
+    pub fn label(&mut self, kind: TextKind, at: Point, anchor: Anchor, text: &str) {
+        self.add(Element::Text { kind, size: kind.size(), at, anchor, text: text.into() });
+    }
+
+    /// What is above a panel: as much smaller as it is too long, and what is too long still has no end.
+    pub fn title(&mut self, y: f64, title: &str) {
+        let (kind, room) = (TextKind::Title, self.picture.width - 2.0 * MARGIN);
+        // Of a size of one pixel.
+        let width = |text: &str| HEAVIER * width_of(text) / TextKind::What.size();
+        let letters = (room / (HEAVIER * LETTER * LEAST_SIZE / TextKind::What.size())) as usize;
+        let text = shortened(title, letters);
+        let size = kind.size().min(room / width(&text)).max(LEAST_SIZE);
+        self.add(Element::Text { kind, size, at: (MARGIN, y), anchor: Anchor::Start, text });
     }
 
     /// A name that is moved down, and else up, from where others lie, between `top` and `bottom`.
-    pub fn name(&mut self, (x, y): (f64, f64), anchor: Anchor, name: &str, [top, bottom]: [f64; 2]) {
+    pub fn name(&mut self, (x, y): Point, anchor: Anchor, name: &str, [top, bottom]: [f64; 2]) {
         let width = width_of(name);
         let left = if anchor == Anchor::End { x - width } else { x };
         let is_free = |y: f64| {
@@ -83,44 +78,60 @@ impl Canvas {
             .find_map(|step| Some(y + step).filter(|y| (top + LINE..=bottom).contains(y) && is_free(*y)));
         let y = free.unwrap_or(y);
         self.taken.push([left, left + width, y - LINE, y]);
-        self.label("name", (x, y), anchor, name);
+        self.label(TextKind::Name, (x, y), anchor, name);
     }
 
     /// A line between two points.
-    pub fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
-        let _ = writeln!(
-            self.text,
-            r#"<path class="{class}" d="M{:.1} {:.1}L{:.1} {:.1}"/>"#,
-            from.0, from.1, to.0, to.1
-        );
+    pub fn line(&mut self, kind: RuleKind, from: Point, to: Point) {
+        self.add(Element::Rule { kind, from, to });
+    }
+
+    /// A range of a value.
+    pub fn bar(&mut self, color: usize, from: Point, to: Point) {
+        self.add(Element::Bar { color, from, to });
     }
 
     /// A line through points.
-    pub fn curve(&mut self, color: usize, points: &[(f64, f64)]) {
-        let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-        let _ = writeln!(self.text, r#"<polyline class="line k{color}" points="{}"/>"#, points.join(" "));
+    pub fn curve(&mut self, color: usize, points: Vec<Point>) {
+        self.add(Element::Curve { color, points });
     }
 
     /// A dot, which says what it is where the pointer is held over it.
-    pub fn dot(&mut self, color: usize, (x, y): (f64, f64), radius: f64, says: &str) {
-        let says = html_text(says);
-        let _ = writeln!(
-            self.text,
-            r#"<circle class="dot k{color}" cx="{x:.1}" cy="{y:.1}" r="{radius}"><title>{says}</title></circle>"#
-        );
+    pub fn dot(&mut self, color: usize, at: Point, radius: f64, says: String) {
+        self.add(Element::Dot { color, at, radius, says });
     }
 
     /// A mark at the top for a value that lies above it.
-    pub fn cut(&mut self, color: usize, (x, y): (f64, f64)) {
-        let _ = writeln!(
-            self.text,
-            r#"<path class="cut k{color}" d="M{:.1} {:.1}L{:.1} {:.1}L{:.1} {:.1}Z"/>"#,
-            x - 5.0,
-            y + 8.0,
-            x + 5.0,
-            y + 8.0,
-            x,
-            y
-        );
+    pub fn cut(&mut self, color: usize, at: Point) {
+        self.add(Element::Cut { color, at });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_long_ends_in_dots() {
+        assert_eq!(shortened("base", 4), "base");
+        assert_eq!(shortened("bases", 4), "bas…");
+    }
+
+    #[test]
+    fn a_title_that_is_too_long_is_smaller_and_at_last_cut() {
+        let title = |letters: usize| {
+            let mut canvas = Canvas::new(860.0, 100.0);
+            canvas.title(26.0, &"x".repeat(letters));
+            match canvas.finish().elements.remove(0) {
+                Element::Text { size, text, .. } => (size, text),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(title(40), (15.0, "x".repeat(40)));
+        let (size, text) = title(130);
+        assert!(size < 15.0 && size > LEAST_SIZE && text.len() == 130, "{size}");
+        let (size, text) = title(300);
+        assert!((LEAST_SIZE..9.5).contains(&size) && text.ends_with('…'), "{size}");
+        assert!(size * letters::width(&text) < 860.0 - 2.0 * MARGIN);
     }
 }

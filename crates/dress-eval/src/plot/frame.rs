@@ -1,7 +1,8 @@
 //! One panel on its place.
 
 use super::axis::{Axis, Scale, tick_text};
-use super::canvas::{Anchor, Canvas, width_of};
+use super::canvas::{Canvas, width_of};
+use super::picture::{Anchor, RuleKind, TextKind};
 use super::{COLORS, Panel, Place, Series, WIDTH};
 use crate::Error;
 
@@ -56,12 +57,12 @@ impl<'a> Frame<'a> {
     /// Draws it with its upper edge at `top`.
     pub fn draw(&self, canvas: &mut Canvas, top: f64) {
         let panel = self.panel;
-        canvas.label("title", (16.0, top + 26.0), Anchor::Start, &panel.title);
+        canvas.title(top + 26.0, &panel.title);
         let y_label = match panel.y_scale {
             Scale::Linear => panel.y_label.clone(),
             Scale::Log => format!("{}, logarithmic", panel.y_label),
         };
-        canvas.label("what", (16.0, top + 46.0), Anchor::Start, &y_label);
+        canvas.label(TextKind::What, (16.0, top + 46.0), Anchor::Start, &y_label);
         self.draw_axes(canvas, top);
         for (index, series) in panel.series.iter().enumerate() {
             self.draw_series(canvas, top, index % COLORS, series);
@@ -74,15 +75,20 @@ impl<'a> Frame<'a> {
         let (right, bottom) = (WIDTH - RIGHT, top + TOP + self.curves());
         for tick in self.y.ticks(5) {
             let y = bottom - self.y.share(tick).unwrap_or(0.0) * self.curves();
-            canvas.line("grid", (LEFT, y), (right, y));
-            canvas.label("tick", (LEFT - 8.0, y + 4.0), Anchor::End, &tick_text(tick));
+            canvas.line(RuleKind::Grid, (LEFT, y), (right, y));
+            canvas.label(TextKind::Tick, (LEFT - 8.0, y + 4.0), Anchor::End, &tick_text(tick));
         }
         for tick in self.x.ticks(7) {
             let x = LEFT + self.x.share(tick).unwrap_or(0.0) * (right - LEFT);
-            canvas.label("tick", (x, bottom + 18.0), Anchor::Middle, &tick_text(tick));
+            canvas.label(TextKind::Tick, (x, bottom + 18.0), Anchor::Middle, &tick_text(tick));
         }
-        canvas.line("axis", (LEFT, bottom), (right, bottom));
-        canvas.label("what", ((LEFT + right) / 2.0, bottom + 38.0), Anchor::Middle, &self.panel.x_label);
+        canvas.line(RuleKind::Axis, (LEFT, bottom), (right, bottom));
+        canvas.label(
+            TextKind::What,
+            ((LEFT + right) / 2.0, bottom + 38.0),
+            Anchor::Middle,
+            &self.panel.x_label,
+        );
     }
 
     fn draw_series(&self, canvas: &mut Canvas, top: f64, color: usize, series: &Series) {
@@ -90,7 +96,7 @@ impl<'a> Frame<'a> {
         let placed: Vec<_> = placed.collect();
         if placed.len() > 1 {
             let line: Vec<(f64, f64)> = placed.iter().map(|(_, at)| *at).collect();
-            canvas.curve(color, &line);
+            canvas.curve(color, line);
         }
         for &((x, y), at) in &placed {
             if self.y.is_above(y) {
@@ -98,7 +104,7 @@ impl<'a> Frame<'a> {
                 canvas.name((at.0 + 8.0, at.1 + 10.0), Anchor::Start, &tick_text(y), self.within(top));
             } else if placed.len() <= DOTS {
                 let says = format!("{}: {} | {}", series.name, tick_text(x), tick_text(y));
-                canvas.dot(color, at, 3.0, &says);
+                canvas.dot(color, at, 3.0, says);
             }
         }
     }
@@ -111,7 +117,7 @@ impl<'a> Frame<'a> {
                 Place::AtX(x) => {
                     let Some(across) = self.x.share(x) else { continue };
                     let x = LEFT + across * (right - LEFT);
-                    canvas.line("mark", (x, upper), (x, lower));
+                    canvas.line(RuleKind::Mark, (x, upper), (x, lower));
                     let fits = x + 6.0 + width_of(&mark.label) < right;
                     let (at, anchor) = if fits { (x + 6.0, Anchor::Start) } else { (x - 6.0, Anchor::End) };
                     canvas.name((at, upper + 14.0), anchor, &mark.label, [upper, lower]);
@@ -119,7 +125,7 @@ impl<'a> Frame<'a> {
                 Place::AtY(y) => {
                     let Some(up) = self.y.share(y) else { continue };
                     let y = lower - up * self.curves();
-                    canvas.line("mark", (LEFT, y), (right, y));
+                    canvas.line(RuleKind::Mark, (LEFT, y), (right, y));
                     canvas.name((right, y - 4.0), Anchor::End, &mark.label, [upper, lower]);
                 }
             }
@@ -130,8 +136,13 @@ impl<'a> Frame<'a> {
         for (line, entries) in self.legend.iter().enumerate() {
             let y = top + TOP + self.curves() + BOTTOM + LEGEND_LINE * (line as f64 + 0.6);
             for &(index, x) in entries {
-                canvas.curve(index % COLORS, &[(x, y), (x + 18.0, y)]);
-                canvas.label("what", (x + 24.0, y + 4.0), Anchor::Start, &self.panel.series[index].name);
+                canvas.curve(index % COLORS, vec![(x, y), (x + 18.0, y)]);
+                canvas.label(
+                    TextKind::What,
+                    (x + 24.0, y + 4.0),
+                    Anchor::Start,
+                    &self.panel.series[index].name,
+                );
             }
         }
     }

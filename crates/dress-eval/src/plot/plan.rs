@@ -3,12 +3,14 @@
 use super::{Panel, Scale, Series};
 use dress_core::{Axis, AxisKind, ScoreSummary, SlicePlan};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// The kinds of axes in the order in which they are drawn.
 const KINDS: [AxisKind; 4] = [AxisKind::Residual, AxisKind::Ffn, AxisKind::Heads, AxisKind::Depth];
 
-/// The share that stays of every axis by layer, and where a plan says what it is by, the distribution of the scores: by layer
-/// where each layer has an axis of the kind, and else over the axis's structures. A title begins with `model`.
+/// The share that stays of every axis by layer, and where a plan says what it is by, the distribution of the
+/// scores: by layer where each layer has an axis of the kind, and else over the axis's structures. A title
+/// says `model`, what the plan is by and the text that it looked at.
 ///
 /// # Examples
 /// ```
@@ -17,7 +19,7 @@ const KINDS: [AxisKind; 4] = [AxisKind::Residual, AxisKind::Ffn, AxisKind::Heads
 /// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
 /// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
 /// use dress_core::{Axis, AxisSelection, Scores, Selection, SlicePlan};
-/// use dress_eval::plot::{plan_panels, svg};
+/// use dress_eval::plot::{picture, plan_panels};
 ///
 /// let (mut scores, mut selection) = (Scores::new(), Selection::new());
 /// for layer in 0..2 {
@@ -27,11 +29,11 @@ const KINDS: [AxisKind; 4] = [AxisKind::Residual, AxisKind::Ffn, AxisKind::Heads
 /// let plan = SlicePlan::new(&model, "wanda", 42, None, &scores, selection)?;
 /// let panels = plan_panels(&plan, "a model");
 /// assert_eq!(panels.len(), 2);
-/// assert!(svg(&panels)?.contains("the greatest that goes"));
+/// assert!(picture(&panels)?.svg().contains("the greatest that goes"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn plan_panels(plan: &SlicePlan, model: &str) -> Vec<Panel> {
-    let mut panels = vec![kept_share(plan, model)];
+    let mut panels: Vec<Panel> = kept_share(plan, model).into_iter().collect();
     panels.extend(KINDS.iter().filter_map(|&kind| distribution(plan, model, kind)));
     panels
 }
@@ -50,7 +52,19 @@ fn layers(plan: &SlicePlan) -> usize {
     of_axes.map_or(0, |layer| layer + 1).max(of_depth).max(1)
 }
 
-fn kept_share(plan: &SlicePlan, model: &str) -> Panel {
+/// What the plan is by, and the name of the text that was looked at.
+fn made_by(plan: &SlicePlan) -> String {
+    let text = plan.calibration.as_ref().and_then(|data| Path::new(&data.path).file_name());
+    let text = text.map_or_else(String::new, |name| format!(", {}", name.to_string_lossy()));
+    format!("by {}{text}", plan.criterion)
+}
+
+/// The share of each axis that stays, by layer; of a plan of the width alone there is nothing to draw, as all
+/// layers have the same.
+fn kept_share(plan: &SlicePlan, model: &str) -> Option<Panel> {
+    if KINDS[1..].iter().all(|&kind| axes(plan, kind).is_empty()) {
+        return None;
+    }
     let share = |axis: Axis| {
         plan.selection
             .get(axis)
@@ -69,13 +83,13 @@ fn kept_share(plan: &SlicePlan, model: &str) -> Panel {
         };
         (!axes.is_empty()).then(|| Series { name: kind.to_string(), points })
     };
-    Panel {
-        title: format!("{model}: what stays, by {}", plan.criterion),
+    Some(Panel {
+        title: format!("{model}: what stays, {}", made_by(plan)),
         x_label: "layer".into(),
         y_label: "percent of the structures that stays".into(),
         series: KINDS.into_iter().filter_map(of).collect(),
         ..Panel::default()
-    }
+    })
 }
 
 /// What the scores of one kind of axis are like.
@@ -90,7 +104,7 @@ fn distribution(plan: &SlicePlan, model: &str, kind: AxisKind) -> Option<Panel> 
     };
     let positive = series.iter().flat_map(|series| &series.points).all(|(_, y)| *y > 0.0);
     Some(Panel {
-        title: format!("{model}: scores of {kind}, by {}", plan.criterion),
+        title: format!("{model}: scores of {kind}, {}", made_by(plan)),
         x_label: x_label.into(),
         y_label: "score".into(),
         y_scale: if positive { Scale::Log } else { Scale::Linear },
@@ -130,17 +144,18 @@ fn over_structures(summary: &ScoreSummary) -> Vec<Series> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dress_core::{AxisSelection, Basis, Fingerprint, PLAN_FORMAT, Selection};
+    use dress_core::{AxisSelection, Basis, CorpusProvenance, Fingerprint, PLAN_FORMAT, Selection};
     use std::collections::BTreeMap;
 
     fn plan(selection: Selection, scores: BTreeMap<Axis, ScoreSummary>) -> SlicePlan {
+        let data = CorpusProvenance { path: "texts/kjv.txt".into(), ..CorpusProvenance::default() };
         SlicePlan {
             format: PLAN_FORMAT,
             architecture: "LlamaForCausalLM".into(),
             fingerprint: Fingerprint::builder().finish(),
             criterion: "flap".into(),
             seed: 1,
-            calibration: None,
+            calibration: Some(data),
             scores,
             basis: Basis::Identity,
             selection,
@@ -157,6 +172,7 @@ mod tests {
             .with(Axis::Depth, lost(1));
         let panels = plan_panels(&plan(selection, BTreeMap::new()), "m");
         assert_eq!(panels.len(), 1, "a plan without scores says nothing of them");
+        assert_eq!(panels[0].title, "m: what stays, by flap, kjv.txt");
         let found: Vec<_> = panels[0].series.iter().map(|s| (s.name.as_str(), s.points.clone())).collect();
         let layers = |shares: &[f64]| shares.iter().enumerate().map(|(x, y)| (x as f64, *y)).collect();
         let expected: [(&str, Vec<(f64, f64)>); 3] = [
@@ -174,7 +190,9 @@ mod tests {
             |deciles| ScoreSummary { min: 0.0, median: 5.0, max: 10.0, max_removed: Some(2.0), deciles };
         let of = |deciles| {
             let scores = BTreeMap::from([(Axis::Residual, summary(deciles))]);
-            plan_panels(&plan(Selection::new(), scores), "m").remove(1)
+            let mut panels = plan_panels(&plan(Selection::new(), scores), "m");
+            assert_eq!(panels.len(), 1, "all layers have the same width: what stays is not drawn");
+            panels.remove(0)
         };
         let panel = of(Some(deciles));
         assert_eq!((panel.series[0].points.len(), panel.y_scale), (11, Scale::Linear));

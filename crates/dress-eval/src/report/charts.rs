@@ -39,7 +39,8 @@ fn chart(id: &str, title: &str, x_label: &str, y_label: &str, curves: Vec<Curve>
     Chart { id, title, x_label, y_label, y_scale: Scale::Linear, curves }
 }
 
-/// The scale on which all of some values can be told apart: logarithmic where the greatest is many times the least.
+/// The scale on which all of some values can be told apart: logarithmic where the greatest is many times the
+/// least.
 fn scale_of(curves: &[Curve]) -> Scale {
     let values =
         || curves.iter().flat_map(|curve| curve.points.iter().map(|(_, y)| *y)).filter(|y| y.is_finite());
@@ -86,8 +87,8 @@ fn against_parameters(models: &[ModelReport], value: impl Fn(&ModelReport) -> Op
     joined_to_the_largest(curves)
 }
 
-/// Where one model stands beside series of smaller ones, it is what they were made of: their curves go on to its point, which has
-/// its name once, at its own.
+/// Where one model stands beside series of smaller ones, it is what they were made of: their curves go on to
+/// its point, which has its name once, at its own.
 fn joined_to_the_largest(mut curves: Vec<Curve>) -> Vec<Curve> {
     let Some(place) = curves.iter().position(|curve| curve.name == OF_NO_SERIES) else { return curves };
     let ([dense], [name]) = (&curves[place].points[..], &curves[place].labels[..]) else { return curves };

@@ -1,4 +1,5 @@
-//! What users typed, as it stands in Markdown, HTML and SVG: names, paths and labels are text there and nothing else.
+//! What users typed, as it stands in Markdown, HTML and SVG: names, paths and labels are text there and
+//! nothing else.
 
 /// Text as it stands in a line or a cell of Markdown.
 pub fn markdown_text(text: &str) -> String {
@@ -42,7 +43,7 @@ pub(crate) fn html_text(text: &str) -> String {
 }
 
 /// Text without line ends and other control characters, which XML does not take.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let plain = |letter: char| match letter {
         '\u{2028}' | '\u{2029}' => ' ',
         letter if letter.is_whitespace() && letter.is_control() => ' ',

@@ -14,7 +14,7 @@ mod tables;
 
 pub use chart::{Chart, Curve};
 pub use charts::charts;
-pub(crate) use escaped::html_text;
+pub(crate) use escaped::{html_text, one_line};
 pub use escaped::{markdown_code, markdown_text};
 pub use heat_map::{HeatMap, HeatRow, heat_maps};
 pub use html::html;

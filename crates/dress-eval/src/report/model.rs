@@ -114,6 +114,15 @@ impl Report {
     }
 
     /// The report as JSON text.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress_eval::report::Report;
+    ///
+    /// let report = Report::new(Vec::new());
+    /// assert_eq!(Report::from_json(&report.to_json(), "report.json".as_ref())?, report);
+    /// # Ok::<(), dress_eval::Error>(())
+    /// ```
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a report is numbers, texts and lists")
     }

@@ -67,11 +67,10 @@ pub struct CurveSample {
 }
 
 impl Origin {
-    /// What a plan says; the regularization is another's to add.
-    pub fn of(plan: &SlicePlan) -> Self {
+    /// What a plan says, which left `kept`; the regularization is another's to add.
+    pub fn of(plan: &SlicePlan, kept: &[KeptOfKind]) -> Self {
         let hash = Sha256::digest(plan.to_json().as_bytes());
-        let kept = KeptOfKind::of_plan(plan).into_iter();
-        let kept = kept.map(|KeptOfKind { kind, before, after, .. }| Kept { axis: kind, before, after });
+        let kept = kept.iter().map(|of| Kept { axis: of.kind, before: of.before, after: of.after });
         let score = |(&axis, &summary): (&Axis, &ScoreSummary)| {
             let chosen = plan.selection.get(axis);
             let removed = chosen.map_or(0.0, |s| 1.0 - s.kept_len() as f64 / s.len() as f64);

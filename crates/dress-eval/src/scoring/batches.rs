@@ -49,7 +49,8 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// The rows that answer `requests`. What is too long for `positions` is cut from the left, as `lm_eval` does.
+    /// The rows that answer `requests`. What is too long for `positions` is cut from the left, as `lm_eval`
+    /// does.
     ///
     /// # Errors
     /// [`Error::ContinuationTooLong`].
@@ -143,7 +144,8 @@ impl Extent {
     }
 }
 
-/// Batches of groups of about equal length, the longest first, so that what does not fit in memory fails at once.
+/// Batches of groups of about equal length, the longest first, so that what does not fit in memory fails at
+/// once.
 pub(super) fn batches(mut groups: Vec<Group>, config: &BatchConfig) -> Vec<Batch> {
     groups.sort_by_key(|group| {
         std::cmp::Reverse((group.shared, group.longest(), std::cmp::Reverse(group.index)))

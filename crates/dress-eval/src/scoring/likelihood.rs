@@ -15,15 +15,36 @@ pub struct Likelihood {
     pub is_greedy: bool,
 }
 
-/// Scores the requests of each question, whose contexts mostly begin alike, and hands them over as they are done: `done`
-/// gets the question's place in `questions` and one likelihood a request.
+/// Scores the requests of each question, whose contexts mostly begin alike, and hands them over as they are
+/// done: `done` gets the question's place in `questions` and one likelihood a request.
 ///
-/// Rows that begin alike go through the model once and on from its KV cache; the head sees the positions that are
-/// asked for and no others.
+/// Rows that begin alike go through the model once and on from its KV cache; the head sees the positions that
+/// are asked for and no others.
 ///
 /// # Errors
-/// [`Error::ContinuationTooLong`], [`Error::LikelihoodNotFinite`], those of [`Calibration::check`], those of `done`, and
-/// [`dress_core::Error::Cancelled`].
+/// [`Error::ContinuationTooLong`], [`Error::LikelihoodNotFinite`], those of [`Calibration::check`], those of
+/// `done`, and [`dress_core::Error::Cancelled`].
+///
+/// # Examples
+/// ```
+/// # use dress_core::burn::tensor::Device;
+/// # let config = r#"{"model_type":"llama","vocab_size":32,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,
+/// #     "num_attention_heads":4,"num_key_value_heads":2}"#;
+/// # let model = dress_models::AnyModel::from_config(config, "config.json".as_ref(), &Device::flex())?;
+/// use dress_core::{NoProgress, Progress, Unit};
+/// use dress_eval::scoring::{BatchConfig, Request, score};
+///
+/// let asked = |answer: u32| Request { context: vec![1, 2, 3], continuation: vec![answer] };
+/// let progress: &dyn Progress = &NoProgress;
+/// let stage = progress.begin("questions", Unit::Questions, 1);
+/// let mut likelihoods = Vec::new();
+/// score(&model, &[vec![asked(4), asked(5)]], &BatchConfig::default(), &stage, |_question, found| {
+///     likelihoods = found;
+///     Ok::<(), dress_eval::Error>(())
+/// })?;
+/// assert!(likelihoods.len() == 2 && likelihoods.iter().all(|found| found.log_likelihood < 0.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn score<M: CausalLm, E: From<Error>>(
     model: &M,
     questions: &[Vec<Request>],

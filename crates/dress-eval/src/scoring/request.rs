@@ -13,7 +13,8 @@ pub struct Request {
     pub continuation: Vec<u32>,
 }
 
-/// The token that stands in for an empty context: the beginning of a text, or its end where a tokenizer has no beginning.
+/// The token that stands in for an empty context: the beginning of a text, or its end where a tokenizer has
+/// no beginning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrefixToken {
     /// Its id.
@@ -32,8 +33,8 @@ pub struct RequestEncoder<'a> {
 }
 
 impl RequestEncoder<'_> {
-    /// Tokenizes as `lm_eval`'s `_encode_pair`: the context's trailing spaces move to the continuation, both are encoded
-    /// together, and the continuation is what follows as many tokens as the context alone has.
+    /// Tokenizes as `lm_eval`'s `_encode_pair`: the context's trailing spaces move to the continuation, both
+    /// are encoded together, and the continuation is what follows as many tokens as the context alone has.
     ///
     /// # Errors
     /// [`Error::EmptyContinuation`] where nothing is left to score, which `lm_eval` refuses as well,
@@ -50,8 +51,8 @@ impl RequestEncoder<'_> {
         self.checked(context, whole[split..].to_vec(), continuation)
     }
 
-    /// The tokens of a text that is continued, special ones that the tokenizer itself adds included. An empty text is the
-    /// token that stands in for an empty context.
+    /// The tokens of a text that is continued, special ones that the tokenizer itself adds included. An empty
+    /// text is the token that stands in for an empty context.
     ///
     /// # Errors
     /// [`Error::NoPrefixToken`], and those of the tokenizer.

@@ -8,8 +8,8 @@ use dress_kernels::{TokenLikelihood, token_likelihoods};
 /// Positions whose logits are in memory at the same time.
 const CHUNK: usize = 256;
 
-/// What the model says of `targets[i]` at the place `places[i]` of the stream, counted over rows and positions. The head
-/// sees these places alone; the softmax is in f32.
+/// What the model says of `targets[i]` at the place `places[i]` of the stream, counted over rows and
+/// positions. The head sees these places alone; the softmax is in f32.
 ///
 /// # Shapes
 /// - `hidden`: `[rows, seq, hidden_size]`

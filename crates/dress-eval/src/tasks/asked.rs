@@ -2,7 +2,7 @@
 
 use super::question::Question;
 use super::result::Said;
-use super::run::TaskConfig;
+use super::task_config::TaskConfig;
 use super::task_file::{TaskFile, TaskKind};
 use crate::Error;
 use crate::generation::{StopConditions, generate_until};

@@ -10,8 +10,8 @@ use crate::Error;
 /// The seed that `lm_eval` draws examples with.
 pub const FEWSHOT_SEED: u32 = 1234;
 
-/// Draws the examples that stand before each question, as `lm_eval` does: by Python's random numbers, over all
-/// questions in order.
+/// Draws the examples that stand before each question, as `lm_eval` does: by Python's random numbers, over
+/// all questions in order.
 pub(crate) struct Examples<'a> {
     task: &'a TaskFile,
     templates: &'a Templates,
@@ -22,8 +22,8 @@ pub(crate) struct Examples<'a> {
 }
 
 impl<'a> Examples<'a> {
-    /// `count` examples from `pool` before each question. Where the pool is what is evaluated, the row itself is left out
-    /// whatever the task says.
+    /// `count` examples from `pool` before each question. Where the pool is what is evaluated, the row itself
+    /// is left out whatever the task says.
     ///
     /// # Errors
     /// [`Error::TooFewExamples`].

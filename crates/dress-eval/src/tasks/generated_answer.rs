@@ -5,8 +5,8 @@ use super::template::strip;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 
-/// What is asked where the model writes the answer, when it has come to its end, and how it is held against the accepted
-/// ones. The names are those of `lm_eval`'s `generate_until`, its filters and its `exact_match`.
+/// What is asked where the model writes the answer, when it has come to its end, and how it is held against
+/// the accepted ones. The names are those of `lm_eval`'s `generate_until`, its filters and its `exact_match`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GeneratedAnswer {
     /// A template.
@@ -76,8 +76,8 @@ mod tests {
         toml::from_str(&format!("context = ''\nanswers = '[]'\n{settings}")).unwrap()
     }
 
-    /// Every text of at most four of these characters: letters whose lower case is longer or looks at what is before them,
-    /// punctuation in and outside of ASCII, and what Python takes for a space.
+    /// Every text of at most four of these characters: letters whose lower case is longer or looks at what is
+    /// before them, punctuation in and outside of ASCII, and what Python takes for a space.
     fn texts() -> Vec<String> {
         let letters = ['a', 'A', 'É', 'İ', 'Σ', '.', '\'', '’', ' ', '\n', '\u{1f}'];
         let mut all = vec![String::new()];
@@ -120,9 +120,9 @@ mod tests {
         }
     }
 
-    /// A text, an accepted answer, and whether `exact_match` of lm_eval 0.4.13 is above 0 for them behind the filter
-    /// `remove_whitespace`, with `ignore_case` and `ignore_punctuation`. Not among them is a letter whose lower case is two,
-    /// as İ has it: numpy cuts a text there that has become longer.
+    /// A text, an accepted answer, and whether `exact_match` of lm_eval 0.4.13 is above 0 for them behind the
+    /// filter `remove_whitespace`, with `ignore_case` and `ignore_punctuation`. Not among them is a letter
+    /// whose lower case is two, as İ has it: numpy cuts a text there that has become longer.
     const OF_LM_EVAL: [(&str, &str, bool); 25] = [
         ("St. Petersburg", "st petersburg", true),
         (" Paris", "Paris", true),

@@ -10,6 +10,7 @@ mod question;
 mod result;
 mod rows;
 mod run;
+mod task_config;
 mod task_file;
 mod template;
 
@@ -19,7 +20,8 @@ pub use pattern::Pattern;
 pub use question::Question;
 pub use result::{MetricRows, MetricValue, RowResult, Said, TaskResult, paper_average};
 pub use rows::Rows;
-pub use run::{Task, TaskConfig, run_task};
+pub use run::{Task, run_task};
+pub use task_config::TaskConfig;
 pub use task_file::{Metric, PAPER_TASKS, TaskFile, TaskKind};
 pub(crate) use template::is_python_space;
 pub use template::{Row, Templates};

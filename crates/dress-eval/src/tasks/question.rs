@@ -8,7 +8,8 @@ use serde_json::Value;
 /// What one row asks: texts that follow contexts, and which of them is right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// Context and continuation of each request. Where the model writes the answer, one context with nothing behind it.
+    /// Context and continuation of each request. Where the model writes the answer, one context with nothing
+    /// behind it.
     pub requests: Vec<(String, String)>,
     /// The characters of each choice, by which `acc_norm` divides.
     pub lengths: Vec<usize>,

@@ -19,12 +19,12 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Reads a JSONL, JSON or Parquet file. Labels that the authors distribute apart, in `X-labels.lst` beside `X.jsonl`,
-    /// become the `label` of rows that have none.
+    /// Reads a JSONL, JSON or Parquet file. Labels that the authors distribute apart, in `X-labels.lst`
+    /// beside `X.jsonl`, become the `label` of rows that have none.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::MalformedRow`] and [`Error::Parquet`]; [`Error::LabelCount`]; [`Error::EmptySplit`] where there is no
-    /// row.
+    /// [`Error::Io`]; [`Error::MalformedRow`] and [`Error::Parquet`]; [`Error::LabelCount`];
+    /// [`Error::EmptySplit`] where there is no row.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let io = |cause| Error::Io { path: path.into(), cause };
         let bytes = dress_core::files::read(path).map_err(io)?;

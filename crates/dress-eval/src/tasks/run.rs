@@ -2,15 +2,16 @@
 
 use super::answers::Answers;
 use super::asked::Asked;
-use super::fewshot::{Examples, FEWSHOT_SEED};
+use super::fewshot::Examples;
 use super::question::Question;
 use super::result::{MetricRows, RowResult, Said, TaskResult, metric_rows, metrics};
 use super::rows::Rows;
+use super::task_config::TaskConfig;
 use super::task_file::TaskFile;
 use super::template::Templates;
 use crate::Error;
-use crate::journal::{ResultCache, ResultKey};
-use crate::scoring::{BatchConfig, RequestEncoder};
+use crate::journal::ResultKey;
+use crate::scoring::RequestEncoder;
 use dress_core::{CausalLm, Fingerprint, Progress, Unit};
 use sha2::{Digest, Sha256};
 use std::time::Instant;
@@ -24,39 +25,6 @@ pub struct Task {
     pub rows: Rows,
     /// The rows that examples are drawn from; by default those that are asked.
     pub fewshot_rows: Option<Rows>,
-}
-
-/// How a task is run.
-#[derive(Debug, Clone)]
-pub struct TaskConfig {
-    /// Examples before each question.
-    pub fewshot: usize,
-    /// Seed of their draw.
-    pub fewshot_seed: u32,
-    /// The most rows, from the first on.
-    pub limit: Option<usize>,
-    /// How requests are batched.
-    pub batch: BatchConfig,
-    /// Where results are kept and found again.
-    pub cache: Option<ResultCache>,
-    /// The type of the weights, which results depend on.
-    pub dtype: String,
-    /// The tokens at which the model ends a text that it writes.
-    pub end_tokens: Vec<u32>,
-}
-
-impl Default for TaskConfig {
-    fn default() -> Self {
-        Self {
-            fewshot: 0,
-            fewshot_seed: FEWSHOT_SEED,
-            limit: None,
-            batch: BatchConfig::default(),
-            cache: None,
-            dtype: "f32".into(),
-            end_tokens: Vec::new(),
-        }
-    }
 }
 
 impl Task {
@@ -112,8 +80,8 @@ impl Task {
     }
 }
 
-/// Asks `model` every question of `task`. What was kept for the same model, tokenizer, task, data and settings is not
-/// asked again.
+/// Asks `model` every question of `task`. What was kept for the same model, tokenizer, task, data and
+/// settings is not asked again.
 ///
 /// # Errors
 /// Those of [`Task::questions`], [`RequestEncoder`], [`score`](crate::scoring::score) and

@@ -20,8 +20,8 @@ pub struct TaskFile {
     /// The files that examples may be drawn from, likewise.
     #[serde(default)]
     pub fewshot_data: Vec<PathBuf>,
-    /// Draw examples without leaving the evaluated row out, as `lm_eval` does where a task's examples come from another
-    /// split than the one that is its test split.
+    /// Draw examples without leaving the evaluated row out, as `lm_eval` does where a task's examples come
+    /// from another split than the one that is its test split.
     #[serde(default)]
     pub fewshot_keeps_evaluated: bool,
     /// What stands between context and continuation.
@@ -221,7 +221,8 @@ impl TaskFile {
     }
 }
 
-/// A file of its own name in the directory of the task's name is preferred, as several sets have the same file names.
+/// A file of its own name in the directory of the task's name is preferred, as several sets have the same
+/// file names.
 fn first_in(names: &[PathBuf], directory: &Path, task: &str) -> Option<PathBuf> {
     let own = names.iter().map(|name| directory.join(task).join(name));
     let named = |name: &&PathBuf| {

@@ -17,7 +17,8 @@ pub struct Templates {
     environment: Environment<'static>,
 }
 
-/// What a template may use up for one row, so that one that would never end does: as many steps, or 64 times as many bytes.
+/// What a template may use up for one row, so that one that would never end does: as many steps, or 64 times
+/// as many bytes.
 const FUEL: u64 = 2_000_000;
 
 impl Templates {

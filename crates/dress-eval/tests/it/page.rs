@@ -2,7 +2,8 @@
 
 use crate::small::{Shipped, llama, task};
 use dress_core::{
-    Axis, AxisSelection, Calibration, CausalLm, Fingerprint, NoProgress, Scores, Selection, SlicePlan,
+    Axis, AxisSelection, Calibration, CausalLm, Fingerprint, KeptOfKind, NoProgress, Scores, Selection,
+    SlicePlan,
 };
 use dress_data::Windows;
 use dress_eval::report::{
@@ -72,13 +73,14 @@ fn origin(model: &dress_models::AnyModel) -> Origin {
         scores.insert(axis, (0..10).map(|i| f64::from(i + 3) * (layer + 1) as f64).collect()).unwrap();
         selection = selection.with(axis, AxisSelection::new(10, vec![0, 1]).unwrap());
     }
+    let kept = KeptOfKind::of(&selection, &model.coupling());
     let plan = SlicePlan::new(model, "wanda", 42, None, &scores, selection).unwrap();
     let curve = (0..40).map(|i| CurveSample {
         tokens: 512 * i,
         loss: 3.0 + 0.01 * i as f64,
         selected_norm: 100.0 / (1 + i) as f64,
     });
-    Origin { curve: curve.collect(), parameters_before: Some(1000), ..Origin::of(&plan) }
+    Origin { curve: curve.collect(), parameters_before: Some(1000), ..Origin::of(&plan, &kept) }
 }
 
 #[test]

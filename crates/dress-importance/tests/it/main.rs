@@ -2,8 +2,8 @@
 
 mod reference;
 
-use dress_core::burn::module::Param;
-use dress_core::burn::tensor::{Device, Tensor};
+use dress_core::burn::module::{Module, Param};
+use dress_core::burn::tensor::{Device, Gradients, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper, ParameterVisitor};
 use dress_core::{Axis, Calibration, CausalLm, Forward, NoProgress, NoTap, Role, Scores, Site, Tap};
 use dress_importance::{Criterion, Taylor};
@@ -14,6 +14,10 @@ use std::path::Path;
 const CONFIG: &str = r#"{"model_type":"llama","vocab_size":23,"hidden_size":12,"intermediate_size":10,
     "num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,"head_dim":4,"rms_norm_eps":1e-3,
     "tie_word_embeddings":false,"attention_bias":true,"initializer_range":0.3}"#;
+/// With norms whose gains are filed as one less than they are.
+const GEMMA: &str = r#"{"model_type":"gemma2","vocab_size":23,"hidden_size":12,"intermediate_size":10,
+    "num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,"head_dim":4,"rms_norm_eps":1e-3,
+    "query_pre_attn_scalar":4,"initializer_range":0.3}"#;
 const AXES: [Axis; 3] = [Axis::Residual, Axis::Ffn { layer: 1 }, Axis::Heads { layer: 0 }];
 
 fn model() -> AnyModel {
@@ -85,6 +89,50 @@ fn magnitudes_are_the_norms_of_all_that_a_structure_owns() {
         l2.iter_mut().for_each(|square| *square = square.sqrt());
         assert_close(&score(&model, Criterion::MagnitudeL1), axis, &l1, "l1");
         assert_close(&score(&model, Criterion::MagnitudeL2), axis, &l2, "l2");
+    }
+}
+
+/// The gradient of the mean loss of the calibration blocks, in the layout of the files.
+fn gradient(model: &AnyModel) -> Filed {
+    struct Read(Gradients, Filed);
+    impl ParameterVisitor for Read {
+        fn visit<const D: usize>(&mut self, name: &str, layout: Layout, parameter: &Param<Tensor<D>>) {
+            let gradient = parameter.val().grad(&self.0).unwrap();
+            let filed = if layout == Layout::Transposed { gradient.swap_dims(0, 1) } else { gradient };
+            let entry = (filed.dims().to_vec(), filed.into_data().iter().collect());
+            self.1.0.insert(name.into(), entry);
+        }
+    }
+    let (model, blocks) = (model.clone().train(), calibration().blocks);
+    let loss = |block: &Vec<u32>| {
+        let tokens = Calibration::tensor(std::slice::from_ref(block), &model.device());
+        model.next_token_loss(tokens, &mut Forward::new(&mut NoTap)) / blocks.len() as f64
+    };
+    let total = blocks.iter().map(loss).reduce(|sum, loss| sum + loss).unwrap();
+    let mut read = Read(total.backward(), Filed(HashMap::new()));
+    parameters::visit(&model, &mut read);
+    read.1
+}
+
+#[test]
+fn gains_that_are_filed_as_one_less_are_scored_as_what_they_are() {
+    let model = AnyModel::from_config(GEMMA, Path::new("config.json"), &Device::flex()).unwrap();
+    let (filed, gradient) = (filed(&model), gradient(&model));
+    let map = model.coupling();
+    let slots = map.axis(Axis::Residual).unwrap();
+    let (mut sizes, mut taylor) = (vec![0.0; slots.len], vec![0.0; slots.len]);
+    for slot in &slots.slots {
+        let less = if slot.parameter.contains("norm") { 1.0 } else { 0.0 };
+        let slopes = gradient.of_slot(slot).into_iter();
+        for ((structure, _, w), (_, _, slope)) in filed.of_slot(slot).into_iter().zip(slopes) {
+            sizes[structure] += (w + less).abs();
+            taylor[structure] += ((w + less) * slope).abs();
+        }
+    }
+    assert_close(&score(&model, Criterion::MagnitudeL1), Axis::Residual, &sizes, "l1");
+    let found = score(&model, Criterion::Taylor(Taylor::default()));
+    for (found, expected) in found.get(Axis::Residual).unwrap().iter().zip(&taylor) {
+        assert!((found - expected).abs() <= 1e-3 * expected, "taylor: {found} {expected}");
     }
 }
 

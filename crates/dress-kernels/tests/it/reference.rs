@@ -37,7 +37,8 @@ pub fn logits(hidden: Tensor<3>, rows: Tensor<2>) -> Tensor<3> {
     hidden.matmul(rows.transpose().unsqueeze())
 }
 
-/// The mean of `KL(p || q)` at a temperature, of the distributions `p` that `taught` makes and `q` that `logits` make.
+/// The mean of `KL(p || q)` at a temperature, of the distributions `p` that `taught` makes and `q` that
+/// `logits` make.
 pub fn divergence(logits: Tensor<3>, taught: Tensor<3>, temperature: f64) -> Tensor<1> {
     let (log_p, log_q) = (log_softmax(taught / temperature, 2), log_softmax(logits / temperature, 2));
     (log_p.clone().exp() * (log_p - log_q)).sum_dim(2).mean()

@@ -51,8 +51,8 @@ pub(crate) fn is_document(name: &str) -> bool {
     name_in_a_result(name).is_some()
 }
 
-/// The name that a source's document has beside its result. What was a model card gets one `.source` more for each step
-/// away from its model.
+/// The name that a source's document has beside its result. What was a model card gets one `.source` more for
+/// each step away from its model.
 pub(super) fn name_in_a_result(name: &str) -> Option<String> {
     let begins = |with: &&str| name.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
     if HANDED_ON.iter().any(begins) {

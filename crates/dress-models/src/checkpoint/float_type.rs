@@ -68,8 +68,8 @@ impl FloatType {
         if self == FloatType::F32 { 4 } else { 2 }
     }
 
-    /// The type that most bytes of some tensors have, where it is a float's: a few norms or buffers of another
-    /// do not make a checkpoint one of that type.
+    /// The type that most bytes of some tensors have, where it is a float's: a few norms or buffers of
+    /// another do not make a checkpoint one of that type.
     pub(crate) fn of_most_bytes(tensors: impl Iterator<Item = (Option<Self>, u64)>) -> Option<Self> {
         let kinds = [None, Some(FloatType::F32), Some(FloatType::F16), Some(FloatType::Bf16)];
         let mut bytes = [0; 4];

@@ -17,9 +17,9 @@ pub struct LoadConfig {
     pub dtype: FloatType,
 }
 
-/// The text and the path of a directory's `config.json` as a family takes it, or the one that a GGUF file's metadata
-/// makes. Where the file ties the head to the embedding and the weights hold another head, the text says that it is
-/// not tied.
+/// The text and the path of a directory's `config.json` as a family takes it, or the one that a GGUF file's
+/// metadata makes. Where the file ties the head to the embedding and the weights hold another head, the text
+/// says that it is not tied.
 ///
 /// # Errors
 /// [`Error::ConfigMissing`], [`Error::AdapterAlone`], [`Error::AdapterBeside`], [`Error::LfsPointer`],
@@ -81,8 +81,9 @@ pub fn load_model<F: Family>(directory: &Path, config: &LoadConfig, device: &Dev
     load(declare::<F>(directory, device)?, directory, config, device)
 }
 
-/// Fills a declared model with the weights of a directory or a GGUF file. Every parameter is found; names may lack
-/// their `model.`, as older exports' do, and tensors that the model does not have are named in a warning.
+/// Fills a declared model with the weights of a directory or a GGUF file. Every parameter is found; names may
+/// lack their `model.`, as older exports' do, and tensors that the model does not have are named in a
+/// warning.
 ///
 /// # Errors
 /// Those of [`Weights::open`], [`Error::Names`] and the more precise causes of missing names,

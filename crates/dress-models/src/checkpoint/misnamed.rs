@@ -55,8 +55,8 @@ pub(super) fn cause(files: &Weights, family: TensorNames, missing: Vec<String>, 
     Error::Names { path: path(), missing, unknown: unknown.map(str::to_string).collect() }
 }
 
-/// Refuses weights that are codes of a quantizer, whose tables are left over. Tables beside weights that are floats are
-/// leftovers like others.
+/// Refuses weights that are codes of a quantizer, whose tables are left over. Tables beside weights that are
+/// floats are leftovers like others.
 ///
 /// # Errors
 /// [`Error::Quantized`].

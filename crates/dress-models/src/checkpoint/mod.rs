@@ -1,6 +1,7 @@
 //! Checkpoints in and out: Hugging Face directories, and GGUF files in.
 
 mod companions;
+mod declared_weights;
 mod directory;
 mod fingerprint;
 mod float_type;

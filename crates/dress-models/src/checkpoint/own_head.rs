@@ -7,11 +7,13 @@ use crate::{DeclaredHead, Error, Family, TensorNames};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-/// The text of a `config.json` as the weights beside it have it: a head that the text ties to the embedding, and that
-/// the files hold with other numbers, is not tied. A merged adapter or a head that was trained leaves such files.
+/// The text of a `config.json` as the weights beside it have it: a head that the text ties to the embedding,
+/// and that the files hold with other numbers, is not tied. A merged adapter or a head that was trained
+/// leaves such files.
 ///
 /// # Errors
-/// Those of reading the two tensors, and [`Error::ConfigUnsupported`] where the text names its own weights file.
+/// Those of reading the two tensors, and [`Error::ConfigUnsupported`] where the text names its own weights
+/// file.
 pub(super) fn with_its_head<F: Family>(text: String, directory: &Path, path: &Path) -> Result<String, Error> {
     // What is not JSON is said by the family that reads it.
     let Ok(mut config) = serde_json::from_str::<Map<String, Value>>(&text) else { return Ok(text) };
@@ -29,8 +31,8 @@ pub(super) fn with_its_head<F: Family>(text: String, directory: &Path, path: &Pa
     Ok(serde_json::to_string_pretty(&config).unwrap_or(text))
 }
 
-/// `transformers` reads the file that this key names and no other; the key would go on to the result, which has no
-/// such file.
+/// `transformers` reads the file that this key names and no other; the key would go on to the result, which
+/// has no such file.
 fn check_no_named_file(config: &Map<String, Value>, path: &Path) -> Result<(), Error> {
     let key = "transformers_weights";
     let Some(named) = config.get(key).and_then(Value::as_str) else { return Ok(()) };
@@ -41,7 +43,8 @@ fn check_no_named_file(config: &Map<String, Value>, path: &Path) -> Result<(), E
     Err(Error::ConfigUnsupported { path: path.into(), key, reason })
 }
 
-/// Whether the files hold a head that is not the embedding, or any, where the family has none that is the embedding.
+/// Whether the files hold a head that is not the embedding, or any, where the family has none that is the
+/// embedding.
 fn has_its_own(files: &Weights, family: TensorNames, declared: DeclaredHead) -> Result<bool, Error> {
     let names = files.names();
     let find = |is: &dyn Fn(&str) -> bool| names.iter().copied().find(|name| is(name));

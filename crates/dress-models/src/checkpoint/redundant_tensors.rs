@@ -1,7 +1,7 @@
 //! Tensors that follow from the rest of a checkpoint.
 
-/// Tensors that older exports carry though they follow from the rest: rotary tables, masks, numbers of positions and of
-/// the format's version. They are left out without a word.
+/// Tensors that older exports carry though they follow from the rest: rotary tables, masks, numbers of
+/// positions and of the format's version. They are left out without a word.
 pub(super) fn is_redundant(name: &str) -> bool {
     let tables = ["inv_freq", "original_inv_freq", "cos_cached", "sin_cached"];
     let masks = [".self_attn.bias", ".self_attn.masked_bias", ".attention.bias", ".attention.masked_bias"];

@@ -22,7 +22,8 @@ const BATCH: usize = 32;
 ///
 /// # Errors
 /// Those of [`check_output`](super::check_output), of [`SafetensorsDirectory::open`], [`Error::Names`],
-/// [`Error::TensorShape`], [`Error::TensorType`], [`Error::NotFinite`] and [`Error::Write`]; nothing is left behind.
+/// [`Error::TensorShape`], [`Error::TensorType`], [`Error::NotFinite`] and [`Error::Write`]; nothing is left
+/// behind.
 ///
 /// # Examples
 /// ```

@@ -13,9 +13,9 @@ use dress_core::{Progress, Rotation, RunningStage, Selection, TensorEdit, Turn, 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Writes a checkpoint in other coordinates from the safetensors of another, one tensor after the other: memory
-/// holds the basis and at most two copies in f32 of the largest tensor that writes the stream. Every tensor keeps
-/// its type and its file; one that the source does not have, a head that was tied, comes last.
+/// Writes a checkpoint in other coordinates from the safetensors of another, one tensor after the other:
+/// memory holds the basis and at most two copies in f32 of the largest tensor that writes the stream. Every
+/// tensor keeps its type and its file; one that the source does not have, a head that was tied, comes last.
 ///
 /// `declared` is the model of the source's configuration, which need not have its weights, `rotated` that
 /// of the result's; `rotation` says what happens to each parameter that changes.

@@ -37,11 +37,12 @@ pub(super) struct Rewritten<'a, F, E> {
 }
 
 impl<F: Family, E> Rewritten<'_, F, E> {
-    /// Writes a directory beside its place, every file's tensors by `carry`, and moves it there when it is complete.
+    /// Writes a directory beside its place, every file's tensors by `carry`, and moves it there when it is
+    /// complete.
     ///
     /// # Errors
-    /// Those of [`check_output`](super::check_output), of `carry`, [`Error::Io`] and [`Error::Write`]; nothing is
-    /// left behind.
+    /// Those of [`check_output`](super::check_output), of `carry`, [`Error::Io`] and [`Error::Write`];
+    /// nothing is left behind.
     pub fn write(
         &self,
         place: &Path,
@@ -82,7 +83,8 @@ impl<F: Family, E> Rewritten<'_, F, E> {
     }
 }
 
-/// The type that the source's `config.json` says it has, since tensors keep theirs; else the one of most bytes.
+/// The type that the source's `config.json` says it has, since tensors keep theirs; else the one of most
+/// bytes.
 fn torch_dtype<F: Family>(files: &SafetensorsDirectory) -> Result<String, Error> {
     let (text, path) = read_config_of::<F>(files.path())?;
     let config: Value =

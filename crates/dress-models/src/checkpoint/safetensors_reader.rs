@@ -53,8 +53,8 @@ impl SafetensorsDirectory {
     /// Opens a directory's `model.safetensors`, or every shard its index names.
     ///
     /// # Errors
-    /// [`Error::WeightsMissing`], [`Error::LfsPointer`], [`Error::Corrupt`], and with an index [`Error::Index`],
-    /// [`Error::ShardMissing`] and [`Error::IndexDisagrees`].
+    /// [`Error::WeightsMissing`], [`Error::LfsPointer`], [`Error::Corrupt`], and with an index
+    /// [`Error::Index`], [`Error::ShardMissing`] and [`Error::IndexDisagrees`].
     pub fn open(directory: &Path) -> Result<Self, Error> {
         let set = WeightSet::find(directory)?;
         match set.is_pytorch() {
@@ -170,8 +170,8 @@ impl SafetensorsDirectory {
         Ok(Some(RawTensor { bytes: Cow::Owned(bytes), ..mapped }))
     }
 
-    /// Takes the mapped pages of one tensor off the process, so that a model that was made of them is in memory once.
-    /// They come back when they are read again.
+    /// Takes the mapped pages of one tensor off the process, so that a model that was made of them is in
+    /// memory once. They come back when they are read again.
     pub(super) fn release(&self, name: &str) {
         let Some(TensorPlace { shard, start, dtype, shape, .. }) = self.place(name) else { return };
         let bytes = shape.iter().product::<usize>() * dtype.bitsize() / 8;

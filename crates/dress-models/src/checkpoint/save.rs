@@ -20,10 +20,11 @@ use std::path::{Path, PathBuf};
 /// How a checkpoint is saved.
 #[derive(Debug, Clone, Default)]
 pub struct SaveConfig {
-    /// The type of the numbers in the files; `None` keeps the one that most of the source's bytes have, else f32.
+    /// The type of the numbers in the files; `None` keeps the one that most of the source's bytes have, else
+    /// f32.
     pub dtype: Option<FloatType>,
-    /// The directory or file the model was loaded from: its tokenizer's files and its licences are copied, its model
-    /// card becomes `README.source.md`, its type and shard size are kept.
+    /// The directory or file the model was loaded from: its tokenizer's files and its licences are copied,
+    /// its model card becomes `README.source.md`, its type and shard size are kept.
     pub source: Option<PathBuf>,
     /// The most bytes of tensors a file, where more than one is wanted; `None` keeps the source's.
     pub max_shard_bytes: Option<u64>,
@@ -35,8 +36,8 @@ pub struct SaveConfig {
     pub target: StockTarget,
     /// Whether to replace what is there.
     pub force: bool,
-    /// Whether to keep the result beside its place where something is in that place, instead of refusing before it is
-    /// written. For models that took long to make, whose place was looked at before.
+    /// Whether to keep the result beside its place where something is in that place, instead of refusing
+    /// before it is written. For models that took long to make, whose place was looked at before.
     pub keep: bool,
 }
 
@@ -52,9 +53,9 @@ pub struct SaveReport {
 /// Writes a model as a Hugging Face directory, beside its place and renamed when complete.
 ///
 /// # Errors
-/// Those of [`check_output`](super::check_output), [`Error::Write`] (a full disk, say), [`Error::Overflow`] and
-/// [`Error::Io`]; nothing is left behind. [`OutputError::NotPlaced`](super::OutputError::NotPlaced), which says where
-/// the result is. [`Error::Core`] where stock software would refuse the model's shape.
+/// Those of [`check_output`](super::check_output), [`Error::Write`] (a full disk, say), [`Error::Overflow`]
+/// and [`Error::Io`]; nothing is left behind. [`OutputError::NotPlaced`](super::OutputError::NotPlaced),
+/// which says where the result is. [`Error::Core`] where stock software would refuse the model's shape.
 ///
 /// # Examples
 /// ```
@@ -194,8 +195,9 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// The parameters of `model` for which there is a `name` in the files, as numbers of type `dtype`; those that `fused` names
-    /// in the tensors that hold them with others. Parameters without a name need not have their values.
+    /// The parameters of `model` for which there is a `name` in the files, as numbers of type `dtype`; those
+    /// that `fused` names in the tensors that hold them with others. Parameters without a name need not have
+    /// their values.
     pub fn of<M: NamedParameters>(
         model: &M,
         dtype: FloatType,

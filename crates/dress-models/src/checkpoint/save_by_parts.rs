@@ -10,8 +10,8 @@ use dress_core::parameters::NamedParameters;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-/// A Hugging Face directory that is written one file at a time, beside its place and renamed when complete. Dropped before that, it
-/// leaves nothing.
+/// A Hugging Face directory that is written one file at a time, beside its place and renamed when complete.
+/// Dropped before that, it leaves nothing.
 ///
 /// # Examples
 /// A model whose layer and whose ends are written apart:
@@ -72,15 +72,17 @@ impl SaveByParts {
         Ok(Self { staging, place, config, dtype, files, written, fused, index, bytes })
     }
 
-    /// With further files, by name, and what the model card says, which may be known only when the weights are.
+    /// With further files, by name, and what the model card says, which may be known only when the weights
+    /// are.
     #[must_use]
     pub fn with_files(mut self, extra_files: Vec<(String, String)>, model_card: Option<String>) -> Self {
         (self.config.extra_files, self.config.model_card) = (extra_files, model_card);
         self
     }
 
-    /// Writes the next file: the parameters of `model` for which there is a `name` in the files. The others need not have their
-    /// values. Parameters that one tensor of the files holds together have to be in one file.
+    /// Writes the next file: the parameters of `model` for which there is a `name` in the files. The others
+    /// need not have their values. Parameters that one tensor of the files holds together have to be in one
+    /// file.
     ///
     /// # Errors
     /// [`Error::Write`] (a full disk, say), [`Error::Overflow`] and [`Error::Io`].
@@ -105,7 +107,8 @@ impl SaveByParts {
     /// Puts the complete checkpoint in its place.
     ///
     /// # Errors
-    /// [`Error::Io`], and [`OutputError::NotPlaced`](super::OutputError::NotPlaced), which says where the result is.
+    /// [`Error::Io`], and [`OutputError::NotPlaced`](super::OutputError::NotPlaced), which says where the
+    /// result is.
     ///
     /// # Panics
     /// Where files are missing.

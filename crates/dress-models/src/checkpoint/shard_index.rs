@@ -74,8 +74,9 @@ impl ShardIndex {
         self.weight_map.get(name).map(String::as_str)
     }
 
-    /// Every tensor's place in [`ShardIndex::files`], of which `held` lists the tensors. As in `transformers`, what the
-    /// files hold counts, not which of them the index says. A tensor in two files has to be the `same` in both.
+    /// Every tensor's place in [`ShardIndex::files`], of which `held` lists the tensors. As in
+    /// `transformers`, what the files hold counts, not which of them the index says. A tensor in two files
+    /// has to be the `same` in both.
     ///
     /// # Errors
     /// [`Error::IndexDisagrees`], and those of `same`.

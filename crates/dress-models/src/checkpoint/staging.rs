@@ -3,6 +3,7 @@
 use super::OutputError;
 use super::directory::{is_document, is_part_of_a_checkpoint};
 use crate::Error;
+use dress_core::files;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -12,8 +13,9 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// [`OutputError::Exists`] where something is there and `force` is not set, [`OutputError::IsFile`],
-/// [`OutputError::Foreign`] where a directory holds what is no part of a checkpoint, [`OutputError::IsSource`],
-/// and [`OutputError::Stuck`] and [`Error::Io`] where a directory cannot be replaced, such as a mount point.
+/// [`OutputError::Foreign`] where a directory holds what is no part of a checkpoint,
+/// [`OutputError::IsSource`], and [`OutputError::Stuck`] and [`Error::Io`] where a directory cannot be
+/// replaced, such as a mount point.
 pub fn check_output(place: &Path, source: Option<&Path>, force: bool) -> Result<(), Error> {
     let Some(found) = resolve(place)? else { return check_parent(place) };
     if !found.is_dir() {
@@ -123,8 +125,8 @@ impl Staging {
         Self::beside(place, source, force)
     }
 
-    /// As [`Staging::new`] for a result that is there already and must not be lost: what is wrong with its place is
-    /// said when it is to be put there, and the result is then kept beside it.
+    /// As [`Staging::new`] for a result that is there already and must not be lost: what is wrong with its
+    /// place is said when it is to be put there, and the result is then kept beside it.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -142,18 +144,17 @@ impl Staging {
         &self.partial
     }
 
-    /// Puts the directory in its place.
+    /// Puts the directory in its place, with all that is in it on the disk.
     ///
     /// # Errors
-    /// [`OutputError::NotPlaced`]; the result is then where that says, and what was in the place before is still
-    /// there. [`Error::Io`] where it cannot be removed.
+    /// [`OutputError::NotPlaced`]; the result is then where that says, and what was in the place before is
+    /// still there. [`Error::Io`] where it cannot be removed.
     pub fn commit(mut self) -> Result<(), Error> {
         self.keep = true;
         // Another program may have put something there since the run began.
-        let replaces = check_output(&self.place, self.source.as_deref(), self.force)
-            .map(|()| self.place.exists())
-            .map_err(|found| std::io::Error::other(found.to_string()));
-        let placed = replaces.and_then(|replaces| self.swap(replaces).map(|()| replaces));
+        let placed = check_output(&self.place, self.source.as_deref(), self.force)
+            .map_err(|found| std::io::Error::other(found.to_string()))
+            .and_then(|()| files::place_directory(&self.partial, &self.place, &self.old));
         let replaced = placed.map_err(|cause| OutputError::NotPlaced {
             path: self.place.clone(),
             partial: self.kept(),
@@ -164,17 +165,6 @@ impl Staging {
                 .map_err(Error::io(&self.old, "the replaced output cannot be removed"))?;
         }
         Ok(())
-    }
-
-    fn swap(&self, replaces: bool) -> std::io::Result<()> {
-        if replaces {
-            fs::rename(&self.place, &self.old)?;
-        }
-        let moved = fs::rename(&self.partial, &self.place);
-        if moved.is_err() && replaces {
-            fs::rename(&self.old, &self.place)?;
-        }
-        moved
     }
 
     /// Gives a result that has no place a name that people see and no later run clears away; says which.

@@ -10,13 +10,13 @@ use crate::{Error, Family, TensorNames};
 use dress_core::parameters;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// By parameter, the name that the files have for it. As in `transformers`, a tensor's name may lack the prefix that
-/// its parameter begins with, or have one too many; a tied embedding may be filed as the head alone; and tensors
-/// that the model does not have are not read.
+/// By parameter, the name that the files have for it. As in `transformers`, a tensor's name may lack the
+/// prefix that its parameter begins with, or have one too many; a tied embedding may be filed as the head
+/// alone; and tensors that the model does not have are not read.
 ///
 /// # Errors
-/// [`Error::Names`] and the more precise causes of [`cause`], [`Error::NamedTwice`], [`Error::HeadDiffers`], and
-/// those of comparing tensors.
+/// [`Error::Names`] and the more precise causes of [`cause`], [`Error::NamedTwice`], [`Error::HeadDiffers`],
+/// and those of comparing tensors.
 pub(crate) fn match_names<F: Family>(
     declared: &F,
     files: &Weights,
@@ -61,7 +61,8 @@ fn check_same(files: &Weights, parameter: String, first: &str, second: &str) -> 
     Err(Error::NamedTwice { path: files.path().into(), parameter, names })
 }
 
-/// In a tied model the head is the embedding: it stands in for one that is not filed, and else has to equal it.
+/// In a tied model the head is the embedding: it stands in for one that is not filed, and else has to equal
+/// it.
 fn settle_tied_head<'a>(
     family: TensorNames,
     expected: &BTreeSet<String>,

@@ -1,11 +1,12 @@
-//! A `tokenizer_config.json` for a tokenizer that has none: some software looks nowhere else for the tokens that begin
-//! and end a text.
+//! A `tokenizer_config.json` for a tokenizer that has none: some software looks nowhere else for the tokens
+//! that begin and end a text.
 
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-/// The text of the `tokenizer_config.json` that a directory lacks, where its other files say which tokens begin or end
-/// a text. It gives no token that `tokenizer.json` has not, so that the ids of a text stay as they are.
+/// The text of the `tokenizer_config.json` that a directory lacks, where its other files say which tokens
+/// begin or end a text. It gives no token that `tokenizer.json` has not, so that the ids of a text stay as
+/// they are.
 pub(super) fn missing_from(directory: &Path) -> Option<String> {
     if directory.join("tokenizer_config.json").exists() {
         return None;

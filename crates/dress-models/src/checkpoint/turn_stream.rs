@@ -11,8 +11,8 @@ use std::ops::Range;
 /// Numbers that are made by one product and written: enough that the product takes longer than all beside it.
 const NUMBERS: usize = 16 << 20;
 
-/// A tensor on its way into other coordinates. Products are in f32, by every core or on the basis's device, and
-/// rounded once.
+/// A tensor on its way into other coordinates. Products are in f32, by every core or on the basis's device,
+/// and rounded once.
 pub(super) struct TurnStream<'a> {
     pub from: TensorRows<'a>,
     /// `[width, width]`
@@ -30,8 +30,8 @@ impl TurnStream<'_> {
         self.write(0, &Bytes::from_elems(numbers.to_vec()), file)
     }
 
-    /// Carries the tensor over to `file`, its channels turned. Where they are the columns, some rows are in memory at
-    /// a time; where they are the rows, the whole tensor and some rows of the result.
+    /// Carries the tensor over to `file`, its channels turned. Where they are the columns, some rows are in
+    /// memory at a time; where they are the rows, the whole tensor and some rows of the result.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::NotFinite`], [`Error::Overflow`] and [`Error::Write`].

@@ -21,8 +21,8 @@ pub(super) struct WeightSet {
 }
 
 impl WeightSet {
-    /// Finds a directory's weights: one file goes before an index of several, safetensors before what `torch.save`
-    /// wrote, and where none of these is there a single `.pt` or `.pth` file will do.
+    /// Finds a directory's weights: one file goes before an index of several, safetensors before what
+    /// `torch.save` wrote, and where none of these is there a single `.pt` or `.pth` file will do.
     ///
     /// # Errors
     /// [`Error::WeightsMissing`].

@@ -20,8 +20,9 @@ pub enum Weights {
 }
 
 impl Weights {
-    /// Opens a Hugging Face directory or a GGUF file. In a directory one file goes before an index of several, and
-    /// safetensors before PyTorch's files; where there is more than one set of weights, a warning says which is read.
+    /// Opens a Hugging Face directory or a GGUF file. In a directory one file goes before an index of
+    /// several, and safetensors before PyTorch's files; where there is more than one set of weights, a
+    /// warning says which is read.
     ///
     /// # Errors
     /// [`Error::WeightsMissing`], and those of each format's own `open`.

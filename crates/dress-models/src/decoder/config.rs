@@ -1,9 +1,12 @@
 //! `config.json` of a checkpoint of this decoder.
 
 use super::family_rules::Activated;
-use super::rotary_keys::{check_partial, of_full_attention, rotary_dims, with_local_theta};
+use super::rotary_by_kind::{of_full_attention, with_local_theta};
+use super::rotary_keys::{check_partial, rotary_dims};
 use super::{Biases, FamilyRules, Multipliers, SoftCaps, layer_types};
-use crate::config_json::{ConfigJson, Unsupported, check_not_negative, check_sizes, key_value_heads};
+use crate::config_json::{
+    ConfigJson, Unsupported, check_not_negative, check_sizes, default_range, key_value_heads,
+};
 use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
 use crate::modules::{Activation, LongRope, RopeScaling};
 use crate::rope_config::{RopeConfig, rope_config};
@@ -65,7 +68,8 @@ pub struct DecoderConfig {
     pub initializer_range: f64,
     /// Neurons and heads of every layer, where they differ.
     pub widths: LayerWidths,
-    /// The share of each head that is said to be rotated; families that rotate whole heads pass over it, as stock does.
+    /// The share of each head that is said to be rotated; families that rotate whole heads pass over it, as
+    /// stock does.
     partial: Option<f64>,
     raw: ConfigJson,
 }
@@ -86,10 +90,6 @@ struct RawConfig {
     tie_word_embeddings: Option<bool>,
     #[serde(default = "default_range")]
     initializer_range: f64,
-}
-
-fn default_range() -> f64 {
-    0.02
 }
 
 impl RawConfig {
@@ -124,7 +124,8 @@ fn check_activation(raw: &ConfigJson, activated: &Activated) -> Result<(), Unsup
 }
 
 impl DecoderConfig {
-    /// Reads the text of a `config.json`, which is LLaMA's where it has no `model_type`; `path` is only named in errors.
+    /// Reads the text of a `config.json`, which is LLaMA's where it has no `model_type`; `path` is only named
+    /// in errors.
     ///
     /// # Errors
     /// [`Error::ConfigUnreadable`] where a key is missing or malformed, and
@@ -151,7 +152,7 @@ impl DecoderConfig {
         let rms_norm_eps = read.rms_norm_eps.unwrap_or(family.defaults.epsilon);
         check_not_negative(&[("rms_norm_eps", rms_norm_eps), ("initializer_range", read.initializer_range)])?;
         let [heads, kv_heads, head_dim] = read.heads(&raw, family)?;
-        let rope = rope_config(&of_full_attention(&raw, family), positions, family.defaults.rope)?;
+        let rope = rope_config(&of_full_attention(&raw, family)?, positions, family.defaults.rope)?;
         let rotary_dims = rotary_dims(&rope, head_dim, family)?;
         if !family.partial_rotary {
             check_partial(&rope, head_dim, family.class)?;
@@ -223,7 +224,9 @@ impl DecoderConfig {
             long_rope: self.long_rope.clone(),
             partial: self.partial,
         };
-        let keys = in_both_spellings(&of_full_attention(&self.raw, self.family), &rope);
+        // What was read has passed this.
+        let said = of_full_attention(&self.raw, self.family).unwrap_or_else(|_| self.raw.clone());
+        let keys = in_both_spellings(&said, &rope);
         values.extend(match self.local_theta {
             Some(theta) => with_local_theta(keys, theta),
             None => keys,
@@ -241,7 +244,8 @@ impl DecoderConfig {
         self.num_attention_heads / self.num_key_value_heads
     }
 
-    /// The shortest window of a layer, where a layer has one: up to so many tokens the model is one without windows.
+    /// The shortest window of a layer, where a layer has one: up to so many tokens the model is one without
+    /// windows.
     pub fn shortest_window(&self) -> Option<usize> {
         self.windows.iter().copied().flatten().min()
     }

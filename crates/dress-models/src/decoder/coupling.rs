@@ -42,7 +42,9 @@ fn residual_of_layer(config: &DecoderConfig, layer: usize, slots: &mut Vec<Slot>
     let (norms, plus_one) = (config.family.norms, config.family.gains_plus_one);
     let read = |norm, site| Slot::new(name(norm), 0, Scales, Rest).site(site).plus_one(plus_one);
     // The gains of a norm behind a projection write the stream: it undoes whatever scale the projection has.
-    let written = |norm, component| norms.behind().then(|| Slot::new(name(norm), 0, Writes, component));
+    let written = |norm, component| {
+        norms.behind().then(|| Slot::new(name(norm), 0, Writes, component).plus_one(plus_one))
+    };
     if norms.before() {
         slots.push(read("input_layernorm.weight", Site::AttentionInput { layer }));
     }
@@ -89,7 +91,8 @@ fn heads(config: &DecoderConfig, layer: usize) -> AxisSlots {
         let keys = config.head_dim;
         for (norm, block) in [("q_norm", keys * config.heads_per_group()), ("k_norm", keys)] {
             let gains = format!("model.layers.{layer}.self_attn.{norm}.weight");
-            slots.slots.push(Slot::new(gains, 0, Scales, Attention).block(block));
+            let gains = Slot::new(gains, 0, Scales, Attention).block(block);
+            slots.slots.push(gains.plus_one(config.family.gains_plus_one));
         }
         slots.normalization = Some(Normalization::RootMeanSquare);
     }

@@ -3,7 +3,7 @@
 use super::{
     Biases, DecoderConfig, gemma, granite, layer_types, llama, mistral, olmo2, phi3, qwen2, qwen3, smollm3,
 };
-use crate::config_json::{ConfigJson, Unsupported};
+use crate::config_json::{self, ConfigJson, Unsupported};
 use crate::modules::Activation;
 use crate::rope_config::RopeDefaults;
 use serde_json::Value;
@@ -198,11 +198,7 @@ impl PartialEq for FamilyRules {
 
 /// A key that is true or false, and false where it is not there.
 pub(super) fn flag(raw: &ConfigJson, key: &'static str) -> Result<bool, Unsupported> {
-    match raw.get(key) {
-        None => Ok(false),
-        Some(Value::Bool(value)) => Ok(*value),
-        Some(other) => Err((key, format!("{other} is neither true nor false"))),
-    }
+    config_json::flag(raw, key, false)
 }
 
 /// The largest of these numbers: what a GGUF file can say, and more than any text has tokens.

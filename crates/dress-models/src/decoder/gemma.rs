@@ -1,8 +1,9 @@
-//! Gemma 2 (arXiv 2408.00118) and the text part of Gemma 3 (arXiv 2503.19786): an embedding that is multiplied by the root of
-//! the width, gains that are one more than what is filed, norms before and behind, soft caps, and layers of which some see a
-//! window alone, in Gemma 3 with a rotary base of their own.
+//! Gemma 2 (arXiv 2408.00118) and the text part of Gemma 3 (arXiv 2503.19786): an embedding that is
+//! multiplied by the root of the width, gains that are one more than what is filed, norms before and behind,
+//! soft caps, and layers of which some see a window alone, in Gemma 3 with a rotary base of their own.
 
 use super::family_rules::{Activated, Defaults, HeadNorms, NormPlaces, StockWidth, flag, size};
+use super::rotary_by_kind::local_theta;
 use super::{Biases, DecoderConfig, FamilyRules, SoftCaps, layer_types};
 use crate::config_json::{ConfigJson, Unsupported, is_falsy};
 use crate::modules::Activation;
@@ -102,22 +103,8 @@ fn cap(raw: &ConfigJson, key: &'static str, missing: Option<f64>) -> Result<Opti
     }
 }
 
-/// The rotary base of the layers that see a window alone, which are not stretched.
-fn local_theta(raw: &ConfigJson) -> Result<f64, Unsupported> {
-    let sliding = raw.get("rope_parameters").and_then(|kinds| kinds.get("sliding_attention"));
-    let said = |key: &str| sliding.and_then(|sliding| sliding.get(key));
-    if let Some(kind) = said("rope_type").or(said("type")).filter(|kind| **kind != "default") {
-        let reason = format!("{kind} is not built for `sliding_attention`, only default");
-        return Err(("rope_parameters", reason));
-    }
-    let Some(value) = said("rope_theta").or(raw.get("rope_local_base_freq")) else { return Ok(10_000.0) };
-    match value.as_f64() {
-        Some(theta) if theta > 0.0 && theta.is_finite() => Ok(theta),
-        _ => Err(("rope_local_base_freq", format!("{value} is not a number above 0"))),
-    }
-}
-
-/// The list is always written: without it layers that are all of one kind would be taken for those of the pattern.
+/// The list is always written: without it layers that are all of one kind would be taken for those of the
+/// pattern.
 fn write(config: &DecoderConfig) -> Vec<(&'static str, Value)> {
     let mut keys = vec![layer_types::list(config)];
     keys.extend(config.biases.heads.then_some(("attention_bias", json!(true))));

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 const KEY: &str = "layer_types";
 const FULL: &str = "full_attention";
+/// Its older name, which stock reads as the newer.
+const FORMERLY: &str = "attention";
 const SLIDING: &str = "sliding_attention";
 
 /// By layer, whether `layer_types` says that it sees a window alone; `otherwise` where the key is not there.
@@ -26,7 +28,7 @@ fn sliding_layers(
         return Err((KEY, format!("it has {} names, and there are {layers} layers", list.len())));
     }
     let sliding = |kind: &Value| match kind.as_str() {
-        Some(FULL) => Ok(false),
+        Some(FULL | FORMERLY) => Ok(false),
         Some(SLIDING) => Ok(true),
         _ => Err((KEY, format!("{kind} is not built, only {FULL} and {SLIDING}"))),
     };
@@ -66,8 +68,8 @@ pub(super) fn read_of_all(
     Ok(())
 }
 
-/// Qwen's windows: `sliding_window` counts where `use_sliding_window` is true, in the layers of `layer_types` or from
-/// `max_window_layers` on.
+/// Qwen's windows: `sliding_window` counts where `use_sliding_window` is true, in the layers of `layer_types`
+/// or from `max_window_layers` on.
 pub(super) fn read_of_qwen(raw: &ConfigJson, config: &mut DecoderConfig) -> Result<(), Unsupported> {
     let window = size(raw, "sliding_window", Some(4096))?;
     let window = if flag(raw, "use_sliding_window")? { window } else { None };
@@ -136,6 +138,10 @@ mod tests {
             r#""layer_types":["sliding_attention","full_attention","full_attention","sliding_attention"]"#,
         );
         assert_eq!(windows(&list), [Some(16), None, None, Some(16)]);
+        let older = list.replace("full_attention", "attention");
+        assert_eq!(windows(&older), [Some(16), None, None, Some(16)]);
+        let written = read(&older).unwrap().to_json("float32");
+        assert!(written.contains("\"full_attention\"") && !written.contains("\"attention\""), "{written}");
     }
 
     #[test]

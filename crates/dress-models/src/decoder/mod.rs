@@ -1,9 +1,9 @@
-//! The decoder of LLaMA and of the families that are built like it: attention, then a gated feed-forward network, each
-//! behind a root-mean-square norm.
+//! The decoder of LLaMA and of the families that are built like it: attention, then a gated feed-forward
+//! network, each behind a root-mean-square norm.
 //!
-//! What differs between the families is data. Each has a file here with its [`FamilyRules`]: what a key that is missing
-//! means, which biases and norms its projections have, which layers see a window of the text alone, and what its stock
-//! configuration can say.
+//! What differs between the families is data. Each has a file here with its [`FamilyRules`]: what a key that
+//! is missing means, which biases and norms its projections have, which layers see a window of the text
+//! alone, and what its stock configuration can say.
 
 mod biases;
 mod config;
@@ -22,6 +22,7 @@ mod olmo2;
 mod phi3;
 mod qwen2;
 mod qwen3;
+mod rotary_by_kind;
 mod rotary_keys;
 mod slice_factors;
 mod smollm3;

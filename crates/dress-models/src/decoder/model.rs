@@ -8,7 +8,7 @@ use crate::{DeclaredHead, Family, FusedTensor};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
-use dress_core::parameters::NamedParameters;
+use dress_core::parameters::{Layout, NamedParameters, ParameterPlace};
 use dress_core::{
     Axis, CausalLm, CouplingMap, DistilledLoss, Error, Forward, Part, Selection, Site, StockTarget,
     TaughtLogits, distilled_loss_of_logits, loss_of_logits,
@@ -96,7 +96,11 @@ fn multiplied(states: Tensor<3>, multiplier: f64) -> Tensor<3> {
     if multiplier == 1.0 { states } else { states * multiplier }
 }
 
-impl NamedParameters for DecoderForCausalLm {}
+impl NamedParameters for DecoderForCausalLm {
+    fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
+        Layout::of_burn(place)
+    }
+}
 
 impl Family for DecoderForCausalLm {
     fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, crate::Error> {

@@ -1,5 +1,5 @@
-//! OLMo 2 (arXiv 2501.00656): norms behind attention and feed-forward network and none before them, and a norm over all
-//! queries and one over all keys of a layer.
+//! OLMo 2 (arXiv 2501.00656): norms behind attention and feed-forward network and none before them, and a
+//! norm over all queries and one over all keys of a layer.
 
 use super::family_rules::{Defaults, HeadNorms, NormPlaces, StockWidth, flag};
 use super::{Biases, DecoderConfig, FamilyRules, layer_types};

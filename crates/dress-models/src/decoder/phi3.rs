@@ -1,5 +1,6 @@
-//! Phi-3, Phi-4 and Phi-4-mini (arXiv 2404.14219): LLaMA's layers in files that hold queries, keys and values in one tensor
-//! and both projections to the neurons in another, with a share of each head rotated, by LongRoPE where texts are long.
+//! Phi-3, Phi-4 and Phi-4-mini (arXiv 2404.14219): LLaMA's layers in files that hold queries, keys and values
+//! in one tensor and both projections to the neurons in another, with a share of each head rotated, by
+//! LongRoPE where texts are long.
 
 use super::family_rules::{Defaults, StockWidth};
 use super::{DecoderConfig, FamilyRules, layer_types};

@@ -1,4 +1,5 @@
-//! Qwen3 (arXiv 2505.09388): a norm on the queries and on the keys of every head, its gains shared by all heads.
+//! Qwen3 (arXiv 2505.09388): a norm on the queries and on the keys of every head, its gains shared by all
+//! heads.
 
 use super::family_rules::{Defaults, HeadNorms, flag};
 use super::{Biases, DecoderConfig, FamilyRules, layer_types};

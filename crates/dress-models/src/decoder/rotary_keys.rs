@@ -2,30 +2,8 @@
 
 use super::FamilyRules;
 use crate::checkpoint::warn_once;
-use crate::config_json::{ConfigJson, Unsupported};
-use crate::rope_config::RopeConfig;
-use serde_json::{Value, json};
-
-/// The file with the rotary settings of the layers that see the whole text, where the family has those of the others apart.
-pub(super) fn of_full_attention(raw: &ConfigJson, family: &FamilyRules) -> ConfigJson {
-    let kinds = raw.get("rope_parameters").filter(|_| family.local_theta);
-    match kinds.and_then(|kinds| kinds.get("full_attention")) {
-        Some(full) => raw.with(&[("rope_parameters", full.clone())]),
-        None => raw.clone(),
-    }
-}
-
-/// The keys of one rotary setting, as those of the layers that see the whole text.
-pub(super) fn with_local_theta(keys: Vec<(&'static str, Value)>, theta: f64) -> Vec<(&'static str, Value)> {
-    let apart = |(key, value): (&'static str, Value)| match key {
-        "rope_parameters" => {
-            let sliding = json!({ "rope_type": "default", "rope_theta": theta });
-            (key, json!({ "full_attention": value, "sliding_attention": sliding }))
-        }
-        _ => (key, value),
-    };
-    keys.into_iter().map(apart).chain([("rope_local_base_freq", json!(theta))]).collect()
-}
+use crate::config_json::Unsupported;
+use crate::rope_config::{RopeConfig, in_pairs};
 
 /// The dimensions of a head that are rotated.
 pub(super) fn rotary_dims(
@@ -37,10 +15,7 @@ pub(super) fn rotary_dims(
         Some(share) => (head_dim as f64 * share) as usize,
         None => head_dim,
     };
-    if dims == 0 || !dims.is_multiple_of(2) {
-        let reason = format!("{dims} of {head_dim} dimensions cannot be rotated in pairs");
-        return Err(("partial_rotary_factor", reason));
-    }
+    in_pairs(dims, head_dim).map_err(|reason| ("partial_rotary_factor", reason))?;
     let Some(long_rope) = &rope.long_rope else { return Ok(dims) };
     match [&long_rope.short, &long_rope.long].into_iter().find(|list| list.len() != dims / 2) {
         Some(list) => {
@@ -51,8 +26,8 @@ pub(super) fn rotary_dims(
     }
 }
 
-/// Most families rotate whole heads. Stock software passes over a share of them, but where the frequencies are
-/// stretched its table takes the share and no longer fits the heads.
+/// Most families rotate whole heads. Stock software passes over a share of them, but where the frequencies
+/// are stretched its table takes the share and no longer fits the heads.
 pub(super) fn check_partial(rope: &RopeConfig, head_dim: usize, class: &str) -> Result<(), Unsupported> {
     let Some(share) = rope.partial.filter(|share| (head_dim as f64 * share) as usize != head_dim) else {
         return Ok(());

@@ -1,4 +1,6 @@
-//! What slicing multiplies beside the gains of identity E2.
+//! What slicing multiplies beside the gains of identity [E2].
+//!
+//! [E2]: dress_core::identities#e2
 
 use super::{DecoderConfig, HeadNorms};
 use dress_core::{Axis, AxisSelection, Selection};
@@ -10,25 +12,28 @@ fn stretch(selection: &Selection, axis: Axis) -> f64 {
     selection.get(axis).map_or(1.0, of)
 }
 
-/// By what slicing multiplies the stream. An embedding that is multiplied by the root of the width makes it shorter by
-/// `sqrt(d' / d)`; its mean square over fewer channels is what it was.
+/// By what slicing multiplies the stream. An embedding that is multiplied by the root of the width makes it
+/// shorter by `sqrt(d' / d)`; its mean square over fewer channels is what it was.
 pub(super) fn of_stream(config: &DecoderConfig, selection: &Selection) -> f64 {
     if config.family.scales_embedding { 1.0 / stretch(selection, Axis::Residual) } else { 1.0 }
 }
 
 /// By what whole parameters are multiplied.
 ///
-/// All norms have one epsilon, which grows by `d / d'` where the width is sliced, as identity E2 wants it of the norms over
-/// the stream. What another norm is over gets longer by `sqrt(d / d')` to make up for it: queries and keys, where they
-/// are normalized. A norm behind a projection is over the stream's channels as well, and its gains, which write the
-/// stream, grow as those of the others do.
+/// All norms have one epsilon, which grows by `d / d'` where the width is sliced, as identity [E2] wants it
+/// of the norms over the stream. What another norm is over gets longer by `sqrt(d / d')` to make up for it:
+/// queries and keys, where they are normalized. A norm behind a projection is over the stream's channels as
+/// well, and its gains, which write the stream, grow as those of the others do.
 ///
-/// Where the stream gets shorter by `sqrt(d' / d)` instead, the epsilon stays. The projections before a norm that lies
-/// behind them get shorter by as much, so that its mean square stays too, and with it what it adds to the channels that
-/// stay; its gains get shorter with the stream and longer by identity E2, which is to say that they stay.
+/// Where the stream gets shorter by `sqrt(d' / d)` instead, the epsilon stays. The projections before a norm
+/// that lies behind them get shorter by as much, so that its mean square stays too, and with it what it adds
+/// to the channels that stay; its gains get shorter with the stream and longer by identity [E2], which is to
+/// say that they stay.
 ///
-/// A norm over all heads runs over fewer of them where heads go. Its epsilon stays, so that queries and keys get shorter by
-/// `sqrt(n' / n)`, and its gains make up for that.
+/// A norm over all heads runs over fewer of them where heads go. Its epsilon stays, so that queries and keys
+/// get shorter by `sqrt(n' / n)`, and its gains make up for that.
+///
+/// [E2]: dress_core::identities#e2
 pub(super) fn slice_factors(config: &DecoderConfig, selection: &Selection) -> BTreeMap<String, f64> {
     let mut factors = BTreeMap::new();
     let of_stream = of_stream(config, selection);

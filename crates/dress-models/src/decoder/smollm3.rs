@@ -1,5 +1,5 @@
-//! SmolLM3: LLaMA with layers that turn neither queries nor keys (NoPE, arXiv 2501.18795), every fourth of them unless a list
-//! says which.
+//! SmolLM3: LLaMA with layers that turn neither queries nor keys (NoPE, arXiv 2501.18795), every fourth of
+//! them unless a list says which.
 
 use super::family_rules::{Defaults, flag, size};
 use super::{Biases, DecoderConfig, FamilyRules, layer_types, llama};
@@ -31,11 +31,11 @@ fn read(raw: &ConfigJson, config: &mut DecoderConfig) -> Result<(), Unsupported>
     config.biases = llama::biases(raw)?;
     config.rotates = rotates(raw, config.num_hidden_layers)?;
     let window = size(raw, "sliding_window", None)?;
-    let window = if flag(raw, "use_sliding_window")? { window } else { None };
     let still: Vec<bool> = config.rotates.iter().map(|rotates| !rotates).collect();
-    config.windows = layer_types::windows(raw, config.num_hidden_layers, window, |layer| {
-        window.is_some() && still[layer]
-    })?;
+    // Stock's masks go by a list alone, which it makes by `use_sliding_window` where the file has none.
+    let used = flag(raw, "use_sliding_window")? && window.is_some();
+    config.windows =
+        layer_types::windows(raw, config.num_hidden_layers, window, |layer| used && still[layer])?;
     Ok(())
 }
 
@@ -85,6 +85,14 @@ mod tests {
         assert_eq!(listed.rotates, [false, true, true, true, false]);
         assert_eq!(listed.windows, [Some(7), None, None, None, Some(7)]);
         assert_eq!(read(&listed.to_json("float32")).unwrap().rotates, listed.rotates);
+        // A list counts whatever `use_sliding_window` says, and without it that does.
+        let kinds = r#""layer_types":["full_attention","sliding_attention","full_attention","full_attention","full_attention"]"#;
+        let off = r#""use_sliding_window":false,"sliding_window":7"#;
+        let listed = with(&format!("{kinds},{off}")).unwrap();
+        assert_eq!(listed.windows, [None, Some(7), None, None, None]);
+        assert_eq!(read(&listed.to_json("float32")).unwrap().windows, listed.windows);
+        assert_eq!(with(off).unwrap().windows, [None; 5]);
+        assert!(with(kinds).unwrap_err().to_string().contains("sliding_window"));
         assert!(with(r#""no_rope_layers":[0,1]"#).unwrap_err().to_string().contains("at least 5"));
     }
 }

@@ -18,9 +18,10 @@ impl DecoderConfig {
         }
     }
 
-    /// Checks that `target` accepts this shape. `transformers`, vLLM and llama.cpp read a `head_dim` for most families.
-    /// The `LlamaConfig` of `transformers` wants the width to be a multiple of the head count all the same, of Qwen2 and
-    /// Phi-3 the others divide the width by the heads, and with LongRoPE so does the `Phi3Config` of `transformers`.
+    /// Checks that `target` accepts this shape. `transformers`, vLLM and llama.cpp read a `head_dim` for most
+    /// families. The `LlamaConfig` of `transformers` wants the width to be a multiple of the head count all
+    /// the same, of Qwen2 and Phi-3 the others divide the width by the heads, and with LongRoPE so does the
+    /// `Phi3Config` of `transformers`.
     ///
     /// # Errors
     /// [`Error::Shape`] with the nearest shapes that fit.
@@ -35,7 +36,7 @@ impl DecoderConfig {
                 let who = match (self.long_rope.is_some(), target) {
                     (true, _) => "stock software",
                     (false, StockTarget::Transformers) => return Ok(()),
-                    _ => "software other than transformers (`target = transformers` accepts this shape)",
+                    _ => "software other than transformers (`stock = transformers` accepts this shape)",
                 };
                 check_width_is_heads(architecture, target, shape, who)
             }

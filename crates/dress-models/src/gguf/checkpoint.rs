@@ -6,8 +6,8 @@ use super::parts::{Parts, unsupported};
 use super::tensor_part::TensorPart;
 use super::tokenizer_config::tokenizer_config_json;
 use super::{TensorInfo, TensorType, tokenizer};
-use crate::Error;
 use crate::checkpoint::{FloatType, RawTensor};
+use crate::{Error, experts};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,14 +20,18 @@ pub struct GgufCheckpoint {
 }
 
 impl GgufCheckpoint {
-    /// Opens a file, with the other parts of a split model beside its first, and finds every tensor's place in the
-    /// Hugging Face checkpoint.
+    /// Opens a file, with the other parts of a split model beside its first, and finds every tensor's place
+    /// in the Hugging Face checkpoint.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Gguf`] and [`Error::GgufUnsupported`].
+    /// [`Error::Io`], [`Error::Gguf`], [`Error::GgufUnsupported`], and [`Error::Experts`] where the model is
+    /// one of experts.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let files = Parts::open(path)?;
         let header = files.header()?;
+        if let Some(found) = experts::in_gguf(&header) {
+            return Err(Error::Experts { path: path.into(), found });
+        }
         let family = GgufFamily::of(&header).map_err(unsupported(path))?;
         let tensors = family.tensors(&header).map_err(unsupported(path))?;
         Ok(Self { files, tensors })
@@ -50,7 +54,8 @@ impl GgufCheckpoint {
         tokenizer::tokenizer_json(&self.files.header()?).map_err(unsupported(self.path()))
     }
 
-    /// The `tokenizer_config.json` that the metadata makes: the names of special tokens, and the chat template.
+    /// The `tokenizer_config.json` that the metadata makes: the names of special tokens, and the chat
+    /// template.
     ///
     /// # Errors
     /// [`Error::GgufUnsupported`] as for [`tokenizer_json`](Self::tokenizer_json).
@@ -120,5 +125,35 @@ fn float_type(kind: TensorType) -> Option<FloatType> {
         TensorType::F16 => Some(FloatType::F16),
         TensorType::Bf16 => Some(FloatType::Bf16),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::written::{Entry, header_of};
+    use super::*;
+
+    #[test]
+    fn a_file_of_experts_is_refused_by_the_sentence_that_says_so_whatever_its_architecture() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("model.gguf");
+        let tried = |architecture: &str, count: u32| {
+            let key = format!("{architecture}.expert_count");
+            let keys = [
+                ("general.architecture", Entry::Text(architecture.into())),
+                (key.as_str(), Entry::U32(count)),
+            ];
+            std::fs::write(&path, header_of(&keys)).unwrap();
+            GgufCheckpoint::open(&path).unwrap_err().to_string()
+        };
+        for architecture in ["llama", "qwen3moe", "olmoe", "phimoe", "gpt-oss"] {
+            let said = tried(architecture, 8);
+            assert!(
+                said.contains(&format!("`{architecture} of 8 experts` is a mixture of experts")),
+                "{said}"
+            );
+        }
+        let said = tried("mamba", 0);
+        assert!(said.contains("architecture `mamba` is not read from GGUF"), "{said}");
     }
 }

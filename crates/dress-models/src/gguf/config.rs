@@ -2,9 +2,9 @@
 
 use super::facts::Facts;
 use super::family::GgufFamily;
-use super::rope::{long_rope, rope_scaling, scale, shortest};
+use super::rope::{long_rope, rope_scaling, shortest};
 use super::tokenizer::Vocabulary;
-use super::{GgufHeader, TensorInfo, gemma};
+use super::{GgufHeader, TensorInfo, gemma, layer_norms};
 use crate::LayerWidths;
 use crate::decoder::FamilyRules;
 use serde_json::{Map, Value, json};
@@ -43,9 +43,12 @@ pub(super) fn config_json<'f>(
     }
     set("num_hidden_layers", json!(number("block_count")?));
     set("num_attention_heads", json!(heads));
-    set("num_key_value_heads", json!(kv_heads));
+    // GPT-NeoX has no such keys.
+    if facts.family != GgufFamily::GptNeox {
+        set("num_key_value_heads", json!(kv_heads));
+        set("rope_theta", json!(theta(&facts)));
+    }
     set("max_position_embeddings", json!(number("context_length")?));
-    set("rope_theta", json!(facts.float("rope.freq_base").unwrap_or(10_000.0)));
     set("torch_dtype", json!("float32"));
     let (begins, ends) = ends_of_texts(header);
     set("bos_token_id", begins);
@@ -54,28 +57,34 @@ pub(super) fn config_json<'f>(
     let first = facts.heads_of_layers()?.first().map_or(heads, |[heads, _]| *heads);
     let head_dim = facts.number("attention.key_length").unwrap_or(width / first as u64);
     facts.check(embedding.shape.first().copied().unwrap_or(0) as u64, head_dim)?;
-    let sizes = Sizes { width, head_dim, heads };
+    let sizes = Sizes { width, head_dim, heads, kv_heads };
     let of_family = match facts.family.is_decoder() {
         true => decoder_keys(&facts, &sizes, bytes)?,
-        false => phi_keys(&facts, &sizes)?,
+        false => layer_norms::config_keys(&facts, &sizes)?,
     };
     config.extend(of_family.into_iter().map(|(key, value)| (key.to_string(), value)));
     Ok(serde_json::to_string_pretty(&Value::Object(config)).expect("a map with string keys is JSON"))
 }
 
 /// Sizes that the keys of a family follow from.
-struct Sizes {
-    width: u64,
-    head_dim: u64,
-    heads: usize,
+pub(super) struct Sizes {
+    pub width: u64,
+    pub head_dim: u64,
+    pub heads: usize,
+    pub kv_heads: usize,
 }
 
-type Keys = Vec<(&'static str, Value)>;
+/// The base of the rotary frequencies.
+pub(super) fn theta(facts: &Facts<'_, '_>) -> f64 {
+    facts.float("rope.freq_base").unwrap_or(10_000.0)
+}
+
+pub(super) type Keys = Vec<(&'static str, Value)>;
 
 /// The keys of a decoder of LLaMA's kind.
 fn decoder_keys<'f>(
     facts: &Facts<'_, '_>,
-    &Sizes { width, head_dim, heads }: &Sizes,
+    &Sizes { width, head_dim, heads, .. }: &Sizes,
     bytes: &dyn Fn(&TensorInfo) -> &'f [u8],
 ) -> Result<Keys, String> {
     let (family, tensors) = (facts.family, &facts.header.tensors);
@@ -135,27 +144,6 @@ fn phi3_keys<'f>(
     ])
 }
 
-/// The keys of Phi-1 to Phi-2.
-fn phi_keys(facts: &Facts<'_, '_>, &Sizes { width, head_dim, heads }: &Sizes) -> Result<Keys, String> {
-    let epsilon = "attention.layer_norm_epsilon";
-    let rotated = facts.number("rope.dimension_count").unwrap_or(head_dim);
-    let mut keys: Keys = vec![
-        ("architectures", json!(["PhiForCausalLM"])),
-        ("model_type", json!("phi")),
-        ("hidden_act", json!("gelu_new")),
-        ("layer_norm_eps", json!(shortest(facts.need(epsilon, facts.float(epsilon))?))),
-        ("partial_rotary_factor", json!(share(rotated, head_dim))),
-        ("tie_word_embeddings", json!(false)),
-    ];
-    if head_dim.checked_mul(heads as u64) != Some(width) {
-        keys.push(("head_dim", json!(head_dim)));
-    }
-    if scale(facts)? != 1.0 {
-        keys.push(("rope_scaling", json!({ "rope_type": "linear", "factor": scale(facts)? })));
-    }
-    Ok(keys)
-}
-
 /// Neurons and key/value heads of every layer.
 fn layer_widths(facts: &Facts<'_, '_>) -> Result<LayerWidths, String> {
     let (key, small) = ("feed_forward_length", |width: u64| usize::try_from(width).unwrap_or(usize::MAX));
@@ -173,7 +161,7 @@ fn ends_of_texts(header: &GgufHeader<'_>) -> (Value, Value) {
 }
 
 /// A share of which the product with the whole is the part again, and not one less by rounding.
-fn share(part: u64, whole: u64) -> f64 {
+pub(super) fn share(part: u64, whole: u64) -> f64 {
     let share = part as f64 / whole as f64;
     if (whole as f64 * share) as u64 == part { share } else { share.next_up() }
 }
@@ -298,6 +286,37 @@ mod tests {
             let message = config(&with(key, entry), 0).unwrap_err();
             assert!(message.contains(key), "{key}: {message}");
         }
+    }
+
+    /// The keys of [`llama`] as those of a GPT-NeoX.
+    fn gpt_neox() -> Keys {
+        vec![
+            ("general.architecture", Entry::Text("gptneox".into())),
+            ("gptneox.context_length", Entry::U32(64)),
+            ("gptneox.embedding_length", Entry::U32(16)),
+            ("gptneox.block_count", Entry::U32(2)),
+            ("gptneox.feed_forward_length", Entry::U32(24)),
+            ("gptneox.attention.head_count", Entry::U32(2)),
+            ("gptneox.attention.layer_norm_epsilon", Entry::F32(1e-5)),
+            ("gptneox.rope.dimension_count", Entry::U32(2)),
+            ("gptneox.use_parallel_residual", Entry::Bool(false)),
+        ]
+    }
+
+    #[test]
+    fn gpt_neox_has_its_own_keys_and_no_other_family_s() {
+        let found = config(&gpt_neox(), 0).unwrap();
+        let expected = json!({ "model_type": "gpt_neox", "rotary_pct": 0.25, "rotary_emb_base": 10000.0,
+            "layer_norm_eps": 1e-5, "hidden_act": "gelu", "use_parallel_residual": false, "attention_bias": false });
+        for (key, value) in expected.as_object().unwrap() {
+            assert_eq!(&found[key], value, "{key}");
+        }
+        assert!(found.get("num_key_value_heads").is_none() && found.get("rope_theta").is_none());
+        let without: Keys = gpt_neox().into_iter().filter(|(key, _)| !key.contains("parallel")).collect();
+        assert!(config(&without, 0).unwrap_err().contains("gptneox.use_parallel_residual"));
+        let mut grouped = gpt_neox();
+        grouped.push(("gptneox.attention.head_count_kv", Entry::U32(1)));
+        assert!(config(&grouped, 0).unwrap_err().contains("gptneox.attention.head_count_kv"));
     }
 
     #[test]

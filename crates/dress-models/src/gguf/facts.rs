@@ -32,8 +32,8 @@ impl Facts<'_, '_> {
         }
     }
 
-    /// A number for each layer, where there is one for all or a list; none where a number is 0, as of layers that lack
-    /// the part.
+    /// A number for each layer, where there is one for all or a list; none where a number is 0, as of layers
+    /// that lack the part.
     pub fn numbers(&self, key: &str) -> Option<Vec<u64>> {
         let layers =
             usize::try_from(self.number("block_count")?).ok().filter(|&layers| layers <= MOST_LAYERS)?;
@@ -45,8 +45,8 @@ impl Facts<'_, '_> {
         (numbers.len() == layers && !numbers.contains(&0)).then_some(numbers)
     }
 
-    /// Checks that biases are in all projections of all layers that may have them, or in none, and in no other: a
-    /// configuration can say no more.
+    /// Checks that biases are in all projections of all layers that may have them, or in none, and in no
+    /// other: a configuration can say no more.
     pub fn check_biases(&self) -> Result<(), String> {
         if !self.family.is_decoder() {
             return Ok(());
@@ -132,12 +132,16 @@ impl Facts<'_, '_> {
         self.header.metadata.get(self.key(key).as_str())?.float()
     }
 
+    pub fn bool(&self, key: &str) -> Option<bool> {
+        self.header.metadata.get(self.key(key).as_str())?.bool()
+    }
+
     pub fn need<T>(&self, key: &str, value: Option<T>) -> Result<T, String> {
         value.ok_or_else(|| format!("its metadata has no usable `{}`", self.key(key)))
     }
 
-    /// Query heads and key/value heads of every layer. Where layers differ, each key/value head has the same number of
-    /// query heads in all of them, as a configuration can say no other.
+    /// Query heads and key/value heads of every layer. Where layers differ, each key/value head has the same
+    /// number of query heads in all of them, as a configuration can say no other.
     pub fn heads_of_layers(&self) -> Result<Vec<[usize; 2]>, String> {
         if self.family != GgufFamily::Deci {
             let layers = self.number("block_count").unwrap_or(1).clamp(1, MOST_LAYERS as u64);

@@ -1,4 +1,5 @@
-//! The families that are read from GGUF files and written into them, and what their tensors are called in either.
+//! The families that are read from GGUF files and written into them, and what their tensors are called in
+//! either.
 
 use super::{GgufHeader, metadata_types};
 
@@ -22,10 +23,12 @@ pub(super) enum GgufFamily {
     Phi2,
     /// Phi-3 and Phi-4, whose files hold several parameters in one tensor.
     Phi3,
+    /// GPT-NeoX and Pythia, whose queries, keys and values are one parameter.
+    GptNeox,
 }
 
 /// The families that are read and written.
-const FAMILIES: [GgufFamily; 11] = [
+const FAMILIES: [GgufFamily; 12] = [
     GgufFamily::Llama,
     GgufFamily::Deci,
     GgufFamily::Qwen2,
@@ -37,6 +40,7 @@ const FAMILIES: [GgufFamily; 11] = [
     GgufFamily::Gemma3,
     GgufFamily::Phi2,
     GgufFamily::Phi3,
+    GgufFamily::GptNeox,
 ];
 
 const DECODER_ENDS: [(&str, &str); 3] =
@@ -44,6 +48,12 @@ const DECODER_ENDS: [(&str, &str); 3] =
 
 const PHI_ENDS: [(&str, &str); 3] =
     [("token_embd", "model.embed_tokens"), ("output_norm", "model.final_layernorm"), ("output", "lm_head")];
+
+const GPT_NEOX_ENDS: [(&str, &str); 3] = [
+    ("token_embd", "gpt_neox.embed_in"),
+    ("output_norm", "gpt_neox.final_layer_norm"),
+    ("output", "embed_out"),
+];
 
 /// The parts of a layer of the decoder that LLaMA and the families like it have. Norms of heads are Qwen3's.
 const DECODER_PARTS: [(&str, &str); 11] = [
@@ -100,6 +110,15 @@ const PHI_PARTS: [(&str, &str); 7] = [
     ("ffn_down", "mlp.fc2"),
 ];
 
+const GPT_NEOX_PARTS: [(&str, &str); 6] = [
+    ("attn_norm", "input_layernorm"),
+    ("ffn_norm", "post_attention_layernorm"),
+    ("attn_qkv", "attention.query_key_value"),
+    ("attn_output", "attention.dense"),
+    ("ffn_up", "mlp.dense_h_to_4h"),
+    ("ffn_down", "mlp.dense_4h_to_h"),
+];
+
 impl GgufFamily {
     pub fn of(header: &GgufHeader<'_>) -> Result<Self, String> {
         check_is_model(header)?;
@@ -128,6 +147,7 @@ impl GgufFamily {
             GgufFamily::Gemma3 => "gemma3",
             GgufFamily::Phi2 => "phi2",
             GgufFamily::Phi3 => "phi3",
+            GgufFamily::GptNeox => "gptneox",
         }
     }
 
@@ -137,13 +157,14 @@ impl GgufFamily {
             GgufFamily::Deci => "llama",
             GgufFamily::Gemma3 => "gemma3_text",
             GgufFamily::Phi2 => "phi",
+            GgufFamily::GptNeox => "gpt_neox",
             other => other.name(),
         }
     }
 
     /// Whether it is read as a model of [`decoder`](crate::decoder).
     pub fn is_decoder(self) -> bool {
-        self != GgufFamily::Phi2
+        !matches!(self, GgufFamily::Phi2 | GgufFamily::GptNeox)
     }
 
     /// Whether the rows of its queries and keys lie in the order of interleaved rotation.
@@ -156,12 +177,13 @@ impl GgufFamily {
         matches!(self, GgufFamily::Llama | GgufFamily::Deci | GgufFamily::Granite)
     }
 
-    /// Whether queries, keys and values are one tensor.
+    /// Whether queries, keys and values are one tensor here and three in the Hugging Face checkpoint.
     pub fn joins_heads(self) -> bool {
         matches!(self, GgufFamily::Phi2 | GgufFamily::Phi3)
     }
 
-    /// The parts of a layer that may have biases, each group in all layers or in none: a configuration can say no other.
+    /// The parts of a layer that may have biases, each group in all layers or in none: a configuration can
+    /// say no other.
     pub fn biased_parts(self) -> &'static [&'static [&'static str]] {
         const NETWORK: &[&str] = &["ffn_gate", "ffn_up", "ffn_down"];
         match self {
@@ -178,6 +200,7 @@ impl GgufFamily {
     pub fn parts(self) -> &'static [(&'static str, &'static str)] {
         match self {
             GgufFamily::Phi2 => &PHI_PARTS,
+            GgufFamily::GptNeox => &GPT_NEOX_PARTS,
             GgufFamily::Olmo2 => &OLMO2_PARTS,
             GgufFamily::Gemma2 | GgufFamily::Gemma3 => &GEMMA_PARTS,
             _ => &DECODER_PARTS,
@@ -186,7 +209,16 @@ impl GgufFamily {
 
     /// What lies before and behind the layers, by its names here and in the Hugging Face checkpoint.
     fn ends(self) -> &'static [(&'static str, &'static str)] {
-        if self.is_decoder() { &DECODER_ENDS } else { &PHI_ENDS }
+        match self {
+            GgufFamily::Phi2 => &PHI_ENDS,
+            GgufFamily::GptNeox => &GPT_NEOX_ENDS,
+            _ => &DECODER_ENDS,
+        }
+    }
+
+    /// What the Hugging Face checkpoint calls the list of the layers, and a dot.
+    fn layers(self) -> &'static str {
+        if self == GgufFamily::GptNeox { "gpt_neox.layers." } else { "model.layers." }
     }
 
     /// The name in the Hugging Face checkpoint, without its `.weight` or `.bias`.
@@ -198,7 +230,7 @@ impl GgufFamily {
         let (layer, part) = stem.strip_prefix("blk.")?.split_once('.')?;
         let layer: usize = layer.parse().ok()?;
         let (_, found) = self.parts().iter().find(|(gguf, _)| *gguf == part)?;
-        Some(format!("model.layers.{layer}.{found}"))
+        Some(format!("{}{layer}.{found}", self.layers()))
     }
 
     /// The name in a GGUF file of a parameter, such as `model.norm.weight`.
@@ -208,7 +240,7 @@ impl GgufFamily {
         if let Some((found, _)) = self.ends().iter().find(|(_, name)| *name == stem) {
             return Some(format!("{found}.{kind}"));
         }
-        let (layer, part) = stem.strip_prefix("model.layers.")?.split_once('.')?;
+        let (layer, part) = stem.strip_prefix(self.layers())?.split_once('.')?;
         let (found, _) = self.parts().iter().find(|(_, name)| *name == part)?;
         Some(format!("blk.{layer}.{found}.{kind}"))
     }
@@ -233,7 +265,7 @@ mod tests {
     fn names_lead_from_either_side_to_the_other() {
         for family in FAMILIES {
             let parts = family.parts().iter().map(|(gguf, name)| {
-                (format!("blk.7.{gguf}.weight"), format!("model.layers.7.{name}.weight"))
+                (format!("blk.7.{gguf}.weight"), format!("{}7.{name}.weight", family.layers()))
             });
             let ends =
                 family.ends().iter().map(|(gguf, name)| (format!("{gguf}.bias"), format!("{name}.bias")));

@@ -1,5 +1,5 @@
-//! What llama.cpp's `gemma2` and `gemma3` have and other families have not, both ways. Much of it is no metadata: it follows
-//! from the architecture and the number of layers.
+//! What llama.cpp's `gemma2` and `gemma3` have and other families have not, both ways. Much of it is no
+//! metadata: it follows from the architecture and the number of layers.
 
 use super::facts::Facts;
 use super::family::GgufFamily;
@@ -18,7 +18,8 @@ impl GgufFamily {
         matches!(self, GgufFamily::Gemma2 | GgufFamily::Gemma3)
     }
 
-    /// Whether a tensor, of either name, has gains that are one more here than in the Hugging Face checkpoint.
+    /// Whether a tensor, of either name, has gains that are one more here than in the Hugging Face
+    /// checkpoint.
     pub fn adds_one(self, name: &str) -> bool {
         self.is_gemma() && name.ends_with("norm.weight")
     }

@@ -118,8 +118,8 @@ impl<'a> GgufHeader<'a> {
     }
 }
 
-/// Checks that nothing follows the last tensor: a type that makes it shorter shows only there, as nothing comes after
-/// it.
+/// Checks that nothing follows the last tensor: a type that makes it shorter shows only there, as nothing
+/// comes after it.
 fn check_end(file: &[u8], end: u64, last: &str) -> Result<(), String> {
     match (file.len() as u64).checked_sub(end) {
         None | Some(0) => Ok(()),

@@ -47,7 +47,7 @@ const OF_FAMILY: [(u32, &[&str]); 4] = [
             "rope.freq_base_swa",
         ],
     ),
-    (BOOL, &["attention.causal", "rope.scaling.finetuned"]),
+    (BOOL, &["attention.causal", "rope.scaling.finetuned", "use_parallel_residual"]),
     (TEXT, &["rope.scaling.type"]),
 ];
 

@@ -13,8 +13,8 @@ impl Parts {
     /// Maps a file and, where it is the first part of a split model, the other parts beside it.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Gguf`], and [`Error::GgufUnsupported`] where a part is missing, is another model's or
-    /// is not the first.
+    /// [`Error::Io`], [`Error::Gguf`], and [`Error::GgufUnsupported`] where a part is missing, is another
+    /// model's or is not the first.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let first = map(path)?;
         let split = Split::of(&parse(&first, path)?);

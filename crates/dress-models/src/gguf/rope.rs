@@ -1,12 +1,13 @@
-//! Rotary scaling of GGUF metadata: linear in its spellings, and LLaMA-3's in the factors that its converter computed.
+//! Rotary scaling of GGUF metadata: linear in its spellings, and LLaMA-3's in the factors that its converter
+//! computed.
 
 use super::facts::{Facts, REMEDY};
 use super::{TensorInfo, TensorType};
 use crate::modules::RopeScaling;
 use serde_json::{Value, json};
 
-/// The divisor of the frequencies, by llama.cpp's rules: scaling is linear where no type is said, and the factor
-/// has an older name.
+/// The divisor of the frequencies, by llama.cpp's rules: scaling is linear where no type is said, and the
+/// factor has an older name.
 pub(super) fn scale(facts: &Facts<'_, '_>) -> Result<f64, String> {
     let kind = facts.header.metadata.get(facts.key("rope.scaling.type").as_str());
     match kind.map(|kind| kind.text()) {
@@ -27,7 +28,8 @@ pub(super) fn scale(facts: &Facts<'_, '_>) -> Result<f64, String> {
     }
 }
 
-/// The keys under which these crates write LLaMA-3's scaling beside its factors, from which it cannot be told.
+/// The keys under which these crates write LLaMA-3's scaling beside its factors, from which it cannot be
+/// told.
 pub(super) const OWN_KEYS: [&str; 4] = [
     "dress.rope.factor",
     "dress.rope.low_freq_factor",

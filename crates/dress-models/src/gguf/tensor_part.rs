@@ -1,6 +1,7 @@
 //! Some rows of a GGUF file's tensor, in the order that the Hugging Face checkpoint has.
 
 use super::TensorInfo;
+use super::row_order::RowOrder;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -9,8 +10,8 @@ use std::ops::Range;
 pub(super) struct TensorPart {
     pub info: TensorInfo,
     pub rows: Range<usize>,
-    /// The heads whose rows lie in the order of interleaved rotation.
-    interleaved_heads: Option<usize>,
+    /// How they lie beside those of the checkpoint.
+    order: RowOrder,
     /// Whether the numbers are one more than the checkpoint's.
     pub one_more: bool,
 }
@@ -19,7 +20,7 @@ impl TensorPart {
     /// All rows.
     pub fn whole(info: &TensorInfo) -> Self {
         let rows = 0..info.shape.first().copied().unwrap_or(1);
-        Self { info: info.clone(), rows, interleaved_heads: None, one_more: false }
+        Self { info: info.clone(), rows, order: RowOrder::Same, one_more: false }
     }
 
     /// Some of the rows.
@@ -32,9 +33,10 @@ impl TensorPart {
         Self { one_more, ..self }
     }
 
-    /// The same, from the order of interleaved rotation to that of halves.
-    pub fn interleaved(self, heads: usize) -> Self {
-        Self { interleaved_heads: Some(heads), ..self }
+    /// The same, its rows in another order than the checkpoint's, which heads have to share
+    /// ([`RowOrder::check`]).
+    pub fn ordered(self, order: RowOrder) -> Self {
+        Self { order, ..self }
     }
 
     /// The shape of these rows.
@@ -46,24 +48,20 @@ impl TensorPart {
         shape
     }
 
-    /// `bytes` of these rows, in the order of halves.
+    /// `bytes` of these rows, in the order of the checkpoint.
     pub fn in_order<'a>(&self, bytes: Cow<'a, [u8]>) -> Cow<'a, [u8]> {
-        match self.interleaved_heads {
-            Some(heads) => Cow::Owned(rotate_half_order(&bytes, self.rows.len(), heads)),
-            None => bytes,
+        match self.order {
+            RowOrder::Same => bytes,
+            order => Cow::Owned(in_order(&bytes, self.rows.len(), order)),
         }
     }
 }
 
-/// The rows of query or key projections, of which llama.cpp's converter puts row `i` of the second half
-/// of each head behind row `i` of the first.
-fn rotate_half_order(bytes: &[u8], rows: usize, heads: usize) -> Vec<u8> {
-    let (row_bytes, head_dim) = (bytes.len() / rows, rows / heads);
+fn in_order(bytes: &[u8], rows: usize, order: RowOrder) -> Vec<u8> {
+    let row_bytes = bytes.len() / rows;
     let mut ordered = Vec::with_capacity(bytes.len());
     for row in 0..rows {
-        let (head, within) = (row / head_dim, row % head_dim);
-        let (half, pair) = (within / (head_dim / 2), within % (head_dim / 2));
-        let source = head * head_dim + 2 * pair + half;
+        let source = order.in_file(row, rows);
         ordered.extend_from_slice(&bytes[source * row_bytes..(source + 1) * row_bytes]);
     }
     ordered
@@ -76,6 +74,15 @@ mod tests {
     #[test]
     fn interleaved_pairs_become_halves() {
         // Two heads of four rows: what was written as 0 2 1 3 comes back as 0 1 2 3.
-        assert_eq!(rotate_half_order(&[0, 2, 1, 3, 4, 6, 5, 7], 8, 2), [0, 1, 2, 3, 4, 5, 6, 7]);
+        let order = RowOrder::Interleaved { heads: 2 };
+        assert_eq!(in_order(&[0, 2, 1, 3, 4, 6, 5, 7], 8, order), [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn the_query_the_key_and_the_value_of_one_head_follow_each_other() {
+        // Two heads of one row of two bytes.
+        let order = RowOrder::PartByPart { heads: 2 };
+        let written = *b"q0q1k0k1v0v1";
+        assert_eq!(in_order(&written, 6, order), *b"q0k0v0q1k1v1");
     }
 }

@@ -39,12 +39,10 @@ impl GgufFamily {
                     self.name()
                 )
             })?;
-            let part = TensorPart::whole(info).one_more(self.adds_one(name));
-            let part = match (self.is_interleaved(), name.split('.').nth(2)) {
-                (true, Some("attn_q")) => part.interleaved(even_heads(info, heads, name)?),
-                (true, Some("attn_k")) => part.interleaved(even_heads(info, kv_heads, name)?),
-                _ => part,
-            };
+            let order = self.row_order(name, [heads, kv_heads]);
+            let rows = info.shape.first().copied().unwrap_or(0);
+            order.check(rows).map_err(|why| format!("tensor `{name}` {why}"))?;
+            let part = TensorPart::whole(info).one_more(self.adds_one(name)).ordered(order);
             tensors.insert(format!("{found}.{kind}"), part);
         }
         Ok(tensors)
@@ -91,12 +89,4 @@ fn split_network(
         (format!("model.layers.{layer}.mlp.{projection}.{kind}"), TensorPart::rows(info, range))
     };
     Ok([part("gate_proj", 0..rows / 2), part("up_proj", rows / 2..rows)])
-}
-
-fn even_heads(info: &TensorInfo, heads: usize, name: &str) -> Result<usize, String> {
-    let rows = info.shape.first().copied().unwrap_or(0);
-    if heads == 0 || rows == 0 || !rows.is_multiple_of(2 * heads) {
-        return Err(format!("tensor `{name}` has {rows} rows, which {heads} heads do not share in pairs"));
-    }
-    Ok(heads)
 }

@@ -100,7 +100,8 @@ impl<'a> Vocabulary<'a> {
         ends.map(|(id, _)| id).collect()
     }
 
-    /// Every token that ends a text: those that the metadata names, and those that llama.cpp knows by their names.
+    /// Every token that ends a text: those that the metadata names, and those that llama.cpp knows by their
+    /// names.
     pub fn ends(&self) -> Vec<u64> {
         let said = ["eos", "eot", "eom"].into_iter().filter_map(|name| Some(self.special(name)?.0));
         let named = self.named_ends().into_iter().map(|id| id as u64);
@@ -110,8 +111,8 @@ impl<'a> Vocabulary<'a> {
         ends
     }
 
-    /// The id and the text of a special token, such as `bos`: what the file says, or else what SentencePiece's always
-    /// are.
+    /// The id and the text of a special token, such as `bos`: what the file says, or else what
+    /// SentencePiece's always are.
     pub fn special(&self, name: &str) -> Option<(u64, &'a str)> {
         let default = match (self.key("model").and_then(|kind| kind.text()), name) {
             (Some("llama"), "unknown") => Some(0),
@@ -132,8 +133,8 @@ impl<'a> Vocabulary<'a> {
         self.tokens.iter().enumerate().map(|(id, token)| (token.to_string(), json!(id))).collect()
     }
 
-    /// Control and user-defined tokens, which no merge makes. As GGUF does not say which of them take the blanks
-    /// behind them, llama.cpp goes by the model's name.
+    /// Control and user-defined tokens, which no merge makes. As GGUF does not say which of them take the
+    /// blanks behind them, llama.cpp goes by the model's name.
     fn added_tokens(&self) -> Vec<Value> {
         let name = self.header.metadata.get("general.name").and_then(|name| name.text());
         let strips =

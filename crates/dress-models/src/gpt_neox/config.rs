@@ -1,231 +1,67 @@
-//! `config.json` of a GPT-NeoX checkpoint.
+//! What sets GPT-NeoX's configurations and checkpoints apart.
 
-use crate::config_json::{ConfigJson, Unsupported, check_not_negative, check_sizes, default_positions};
-use crate::foreign_keys::{FamilyFacts, check_foreign_keys};
-use crate::modules::{Activation, RopeScaling};
-use crate::rope_config::{PARTIAL, RopeConfig, RopeDefaults, THETA, rope_config};
-use crate::rope_keys_written::in_both_spellings;
-use crate::shape::check_width_is_heads;
-use crate::{Error, LayerWidths};
-use dress_core::StockTarget;
-use serde::Deserialize;
+use crate::config_json::{ConfigJson, Unsupported, flag};
+use crate::layer_norm_decoder::{LayerNormConfig, LayerNormFamily, PartNames};
+use crate::rope_config::{PARTIAL, THETA};
 use serde_json::{Value, json};
-use std::path::Path;
-
-/// The family's own keys of the rotary embedding, and what they are called elsewhere.
-const ROTARY: [(&str, &str); 2] = [("rotary_emb_base", THETA), ("rotary_pct", PARTIAL)];
 
 /// The hyperparameters of a GPT-NeoX checkpoint, by the names of its `config.json`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GptNeoxConfig {
-    /// Tokens in the vocabulary.
-    pub vocab_size: usize,
-    /// Width of the residual stream.
-    pub hidden_size: usize,
-    /// Neurons of each feed-forward network.
-    pub intermediate_size: usize,
-    /// Number of layers.
-    pub num_hidden_layers: usize,
-    /// Heads of each layer.
-    pub num_attention_heads: usize,
-    /// Width of a head. Stock software knows only `hidden_size / num_attention_heads`.
-    pub head_dim: usize,
-    /// The first dimensions of each head, which are rotated.
-    pub rotary_dims: usize,
-    /// Positions the model was trained for.
-    pub max_position_embeddings: usize,
-    /// Added to the variance in every norm.
-    pub layer_norm_eps: f64,
-    /// Base of the rotary frequencies.
-    pub rope_theta: f64,
-    /// How the frequencies are stretched, if they are.
-    pub rope_scaling: Option<RopeScaling>,
-    /// The activation of the feed-forward networks.
-    pub activation: Activation,
-    /// Whether the projections of the attention have biases.
-    pub attention_bias: bool,
-    /// Whether attention and feed-forward network read the same stream, side by side.
-    pub use_parallel_residual: bool,
-    /// Standard deviation of weights that are trained from nothing.
-    pub initializer_range: f64,
-    /// Neurons and heads of every layer, where they differ.
-    pub widths: LayerWidths,
-    /// The share of each head that is rotated.
-    partial: f64,
-    /// The file, with what it says of the rotary embedding under the names of other families as well.
-    raw: ConfigJson,
-}
+pub type GptNeoxConfig = LayerNormConfig<GptNeox>;
 
-/// What is read of `config.json`, with the defaults of `transformers`.
-#[derive(Deserialize)]
-struct RawConfig {
-    vocab_size: usize,
-    hidden_size: usize,
-    intermediate_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    head_dim: Option<usize>,
-    #[serde(default = "default_positions")]
-    max_position_embeddings: usize,
-    #[serde(default = "default_eps")]
-    layer_norm_eps: f64,
-    #[serde(default = "default_activation")]
-    hidden_act: String,
-    #[serde(default = "yes")]
-    attention_bias: bool,
-    #[serde(default = "yes")]
-    use_parallel_residual: bool,
-    #[serde(default)]
-    tie_word_embeddings: bool,
-    #[serde(default = "default_range")]
-    initializer_range: f64,
-}
+/// GPT-NeoX among the families with layer norms: a norm for the attention and one for the feed-forward
+/// network, which lie side by side or one behind the other, and heads whose query, key and value are one
+/// block of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GptNeox;
 
-fn default_eps() -> f64 {
-    1e-5
-}
-fn default_activation() -> String {
-    "gelu".into()
-}
-fn default_range() -> f64 {
-    0.02
-}
-fn yes() -> bool {
-    true
-}
+const BIASES: &str = "attention_bias";
+const SIDE_BY_SIDE: &str = "use_parallel_residual";
 
-impl GptNeoxConfig {
-    /// Reads the text of a `config.json`; `path` is only named in errors.
-    ///
-    /// # Errors
-    /// [`Error::ConfigUnreadable`] where a key is missing or malformed, and
-    /// [`Error::ConfigUnsupported`] where it asks for something this family does not have.
-    pub fn from_json(text: &str, path: &Path) -> Result<Self, Error> {
-        ConfigJson::read(text, path, Self::check)
+impl LayerNormFamily for GptNeox {
+    const NAME: &'static str = "GPT-NeoX";
+    const CLASS: &'static str = "GPTNeoX";
+    const ARCHITECTURE: &'static str = "GPTNeoXForCausalLM";
+    const ACTIVATION: &'static str = "gelu";
+    const PARTIAL: f64 = 0.25;
+    const ROTARY_KEYS: &'static [(&'static str, &'static str)] =
+        &[("rotary_emb_base", THETA), ("rotary_pct", PARTIAL)];
+    const OWN_KEYS: &'static [&'static str] = &[SIDE_BY_SIDE, "rotary_pct"];
+    const GROUPED: bool = false;
+    const HEAD_DIM_IN_TRANSFORMERS: bool = false;
+    const PARTS: PartNames = PartNames {
+        embedding: "gpt_neox.embed_in",
+        layers: "gpt_neox.layers",
+        final_norm: "gpt_neox.final_layer_norm",
+        head: "embed_out",
+        attention_norm: "input_layernorm",
+        ffn_norm: Some("post_attention_layernorm"),
+        attention: "attention",
+        projections: &["query_key_value"],
+        attention_output: "dense",
+        ffn: ["mlp.dense_h_to_4h", "mlp.dense_4h_to_h"],
+    };
+
+    fn read(raw: &ConfigJson, config: &mut GptNeoxConfig) -> Result<(), Unsupported> {
+        config.attention_bias = flag(raw, BIASES, true)?;
+        config.use_parallel_residual = flag(raw, SIDE_BY_SIDE, true)?;
+        Ok(())
     }
 
-    fn check(read: RawConfig, raw: ConfigJson) -> Result<Self, Unsupported> {
-        let Some(activation) = Activation::from_name(&read.hidden_act) else {
-            let reason = format!("`{}` is not built, only gelu_new, gelu, relu, silu", read.hidden_act);
-            return Err(("hidden_act", reason));
-        };
-        if read.tie_word_embeddings {
-            let reason = "a head that is the embedding is not built for GPT-NeoX";
-            return Err(("tie_word_embeddings", reason.into()));
+    fn write(config: &GptNeoxConfig) -> Vec<(&'static str, Value)> {
+        let said = config.said(BIASES).and_then(Value::as_bool).unwrap_or(true);
+        match said == config.attention_bias {
+            true => Vec::new(),
+            false => vec![(BIASES, json!(config.attention_bias))],
         }
-        let heads = read.num_attention_heads;
-        let sizes = [
-            ("vocab_size", read.vocab_size),
-            ("hidden_size", read.hidden_size),
-            ("intermediate_size", read.intermediate_size),
-            ("num_attention_heads", heads),
-            ("max_position_embeddings", read.max_position_embeddings),
-        ];
-        check_sizes(read.num_hidden_layers, &sizes)?;
-        check_not_negative(&[
-            ("layer_norm_eps", read.layer_norm_eps),
-            ("initializer_range", read.initializer_range),
-        ])?;
-        if read.head_dim.is_none() && !read.hidden_size.is_multiple_of(heads) {
-            let reason = format!("{heads} heads do not share {} channels evenly", read.hidden_size);
-            return Err(("num_attention_heads", reason));
-        }
-        let head_dim = read.head_dim.unwrap_or(read.hidden_size / heads);
-        check_sizes(1, &[("head_dim", head_dim)])?;
-        let facts = FamilyFacts::new("GPTNeoX", read.max_position_embeddings, head_dim);
-        check_foreign_keys(&raw, &facts.with_own_keys(&["use_parallel_residual", "rotary_pct"]))?;
-        let (filed, raw) = (&raw, with_usual_names(&raw));
-        let rope = rope_config(&raw, read.max_position_embeddings, RopeDefaults::USUAL)
-            .map_err(|(key, reason)| (as_filed(filed, key), reason))?;
-        let partial = rope.partial.unwrap_or(0.25);
-        let rotary_dims = (head_dim as f64 * partial) as usize;
-        if head_dim > 1 << 12 || rotary_dims == 0 || !rotary_dims.is_multiple_of(2) {
-            let reason = format!("{rotary_dims} of {head_dim} dimensions cannot be rotated in pairs");
-            return Err(("rotary_pct", reason));
-        }
-        let widths = LayerWidths::read(&raw, read.num_hidden_layers, read.intermediate_size, heads)?;
-        Ok(Self {
-            vocab_size: read.vocab_size,
-            hidden_size: read.hidden_size,
-            intermediate_size: read.intermediate_size,
-            num_hidden_layers: read.num_hidden_layers,
-            num_attention_heads: heads,
-            head_dim,
-            rotary_dims,
-            max_position_embeddings: read.max_position_embeddings,
-            layer_norm_eps: read.layer_norm_eps,
-            rope_theta: rope.theta,
-            rope_scaling: rope.scaling,
-            activation,
-            attention_bias: read.attention_bias,
-            use_parallel_residual: read.use_parallel_residual,
-            initializer_range: read.initializer_range,
-            widths,
-            partial,
-            raw,
-        })
     }
-
-    /// The text of a `config.json` that stock software reads, with the element type of the
-    /// weights beside it.
-    pub fn to_json(&self, torch_dtype: &str) -> String {
-        let mut values = vec![
-            ("hidden_size", json!(self.hidden_size)),
-            ("intermediate_size", json!(self.intermediate_size)),
-            ("num_hidden_layers", json!(self.num_hidden_layers)),
-            ("num_attention_heads", json!(self.num_attention_heads)),
-            ("layer_norm_eps", json!(self.layer_norm_eps)),
-        ];
-        let biases = self.raw.get("attention_bias").and_then(Value::as_bool);
-        if biases.unwrap_or(true) != self.attention_bias {
-            values.push(("attention_bias", json!(self.attention_bias)));
-        }
-        if self.hidden_size != self.num_attention_heads * self.head_dim {
-            values.push(("head_dim", json!(self.head_dim)));
-        }
-        let rope = RopeConfig {
-            theta: self.rope_theta,
-            scaling: self.rope_scaling,
-            long_rope: None,
-            partial: Some(self.partial),
-        };
-        let usual = in_both_spellings(&self.raw, &rope);
-        let own: Vec<(&str, Value)> = ROTARY
-            .into_iter()
-            .filter_map(|(own, name)| Some((own, usual.iter().find(|(key, _)| *key == name)?.1.clone())))
-            .collect();
-        values.extend(usual.into_iter().chain(own));
-        self.widths.write(self.raw.with(&values)).to_text(torch_dtype)
-    }
-
-    /// Checks that stock software accepts this shape: GPT-NeoX has no `head_dim`.
-    ///
-    /// # Errors
-    /// [`dress_core::Error::Shape`] with the nearest shapes that fit.
-    pub fn check_stock(&self, target: StockTarget) -> Result<(), dress_core::Error> {
-        let shape = [self.hidden_size, self.num_attention_heads, self.head_dim];
-        self.widths.check_stock("GPTNeoXForCausalLM", target)?;
-        check_width_is_heads("GPTNeoXForCausalLM", target, shape, "GPT-NeoX")
-    }
-}
-
-/// The same, with what the family's own keys of the rotary embedding say under the names that other families have for
-/// them, which say nothing in a file of this one, as in `transformers`.
-fn with_usual_names(raw: &ConfigJson) -> ConfigJson {
-    let values: Vec<(&str, Value)> =
-        ROTARY.into_iter().filter_map(|(own, name)| Some((name, raw.get(own)?.clone()))).collect();
-    raw.clone().without(THETA).without(PARTIAL).with(&values)
-}
-
-/// What the file calls a key of the rotary embedding.
-fn as_filed(raw: &ConfigJson, key: &'static str) -> &'static str {
-    let own = ROTARY.into_iter().find(|(own, name)| *name == key && raw.get(own).is_some());
-    own.map_or(key, |(own, _)| own)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
+    use dress_core::StockTarget;
+    use std::path::Path;
 
     const PYTHIA_70M: &str = r#"{"model_type":"gpt_neox","architectures":["GPTNeoXForCausalLM"],"vocab_size":50304,
         "hidden_size":512,"intermediate_size":2048,"num_hidden_layers":6,"num_attention_heads":8,"hidden_act":"gelu",

@@ -1,15 +1,17 @@
 //! The GPT-NeoX decoder, composed of the shared modules.
 
-use super::{GptNeoxConfig, coupling};
-use crate::modules::{Activation, Heads, LayerNorm, Rotary, feed_forward, linear, with_zero_bias};
+use super::{GptNeox, GptNeoxConfig};
+use crate::layer_norm_decoder::LayerNormFamily;
+use crate::modules::{
+    Activation, Heads, LayerNorm, Rotary, feed_forward, head_by_head, linear, with_zero_bias,
+};
 use crate::part_of_parameter::is_in_part;
-use crate::shape::resize;
 use crate::{DeclaredHead, Family};
 use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
+use burn::nn::{Embedding, Linear};
 use burn::tensor::{Device, Int, Tensor};
-use dress_core::parameters::NamedParameters;
-use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
+use dress_core::parameters::{Layout, NamedParameters, ParameterPlace};
+use dress_core::{CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -96,51 +98,35 @@ impl GptNeoxForCausalLm {
     /// # Ok::<(), dress_models::Error>(())
     /// ```
     pub fn new(config: GptNeoxConfig, device: &Device) -> Self {
-        let initializer = Initializer::Normal { mean: 0.0, std: config.initializer_range };
-        let embedding = EmbeddingConfig::new(config.vocab_size, config.hidden_size);
-        let head = LinearConfig::new(config.hidden_size, config.vocab_size).with_bias(false);
         let layers = (0..config.num_hidden_layers).map(|layer| GptNeoxLayer::new(&config, layer, device));
         let gpt_neox = GptNeoxModel {
-            embed_in: embedding.with_initializer(initializer.clone()).init(device),
+            embed_in: config.embedding(device),
             layers: layers.collect(),
-            final_layer_norm: LayerNorm::new(config.hidden_size, config.layer_norm_eps, device),
+            final_layer_norm: config.norm(device),
         };
-        Self { gpt_neox, embed_out: head.with_initializer(initializer).init(device), config }
+        let embed_out = config.linear(config.hidden_size, config.vocab_size, false, device);
+        Self { gpt_neox, embed_out, config }
     }
 
     /// The configuration, as it is after slicing.
     pub fn config(&self) -> &GptNeoxConfig {
         &self.config
     }
-
-    fn set_epsilon(&mut self, epsilon: f64) {
-        self.config.layer_norm_eps = epsilon;
-        self.gpt_neox.final_layer_norm.set_epsilon(epsilon);
-        for layer in &mut self.gpt_neox.layers {
-            layer.input_layernorm.set_epsilon(epsilon);
-            layer.post_attention_layernorm.set_epsilon(epsilon);
-        }
-    }
 }
 
 impl GptNeoxLayer {
     fn new(config: &GptNeoxConfig, layer: usize, device: &Device) -> Self {
-        let initializer = Initializer::Normal { mean: 0.0, std: config.initializer_range };
-        let linear = |input, output, bias| {
-            let linear = LinearConfig::new(input, output).with_bias(bias);
-            linear.with_initializer(initializer.clone()).init(device)
-        };
+        let linear = |input, output, bias| config.linear(input, output, bias, device);
         let (width, neurons) = (config.hidden_size, config.widths.ffn(layer));
         let heads = config.widths.heads(layer) * config.head_dim;
-        let norm = || LayerNorm::new(width, config.layer_norm_eps, device);
         Self {
-            input_layernorm: norm(),
-            post_attention_layernorm: norm(),
+            input_layernorm: config.norm(device),
+            post_attention_layernorm: config.norm(device),
             attention: GptNeoxAttention {
                 query_key_value: linear(width, 3 * heads, config.attention_bias),
                 dense: linear(heads, width, config.attention_bias),
                 head_dim: config.head_dim,
-                rotary: Rotary::new(config.rotary_dims, config.rope_theta, config.rope_scaling),
+                rotary: config.rotary(),
             },
             mlp: GptNeoxMlp {
                 dense_h_to_4h: linear(width, neurons, true),
@@ -165,20 +151,8 @@ impl GptNeoxLayer {
 impl GptNeoxAttention {
     fn forward(&self, input: Tensor<3>, layer: usize, pass: &mut Forward<'_>) -> Tensor<3> {
         let heads = Heads { head_dim: self.head_dim, rotary: Some(&self.rotary), ..Heads::default() };
-        let states = self.states(input);
+        let states = head_by_head(linear(&self.query_key_value, input), self.head_dim);
         linear(&self.dense, heads.mix(states, layer, pass))
-    }
-
-    /// Queries, keys and values, `[batch, seq, heads * head_dim]` each.
-    fn states(&self, input: Tensor<3>) -> [Tensor<3>; 3] {
-        let all = linear(&self.query_key_value, input);
-        let [batch, seq, width] = all.dims();
-        let heads = width / (3 * self.head_dim);
-        let all = all.reshape([batch, seq, heads, 3 * self.head_dim]);
-        [0, 1, 2].map(|part| {
-            let states = all.clone().narrow(3, part * self.head_dim, self.head_dim);
-            states.reshape([batch, seq, heads * self.head_dim])
-        })
     }
 }
 
@@ -188,7 +162,11 @@ impl GptNeoxMlp {
     }
 }
 
-impl NamedParameters for GptNeoxForCausalLm {}
+impl NamedParameters for GptNeoxForCausalLm {
+    fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
+        Layout::of_burn(place)
+    }
+}
 
 impl Family for GptNeoxForCausalLm {
     fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, crate::Error> {
@@ -201,16 +179,13 @@ impl Family for GptNeoxForCausalLm {
 
     /// The head is built with weights of its own alone.
     fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
-        match DeclaredHead::by_key(config, false) {
-            DeclaredHead::Tied => DeclaredHead::TiedUnlessFiled,
-            head => head,
-        }
+        DeclaredHead::by_key_of_own(config)
     }
 }
 
 impl CausalLm for GptNeoxForCausalLm {
     fn architecture(&self) -> &str {
-        "GPTNeoXForCausalLM"
+        GptNeox::ARCHITECTURE
     }
 
     fn num_layers(&self) -> usize {
@@ -226,7 +201,7 @@ impl CausalLm for GptNeoxForCausalLm {
     }
 
     fn coupling(&self) -> CouplingMap {
-        coupling::coupling(&self.config)
+        self.config.coupling()
     }
 
     fn embed(&self, tokens: Tensor<2, Int>, _pass: &mut Forward<'_>) -> Tensor<3> {
@@ -260,15 +235,13 @@ impl CausalLm for GptNeoxForCausalLm {
     }
 
     fn resized(mut self, selection: &Selection) -> Result<Self, Error> {
-        if let Some(residual) = selection.get(Axis::Residual) {
-            let kept = residual.kept_len();
-            let epsilon = self.config.layer_norm_eps * residual.len() as f64 / kept as f64;
-            self.config.hidden_size = kept;
-            self.set_epsilon(epsilon);
+        self.config.resize(&mut self.gpt_neox.layers, selection);
+        let epsilon = self.config.layer_norm_eps;
+        self.gpt_neox.final_layer_norm.set_epsilon(epsilon);
+        for layer in &mut self.gpt_neox.layers {
+            layer.input_layernorm.set_epsilon(epsilon);
+            layer.post_attention_layernorm.set_epsilon(epsilon);
         }
-        let config = &mut self.config;
-        [config.intermediate_size, config.num_attention_heads, config.num_hidden_layers] =
-            resize(&mut config.widths, &mut self.gpt_neox.layers, selection);
         Ok(self)
     }
 }

@@ -138,7 +138,8 @@ impl Attention {
 pub struct Heads<'a> {
     /// Width of one head.
     pub head_dim: usize,
-    /// A norm of the queries and one of the keys, which normalizes as many dimensions at a time as it has gains.
+    /// A norm of the queries and one of the keys, which normalizes as many dimensions at a time as it has
+    /// gains.
     pub norms: [Option<&'a RmsNorm>; 2],
     /// How many keys a query sees, its own included, where it does not see all before it.
     pub window: Option<usize>,
@@ -193,7 +194,8 @@ impl Heads<'_> {
         (rotate(query, tables), pass.cached(layer, key, value))
     }
 
-    /// `[batch, seq, heads * head_dim]`, normalized where there is a norm, as `[batch, heads, seq, head_dim]`.
+    /// `[batch, seq, heads * head_dim]`, normalized where there is a norm, as `[batch, heads, seq,
+    /// head_dim]`.
     fn heads(&self, states: Tensor<3>, norm: Option<&RmsNorm>) -> Tensor<4> {
         let [batch, seq, width] = states.dims();
         let states = match norm {
@@ -216,8 +218,8 @@ struct Seen {
     soft_cap: Option<f64>,
 }
 
-/// Every query attends to the keys up to its own position, to the last ones of them where there is a window; the last
-/// query is at the last key.
+/// Every query attends to the keys up to its own position, to the last ones of them where there is a window;
+/// the last query is at the last key.
 ///
 /// # Shapes
 /// - `query`: `[batch, heads, seq, head_dim]`, returned likewise
@@ -231,7 +233,8 @@ fn causal_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, seen: Se
     fused.unwrap_or_else(|| attention_by_parts(query, key, value))
 }
 
-/// [`causal_attention`] a few queries at a time, each chunk with the keys that are in the window of one of its queries.
+/// [`causal_attention`] a few queries at a time, each chunk with the keys that are in the window of one of
+/// its queries.
 fn windowed_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, seen: Seen) -> Tensor<4> {
     let (seq, keys) = (query.dims()[2], key.dims()[2]);
     let window = seen.window.unwrap_or(keys);

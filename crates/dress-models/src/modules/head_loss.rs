@@ -10,17 +10,15 @@ use dress_kernels::{TaughtBy, Unembedding, cross_entropy, distilled_cross_entrop
 /// `embedding`.
 ///
 /// # Shapes
-/// - `input`: `[batch, seq, width]`, `targets`: `[batch, seq]`, `embedding`: `[vocab_size, width]`; returns `[1]`
+/// - `input`: `[batch, seq, width]`, `targets`: `[batch, seq]`, `embedding`: `[vocab_size, width]`; returns
+///   `[1]`
 pub fn head_loss(
     input: Tensor<3>,
     head: Option<&Linear>,
     embedding: impl FnOnce() -> Tensor<2>,
     targets: Tensor<2, Int>,
 ) -> Tensor<1> {
-    let (weight, layout) = match head {
-        Some(head) => (head.weight.val(), Unembedding::Columns),
-        None => (embedding(), Unembedding::Rows),
-    };
+    let (weight, layout) = unembedding(head, embedding);
     let bias = head.and_then(|head| head.bias.as_ref()).map(|bias| bias.val());
     let fused = if bias.is_none() { cross_entropy(&input, &weight, layout, &targets) } else { None };
     fused.unwrap_or_else(|| chunked_loss(input, weight, bias, layout, targets))
@@ -37,10 +35,7 @@ pub fn distilled_head_loss(
     targets: Tensor<2, Int>,
     taught: &TaughtLogits,
 ) -> DistilledLoss {
-    let (weight, layout) = match head {
-        Some(head) => (head.weight.val(), Unembedding::Columns),
-        None => (embedding(), Unembedding::Rows),
-    };
+    let (weight, layout) = unembedding(head, embedding);
     let fused = if head.is_none_or(|head| head.bias.is_none()) {
         let &TaughtLogits { ref logits, alpha, temperature, direction } = taught;
         let reverse = !direction.is_forward();
@@ -59,11 +54,19 @@ pub fn distilled_head_loss(
     }
 }
 
+/// The matrix that makes logits, and how it lies in memory.
+fn unembedding(head: Option<&Linear>, embedding: impl FnOnce() -> Tensor<2>) -> (Tensor<2>, Unembedding) {
+    match head {
+        Some(head) => (head.weight.val(), Unembedding::Columns),
+        None => (embedding(), Unembedding::Rows),
+    }
+}
+
 /// Positions whose logits are in memory at the same time.
 const CHUNK: usize = 256;
 
-/// [`head_loss`] in Burn's own operations. On an autodiff device the gradients of each chunk are made while its
-/// logits are there, as in [`cross_entropy`]; what goes on the graph is a sum whose gradients they are.
+/// [`head_loss`] in Burn's own operations. On an autodiff device the gradients of each chunk are made while
+/// its logits are there, as in [`cross_entropy`]; what goes on the graph is a sum whose gradients they are.
 fn chunked_loss(
     input: Tensor<3>,
     weight: Tensor<2>,

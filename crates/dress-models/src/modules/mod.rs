@@ -2,6 +2,7 @@
 
 mod attention;
 mod gated_mlp;
+mod head_by_head;
 mod head_loss;
 mod layer_norm;
 mod linear;
@@ -13,6 +14,7 @@ mod zero_bias;
 
 pub use attention::{Attention, AttentionConfig, HeadNormConfig, Heads};
 pub use gated_mlp::{GatedMlp, GatedMlpConfig};
+pub use head_by_head::head_by_head;
 pub use head_loss::{distilled_head_loss, head_loss};
 pub use layer_norm::LayerNorm;
 pub use linear::{linear, linears};

@@ -25,8 +25,8 @@ pub enum RopeScaling {
     },
 }
 
-/// LongRoPE (arXiv 2402.13753): every frequency has a divisor of its own, one for texts within the context of the first
-/// training and one for longer texts.
+/// LongRoPE (arXiv 2402.13753): every frequency has a divisor of its own, one for texts within the context of
+/// the first training and one for longer texts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LongRope {
     /// The divisors for texts of up to `original_max_position_embeddings` tokens.
@@ -71,7 +71,8 @@ impl Rotary {
         self.kind
     }
 
-    /// The same with each frequency divided as LongRoPE says, which has as many divisors as there are frequencies.
+    /// The same with each frequency divided as LongRoPE says, which has as many divisors as there are
+    /// frequencies.
     #[must_use]
     pub fn with_long_rope(self, long_rope: &LongRope) -> Self {
         let divided = |divisors: &[f64]| -> Vec<f32> {
@@ -188,6 +189,21 @@ mod tests {
         close(sine(&rotary, 0, 3), expected(2.0, [1.0, 2.0]));
         close(sine(&rotary, 0, 4), expected(3.0, [4.0, 8.0]));
         close(sine(&rotary, 3, 1), expected(3.0, [4.0, 8.0]));
+    }
+
+    #[test]
+    fn a_pair_of_zeros_stays_zero_and_half_a_pair_does_not() {
+        // Identity E6.
+        let device = Device::flex();
+        let tables = Rotary::new(8, 10_000.0, None).tables(3, 1, &device);
+        let turned = |zeros: &[usize]| -> Vec<f32> {
+            let values: Vec<f32> = (0..8).map(|dim| if zeros.contains(&dim) { 0.0 } else { 1.0 }).collect();
+            let states = Tensor::<1>::from_data(TensorData::new(values, [8]), &device).reshape([1, 1, 1, 8]);
+            rotate(states, tables.clone()).into_data().iter().collect()
+        };
+        let (pair, half) = (turned(&[1, 5]), turned(&[1]));
+        assert!(pair[1] == 0.0 && pair[5] == 0.0 && pair[0] != 0.0, "{pair:?}");
+        assert!(half[1] != 0.0 && half[5] != 0.0, "{half:?}");
     }
 
     #[test]

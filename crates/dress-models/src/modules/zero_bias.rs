@@ -4,7 +4,8 @@ use burn::module::Param;
 use burn::nn::Linear;
 use burn::tensor::{DType, Tensor};
 
-/// Gives a projection a bias of zero in its weight's type, unless it has one. The weight need not be there yet.
+/// Gives a projection a bias of zero in its weight's type, unless it has one. The weight need not be there
+/// yet.
 pub(crate) fn with_zero_bias(linear: &mut Linear) {
     if linear.bias.is_some() {
         return;

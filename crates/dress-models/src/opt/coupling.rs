@@ -61,8 +61,8 @@ fn residual_of_layer(config: &OptConfig, layer: usize, slots: &mut Vec<Slot>) {
     slots.extend(linear(&name("fc2"), config.enable_bias, 1, Ffn));
 }
 
-/// Where the outputs of a layer's norms pass next: norms before attention and network feed these, norms behind them
-/// what comes after.
+/// Where the outputs of a layer's norms pass next: norms before attention and network feed these, norms
+/// behind them what comes after.
 fn sites_of_norms(config: &OptConfig, layer: usize) -> (Site, Site) {
     let next = layer + 1;
     match config.do_layer_norm_before {

@@ -11,7 +11,7 @@ use crate::{DeclaredHead, Family};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
-use dress_core::parameters::NamedParameters;
+use dress_core::parameters::{Layout, NamedParameters, ParameterPlace};
 use dress_core::{
     Axis, CausalLm, CouplingMap, DistilledLoss, Error, Forward, Part, Role, Selection, Site, StockTarget,
     TaughtLogits,
@@ -211,7 +211,11 @@ impl OptAttention {
     }
 }
 
-impl NamedParameters for OptForCausalLm {}
+impl NamedParameters for OptForCausalLm {
+    fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
+        Layout::of_burn(place)
+    }
+}
 
 impl Family for OptForCausalLm {
     fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, crate::Error> {
@@ -326,8 +330,8 @@ impl CausalLm for OptForCausalLm {
         sliced.config.check_stock(target)
     }
 
-    /// OPT's epsilon is not in its `config.json`. A stream that is multiplied by `sqrt(d' / d)` does to
-    /// the norms what identity E2's epsilon would; a head that is the embedding is made up for by the
+    /// OPT's epsilon is not in its `config.json`. A stream times `sqrt(d' / d)` does to the norms what the
+    /// epsilon of [E2](dress_core::identities#e2) would; a head that is the embedding is made up for by the
     /// norm before it.
     fn slice_factors(&self, selection: &Selection) -> BTreeMap<String, f64> {
         let mut factors = BTreeMap::new();

@@ -1,8 +1,7 @@
 //! Phi-1, Phi-1.5 and Phi-2 (arXiv 2309.05463).
 
 mod config;
-mod coupling;
 mod model;
 
-pub use config::PhiConfig;
+pub use config::{Phi, PhiConfig};
 pub use model::{PhiAttention, PhiDecoderLayer, PhiForCausalLm, PhiModel};

@@ -1,15 +1,15 @@
 //! The Phi decoder, composed of the shared modules.
 
-use super::{PhiConfig, coupling};
+use super::{Phi, PhiConfig};
+use crate::layer_norm_decoder::LayerNormFamily;
 use crate::modules::{Heads, LayerNorm, Mlp, Rotary, linear, linears};
 use crate::part_of_parameter::is_in_part;
-use crate::shape::resize;
 use crate::{DeclaredHead, Family};
 use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
+use burn::nn::{Embedding, Linear};
 use burn::tensor::{Device, Int, Tensor};
-use dress_core::parameters::NamedParameters;
-use dress_core::{Axis, CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
+use dress_core::parameters::{Layout, NamedParameters, ParameterPlace};
+use dress_core::{CausalLm, CouplingMap, Error, Forward, Part, Selection, Site, StockTarget};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -85,50 +85,39 @@ impl PhiForCausalLm {
     /// # Ok::<(), dress_models::Error>(())
     /// ```
     pub fn new(config: PhiConfig, device: &Device) -> Self {
-        let initializer = Initializer::Normal { mean: 0.0, std: config.initializer_range };
-        let embedding = EmbeddingConfig::new(config.vocab_size, config.hidden_size);
-        let head = LinearConfig::new(config.hidden_size, config.vocab_size);
         let layers = (0..config.num_hidden_layers).map(|layer| PhiDecoderLayer::new(&config, layer, device));
         let model = PhiModel {
-            embed_tokens: embedding.with_initializer(initializer.clone()).init(device),
+            embed_tokens: config.embedding(device),
             layers: layers.collect(),
-            final_layernorm: LayerNorm::new(config.hidden_size, config.layer_norm_eps, device),
+            final_layernorm: config.norm(device),
         };
-        Self { model, lm_head: head.with_initializer(initializer).init(device), config }
+        let lm_head = config.linear(config.hidden_size, config.vocab_size, true, device);
+        Self { model, lm_head, config }
     }
 
     /// The configuration, as it is after slicing.
     pub fn config(&self) -> &PhiConfig {
         &self.config
     }
-
-    fn set_epsilon(&mut self, epsilon: f64) {
-        self.config.layer_norm_eps = epsilon;
-        self.model.final_layernorm.set_epsilon(epsilon);
-        self.model.layers.iter_mut().for_each(|layer| layer.input_layernorm.set_epsilon(epsilon));
-    }
 }
 
 impl PhiDecoderLayer {
     fn new(config: &PhiConfig, layer: usize, device: &Device) -> Self {
-        let initializer = Initializer::Normal { mean: 0.0, std: config.initializer_range };
-        let linear = |input, output| {
-            LinearConfig::new(input, output).with_initializer(initializer.clone()).init(device)
-        };
-        let width = config.hidden_size;
+        let linear = |input, output| config.linear(input, output, true, device);
+        let (width, neurons) = (config.hidden_size, config.widths.ffn(layer));
         let keys = config.widths.heads(layer) * config.head_dim;
         let queries = keys * config.heads_per_group();
         Self {
-            input_layernorm: LayerNorm::new(width, config.layer_norm_eps, device),
+            input_layernorm: config.norm(device),
             self_attn: PhiAttention {
                 q_proj: linear(width, queries),
                 k_proj: linear(width, keys),
                 v_proj: linear(width, keys),
                 dense: linear(queries, width),
                 head_dim: config.head_dim,
-                rotary: Rotary::new(config.rotary_dims, config.rope_theta, config.rope_scaling),
+                rotary: config.rotary(),
             },
-            mlp: Mlp::new(width, config.widths.ffn(layer), config.activation, &initializer, device),
+            mlp: Mlp::new(width, neurons, config.activation, &config.initializer(), device),
         }
     }
 
@@ -149,7 +138,11 @@ impl PhiAttention {
     }
 }
 
-impl NamedParameters for PhiForCausalLm {}
+impl NamedParameters for PhiForCausalLm {
+    fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
+        Layout::of_burn(place)
+    }
+}
 
 impl Family for PhiForCausalLm {
     fn from_config(text: &str, path: &Path, device: &Device) -> Result<Self, crate::Error> {
@@ -162,16 +155,13 @@ impl Family for PhiForCausalLm {
 
     /// Phi's head has a bias and is built with weights of its own alone.
     fn declared_head(config: &Map<String, Value>) -> DeclaredHead {
-        match DeclaredHead::by_key(config, false) {
-            DeclaredHead::Tied => DeclaredHead::TiedUnlessFiled,
-            head => head,
-        }
+        DeclaredHead::by_key_of_own(config)
     }
 }
 
 impl CausalLm for PhiForCausalLm {
     fn architecture(&self) -> &str {
-        "PhiForCausalLM"
+        Phi::ARCHITECTURE
     }
 
     fn num_layers(&self) -> usize {
@@ -187,7 +177,7 @@ impl CausalLm for PhiForCausalLm {
     }
 
     fn coupling(&self) -> CouplingMap {
-        coupling::coupling(&self.config)
+        self.config.coupling()
     }
 
     fn embed(&self, tokens: Tensor<2, Int>, _pass: &mut Forward<'_>) -> Tensor<3> {
@@ -212,16 +202,10 @@ impl CausalLm for PhiForCausalLm {
     }
 
     fn resized(mut self, selection: &Selection) -> Result<Self, Error> {
-        if let Some(residual) = selection.get(Axis::Residual) {
-            let kept = residual.kept_len();
-            let epsilon = self.config.layer_norm_eps * residual.len() as f64 / kept as f64;
-            self.config.hidden_size = kept;
-            self.set_epsilon(epsilon);
-        }
-        let (heads_per_group, config) = (self.config.heads_per_group(), &mut self.config);
-        [config.intermediate_size, config.num_key_value_heads, config.num_hidden_layers] =
-            resize(&mut config.widths, &mut self.model.layers, selection);
-        config.num_attention_heads = config.num_key_value_heads * heads_per_group;
+        self.config.resize(&mut self.model.layers, selection);
+        let epsilon = self.config.layer_norm_eps;
+        self.model.final_layernorm.set_epsilon(epsilon);
+        self.model.layers.iter_mut().for_each(|layer| layer.input_layernorm.set_epsilon(epsilon));
         Ok(self)
     }
 }

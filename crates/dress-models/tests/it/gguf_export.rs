@@ -28,7 +28,7 @@ pub fn example(name: &str) -> PathBuf {
 }
 
 /// A byte-level tokenizer of a few letters, for models of few tokens.
-fn letters() -> Value {
+pub fn letters() -> Value {
     let single: Vec<String> = "\u{120}abcdeilnost.,".chars().map(String::from).collect();
     let pairs = [("a", "b"), ("\u{120}", "a"), ("ab", "b"), ("\u{120}a", "b")];
     let texts = single.into_iter().chain(pairs.map(|(a, b)| format!("{a}{b}")));
@@ -97,7 +97,7 @@ pub fn drawn(more: Value, tokenizer: &Value) -> tempfile::TempDir {
     place
 }
 
-fn exported(
+pub fn exported(
     directory: &Path,
     place: &Path,
     tensor_type: Option<GgufType>,
@@ -115,7 +115,7 @@ fn moved(directory: &Path, file: &Path) -> f32 {
     norm(&mut one.iter().zip(&other).map(|(a, b)| a - b)) / norm(&mut one.iter().copied())
 }
 
-fn assert_same_tokens(directory: &Path, file: &Path) {
+pub fn assert_same_tokens(directory: &Path, file: &Path) {
     let [one, other] = [directory, file].map(|place| Checkpoint::at(place).unwrap().tokenizer().unwrap());
     for text in TEXTS {
         for special in [true, false] {
@@ -164,6 +164,8 @@ fn biases_ties_groups_of_heads_and_llama_3_s_scaling_come_back_bit_for_bit() {
         ("phi3_plain", false),
         ("phi3_long_rope", true),
         ("phi_2", false),
+        ("gpt_neox_parallel", false),
+        ("gpt_neox_sequential", false),
     ] {
         let copy = copy_of(name);
         fs::write(copy.path().join("tokenizer.json"), letters().to_string()).unwrap();
@@ -179,6 +181,32 @@ fn biases_ties_groups_of_heads_and_llama_3_s_scaling_come_back_bit_for_bit() {
             "{name}: the one that is stretched"
         );
         assert_same_tokens(copy.path(), &file);
+    }
+}
+
+/// llama.cpp wants biases of every GPT-NeoX, and computes one GELU whichever a model was trained with.
+#[test]
+fn a_gpt_neox_without_biases_gets_them_and_both_forms_of_its_activation_are_told_apart() {
+    for (name, activation, biased) in
+        [("gpt_neox_no_biases", "gelu_new", false), ("gpt_neox_parallel", "gelu", true)]
+    {
+        let copy = copy_of(name);
+        fs::write(copy.path().join("tokenizer.json"), letters().to_string()).unwrap();
+        let file = copy.path().join("model.gguf");
+        assert_eq!(exported(copy.path(), &file, Some(GgufType::F32)).unwrap().architecture, "gptneox");
+        assert_eq!(moved(copy.path(), &file), 0.0, "{name}");
+        let bytes = fs::read(&file).unwrap();
+        let header = GgufHeader::parse(&bytes).unwrap();
+        let said = header.metadata.get("dress.hidden_act").and_then(|value| value.text());
+        assert_eq!(said, (activation != "gelu").then_some(activation), "{name}");
+        for layer in 0..2 {
+            let info = &header.tensors[format!("blk.{layer}.attn_qkv.bias").as_str()];
+            assert_eq!(info.shape, [96], "{name}");
+            let all_zero = bytes[info.start..info.start + info.len].iter().all(|&byte| byte == 0);
+            assert_eq!(all_zero, !biased, "{name}");
+        }
+        let AnyModel::GptNeox(read) = load(&file) else { panic!("{name}") };
+        assert!(read.config().attention_bias && read.config().use_parallel_residual, "{name}");
     }
 }
 
@@ -248,22 +276,6 @@ fn layers_that_differ_are_the_architecture_deci_and_are_read_again() {
 }
 
 #[test]
-fn sentencepiece_s_tokens_come_back_with_scores_for_merges() {
-    let place = drawn(json!({}), &pieces());
-    let (directory, file) = (place.path().join("model"), place.path().join("model.gguf"));
-    exported(&directory, &file, None).unwrap();
-    assert_same_tokens(&directory, &file);
-    let tokenizer = Checkpoint::at(&file).unwrap().tokenizer().unwrap();
-    assert_eq!(tokenizer.encode("ab abb", true).unwrap()[0], 1, "a text is opened");
-    // The same merges in an order that no scores say.
-    let mut other = pieces();
-    other["model"]["merges"].as_array_mut().unwrap().swap(3, 4);
-    fs::write(directory.join("tokenizer.json"), other.to_string()).unwrap();
-    let message = exported(&directory, &file, None).unwrap_err().to_string();
-    assert!(message.contains("merges pieces by their scores") && message.contains("two places"), "{message}");
-}
-
-#[test]
 fn rows_that_are_no_whole_blocks_stay_f16_and_heads_have_eight_bits() {
     let place = drawn(json!({ "intermediate_size": 90 }), &pieces());
     let (directory, file) = (place.path().join("model"), place.path().join("model.gguf"));
@@ -304,7 +316,18 @@ fn what_llama_cpp_does_not_have_is_refused_and_nothing_is_left() {
         assert!(message.contains(says), "{message}");
     };
     refused(&example("opt-kjv"), "llama.cpp has no OPT");
-    refused(&fixture("gpt_neox_parallel"), "GGUF files of gpt_neox are not built");
+    let neox = |more: Value| {
+        let mut keys = json!({ "model_type": "gpt_neox", "architectures": ["GPTNeoXForCausalLM"] });
+        keys.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        drawn(keys, &pieces())
+    };
+    for (more, says) in [
+        (json!({ "dress": { "ffn": [96, 64, 90], "heads": [4, 4, 4] } }), "no GPT-NeoX whose layers differ"),
+        (json!({ "hidden_size": 48 }), "llama.cpp's gptneox takes a head's width from the quotient"),
+        (json!({ "hidden_act": "relu" }), "llama.cpp's gptneox has the activation gelu alone"),
+    ] {
+        refused(&neox(more).path().join("model"), says);
+    }
     refused(&fixture("phi_gqa_half_rotary"), "hidden_size 48 is not 6 heads of 12");
     refused(&fixture("qwen2_wide_heads"), "llama.cpp's qwen2 takes a head's width from the quotient");
     refused(&fixture("smollm3_tied"), "every fourth layer");

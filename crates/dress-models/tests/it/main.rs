@@ -4,6 +4,7 @@ mod altered;
 mod bad_input;
 mod generation;
 mod gguf_export;
+mod gguf_tokenizers;
 mod leftovers;
 mod misnamed;
 mod mlx_nas;

@@ -72,12 +72,14 @@ fn every_type_of_gguf_equals_the_gguf_package() {
 
 #[test]
 fn a_gguf_file_equals_the_directory_it_was_made_from() {
-    let path = fixture("llama2.gguf");
-    // f16 rounds the weights, and the logits by as much.
-    let reference = Reference::read(&fixture("llama2_mha_untied").join("reference.safetensors"));
-    let found = crate::parity::logits(&load(&path), &reference.input_ids);
-    let moved = relative(&found, &reference.logits);
-    assert!(moved < 2e-3, "{moved}");
+    for (file, directory) in [("llama2.gguf", "llama2_mha_untied"), ("gpt_neox.gguf", "gpt_neox_sequential")]
+    {
+        // f16 rounds the weights, and the logits by as much.
+        let reference = Reference::read(&fixture(directory).join("reference.safetensors"));
+        let found = crate::parity::logits(&load(&fixture(file)), &reference.input_ids);
+        let moved = relative(&found, &reference.logits);
+        assert!(moved < 2e-3, "{file}: {moved}");
+    }
 }
 
 /// `|found - expected| / |expected|`.
@@ -128,7 +130,7 @@ fn a_damaged_or_foreign_gguf_file_is_an_error() {
         &[
             "model.gguf",
             "`mamba`",
-            "llama, deci, qwen2, qwen3, granite, smollm3, olmo2, gemma2, gemma3, phi2, phi3",
+            "llama, deci, qwen2, qwen3, granite, smollm3, olmo2, gemma2, gemma3, phi2, phi3, gptneox",
         ],
     );
 }
@@ -226,7 +228,8 @@ mod hub {
         assert_eq!(hub.locate(elsewhere).unwrap(), elsewhere);
     }
 
-    /// Whether the hub, which here hangs up on everybody, is asked for a model that is at `found` nevertheless.
+    /// Whether the hub, which here hangs up on everybody, is asked for a model that is at `found`
+    /// nevertheless.
     fn asks_the_hub(hub: &HubConfig, found: &Path) -> bool {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());

@@ -65,7 +65,8 @@ pub fn copy_of(name: &str) -> tempfile::TempDir {
     copy
 }
 
-/// Says that a test did nothing for want of something, past what the harness captures. `.ci/run` fails where it is there.
+/// Says that a test did nothing for want of something, past what the harness captures. `.ci/run` fails where
+/// it is there.
 pub fn skipped(want: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED for want of {want}: {why}");
 }

@@ -20,7 +20,7 @@ import numpy as np
 import tokenizers
 
 NAMES = ("default gpt-2 phi-2 mpt olmo jais smollm starcoder refact command-r codeshell llama-bpe llama3 llama-v3 falcon3 pixtral dbrx "
-         "smaug-bpe qwen2 deepseek-r1-qwen megrez stablelm2").split()
+         "smaug-bpe qwen2 deepseek-r1-qwen megrez stablelm2 gpt-4o llama4 tekken").split()
 PIECES = ["the", "The", "light", "it's", "IT'S", "I'LL", "we've", "WE'Ve", "'\u017f", "don't", "O'Neil", "'re", "''d", "\u2019s", "caf\u00e9",
           "cafe\u0301", "na\u00efve", "stra\u00dfe", "\u0130stanbul", "\u041f\u0440\u0438\u0432\u0435\u0442", "\u4f60\u597d\u4e16\u754c",
           "\u3053\u3093\u306b\u3061\u306f", "\u30ab\u30bf\u30ab\u30ca", "\ud55c\uad6d\uc5b4", "\u0645\u0631\u062d\u0628\u0627", "\u05e9\u05dc\u05d5\u05dd",

@@ -3,7 +3,7 @@
 Each directory is a Hugging Face checkpoint plus `reference.safetensors`: `input_ids` [2, 40], `logits` of
 a float32 forward pass on the CPU, `prompt` [1, 8] and `greedy` [1, 32], its greedy continuation.
 `config.json` is written as published checkpoints have it; `config.v5.json` as
-transformers 5 writes it. Run with the versions in ../fixtures/VERSIONS.txt.
+transformers 5 writes it. ../fixtures/VERSIONS.txt says which versions made which of them; it is written anew with every run.
 
 usage: python make_fixtures.py [NAME...]
 """
@@ -145,9 +145,9 @@ def reference(model, vocab_size):
     return {"input_ids": ids, "logits": logits.contiguous(), "prompt": prompt, "greedy": greedy.contiguous()}
 
 
-def make(name, shape):
+def make(name, shape, place=FIXTURES):
     torch.manual_seed(20240417)
-    directory = FIXTURES / name
+    directory = place / name
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     published = {**shape, "torch_dtype": "float32"}
@@ -203,7 +203,8 @@ def make_pytorch_oddities():
     plain = torch.load(source / "pytorch_model.bin")
     tensors = {f"model.{key}": value for key, value in plain.items()}
     head = tensors["model.decoder.embed_tokens.weight"].flip(0).contiguous()
-    for name in ("bin_own_head", "bin_nested", "bin_whole_model"):
+    names = ("bin_own_head", "bin_nested", "bin_whole_model")
+    for name in names:
         shutil.rmtree(FIXTURES / name, ignore_errors=True)
         (FIXTURES / name).mkdir()
         shutil.copy(source / "config.json", FIXTURES / name / "config.json")
@@ -219,6 +220,7 @@ def make_pytorch_oddities():
         if hasattr(part, "config"):
             part.config._name_or_path = part.name_or_path = ""
     torch.save(whole, FIXTURES / "bin_whole_model" / "pytorch_model.bin")
+    return names
 
 
 def check(directory):
@@ -230,14 +232,32 @@ def check(directory):
     assert difference < 1e-4
 
 
+def write_versions(made):
+    """A line for each set of versions, with the fixtures that it made; other lines stay."""
+    path, made = FIXTURES / "VERSIONS.txt", set(made)
+    used, others = {}, []
+    for line in path.read_text().splitlines():
+        versions, colon, names = line.partition(": ")
+        if colon:
+            used[versions] = set(names.split()) - made
+        else:
+            others.append(line)
+    now = ", ".join(f"{module.__name__} {module.__version__}" for module in (torch, transformers, safetensors))
+    used[now] = used.get(now, set()) | made
+    lines = [f"{versions}: {' '.join(sorted(names))}" for versions, names in sorted(used.items()) if names]
+    path.write_text("\n".join(lines + others) + "\n")
+
+
+def main(asked):
+    made = [name for name in CONFIGS if name in asked or not asked]
+    for name in made:
+        make(name, CONFIGS[name])
+    if not asked:
+        make_pytorch("bin_sharded", "llama_biases_sharded", 30_000, lambda key: key)
+        make_pytorch("bin_without_prefix", "opt_pre_norm", 1 << 30, lambda key: key.removeprefix("model."))
+        made += ["bin_sharded", "bin_without_prefix", *make_pytorch_oddities()]
+    write_versions(made)
+
+
 if __name__ == "__main__":
-    for name, shape in CONFIGS.items():
-        if name in sys.argv[1:] or len(sys.argv) == 1:
-            make(name, shape)
-    if len(sys.argv) > 1:
-        sys.exit()
-    make_pytorch("bin_sharded", "llama_biases_sharded", 30_000, lambda key: key)
-    make_pytorch("bin_without_prefix", "opt_pre_norm", 1 << 30, lambda key: key.removeprefix("model."))
-    make_pytorch_oddities()
-    versions = [f"{m.__name__} {m.__version__}" for m in (torch, transformers, safetensors)]
-    (FIXTURES / "VERSIONS.txt").write_text("\n".join(versions) + "\n")
+    main(sys.argv[1:])

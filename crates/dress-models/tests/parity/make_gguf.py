@@ -2,7 +2,8 @@
 
 `../fixtures/types.gguf` has a tensor of 2 x 256 numbers of every type that is read, and
 `types.reference.safetensors` the numbers that the package dequantizes them to. `../fixtures/llama2.gguf` is the
-fixture llama2_mha_untied (queries and keys in the order of llama.cpp's converter), its matrices in f16.
+fixture llama2_mha_untied (queries and keys in the order of llama.cpp's converter), its matrices in f16, and
+`../fixtures/gpt_neox.gguf` likewise the fixture gpt_neox_sequential, the queries of all heads before their keys and values.
 Run with the versions in ../fixtures/VERSIONS.txt.
 
 usage: python make_gguf.py
@@ -21,6 +22,9 @@ PARTS = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
          "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
          "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down"}
 TOP = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
+NEOX = {"gpt_neox.embed_in": "token_embd", "gpt_neox.final_layer_norm": "output_norm", "embed_out": "output",
+        "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "attention.query_key_value": "attn_qkv",
+        "attention.dense": "attn_output", "mlp.dense_h_to_4h": "ffn_up", "mlp.dense_4h_to_h": "ffn_down"}
 
 
 def write(writer):
@@ -97,9 +101,49 @@ def llama():
     write(writer)
 
 
+def part_by_part(rows, heads):
+    """The queries of all heads, then the keys, then the values, of rows that have all three of one head together."""
+    return rows.reshape(heads, 3, rows.shape[0] // heads // 3, -1).swapaxes(0, 1).reshape(rows.shape)
+
+
+def gpt_neox(directory, path):
+    config = json.loads((directory / "config.json").read_text())
+    heads = config["num_attention_heads"]
+    writer = gguf.GGUFWriter(path, "gptneox")
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_rope_dimension_count(int(config["rotary_pct"] * (config["hidden_size"] // heads)))
+    writer.add_rope_freq_base(config["rotary_emb_base"])
+    writer.add_head_count(heads)
+    writer.add_parallel_residual(config["use_parallel_residual"])
+    writer.add_layer_norm_eps(config["layer_norm_eps"])
+    pieces = ["<|endoftext|>", "\u0120", "ab"] + [chr(code) for code in range(33, 126)]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("olmo")
+    writer.add_token_list(pieces[:config["vocab_size"]])
+    writer.add_token_types([3] + [1] * (config["vocab_size"] - 1))
+    writer.add_token_merges(["a b"])
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(0)
+    for name, weight in load_file(directory / "model.safetensors").items():
+        stem, kind = name.rsplit(".", 1)
+        found = NEOX.get(stem)
+        if found is None:
+            _, _, layer, part = stem.split(".", 3)
+            found = f"blk.{layer}.{NEOX[part]}"
+        if "query_key_value" in name:
+            weight = part_by_part(weight, heads)
+        dtype = np.float16 if weight.ndim == 2 else np.float32
+        writer.add_tensor(f"{found}.{kind}", np.ascontiguousarray(weight.astype(dtype)))
+    write(writer)
+
+
 if __name__ == "__main__":
     types()
     llama()
+    gpt_neox(FIXTURES / "gpt_neox_sequential", FIXTURES / "gpt_neox.gguf")
     versions = FIXTURES / "VERSIONS.txt"
     lines = [line for line in versions.read_text().splitlines() if not line.startswith("gguf ")]
     versions.write_text("\n".join(lines + ["gguf " + importlib.metadata.version("gguf")]) + "\n")

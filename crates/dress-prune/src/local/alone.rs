@@ -53,7 +53,8 @@ pub(crate) struct Alone<M> {
 }
 
 impl<M: CausalLm> Alone<M> {
-    /// The layer `number` of `model`, of which only that layer need have its values, and what of `selection` goes of it.
+    /// The layer `number` of `model`, of which only that layer need have its values, and what of `selection`
+    /// goes of it.
     pub fn of(model: M, selection: &Selection, number: usize) -> Result<Self, Error> {
         let others: Vec<usize> = (0..model.num_layers()).filter(|&other| other != number).collect();
         let alone = match others.is_empty() {
@@ -87,8 +88,8 @@ pub(crate) fn goes(selection: &Selection, number: usize) -> bool {
     !of_layer(selection, number).is_empty()
 }
 
-/// `model` with every parameter outside of its layers for one token and one position: neither their numbers nor any gradient of
-/// theirs take memory while the layer is trained. What they compute means nothing.
+/// `model` with every parameter outside of its layers for one token and one position: neither their numbers
+/// nor any gradient of theirs take memory while the layer is trained. What they compute means nothing.
 fn with_small_ends<M: CausalLm>(model: M) -> Result<M, Error> {
     let map = model.coupling();
     let slots = &map.axis(Axis::Residual)?.slots;

@@ -4,7 +4,7 @@ use super::alone::{Alone, ByParts};
 use super::finished::Finished;
 use super::streams::{StreamFiles, StreamPlace};
 use super::{LayerReport, Local, LocalInputs, embedded, goes, passed, stream_key_of, weights_in};
-use crate::{Error, PruneConfig};
+use crate::{Error, LocalError, PruneConfig};
 use dress_core::burn::tensor::DType;
 use dress_core::{
     Axis, Calibration, CausalLm, Fingerprint, Part, Parts, Progress, Selection, SlicePlan, Unit,
@@ -14,8 +14,8 @@ use serde_json::Value;
 use std::ops::Range;
 use std::path::Path;
 
-/// Layers of a model in files that are regularized one at a time, each kept in a directory when it is finished. One layer at a
-/// time is in memory; the streams wait in files.
+/// Layers of a model in files that are regularized one at a time, each kept in a directory when it is
+/// finished. One layer at a time is in memory; the streams wait in files.
 pub struct LocalByParts<'a, P> {
     parts: &'a P,
     local: Local<'a>,
@@ -40,12 +40,13 @@ pub struct RegularizedLayer<M> {
 }
 
 impl<'a, P: Parts> LocalByParts<'a, P> {
-    /// Layers of `parts`, whose weights are of type `dtype`, from which `plan` takes something as `config` says. `streams` is
-    /// where [`keep_streams`] kept those of the dense model, if anywhere.
+    /// Layers of `parts`, whose weights are of type `dtype`, from which `plan` takes something as `config`
+    /// says. `streams` is where [`keep_streams`] kept those of the dense model, if anywhere.
     ///
     /// # Errors
-    /// [`Error::LocalAxis`] and [`Error::LocalSetting`]; those of [`RegularizeConfig::check`](crate::RegularizeConfig::check),
-    /// [`Calibration::require`] and [`CausalLm::check_stock`].
+    /// [`LocalError::Axis`] and [`LocalError::Setting`]; those of
+    /// [`RegularizeConfig::check`](crate::RegularizeConfig::check), [`Calibration::require`] and
+    /// [`CausalLm::check_stock`].
     pub fn new(
         parts: &'a P,
         plan: &'a SlicePlan,
@@ -62,12 +63,11 @@ impl<'a, P: Parts> LocalByParts<'a, P> {
         let local = Local::of(config, plan, calibration, dtype)?;
         local.settings.check()?;
         if plan.selection.get(Axis::Residual).is_some() {
-            return Err(Error::NotByLayers {
-                what: "the width, which the embedding and the head have too,".into(),
-            });
+            let what = "the width, which the embedding and the head have too,".into();
+            return Err(LocalError::NotByLayers { what }.into());
         }
         if streams.is_some() && local.inputs == LocalInputs::Pruned {
-            return Err(Error::StreamsUnread);
+            return Err(LocalError::StreamsUnread.into());
         }
         Ok(Self { parts, local, streams })
     }
@@ -77,15 +77,17 @@ impl<'a, P: Parts> LocalByParts<'a, P> {
         self.local.key()
     }
 
-    /// Regularizes `layers`, and keeps each in the run's directory as it finishes. What was begun there before is gone on with.
+    /// Regularizes `layers`, and keeps each in the run's directory as it finishes. What was begun there
+    /// before is gone on with.
     ///
     /// # Errors
-    /// [`Error::NoPlaceForLayers`] without a run directory, [`Error::PartOfASequence`] where `layers` read what layers become
-    /// that are not among them, [`Error::StreamsOfAnother`], [`dress_train::Error::AnotherRun`], and those of training.
+    /// [`LocalError::NoPlaceForLayers`] without a run directory, [`LocalError::PartOfASequence`] where
+    /// `layers` read what layers become that are not among them, [`LocalError::StreamsOfAnother`],
+    /// [`dress_train::Error::AnotherRun`], and those of training.
     pub fn run(&self, layers: Range<usize>, progress: &dyn Progress) -> Result<(), Error> {
-        let directory = self.local.settings.train.run_dir.as_ref().ok_or(Error::NoPlaceForLayers)?;
+        let directory = self.local.settings.train.run_dir.as_ref().ok_or(LocalError::NoPlaceForLayers)?;
         if self.local.inputs == LocalInputs::Pruned && layers.start > 0 {
-            return Err(Error::PartOfASequence { first: layers.start });
+            return Err(LocalError::PartOfASequence { first: layers.start }.into());
         }
         let place = StreamPlace::Files(StreamFiles {
             directory: RunDirectory::at(directory),
@@ -105,12 +107,12 @@ impl<'a, P: Parts> FinishedLayers<'a, P> {
         Self { parts, plan, key }
     }
 
-    /// The layer `number` as it waits in `directory`, or the dense one where nothing goes of it; nothing where it is not finished
-    /// there.
+    /// The layer `number` as it waits in `directory`, or the dense one where nothing goes of it; nothing
+    /// where it is not finished there.
     ///
     /// # Errors
-    /// [`dress_train::Error::AnotherRun`] where it was made by another plan, on other data or with other settings, and those of
-    /// reading it.
+    /// [`dress_train::Error::AnotherRun`] where it was made by another plan, on other data or with other
+    /// settings, and those of reading it.
     pub fn layer(
         &self,
         number: usize,
@@ -134,12 +136,12 @@ impl<'a, P: Parts> FinishedLayers<'a, P> {
     }
 }
 
-/// Keeps the streams before each of `layers` of the dense model that `parts` brings into memory, whose files have `fingerprint`
-/// and whose weights are of type `dtype` in memory. Those that are there already stay.
+/// Keeps the streams before each of `layers` of the dense model that `parts` brings into memory, whose files
+/// have `fingerprint` and whose weights are of type `dtype` in memory. Those that are there already stay.
 ///
 /// # Errors
-/// [`Error::StreamsOfAnother`] where others are there, and those of [`Calibration::require`], of [`Parts::part`] and of writing
-/// files.
+/// [`LocalError::StreamsOfAnother`] where others are there, and those of [`Calibration::require`], of
+/// [`Parts::part`] and of writing files.
 pub fn keep_streams<P: Parts>(
     parts: &P,
     fingerprint: &Fingerprint,
@@ -160,7 +162,7 @@ pub fn keep_streams<P: Parts>(
         let is_there = place.at(layer)?.is_some();
         let path = directory.stream(layer);
         if !is_there && path.exists() {
-            return Err(Error::StreamsOfAnother { path });
+            return Err(LocalError::StreamsOfAnother { path }.into());
         }
         if layers.contains(&layer) && !is_there && missing.is_none() {
             missing = Some(layer);

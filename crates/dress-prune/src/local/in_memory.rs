@@ -13,7 +13,8 @@ use std::collections::HashMap;
 /// Prunes `model` by `plan`, its layers regularized one at a time as `config` says.
 ///
 /// # Errors
-/// [`Error::LocalAxis`] where something goes that no layer has alone, and those of training.
+/// [`LocalError::Axis`](crate::LocalError::Axis) where something goes that no layer has alone, and those of
+/// training.
 pub(crate) fn prune_locally<M: CausalLm>(
     model: M,
     plan: &SlicePlan,

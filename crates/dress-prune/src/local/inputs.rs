@@ -1,6 +1,6 @@
 //! What a layer reads that is regularized alone.
 
-use crate::Error;
+use crate::{Error, LocalError};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -36,7 +36,7 @@ impl FromStr for LocalInputs {
         match text {
             "dense" => Ok(LocalInputs::Dense),
             "pruned" => Ok(LocalInputs::Pruned),
-            _ => Err(Error::LocalInputsName { name: text.into() }),
+            _ => Err(LocalError::InputsName { name: text.into() }.into()),
         }
     }
 }

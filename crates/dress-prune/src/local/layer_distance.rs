@@ -5,11 +5,13 @@ use dress_core::burn::tensor::{DType, Int, Tensor, TensorData};
 use dress_core::{Axis, Calibration, CausalLm, Forward, NoTap, Selection, Tap};
 use dress_train::{Batch, Error, LossScale, Objective, ObjectiveLoss};
 
-/// How far what a layer adds to the stream is from what the dense layer adds to it: the mean over tokens of the squared
-/// distance over the square of what the dense layer adds, to which the geometric mean of the squares of the block's tokens is
-/// added. So the few tokens with massive activations do not rule, and neither do those to which a layer adds next to nothing.
+/// How far what a layer adds to the stream is from what the dense layer adds to it: the mean over tokens of
+/// the squared distance over the square of what the dense layer adds, to which the geometric mean of the
+/// squares of the block's tokens is added. So the few tokens with massive activations do not rule, and
+/// neither do those to which a layer adds next to nothing.
 ///
-/// Where channels go, the layer reads the stream without them, and what counts is what is added to those that stay.
+/// Where channels go, the layer reads the stream without them, and what counts is what is added to those that
+/// stay.
 pub(super) struct LayerDistance<'a, M> {
     pub dense: &'a M,
     /// The stream before the layer, of each calibration block.
@@ -46,7 +48,8 @@ impl KeptChannels {
         stream.select(2, self.kept.clone())
     }
 
-    /// A stream of the kept channels as a model reads it that is sliced already, or that has the others with nothing in them.
+    /// A stream of the kept channels as a model reads it that is sliced already, or that has the others with
+    /// nothing in them.
     fn read(&self, kept: Tensor<3>, sliced: bool) -> Tensor<3> {
         if sliced {
             return if self.factor == 1.0 { kept } else { kept * self.factor };

@@ -1,10 +1,12 @@
 //! Regularization of one layer at a time.
 //!
-//! Each layer is trained alone so that it adds to the residual stream what the dense layer adds to the same stream. No gradient goes
-//! from one layer to another, and of the model one layer is in memory at a time where it comes from files.
+//! Each layer is trained alone so that it adds to the residual stream what the dense layer adds to the same
+//! stream. No gradient goes from one layer to another, and of the model one layer is in memory at a time
+//! where it comes from files.
 
 mod alone;
 mod by_parts;
+mod error;
 mod finished;
 mod in_memory;
 mod inputs;
@@ -12,14 +14,15 @@ mod layer_distance;
 mod streams;
 
 pub use by_parts::{FinishedLayers, LocalByParts, RegularizedLayer, keep_streams};
+pub use error::LocalError;
 pub use inputs::LocalInputs;
 
 pub(crate) use alone::{Alone, DenseLayers, goes};
 pub(crate) use in_memory::prune_locally;
 pub(crate) use streams::{StreamPlace, Streams};
 
+use crate::joined_curves::append;
 use crate::regularize::{Regularized, regularize_towards};
-use crate::rounds::append;
 use crate::{
     CompensatedProjection, Compensation, Error, GradualRefit, PruneConfig, RegularizeConfig, permute, slice,
 };
@@ -59,26 +62,28 @@ impl<'a> Local<'a> {
     /// What `config` says of layers from which `plan` takes something, of weights of type `dtype`.
     ///
     /// # Errors
-    /// [`Error::NotLocal`] where it says nothing of it, [`Error::LocalAxis`] where layers go as wholes, and [`Error::LocalWidth`].
+    /// [`LocalError::NotLocal`] where it says nothing of it, [`LocalError::Axis`] where layers go as wholes,
+    /// and [`LocalError::Width`].
     pub fn of(
         config: &'a PruneConfig,
         plan: &'a SlicePlan,
         calibration: &'a Calibration,
         dtype: DType,
     ) -> Result<Self, Error> {
-        let settings = config.regularize.as_ref().ok_or(Error::NotLocal)?;
-        let inputs = settings.local.ok_or(Error::NotLocal)?;
+        let settings = config.regularize.as_ref().ok_or(LocalError::NotLocal)?;
+        let inputs = settings.local.ok_or(LocalError::NotLocal)?;
         if plan.selection.get(Axis::Depth).is_some() {
-            return Err(Error::LocalAxis { axis: Axis::Depth.to_string() });
+            return Err(LocalError::Axis { axis: Axis::Depth.to_string() }.into());
         }
         if plan.selection.get(Axis::Residual).is_some() && inputs == LocalInputs::Pruned {
-            return Err(Error::LocalWidth);
+            return Err(LocalError::Width.into());
         }
         Ok(Self { settings, inputs, compensation: config.compensation, calibration, plan, dtype })
     }
 
-    /// Regularizes those of `layers` of which something goes and slices it out, each to be taken by `then`. The streams before
-    /// each layer wait in `place`. Layers whose result waits in the run's directory, and that nobody has to pass, are not taken.
+    /// Regularizes those of `layers` of which something goes and slices it out, each to be taken by `then`.
+    /// The streams before each layer wait in `place`. Layers whose result waits in the run's directory, and
+    /// that nobody has to pass, are not taken.
     ///
     /// # Errors
     /// Those of training, of reading layers and of the streams' files.
@@ -159,7 +164,7 @@ impl<'a> Local<'a> {
         let (after, report) = self.trained(alone, streams, (directory.as_ref(), &key), progress)?;
         if let Some(directory) = &directory {
             save_weights(&after, &directory.finished_weights())?;
-            let finished = Finished { key, report };
+            let finished = Finished::new(key, report);
             finished.write(directory)?;
             directory.discard_checkpoints();
             return Ok((after, finished.report));
@@ -258,8 +263,8 @@ fn embedded<M: CausalLm>(
     place.keep(0, calibration.blocks.len(), &mut calibration.blocks.iter().map(stream))
 }
 
-/// The streams behind the only layer of `model`, which are those before layer `next`; as they are kept, where they are. Those
-/// before it go unless it `keeps` them.
+/// The streams behind the only layer of `model`, which are those before layer `next`; as they are kept, where
+/// they are. Those before it go unless it `keeps` them.
 fn passed<M: CausalLm>(
     model: &M,
     streams: Streams,

@@ -1,6 +1,6 @@
 //! The residual streams of the calibration blocks before a layer, in memory or in files.
 
-use crate::Error;
+use crate::{Error, LocalError};
 use dress_core::burn::tensor::{Device, Tensor};
 use dress_train::{Error as TrainError, RunDirectory, StreamFile, StreamWriter};
 use std::path::{Path, PathBuf};
@@ -72,7 +72,8 @@ impl StreamPlace<'_> {
     /// The streams before `layer`, where they are kept.
     ///
     /// # Errors
-    /// [`Error::StreamsOfAnother`] where they were made before and are others, and those of [`StreamFile::open`].
+    /// [`LocalError::StreamsOfAnother`] where they were made before and are others, and those of
+    /// [`StreamFile::open`].
     pub fn at(&self, layer: usize) -> Result<Option<Streams>, Error> {
         match self {
             StreamPlace::Memory => Ok(None),
@@ -117,7 +118,7 @@ impl StreamFiles<'_> {
         let key = self.key(layer);
         if let Some(path) = self.shared(layer).filter(|path| path.exists()) {
             let found = StreamFile::open(&path, &key, &self.device)?;
-            return found.map(Some).ok_or(Error::StreamsOfAnother { path });
+            return Ok(Some(found.ok_or(LocalError::StreamsOfAnother { path })?));
         }
         Ok(StreamFile::open(&self.directory.stream(layer), &key, &self.device)?)
     }
@@ -134,7 +135,7 @@ impl StreamFiles<'_> {
         }
         writer.finish()?;
         let written = StreamFile::open(&path, &key, &self.device)?;
-        written.map(Streams::File).ok_or(Error::StreamsOfAnother { path })
+        Ok(Streams::File(written.ok_or(LocalError::StreamsOfAnother { path })?))
     }
 
     fn key(&self, layer: usize) -> String {

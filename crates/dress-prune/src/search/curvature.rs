@@ -1,15 +1,16 @@
 //! What the loss gains as structures of an axis go, to second order, from one pass forward and back.
 //!
-//! Let `x` be what a projection reads and `h` the loss's gradient there. Channels `B` go, and what reads the others is refitted: the
-//! least error of its outputs has the covariance `W_B' S W_B`, where `S` is what of the second moments of `x_B` the other channels
-//! cannot say, `(Q_BB)^-1` with `Q` the inverse of the second moments of all (Optimal Brain Surgeon for several weights at once:
-//! Hassibi and Stork 1993). To second order the loss gains half of the mean of `(error . gradient)^2`, where the gradients are of
-//! tokens drawn from what the model itself says comes next: their second moments are the loss's curvature (Fisher information), which
-//! those of the text's own tokens are not. Taking errors and gradients for independent, as K-FAC (arXiv 1503.05671) does, that is
-//! `1/2 tr(S M_BB)` with `M` the second moments of `h`.
+//! Let `x` be what a projection reads and `h` the loss's gradient there. Channels `B` go, and what reads the
+//! others is refitted: the least error of its outputs has the covariance `W_B' S W_B`, where `S` is what of
+//! the second moments of `x_B` the other channels cannot say, `(Q_BB)^-1` with `Q` the inverse of the second
+//! moments of all (Optimal Brain Surgeon for several weights at once: Hassibi and Stork 1993). To second
+//! order the loss gains half of the mean of `(error . gradient)^2`, where the gradients are of tokens drawn
+//! from what the model itself says comes next: their second moments are the loss's curvature (Fisher
+//! information), which those of the text's own tokens are not. Taking errors and gradients for independent,
+//! as K-FAC (arXiv 1503.05671) does, that is `1/2 tr(S M_BB)` with `M` the second moments of `h`.
 //!
-//! Nothing is added up over the layers' loss as it is measured, so that no noise of a measurement decides; and a layer whose
-//! errors the loss does not feel gives more than one whose errors it does.
+//! Nothing is added up over the layers' loss as it is measured, so that no noise of a measurement decides;
+//! and a layer whose errors the loss does not feel gives more than one whose errors it does.
 
 use super::measured::positions_at_once;
 use crate::Error;
@@ -86,11 +87,12 @@ impl Moments {
     }
 }
 
-/// `1/2 tr(S M_BB)` of the module's documentation for every set of channels that go together with all before them.
+/// `1/2 tr(S M_BB)` of the module's documentation for every set of channels that go together with all before
+/// them.
 ///
-/// With the channels in the reverse of the order in which they go, let `C` be the Cholesky factor of their damped second moments. The
-/// leading block of `Q` in the order itself is then `L L'` with `L` the inverse of `C'` in reverse, so that the trace is the sum of the last
-/// entries of the diagonal of `C' M C`.
+/// With the channels in the reverse of the order in which they go, let `C` be the Cholesky factor of their
+/// damped second moments. The leading block of `Q` in the order itself is then `L L'` with `L` the inverse of
+/// `C'` in reverse, so that the trace is the sum of the last entries of the diagonal of `C' M C`.
 fn gained(
     order: &[usize],
     block: usize,
@@ -136,7 +138,8 @@ impl Tap for Listening<'_> {
     }
 }
 
-/// The sensitivities of `axes`, each of whose structures go in the order of their scores, from one pass forward and back over the blocks.
+/// The sensitivities of `axes`, each of whose structures go in the order of their scores, from one pass
+/// forward and back over the blocks.
 ///
 /// # Errors
 /// [`Error::NotSearchable`], [`Error::NotScored`] and [`Error::Solve`].
@@ -178,7 +181,8 @@ pub(crate) fn sensitivities<M: CausalLm>(
     moments.iter().map(of).collect()
 }
 
-/// One token for each position of `stream`, the model's behind its last layer, drawn from what the model says comes next.
+/// One token for each position of `stream`, the model's behind its last layer, drawn from what the model says
+/// comes next.
 ///
 /// # Shapes
 /// - `stream`: `[1, seq, hidden_size]`; returns `[1, seq]`

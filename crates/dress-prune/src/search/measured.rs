@@ -52,7 +52,8 @@ impl<'a, M: CausalLm> HeldBack<'a, M> {
         mean(self.blocks.iter().map(|block| block.loss(self.model, &block.stream)))
     }
 
-    /// Another model's loss, and how far its next-token distributions are from the whole model's, in nats a token.
+    /// Another model's loss, and how far its next-token distributions are from the whole model's, in nats a
+    /// token.
     pub fn measure(&self, other: &M) -> (f64, f64) {
         let measured = self.blocks.iter().map(|block| {
             let stream = other.hidden(block.tokens.clone(), &mut Forward::new(&mut NoTap));

@@ -1,15 +1,17 @@
 //! How much of each layer's neurons and heads goes, found by what the loss feels of it.
 //!
-//! A criterion says in which order the structures of every axis go. One pass forward and back over the calibration blocks says what
-//! the loss gains by it, axis by axis, where what reads the rest is refitted ([`Sensitivity`]); an exact programme picks the sizes whose
-//! expected losses add up to the least within the budget. Since expected losses are those of small changes, that shape, an even one and
-//! shapes between the two are made, refitted and measured on blocks that were held back, and the one whose next-token
-//! distributions are nearest to the whole model's is the result. Where a perplexity is the goal, budgets are halved until the
-//! smallest shape that keeps to it is found.
+//! A criterion says in which order the structures of every axis go. One pass forward and back over the
+//! calibration blocks says what the loss gains by it, axis by axis, where what reads the rest is refitted
+//! ([`Sensitivity`]); an exact programme picks the sizes whose expected losses add up to the least within the
+//! budget. Since expected losses are those of small changes, that shape, an even one and shapes between the
+//! two are made, refitted and measured on blocks that were held back, and the one whose next-token
+//! distributions are nearest to the whole model's is the result. Where a perplexity is the goal, budgets are
+//! halved until the smallest shape that keeps to it is found.
 
 mod allocate;
 mod curvature;
 mod found_so_far;
+mod goal;
 mod measured;
 mod report;
 mod shapes;
@@ -18,83 +20,27 @@ use crate::{Budget, Compensation, Error, Measure, Protected, compensate};
 pub use curvature::Sensitivity;
 use curvature::sensitivities;
 use dress_core::{
-    Axis, AxisKind, Calibration, CausalLm, Fingerprint, Progress, Scorer, Scores, Selection, StockTarget,
-    parameters,
+    Axis, AxisKind, Calibration, CausalLm, Fingerprint, Progress, Scorer, Scores, Selection, parameters,
 };
-use dress_engines::EngineFormat;
 use found_so_far::{FoundSoFar, Scored};
+pub use goal::{Goal, Search};
 use measured::HeldBack;
 pub use report::{Candidate, FrontierPoint, Passes, SearchReport};
-use serde::{Deserialize, Serialize};
 use shapes::{Kept, Shapes, expected};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What a search is to reach.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Goal {
-    /// Of the shapes within a budget the one that stays nearest to what the model says.
-    Budget(Budget),
-    /// Of the shapes whose perplexity on blocks held back is at most so many times the whole model's the smallest.
-    Perplexity {
-        /// What is counted.
-        measure: Measure,
-        /// The perplexity over the whole model's, above 1.
-        times: f64,
-    },
-}
-
-/// What is looked for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Search {
-    /// What it is to reach.
-    pub goal: Goal,
-    /// Whose rules the shape keeps.
-    pub stock: StockTarget,
-    /// What kept counts are a multiple of, beside what the family's config wants.
-    pub tile: usize,
-    /// Whether layers may differ.
-    pub per_layer: bool,
-    /// How many of the calibration blocks are held back from refitting, to measure shapes on.
-    pub held_back: usize,
-    /// How many of the calibration blocks are looked at, those that are held back among them; all in files from before it
-    /// was written.
-    #[serde(default = "all_blocks")]
-    pub blocks: usize,
-    /// The formats that serve the shape: a goal of bytes is of what they serve, each layer by its own sizes. They are
-    /// written by their names and not read again.
-    #[serde(default, skip_deserializing, skip_serializing_if = "Vec::is_empty")]
-    pub served_by: Vec<EngineFormat>,
-}
-
-fn all_blocks() -> usize {
-    usize::MAX
-}
-
-/// Tokens of calibration that a search looks at: the shape settles long before what refitting makes of it does.
-const TOKENS: usize = 16_384;
-
 impl Search {
-    /// How many blocks of that many tokens are held back: a thousand tokens or so, on which all shapes are compared.
-    pub fn blocks_to_hold_back(seqlen: usize) -> usize {
-        1024usize.div_ceil(seqlen.max(1))
-    }
-
-    /// How many blocks of that many tokens are looked at, those that are held back among them.
-    pub fn blocks_to_look_at(seqlen: usize) -> usize {
-        let held_back = Self::blocks_to_hold_back(seqlen);
-        TOKENS.div_ceil(seqlen.max(1)).max(held_back + 1)
-    }
-
-    /// Looks for the shape of `model` that reaches the goal. The scores of `scorer` say which structures of an axis go first.
+    /// Looks for the shape of `model` that reaches the goal. The scores of `scorer` say which structures of
+    /// an axis go first.
     ///
-    /// What is found on the way is kept in `file`, where one is given. The same search goes on from what it finds there, and ends
-    /// with the same shape; a search with other settings keeps what it finds beside it.
+    /// What is found on the way is kept in `file`, where one is given. The same search goes on from what it
+    /// finds there, and ends with the same shape; a search with other settings keeps what it finds beside it.
     ///
     /// # Errors
-    /// Those of [`Calibration::require`] and of the scorer; [`Error::TooFewToHoldBack`], [`Error::NotSearchable`], [`Error::Solve`],
-    /// [`Error::BudgetOutOfReach`], [`Error::PerplexityOutOfReach`] and [`Error::RunFile`].
+    /// Those of [`Calibration::require`] and of the scorer; [`Error::TooFewToHoldBack`],
+    /// [`Error::NotSearchable`], [`Error::Solve`], [`Error::BudgetOutOfReach`],
+    /// [`Error::PerplexityOutOfReach`] and [`Error::RunFile`].
     pub fn run<M: CausalLm>(
         &self,
         model: &M,
@@ -235,7 +181,8 @@ impl<M: CausalLm> Trials<'_, M> {
         Ok(())
     }
 
-    /// Finds the smallest shape whose perplexity is at most `times` the whole model's, to within two hundredths of the model.
+    /// Finds the smallest shape whose perplexity is at most `times` the whole model's, to within two
+    /// hundredths of the model.
     fn smallest(&mut self, measure: Measure, times: f64) -> Result<(), Error> {
         let most = self.report.dense_loss + times.ln();
         let (mut too_few, mut enough, mut found) = (0, 100, None);
@@ -257,8 +204,8 @@ impl<M: CausalLm> Trials<'_, M> {
         Ok(())
     }
 
-    /// The shapes within a budget that are worth a trial, each once: an even one, the one of the least expected loss, and one
-    /// between the two where it fits.
+    /// The shapes within a budget that are worth a trial, each once: an even one, the one of the least
+    /// expected loss, and one between the two where it fits.
     fn candidates(&self, budget: Budget) -> Result<Vec<Named>, Error> {
         let shapes = Shapes::new(self.search, budget, self.model, self.axes, self.protected);
         let even = shapes.even()?;
@@ -302,7 +249,8 @@ impl<M: CausalLm> Trials<'_, M> {
         Ok(points)
     }
 
-    /// Measures a shape, unless that was done before it was interrupted; its place among the report's candidates.
+    /// Measures a shape, unless that was done before it was interrupted; its place among the report's
+    /// candidates.
     fn measure(&mut self, shape: Named) -> Result<usize, Error> {
         if let Some(known) = self.report.candidates.iter().position(|other| other.kept == shape.kept) {
             return Ok(known);
@@ -343,8 +291,9 @@ struct Named {
     kept: Kept,
 }
 
-/// The kinds of which nothing goes. On the calibration's own kind of text heads that go cost no more than neurons, on other text
-/// they do; so they go where neurons alone do not reach the budget, as in the even shape.
+/// The kinds of which nothing goes. On the calibration's own kind of text heads that go cost no more than
+/// neurons, on other text they do; so they go where neurons alone do not reach the budget, as in the even
+/// shape.
 fn whole(shapes: &Shapes<'_>, even: &Kept) -> Result<&'static [AxisKind], Error> {
     Ok(if shapes.is_whole(even, AxisKind::Heads)? { &[AxisKind::Heads] } else { &[] })
 }

@@ -1,6 +1,7 @@
 //! What a search tried.
 
-use super::{Search, Sensitivity};
+use super::curvature::Sensitivity;
+use super::goal::Search;
 use dress_core::Axis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,7 +19,8 @@ pub struct Candidate {
     pub expected: f64,
     /// The loss of the refitted model of that shape on the blocks held back, in nats a token.
     pub loss: f64,
-    /// The mean divergence of its next-token distributions there from the whole model's, `KL(whole || shape)`, in nats a token.
+    /// The mean divergence of its next-token distributions there from the whole model's, `KL(whole ||
+    /// shape)`, in nats a token.
     pub divergence: f64,
 }
 
@@ -45,12 +47,13 @@ pub struct SearchReport {
     pub dense_loss: f64,
     /// What each axis is expected to cost.
     pub sensitivities: Vec<Sensitivity>,
-    /// What is expected of the best shapes of other sizes, the greatest first; sizes that no shape has are not there.
+    /// What is expected of the best shapes of other sizes, the greatest first; sizes that no shape has are
+    /// not there.
     pub frontier: Vec<FrontierPoint>,
     /// The shapes that were measured, in order.
     pub candidates: Vec<Candidate>,
-    /// Which of them is the result: of those within a budget the one of the least divergence, of those within a perplexity the
-    /// smallest.
+    /// Which of them is the result: of those within a budget the one of the least divergence, of those within
+    /// a perplexity the smallest.
     pub best: usize,
 }
 

@@ -2,12 +2,14 @@
 
 use super::allocate::{Choice, allocate};
 use super::{Search, Sensitivity};
-use crate::costs::{Costs, Gone};
+use crate::costs::Costs;
+use crate::gone::Gone;
 use crate::{Budget, Error, Protected};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, CouplingMap, Selection};
 use std::collections::BTreeMap;
 
-/// How often the least expected loss is looked for with less to spare, where engines weigh a shape differently.
+/// How often the least expected loss is looked for with less to spare, where engines weigh a shape
+/// differently.
 const TRIALS: usize = 32;
 
 /// What stays of each axis.
@@ -62,8 +64,8 @@ impl<'a> Shapes<'a> {
         self.budget.out_of_reach(self.costs.whole(), None)
     }
 
-    /// The greatest shape within the budget that keeps about the same share of every layer's neurons and all heads, or where
-    /// neurons alone do not reach it, fewer heads too.
+    /// The greatest shape within the budget that keeps about the same share of every layer's neurons and all
+    /// heads, or where neurons alone do not reach it, fewer heads too.
     pub fn even(&self) -> Result<Kept, Error> {
         let of = |share: f64, heads: f64| -> Result<Kept, Error> {
             let kept = |&axis: &Axis| {
@@ -90,7 +92,8 @@ impl<'a> Shapes<'a> {
         Err(self.out_of_reach())
     }
 
-    /// The shape within the budget of which the sensitivities expect the least loss; of kinds in `whole` nothing goes.
+    /// The shape within the budget of which the sensitivities expect the least loss; of kinds in `whole`
+    /// nothing goes.
     pub fn least(&self, sensitivities: &[Sensitivity], whole: &[AxisKind]) -> Result<Kept, Error> {
         let table = |seen: &Sensitivity| -> Result<Vec<Choice>, Error> {
             let (len, step) = (seen.structures(), self.step(seen.axis)?);

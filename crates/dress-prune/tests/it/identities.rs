@@ -2,8 +2,9 @@
 //!
 //! In f32 the tolerance is 1e-4 relative in the logits' L2 norm: sums over a permuted or shorter axis are
 //! added up in another order, which costs about 1e-7 an operation. In bf16, with 8 bits a number, each
-//! operation costs up to 4e-3, a rescaled or recentred weight is rounded once more, and a random model of
-//! three layers makes twenty times that of it: 1e-1.
+//! operation costs up to 4e-3, and a rescaled or recentred weight is rounded once more. What that does to
+//! each of two models is measured beside the same weights that compute in f32, and two equal models may be
+//! 5e-2 further from each other than one and a half times the sum of both.
 
 use crate::small_models::{FAMILIES, Family, KINDS, distance, logits, runner, selection, shapes, some_of};
 use dress_core::burn::module::Param;
@@ -14,7 +15,7 @@ use dress_models::AnyModel;
 use dress_prune::{centre, mask, permute, recentre, slice};
 use proptest::prelude::*;
 
-const TOLERANCE: f64 = 1e-4;
+pub const TOLERANCE: f64 = 1e-4;
 /// What a model in bf16 may be from an equal one, beside what rounding does to each.
 const HALF_TOLERANCE: f64 = 5e-2;
 
@@ -26,12 +27,13 @@ impl ParameterMapper for Cast {
     }
 }
 
-fn bf16(model: &AnyModel) -> AnyModel {
+pub fn bf16(model: &AnyModel) -> AnyModel {
     parameters::map(model.clone(), &mut Cast(DType::BF16))
 }
 
-/// How far a model in bf16 is from the same weights that compute in f32: what rounding between operations does to it.
-fn rounding(half: &AnyModel) -> f64 {
+/// How far a model in bf16 is from the same weights that compute in f32: what rounding between operations
+/// does to it.
+pub fn rounding(half: &AnyModel) -> f64 {
     let whole = parameters::map(half.clone(), &mut Cast(DType::F32));
     distance(logits(half).cast(DType::F32), logits(&whole))
 }
@@ -52,8 +54,16 @@ fn exact_kinds(family: Family) -> Vec<Vec<AxisKind>> {
     kinds
 }
 
+/// Kinds of axis with whole layers of which the same is exact.
+fn exact_with_layers(family: Family, model: &AnyModel) -> Vec<Vec<AxisKind>> {
+    if family == Family::Opt350m || model.num_layers() < 2 {
+        return Vec::new();
+    }
+    vec![vec![AxisKind::Depth], [&KINDS[..], &[AxisKind::Depth]].concat()]
+}
+
 /// `model` with the selected structures zero and, under layer norms, a stream of mean zero.
-fn zeroed(model: &AnyModel, selected: &Selection) -> AnyModel {
+pub fn zeroed(model: &AnyModel, selected: &Selection) -> AnyModel {
     recentre(mask(model.clone(), selected).unwrap(), selected).unwrap()
 }
 
@@ -97,9 +107,9 @@ fn e2_and_e3_slicing_zeroed_structures_changes_nothing() {
 
 #[test]
 fn e2_and_e3_hold_in_bf16() {
-    each_family(8, |family, model, seed| {
+    each_family(6, |family, model, seed| {
         let model = bf16(&model);
-        for kinds in exact_kinds(family) {
+        for kinds in exact_kinds(family).into_iter().chain(exact_with_layers(family, &model)) {
             let selected = selection(&model, &kinds, |len| some_of(len, seed));
             let zeroed = zeroed(&model, &selected);
             let sliced = slice(zeroed.clone(), &selected).unwrap();
@@ -159,10 +169,7 @@ fn slicing_a_permuted_model_equals_slicing_the_original() {
 #[test]
 fn a_layer_that_writes_nothing_can_go_with_whatever_else_goes() {
     each_family(12, |family, model, seed| {
-        if family == Family::Opt350m || model.num_layers() < 2 {
-            return Ok(());
-        }
-        for kinds in [vec![AxisKind::Depth], [&KINDS[..], &[AxisKind::Depth]].concat()] {
+        for kinds in exact_with_layers(family, &model) {
             let selected = selection(&model, &kinds, |len| some_of(len, seed));
             let zeroed = zeroed(&model, &selected);
             let sliced = slice(zeroed.clone(), &selected).unwrap();

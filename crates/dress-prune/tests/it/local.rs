@@ -196,7 +196,7 @@ fn what_no_layer_has_alone_is_refused() {
     let settings = local(LocalInputs::Dense, 1e-3);
     assert!(refused(&[AxisKind::Depth], settings.clone()).contains("axis `depth` is not one layer's"));
     let pruned = local(LocalInputs::Pruned, 1e-3);
-    assert!(refused(&[AxisKind::Residual], pruned).contains("`local_inputs = dense`"));
+    assert!(refused(&[AxisKind::Residual], pruned).contains("`local = dense`"));
     let taught = RegularizeConfig { distill: Some(Distill::default()), ..settings };
     assert!(refused(&[AxisKind::Ffn], taught).contains("distillation"));
 }

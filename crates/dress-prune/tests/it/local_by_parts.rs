@@ -11,7 +11,8 @@ use dress_core::{AxisKind, Calibration, NoProgress, Progress, Ratio, SlicePlan, 
 use dress_importance::Criteria;
 use dress_models::{AnyModel, CheckpointParts, FloatType, LoadConfig};
 use dress_prune::{
-    AxisTarget, Error, FinishedLayers, LocalByParts, LocalInputs, PruneConfig, Pruned, keep_streams, prune,
+    AxisTarget, Error, FinishedLayers, LocalByParts, LocalError, LocalInputs, PruneConfig, Pruned,
+    keep_streams, prune,
 };
 use dress_train::{CheckpointEvery, EarlyStopping, RunDirectory};
 use std::collections::BTreeMap;
@@ -162,10 +163,13 @@ fn streams_of_another_text_are_refused_by_name() {
     let other = Calibration::from_blocks(calibration().blocks.into_iter().rev().collect());
     keep_streams(&case.parts, fingerprint, &other, DType::F32, &streams, 0..3, &NoProgress).unwrap();
     let said = case.run("all", 1..2, Some(streams.path()), &NoProgress).unwrap_err().to_string();
-    assert!(said.contains("stream-1") && said.contains("dress stream"), "{said}");
+    assert!(said.contains("stream-1") && said.contains("`keep_streams`"), "{said}");
     let own = calibration();
     let kept = keep_streams(&case.parts, fingerprint, &own, DType::F32, &streams, 2..3, &NoProgress);
-    assert!(matches!(kept, Err(Error::StreamsOfAnother { .. })), "those of the other text stay");
+    assert!(
+        matches!(kept, Err(Error::Local(LocalError::StreamsOfAnother { .. }))),
+        "those of the other text stay"
+    );
     keep_streams(&case.parts, fingerprint, &other, DType::F32, &streams, 0..3, &NoProgress).unwrap();
 }
 
@@ -188,7 +192,7 @@ fn streams_that_were_kept_before_stay_where_later_ones_are_made_from_them() {
 fn parts_of_what_layers_become_are_refused() {
     let case = Case::new(Family::Llama, LocalInputs::Pruned, |_| {});
     let said = case.run("all", 1..3, None, &NoProgress).unwrap_err().to_string();
-    assert!(said.contains("layer 1") && said.contains("`local_inputs = dense`"), "{said}");
+    assert!(said.contains("layer 1") && said.contains("`local = dense`"), "{said}");
     let said = case.run("all", 0..3, Some(Path::new("streams")), &NoProgress).unwrap_err().to_string();
     assert!(said.contains("`streams`"), "{said}");
     case.run("all", 0..2, None, &NoProgress).unwrap();

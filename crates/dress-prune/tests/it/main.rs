@@ -1,6 +1,8 @@
 //! The identities that slicing rests on, and the whole path on models of our own and of others.
 
 mod budgets;
+mod exactness;
+mod fading_layers;
 mod gradual_refit;
 mod identities;
 mod local;
@@ -8,6 +10,7 @@ mod local_by_parts;
 mod per_layer;
 mod plans;
 mod presets;
+mod quantizable;
 mod regularized;
 mod rotated_files;
 mod search;

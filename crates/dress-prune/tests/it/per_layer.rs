@@ -1,4 +1,5 @@
-//! Layers that differ: sliced as the identities have it, planned to a budget, saved, and refused where they have to be.
+//! Layers that differ: sliced as the identities have it, planned to a budget, saved, and refused where they
+//! have to be.
 
 use crate::small_models::{
     FAMILIES, Family, KINDS, Shape, distance, logits, runner, selection, shapes, some_of, uneven,
@@ -72,7 +73,7 @@ fn a_checkpoint_whose_layers_differ_is_read_back_streamed_and_pruned_again() {
         let sliced = slice(model, &selected).unwrap();
         for target in [StockTarget::All, StockTarget::Transformers] {
             let refused = keep(&sliced, "refused", target).unwrap_err().to_string();
-            assert!(refused.contains("`target = dress`"), "{family:?}: {refused}");
+            assert!(refused.contains("`stock = dress`"), "{family:?}: {refused}");
         }
         keep(&sliced, "sliced", DRESS).unwrap();
         assert_eq!(logits(&load("sliced")).into_data(), logits(&sliced).into_data(), "{family:?}");
@@ -87,7 +88,7 @@ fn a_checkpoint_whose_layers_differ_is_read_back_streamed_and_pruned_again() {
             let places = [places[0].as_path(), places[1].as_path()];
             rewrite(&declared, &resized, &edits, places, &config, &NoProgress).map(|_| ())
         };
-        assert!(stream(StockTarget::All).unwrap_err().to_string().contains("`target = dress`"));
+        assert!(stream(StockTarget::All).unwrap_err().to_string().contains("`stock = dress`"));
         stream(DRESS).unwrap();
         assert_eq!(logits(&load("streamed")).into_data(), logits(&sliced).into_data(), "{family:?}");
 
@@ -152,7 +153,8 @@ fn the_planner_meets_its_budget_over_axes_and_layers_of_real_shapes() {
     }
 }
 
-/// Q4_K_M has more bits for the down projections of some layers, and other types for rows that are no multiple of 256.
+/// Q4_K_M has more bits for the down projections of some layers, and other types for rows that are no
+/// multiple of 256.
 #[test]
 fn a_budget_of_bytes_as_served_counts_what_every_layer_takes() {
     let smollm2 = r#"{"model_type":"llama","vocab_size":49152,"hidden_size":576,"intermediate_size":1536,
@@ -225,7 +227,7 @@ fn what_cannot_be_says_so() {
         targets(&[AxisKind::Depth], 0.0),
         to(Budget::share(&model, Measure::Parameters, 0.5)),
     );
-    assert!(depth.unwrap_err().to_string().contains("`axis = depth` in a run of its own"));
+    assert!(depth.unwrap_err().to_string().contains("`axes = depth` in a run of its own"));
     let strict = PerLayer { tolerance: TOLERANCE, ..to(Budget::share(&model, Measure::Parameters, 0.01)) };
     let error =
         planned(&model, &scores, targets(&[AxisKind::Ffn], 0.0), strict.clone()).unwrap_err().to_string();
@@ -234,5 +236,5 @@ fn what_cannot_be_says_so() {
     let config = PruneConfig { allocation, ..PruneConfig::new(targets(&[AxisKind::Ffn], 0.5)) };
     let scorer = Criterion::MagnitudeL2.scorer::<AnyModel>(1);
     let error = dress_prune::plan(&model, scorer.as_ref(), &Default::default(), &config, &NoProgress);
-    assert!(error.unwrap_err().to_string().contains("`target = all` has one number for all"));
+    assert!(error.unwrap_err().to_string().contains("`stock = all` has one number for all"));
 }

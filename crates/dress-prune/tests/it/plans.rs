@@ -34,6 +34,29 @@ fn a_plan_read_back_from_json_makes_the_same_model() {
 }
 
 #[test]
+fn blocks_that_predict_nothing_or_differ_in_length_are_refused_whatever_scores() {
+    let whole = vec![vec![1, 2, 3], vec![4, 5, 6]];
+    let with = |block: Vec<u32>| Calibration::from_blocks([whole.clone(), vec![block]].concat());
+    for criterion in [Criterion::Random, Criterion::MagnitudeL2, Criterion::ActivationNorm] {
+        let refused = |calibration: &Calibration| {
+            let scorer = criterion.scorer::<AnyModel>(7);
+            let model = Shape::example().model();
+            prune(model, scorer.as_ref(), calibration, &config(AxisKind::Ffn), &NoProgress).err()
+        };
+        assert!(refused(&Calibration::from_blocks(whole.clone())).is_none());
+        let short = refused(&with(vec![7]));
+        let one = dress_prune::Error::Core(Error::TooShort { who: "pruning".into(), seqlen: 1 }).to_string();
+        assert_eq!(short.map(|error| error.to_string()), Some(one), "{criterion}");
+        let other = refused(&with(vec![7, 8]));
+        let unequal = matches!(
+            other,
+            Some(dress_prune::Error::Core(Error::UnequalBlocks { block: 2, found: 2, expected: 3 }))
+        );
+        assert!(unequal, "{criterion}: {other:?}");
+    }
+}
+
+#[test]
 fn a_plan_for_another_model_is_refused() {
     let plan = pruned(Shape::example().model(), AxisKind::Ffn).plan;
     let other = Shape { seed: 2, ..Shape::example() };

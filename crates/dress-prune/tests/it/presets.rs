@@ -110,7 +110,7 @@ fn presets_that_treat_layers_differently_are_refused_for_stock_software() {
     for preset in [Preset::Flap, Preset::LlmPruner] {
         let stock = PresetSettings { stock: StockTarget::All, ..settings(Amount::Parameters(ratio(0.2))) };
         let refused = preset.of(&model, &stock).unwrap_err().to_string();
-        assert!(refused.contains("`target = dress`"), "{refused}");
+        assert!(refused.contains("`stock = dress`"), "{refused}");
     }
     let run = Preset::Flap.of(&model, &settings(Amount::Width(ratio(0.2)))).unwrap();
     assert!(matches!(&run.config.allocation, Allocation::PerLayer(per_layer) if per_layer.comparable));
@@ -135,8 +135,8 @@ impl Tap for MeanOutput {
     }
 }
 
-/// Where only neurons of the first layer go, what the layer adds to the stream keeps its mean, exactly: that is
-/// what the bias is for. A LLaMA gets the bias that its configuration can say it has.
+/// Where only neurons of the first layer go, what the layer adds to the stream keeps its mean, exactly: that
+/// is what the bias is for. A LLaMA gets the bias that its configuration can say it has.
 #[test]
 fn a_bias_takes_over_the_mean_of_what_goes() {
     for biases in [false, true] {
@@ -190,5 +190,5 @@ fn a_family_without_biases_says_so() {
     let calibration = Calibration::from_blocks(vec![vec![1, 2, 3, 4]]);
     let error = compensate(model, &selected, &calibration, Compensation::Bias, &NoProgress).unwrap_err();
     let error = error.to_string();
-    assert!(error.contains("fc2.weight") && error.contains("`compensate = ridge`"), "{error}");
+    assert!(error.contains("fc2.weight") && error.contains("`compensation = ridge`"), "{error}");
 }

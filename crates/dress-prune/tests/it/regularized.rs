@@ -11,7 +11,7 @@ use dress_prune::{
     Allocation, AxisTarget, Distill, PenaltyForm, PerLayer, PruneConfig, PruneReport, Pruned,
     RegularizeConfig, apply, mask, prune, prune_in_rounds, recentre,
 };
-use dress_regularize::{GateNorms, PenaltyKind};
+use dress_regularize::{GateNorms, PenaltyKind, SlotChoice};
 use dress_train::{CurvePoint, DistillationConfig, EarlyStopping, LoraConfig, Trainable};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -44,6 +44,18 @@ fn after_proximal_steps_to_zero_slicing_is_exact_on_every_axis_of_every_family()
                 assert!(moved < 1e-4, "{family:?} {kind}: {moved}");
             }
         }
+    }
+}
+
+#[test]
+fn heads_that_nothing_reads_can_go_and_where_a_norm_sees_them_they_are_zero_too() {
+    for family in FAMILIES {
+        // OLMo 2 has a norm over the queries and keys of all heads.
+        let slots = SlotChoice::Readers;
+        let report = run(family, AxisKind::Heads, RegularizeConfig { slots, ..RegularizeConfig::default() });
+        assert_eq!(report.curve.last().unwrap().selected_norm, 0.0, "{family:?}");
+        let moved = report.slicing_error.unwrap();
+        assert!(moved < 1e-4, "{family:?}: {moved}");
     }
 }
 
@@ -133,7 +145,8 @@ fn distilling_brings_the_student_nearer_to_its_teacher_from_memory_and_from_a_fi
     }
 }
 
-/// What is learnt from, of a model in the middle of being pruned: how far the first step of each round is from it.
+/// What is learnt from, of a model in the middle of being pruned: how far the first step of each round is
+/// from it.
 fn first_distances(config: &PruneConfig, rounds: usize) -> Vec<f64> {
     let scorer = Criterion::ActivationNorm.scorer::<AnyModel>(7);
     let model = Shape { width_a_head: 8, ..Shape::example() }.model();

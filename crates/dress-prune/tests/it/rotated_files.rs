@@ -1,6 +1,6 @@
 //! A checkpoint rotated from file to file is the model rotated in memory.
 
-use crate::small_models::{Family, Shape, distance, logits};
+use crate::small_models::{FAMILIES, Family, Shape, distance, logits};
 use crate::streaming::{declared, numbers, saved};
 use dress_core::burn::tensor::{Device, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper};
@@ -36,8 +36,11 @@ fn in_memory(source: &Path, basis: Basis) -> Rotated<AnyModel> {
     rotate(loaded(source), &calibration(), &NoProgress).unwrap()
 }
 
-/// The families that can be rotated, with heads that are the embedding and heads of their own.
-const CASES: [(Family, bool, Basis); 7] = [
+/// A family, whether its head is the embedding, and the basis.
+type Case = (Family, bool, Basis);
+
+/// Families that differ most, with heads that are the embedding and heads of their own.
+const CASES: [Case; 7] = [
     (Family::Llama, true, Basis::PcaTied),
     (Family::Llama, true, Basis::Pca),
     (Family::Llama, false, Basis::Pca),
@@ -47,12 +50,34 @@ const CASES: [(Family, bool, Basis); 7] = [
     (Family::Phi, false, Basis::Pca),
 ];
 
+/// The other families that can be rotated. Of Phi-3 several parameters lie in one tensor; GPT-NeoX's head is
+/// never its embedding, and its two layouts are tried instead.
+const OTHERS: [Case; 9] = [
+    (Family::Mistral, true, Basis::PcaTied),
+    (Family::Qwen2, false, Basis::Pca),
+    (Family::Qwen3, true, Basis::PcaTied),
+    (Family::Phi3, false, Basis::Pca),
+    (Family::Phi3, true, Basis::PcaTied),
+    (Family::SmolLm3, true, Basis::Pca),
+    (Family::Granite, true, Basis::PcaTied),
+    (Family::GptNeox, false, Basis::Pca),
+    (Family::GptNeox, true, Basis::Pca),
+];
+
+#[test]
+fn every_family_that_can_be_rotated_is_one_of_them() {
+    let tried: Vec<Family> = CASES.into_iter().chain(OTHERS).map(|(family, ..)| family).collect();
+    for family in FAMILIES {
+        assert_eq!(tried.contains(&family), family.can_be_turned(), "{family:?}");
+    }
+}
+
 #[test]
 fn files_rotated_are_the_model_rotated() {
     let types = [(FloatType::F32, None), (FloatType::Bf16, Some(4000)), (FloatType::F16, Some(4000))];
-    for ((family, tied, basis), (dtype, shard)) in
-        CASES.into_iter().flat_map(|case| types.map(|kind| (case, kind)))
-    {
+    let in_all_types = CASES.into_iter().flat_map(|case| types.map(|kind| (case, kind)));
+    let others = OTHERS.map(|case| (case, (FloatType::F32, Some(4000))));
+    for ((family, tied, basis), (dtype, shard)) in in_all_types.chain(others) {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         let case = format!("{family:?} tied {tied} {basis} {dtype}");
@@ -124,7 +149,9 @@ fn what_cannot_be_rotated_in_memory_cannot_be_from_file_to_file() {
         assert!(!out.exists());
         error
     };
-    assert!(refused(Family::Opt350m, Basis::Pca).contains("behind attention"));
+    for family in FAMILIES.into_iter().filter(|family| !family.can_be_turned()) {
+        assert!(refused(family, Basis::Pca).contains("behind attention"), "{family:?}");
+    }
     assert!(refused(Family::Opt, Basis::PcaTied).contains("layer norms"));
     assert!(refused(Family::Llama, Basis::Identity).contains("give pca or pca-tied"));
 }

@@ -9,7 +9,7 @@ use dress_core::{
 use dress_engines::{EngineTable, ModelShape};
 use dress_importance::{Criteria, Criterion};
 use dress_models::AnyModel;
-use dress_prune::{Budget, Candidate, FoundShape, Goal, Measure, Recipe, Search};
+use dress_prune::{Budget, Candidate, Compensation, FoundShape, Goal, HowMuch, Measure, Recipe, Search};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -230,6 +230,19 @@ fn an_interrupted_search_goes_on_from_what_it_found_and_ends_with_the_same_shape
     assert_eq!(run(&search, Some(&file), &known).unwrap(), found);
     run(&other, Some(&file), &of_other).unwrap();
     assert!(known.names.lock().unwrap().is_empty() && of_other.names.lock().unwrap().is_empty());
+}
+
+#[test]
+fn the_recommended_run_of_a_search_refits_and_does_not_train() {
+    let (measure, share) = (Measure::Parameters, 0.8);
+    let searched = HowMuch::Searched { measure, share };
+    let ways = [searched.clone(), HowMuch::Within { measure, times: 1.2 }];
+    for recipe in ways.map(|how_much| Recipe::new(vec![AxisKind::Ffn], how_much)) {
+        assert_eq!((recipe.compensation, recipe.regularize), (Compensation::Ridge, None));
+    }
+    assert_eq!(Recipe::searched(measure, share), Recipe::new(Vec::new(), searched));
+    let given = Recipe::new(vec![AxisKind::Ffn], HowMuch::Stays { measure, share });
+    assert!(given.compensation == Compensation::None && given.regularize.is_some());
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn sizes_are_the_nearest_that_all_engines_take_in_full() {
 #[test]
 fn a_width_that_no_engine_takes_in_full_names_another_mix() {
     let said = refused(&by_ratios(&[Residual], &[0.25], "llama.cpp:q8_0"));
-    for part in ["llama.cpp:q8_0", "(288 of 576)", "`axis = residual,heads`", "`axis = ffn`"] {
+    for part in ["llama.cpp:q8_0", "(288 of 576)", "`axes = residual,heads`", "`axes = ffn`"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert_eq!(kept(&by_ratios(&[Residual], &[0.5], "llama.cpp:q8_0")), [288]);

@@ -78,7 +78,8 @@ impl Family {
     }
 }
 
-/// A shape that a checkpoint can have. GPT-NeoX's heads share nothing; OPT's heads share nothing and are as wide as the stream allows.
+/// A shape that a checkpoint can have. GPT-NeoX's heads share nothing; OPT's heads share nothing and are as
+/// wide as the stream allows.
 #[derive(Debug, Clone)]
 pub struct Shape {
     pub family: Family,
@@ -110,7 +111,8 @@ pub fn shapes(family: Family) -> impl Strategy<Value = Shape> {
     })
 }
 
-/// Draws new cases every time, and says with which seed, which a failed test shows. `DRESS_TEST_SEED` draws the same again.
+/// Draws new cases every time, and says with which seed, which a failed test shows. `DRESS_TEST_SEED` draws
+/// the same again.
 pub fn runner(cases: u32) -> TestRunner {
     let given = std::env::var("DRESS_TEST_SEED").ok().map(|text| text.parse().expect("a number"));
     let seed = given.unwrap_or_else(rand::random);

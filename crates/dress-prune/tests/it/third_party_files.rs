@@ -1,4 +1,5 @@
-//! Somebody else's family, saved, loaded, scored by parts, sliced and rotated from file to file by our crates unchanged.
+//! Somebody else's family, saved, loaded, scored by parts, sliced and rotated from file to file by our crates
+//! unchanged.
 
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{Device, Tensor};
@@ -12,9 +13,9 @@ use dress_models::checkpoint::{
     RewriteConfig, Weights, declare, fingerprint, load_model, rewrite, rewrite_rotated, save,
 };
 use dress_models::{Checkpoint, CheckpointParts, Error, FloatType, LoadConfig, SaveConfig};
-use dress_prune::{edits, rotate_by_parts, slice};
+use dress_prune::{edits, rotate_by_parts, rotate_to_principal_components, slice};
 use std::path::Path;
-use third_party_model::{NoLayers, ShiftLm};
+use third_party_model::{NoLayers, ShiftConfig, ShiftLm};
 
 fn calibration() -> Calibration {
     Calibration::from_blocks((0..12).map(|n| (0..16).map(|i| (i * n + 3) % 29).collect()).collect())
@@ -50,7 +51,11 @@ fn parts(place: &Path) -> CheckpointParts<ShiftLm> {
 
 /// A model saved in several files, and the place.
 fn saved(directory: &Path) -> (ShiftLm, std::path::PathBuf) {
-    let (model, place) = (ShiftLm::new(29, 16, 24, &Device::flex()), directory.join("dense"));
+    saved_as(ShiftConfig::of_two_layers(29, 16, 24), directory)
+}
+
+fn saved_as(config: ShiftConfig, directory: &Path) -> (ShiftLm, std::path::PathBuf) {
+    let (model, place) = (ShiftLm::of_config(config, &Device::flex()), directory.join("dense"));
     let config = SaveConfig { max_shard_bytes: Some(4000), ..SaveConfig::default() };
     assert!(save(&model, &place, &config).unwrap().shards > 1);
     (model, place)
@@ -130,20 +135,31 @@ fn scores_by_parts_are_those_of_the_whole() {
 }
 
 #[test]
-fn what_is_rotated_from_file_to_file_computes_the_same() {
-    let directory = tempfile::tempdir().unwrap();
-    let (model, place) = saved(directory.path());
-    let (out, parts) = (directory.path().join("rotated"), parts(&place));
-    let turned = rotate_by_parts(&parts, Basis::Pca, &calibration(), &NoProgress).unwrap();
-    let config = RewriteConfig::default();
-    let places = [place.as_path(), &out];
-    rewrite_rotated(parts.declared(), &turned.declared, &turned.rotation, places, &config, &NoProgress)
-        .unwrap();
-    let largest = logits(&model).iter().map(|logit| logit.abs()).fold(0.0, f32::max);
-    let apart =
-        logits(&loaded(&out)).iter().zip(logits(&model)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(apart < 1e-4 * largest, "{apart} of {largest}");
-    assert_ne!(numbers(&loaded(&out)), numbers(&model));
+fn what_is_rotated_from_file_to_file_or_in_memory_computes_the_same() {
+    for plus_one in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let config = ShiftConfig { plus_one, ..ShiftConfig::of_two_layers(29, 16, 24) };
+        let (model, place) = saved_as(config, directory.path());
+        let (out, parts) = (directory.path().join("rotated"), parts(&place));
+        let turned = rotate_by_parts(&parts, Basis::Pca, &calibration(), &NoProgress).unwrap();
+        let config = RewriteConfig::default();
+        let places = [place.as_path(), &out];
+        rewrite_rotated(parts.declared(), &turned.declared, &turned.rotation, places, &config, &NoProgress)
+            .unwrap();
+        let in_memory = rotate_to_principal_components(model.clone(), &calibration(), &NoProgress).unwrap();
+        let largest = logits(&model).iter().map(|logit| logit.abs()).fold(0.0, f32::max);
+        // A norm whose gains went into what reads it multiplies by one.
+        let left = if plus_one { 0.0 } else { 1.0 };
+        for turned in [loaded(&out), in_memory.model] {
+            let pairs = logits(&turned).into_iter().zip(logits(&model));
+            let apart = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(apart < 1e-4 * largest, "{plus_one}: {apart} of {largest}");
+            let turned = numbers(&turned);
+            assert_ne!(turned, numbers(&model));
+            let mut gains = turned.iter().filter(|(name, _)| name.ends_with("norm.gain"));
+            assert!(gains.all(|(_, gains)| gains.iter().all(|gain| *gain == left)), "{plus_one}: {turned:?}");
+        }
+    }
 }
 
 #[test]

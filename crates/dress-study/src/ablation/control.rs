@@ -4,8 +4,8 @@ use dress_prune::{HowMuch, PenaltyForm, Recipe, RegularizeConfig};
 use dress_regularize::Schedule;
 use dress_train::{TrainConfig, Trainable};
 
-/// A run that a regularization is held against. Those that train do so for as many steps as the run that they control, and have
-/// nothing else of its regularization.
+/// A run that a regularization is held against. Those that train do so for as many steps as the run that they
+/// control, and have nothing else of its regularization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
     /// The model sliced without any training.
@@ -29,8 +29,8 @@ impl Control {
         }
     }
 
-    /// The control of `base`. Low-rank factors cannot be trained without a gate, so that a base of them has no control that is
-    /// trained first.
+    /// The control of `base`. Low-rank factors cannot be trained without a gate, so that a base of them has
+    /// no control that is trained first.
     pub fn of(self, base: &Recipe) -> Option<Recipe> {
         let usual = || Recipe::new(Vec::new(), HowMuch::Ratios(Vec::new())).regularize.unwrap_or_default();
         let trained = base.regularize.clone().unwrap_or_else(usual);

@@ -7,8 +7,8 @@ use dress_prune::HowMuch;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// All that a run's result depends on beside the checkpoint, the texts, the device and the seed. Two runs of one description are
-/// one.
+/// All that a run's result depends on beside the checkpoint, the texts, the device and the seed. Two runs of
+/// one description are one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribedRun {
     /// Every setting that has a value, by its name.
@@ -23,12 +23,13 @@ pub struct DescribedRun {
 const ASIDE: [&str; 2] = ["seed", "regularize.train.seed"];
 
 impl DescribedRun {
-    /// Of a run on the model that `declared` describes: every setting that the recipe resolves to, by its place in there.
+    /// Of a run on the model that `declared` describes: every setting that the recipe resolves to, by its
+    /// place in there.
     ///
     /// # Errors
     /// Those of [`Recipe::resolve`](dress_prune::Recipe::resolve).
     pub fn of(run: &PruneRun, declared: &AnyModel) -> Result<Self, Error> {
-        let PruneRun { recipe, calibration, compute } = run;
+        let PruneRun { recipe, calibration, compute } = &run.clone().with_sizes_as_asked();
         let resolved = recipe.resolve(declared, compute.dtype.dtype())?;
         let config = serde_json::to_value(&resolved.config).expect("settings are numbers and texts");
         let mut settings = Resolved::new();
@@ -79,4 +80,26 @@ fn flatten(place: &str, value: &Value, into: &mut Resolved) {
 
 fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dress_core::{AxisKind, Ratio};
+    use dress_models::Checkpoint;
+    use dress_prune::Recipe;
+    use std::path::Path;
+
+    #[test]
+    fn a_row_has_the_size_that_it_was_given() {
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models/llama3-kjv");
+        let checkpoint = Checkpoint::open(model).unwrap();
+        let ratio = HowMuch::Ratios(vec![Ratio::new(0.4).unwrap()]);
+        let recipe = Recipe::new(vec![AxisKind::Ffn], ratio).without_training();
+        // By itself it would keep 320 of 512 neurons.
+        assert_eq!(recipe.targets(checkpoint.declared()).unwrap()[0].ratio.get(), 0.375);
+        let run = PruneRun::new(recipe, None);
+        let described = DescribedRun::of(&run, checkpoint.declared()).unwrap();
+        assert_eq!(described.settings["targets.0.ratio"], "0.4");
+    }
 }

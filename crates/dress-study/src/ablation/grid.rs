@@ -9,8 +9,8 @@ pub struct Vary<S> {
     pub settings: Vec<S>,
 }
 
-/// What `vary` says, beside the base: one setting after the other, all else as in the base; or with `grid` every combination, the last
-/// setting changing fastest. Then each of `also`.
+/// What `vary` says, beside the base: one setting after the other, all else as in the base; or with `grid`
+/// every combination, the last setting changing fastest. Then each of `also`.
 pub fn combinations<S: Clone>(vary: &[Vary<S>], also: &[Vec<S>], grid: bool) -> Vec<Vec<S>> {
     let varied = merged(vary);
     let combinations: Vec<Vec<S>> = match grid {

@@ -5,8 +5,8 @@ use crate::kept_cells::measured_on;
 use dress_eval::report::{grouped, markdown_code, markdown_text};
 use std::fmt::Write;
 
-/// A Markdown table, a row a combination of settings, with what it was measured on below. The row with the lowest
-/// perplexity is in bold.
+/// A Markdown table, a row a combination of settings, with what it was measured on below. The row with the
+/// lowest perplexity is in bold.
 pub fn markdown(ablation: &Ablation) -> String {
     let columns = columns(ablation);
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));

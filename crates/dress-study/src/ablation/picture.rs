@@ -3,14 +3,14 @@
 use super::{Ablation, Row};
 use crate::Error;
 use crate::comparison::last_part;
-use dress_eval::plot::{Interval, intervals_svg};
+use dress_eval::plot::{Interval, Picture, intervals};
 
-/// An SVG with a line a row: the mean perplexity over seeds as a dot, the least and the greatest as a bar. Perplexity is on a
-/// logarithmic scale.
+/// A line a row: the mean perplexity over seeds as a dot, the least and the greatest as a bar. Perplexity is
+/// on a logarithmic scale.
 ///
 /// # Errors
-/// Those of [`intervals_svg`].
-pub fn picture(ablation: &Ablation) -> Result<String, Error> {
+/// Those of [`intervals()`].
+pub fn picture(ablation: &Ablation) -> Result<Picture, Error> {
     let interval = |row: &Row| {
         let seen = row.summary.as_ref()?.seen;
         Some(Interval {
@@ -20,9 +20,9 @@ pub fn picture(ablation: &Ablation) -> Result<String, Error> {
             marked: ablation.best.as_ref() == Some(&row.name),
         })
     };
-    let intervals: Vec<Interval> = ablation.rows.iter().filter_map(interval).collect();
+    let rows: Vec<Interval> = ablation.rows.iter().filter_map(interval).collect();
     let data = ablation.rows.iter().flat_map(|row| &row.cells).next().map(|cell| &cell.measured.seen.data);
     let data = data.map_or(String::new(), |data| format!(", {}", last_part(&data.path)));
     let title = format!("{}: {}{data}", last_part(&ablation.model), ablation.base);
-    Ok(intervals_svg(&title, "perplexity", &intervals)?)
+    Ok(intervals(&title, "perplexity", &rows)?)
 }

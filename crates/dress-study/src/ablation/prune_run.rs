@@ -4,7 +4,7 @@ use crate::{ComputeSettings, Error, TextSource};
 use dress::PruneJob;
 use dress_core::Calibration;
 use dress_models::Checkpoint;
-use dress_prune::Recipe;
+use dress_prune::{Recipe, Sizes};
 use dress_train::RunDirectory;
 
 /// A recipe, the text that it looks at, and where it is computed.
@@ -24,6 +24,14 @@ impl PruneRun {
         Self { recipe, calibration, compute: ComputeSettings::default() }
     }
 
+    /// The same with sizes as they are asked for, so that rows end at the sizes that they were given
+    /// ([`Sizes`]).
+    #[must_use]
+    pub(crate) fn with_sizes_as_asked(mut self) -> Self {
+        self.recipe.sizes = Sizes::AsAsked;
+        self
+    }
+
     /// The same with another seed of whatever is drawn.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
@@ -37,7 +45,8 @@ impl PruneRun {
     /// The run on `checkpoint`, once all is checked that can be without the weights.
     ///
     /// # Errors
-    /// Those of [`PruneJob::new`], and [`dress_core::Error::CalibrationEmpty`] where something looks at a text and there is none.
+    /// Those of [`PruneJob::new`], and [`dress_core::Error::CalibrationEmpty`] where something looks at a
+    /// text and there is none.
     pub fn job(&self, checkpoint: &Checkpoint) -> Result<PruneJob, Error> {
         let Self { recipe, calibration, compute } = self;
         let (load, device) = (compute.load_config(), compute.device.clone());

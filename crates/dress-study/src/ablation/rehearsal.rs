@@ -5,8 +5,8 @@ use crate::{Error, RehearsedCells};
 use dress_core::Progress;
 
 impl AblationStudy {
-    /// What every row takes, by a run of it on a few blocks and an evaluation of what comes of it. Nothing is written, and kept
-    /// cells are not looked for.
+    /// What every row takes, by a run of it on a few blocks and an evaluation of what comes of it. Nothing is
+    /// written, and kept cells are not looked for.
     ///
     /// # Errors
     /// Those of loading, pruning and evaluating.
@@ -17,7 +17,7 @@ impl AblationStudy {
         drop(dense);
         let mut rows = vec![RehearsedCells { name: Ablation::DENSE.into(), cells: 1, estimate }];
         for variant in &self.variants {
-            let job = variant.run.job(checkpoint)?;
+            let job = variant.run.clone().with_sizes_as_asked().job(checkpoint)?;
             let (made, estimate) = job.rehearse(&variant.run.blocks(checkpoint)?, progress)?;
             let evaluated = self.subject.rehearse_evaluation(&made.model, progress)?;
             let (name, cells) = (variant.name.clone(), self.seeds.len());

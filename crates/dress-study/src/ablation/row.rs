@@ -25,7 +25,8 @@ pub struct Summary {
     pub seen: Spread,
     /// Perplexity on another text.
     pub unseen: Option<Spread>,
-    /// Perplexity on the seen text over the base's with the same seed, so that what the seeds have in common does not count.
+    /// Perplexity on the seen text over the base's with the same seed, so that what the seeds have in common
+    /// does not count.
     pub to_base: Option<Spread>,
     /// How far slicing moved the logits.
     pub slicing_error: Option<Spread>,

@@ -5,7 +5,7 @@ use super::{
     combinations, markdown, picture,
 };
 use crate::kept_cells::{CellKey, CellStore, Outcome, Turn, Wanted, each_cell, outcome_of};
-use crate::{ComputeSettings, Error, Subject, write_beside};
+use crate::{ComputeSettings, Error, Subject, write_beside, write_picture};
 use dress_core::Progress;
 use dress_train::RunDirectory;
 use serde::Serialize;
@@ -66,8 +66,10 @@ impl Variant {
     }
 }
 
-/// Rows of settings side by side on one checkpoint. Its results are in a directory: `ablate.json`, `ablate.md`, `ablate.svg`,
-/// and in `cells` a file a cell.
+/// Rows of settings side by side on one checkpoint. All keep the sizes that they are given, whatever
+/// quantizers take, so that rows that are given one size have it
+/// ([`Sizes::AsAsked`](dress_prune::Sizes::AsAsked)). Its results are in a directory: `ablate.json`,
+/// `ablate.md`, `ablate.svg`, `ablate.png`, and in `cells` a file a cell.
 ///
 /// Two processes that work on one directory at once measure cells twice, and no file is ever half of two.
 #[derive(Debug)]
@@ -90,7 +92,8 @@ pub struct AblationStudy {
     pub base_of_varied: Vec<String>,
 }
 
-/// One cell that is asked for: which row it is of, and the run that makes it, unless it is the model as it is.
+/// One cell that is asked for: which row it is of, and the run that makes it, unless it is the model as it
+/// is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedCell {
     pub(super) row: String,
@@ -147,8 +150,8 @@ impl AblationStudy {
         self.directory.join("cells")
     }
 
-    /// Every cell, checked as far as it can be without weights: the model as it is, the base, and then the rows in order. A
-    /// row that comes to the same as one before it is left out.
+    /// Every cell, checked as far as it can be without weights: the model as it is, the base, and then the
+    /// rows in order. A row that comes to the same as one before it is left out.
     ///
     /// # Errors
     /// [`Error::Row`] where a row cannot be run, and those of reading the calibration text.
@@ -171,7 +174,7 @@ impl AblationStudy {
     }
 
     fn cell_of(&self, variant: &Variant, seed: u64) -> Result<PlannedCell, Error> {
-        let run = variant.run.clone().with_seed(seed);
+        let run = variant.run.clone().with_sizes_as_asked().with_seed(seed);
         let DescribedRun { settings, plan_sha256, costs_sha256 } = &variant.described;
         run.job(self.subject.checkpoint()).map_err(|error| of_row(&variant.name, error))?;
         let calibration = run.calibration.as_ref();
@@ -187,8 +190,8 @@ impl AblationStudy {
         Ok(PlannedCell { row: variant.name.clone(), run: Some(run), key })
     }
 
-    /// The cells, each that is missing put into the store by `measure`, which says what came of it; the table and the picture are
-    /// written anew after each. With `anew` all of them are missing.
+    /// The cells, each that is missing put into the store by `measure`, which says what came of it; the table
+    /// and the picture are written anew after each. With `anew` all of them are missing.
     ///
     /// # Errors
     /// Those of reading and writing the files.
@@ -218,8 +221,8 @@ impl AblationStudy {
         Ok(ablation)
     }
 
-    /// Every cell, those that are missing measured in this process, so that the peak memory of each counts what those before it
-    /// took. A cell that fails is named in [`Ablation::failed`], and why is logged.
+    /// Every cell, those that are missing measured in this process, so that the peak memory of each counts
+    /// what those before it took. A cell that fails is named in [`Ablation::failed`], and why is logged.
     ///
     /// # Errors
     /// Those of [`AblationStudy::planned`] and [`AblationStudy::run`].
@@ -263,7 +266,7 @@ impl AblationStudy {
         if ablation.best.is_none() {
             return Ok(());
         }
-        write_beside(&place("ablate.svg"), picture(ablation)?.as_bytes())
+        write_picture(&self.directory, "ablate", &picture(ablation)?)
     }
 
     /// Where the results are.

@@ -11,8 +11,8 @@ struct Column {
     of: fn(&Comparison, &Cell) -> String,
 }
 
-/// A Markdown table, a row a cell, with the lengths and texts it was measured on below. Of the methods at each ratio the
-/// lowest perplexities are in bold.
+/// A Markdown table, a row a cell, with the lengths and texts it was measured on below. Of the methods at
+/// each ratio the lowest perplexities are in bold.
 pub fn markdown(comparison: &Comparison) -> String {
     let columns = columns(comparison);
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));

@@ -3,20 +3,20 @@
 use super::{Cell, Comparison};
 use crate::Error;
 use dress_eval::PerplexityReport;
-use dress_eval::plot::{Panel, Scale, Series, svg};
+use dress_eval::plot::{self, Panel, Picture, Scale, Series};
 
-/// An SVG of perplexity against parameters, a curve a method, each joined to the model as it is; one panel for the seen text
-/// and one for the unseen, where there is one. Perplexity is on a logarithmic scale.
+/// Perplexity against parameters, a curve a method, each joined to the model as it is; one panel for the seen
+/// text and one for the unseen, where there is one. Perplexity is on a logarithmic scale.
 ///
 /// # Errors
-/// Those of [`svg`].
-pub fn picture(comparison: &Comparison) -> Result<String, Error> {
+/// Those of [`plot::picture()`].
+pub fn picture(comparison: &Comparison) -> Result<Picture, Error> {
     let seen = |cell: &Cell| Some(cell.measured.seen.clone());
     let mut panels = vec![panel(comparison, "like the calibration's", seen)];
     if comparison.cells.iter().any(|cell| cell.measured.unseen.is_some()) {
         panels.push(panel(comparison, "of another kind", |cell: &Cell| cell.measured.unseen.clone()));
     }
-    Ok(svg(&panels)?)
+    Ok(plot::picture(&panels)?)
 }
 
 /// The last part of a path or an id.

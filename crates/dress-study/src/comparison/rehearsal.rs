@@ -11,8 +11,9 @@ use std::time::Instant;
 const FEW: usize = 5;
 
 impl ComparisonStudy {
-    /// What every method takes at its first ratio, by a run of it on a few blocks and an evaluation of what comes of it; at the
-    /// other ratios it takes as long. Nothing is written, and kept cells are not looked for.
+    /// What every method takes at its first ratio, by a run of it on a few blocks and an evaluation of what
+    /// comes of it; at the other ratios it takes as long. Nothing is written, and kept cells are not looked
+    /// for.
     ///
     /// # Errors
     /// Those of loading, pruning and evaluating.

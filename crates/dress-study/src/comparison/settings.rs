@@ -39,7 +39,8 @@ pub struct ComparisonSettings {
     pub stock: StockTarget,
     /// What kept counts are a multiple of.
     pub tile: usize,
-    /// The engines, each with a format, that would serve the results: their sizes are those that all of them take in full.
+    /// The engines, each with a format, that would serve the results: their sizes are those that all of them
+    /// take in full.
     pub served_by: Vec<EngineFormat>,
     /// Seed of everything that is drawn.
     pub seed: u64,
@@ -55,7 +56,8 @@ pub struct ComparisonSettings {
     pub dress_criterion: Criterion,
     /// The regularization of [`Preset::Dress`].
     pub regularize: RegularizeConfig,
-    /// Its highest learning rate; without one [`usual_learning_rate`](dress_prune::usual_learning_rate) of its basis.
+    /// Its highest learning rate; without one [`usual_learning_rate`](dress_prune::usual_learning_rate) of
+    /// its basis.
     pub learning_rate: Option<f64>,
     /// How its steps are taken that the weights' type cannot express; without it [`Precision::of_weights`].
     pub precision: Option<Precision>,

@@ -2,14 +2,16 @@
 
 use super::{COMPARISON_SCHEMA, Cell, CellId, Comparison, ComparisonSettings, RatioOf, markdown, picture};
 use crate::kept_cells::{CellKey, CellStore, DataKey, Outcome, Turn, Wanted, each_cell, outcome_of};
-use crate::{ComputeSettings, Error, EvaluatedText, Subject, TextSource, write_beside, write_report};
+use crate::{
+    ComputeSettings, Error, EvaluatedText, Subject, TextSource, write_beside, write_picture, write_report,
+};
 use dress_core::{Progress, Ratio};
 use dress_prune::{Amount, Preset, PresetSettings, usual_learning_rate};
 use dress_train::{Precision, RunDirectory};
 use std::path::{Path, PathBuf};
 
 /// Methods side by side on one checkpoint. Its results are in a directory: `compare.json`, `compare.md`,
-/// `compare.svg`, a report, and in `cells` a file a cell.
+/// `compare.svg` and `compare.png`, a report, and in `cells` a file a cell.
 ///
 /// Two processes that work on one directory at once measure cells twice, and no file is ever half of two.
 #[derive(Debug)]
@@ -147,7 +149,8 @@ impl ComparisonStudy {
         self.ids().into_iter().map(wanted).collect()
     }
 
-    /// The texts to evaluate on that are the calibration's own, so that perplexity there says nothing of other texts.
+    /// The texts to evaluate on that are the calibration's own, so that perplexity there says nothing of
+    /// other texts.
     ///
     /// # Errors
     /// Those of [`ComparisonStudy::key`].
@@ -160,8 +163,9 @@ impl ComparisonStudy {
         Ok(EvaluatedText::that_are(&self.key(CellId::Dense)?, &calibration))
     }
 
-    /// The cells that [`ComparisonStudy::wanted`] names, each that is missing put into the store by `measure`, which says what came
-    /// of it; tables and pictures are written anew after each. Returns how many cells were there already beside the comparison.
+    /// The cells that [`ComparisonStudy::wanted`] names, each that is missing put into the store by
+    /// `measure`, which says what came of it; tables and pictures are written anew after each. Returns how
+    /// many cells were there already beside the comparison.
     ///
     /// # Errors
     /// Those of reading and writing the files.
@@ -181,8 +185,8 @@ impl ComparisonStudy {
         Ok((comparison, reused))
     }
 
-    /// Every cell, those that are missing measured in this process, so that the peak memory of each counts what those before it
-    /// took. A cell that fails is named in [`Comparison::failed`], and why is logged.
+    /// Every cell, those that are missing measured in this process, so that the peak memory of each counts
+    /// what those before it took. A cell that fails is named in [`Comparison::failed`], and why is logged.
     ///
     /// # Errors
     /// Those of [`ComparisonStudy::run`].
@@ -220,7 +224,7 @@ impl ComparisonStudy {
         if comparison.cells.is_empty() {
             return Ok(());
         }
-        write_beside(&place("compare.svg"), picture(comparison)?.as_bytes())?;
+        write_picture(&self.directory, "compare", &picture(comparison)?)?;
         write_report(&self.directory, &comparison.report(), "Methods side by side")?;
         Ok(())
     }

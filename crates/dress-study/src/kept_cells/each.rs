@@ -39,9 +39,9 @@ pub enum Outcome {
 /// How long a cell that another process has is left alone before it is looked for again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Gives `then` every cell in order, those that `store` lacks after `measure` has put them there; nothing where that failed,
-/// which `measure` says. A cell that another process has is waited for, and what comes after it is measured meanwhile. Returns how
-/// many were there already.
+/// Gives `then` every cell in order, those that `store` lacks after `measure` has put them there; nothing
+/// where that failed, which `measure` says. A cell that another process has is waited for, and what comes
+/// after it is measured meanwhile. Returns how many were there already.
 ///
 /// # Errors
 /// Those of `then` and of [`CellStore::get`].

@@ -70,8 +70,8 @@ const ABOUT_THE_FILES: [&str; 8] = [
     "auto_map",
 ];
 
-/// A configuration without the order of its keys, its blanks and what does not change the model, so that saving it anew
-/// leaves it as it is.
+/// A configuration without the order of its keys, its blanks and what does not change the model, so that
+/// saving it anew leaves it as it is.
 pub fn config_by_meaning(json: &str) -> String {
     let read: Result<BTreeMap<String, Value>, _> = serde_json::from_str(json);
     let Ok(mut config) = read else { return json.into() };

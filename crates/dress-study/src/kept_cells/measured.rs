@@ -31,8 +31,8 @@ pub struct Measured {
     pub unseen: Option<PerplexityReport>,
     /// Seconds of scoring, training and slicing.
     pub seconds: f64,
-    /// The most bytes that the cell's process had in memory until the smaller model was there, loading included;
-    /// absent where the system does not say.
+    /// The most bytes that the cell's process had in memory until the smaller model was there, loading
+    /// included; absent where the system does not say.
     pub peak_bytes: Option<u64>,
     /// The same, evaluation included.
     pub peak_bytes_with_evaluation: Option<u64>,
@@ -51,7 +51,8 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// What a report shows of it under this name, on the curve of this name; `path` is the checkpoint that it was made from.
+    /// What a report shows of it under this name, on the curve of this name; `path` is the checkpoint that it
+    /// was made from.
     pub fn report(&self, name: String, series: Option<String>, path: &str) -> ModelReport {
         let perplexity = std::iter::once(&self.seen).chain(&self.unseen);
         ModelReport {

@@ -39,8 +39,8 @@ impl CellStore {
         self.directory.join(format!("{name}-{}.json", key.get(..12).unwrap_or(key)))
     }
 
-    /// The cell, where it was finished with the same key. One of another format that carries its hash is no cell, and neither is
-    /// one of the time before cells carried theirs.
+    /// The cell, where it was finished with the same key. One of another format that carries its hash is no
+    /// cell, and neither is one of the time before cells carried theirs.
     ///
     /// # Errors
     /// [`Error::DamagedCell`] where the file is not what was written.

@@ -63,8 +63,8 @@ fn weights_losses_and_penalties_are_those_of_whole_passes() {
     }
 }
 
-/// Whether this process runs the test of that name and no other. If not, one that does has run it: all that a process draws comes
-/// from one generator, which other tests would move on.
+/// Whether this process runs the test of that name and no other. If not, one that does has run it: all that a
+/// process draws comes from one generator, which other tests would move on.
 fn is_alone(test: &str) -> bool {
     const ALONE: &str = "DRESS_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {

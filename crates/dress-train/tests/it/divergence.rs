@@ -53,14 +53,14 @@ fn a_long_run_is_stopped_long_before_its_end() {
 struct Shaken(f64);
 
 impl Regularization<AnyModel> for Shaken {
-    fn after_step(&self, model: AnyModel, step: &StepInfo) -> AnyModel {
+    fn after_step(&self, model: AnyModel, step: &StepInfo) -> Result<AnyModel, dress_core::Error> {
         struct Times(f64);
         impl ParameterMapper for Times {
             fn map<const D: usize>(&mut self, _name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
                 value * self.0
             }
         }
-        if step.share == 0.0 { parameters::map(model, &mut Times(self.0)) } else { model }
+        Ok(if step.share == 0.0 { parameters::map(model, &mut Times(self.0)) } else { model })
     }
 }
 

@@ -75,14 +75,14 @@ struct Poison {
 }
 
 impl Regularization<AnyModel> for Poison {
-    fn after_step(&self, model: AnyModel, step: &StepInfo) -> AnyModel {
+    fn after_step(&self, model: AnyModel, step: &StepInfo) -> Result<AnyModel, dress_core::Error> {
         struct Nan;
         impl ParameterMapper for Nan {
             fn map<const D: usize>(&mut self, _name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
                 value * f64::NAN
             }
         }
-        if step.share >= self.share { parameters::map(model, &mut Nan) } else { model }
+        Ok(if step.share >= self.share { parameters::map(model, &mut Nan) } else { model })
     }
 }
 
@@ -118,8 +118,8 @@ struct NoNumber {
 }
 
 impl Regularization<AnyModel> for NoNumber {
-    fn penalty(&self, model: &AnyModel, step: &StepInfo) -> Option<Tensor<1>> {
-        (step.share >= self.share).then(|| Tensor::full([1], f64::NAN, &model.device()))
+    fn penalty(&self, model: &AnyModel, step: &StepInfo) -> Result<Option<Tensor<1>>, dress_core::Error> {
+        Ok((step.share >= self.share).then(|| Tensor::full([1], f64::NAN, &model.device())))
     }
 }
 

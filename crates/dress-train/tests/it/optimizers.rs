@@ -108,14 +108,18 @@ fn masters_follow_what_else_sets_the_weights() {
 struct SetToFourOnce;
 
 impl dress_train::Regularization<AnyModel> for SetToFourOnce {
-    fn after_step(&self, model: AnyModel, step: &dress_train::StepInfo) -> AnyModel {
+    fn after_step(
+        &self,
+        model: AnyModel,
+        step: &dress_train::StepInfo,
+    ) -> Result<AnyModel, dress_core::Error> {
         struct Four;
         impl ParameterMapper for Four {
             fn map<const D: usize>(&mut self, _name: &str, _layout: Layout, value: Tensor<D>) -> Tensor<D> {
                 value.zeros_like() + 4.0
             }
         }
-        if step.reached == 0.5 { parameters::map(model, &mut Four) } else { model }
+        Ok(if step.reached == 0.5 { parameters::map(model, &mut Four) } else { model })
     }
 }
 

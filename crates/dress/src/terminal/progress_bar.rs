@@ -6,7 +6,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Mutex;
 
-/// A bar with the time that is left on standard error while that is a terminal; a line every half minute otherwise.
+/// A bar with the time that is left on standard error while that is a terminal; a line every half minute
+/// otherwise.
 #[derive(Debug)]
 pub struct TerminalProgress {
     bar: Mutex<Option<ProgressBar>>,

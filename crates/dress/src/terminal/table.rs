@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Rows of text under a header. Columns of numbers stand right and columns of words left; the first column is a name.
+/// Rows of text under a header. Columns of numbers stand right and columns of words left; the first column is
+/// a name.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
     rows: Vec<Vec<String>>,

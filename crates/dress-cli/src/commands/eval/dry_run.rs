@@ -12,8 +12,8 @@ use std::time::Instant;
 const ROWS: usize = 8;
 
 impl Eval {
-    /// Says what it would take, by a few blocks and rows of both models, and writes nothing. Speed is not rehearsed, as measuring
-    /// it is all that it does.
+    /// Says what it would take, by a few blocks and rows of both models, and writes nothing. Speed is not
+    /// rehearsed, as measuring it is all that it does.
     pub fn dry_run(self) -> Result<(), Error> {
         let (context, began, shown) = (&self.context, Instant::now(), shown_progress());
         let times = StageTimes::new(&shown);

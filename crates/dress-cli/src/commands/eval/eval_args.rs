@@ -6,22 +6,26 @@ use super::task_args::TaskArgs;
 use crate::commands::CommonArgs;
 use crate::commands::common_args::RESULT;
 use crate::commands::dry_run::DryRunArgs;
+use crate::commands::short_help::FIRST;
 use crate::evaluation::EvaluationPlan;
 use crate::{Error, locate};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use dress_eval::PerplexityConfig;
 use dress_eval::journal::ResultCache;
 use std::path::PathBuf;
 
 /// Options of `dress eval`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new(FIRST).multiple(true).args([
+    "data", "protocol", "seqlen", "max_blocks", "tasks", "task_data", "speed", "dry_run",
+]))]
 pub struct EvalArgs {
     /// The checkpoint: a directory, a GGUF file, or `owner/name` on the Hugging Face hub.
-    #[arg(long)]
+    #[arg(long, group = FIRST)]
     model: PathBuf,
     /// The model that it was made from, or any other with the same tokenizer: measured alike, and how far the
     /// checkpoint is from it.
-    #[arg(long)]
+    #[arg(long, group = FIRST)]
     against: Option<PathBuf>,
     /// What reports call the checkpoint; by default its directory's name.
     #[arg(long)]
@@ -33,12 +37,13 @@ pub struct EvalArgs {
     #[command(flatten)]
     speed: SpeedArgs,
     /// A directory for report.json, report.md and report.html. Run again, it goes on where it was broken off.
-    #[arg(long, help_heading = RESULT)]
+    #[arg(long, help_heading = RESULT, group = FIRST)]
     out: Option<PathBuf>,
     /// Where results are kept and found again, for any model, text and task; by default OUT/cache.
     #[arg(long, help_heading = RESULT)]
     cache: Option<PathBuf>,
-    /// A JSONL file for every request of every task with its log-likelihood, or with the text that the model wrote.
+    /// A JSONL file for every request of every task with its log-likelihood, or with the text that the model
+    /// wrote.
     #[arg(long, help_heading = RESULT, requires = "tasks")]
     requests: Option<PathBuf>,
     /// Replace the report of another model or of other settings at --out, and the requests.

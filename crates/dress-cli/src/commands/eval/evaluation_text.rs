@@ -70,7 +70,8 @@ fn perplexity_text(report: &PerplexityReport, parameters: u64) -> String {
     )
 }
 
-/// A row of both models: the other's value, the checkpoint's, what is between them with its error, and which is the better.
+/// A row of both models: the other's value, the checkpoint's, what is between them with its error, and which
+/// is the better.
 struct Row {
     name: String,
     values: [String; 2],

@@ -1,19 +1,21 @@
 //! The options of perplexity and speed.
 
-use crate::commands::common_args::{at_least_one, or_none};
-use crate::commands::listed::listed;
+use crate::commands::common_args::{at_least_one, or_none, tokens_of_a_block};
+use crate::commands::listed::{bos, listed};
 use crate::{Error, row_text};
 use clap::Args;
 use dress_core::seqlen_or;
 use dress_data::{Bos, Corpus, CorpusFormat, Protocol, WindowConfig};
 use dress_eval::SpeedConfig;
+use dress_study::EvaluationTexts;
 use std::path::{Path, PathBuf};
 
 /// The text that perplexity is measured on.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Perplexity")]
 pub struct TextArgs {
-    /// The corpus: text, JSON, CSV or Parquet, also compressed; a folder, several with commas, or - for standard input.
+    /// The corpus: text, JSON, CSV or Parquet, also compressed; a folder, several with commas, or - for
+    /// standard input.
     #[arg(long)]
     data: Option<PathBuf>,
     /// The field of --data's rows that is their text.
@@ -22,8 +24,7 @@ pub struct TextArgs {
     /// How the papers prepare this corpus.
     #[arg(long, value_parser = listed::<Protocol>(Protocol::NAMES), requires = "data", conflicts_with = "join")]
     protocol: Option<Protocol>,
-    /// Tokens a block; by default 2048, or what the model has positions for.
-    #[arg(long)]
+    #[arg(long, help = tokens_of_a_block(EvaluationTexts::USUAL_SEQLEN))]
     seqlen: Option<usize>,
     /// Tokens from one block's start to the next, for blocks that overlap: each token counts once.
     #[arg(long, requires = "data", value_parser = at_least_one)]
@@ -34,9 +35,8 @@ pub struct TextArgs {
     /// What stands between two JSON rows, `\n` for a line end.
     #[arg(long, default_value = "\\n\\n")]
     join: String,
-    /// Where the token stands that begins a text: tokenizer (where it puts it itself), each (before every block)
-    /// or none.
-    #[arg(long, default_value_t = Bos::Tokenizer, value_parser = listed::<Bos>(Bos::NAMES))]
+    /// Where the token stands that begins a text.
+    #[arg(long, default_value_t = Bos::Tokenizer, value_parser = bos())]
     bos: Bos,
     /// Blocks a batch; changes the speed, not the result.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
@@ -53,7 +53,11 @@ impl TextArgs {
             join: self.join.replace("\\n", "\n"),
             protocol: self.protocol,
             bos: self.bos,
-            ..WindowConfig::new(seqlen_or(self.seqlen, 2048, crate::max_positions(model)?)?)
+            ..WindowConfig::new(seqlen_or(
+                self.seqlen,
+                EvaluationTexts::USUAL_SEQLEN,
+                crate::max_positions(model)?,
+            )?)
         };
         let rows = row_text(model, &crate::tokenizer(model)?, self.text_field.as_deref());
         Ok(Some((Corpus::read_as(data, CorpusFormat::Auto, &rows)?, config)))
@@ -67,8 +71,15 @@ pub struct SpeedArgs {
     /// Measure prefill, first token, decoding, throughput and memory; with --against, both in turn.
     #[arg(long)]
     speed: bool,
-    /// Tokens of the prefill; by default 2048, or what the model has positions for.
-    #[arg(long, requires = "speed", value_parser = at_least_one)]
+    #[arg(
+        long,
+        help = format!(
+            "Tokens of the prefill; by default {}, or what the model has positions for",
+            SpeedConfig::default().prefill_tokens
+        ),
+        requires = "speed",
+        value_parser = at_least_one
+    )]
     prefill_tokens: Option<usize>,
     /// Tokens of the prompt that decoding starts from.
     #[arg(long, requires = "speed", default_value_t = SpeedConfig::default().prompt_tokens, value_parser = at_least_one)]

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tasks")]
 pub struct TaskArgs {
-    /// Tasks with commas: piqa, hellaswag, winogrande, arc_easy, arc_challenge, boolq, openbookqa, lambada_openai, copa, sciq,
-    /// mmlu, triviaqa, `papers` for the first five, `all` for those whose rows are there, or the path of a task file of your
-    /// own. NAME=FILE says where its rows are.
+    /// Tasks with commas: piqa, hellaswag, winogrande, arc_easy, arc_challenge, boolq, openbookqa,
+    /// lambada_openai, copa, sciq, mmlu, triviaqa, `papers` for the first five, `all` for those whose rows
+    /// are there, or the path of a task file of your own. NAME=FILE says where its rows are.
     #[arg(long, value_delimiter = ',')]
     tasks: Vec<String>,
     /// Where the tasks' files are, under the names that they are published by.

@@ -1,6 +1,7 @@
-//! What somebody else's crate looks like: its own model and its own scorer, with `dress-core` as the only dependency.
-//! With the feature `files` its checkpoints are read, rewritten and saved by `dress-models`. The tests of
-//! `dress-prune` score, regularize and slice it, in memory and from file to file.
+//! What somebody else's crate looks like: its own model and its own scorer, with `dress-core` as the only
+//! dependency. With the feature `files` it also depends on `dress-models` and serde, and its checkpoints are
+//! read, rewritten and saved. The tests of `dress-prune` score, regularize and slice it, in memory and from
+//! file to file.
 
 #[cfg(feature = "files")]
 mod family;
@@ -8,11 +9,14 @@ mod family;
 #[cfg(feature = "files")]
 pub use family::NoLayers;
 
+mod elastic_net;
+pub use elastic_net::ElasticNet;
+
 use dress_core::burn;
 use dress_core::burn::module::{Module, Param};
 use dress_core::burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use dress_core::burn::tensor::{Device, Int, Tensor, activation::relu};
-use dress_core::parameters::{self, Layout, NamedParameters, ParameterVisitor};
+use dress_core::parameters::{self, Layout, NamedParameters, ParameterPlace, ParameterVisitor};
 use dress_core::{
     Axis, AxisSlots, Calibration, CausalLm, Component, CouplingMap, Error, Forward, MultipleOf,
     Normalization, Progress, Role, Scorer, Scores, Selection, Site, Slot,
@@ -30,13 +34,23 @@ pub struct ShiftConfig {
     pub inner: Vec<usize>,
     /// Added to the mean square in every norm.
     pub epsilon: f64,
+    /// Whether the gains of its norms are filed as one less than they are.
+    #[cfg_attr(feature = "files", serde(default))]
+    pub plus_one: bool,
+}
+
+impl ShiftConfig {
+    /// Two layers of so many neurons.
+    pub fn of_two_layers(vocab_size: usize, width: usize, inner: usize) -> Self {
+        Self { vocab_size, width, inner: vec![inner; 2], epsilon: 1e-5, plus_one: false }
+    }
 }
 
 /// Layers that look at the current and the previous token each.
 #[derive(Module, Debug)]
 pub struct ShiftLm {
     embed: Embedding,
-    blocks: Vec<ShiftLayer>,
+    layers: Vec<ShiftLayer>,
     norm: ScaleNorm,
     head: Linear,
     #[module(skip)]
@@ -55,25 +69,29 @@ struct ScaleNorm {
     gain: Param<Tensor<1>>,
     #[module(skip)]
     epsilon: f64,
+    /// What the gains lack of what they multiply by.
+    #[module(skip)]
+    offset: f64,
 }
 
 impl ScaleNorm {
     fn new(config: &ShiftConfig, device: &Device) -> Self {
-        let gain = Initializer::Uniform { min: 0.5, max: 1.5 }.init([config.width], device);
-        Self { gain, epsilon: config.epsilon }
+        let offset = if config.plus_one { 1.0 } else { 0.0 };
+        let gain = Initializer::Uniform { min: 0.5 - offset, max: 1.5 - offset }.init([config.width], device);
+        Self { gain, epsilon: config.epsilon, offset }
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
         let mean_square = (input.clone() * input.clone()).mean_dim(2);
-        input / (mean_square + self.epsilon).sqrt() * self.gain.val().unsqueeze()
+        let gain = self.gain.val() + self.offset;
+        input / (mean_square + self.epsilon).sqrt() * gain.unsqueeze()
     }
 }
 
 impl ShiftLm {
     /// Two layers of random weights.
     pub fn new(vocab_size: usize, width: usize, inner: usize, device: &Device) -> Self {
-        let config = ShiftConfig { vocab_size, width, inner: vec![inner; 2], epsilon: 1e-5 };
-        Self::of_config(config, device)
+        Self::of_config(ShiftConfig::of_two_layers(vocab_size, width, inner), device)
     }
 
     /// Random weights, drawn when they are first used.
@@ -85,7 +103,7 @@ impl ShiftLm {
         };
         Self {
             embed: EmbeddingConfig::new(config.vocab_size, config.width).init(device),
-            blocks: config.inner.iter().map(layer).collect(),
+            layers: config.inner.iter().map(layer).collect(),
             norm: ScaleNorm::new(&config, device),
             head: LinearConfig::new(config.width, config.vocab_size).with_bias(false).init(device),
             config,
@@ -99,7 +117,7 @@ impl ShiftLm {
 }
 
 fn ffn_slots(layer: usize, inner: usize) -> AxisSlots {
-    let name = |rest: &str| format!("blocks.{layer}.{rest}");
+    let name = |rest: &str| format!("layers.{layer}.{rest}");
     let slots = vec![
         Slot::new(name("inner.weight"), 0, Role::Writes, Component::Ffn),
         Slot::new(name("inner.bias"), 0, Role::Writes, Component::Ffn),
@@ -108,7 +126,11 @@ fn ffn_slots(layer: usize, inner: usize) -> AxisSlots {
     AxisSlots { len: inner, multiple_of: MultipleOf::ONE, normalization: None, slots }
 }
 
-impl NamedParameters for ShiftLm {}
+impl NamedParameters for ShiftLm {
+    fn layout(&self, place: &ParameterPlace<'_>) -> Layout {
+        Layout::of_burn(place)
+    }
+}
 
 impl CausalLm for ShiftLm {
     fn architecture(&self) -> &str {
@@ -116,7 +138,7 @@ impl CausalLm for ShiftLm {
     }
 
     fn num_layers(&self) -> usize {
-        self.blocks.len()
+        self.layers.len()
     }
 
     fn vocab_size(&self) -> usize {
@@ -128,16 +150,20 @@ impl CausalLm for ShiftLm {
     }
 
     fn coupling(&self) -> CouplingMap {
+        let gain = |name: String, site| {
+            let slot = Slot::new(name, 0, Role::Scales, Component::Rest).site(site);
+            slot.plus_one(self.config.plus_one)
+        };
         let mut slots = vec![
             Slot::new("embed.weight", 1, Role::Writes, Component::Rest),
-            Slot::new("norm.gain", 0, Role::Scales, Component::Rest).site(Site::HeadInput),
+            gain("norm.gain".into(), Site::HeadInput),
             Slot::new("head.weight", 1, Role::Reads, Component::Rest).site(Site::HeadInput),
         ];
-        for layer in 0..self.blocks.len() {
-            let name = |rest: &str| format!("blocks.{layer}.{rest}");
-            let input = |slot: Slot| slot.site(Site::FfnInput { layer });
-            slots.push(input(Slot::new(name("norm.gain"), 0, Role::Scales, Component::Rest)));
-            slots.push(input(Slot::new(name("inner.weight"), 1, Role::Reads, Component::Ffn)));
+        for layer in 0..self.layers.len() {
+            let name = |rest: &str| format!("layers.{layer}.{rest}");
+            let input = Site::FfnInput { layer };
+            slots.push(gain(name("norm.gain"), input));
+            slots.push(Slot::new(name("inner.weight"), 1, Role::Reads, Component::Ffn).site(input));
             slots.push(Slot::new(name("outer.weight"), 0, Role::Writes, Component::Ffn));
             slots.push(Slot::new(name("outer.bias"), 0, Role::Writes, Component::Ffn));
         }
@@ -149,7 +175,7 @@ impl CausalLm for ShiftLm {
         };
         // What goes with a layer is not a part of a parameter, so that there is no slot of it.
         let layers = AxisSlots {
-            len: self.blocks.len(),
+            len: self.layers.len(),
             multiple_of: MultipleOf::ONE,
             normalization: None,
             slots: Vec::new(),
@@ -167,7 +193,7 @@ impl CausalLm for ShiftLm {
     }
 
     fn layer(&self, layer: usize, hidden: Tensor<3>, pass: &mut Forward<'_>) -> Tensor<3> {
-        let ShiftLayer { norm, inner, outer } = &self.blocks[layer];
+        let ShiftLayer { norm, inner, outer } = &self.layers[layer];
         let input = pass.pass(Site::FfnInput { layer }, norm.forward(hidden.clone()));
         let [batch, seq, width] = input.dims();
         let first = Tensor::zeros([batch, 1, width], &input.device());
@@ -185,13 +211,13 @@ impl CausalLm for ShiftLm {
             self.config.width = residual.kept_len();
             self.config.epsilon *= residual.len() as f64 / residual.kept_len() as f64;
             self.norm.epsilon = self.config.epsilon;
-            self.blocks.iter_mut().for_each(|layer| layer.norm.epsilon = self.config.epsilon);
+            self.layers.iter_mut().for_each(|layer| layer.norm.epsilon = self.config.epsilon);
         }
         for (layer, inner) in self.config.inner.iter_mut().enumerate() {
             *inner = selection.get(Axis::Ffn { layer }).map_or(*inner, |ffn| ffn.kept_len());
         }
         for &layer in selection.removed_layers().iter().rev() {
-            self.blocks.remove(layer);
+            self.layers.remove(layer);
             self.config.inner.remove(layer);
         }
         Ok(self)

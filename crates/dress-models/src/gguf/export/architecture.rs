@@ -1,12 +1,16 @@
 //! From a model's configuration to the metadata of llama.cpp's architecture for it.
 
+use super::layer_norms;
 use crate::decoder::{Biases, DecoderConfig, Multipliers};
 use crate::gguf::config::MULTIPLIERS;
 use crate::gguf::entry::Entry;
 use crate::gguf::family::GgufFamily;
 use crate::gguf::gemma;
 use crate::gguf::rope::{OWN_KEYS, llama3_factors};
-use crate::modules::{Activation, LongRope, RopeScaling};
+use crate::gguf::row_order::RowOrder;
+use crate::gpt_neox::GptNeoxConfig;
+use crate::layer_norm_decoder::{LayerNormConfig, LayerNormFamily};
+use crate::modules::{LongRope, RopeScaling};
 use crate::phi::PhiConfig;
 use crate::{AnyModel, LayerWidths};
 
@@ -16,6 +20,8 @@ pub(super) enum Architecture<'a> {
     Decoder(&'a DecoderConfig),
     /// Phi.
     Phi(&'a PhiConfig),
+    /// GPT-NeoX.
+    GptNeox(&'a GptNeoxConfig),
 }
 
 /// What every architecture has.
@@ -41,10 +47,13 @@ impl<'a> Architecture<'a> {
                 let config = model.config();
                 check_decoder(config, family_of(config)).map(|()| Self::Decoder(config))
             }
-            AnyModel::Phi(model) => check_phi(model.config()).map(|()| Self::Phi(model.config())),
-            AnyModel::GptNeox(_) => {
-                Err("GGUF files of gpt_neox are not built; serve the directory with transformers or vLLM"
-                    .into())
+            AnyModel::Phi(model) => {
+                let config = model.config();
+                layer_norms::check(config, GgufFamily::Phi2).map(|()| Self::Phi(config))
+            }
+            AnyModel::GptNeox(model) => {
+                let config = model.config();
+                layer_norms::check(config, GgufFamily::GptNeox).map(|()| Self::GptNeox(config))
             }
             AnyModel::Opt(_) => {
                 Err("llama.cpp has no OPT; serve the directory with transformers or vLLM".into())
@@ -56,6 +65,7 @@ impl<'a> Architecture<'a> {
         match self {
             Self::Decoder(config) => family_of(config),
             Self::Phi(_) => GgufFamily::Phi2,
+            Self::GptNeox(_) => GgufFamily::GptNeox,
         }
     }
 
@@ -64,6 +74,7 @@ impl<'a> Architecture<'a> {
         match self {
             Self::Decoder(config) => config.vocab_size,
             Self::Phi(config) => config.vocab_size,
+            Self::GptNeox(config) => config.vocab_size,
         }
     }
 
@@ -72,45 +83,37 @@ impl<'a> Architecture<'a> {
         matches!(self, Self::Decoder(config) if config.tie_word_embeddings)
     }
 
-    /// The heads whose rows a parameter of LLaMA's queries or keys has, which llama.cpp wants in the order of
-    /// interleaved rotation.
-    pub fn interleaved_heads(&self, parameter: &str) -> Option<usize> {
-        let Self::Decoder(config) = self else { return None };
-        if !self.family().is_interleaved() {
-            return None;
-        }
-        let (layer, part) = parameter.strip_prefix("model.layers.")?.split_once('.')?;
-        let kv_heads = config.widths.heads(layer.parse().ok()?);
-        match part.strip_prefix("self_attn.")?.split('.').next()? {
-            "q_proj" => Some(kv_heads * config.heads_per_group()),
-            "k_proj" => Some(kv_heads),
-            _ => None,
-        }
+    /// How the rows of a tensor of the file lie there.
+    pub fn row_order(&self, tensor: &str) -> RowOrder {
+        let layer =
+            tensor.strip_prefix("blk.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
+        let Some(layer) = layer else { return RowOrder::Same };
+        let (kv_heads, heads_per_group) = match self {
+            Self::Decoder(config) => (config.widths.heads(layer), config.heads_per_group()),
+            Self::Phi(config) => (config.widths.heads(layer), config.heads_per_group()),
+            Self::GptNeox(config) => (config.widths.heads(layer), config.heads_per_group()),
+        };
+        self.family().row_order(tensor, [kv_heads * heads_per_group, kv_heads])
     }
 
-    /// The factors that divide the rotary frequencies, where they are not all divided by one number, by the names of
-    /// their tensors.
-    pub fn rope_factors(&self) -> Vec<(&'static str, Vec<f32>)> {
-        let Self::Decoder(config) = self else { return Vec::new() };
-        let numbers = |list: &[f64]| list.iter().map(|&factor| factor as f32).collect();
-        if let Some(LongRope { short, long, .. }) = &config.long_rope {
-            return vec![
-                ("rope_factors_long.weight", numbers(long)),
-                ("rope_factors_short.weight", numbers(short)),
-            ];
-        }
-        match config.rope_scaling {
-            Some(scaling @ RopeScaling::Llama3 { .. }) => {
-                let factors = llama3_factors(scaling, config.rope_theta, config.head_dim);
-                vec![("rope_freqs.weight", factors.map(|factor| factor as f32).collect())]
+    /// The tensors that no parameter makes, by their names.
+    pub fn computed(&self) -> Vec<(String, Vec<f32>)> {
+        match self {
+            Self::Decoder(config) => {
+                let factors = rope_factors(config).into_iter();
+                factors.map(|(name, factors)| (name.to_string(), factors)).collect()
             }
-            _ => Vec::new(),
+            Self::Phi(_) => Vec::new(),
+            Self::GptNeox(config) => layer_norms::missing_biases(config),
         }
     }
 
     /// The metadata, by whole keys.
     pub fn entries(&self) -> Vec<(String, Entry)> {
         let mut entries = self.sizes().entries(self.family());
+        if let Self::GptNeox(config) = self {
+            entries.extend(layer_norms::gpt_neox_entries(config));
+        }
         let mut add = |key: &str, entry| entries.push((format!("{}.{key}", self.family().name()), entry));
         let scaling = match self {
             Self::Decoder(config) => {
@@ -138,6 +141,10 @@ impl<'a> Architecture<'a> {
                 config.rope_scaling
             }
             Self::Phi(config) => {
+                add("attention.layer_norm_epsilon", Entry::F32(config.layer_norm_eps as f32));
+                config.rope_scaling
+            }
+            Self::GptNeox(config) => {
                 add("attention.layer_norm_epsilon", Entry::F32(config.layer_norm_eps as f32));
                 config.rope_scaling
             }
@@ -173,21 +180,27 @@ impl<'a> Architecture<'a> {
                 rotated: config.rotary_dims,
                 theta: config.rope_theta,
             },
-            Self::Phi(config) => Sizes {
-                positions: config.max_position_embeddings,
-                width: config.hidden_size,
-                vocabulary: config.vocab_size,
-                layers: config.num_hidden_layers,
-                widths: &config.widths,
-                heads_per_group: config.heads_per_group(),
-                rotated: config.rotary_dims,
-                theta: config.rope_theta,
-            },
+            Self::Phi(config) => Sizes::of(config),
+            Self::GptNeox(config) => Sizes::of(config),
         }
     }
 }
 
-impl Sizes<'_> {
+impl<'a> Sizes<'a> {
+    /// Those of a model with layer norms.
+    fn of<F: LayerNormFamily>(config: &'a LayerNormConfig<F>) -> Self {
+        Self {
+            positions: config.max_position_embeddings,
+            width: config.hidden_size,
+            vocabulary: config.vocab_size,
+            layers: config.num_hidden_layers,
+            widths: &config.widths,
+            heads_per_group: config.heads_per_group(),
+            rotated: config.rotary_dims,
+            theta: config.rope_theta,
+        }
+    }
+
     fn entries(&self, family: GgufFamily) -> Vec<(String, Entry)> {
         let layers = || 0..self.layers;
         let each = |of: &dyn Fn(usize) -> usize| match family {
@@ -206,6 +219,25 @@ impl Sizes<'_> {
             ("rope.freq_base", Entry::F32(self.theta as f32)),
         ];
         entries.map(|(key, entry)| (format!("{}.{key}", family.name()), entry)).into()
+    }
+}
+
+/// The factors that divide the rotary frequencies, where they are not all divided by one number, by the names
+/// of their tensors.
+fn rope_factors(config: &DecoderConfig) -> Vec<(&'static str, Vec<f32>)> {
+    let numbers = |list: &[f64]| list.iter().map(|&factor| factor as f32).collect();
+    if let Some(LongRope { short, long, .. }) = &config.long_rope {
+        return vec![
+            ("rope_factors_long.weight", numbers(long)),
+            ("rope_factors_short.weight", numbers(short)),
+        ];
+    }
+    match config.rope_scaling {
+        Some(scaling @ RopeScaling::Llama3 { .. }) => {
+            let factors = llama3_factors(scaling, config.rope_theta, config.head_dim);
+            vec![("rope_freqs.weight", factors.map(|factor| factor as f32).collect())]
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -230,8 +262,8 @@ fn family_of(config: &DecoderConfig) -> GgufFamily {
     }
 }
 
-/// As many tokens as the file says the model takes. But for Gemma's, none of these architectures has a window in
-/// llama.cpp, and none is missed up to the shortest one.
+/// As many tokens as the file says the model takes. But for Gemma's, none of these architectures has a window
+/// in llama.cpp, and none is missed up to the shortest one.
 fn positions(config: &DecoderConfig) -> usize {
     let positions = config.max_position_embeddings;
     let missed = config.shortest_window().filter(|_| !family_of(config).is_gemma());
@@ -245,8 +277,8 @@ fn positions(config: &DecoderConfig) -> usize {
     window
 }
 
-/// What llama.cpp's architectures of the other families have not: layers that differ, and in most of them LLaMA-3's scaling,
-/// biases, and heads of any width.
+/// What llama.cpp's architectures of the other families have not: layers that differ, and in most of them
+/// LLaMA-3's scaling, biases, and heads of any width.
 fn check_decoder(config: &DecoderConfig, family: GgufFamily) -> Result<(), String> {
     if matches!(family, GgufFamily::Llama | GgufFamily::Deci) {
         return Ok(());
@@ -286,27 +318,6 @@ fn check_decoder(config: &DecoderConfig, family: GgufFamily) -> Result<(), Strin
     }
     if family == GgufFamily::Olmo2 && config.tie_word_embeddings {
         return Err(format!("llama.cpp's {name} has no head that is the embedding"));
-    }
-    Ok(())
-}
-
-/// llama.cpp's `phi2` divides the width by the heads and knows one activation.
-fn check_phi(config: &PhiConfig) -> Result<(), String> {
-    if config.widths.differ() {
-        return Err("llama.cpp has no Phi whose layers differ; remove the same number in every layer".into());
-    }
-    if config.hidden_size != config.num_attention_heads * config.head_dim {
-        return Err(format!(
-            "hidden_size {} is not {} heads of {}, and llama.cpp's phi2 takes a head's width from the quotient; remove the \
-             same share of `residual` and `heads`",
-            config.hidden_size, config.num_attention_heads, config.head_dim
-        ));
-    }
-    if config.activation != Activation::GeluTanh {
-        return Err("llama.cpp's phi2 has the activation gelu_new alone".into());
-    }
-    if matches!(config.rope_scaling, Some(RopeScaling::Llama3 { .. })) {
-        return Err("llama.cpp's phi2 has no rotary scaling of the type llama3".into());
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use crate::gguf::TensorType;
 use half::{bf16, f16};
 
-/// Writes the numbers of a row, which are whole blocks, in a type that is written; says which number it cannot hold.
+/// Writes the numbers of a row, which are whole blocks, in a type that is written; says which number it
+/// cannot hold.
 pub(super) fn encode(kind: TensorType, numbers: &[f32], out: &mut [u8]) -> Option<usize> {
     match kind {
         TensorType::F16 => {

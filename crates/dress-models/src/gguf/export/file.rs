@@ -36,8 +36,8 @@ impl GgufFile<'_> {
     /// Writes all of it; returns how many bytes that is.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::TensorShape`], [`Error::TensorType`], [`Error::NotFinite`], and [`Error::NotExported`]
-    /// of a number that its type cannot hold.
+    /// [`Error::Io`], [`Error::TensorShape`], [`Error::TensorType`], [`Error::NotFinite`], and
+    /// [`Error::NotExported`] of a number that its type cannot hold.
     pub fn write(
         &self,
         entries: &[(String, Entry)],

@@ -1,9 +1,10 @@
-//! Merges as SentencePiece has them: a score for each piece, and two neighbours become a piece wherever both are there.
+//! Merges as SentencePiece has them: a score for each piece, and two neighbours become a piece wherever both
+//! are there.
 
 use std::collections::{HashMap, HashSet};
 
-/// The score of every piece that merges make, by which llama.cpp merges as they say: the earlier, the higher. Of each
-/// piece it is said whether it is a normal one, and not one that a text is looked through for.
+/// The score of every piece that merges make, by which llama.cpp merges as they say: the earlier, the higher.
+/// Of each piece it is said whether it is a normal one, and not one that a text is looked through for.
 ///
 /// # Errors
 /// Where no scores do, since the merges say more than which pieces come first.

@@ -4,6 +4,7 @@ mod architecture;
 mod encode;
 mod file;
 mod gguf_type;
+mod layer_norms;
 mod merge_scores;
 mod outgoing;
 mod text_ends;
@@ -28,7 +29,8 @@ use vocabulary::NamedTokens;
 /// How a checkpoint is exported.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GgufExportConfig {
-    /// How the matrices are written; `None` for the type that most of the checkpoint's bytes have. Vectors are f32.
+    /// How the matrices are written; `None` for the type that most of the checkpoint's bytes have. Vectors
+    /// are f32.
     pub tensor_type: Option<GgufType>,
     /// Whether a file that is there is replaced.
     pub force: bool,
@@ -49,13 +51,13 @@ pub struct GgufExport {
     pub left_f16: Vec<String>,
 }
 
-/// Writes a checkpoint as one GGUF file, beside its place and renamed when it is complete. Memory holds one tensor at a
-/// time. Layers that differ are written as the architecture `deci`.
+/// Writes a checkpoint as one GGUF file, beside its place and renamed when it is complete. Memory holds one
+/// tensor at a time. Layers that differ are written as the architecture `deci`.
 ///
 /// # Errors
 /// [`Error::NotExported`] where llama.cpp has no such model or tokenizer, or a number is beyond its type;
-/// [`Error::Output`] where something is in the place already; those of [`Checkpoint::tokenizer`], of reading the
-/// weights, and [`Error::Io`]. Nothing is left behind.
+/// [`Error::Output`] where something is in the place already; those of [`Checkpoint::tokenizer`], of reading
+/// the weights, and [`Error::Io`]. Nothing is left behind.
 ///
 /// # Examples
 /// ```

@@ -4,6 +4,7 @@ use super::GgufType;
 use super::architecture::Architecture;
 use crate::gguf::TensorType;
 use crate::gguf::family::GgufFamily;
+use crate::gguf::row_order::RowOrder;
 use dress_core::parameters::ParameterInfo;
 
 /// A tensor of the file.
@@ -30,8 +31,8 @@ pub(super) enum Origin {
 pub(super) struct Rows {
     pub parameter: String,
     pub shape: Vec<usize>,
-    /// The heads whose rows go into the order of interleaved rotation.
-    pub interleaved_heads: Option<usize>,
+    /// How they lie in the file.
+    pub order: RowOrder,
     /// Whether the numbers are one more in the file.
     pub one_more: bool,
 }
@@ -54,13 +55,9 @@ impl Rows {
         self.shape[1..].iter().product()
     }
 
-    /// Which row of the parameter is row `row` of the tensor: of each head, row `i` of the second half behind row `i` of
-    /// the first.
+    /// Which row of the parameter is row `row` of the tensor.
     pub fn source(&self, row: usize) -> usize {
-        let Some(heads) = self.interleaved_heads else { return row };
-        let head_dim = self.count() / heads;
-        let (head, within) = (row / head_dim, row % head_dim);
-        head * head_dim + within % 2 * (head_dim / 2) + within / 2
+        self.order.in_checkpoint(row, self.count())
     }
 }
 
@@ -74,8 +71,8 @@ pub(super) fn plan(
     wanted: GgufType,
 ) -> Result<Vec<Outgoing>, String> {
     let family = architecture.family();
-    let rows = |parameter: ParameterInfo| Rows {
-        interleaved_heads: architecture.interleaved_heads(&parameter.name),
+    let rows = |parameter: ParameterInfo, order: RowOrder| Rows {
+        order,
         one_more: family.adds_one(&parameter.name),
         parameter: parameter.name,
         shape: parameter.shape,
@@ -83,31 +80,33 @@ pub(super) fn plan(
     let mut tensors: Vec<Outgoing> = Vec::new();
     for parameter in parameters {
         let name = family.gguf_name(&parameter.name).ok_or(parameter.name.clone())?;
+        let order = architecture.row_order(&name);
         // Queries, keys and values come in this order among a model's parameters, each with its bias, and gate before up.
         let name = joined(family, &name).unwrap_or(name);
         match tensors.iter_mut().find(|tensor| tensor.name == name) {
             Some(Outgoing { shape, from: Origin::Parameters(parts), .. }) => {
                 shape[0] += parameter.shape[0];
-                parts.push(rows(parameter));
+                parts.push(rows(parameter, order));
             }
             _ => {
                 let shape = parameter.shape.clone();
                 let kind = kind(wanted, &shape, is_head(architecture, &name));
-                tensors.push(Outgoing { name, shape, kind, from: Origin::Parameters(vec![rows(parameter)]) });
+                let from = Origin::Parameters(vec![rows(parameter, order)]);
+                tensors.push(Outgoing { name, shape, kind, from });
             }
         }
     }
-    tensors.extend(architecture.rope_factors().into_iter().map(|(name, factors)| Outgoing {
-        name: name.into(),
-        shape: vec![factors.len()],
+    tensors.extend(architecture.computed().into_iter().map(|(name, numbers)| Outgoing {
+        name,
+        shape: vec![numbers.len()],
         kind: TensorType::F32,
-        from: Origin::Numbers(factors),
+        from: Origin::Numbers(numbers),
     }));
     Ok(tensors)
 }
 
-/// The tensor that has Phi's queries, keys and values together, or Phi-3's gate and up projection, of the name of one of
-/// them.
+/// The tensor that has Phi's queries, keys and values together, or Phi-3's gate and up projection, of the
+/// name of one of them.
 fn joined(family: GgufFamily, name: &str) -> Option<String> {
     let part = name.split('.').nth(2).filter(|_| family.joins_heads())?;
     match part {
@@ -122,7 +121,8 @@ fn is_head(architecture: &Architecture<'_>, name: &str) -> bool {
     name == "output.weight" || (architecture.is_tied() && name == "token_embd.weight")
 }
 
-/// Vectors stay whole, rows that are no whole blocks become F16, and a head in four bits would cost more than it saves.
+/// Vectors stay whole, rows that are no whole blocks become F16, and a head in four bits would cost more than
+/// it saves.
 fn kind(wanted: GgufType, shape: &[usize], is_head: bool) -> TensorType {
     let kind = match wanted {
         _ if shape.len() < 2 => TensorType::F32,
@@ -141,15 +141,10 @@ mod tests {
 
     #[test]
     fn rows_of_halves_become_interleaved_pairs() {
-        let rows = |interleaved_heads| Rows {
-            parameter: "q".into(),
-            shape: vec![8, 3],
-            interleaved_heads,
-            one_more: false,
-        };
+        let rows = |order| Rows { parameter: "q".into(), shape: vec![8, 3], order, one_more: false };
         let order = |rows: Rows| (0..8).map(|row| rows.source(row)).collect::<Vec<_>>();
-        assert_eq!(order(rows(Some(2))), [0, 2, 1, 3, 4, 6, 5, 7]);
-        assert_eq!(order(rows(None)), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(order(rows(RowOrder::Interleaved { heads: 2 })), [0, 2, 1, 3, 4, 6, 5, 7]);
+        assert_eq!(order(rows(RowOrder::Same)), [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 
     #[test]

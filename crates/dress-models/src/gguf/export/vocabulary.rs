@@ -5,6 +5,7 @@ use super::text_ends::text_ends;
 use crate::gguf::entry::Entry;
 use crate::gguf::pre_tokenizer::PreTokenizer;
 use crate::gguf::tokenizer::{BYTE, CONTROL, ENDS, NORMAL, UNKNOWN, UNUSED, USER_DEFINED};
+use crate::name_lists::ten;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -23,7 +24,8 @@ pub(super) struct NamedTokens {
 enum Kind {
     /// Bytes as printable characters, and merges.
     ByteLevel(PreTokenizer),
-    /// SentencePiece's: pieces with scores, words marked by `▁`; with a mark before the first word or without.
+    /// SentencePiece's: pieces with scores, words marked by `▁`; with a mark before the first word or
+    /// without.
     SentencePiece { prefix: bool },
 }
 
@@ -45,6 +47,11 @@ pub(super) fn entries(
     let kind = Kind::of(tokenizer)?;
     let tokens = Tokens::of(tokenizer, rows, &kind)?;
     let [open, close] = text_ends(&tokenizer["post_processor"])?;
+    if let Some(id) = [open, close].into_iter().flatten().find(|&id| id >= rows as u64) {
+        return Err(format!(
+            "its tokenizer puts the token {id} at an end of every text, and the embedding has {rows} rows"
+        ));
+    }
     let text = |name: &str| Entry::Text(name.into());
     let mut entries = match &kind {
         Kind::ByteLevel(way) => vec![
@@ -103,9 +110,17 @@ impl Kind {
             }
         }
         let ignores_merges = tokenizer["model"]["ignore_merges"] == true;
-        let way = PreTokenizer::of_json(&tokenizer["pre_tokenizer"], ignores_merges).ok_or(
+        let pre_tokenizer = &tokenizer["pre_tokenizer"];
+        let way = PreTokenizer::of_json(pre_tokenizer, ignores_merges).ok_or(
             "how its tokenizer splits a text before it merges is none of the ways that llama.cpp has a name for",
         )?;
+        if way.is_of_ascii_alone(pre_tokenizer) {
+            tracing::warn!(
+                "llama.cpp's `{}` knows the case of ASCII's letters alone and ends a word at a combining mark: texts in other \
+                 letters may get other ids",
+                way.name()
+            );
+        }
         Ok(Self::ByteLevel(way))
     }
 }
@@ -131,11 +146,17 @@ fn space_prefix(tokenizer: &Value) -> Option<bool> {
     };
     let prepends = |step: &Value| step["type"] == "Prepend" && step["prepend"] == "\u{2581}";
     match steps[..] {
-        _ if !pre.is_null() => None,
+        _ if !pre.is_null() && !splits_at_blanks(pre) => None,
         [one] if replaces(one) => Some(false),
         [first, second] if prepends(first) && replaces(second) => Some(true),
         _ => None,
     }
+}
+
+/// Whether a text is split at blanks alone, of which the normalizer has left none. `GemmaTokenizer` always
+/// writes this.
+fn splits_at_blanks(pre: &Value) -> bool {
+    pre["type"] == "Split" && pre["pattern"]["String"] == " " && pre["invert"] == false
 }
 
 /// The merges as pairs of tokens.
@@ -172,7 +193,11 @@ impl Tokens {
             let kind = if pieces && is_byte(text) { BYTE } else { NORMAL };
             put(text, id.as_u64(), if Some(text.as_str()) == unknown { UNKNOWN } else { kind })?;
         }
-        for token in tokenizer["added_tokens"].as_array().into_iter().flatten() {
+        let added = tokenizer["added_tokens"].as_array().into_iter().flatten();
+        let (added, beyond): (Vec<&Value>, Vec<&Value>) =
+            added.partition(|token| token["id"].as_u64().is_none_or(|id| id < rows as u64));
+        warn_of_tokens_beyond(&beyond, rows);
+        for token in added {
             let text = token["content"].as_str().ok_or("an added token of its tokenizer has no text")?;
             let kind = if token["special"] == true { CONTROL } else { USER_DEFINED };
             put(text, token["id"].as_u64(), if Some(text) == unknown { UNKNOWN } else { kind })?;
@@ -211,6 +236,17 @@ impl Tokens {
             None => 0.0,
         };
         Ok(self.texts.iter().zip(&self.types).map(score).collect())
+    }
+}
+
+/// A text with such a token has none of the model's embeddings there, as that of Gemma 3's images.
+fn warn_of_tokens_beyond(beyond: &[&Value], rows: usize) {
+    if !beyond.is_empty() {
+        let texts: Vec<&str> = beyond.iter().filter_map(|token| token["content"].as_str()).collect();
+        tracing::warn!(
+            "the embedding has {rows} rows, and added tokens beyond them are not in the file: {}",
+            ten(&texts)
+        );
     }
 }
 

@@ -30,6 +30,9 @@ CONFIGS = {
     "phi": dict(SHAPE, architectures=["PhiForCausalLM"], model_type="phi", hidden_act="gelu_new", intermediate_size=48,
                 num_key_value_heads=2, layer_norm_eps=1e-5, partial_rotary_factor=0.5, rope_theta=10000.0,
                 qk_layernorm=False, tie_word_embeddings=False, torch_dtype="float32"),
+    "gemma3_text": dict(SHAPE, architectures=["Gemma3ForCausalLM"], model_type="gemma3_text", intermediate_size=48, head_dim=8,
+                        num_key_value_heads=2, rms_norm_eps=1e-5, sliding_window=8, sliding_window_pattern=2,
+                        query_pre_attn_scalar=8, torch_dtype="float32"),
 }
 EMBEDDING = {"llama": "model.embed_tokens.weight", "opt": "model.decoder.embed_tokens.weight", "phi": "model.embed_tokens.weight"}
 

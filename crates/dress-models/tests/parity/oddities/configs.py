@@ -74,6 +74,39 @@ rope("partial-odd", config(partial_rotary_factor=0.3), families="phi", says="par
 rope("rotary-dim", config(rotary_dim=2), families=ROTARY)
 rope("original-max-at-top", config(rope_scaling=LLAMA3, original_max_position_embeddings=16))
 
+
+
+def kinds(name, says=None, **keys):
+    """Rotary keys of a family that has settings for each kind of layer; its tokenizer's class is none that stock makes anew."""
+    add("rope", "gemma3_text", name, config(**keys), file("tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"}), says=says)
+
+
+FULL = {"rope_type": "default", "rope_theta": 500000.0}
+KINDS = {"full_attention": FULL, "sliding_attention": {"rope_type": "default", "rope_theta": 7000.0}}
+OLDER = {"type": "linear", "factor": 8.0}
+kinds("nothing")
+kinds("top", rope_theta=500000.0, rope_local_base_freq=7000.0)
+kinds("kinds", rope_parameters=KINDS)
+kinds("scaling", rope_scaling=LINEAR)
+kinds("scaling-old-name", rope_scaling=OLDER)
+kinds("scaling-old-name-over-no-type", rope_scaling=OLDER, rope_parameters={"full_attention": {"rope_theta": 500000.0}})
+kinds("scaling-over-kinds", rope_scaling=LINEAR, rope_parameters=KINDS)
+kinds("scaling-no-type-over-linear", rope_scaling={"factor": 4.0}, rope_parameters={"full_attention": dict(LINEAR, rope_theta=500000.0)})
+kinds("scaling-with-theta-inside", rope_scaling=dict(LINEAR, rope_theta=500000.0), rope_theta=7000.0)
+kinds("scaling-empty", rope_scaling={})
+kinds("scaling-a-string", says="rope_scaling", rope_scaling="linear")
+kinds("flat", rope_parameters=FULL)
+kinds("flat-beside-theta", rope_parameters=FULL, rope_theta=7000.0)
+kinds("flat-beside-scaling", says="rope_scaling", rope_parameters=FULL, rope_scaling=LINEAR)
+kinds("sliding-alone", rope_parameters={"sliding_attention": KINDS["sliding_attention"]})
+kinds("sliding-alone-beside-scaling", says="rope_scaling", rope_parameters={"sliding_attention": FULL}, rope_scaling=LINEAR)
+kinds("sliding-linear", says="linear", rope_parameters=dict(KINDS, sliding_attention=dict(LINEAR, rope_theta=7000.0)))
+kinds("null-kinds", rope_parameters={"full_attention": None, "sliding_attention": None}, rope_theta=500000.0)
+kinds("llama3-original-at-top", rope_parameters=dict(KINDS, full_attention=dict(LLAMA3, rope_theta=500000.0)), original_max_position_embeddings=16)
+kinds("llama3-no-original", original_max_position_embeddings=16, rope_parameters=dict(
+    KINDS, full_attention=dict({k: v for k, v in LLAMA3.items() if not k.startswith("orig")}, rope_theta=500000.0)))
+kinds("partial-at-top", rope_scaling=LINEAR, partial_rotary_factor=0.5)
+
 # Values that are right by default, and names of two generations.
 for family, keys in {"llama": ["num_key_value_heads", "attention_bias", "mlp_bias", "rms_norm_eps", "hidden_act", "tie_word_embeddings",
                                "max_position_embeddings", "architectures", "torch_dtype", "bos_token_id", "model_type"],

@@ -1,15 +1,17 @@
 //! Seeing that a run has diverged, though every number is finite.
 //!
-//! The judge is the loss on the blocks of the first step, whose loss before any step is known. A run is lost where that loss
-//! is more than a nat above where it began (or what an objective in another unit says, [`LossScale`]), and
+//! The judge is the loss on the blocks of the first step, whose loss before any step is known. A run is lost
+//! where that loss is more than a nat above where it began (or what an objective in another unit says,
+//! [`LossScale`]), and
 //!
 //! - nothing is being removed: then training has only to lower it; or
-//! - it is that of a model for which all tokens are alike, `ln(vocab_size)`, and the weights have grown though some of them
-//!   are on their way to zero. A model of which too much was removed may be as bad, but its weights have not grown; that is
-//!   said and left to whoever wanted it.
+//! - it is that of a model for which all tokens are alike, `ln(vocab_size)`, and the weights have grown
+//!   though some of them are on their way to zero. A model of which too much was removed may be as bad, but
+//!   its weights have not grown; that is said and left to whoever wanted it.
 //!
-//! A loss that rises and comes down again, as in the first steps of a rate that is a little high, is nobody's business: within
-//! a run the losses of many steps in a row have to be bad before the judge is asked, and it is always asked in the end.
+//! A loss that rises and comes down again, as in the first steps of a rate that is a little high, is nobody's
+//! business: within a run the losses of many steps in a row have to be bad before the judge is asked, and it
+//! is always asked in the end.
 
 use crate::CurvePoint;
 use crate::Error;
@@ -24,8 +26,8 @@ const NOTHING: f64 = 0.98;
 /// How much longer the vector of all weights has to have become.
 const GROWN: f64 = 1.25;
 
-/// How much longer it has to have become for a model that knows nothing to be lost wherever it began: weights that ran away
-/// can saturate until all tokens are alike, which is better than an untrained start.
+/// How much longer it has to have become for a model that knows nothing to be lost wherever it began: weights
+/// that ran away can saturate until all tokens are alike, which is better than an untrained start.
 const RUN_AWAY: f64 = 100.0;
 
 /// The fewest bad steps in a row after which a run is looked at before its end.

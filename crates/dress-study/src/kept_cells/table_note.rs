@@ -1,4 +1,4 @@
-//! Words that the tables share.
+//! What stands below the tables of a comparison and of an ablation.
 
 use super::Measured;
 use dress_core::CorpusProvenance;

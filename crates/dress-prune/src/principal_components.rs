@@ -5,14 +5,17 @@ use dress_core::{AxisSlots, Normalization};
 use faer::{Mat, Side};
 
 /// Orthogonal directions as columns, and the share of the energy that each carries.
-pub(crate) type Components = (Mat<f64>, Vec<f64>);
+pub(crate) type PrincipalComponents = (Mat<f64>, Vec<f64>);
 
-/// The directions in which a stream with these second moments is turned: its principal components, or under layer
-/// norms those with the mean kept where it is.
+/// The directions in which a stream with these second moments is turned: its principal components, or under
+/// layer norms those with the mean kept where it is.
 ///
 /// # Errors
 /// [`Error::Eigen`].
-pub(crate) fn components(moments: &[f64], residual: &AxisSlots) -> Result<Components, Error> {
+pub(crate) fn components_of_stream(
+    moments: &[f64],
+    residual: &AxisSlots,
+) -> Result<PrincipalComponents, Error> {
     let (basis, energy) = principal_components(moments, residual.len)?;
     Ok(match residual.normalization {
         Some(Normalization::Layer) => keep_the_mean(&basis, &energy),
@@ -21,7 +24,7 @@ pub(crate) fn components(moments: &[f64], residual: &AxisSlots) -> Result<Compon
 }
 
 /// The eigenvectors of a symmetric matrix as columns, and what share of its trace each has, greatest first.
-pub(crate) fn principal_components(moments: &[f64], width: usize) -> Result<Components, Error> {
+pub(crate) fn principal_components(moments: &[f64], width: usize) -> Result<PrincipalComponents, Error> {
     // Products in f32 are symmetric but for rounding.
     let matrix = Mat::from_fn(width, width, |i, j| 0.5 * (moments[i * width + j] + moments[j * width + i]));
     let eigen = matrix
@@ -36,7 +39,7 @@ pub(crate) fn principal_components(moments: &[f64], width: usize) -> Result<Comp
 }
 
 /// `P H^T` of a centred stream, whose last component is the mean's direction and has no energy.
-fn keep_the_mean(basis: &Mat<f64>, energy: &[f64]) -> Components {
+fn keep_the_mean(basis: &Mat<f64>, energy: &[f64]) -> PrincipalComponents {
     let width = basis.nrows();
     let even = 1.0 / (width as f64).sqrt();
     // The first component is the mean; what is left of the others is orthogonal to it.

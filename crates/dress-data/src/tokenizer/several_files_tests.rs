@@ -177,6 +177,17 @@ fn the_class_is_the_declared_one_then_the_family_s() {
     let file = crate::tokenizer_json::parse(BYTE_LEVEL).unwrap();
     let of_llama3 = Class::of(Some("LlamaTokenizerFast"), Some("llama"), Some(&file));
     assert_eq!(of_llama3, Class::File, "bytes under the name of LLaMA-2's class");
+    for family in ["mistral", "phi3", "granite", "olmo2", "qwen2"] {
+        for declared in ["GPT2Tokenizer", "CodeGenTokenizer", "LlamaTokenizerFast"] {
+            let class = |file| Class::of(Some(declared), Some(family), file);
+            assert_eq!(class(Some(&file)), Class::File, "{family} {declared}");
+            assert_ne!(
+                class(None),
+                Class::File,
+                "{family} {declared}: without tokenizer.json the class has to read"
+            );
+        }
+    }
 }
 
 /// The identity of a file that `change` has changed.
