@@ -7,9 +7,6 @@ use crate::plot::Scale;
 /// How many times the least the greatest perplexity is at least where they are drawn on a logarithmic scale.
 const MANY: f64 = 4.0;
 
-/// The curve of the models that belong to no series.
-const OF_NO_SERIES: &str = "models";
-
 /// Every chart that there are points for.
 pub fn charts(report: &Report) -> Vec<Chart> {
     let models = &report.models;
@@ -69,14 +66,15 @@ fn perplexities(models: &[ModelReport]) -> Vec<Chart> {
     texts.iter().enumerate().map(of).collect()
 }
 
-/// One curve a series of models, a point a model.
+/// One curve a series of models, a point a model. A model of no series is a curve of its own: nothing says
+/// that what lies between two of them is like either.
 fn against_parameters(models: &[ModelReport], value: impl Fn(&ModelReport) -> Option<f64>) -> Vec<Curve> {
     let mut curves: Vec<Curve> = Vec::new();
     let mut sorted: Vec<&ModelReport> = models.iter().collect();
     sorted.sort_by_key(|model| model.size.parameters);
     for model in sorted {
         let Some(value) = value(model) else { continue };
-        let name = model.series.clone().unwrap_or_else(|| OF_NO_SERIES.into());
+        let name = model.series.as_ref().unwrap_or(&model.name).clone();
         let place = curves.iter().position(|curve| curve.name == name).unwrap_or_else(|| {
             curves.push(Curve { name, points: Vec::new(), labels: Vec::new() });
             curves.len() - 1
@@ -87,21 +85,19 @@ fn against_parameters(models: &[ModelReport], value: impl Fn(&ModelReport) -> Op
     joined_to_the_largest(curves)
 }
 
-/// Where one model stands beside series of smaller ones, it is what they were made of: their curves go on to
-/// its point, which has its name once, at its own.
+/// The largest model is what the others were made of, where it belongs to no series and no other is as large:
+/// their curves go on to its point, which has its name once, at its own.
 fn joined_to_the_largest(mut curves: Vec<Curve>) -> Vec<Curve> {
-    let Some(place) = curves.iter().position(|curve| curve.name == OF_NO_SERIES) else { return curves };
-    let ([dense], [name]) = (&curves[place].points[..], &curves[place].labels[..]) else { return curves };
-    let (dense, name) = (*dense, name.clone());
-    if curves.len() == 1 || curves.iter().flat_map(|curve| &curve.points).any(|point| point.0 > dense.0) {
+    let largest = |curve: &Curve| curve.points.iter().map(|point| point.0).fold(0.0, f64::max);
+    let place = (0..curves.len()).max_by(|&a, &b| largest(&curves[a]).total_cmp(&largest(&curves[b])));
+    let Some(place) = place else { return curves };
+    let [dense] = curves[place].points[..] else { return curves };
+    let others = || (0..curves.len()).filter(|&index| index != place);
+    if others().any(|index| largest(&curves[index]) >= dense.0) {
         return curves;
     }
-    for (index, curve) in curves.iter_mut().enumerate() {
-        if index == place {
-            curve.name.clone_from(&name);
-        } else {
-            curve.points.push(dense);
-        }
+    for index in others().collect::<Vec<_>>() {
+        curves[index].points.push(dense);
     }
     curves
 }
@@ -134,21 +130,21 @@ mod tests {
     }
 
     #[test]
-    fn every_method_goes_on_to_the_dense_model_which_is_named_once() {
-        let methods = [curve("flap", &[(50.0, 30.0), (75.0, 25.0)]), curve("dress", &[(75.0, 24.0)])];
+    fn every_curve_goes_on_to_the_dense_model_which_is_named_once() {
+        let methods = [curve("flap", &[(50.0, 30.0), (75.0, 25.0)]), curve("width", &[(75.0, 24.0)])];
         let of = |largest: f64| {
             let mut curves = methods.to_vec();
-            curves.push(curve(OF_NO_SERIES, &[(largest, 20.0)]));
+            curves.push(curve("dense", &[(largest, 20.0)]));
             joined_to_the_largest(curves)
         };
         let joined = of(100.0);
         assert!(joined.iter().all(|curve| curve.points.last() == Some(&(100.0, 20.0))), "{joined:?}");
-        assert_eq!(joined[2].name, "models 100");
         assert_eq!(
             joined.iter().flat_map(|curve| &curve.labels).filter(|label| label.ends_with(" 100")).count(),
             1
         );
-        // A smaller model beside them is another one.
+        // A smaller model beside them, or one as large, is another one.
         assert_eq!(of(60.0)[1].points.len(), 1);
+        assert_eq!(of(75.0)[0].points.len(), 2);
     }
 }
