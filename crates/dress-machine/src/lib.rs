@@ -7,6 +7,7 @@
 #[cfg(feature = "cuda")]
 mod cuda_needs;
 pub mod device;
+mod device_names;
 mod error;
 mod huge_pages;
 pub mod memory;
