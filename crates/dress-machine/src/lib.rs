@@ -14,3 +14,8 @@ pub mod memory;
 
 pub use error::Error;
 pub use huge_pages::HugePages;
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

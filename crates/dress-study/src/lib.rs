@@ -94,3 +94,8 @@ pub use report_files::{check_report_place, write_report};
 pub use subject::{EvaluationTexts, Subject};
 pub use text_source::TextSource;
 pub use whole_file::{clear_unfinished, write_beside};
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
