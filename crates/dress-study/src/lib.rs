@@ -5,7 +5,7 @@
 //! of one method or one combination of settings is a cell ([`kept_cells`]), kept in a file of its own under a
 //! hash of all that it depends on. A study that was interrupted goes on where it was when it is run again,
 //! and one with a row more measures that row alone. After every cell the table is written as Markdown and
-//! JSON, and the picture as SVG.
+//! JSON, and the picture as SVG and PNG; a comparison has a report beside them.
 //!
 //! # A comparison
 //!
