@@ -38,3 +38,8 @@ pub use run_context::RunContext;
 pub use settings_file::with_settings_file;
 pub use signals::prepare_signals;
 pub use write_result::write_result;
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -100,3 +100,8 @@ pub use slot::{Component, Role, Slot};
 pub use stock::{MultipleOf, StockTarget};
 pub use tap::{NoTap, Site, Tap};
 pub use unit::Unit;
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -9,6 +9,7 @@ mod drawing;
 mod frame;
 mod intervals;
 mod letters;
+mod panel;
 mod picture;
 mod plan;
 mod png_file;
@@ -17,61 +18,13 @@ mod svg_file;
 
 pub use axis::Scale;
 pub use intervals::{Interval, intervals};
+pub use panel::{Mark, Panel, Place, Series};
 pub use picture::Picture;
 pub use plan::plan_panels;
 
 use crate::Error;
-use canvas::Canvas;
+use canvas::{Canvas, WIDTH};
 use frame::Frame;
-
-/// One curve.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Series {
-    /// What the legend calls it.
-    pub name: String,
-    /// Its points, by ascending x.
-    pub points: Vec<(f64, f64)>,
-}
-
-/// A line across a coordinate system, with what stands beside it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Mark {
-    /// What it is.
-    pub label: String,
-    /// Where it is.
-    pub place: Place,
-}
-
-/// Where a line across a coordinate system is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Place {
-    /// Upright, at this x.
-    AtX(f64),
-    /// Level, at this y.
-    AtY(f64),
-}
-
-/// One coordinate system with its curves.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Panel {
-    /// What is above it.
-    pub title: String,
-    /// What x is, with its unit.
-    pub x_label: String,
-    /// What y is, with its unit.
-    pub y_label: String,
-    /// How y is drawn; a logarithmic scale is called so.
-    pub y_scale: Scale,
-    /// The curves.
-    pub series: Vec<Series>,
-    /// Lines across it.
-    pub marks: Vec<Mark>,
-}
-
-/// Width of every picture, in pixels at full size.
-const WIDTH: f64 = 860.0;
-/// How many colours the style has.
-const COLORS: usize = colors::CURVES.len();
 
 /// The panels, one below the other. Points that are no numbers, and on a logarithmic scale those that are not
 /// above zero, are left out. Values far above all others are cut off, with a mark that says them.

@@ -63,3 +63,8 @@ pub use mlx_nas::export_mlx_nas;
 pub use open_checkpoint::Checkpoint;
 pub use parts::CheckpointParts;
 pub use rope_config::in_rope_parameters_alone;
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -105,3 +105,8 @@ pub use size_rounding::{RoundedSize, SizeRounding};
 pub use sizes::Sizes;
 pub use slice::{apply, slice};
 pub use tied_basis::{best_basis, rotate_tied};
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

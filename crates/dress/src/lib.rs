@@ -81,3 +81,8 @@ pub use dress_models as models;
 pub use dress_prune as prune;
 pub use dress_regularize as regularize;
 pub use dress_train as train;
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -28,14 +28,15 @@ enum By {
     /// The parameters of the model as it is: every method ends at the same size.
     Params,
     /// Every axis that a method prunes.
-    Width,
+    #[value(alias = "width")]
+    Axes,
 }
 
 impl From<RatioOf> for By {
     fn from(of: RatioOf) -> Self {
         match of {
             RatioOf::Parameters => Self::Params,
-            RatioOf::Width => Self::Width,
+            RatioOf::EveryAxis => Self::Axes,
         }
     }
 }
@@ -44,7 +45,7 @@ impl From<By> for RatioOf {
     fn from(by: By) -> Self {
         match by {
             By::Params => Self::Parameters,
-            By::Width => Self::Width,
+            By::Axes => Self::EveryAxis,
         }
     }
 }
@@ -155,5 +156,20 @@ impl CompareArgs {
             precision: self.regularize.precision(),
             ..usual
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_of_every_axis_have_a_former_name() {
+        for name in ["axes", "width"] {
+            assert_eq!(By::from_str(name, false), Ok(By::Axes), "{name}");
+        }
+        let listed: Vec<_> = By::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect();
+        let names: Vec<&str> = listed.iter().map(|value| value.get_name()).collect();
+        assert_eq!(names, ["params", "axes"]);
     }
 }

@@ -164,10 +164,9 @@ fn one_way(value: &str) -> String {
 mod tests {
     use super::*;
     use crate::commands::CommonArgs;
-    use crate::commands::common_args::{
-        CalibrationArgs, ComputeArgs, OF_THE_COMMAND, SAID_BY_A_PLAN, SelectArgs,
-    };
+    use crate::commands::common_args::{CalibrationArgs, ComputeArgs, OF_THE_COMMAND, SAID_BY_A_PLAN};
     use crate::commands::regularize_args::{LoraArgs, REGULARIZES, RegularizeArgs};
+    use crate::commands::select_args::SelectArgs;
     use crate::commands::served_by_args::ServedByArgs;
     use crate::commands::training_args::{DistillArgs, TrainingArgs};
     use crate::commands::transform_args::{PLACES, TransformArgs};

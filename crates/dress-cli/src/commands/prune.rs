@@ -4,7 +4,7 @@ use super::by_parts_args::{ByParts, not_by_parts};
 use super::dry_run::{DryRun, on_few_of};
 use super::next_command::NextCommand;
 use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes, seqlen_of_validation};
-use super::served_by_args::{warn_of_loss, warn_of_rounding};
+use super::size_warnings::{warn_of_loss, warn_of_rounding};
 use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, Output, PlaceLock, ResultFile, check_place, command_line, name_of, shown_progress};

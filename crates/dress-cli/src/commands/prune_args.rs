@@ -1,11 +1,12 @@
 //! The options of `dress prune`.
 
 use super::by_parts_args::ByPartsArgs;
-use super::common_args::{HOW_IT_RUNS, HOW_MUCH, SAID_BY_A_PLAN, SelectArgs, at_least_one};
+use super::common_args::{HOW_IT_RUNS, SAID_BY_A_PLAN, at_least_one};
 use super::listed::listed;
 use super::prune::Prune;
 use super::quality::QualitySettings;
 use super::regularize_args::{REGULARIZES, RegularizeArgs};
+use super::select_args::{HOW_MUCH, SelectArgs};
 use super::transform_args::TransformArgs;
 use crate::{Error, locate, read_plan};
 use clap::Args;

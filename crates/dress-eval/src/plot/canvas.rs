@@ -3,6 +3,8 @@
 use super::letters;
 use super::picture::{Anchor, Element, Picture, Point, RuleKind, TextKind};
 
+/// Width of every picture, in pixels at full size.
+pub(super) const WIDTH: f64 = 860.0;
 /// Pixels that a letter of the pictures' texts takes on average in readers' fonts, and the height of a line
 /// of them.
 const LETTER: f64 = 6.6;

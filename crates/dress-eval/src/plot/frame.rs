@@ -1,9 +1,10 @@
 //! One panel on its place.
 
 use super::axis::{Axis, Scale, tick_text};
-use super::canvas::{Canvas, width_of};
+use super::canvas::{Canvas, WIDTH, width_of};
+use super::colors::COLORS;
+use super::panel::{Panel, Place, Series};
 use super::picture::{Anchor, RuleKind, TextKind};
-use super::{COLORS, Panel, Place, Series, WIDTH};
 use crate::Error;
 
 const LEFT: f64 = 72.0;

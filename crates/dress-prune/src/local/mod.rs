@@ -11,27 +11,25 @@ mod finished;
 mod in_memory;
 mod inputs;
 mod layer_distance;
+mod layer_report;
 mod streams;
 
 pub use by_parts::{FinishedLayers, LocalByParts, RegularizedLayer, keep_streams};
 pub use error::LocalError;
 pub use inputs::LocalInputs;
+pub use layer_report::LayerReport;
 
 pub(crate) use alone::{Alone, DenseLayers, goes};
 pub(crate) use in_memory::prune_locally;
 pub(crate) use streams::{StreamPlace, Streams};
 
-use crate::joined_curves::append;
 use crate::regularize::{Regularized, regularize_towards};
-use crate::{
-    CompensatedProjection, Compensation, Error, GradualRefit, PruneConfig, RegularizeConfig, permute, slice,
-};
+use crate::{Compensation, Error, GradualRefit, PruneConfig, RegularizeConfig, permute, slice};
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{Axis, Calibration, CausalLm, Fingerprint, Forward, NoTap, Part, Progress, SlicePlan};
-use dress_train::{CurvePoint, Error as TrainError, RunDirectory, load_weights, save_weights};
+use dress_train::{Error as TrainError, RunDirectory, load_weights, save_weights};
 use finished::Finished;
 use layer_distance::{KeptChannels, LayerDistance};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::ops::Range;
 
@@ -44,15 +42,6 @@ pub(crate) struct Local<'a> {
     pub plan: &'a SlicePlan,
     /// The type of the weights.
     pub dtype: DType,
-}
-
-/// What happened on the way, in one layer or in all.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct LayerReport {
-    /// One point a step.
-    pub curve: Vec<CurvePoint>,
-    /// One line a projection that made up for what went.
-    pub compensation: Vec<CompensatedProjection>,
 }
 
 /// Takes a layer that is finished, by its number and without what went of it.
@@ -227,14 +216,6 @@ impl<'a> Local<'a> {
             LocalInputs::Dense => stream_key_of(&self.plan.fingerprint, self.calibration, self.dtype),
             LocalInputs::Pruned => self.key().to_string(),
         }
-    }
-}
-
-impl LayerReport {
-    /// Adds what happened in the next layer.
-    pub fn append(&mut self, next: Self) {
-        append(&mut self.curve, &next.curve);
-        self.compensation.extend(next.compensation);
     }
 }
 

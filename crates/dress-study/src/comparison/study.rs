@@ -113,7 +113,7 @@ impl ComparisonStudy {
         let ratio = Ratio::new(ratio)?;
         let amount = match given.by {
             RatioOf::Parameters => Amount::Parameters(ratio),
-            RatioOf::Width => Amount::Width(ratio),
+            RatioOf::EveryAxis => Amount::EveryAxis(ratio),
         };
         let mut settings = PresetSettings::new(amount);
         (settings.stock, settings.tile, settings.seed) = (given.stock, given.tile, given.seed);
