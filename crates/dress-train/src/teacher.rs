@@ -62,8 +62,8 @@ impl<M: CausalLm> Teacher<M> {
     /// makes the logits, and with `streams` that behind every layer: `4 seq d` bytes each. The weights of the
     /// layers are then let go.
     ///
-    /// A file that is there already, of this teacher and this data, is used as it is. One that is not what was
-    /// written is computed again with `replace`.
+    /// A file that is there already, of this teacher and this data, is used as it is. One that is not what
+    /// was written is computed again with `replace`.
     ///
     /// # Errors
     /// [`Error::TeacherCache`] of a damaged file that is not to be replaced, [`Error::TeacherCacheInUse`],

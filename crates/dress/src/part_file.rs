@@ -49,8 +49,8 @@ impl PartFile {
     /// Keeps it in `directory`, where nothing is or the same part; with `replace`, whatever part is there.
     ///
     /// # Errors
-    /// [`dress_train::Error::AnotherRun`] where another part is there, [`dress_train::Error::Checkpoint`] where
-    /// what is there cannot be read, and [`dress_train::Error::Io`].
+    /// [`dress_train::Error::AnotherRun`] where another part is there, [`dress_train::Error::Checkpoint`]
+    /// where what is there cannot be read, and [`dress_train::Error::Io`].
     pub fn keep(&self, directory: &RunDirectory, replace: bool) -> Result<(), Error> {
         let place = directory.part();
         if place.exists() && !replace {
