@@ -67,6 +67,7 @@ mod slot;
 mod stock;
 mod tap;
 mod unit;
+mod written_numbers;
 
 pub use axis::{Axis, AxisKind};
 pub use basis::Basis;
@@ -100,3 +101,4 @@ pub use slot::{Component, Role, Slot};
 pub use stock::{MultipleOf, StockTarget};
 pub use tap::{NoTap, Site, Tap};
 pub use unit::Unit;
+pub use written_numbers::{as_ranges, least_to_most};
