@@ -67,6 +67,7 @@ mod slot;
 mod stock;
 mod tap;
 mod unit;
+mod written_numbers;
 
 pub use axis::{Axis, AxisKind};
 pub use basis::Basis;
@@ -100,6 +101,7 @@ pub use slot::{Component, Role, Slot};
 pub use stock::{MultipleOf, StockTarget};
 pub use tap::{NoTap, Site, Tap};
 pub use unit::Unit;
+pub use written_numbers::{as_ranges, least_to_most};
 
 // The code of the README is compiled with the tests.
 #[cfg(doctest)]

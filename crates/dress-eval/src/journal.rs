@@ -14,12 +14,22 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultCache {
     directory: PathBuf,
+    /// Whether a damaged file is begun anew.
+    replaces_damaged: bool,
 }
 
 impl ResultCache {
     /// A cache in `directory`, which is made when the first result is kept.
     pub fn new(directory: &Path) -> Self {
-        Self { directory: directory.into() }
+        Self { directory: directory.into(), replaces_damaged: false }
+    }
+
+    /// The same cache, in which with `replace` a file that is not what was written is begun anew instead of
+    /// being an error.
+    #[must_use]
+    pub fn replacing_damaged(mut self, replace: bool) -> Self {
+        self.replaces_damaged = replace;
+        self
     }
 
     /// The entries that were kept under `key`, and where to keep more.
@@ -28,7 +38,8 @@ impl ResultCache {
     /// [`Error::Io`] where the file cannot be read or written, [`Error::JournalInUse`] where another process
     /// writes to it, and [`Error::DamagedJournal`] where it is not what was written.
     pub fn open<T: DeserializeOwned>(&self, key: &ResultKey) -> Result<(Vec<T>, Journal), Error> {
-        Journal::open(&self.directory.join(key.file_name()), key)
+        let path = self.directory.join(key.file_name());
+        if self.replaces_damaged { Journal::open_or_begin(&path, key) } else { Journal::open(&path, key) }
     }
 }
 
@@ -80,6 +91,22 @@ impl Journal {
     /// # Errors
     /// Those of [`ResultCache::open`].
     pub fn open<T: DeserializeOwned>(path: &Path, key: &ResultKey) -> Result<(Vec<T>, Self), Error> {
+        Self::of_file(path, key, false)
+    }
+
+    /// As [`Journal::open`], where a file that is not what was written is begun anew.
+    ///
+    /// # Errors
+    /// Those of [`Journal::open`], but for [`Error::DamagedJournal`].
+    pub fn open_or_begin<T: DeserializeOwned>(path: &Path, key: &ResultKey) -> Result<(Vec<T>, Self), Error> {
+        Self::of_file(path, key, true)
+    }
+
+    fn of_file<T: DeserializeOwned>(
+        path: &Path,
+        key: &ResultKey,
+        replaces_damaged: bool,
+    ) -> Result<(Vec<T>, Self), Error> {
         let io = |cause| Error::Io { path: path.into(), cause };
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(io)?;
@@ -99,18 +126,18 @@ impl Journal {
             );
             bytes.clear();
         }
-        // A last line that was cut off is computed again; one that is whole and not what was written is an error.
-        let (mut complete, mut chain, mut entries) = (0, key.hash.clone(), Vec::new());
-        for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-            let Some(whole) = line.strip_suffix(b"\n") else { break };
-            let damaged = || Error::DamagedJournal { path: path.into(), line: number + 1 };
-            let (entry, next) = opened(whole, &chain).ok_or_else(damaged)?;
-            entries.push(serde_json::from_slice(entry).map_err(|_| damaged())?);
-            chain = next;
-            complete += line.len();
-        }
-        file.set_len(complete as u64).map_err(io)?;
-        Ok((entries, Self { path: path.into(), file: BufWriter::new(file), chain }))
+        let kept = match Kept::of(&bytes, key) {
+            Err(line) if replaces_damaged => {
+                tracing::warn!(
+                    "{}, line {line}: damaged, or of an earlier version; begun anew",
+                    path.display()
+                );
+                Kept::nothing(key)
+            }
+            kept => kept.map_err(|line| Error::DamagedJournal { path: path.into(), line })?,
+        };
+        file.set_len(kept.complete as u64).map_err(io)?;
+        Ok((kept.entries, Self { path: path.into(), file: BufWriter::new(file), chain: kept.chain }))
     }
 
     /// Keeps one result; it is on disk when this returns.
@@ -124,6 +151,35 @@ impl Journal {
         written.map_err(|cause| Error::Io { path: self.path.clone(), cause })?;
         self.chain = hash;
         Ok(())
+    }
+}
+
+/// What a journal's file has.
+struct Kept<T> {
+    entries: Vec<T>,
+    /// The bytes of their lines.
+    complete: usize,
+    /// The hash of the last of them, or of the key.
+    chain: String,
+}
+
+impl<T: DeserializeOwned> Kept<T> {
+    fn nothing(key: &ResultKey) -> Self {
+        Self { entries: Vec::new(), complete: 0, chain: key.hash.clone() }
+    }
+
+    /// What these bytes have under `key`, or the number of the first line that is not what was written, from
+    /// 1. A last line that was cut off is computed again.
+    fn of(bytes: &[u8], key: &ResultKey) -> Result<Self, usize> {
+        let mut kept = Self::nothing(key);
+        for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let Some(whole) = line.strip_suffix(b"\n") else { break };
+            let (entry, next) = opened(whole, &kept.chain).ok_or(number + 1)?;
+            kept.entries.push(serde_json::from_slice(entry).map_err(|_| number + 1)?);
+            kept.chain = next;
+            kept.complete += line.len();
+        }
+        Ok(kept)
     }
 }
 
@@ -189,6 +245,34 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_journal_is_begun_anew_where_that_is_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = ResultKey::new("piqa", &("model", 1));
+        let strict = ResultCache::new(directory.path());
+        let lenient = strict.clone().replacing_damaged(true);
+        let path = directory.path().join(key.file_name());
+        let (_, mut journal) = strict.open::<(usize, f64)>(&key).unwrap();
+        (0..3).for_each(|row| journal.keep(&(row, -1.5)).unwrap());
+        drop(journal);
+        assert_eq!(lenient.open::<(usize, f64)>(&key).unwrap().0.len(), 3, "one that is whole stays");
+        let whole = fs::read_to_string(&path).unwrap();
+        let garbage = format!("{whole}garbage\n");
+        let without_its_first = whole.split_once('\n').unwrap().1;
+        for damaged in [garbage.as_str(), without_its_first, "garbage\n", "\n"] {
+            fs::write(&path, damaged).unwrap();
+            assert!(strict.open::<(usize, f64)>(&key).is_err(), "{damaged:?}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), damaged, "what is refused stays as it is");
+            let (found, mut journal) = lenient.open::<(usize, f64)>(&key).unwrap();
+            assert!(found.is_empty(), "{damaged:?}");
+            journal.keep(&(7, -2.5)).unwrap();
+            drop(journal);
+            assert_eq!(strict.open::<(usize, f64)>(&key).unwrap().0, [(7, -2.5)]);
+        }
+        let (_, _held) = strict.open::<(usize, f64)>(&key).unwrap();
+        assert!(lenient.open::<(usize, f64)>(&key).is_err(), "another run's is not begun anew");
+    }
+
+    #[test]
     fn one_process_at_a_time_writes_to_a_journal() {
         let directory = tempfile::tempdir().unwrap();
         let (cache, key) = (ResultCache::new(directory.path()), ResultKey::new("piqa", &("model", 1)));
@@ -215,7 +299,10 @@ mod tests {
             flipped[at] ^= 1;
             fs::write(&path, flipped).unwrap();
             match cache.open::<(usize, f64)>(&key) {
-                Err(error) => assert!(error.to_string().contains("remove that file"), "{error}"),
+                Err(error) => {
+                    let says = error.to_string();
+                    assert!(says.contains("remove that file, or give `force`"), "{says}");
+                }
                 // The last line's end: it reads as one that was cut off.
                 Ok((found, _)) => assert_eq!((at, found.len()), (whole.len() - 1, 2)),
             }

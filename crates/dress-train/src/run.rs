@@ -70,7 +70,8 @@ pub(crate) struct Run<'a, M: CausalLm> {
 }
 
 impl<'a, M: CausalLm> Run<'a, M> {
-    /// Goes on from a checkpoint: the model as it was there, and the steps that are done.
+    /// Goes on from a checkpoint: the model as it was there, and the steps that are done. Where it cannot be
+    /// read, the run is as it was.
     pub fn resume(&mut self, model: M, path: &Path, position: &Position) -> Result<(M, usize), Error> {
         let model = match (position.cut, self.regularization.slicer()) {
             (Some(_), Some(slicer)) => self.sliced(model, slicer)?.1,
@@ -80,12 +81,13 @@ impl<'a, M: CausalLm> Run<'a, M> {
         let optimizer = self.config.optimizer.init(&model, self.config.precision);
         let unreadable = |reason: String| Error::Checkpoint { path: path.into(), reason };
         let loaded = reading_to(&model.device(), || optimizer.load(path.join(OPTIMIZER)));
-        self.optimizer = loaded.map_err(|error| unreadable(error.to_string()))?;
-        (self.cut, self.tokens) = (position.cut, position.tokens);
-        self.curve = CurveFile::read(path)?;
+        let optimizer = loaded.map_err(|error| unreadable(error.to_string()))?;
+        let curve = CurveFile::read(path)?;
         if let Some((watch, looks)) = self.watch.as_mut().zip(position.looks) {
             watch.restore(looks, checkpoint::load(model.clone(), &path.join(BEST))?);
         }
+        (self.optimizer, self.curve) = (optimizer, curve);
+        (self.cut, self.tokens) = (position.cut, position.tokens);
         (0..position.steps).for_each(|_| drop(self.batches.next_step()));
         tracing::info!(
             target: "dress::resume",

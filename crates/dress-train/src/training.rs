@@ -95,7 +95,17 @@ impl<'a, M: CausalLm> Training<'a, M> {
         let mut run = self.begin(trained, &model, watch, judge);
         let resumed = checkpoints.as_ref().map(|all| self.resumed(all)).transpose()?.flatten();
         let (model, start) = match resumed {
-            Some((path, position)) => run.resume(model, &path, &position)?,
+            Some((path, position)) => {
+                let untrained = self.config.replace_other_run.then(|| model.clone());
+                match (run.resume(model, &path, &position), untrained) {
+                    // Its files are what was written, by another version of what reads weights.
+                    (Err(Error::Checkpoint { .. }), Some(model)) => {
+                        checkpoints.as_ref().map_or(Ok(()), Checkpoints::discard)?;
+                        (model, 0)
+                    }
+                    (resumed, _) => resumed?,
+                }
+            }
             None => (model, 0),
         };
         run.checkpoints = checkpoints;

@@ -1,7 +1,7 @@
 //! What a result's model card says of how it was made.
 
 use crate::{RegularizeConfig, ResultFile, TextQuality};
-use dress_core::{AxisKind, Basis, CorpusProvenance, KeptOfKind};
+use dress_core::{AxisKind, Basis, CorpusProvenance, KeptOfKind, least_to_most};
 use dress_eval::report::{grouped, markdown_code};
 use dress_prune::{LocalInputs, PenaltyForm};
 use std::fmt;
@@ -44,10 +44,7 @@ impl ModelCard {
 
     /// The sizes' rows of what is left of the kinds of axis that lost something.
     pub fn kept(kept: &[KeptOfKind]) -> Vec<[String; 3]> {
-        let counts = |range: [usize; 2]| match range.map(|count| grouped(count as u64)) {
-            [least, most] if least == most => least,
-            [least, most] => format!("{least} to {most}"),
-        };
+        let counts = |range: [usize; 2]| least_to_most(range.map(|count| grouped(count as u64)));
         let row = |of: &KeptOfKind| [structures(of.kind).into(), counts(of.lengths), counts(of.range)];
         kept.iter().map(row).collect()
     }

@@ -49,11 +49,17 @@ impl PartFile {
     /// Keeps it in `directory`, where nothing is or the same part; with `replace`, whatever part is there.
     ///
     /// # Errors
-    /// [`dress_train::Error::AnotherRun`] where another part is there, and [`dress_train::Error::Io`].
+    /// [`dress_train::Error::AnotherRun`] where another part is there, [`dress_train::Error::Checkpoint`]
+    /// where what is there cannot be read, and [`dress_train::Error::Io`].
     pub fn keep(&self, directory: &RunDirectory, replace: bool) -> Result<(), Error> {
         let place = directory.part();
         if place.exists() && !replace {
-            let there = Self::read(directory.path())?;
+            let there = Self::read(directory.path()).map_err(|error| match error {
+                Error::NoPart { reason, .. } => {
+                    Error::Train(dress_train::Error::Checkpoint { path: place.clone(), reason })
+                }
+                error => error,
+            })?;
             // Written over, the layers that are there would be in no part.
             let layers = || (self.layers != there.layers).then(|| other_layers(&there.layers, &self.layers));
             if let Some(what) = self.differs(&there).or_else(layers) {

@@ -13,7 +13,6 @@ use clap::{ArgGroup, Args};
 use dress_models::Checkpoint;
 use dress_study::Subject;
 use dress_study::ablation::{Ablation, AblationStudy, DescribedRun, Variant, combinations};
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// Options of `dress ablate`.
@@ -157,6 +156,5 @@ impl AblateArgs {
 }
 
 fn sha256(path: &Path) -> Result<String, Error> {
-    let bytes = dress_core::files::read(path).map_err(|cause| Error::Io { path: path.into(), cause })?;
-    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    dress_core::files::sha256(path).map_err(|cause| Error::Io { path: path.into(), cause })
 }

@@ -90,6 +90,7 @@ pub use stream_args::StreamArgs;
 
 use crate::{Error, LogFormat};
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 
 /// Makes a trained language model smaller: regularize, then prune.
 #[derive(Debug, Parser)]
@@ -147,9 +148,10 @@ enum Command {
 }
 
 impl Cli {
-    /// The command as clap knows it, whose `-h` shows what matters first.
-    pub fn described() -> clap::Command {
-        short_help::with_short_help(<Self as clap::CommandFactory>::command())
+    /// `command` as clap has it from these options, for a command line of these words: the subcommands that
+    /// they name show what matters first in their `-h`.
+    pub fn described(command: clap::Command, words: &[OsString]) -> clap::Command {
+        short_help::with_short_help(command, words)
     }
 
     /// Runs the subcommand.

@@ -9,7 +9,7 @@ use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, Output, PlaceLock, ResultFile, check_place, command_line, name_of, shown_progress};
 use dress::{PruneJob, PrunedCheckpoint};
-use dress_core::{Calibration, CausalLm, KeptOfKind, SlicePlan};
+use dress_core::{Calibration, CausalLm, KeptOfKind, SlicePlan, least_to_most};
 use dress_models::checkpoint::check_output;
 use dress_models::{AnyModel, Checkpoint};
 use dress_study::ablation::PruneRun;
@@ -196,10 +196,7 @@ pub(super) fn kept(plan: &SlicePlan) -> Map<String, Value> {
 
 /// What is left of each kind of axis of `dense`, as `residual 192 -> 144, ffn 512 -> 384`.
 pub(super) fn kept_text(plan: &SlicePlan, dense: &AnyModel) -> String {
-    let counts = |range: [usize; 2]| match range {
-        [least, most] if least == most => least.to_string(),
-        [least, most] => format!("{least} to {most}"),
-    };
+    let counts = |range: [usize; 2]| least_to_most(range.map(|count| count.to_string()));
     let part = |of: KeptOfKind| format!("{} {} -> {}", of.kind, counts(of.lengths), counts(of.range));
     let kept = KeptOfKind::of(&plan.selection, &dense.coupling());
     kept.into_iter().map(part).collect::<Vec<_>>().join(", ")

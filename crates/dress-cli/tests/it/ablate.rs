@@ -155,6 +155,26 @@ fn a_grid_runs_once_and_only_what_is_missing_runs_again() {
 }
 
 #[test]
+fn damaged_cells_are_refused_by_name_and_measured_again_by_force() {
+    let paths = Paths::new();
+    let arguments = arguments(&paths, &["--vary", "lambda=2"]);
+    let first = run(&arguments);
+    for file in files(&paths, "out/cells") {
+        let path = paths.path("out/cells/") + &file;
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    }
+    let said = refused(&arguments);
+    assert!(said.contains("out/cells/") && said.contains("damaged"), "{said}");
+    let forced: Vec<String> = arguments.iter().cloned().chain(["--force".into()]).collect();
+    let again = run(&forced);
+    assert_eq!(again["reused"], 0);
+    for name in ["dense", "base", "lambda=2"] {
+        assert_eq!(row(&first, name)["summary"]["seen"], row(&again, name)["summary"]["seen"], "{name}");
+    }
+}
+
+#[test]
 fn what_cannot_be_is_refused_before_anything_runs() {
     let paths = Paths::new();
     let said = |more: &[&str]| {

@@ -160,6 +160,33 @@ fn a_place_that_has_some_layers_is_not_taken_for_others() {
 }
 
 #[test]
+fn a_damaged_file_of_a_part_is_refused_by_name_and_made_again_by_force() {
+    let paths = Paths::new();
+    let few = ["--samples", "4"];
+    for (out, directory, which) in [("one", "one.run", "--stream"), ("low", "low", "--layers=0..1")] {
+        let directory = paths.path(directory);
+        let damage = || {
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(Path::new(&directory).join("part.json"), "{\"format_version\":").unwrap();
+        };
+        let args = |more: &[&str]| prune(&paths, out, &[&few[..], &[which], more].concat());
+        damage();
+        let said = refused(&args(&[]));
+        assert!(said.contains(&directory) && said.contains("give --force"), "{said}");
+        damage();
+        run(&args(&["--force"]));
+    }
+    let low = |more: &[&str]| prune(&paths, "low", &[&few[..], &["--layers=0..1"], more].concat());
+    let weights = paths.path("low/layer-0/finished.bpk");
+    let whole = fs::read(&weights).unwrap();
+    fs::write(&weights, &whole[..whole.len() - 1]).unwrap();
+    let said = refused(&low(&[]));
+    assert!(said.contains("finished.bpk") && said.contains("give --force"), "{said}");
+    run(&low(&["--force"]));
+    run(&low(&[]));
+}
+
+#[test]
 fn what_needs_more_than_one_layer_is_refused() {
     let paths = Paths::new();
     let said = refused(&prune(&paths, "out", &["--stream", "--rounds", "2"]));

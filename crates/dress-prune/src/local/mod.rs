@@ -153,7 +153,7 @@ impl<'a> Local<'a> {
         let (after, report) = self.trained(alone, streams, (directory.as_ref(), &key), progress)?;
         if let Some(directory) = &directory {
             save_weights(&after, &directory.finished_weights())?;
-            let finished = Finished::new(key, report);
+            let finished = Finished::new(directory, key, report)?;
             finished.write(directory)?;
             directory.discard_checkpoints();
             return Ok((after, finished.report));

@@ -12,7 +12,7 @@ use dress_importance::Criteria;
 use dress_models::{AnyModel, CheckpointParts, FloatType, LoadConfig};
 use dress_prune::{
     AxisTarget, Error, FinishedLayers, LocalByParts, LocalError, LocalInputs, PruneConfig, Pruned,
-    keep_streams, prune,
+    RegularizedLayer, keep_streams, prune,
 };
 use dress_train::{CheckpointEvery, EarlyStopping, RunDirectory};
 use std::collections::BTreeMap;
@@ -60,14 +60,18 @@ impl Case {
             .run(layers, progress)
     }
 
-    /// The numbers of a layer that is finished in the directory `name`, by their names in the whole model.
-    fn layer(&self, name: &str, number: usize) -> BTreeMap<String, Vec<f32>> {
+    /// A layer as it waits in the directory `name`.
+    fn found(&self, name: &str, number: usize) -> Result<Option<RegularizedLayer<AnyModel>>, Error> {
         let calibration = calibration();
         let plan = &self.whole.plan;
         let local = LocalByParts::new(&self.parts, plan, &calibration, &self.config, DType::F32, None);
         let key = local.unwrap().key();
-        let found = FinishedLayers::new(&self.parts, plan, &key).layer(number, &self.directory(name));
-        let numbers = numbers_of(&found.unwrap().unwrap().model);
+        FinishedLayers::new(&self.parts, plan, &key).layer(number, &self.directory(name))
+    }
+
+    /// The numbers of a layer that is finished in the directory `name`, by their names in the whole model.
+    fn layer(&self, name: &str, number: usize) -> BTreeMap<String, Vec<f32>> {
+        let numbers = numbers_of(&self.found(name, number).unwrap().unwrap().model);
         let of_layer = numbers.into_iter().filter(|(name, _)| parameters::layer_of(name) == Some(0));
         of_layer.map(|(name, numbers)| (parameters::in_layer(&name, number), numbers)).collect()
     }
@@ -154,6 +158,54 @@ fn what_another_run_left_is_refused_by_name() {
     others.config.regularize.as_mut().unwrap().train.replace_other_run = true;
     others.run("all", 0..1, None, &NoProgress).unwrap();
     assert_eq!(others.layer("all", 0), others.expected(0));
+}
+
+#[test]
+fn a_finished_layer_that_is_damaged_is_refused_by_name_and_made_again_where_that_is_asked_for() {
+    let mut case = Case::new(Family::Llama, LocalInputs::Dense, |_| {});
+    case.run("all", 0..2, None, &NoProgress).unwrap();
+    let directory = case.directory("all").layer(1);
+    for path in [directory.finished(), directory.finished_weights()] {
+        let whole = std::fs::read(&path).unwrap();
+        let mut flipped = whole.clone();
+        let last = flipped.len() - 1;
+        flipped[last] ^= 1;
+        let name = path.display().to_string();
+        for damaged in [&whole[..whole.len() / 2], &flipped] {
+            std::fs::write(&path, damaged).unwrap();
+            let said = case.run("all", 0..2, None, &NoProgress).unwrap_err().to_string();
+            assert!(said.contains(&name) && said.contains("give `force`"), "{said}");
+            let joined = case.found("all", 1).map(drop).unwrap_err().to_string();
+            let remedy = "`PruneByParts::run` with `force`";
+            assert!(joined.contains(&name) && joined.contains(remedy), "{joined}");
+            case.config.regularize.as_mut().unwrap().train.replace_other_run = true;
+            case.run("all", 0..2, None, &NoProgress).unwrap();
+            case.config.regularize.as_mut().unwrap().train.replace_other_run = false;
+            (0..2).for_each(|number| assert_eq!(case.layer("all", number), case.expected(number), "{name}"));
+        }
+    }
+}
+
+#[test]
+fn streams_of_an_interrupted_run_that_are_damaged_are_refused_by_name_and_made_again_where_that_is_asked_for()
+{
+    let mut case = Case::new(Family::Llama, LocalInputs::Dense, |_| {});
+    let interrupted = case.run("all", 0..3, None, &After::new(17)).unwrap_err().to_string();
+    assert!(interrupted.contains("cancelled"), "{interrupted}");
+    let directory = case.directory("all");
+    let stream = (0..2).map(|layer| directory.stream(layer)).find(|path| path.exists()).unwrap();
+    let whole = std::fs::read(&stream).unwrap();
+    let mut flipped = whole.clone();
+    let last = flipped.len() - 1;
+    flipped[last] ^= 1;
+    for damaged in [&whole[..whole.len() - 1], &flipped] {
+        std::fs::write(&stream, damaged).unwrap();
+        let said = case.run("all", 0..3, None, &NoProgress).unwrap_err().to_string();
+        assert!(said.contains(&stream.display().to_string()) && said.contains("give `force`"), "{said}");
+    }
+    case.config.regularize.as_mut().unwrap().train.replace_other_run = true;
+    case.run("all", 0..3, None, &NoProgress).unwrap();
+    (0..3).for_each(|number| assert_eq!(case.layer("all", number), case.expected(number)));
 }
 
 #[test]

@@ -200,8 +200,25 @@ fn a_broken_checkpoint_is_an_error_that_says_so() {
     let checkpoint = entries.filter(|path| path.is_dir()).max().unwrap();
     std::fs::write(checkpoint.join("model.bpk"), b"nothing").unwrap();
     let settings = settings(place.path());
-    let error = train(model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err().to_string();
-    assert!(error.contains("not a checkpoint to go on from") && error.contains("remove it"), "{error}");
+    let refused = || {
+        let error = train(model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("not a checkpoint to go on from") && error.contains("remove it"), "{error}");
+    };
+    refused();
+    // Whole as its hashes say, as one is that another version of the reader has written.
+    let contents = checkpoint.join("contents.json");
+    let text = std::fs::read_to_string(&contents).unwrap();
+    let mut hashes: std::collections::BTreeMap<String, String> = serde_json::from_str(&text).unwrap();
+    let hash = dress_core::files::sha256(&checkpoint.join("model.bpk")).unwrap();
+    hashes.insert("model.bpk".into(), hash);
+    std::fs::write(&contents, serde_json::to_string(&hashes).unwrap()).unwrap();
+    refused();
+    let anew = TrainConfig { replace_other_run: true, ..settings.clone() };
+    let trained = train(model(), &data(), &anew, &NoRegularization, &NoProgress).unwrap();
+    let whole = tempfile::tempdir().unwrap();
+    let again: Vec<u8> = weights(&trained.model).iter().flat_map(|weight| weight.to_le_bytes()).collect();
+    assert!(again == run(whole.path(), &NoProgress), "from the start it ends in the same bits");
 }
 
 #[test]

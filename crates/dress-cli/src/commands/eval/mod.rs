@@ -90,7 +90,8 @@ impl Eval {
         if let Some(out) = &self.out {
             check_report_place(out)?;
             if !self.force && out.join("report.json").exists() {
-                plan.check_replaces(&read_report(out)?, out, models, &self.context)?;
+                let there = read_report(out).map_err(unread)?;
+                plan.check_replaces(&there, out, models, &self.context)?;
             }
         }
         let [model, against] = models else { return Ok(()) };
@@ -124,5 +125,19 @@ impl Eval {
             speed: report.speed,
             against: reports.next().map(Box::new),
         })
+    }
+}
+
+/// What is said of a report that cannot be read, where another is to take its place.
+fn unread(error: Error) -> Error {
+    use dress_eval::Error::{ReportFormat, ReportUnreadable};
+    match error {
+        Error::Eval(ReportUnreadable { path, cause }) => {
+            Error::UnreadReport { path, reason: cause.to_string() }
+        }
+        Error::Eval(ReportFormat { path, found, .. }) => {
+            Error::UnreadReport { path, reason: format!("format {found}") }
+        }
+        error => error,
     }
 }
