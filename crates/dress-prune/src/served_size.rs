@@ -4,7 +4,7 @@ use crate::{AxisTarget, Error};
 use dress_core::{AxisKind, Ratio};
 
 /// How far a size may be from the one that was asked for without a warning, as a share of its axis.
-pub(crate) const UNNOTICED: f64 = 0.05;
+const UNNOTICED: f64 = 0.05;
 
 /// How much stays of a kind of axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -82,6 +82,31 @@ fn a_size_near_one_that_is_quantized_becomes_it_unless_something_is_said_of_size
 }
 
 #[test]
+fn another_share_than_was_asked_for_is_said_with_what_sizes_are_multiples_of() {
+    let paths = Paths::new();
+    let plan = paths.path("plan.json");
+    let warned = |more: &[&str]| {
+        let scored = run(&score(&[&["--axis", "ffn", "--out", &plan, "--force"][..], more].concat()));
+        let said = String::from_utf8(scored.stderr).unwrap();
+        assert!(scored.status.success(), "{said}");
+        said
+    };
+    // 64 neurons of five layers are 7.8% of the parameters, so that what stays is 84.4% or 76.6%.
+    let said = warned(&["--params", "0.8", "--for", "mlx:4bit"]);
+    for part in
+        ["76.6% of the parameters is left, and 80.0% was asked for: ffn stays in multiples of 64", "mlx:4bit"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    // 256 neurons of a layer are a tenth of all.
+    let said = warned(&["--ratio", "0.45", "--per-layer", "--target", "dress", "--tile", "256"]);
+    let part = "of ffn in all layers is left, and 55.0% was asked for: ffn stays in multiples of 256";
+    assert!(said.contains(part), "{said}");
+    let said = warned(&["--params", "0.8", "--target", "all"]);
+    assert!(!said.contains("was asked for"), "{said}");
+}
+
+#[test]
 fn a_width_that_no_engine_takes_names_options_that_would_do() {
     let paths = Paths::new();
     let plan = paths.path("plan.json");
