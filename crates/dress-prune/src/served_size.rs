@@ -1,5 +1,6 @@
 //! Sizes of kinds of axes that engines take.
 
+use crate::size_rounding::nearest_to_ratio;
 use crate::{AxisTarget, Error};
 use dress_core::{AxisKind, Ratio};
 
@@ -61,8 +62,6 @@ pub(crate) fn named(sizes: &[Size]) -> String {
 pub(crate) fn warn_of_another_size(size: Size, asked: Ratio) {
     if size.off(asked) > UNNOTICED {
         let Size { kind, len, kept, .. } = size;
-        tracing::warn!(
-            "{kind}: {asked} was asked for, and {kept} of {len} stay, the nearest size that the target and the engines take"
-        );
+        tracing::warn!("{}", nearest_to_ratio(kind, [kept, len], asked, "the target and the engines take"));
     }
 }

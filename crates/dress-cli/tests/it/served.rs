@@ -42,10 +42,26 @@ fn what_would_not_be_quantized_is_said_and_refused_where_an_engine_is_named() {
     let scored = run(&score(&["--axis", "ffn", "--ratio", "0.45", "--out", &plan]));
     let said = String::from_utf8(scored.stderr).unwrap();
     assert!(said.contains(NOT_IN_FULL) && said.contains("MB") && said.lines().count() == 1, "{said}");
-    for part in ["ffn 256 of 512 in place of 282, moves 3.2%", "; --for llama.cpp:q4_k_m,mlx:4bit keeps"] {
+    for part in [
+        ". --for llama.cpp:q4_k_m,mlx:4bit keeps to sizes that are quantized",
+        "; the nearest is ffn 256 of 512 in place of 282, which moves 3.2%",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
     let model = model().display().to_string();
+    // Whoever says it says it in the same words: here after slicing, where nothing was to be rounded.
+    let sliced = dress(&["slice", "--plan", &plan, &model, &paths.path("any")]);
+    let said = String::from_utf8(sliced.stderr).unwrap();
+    let words = [
+        "this shape would not be quantized in full: ",
+        " unquantized (",
+        " keeps to sizes that are quantized",
+    ];
+    assert!(words.iter().all(|part| said.contains(part)), "{said}");
+    assert!(
+        said.len() < 250 && said.lines().count() == 1,
+        "a sentence for what, and one for what to do: {said}"
+    );
     let said = refusal(&["slice", "--plan", &plan, &model, &out, "--for", "llama.cpp:q8_0"]);
     assert!(said.contains("rows of 282") && said.contains("gets f16 in place of q8_0"), "{said}");
     assert!(dress(&["slice", "--plan", &plan, &model, &out, "--for", "vllm"]).status.success());
