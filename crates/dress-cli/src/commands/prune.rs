@@ -163,11 +163,12 @@ impl Prune {
                 both.about_the_texts()
             };
             format!(
-                "{} in {seconds:.0} s, written to {}\n{}\n{}\n{about}\nnext: {}",
+                "{} in {seconds:.0} s, written to {}\n{}\n{}\n{}{about}\nnext: {}",
                 kept_text(&result.plan, self.checkpoint.declared()),
                 self.out.display(),
                 said.rounded,
                 both.table(),
+                both.about_the_engines(),
                 self.next(result)
             )
         })

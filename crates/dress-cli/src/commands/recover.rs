@@ -238,8 +238,11 @@ impl Recover {
                 Some(text) => format!("{}{}\n", both.about_the_texts(), did_it_help(text)),
                 None => format!("{nothing}\n"),
             };
-            let (out, table) = (self.checkpoint.out.display(), both.table());
-            format!("{steps} steps in {seconds:.0} s, written to {out}\n\n{table}\n{about}\nnext: {next}")
+            let (out, table, engines) =
+                (self.checkpoint.out.display(), both.table(), both.about_the_engines());
+            format!(
+                "{steps} steps in {seconds:.0} s, written to {out}\n\n{table}\n{engines}{about}\nnext: {next}"
+            )
         })
     }
 

@@ -180,6 +180,28 @@ fn an_engine_of_one_s_own_is_read_and_a_bad_file_is_an_error() {
 }
 
 #[test]
+fn an_engine_that_refuses_the_result_says_so_in_place_of_bytes() {
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let prune = |out: &str, more: &[&str]| {
+        let out = paths.path(out);
+        let args = ["prune", "--model", &model, "--ratio", "ffn.0=0.5,ffn=0.25"];
+        let how = ["--target", "dress", "--criterion", "magnitude-l2", "--no-regularize", "--out", &out];
+        dress(&[&args[..], &how, more].concat())
+    };
+    // vLLM has one number for all layers, and llama.cpp an architecture with one for each.
+    let served = json(&prune("one", &["--json"]))["served"].clone();
+    assert_eq!((&served[0]["by"], &served[0]["verdict"]), (&"vllm".into(), &"refused".into()));
+    assert!(served[0]["bytes"].is_null() && served[0]["before"].is_u64(), "{served}");
+    assert!(served[0]["why"].as_str().unwrap().contains("layers differ"), "{served}");
+    assert!(served[1]["verdict"] == "loads-as" && served[1]["bytes"].is_u64(), "{served}");
+    let told = String::from_utf8(prune("two", &[]).stdout).unwrap();
+    let row = told.lines().find(|line| line.starts_with("bytes, vllm")).unwrap();
+    assert!(row.contains(" MB ") && row.ends_with(" refused"), "{told}");
+    assert!(told.contains("\nvllm refuses the result: layers differ"), "{told}");
+    assert!(!told.contains("llama.cpp:q4_k_m refuses"), "{told}");
+}
+
+#[test]
 fn prune_says_the_bytes_as_served() {
     let (paths, model) = (Paths::new(), model().display().to_string());
     let prune = |out: &str, json: bool| {
