@@ -169,13 +169,15 @@ impl BeforeAndAfter<'_> {
         self.served.iter().filter_map(ServedBytes::warning).collect()
     }
 
-    /// What the texts are, a line each.
-    pub fn about_the_texts(&self) -> String {
+    /// What the texts are, a line each, where the run saw `seen` blocks of calibration. Blocks that are held
+    /// back are others in other runs, so that the figures of one and the same model are too.
+    pub fn about_the_texts(&self, seen: usize) -> String {
         let line = |text: &TextQuality| {
             let (blocks, seqlen, name) = (text.before.data.blocks, text.before.data.seqlen, &text.text);
             match text.held_back {
                 true => format!(
-                    "held back: {blocks} blocks of {seqlen} tokens of {name}, which the run did not see\n"
+                    "held back: {blocks} blocks of {seqlen} tokens of {name}, drawn behind the {seen} blocks that the run saw;\n\
+                     another --samples, --seqlen, --hold-back or --seed holds back others, which changes the figures of both models\n"
                 ),
                 false => format!("{name}: its first {blocks} blocks of {seqlen} tokens\n"),
             }
