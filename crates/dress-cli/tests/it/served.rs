@@ -153,6 +153,9 @@ fn inspect_says_what_engines_do_with_a_checkpoint() {
         text.contains("\nmlx:4bit") && text.contains("\nctranslate2") && !text.contains("litgpt"),
         "{text}"
     );
+    let all = String::from_utf8(dress(&["inspect", "--model", &model, "--for", "all"]).stdout).unwrap();
+    let widest = all.lines().map(|line| line.chars().count()).max().unwrap();
+    assert!(widest <= 100 && all.contains("a shape that is none of its list"), "{widest}: {all}");
     let without = json(&dress(&["inspect", "--model", &model, "--json"]));
     assert!(without.get("served").is_none());
 }
