@@ -9,6 +9,7 @@
 //! [E2]: dress_core::identities#e2
 
 mod allocation;
+mod another_share;
 mod axis_target;
 mod basis;
 mod bias;

@@ -1,5 +1,6 @@
 //! Sharing out what goes over all axes and layers by one ranking of the scores.
 
+use crate::another_share::{as_multiples_allow, warn_of_another_share};
 use crate::costs::Costs;
 use crate::gone::Gone;
 use crate::{AxisTarget, Budget, Error, Protected};
@@ -55,6 +56,13 @@ struct Ranking<'a> {
     protected: &'a Protected,
 }
 
+impl Ranking<'_> {
+    /// Of what kept counts are multiples, by kind.
+    fn steps(&self) -> BTreeMap<AxisKind, usize> {
+        self.targets.iter().map(|target| (target.kind, target.tile.max(1))).collect()
+    }
+}
+
 impl PerLayer {
     /// What goes of `model`, which need not have its weights.
     pub(crate) fn select<M: CausalLm>(
@@ -108,6 +116,10 @@ impl PerLayer {
         if off(count) > self.tolerance * budget.left {
             return Err(budget.out_of_reach(costs.whole(), Some(left(count))));
         }
+        let shares = [budget.left, left(count)].map(|counted| counted / costs.whole());
+        warn_of_another_share(budget.measure.counted(), shares, || {
+            as_multiples_allow(&ranking.steps(), &self.served_by, "no shape by these scores is nearer")
+        });
         Ok(pool.gone(count))
     }
 
@@ -115,10 +127,18 @@ impl PerLayer {
     fn by_ratios<M: CausalLm>(&self, model: &M, ranking: &Ranking<'_>) -> Result<Gone, Error> {
         let mut gone = Gone::new();
         for target in ranking.targets {
-            let pool = self.pool(model, &Ranking { targets: std::slice::from_ref(target), ..*ranking })?;
+            let ranking = Ranking { targets: std::slice::from_ref(target), ..*ranking };
+            let pool = self.pool(model, &ranking)?;
             let all: usize = pool.axes.values().map(|axis| axis.len).sum();
             let count = (target.ratio.get() * all as f64).round() as usize;
-            gone.extend(pool.gone(count.min(pool.ranked.len())));
+            let of_kind = pool.gone(count.min(pool.ranked.len()));
+            let left = (all - of_kind.values().sum::<usize>()) as f64 / all.max(1) as f64;
+            let counted = format!("{} in all layers", target.kind);
+            warn_of_another_share(&counted, [1.0 - target.ratio.get(), left], || {
+                let rest = "every layer is rounded by itself";
+                as_multiples_allow(&ranking.steps(), &self.served_by, rest)
+            });
+            gone.extend(of_kind);
         }
         Ok(gone)
     }

@@ -34,6 +34,7 @@
 //! scorer or a penalty of somebody else's depends on.
 
 pub mod any_model;
+mod divergences;
 mod error;
 mod model_card;
 mod part_file;
@@ -47,6 +48,7 @@ mod tensorboard;
 #[cfg(feature = "terminal")]
 pub mod terminal;
 
+pub use divergences::Divergences;
 pub use dress_core::{
     Axis, AxisKind, Basis, Calibration, CausalLm, NoProgress, Progress, Ratio, Scorer, Scores, SlicePlan,
     StockTarget,

@@ -13,6 +13,7 @@ mod completions;
 mod control_options;
 mod costs;
 mod costs_args;
+mod did_it_help;
 mod dry_run;
 mod eval;
 mod export;

@@ -50,6 +50,8 @@ struct Said {
     rounded: String,
     /// Why nothing was measured, where nothing was.
     nothing: &'static str,
+    /// How many blocks of calibration the run saw.
+    seen: usize,
 }
 
 impl Prune {
@@ -80,7 +82,8 @@ impl Prune {
         // Before anything else that can fail.
         self.save(&pruned, &directory)?;
         let served = ServedBytes::of(self.checkpoint.path(), [dense, &pruned.model], served_by)?;
-        let said = Said { rounded, nothing: self.quality.why_nothing(&calibration) };
+        let nothing = self.quality.why_nothing(&calibration);
+        let said = Said { rounded, nothing, seen: calibration.blocks.len() };
         self.print(&pruned.result.result, &served, &said, began.elapsed().as_secs_f64())
     }
 
@@ -160,14 +163,15 @@ impl Prune {
             let about = if result.quality.is_empty() {
                 format!("{}\n", said.nothing)
             } else {
-                both.about_the_texts()
+                both.about_the_texts(said.seen)
             };
             format!(
-                "{} in {seconds:.0} s, written to {}\n{}\n{}\n{about}\nnext: {}",
+                "{} in {seconds:.0} s, written to {}\n{}\n{}\n{}{about}\nnext: {}",
                 kept_text(&result.plan, self.checkpoint.declared()),
                 self.out.display(),
                 said.rounded,
                 both.table(),
+                both.about_the_engines(),
                 self.next(result)
             )
         })

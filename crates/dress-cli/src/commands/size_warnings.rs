@@ -38,14 +38,15 @@ pub(super) fn warn_of_loss_without(served_by: &[EngineFormat], model: &AnyModel,
         return;
     }
     let Some(loss) = QuantizationLoss::of(model, selection, &EngineTable::built_in()) else { return };
-    let remedy = loss
-        .formats
-        .first()
-        .map_or(String::new(), |first| format!("; --for {} keeps to sizes that are", first.format));
-    tracing::warn!("{loss}{remedy}");
+    tracing::warn!("{}", with_options(&loss.warning()));
 }
 
 /// What became of sizes, with the options that say otherwise.
 fn said(sizes: &SizeRounding) -> String {
-    as_options(&sizes.to_string(), &SelectArgs::augment_args(Command::new("dress")))
+    with_options(&sizes.to_string())
+}
+
+/// What the library says of sizes, with the settings that it names as options.
+fn with_options(text: &str) -> String {
+    as_options(text, &SelectArgs::augment_args(Command::new("dress")))
 }

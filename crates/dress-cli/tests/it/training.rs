@@ -270,6 +270,21 @@ fn what_is_recovered_keeps_how_it_was_pruned() {
 }
 
 #[test]
+fn a_search_says_where_the_tile_leaves_another_share() {
+    let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
+    let data = ["--calibration", &calibration, "--samples", "12", "--seqlen", "128", "--hold-back", "0"];
+    let shape = ["--params", "0.8", "--target", "dress", "--per-layer", "--tile", "256"];
+    let out = ["prune", "--model", &model, "--out", &paths.path("out"), "--json"];
+    let pruned = dress(&[&out[..], &data, &shape].concat());
+    let said = String::from_utf8(pruned.stderr).unwrap();
+    let report: Value = serde_json::from_slice(&pruned.stdout).expect(&said);
+    let [before, after] = ["parameters_before", "parameters"].map(|key| report[key].as_f64().unwrap());
+    // 256 neurons of a layer are 6.2% of the parameters, and no multiple of that is a fifth.
+    let left = format!("{:.1}% of the parameters is left, and 80.0% was asked for: ", 100.0 * after / before);
+    assert!(said.contains(&left), "{left}: {said}");
+}
+
+#[test]
 fn without_an_axis_the_shape_is_searched_for() {
     let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
     let (even, free) = (paths.path("even"), paths.path("free"));

@@ -16,6 +16,7 @@ mod measured;
 mod report;
 mod shapes;
 
+use crate::another_share::{UNNOTICED, as_multiples_allow, warn_of_another_share};
 use crate::{Budget, Compensation, Error, Measure, Protected, compensate};
 pub use curvature::Sensitivity;
 use curvature::sensitivities;
@@ -178,6 +179,28 @@ impl<M: CausalLm> Trials<'_, M> {
                 self.report.best = index;
             }
         }
+        self.warn_of_what_is_left(budget)
+    }
+
+    /// Says where the shape that was found leaves another share than was asked for.
+    fn warn_of_what_is_left(&self, budget: Budget) -> Result<(), Error> {
+        let shapes = Shapes::new(self.search, budget, self.model, self.axes, self.protected);
+        let (left, steps) = (self.report.found().left, shapes.steps()?);
+        let most = self.report.candidates.iter().map(|candidate| candidate.left).fold(left, f64::max);
+        warn_of_another_share(budget.measure.counted(), [shapes.share_asked_for(), left], || {
+            // What was tried is all within the budget.
+            match most > left + UNNOTICED {
+                true => format!(
+                    "a shape with {:.1}% was tried as well, and is further from what the dense model says",
+                    100.0 * most
+                ),
+                false => as_multiples_allow(
+                    &steps,
+                    &self.search.served_by,
+                    "no larger shape that was tried is within that",
+                ),
+            }
+        });
         Ok(())
     }
 

@@ -61,7 +61,7 @@ fn what_is_further_away_stays_and_it_is_said_what_that_costs() {
     let said = rounding.unwrap().to_string();
     for part in [
         "would not be quantized in full",
-        "MB, more than the",
+        " MB, and ",
         "`for = llama.cpp:q4_k_m,mlx:4bit`",
         "possible are `axes = ffn`",
     ] {
