@@ -144,8 +144,7 @@ fn of_recovery(path: &Path, value: Value) -> Result<Vec<Panel>, Error> {
         value["calibration"]["path"].as_str().map_or(String::new(), |path| format!(", {}", text_of(path)));
     let Recovery { curve, quality } = read(path, value)?;
     let ends = quality.iter().filter(|text| text.held_back).flat_map(|text| {
-        [("before", text.before.loss), ("after", text.after.loss)]
-            .map(|(when, loss)| level(loss, "held back", when))
+        [("before", text.before.loss), ("after", text.after.loss)].map(|(when, loss)| level(loss, when))
     });
     let marks = ends.collect();
     Ok(vec![Panel { marks, ..loss(format!("{model}: fine-tuning{data}"), &curve) }])
@@ -173,14 +172,15 @@ fn one_series(name: &str, curve: &[CurvePoint], value: impl Fn(&CurvePoint) -> O
 fn marks(result: &ResultFile) -> Vec<Mark> {
     let mut marks: Vec<Mark> = slice_of(result).into_iter().collect();
     for text in result.quality.iter().filter(|text| text.held_back) {
-        marks.push(level(text.before.loss, "the dense model", "on blocks held back"));
-        marks.push(level(text.after.loss, "the result", "on the same"));
+        marks.push(level(text.before.loss, "dense"));
+        marks.push(level(text.after.loss, "result"));
     }
     marks
 }
 
-fn level(loss: f64, who: &str, what: &str) -> Mark {
-    Mark { label: format!("{who} {what}: {loss:.3}"), place: Place::AtY(loss) }
+/// What blocks that were held back say of the model of this name.
+fn level(loss: f64, model: &str) -> Mark {
+    Mark { label: format!("{model}, held back: {loss:.3}"), place: Place::AtY(loss) }
 }
 
 fn slice_of(result: &ResultFile) -> Option<Mark> {
