@@ -8,7 +8,7 @@ use crate::plot::Scale;
 const MANY: f64 = 4.0;
 
 /// The curve of the models that belong to no series.
-const OF_NO_SERIES: &str = "models";
+pub(super) const OF_NO_SERIES: &str = "models";
 
 /// Every chart that there are points for.
 pub fn charts(report: &Report) -> Vec<Chart> {
