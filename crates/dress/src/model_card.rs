@@ -29,7 +29,8 @@ pub struct ModelCard {
     pub sizes: Vec<[String; 3]>,
     /// How it was done, a sentence a fact.
     pub how: Vec<String>,
-    /// The command that does it again, where there was one.
+    /// The command that does it again, where there was one. Cards are published: give paths as
+    /// [`published_paths`](dress_core::published_paths) says them.
     pub command: Option<String>,
     /// The versions of the software, and where it ran.
     pub made_by: String,

@@ -5,7 +5,7 @@ use dress_core::burn::tensor::Device;
 use dress_core::{Calibration, CausalLm, KeptOfKind, Progress, Scorer, parameters};
 use dress_data::{Corpus, SampleConfig, calibration_and_held_back, calibration_blocks};
 use dress_models::checkpoint::{SaveReport, save};
-use dress_models::{AnyModel, Checkpoint, LoadConfig, SaveConfig};
+use dress_models::{AnyModel, Checkpoint, LoadConfig, SaveConfig, published_name};
 use dress_prune::{Pruned, Recipe, ResolvedRecipe};
 use std::path::Path;
 
@@ -150,7 +150,7 @@ impl PruneJob {
             report: pruned.report.clone(),
             ..ResultFile::of(pruned.plan.clone(), device, dtype, counts)
         };
-        let model = self.checkpoint.path().display().to_string();
+        let model = published_name(self.checkpoint.path());
         PruneResult { result, model, rounds: self.resolved.rounds, settings }
     }
 }
