@@ -1,6 +1,6 @@
 //! The options that every subcommand has, and those that several share.
 
-use super::listed::{axis_kind, float_type, listed};
+use super::listed::{axis_kind, criterion, draw, float_type};
 use super::served_by_args::ServedByArgs;
 use super::shape_args::ShapeArgs;
 use super::written_ratio::WrittenRatio;
@@ -136,7 +136,7 @@ pub struct SelectArgs {
     pub served_by: ServedByArgs,
     /// How structures are scored; depth by block-influence, sleb or random, everything else by the others.
     /// Both with a comma. By default activation-norm, and block-influence for depth.
-    #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
+    #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = criterion())]
     pub criterion: Vec<Criterion>,
     /// Let layers differ: what goes is ranked over all layers, with a budget over all axes as well, by scores
     /// less their mean and over their deviation. For --target dress alone.
@@ -225,7 +225,7 @@ pub struct CalibrationArgs {
     pub seqlen: Option<usize>,
     /// How blocks are drawn: blocks of the text as it stands that do not overlap; or rows, each from a line
     /// drawn at random on with empty lines dropped, as SliceGPT, SparseGPT and Wanda calibrate.
-    #[arg(long, default_value_t = Sampling::default().draw, value_parser = listed::<Draw>(Draw::NAMES))]
+    #[arg(long, default_value_t = Sampling::default().draw, value_parser = draw())]
     pub draw: Draw,
 }
 
