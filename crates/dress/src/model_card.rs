@@ -8,6 +8,11 @@ use std::fmt;
 
 /// The text of a model card below its heading. Its [`Display`](fmt::Display) is Markdown.
 ///
+/// [`PrunedCheckpoint::save`](crate::PrunedCheckpoint::save) writes one by itself. Whoever saves a model
+/// otherwise gives the text to [`SaveConfig::model_card`](dress_models::SaveConfig::model_card). Figures of
+/// its quality are facts like others: [`TextQuality::fact`] of what
+/// [`QualityBefore`](crate::QualityBefore) measured.
+///
 /// # Examples
 /// ```
 /// use dress::ModelCard;
@@ -29,7 +34,8 @@ pub struct ModelCard {
     pub sizes: Vec<[String; 3]>,
     /// How it was done, a sentence a fact.
     pub how: Vec<String>,
-    /// The command that does it again, where there was one.
+    /// The command that does it again, where there was one. Cards are published: give paths as
+    /// [`published_paths`](dress_core::published_paths) says them.
     pub command: Option<String>,
     /// The versions of the software, and where it ran.
     pub made_by: String,
@@ -154,7 +160,7 @@ impl ResultFile {
 }
 
 impl TextQuality {
-    /// What a text says of a run, in a sentence for a model card.
+    /// What a text says of a run, in a sentence for [`ModelCard::how`].
     pub fn fact(&self) -> String {
         let (percent, error) = self.difference.percent_of_perplexity();
         let error = error.map_or(String::new(), |error| format!(" ± {error:.1}%"));

@@ -20,7 +20,7 @@ pub struct PartFile {
     pub key: Value,
     /// What `dress.json` will say but for what happens on the way.
     pub result: ResultFile,
-    /// Where the checkpoint was read from.
+    /// The checkpoint that was read, as [`published_name`](dress_models::published_name) says it.
     pub model: String,
     /// Every setting but those of the regularization, which the result has.
     pub settings: PruneConfig,

@@ -10,7 +10,8 @@ use super::study_args::{EVALUATION, StudyTextArgs};
 use super::written_setting::{Together, WrittenSetting, WrittenVary};
 use crate::{Error, locate};
 use clap::{ArgGroup, Args};
-use dress_models::Checkpoint;
+use dress_core::published_paths;
+use dress_models::{Checkpoint, published_name};
 use dress_study::Subject;
 use dress_study::ablation::{Ablation, AblationStudy, DescribedRun, Variant, combinations};
 use std::path::{Path, PathBuf};
@@ -77,8 +78,8 @@ impl AblateArgs {
         let study = AblationStudy {
             dense: context.compute,
             seeds: self.seeds(),
-            model: base.model.display().to_string(),
-            base: self.base.given.to_string(),
+            model: published_name(&base.model),
+            base: self.base.given.published(),
             base_of_varied: self.base_of_varied(&variants[0]),
             ..AblationStudy::new(subject, variants, &base.out)
         };
@@ -104,7 +105,11 @@ impl AblateArgs {
         let also: Vec<Vec<WrittenSetting>> =
             self.also.iter().map(|Together(settings)| settings.clone()).collect();
         for settings in combinations(&vary, &also, self.grid) {
-            let name = settings.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            let typed: Vec<String> = settings.iter().map(ToString::to_string).collect();
+            let published = typed.iter().map(|word| published_paths(word)).collect::<Vec<_>>().join(" ");
+            // Files of one name in two places stay two rows.
+            let is_taken = rows.iter().any(|(name, _)| *name == published);
+            let name = if is_taken { typed.join(" ") } else { published };
             let given =
                 settings.iter().try_fold(base.clone(), |given, setting| given.with(setting, &name))?;
             rows.push((name, given));

@@ -1,6 +1,6 @@
 //! The options that every subcommand has, and those that several share.
 
-use super::listed::{float_type, listed};
+use super::listed::{draw, float_type};
 use crate::{Error, Output, RunContext};
 use clap::{ArgGroup, Args};
 use dress_core::Draw;
@@ -85,7 +85,7 @@ pub struct CalibrationArgs {
     pub seqlen: Option<usize>,
     /// How blocks are drawn: blocks of the text as it stands that do not overlap; or rows, each from a line
     /// drawn at random on with empty lines dropped, as SliceGPT, SparseGPT and Wanda calibrate.
-    #[arg(long, default_value_t = Sampling::default().draw, value_parser = listed::<Draw>(Draw::NAMES))]
+    #[arg(long, default_value_t = Sampling::default().draw, value_parser = draw())]
     pub draw: Draw,
 }
 

@@ -4,7 +4,7 @@ use super::CommonArgs;
 use super::common_args::{CalibrationArgs, RESULT, at_least_one};
 use super::compare::Compare;
 use super::dry_run::DryRunArgs;
-use super::listed::{axis_kind, listed, stock_target};
+use super::listed::{axis_kind, criterion, preset, stock_target};
 use super::regularize_args::RegularizeArgs;
 use super::served_by_args::ServedByArgs;
 use super::short_help::FIRST;
@@ -65,7 +65,7 @@ pub struct CompareArgs {
     #[command(flatten)]
     calibration: CalibrationArgs,
     /// The methods.
-    #[arg(long, help_heading = COMPARED, group = FIRST, value_delimiter = ',', default_values_t = usual().presets, value_parser = listed::<Preset>(Preset::all().map(Preset::name)))]
+    #[arg(long, help_heading = COMPARED, group = FIRST, value_delimiter = ',', default_values_t = usual().presets, value_parser = preset())]
     presets: Vec<Preset>,
     /// The shares that go.
     #[arg(long, help_heading = COMPARED, group = FIRST, value_delimiter = ',', required = true)]
@@ -88,7 +88,7 @@ pub struct CompareArgs {
     #[arg(long, help_heading = COMPARED, value_delimiter = ',', default_values_t = usual().dress_axes, value_parser = axis_kind())]
     dress_axis: Vec<AxisKind>,
     /// By what dress selects.
-    #[arg(long, help_heading = COMPARED, default_value_t = usual().dress_criterion, value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
+    #[arg(long, help_heading = COMPARED, default_value_t = usual().dress_criterion, value_parser = criterion())]
     dress_criterion: Criterion,
     /// Whose rules the shapes keep. Nothing is saved, and these crates' own come nearest to equal sizes; flap
     /// and llm-pruner have no other.

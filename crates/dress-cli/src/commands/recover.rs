@@ -14,7 +14,7 @@ use dress::{
 };
 use dress_core::{Calibration, CausalLm, KeptOfKind, Progress, Selection, StockTarget, parameters};
 use dress_models::checkpoint::save;
-use dress_models::{AnyModel, SaveConfig};
+use dress_models::{AnyModel, SaveConfig, published_name};
 use dress_prune::Passes;
 use dress_train::{CurvePoint, LossEnds, RecoverConfig, RunDirectory, Trained};
 use serde_json::json;
@@ -72,9 +72,9 @@ impl Recover {
             "burn_version": ResultFile::BURN_VERSION,
             "device": context.compute.device_name(),
             "dtype": context.compute.dtype.to_string(),
-            "model": self.checkpoint.model().display().to_string(),
+            "model": published_name(self.checkpoint.model()),
             "fingerprint": fingerprint(self.checkpoint.model())?,
-            "distilled_from": self.teacher.as_ref().map(|dense| dense.display().to_string()),
+            "distilled_from": self.teacher.as_deref().map(published_name),
             "distilled_from_fingerprint": self.teacher.as_deref().map(fingerprint).transpose()?,
             "calibration": calibration.provenance,
             "recover": config,

@@ -1,7 +1,7 @@
 //! The options that say what goes, and how much of it.
 
 use super::common_args::SAID_BY_A_PLAN;
-use super::listed::{axis_kind, listed};
+use super::listed::{axis_kind, criterion};
 use super::served_by_args::ServedByArgs;
 use super::shape_args::ShapeArgs;
 use super::written_ratio::WrittenRatio;
@@ -79,7 +79,7 @@ pub struct SelectArgs {
     pub served_by: ServedByArgs,
     /// How structures are scored; depth by block-influence, sleb or random, everything else by the others.
     /// Both with a comma. By default activation-norm, and block-influence for depth.
-    #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
+    #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = criterion())]
     pub criterion: Vec<Criterion>,
     /// Let layers differ: what goes is ranked over all layers, with a budget over all axes as well, by scores
     /// less their mean and over their deviation. For --target dress alone.

@@ -68,6 +68,12 @@ fn a_run_leaves_reports_goes_on_where_it_was_and_joins_with_others() {
     assert!(
         page.contains("table-speed") && page.contains("plot-perplexity-0") && page.contains("table-tasks")
     );
+    let picture = paths.path("all.svg");
+    assert!(dress(&["plot", &all, "--out", &picture]).status.success());
+    let drawn = fs::read_to_string(&picture).unwrap();
+    for says in ["Perplexity, heldout.txt", "Decode latency", "llama2-kjv", "llama3-kjv"] {
+        assert!(drawn.contains(says), "{says}");
+    }
 }
 
 #[test]

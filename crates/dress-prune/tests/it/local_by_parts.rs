@@ -7,7 +7,9 @@ use crate::streaming::saved;
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Device, Tensor};
 use dress_core::parameters::{self, Layout, ParameterVisitor};
-use dress_core::{AxisKind, Calibration, NoProgress, Progress, Ratio, SlicePlan, StockTarget};
+use dress_core::{
+    AxisKind, Calibration, CorpusProvenance, NoProgress, Progress, Ratio, SlicePlan, StockTarget,
+};
 use dress_importance::Criteria;
 use dress_models::{AnyModel, CheckpointParts, FloatType, LoadConfig};
 use dress_prune::{
@@ -93,6 +95,20 @@ fn numbers_of(model: &AnyModel) -> BTreeMap<String, Vec<f32>> {
     let mut numbers = Numbers(BTreeMap::new());
     parameters::visit(model, &mut numbers);
     numbers.0
+}
+
+#[test]
+fn a_text_that_lies_elsewhere_is_the_same() {
+    let case = Case::new(Family::Llama, LocalInputs::Pruned, |_| {});
+    let key = |path: &str, sha256: &str| {
+        let (mut plan, calibration) = (case.whole.plan.clone(), calibration());
+        let text =
+            CorpusProvenance { path: path.into(), sha256: sha256.into(), ..CorpusProvenance::default() };
+        plan.calibration = Some(text);
+        LocalByParts::new(&case.parts, &plan, &calibration, &case.config, DType::F32, None).unwrap().key()
+    };
+    assert_eq!(key("texts/a.txt", "0123"), key("b.txt", "0123"));
+    assert_ne!(key("a.txt", "0123"), key("a.txt", "4567"));
 }
 
 #[test]

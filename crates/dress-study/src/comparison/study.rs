@@ -6,6 +6,7 @@ use crate::{
     ComputeSettings, Error, EvaluatedText, Subject, TextSource, write_beside, write_picture, write_report,
 };
 use dress_core::{Progress, Ratio};
+use dress_models::published_name;
 use dress_prune::{Amount, Preset, PresetSettings, usual_learning_rate};
 use dress_train::{Precision, RunDirectory};
 use std::path::{Path, PathBuf};
@@ -208,7 +209,7 @@ impl ComparisonStudy {
     fn empty(&self) -> Comparison {
         Comparison {
             schema: COMPARISON_SCHEMA,
-            model: self.subject.checkpoint().path().display().to_string(),
+            model: published_name(self.subject.checkpoint().path()),
             fingerprint: self.subject.fingerprint().clone(),
             by: self.settings.by.name().into(),
             cells: Vec::<Cell>::new(),
