@@ -99,7 +99,9 @@ pub use resolved_recipe::ResolvedRecipe;
 pub use rotate_by_parts::{RotatedByParts, rotate_by_parts};
 pub use rounded_ratio::RoundedRatio;
 pub use rounds::prune_in_rounds;
-pub use search::{Candidate, FoundShape, FrontierPoint, Goal, Passes, Search, SearchReport, Sensitivity};
+pub use search::{
+    Candidate, FoundShape, FrontierPoint, Goal, Order, Passes, Search, SearchReport, Sensitivity,
+};
 pub use select::select;
 pub use selected_penalty::{PacedRefit, PenaltyForm, SelectedPenalty, WeightedActivations};
 pub use size_rounding::{RoundedSize, SizeRounding};

@@ -246,7 +246,7 @@ fn a_plan_made_before_is_one_of_the_settings() {
     let vary = format!("plan=none,{plan}");
     let ablation = run(&arguments(&paths, &["--vary", &vary]));
     assert_eq!(names(&ablation).len(), 3);
-    let cell = &row(&ablation, &format!("plan={plan}"))["cells"][0];
+    let cell = &row(&ablation, "plan=plan.json")["cells"][0];
     assert_eq!(cell["criterion"], "magnitude-l2");
     assert_eq!((&cell["kept"][0]["kind"], &cell["kept"][1]["kind"]), (&"residual".into(), &"ffn".into()));
     // Another plan in the same file is another cell.

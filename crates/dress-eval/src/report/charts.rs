@@ -7,7 +7,6 @@ use crate::plot::Scale;
 /// How many times the least the greatest perplexity is at least where they are drawn on a logarithmic scale.
 const MANY: f64 = 4.0;
 
-
 /// Every chart that there are points for.
 pub fn charts(report: &Report) -> Vec<Chart> {
     let models = &report.models;
