@@ -308,7 +308,8 @@ fn a_search_costs_no_more_for_blocks_that_it_does_not_look_at() {
 #[test]
 fn a_search_by_drawn_scores_is_another_one_for_another_seed() {
     let model = Shape { layers: 3, ..Shape::example() }.model();
-    let (search, kinds) = (search(&model, 0.8, true), [AxisKind::Ffn]);
+    let kinds = [AxisKind::Ffn];
+    let search = Search { order: Order::Scores, ..search(&model, 0.8, true) };
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("search.json");
     let order = |seed: u64, file: Option<&Path>| {
