@@ -10,7 +10,7 @@ use dress_engines::{EngineTable, ModelShape};
 use dress_importance::{Criteria, Criterion};
 use dress_models::AnyModel;
 use dress_prune::{
-    Budget, Candidate, Compensation, FoundShape, Goal, HowMuch, Measure, Order, Recipe, Sampling, Search,
+    Budget, Candidate, Compensation, FoundShape, Goal, HowMuch, Measure, Order, Recipe, Search,
 };
 use std::path::Path;
 use std::sync::Mutex;
