@@ -134,7 +134,7 @@ impl PruneJob {
     /// # Errors
     /// Those of [`PruneJob::run_scored_by`].
     pub fn run(&self, calibration: &Calibration, progress: &dyn Progress) -> Result<PrunedCheckpoint, Error> {
-        self.run_scored_by(&self.resolved.criteria, calibration, progress)
+        self.run_with(None, calibration, progress)
     }
 
     /// [`PruneJob::run`] with a scorer of your own in place of the recipe's criteria. [`Scorer`] says how one
@@ -147,6 +147,15 @@ impl PruneJob {
     pub fn run_scored_by(
         &self,
         scorer: &dyn Scorer<AnyModel>,
+        calibration: &Calibration,
+        progress: &dyn Progress,
+    ) -> Result<PrunedCheckpoint, Error> {
+        self.run_with(Some(scorer), calibration, progress)
+    }
+
+    fn run_with(
+        &self,
+        scorer: Option<&dyn Scorer<AnyModel>>,
         calibration: &Calibration,
         progress: &dyn Progress,
     ) -> Result<PrunedCheckpoint, Error> {

@@ -297,6 +297,7 @@ fn without_an_axis_the_shape_is_searched_for() {
         assert!(after / before <= 0.8 && after / before > 0.78, "{report}");
         assert_eq!((&report["criterion"], &report["steps"]), (&"search".into(), &0.into()));
         let search = result(out, "search.json");
+        assert_eq!(search["search"]["order"], "expected", "nothing was scored");
         let shapes = search["candidates"].as_array().unwrap();
         let divergence = |shape: &Value| shape["divergence"].as_f64().unwrap();
         let best = &shapes[search["best"].as_u64().unwrap() as usize];
