@@ -56,10 +56,18 @@ impl Recover {
         let held = dense.clone().filter(|_| !config.cache);
         explain_interrupt(&self.run_directory());
         let done = watched(self.tensorboard.as_ref(), |progress| {
-            let before = measured_before(&model, dense.as_ref(), texts, progress)?;
+            let (nothing, before) =
+                (texts.is_empty(), measured_before(&model, dense.as_ref(), texts, progress)?);
             let trained = any_model::recover(model, dense, &calibration, config, progress)
                 .map_err(dress_prune::Error::from)?;
-            let dense = if held.is_some() { held } else { self.dense_model()? };
+            // What was trained is not lost for want of a model to compare it with.
+            let dense = match held {
+                None if !nothing => self.dense_model().or_else(|error| {
+                    tracing::warn!("{error}; how far the result is from the dense model is not said");
+                    Ok::<_, Error>(None)
+                })?,
+                held => held,
+            };
             let quality = compared(&before, &trained.model, dense.as_ref(), progress)?;
             Ok((trained, quality))
         });

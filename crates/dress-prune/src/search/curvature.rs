@@ -16,7 +16,7 @@
 //! Nothing is added up over the layers' loss as it is measured, so that no noise of a measurement decides;
 //! and a layer whose errors the loss does not feel gives more than one whose errors it does.
 
-use super::gain::{Seen, gained, least_first};
+use super::gain::{STEPS, Seen, gained, least_first};
 use super::measured::positions_at_once;
 use crate::projection::has_bias;
 use crate::ridge::{SHRINKAGE, least_damping};
@@ -106,11 +106,15 @@ impl Moments {
         })
     }
 
-    fn sensitivity(&self, order: OrderOf<'_>) -> Result<Sensitivity, Error> {
+    fn sensitivity(self, structures: usize, order: OrderOf<'_>) -> Result<Sensitivity, Error> {
         let channels = self.activations.width();
+        if channels != structures * self.block {
+            return Err(Error::NotSearchable { axis: self.axis.to_string() });
+        }
         let shrunk = |i, j| {
             let second = self.activations.second(i, j, self.centred);
-            if i == j { (1.0 + SHRINKAGE) * second } else { second }
+            // Of a channel that hardly changes, rounding may leave less than nothing.
+            if i == j { (1.0 + SHRINKAGE) * second.max(0.0) } else { second }
         };
         let least = least_damping(|i| self.activations.second(i, i, self.centred), channels);
         let seen = Seen {
@@ -120,24 +124,27 @@ impl Moments {
             gradients: Mat::from_fn(channels, channels, |i, j| self.gradients.second(i, j, false)),
             block: self.block,
         };
-        let solved = |reason| Error::Solve { parameter: self.axis.to_string(), reason };
+        let (axis, block) = (self.axis, self.block);
+        // As large as the matrices that were made of them.
+        drop(self);
+        let solved = |reason| Error::Solve { parameter: axis.to_string(), reason };
         let order = match order.scores {
             Some(scores) => {
-                let unscored = || Error::NotScored { axis: self.axis.to_string() };
-                let scores = scores.get(self.axis).ok_or_else(unscored)?;
+                let unscored = || Error::NotScored { axis: axis.to_string() };
+                let scores = scores.get(axis).ok_or_else(unscored)?;
                 let mut order: Vec<usize> = (0..scores.len()).collect();
                 // Of equal scores the later structure goes first, as everywhere.
                 order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]).then(b.cmp(&a)));
                 order
             }
             None => {
-                let last = order.protected.of(self.axis, channels / self.block);
-                least_first(&seen, &last).map_err(solved)?
+                let last = order.protected.of(axis, structures);
+                least_first(seen.clone(), &last, STEPS).map_err(solved)?
             }
         };
         let of_channels = gained(&order, &seen).map_err(solved)?;
-        let expected = (0..=order.len()).map(|gone| of_channels[gone * self.block]).collect();
-        Ok(Sensitivity { axis: self.axis, order, expected })
+        let expected = (0..=order.len()).map(|gone| of_channels[gone * block]).collect();
+        Ok(Sensitivity { axis, order, expected })
     }
 }
 
@@ -198,7 +205,8 @@ pub(crate) fn sensitivities<M: CausalLm>(
     let mut sensitivities = Vec::with_capacity(moments.len());
     // The moments of an axis are as large as its matrices: they go as they are used.
     for moments in moments {
-        sensitivities.push(moments.sensitivity(order)?);
+        let structures = map.axis(moments.axis)?.len;
+        sensitivities.push(moments.sensitivity(structures, order)?);
         stage.advance(1)?;
     }
     Ok(sensitivities)

@@ -7,9 +7,10 @@ use faer::linalg::solvers::{DenseSolveCore, Solve};
 use faer::{Mat, Side};
 
 /// In how many steps all structures of an axis go where their order is looked for.
-const STEPS: usize = 96;
+pub(super) const STEPS: usize = 96;
 
 /// What is known of the channels that one axis's readers read.
+#[derive(Clone)]
 pub(super) struct Seen {
     /// Second moments of the channels, damped as the refit damps them. `[channels, channels]`
     pub activations: Mat<f64>,
@@ -17,13 +18,6 @@ pub(super) struct Seen {
     pub gradients: Mat<f64>,
     /// Channels a structure.
     pub block: usize,
-}
-
-impl Seen {
-    /// The channels of some structures.
-    fn channels(&self, structures: impl IntoIterator<Item = usize>) -> Vec<usize> {
-        structures.into_iter().flat_map(|s| s * self.block..(s + 1) * self.block).collect()
-    }
 }
 
 /// `1/2 tr((Q_BB)^-1 M_BB)` for every set of channels that go together with all before
@@ -36,7 +30,7 @@ impl Seen {
 /// # Errors
 /// Why the second moments cannot be factored.
 pub(super) fn gained(order: &[usize], seen: &Seen) -> Result<Vec<f64>, String> {
-    let reversed: Vec<usize> = seen.channels(order.iter().copied()).into_iter().rev().collect();
+    let reversed: Vec<usize> = channels(seen.block, order.iter().copied()).into_iter().rev().collect();
     let channels = reversed.len();
     let of = |whole: &Mat<f64>| Mat::from_fn(channels, channels, |i, j| whole[(reversed[i], reversed[j])]);
     let damped = of(&seen.activations);
@@ -47,61 +41,76 @@ pub(super) fn gained(order: &[usize], seen: &Seen) -> Result<Vec<f64>, String> {
     let mut sums = vec![0.0];
     let mut sum = 0.0;
     for channel in (0..channels).rev() {
-        sum += 0.5 * of_channel(channel).max(0.0);
+        sum += 0.5 * finite(of_channel(channel))?.max(0.0);
         sums.push(sum);
     }
     Ok(sums)
 }
 
 /// The structures in an order in which the loss gains little: those go first that it feels the least, and what
-/// reads the others is refitted before the next are chosen. `last` go last.
+/// reads the others is refitted before the next are chosen, in so many `steps`. `last`, in ascending order, go
+/// last.
 ///
 /// Where channels `B` go, the readers of the others `A` take over `-Q_AB (Q_BB)^-1` times their weights, so
-/// that the loss's gradients there change by the same; what is left of `Q` is its Schur complement.
+/// that the loss's gradients there change by the same; what is left of `Q` is its Schur complement. Five
+/// matrices of `[channels, channels]` are in memory at most.
 ///
 /// # Errors
 /// Why the second moments cannot be factored.
-pub(super) fn least_first(seen: &Seen, last: &[usize]) -> Result<Vec<usize>, String> {
-    let structures = seen.activations.nrows() / seen.block;
-    let factored = |matrix: &Mat<f64>| matrix.llt(Side::Lower).map_err(|error| format!("{error:?}"));
-    let mut precision = factored(&seen.activations)?.inverse();
-    let mut gradients = seen.gradients.clone();
+pub(super) fn least_first(seen: Seen, last: &[usize], steps: usize) -> Result<Vec<usize>, String> {
+    let Seen { activations, mut gradients, block } = seen;
+    let structures = activations.nrows() / block;
     let mut left: Vec<usize> = (0..structures).collect();
+    if last.len() == structures {
+        left.reverse();
+        return Ok(left);
+    }
+    let factored = |matrix: &Mat<f64>| matrix.llt(Side::Lower).map_err(|error| format!("{error:?}"));
+    let mut precision = factored(&activations)?.inverse();
+    drop(activations);
     let mut order = Vec::with_capacity(structures);
     while !left.is_empty() {
         let cost = |place: usize| -> Result<f64, String> {
-            if last.contains(&left[place]) {
+            if last.binary_search(&left[place]).is_ok() {
                 return Ok(f64::INFINITY);
             }
-            let own = seen.channels([place]);
-            if let [only] = own[..] {
-                return Ok(gradients[(only, only)] / precision[(only, only)]);
-            }
-            let product = factored(&part(&precision, &own, &own))?.solve(part(&gradients, &own, &own));
-            Ok((0..own.len()).map(|i| product[(i, i)]).sum())
+            let own = channels(block, [place]);
+            let part = |whole| part(whole, &own, &own);
+            let product = factored(&part(&precision))?.solve(part(&gradients));
+            finite((0..own.len()).map(|i| product[(i, i)]).sum())
         };
         let costs = (0..left.len()).map(cost).collect::<Result<Vec<f64>, String>>()?;
         let mut places: Vec<usize> = (0..left.len()).collect();
         // Of equal costs the later structure goes first, as everywhere.
         places.sort_by(|&a, &b| costs[a].total_cmp(&costs[b]).then(b.cmp(&a)));
-        let mut stay = places.split_off(structures.div_ceil(STEPS).min(left.len()));
+        let mut stay = places.split_off(structures.div_ceil(steps).min(left.len()));
         order.extend(places.iter().map(|&place| left[place]));
         stay.sort_unstable();
-        let (gone, kept) = (seen.channels(places), seen.channels(stay.iter().copied()));
+        let (gone, kept) = (channels(block, places), channels(block, stay.iter().copied()));
         let of_both = part(&precision, &gone, &kept);
         let taken_over = factored(&part(&precision, &gone, &gone))?.solve(&of_both);
-        let mut to_share = part(&gradients, &gone, &kept);
-        to_share -= 0.5 * (part(&gradients, &gone, &gone) * &taken_over);
-        let change = taken_over.transpose() * &to_share;
-        let (schur, felt) = (taken_over.transpose() * &of_both, gradients);
+        let schur = taken_over.transpose() * &of_both;
         precision =
             Mat::from_fn(kept.len(), kept.len(), |i, j| precision[(kept[i], kept[j])] - schur[(i, j)]);
-        gradients = Mat::from_fn(kept.len(), kept.len(), |i, j| {
-            felt[(kept[i], kept[j])] - change[(i, j)] - change[(j, i)]
-        });
+        drop(schur);
+        let mut to_share = part(&gradients, &gone, &kept);
+        to_share -= 0.5 * (part(&gradients, &gone, &gone) * &taken_over);
+        let change = taken_over.transpose() * &to_share + to_share.transpose() * &taken_over;
+        gradients =
+            Mat::from_fn(kept.len(), kept.len(), |i, j| gradients[(kept[i], kept[j])] - change[(i, j)]);
         left = stay.iter().map(|&place| left[place]).collect();
     }
     Ok(order)
+}
+
+/// A sum of what the loss gains, which is a number unless its gradients were none.
+fn finite(gained: f64) -> Result<f64, String> {
+    if gained.is_finite() { Ok(gained) } else { Err("the loss's gradients are not finite".into()) }
+}
+
+/// The channels of some structures.
+fn channels(block: usize, structures: impl IntoIterator<Item = usize>) -> Vec<usize> {
+    structures.into_iter().flat_map(|s| s * block..(s + 1) * block).collect()
 }
 
 /// The rows and columns of a matrix that are named.
@@ -128,7 +137,7 @@ mod tests {
 
     /// The trace by its definition.
     fn trace(seen: &Seen, gone: &[usize]) -> f64 {
-        let channels = seen.channels(gone.iter().copied());
+        let channels = channels(seen.block, gone.iter().copied());
         let inverse = seen.activations.llt(Side::Lower).unwrap().inverse();
         let of = |whole: &Mat<f64>| part(whole, &channels, &channels);
         let solved = of(&inverse).llt(Side::Lower).unwrap().solve(of(&seen.gradients));
@@ -149,18 +158,37 @@ mod tests {
         }
     }
 
-    /// Every structure that goes is the one that adds the least to the trace of those before it.
+    /// Every structure that goes is the one that adds the least to the trace of those before it, or where
+    /// several go at once, of those of the steps before.
     #[test]
-    fn each_time_the_one_goes_that_the_loss_feels_the_least() {
-        for block in [1, 3] {
-            let seen = seen(block);
-            let order = least_first(&seen, &[1]).unwrap();
+    fn each_time_those_go_that_the_loss_feels_the_least() {
+        for (block, steps) in [(1, 6), (3, 6), (1, 3), (3, 3)] {
+            let (seen, at_once) = (seen(block), 6 / steps);
+            let order = least_first(seen.clone(), &[1], steps).unwrap();
             assert_eq!(order[5], 1, "what is to go last goes last: {order:?}");
-            for gone in 0..5 {
-                let with = |one: usize| trace(&seen, &[&order[..gone], &[one]].concat());
-                let best = order[gone..5].iter().copied().min_by(|&a, &b| with(a).total_cmp(&with(b)));
-                assert_eq!(best, Some(order[gone]), "{block}, {gone}: {order:?}");
+            for before in (0..6).step_by(at_once) {
+                let gained = |one: usize| {
+                    let with = trace(&seen, &[&order[..before], &[one]].concat());
+                    if one == 1 { f64::INFINITY } else { with }
+                };
+                let mut rest = order[before..].to_vec();
+                rest.sort_by(|&a, &b| gained(a).total_cmp(&gained(b)));
+                assert_eq!(rest[..at_once], order[before..before + at_once], "{block}, {steps}: {order:?}");
             }
         }
+        let all: Vec<usize> = (0..6).collect();
+        assert_eq!(
+            least_first(seen(1), &all, 6).unwrap(),
+            [5, 4, 3, 2, 1, 0],
+            "of equals the later one first"
+        );
+    }
+
+    #[test]
+    fn gradients_that_are_no_numbers_are_an_error() {
+        let mut seen = seen(1);
+        seen.gradients[(2, 2)] = f64::NAN;
+        assert!(gained(&[0, 1, 2, 3, 4, 5], &seen).unwrap_err().contains("not finite"));
+        assert!(least_first(seen, &[], 6).unwrap_err().contains("not finite"));
     }
 }

@@ -1,12 +1,12 @@
 //! How much of each layer's neurons and heads goes, found by what the loss feels of it.
 //!
-//! One pass forward and back over the calibration blocks says what the loss gains as structures go, axis by
-//! axis, where what reads the rest is refitted, and so in which order they go with the least of it
-//! ([`Sensitivity`]); or a criterion says the order. An exact programme picks the sizes whose expected losses add up to the least within the
-//! budget. Since expected losses are those of small changes, that shape, an even one and shapes between the
-//! two are made, refitted and measured on blocks that were held back, and the one whose next-token
-//! distributions are nearest to the whole model's is the result. Where a perplexity is the goal, budgets are
-//! halved until the smallest shape that keeps to it is found.
+//! One pass forward and back over the calibration blocks says what the loss gains as structures go, axis
+//! by axis, where what reads the rest is refitted, and so in which order they go with the least of it
+//! ([`Sensitivity`]); or a criterion says the order. An exact programme picks the sizes whose expected
+//! losses add up to the least within the budget. Since expected losses are those of small changes, that
+//! shape, an even one and shapes between the two are made, refitted and measured on blocks that were held
+//! back, and the one whose next-token distributions are nearest to the whole model's is the result. Where
+//! a perplexity is the goal, budgets are halved until the smallest shape that keeps to it is found.
 
 mod allocate;
 mod curvature;
