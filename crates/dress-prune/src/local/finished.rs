@@ -1,9 +1,9 @@
 //! Layers that are finished.
 
-use super::LayerReport;
+use super::{LayerReport, layer_differences};
 use crate::Error;
 use dress_core::files;
-use dress_train::{Error as TrainError, RunDirectory, differences};
+use dress_train::{Error as TrainError, RunDirectory};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -57,7 +57,7 @@ impl Finished {
         }
         let text = files::read(&path).map_err(|cause| Error::RunFile { path: path.clone(), cause })?;
         let found = Self::parsed(&text).map_err(|reason| TrainError::Checkpoint { path, reason })?;
-        let differing = differences(&found.key, key);
+        let differing = layer_differences(&found.key, key);
         if !differing.is_empty() {
             let what = format!("other settings ({})", differing.join(", "));
             return Err(TrainError::AnotherRun { path: directory.path().into(), what }.into());

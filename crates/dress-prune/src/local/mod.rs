@@ -11,12 +11,14 @@ mod finished;
 mod in_memory;
 mod inputs;
 mod layer_distance;
+mod layer_key;
 mod layer_report;
 mod streams;
 
 pub use by_parts::{FinishedLayers, LocalByParts, RegularizedLayer, keep_streams};
 pub use error::LocalError;
 pub use inputs::LocalInputs;
+pub use layer_key::layer_differences;
 pub use layer_report::LayerReport;
 
 pub(crate) use alone::{Alone, DenseLayers, goes};
