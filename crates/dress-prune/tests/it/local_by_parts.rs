@@ -260,6 +260,35 @@ fn a_finished_layer_that_is_damaged_is_refused_by_name_and_made_again_where_that
 }
 
 #[test]
+fn a_damaged_layer_that_was_finished_before_there_were_hashes_is_made_again_where_that_is_asked_for() {
+    let mut case = Case::new(Family::Llama, LocalInputs::Dense, |_| {});
+    case.run("all", 0..3, None, &NoProgress).unwrap();
+    let directory = case.directory("all").layer(1);
+    let (finished, weights) = (directory.finished(), directory.finished_weights());
+    let whole = std::fs::read(&weights).unwrap();
+    for damaged in [None, Some(&whole[..whole.len() / 2])] {
+        let mut known: Value = serde_json::from_slice(&std::fs::read(&finished).unwrap()).unwrap();
+        known.as_object_mut().unwrap().remove("weights_sha256").unwrap();
+        std::fs::write(&finished, known.to_string()).unwrap();
+        case.run("all", 0..3, None, &NoProgress).unwrap();
+        match damaged {
+            None => std::fs::remove_file(&weights).unwrap(),
+            Some(truncated) => std::fs::write(&weights, truncated).unwrap(),
+        }
+        let refused = case.found("all", 1).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("finished.bpk") && refused.contains("with `force`"), "{refused}");
+        if damaged.is_none() {
+            let refused = case.run("all", 0..3, None, &NoProgress).unwrap_err().to_string();
+            assert!(refused.contains("finished.bpk") && refused.contains("give `force`"), "{refused}");
+        }
+        case.config.regularize.as_mut().unwrap().train.replace_other_run = true;
+        case.run("all", 0..3, None, &NoProgress).unwrap();
+        case.config.regularize.as_mut().unwrap().train.replace_other_run = false;
+        (0..3).for_each(|number| assert_eq!(case.layer("all", number), case.expected(number)));
+    }
+}
+
+#[test]
 fn streams_of_an_interrupted_run_that_are_damaged_are_refused_by_name_and_made_again_where_that_is_asked_for()
 {
     let mut case = Case::new(Family::Llama, LocalInputs::Dense, |_| {});
