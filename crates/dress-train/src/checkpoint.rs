@@ -190,6 +190,11 @@ impl Checkpoints {
         self.latest.steps = steps;
     }
 
+    /// Whether the latest that there is is this run's: it wrote one, or goes on from one.
+    pub fn are_own(&self) -> bool {
+        self.latest.steps > 0
+    }
+
     /// Removes all that there are.
     ///
     /// # Errors
