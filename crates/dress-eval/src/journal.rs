@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultCache {
     directory: PathBuf,
-    /// Whether a damaged file is begun anew.
+    /// Whether a damaged file goes on behind its last good line.
     replaces_damaged: bool,
 }
 
@@ -24,8 +24,8 @@ impl ResultCache {
         Self { directory: directory.into(), replaces_damaged: false }
     }
 
-    /// The same cache, in which with `replace` a file that is not what was written is begun anew instead of
-    /// being an error.
+    /// The same cache, in which with `replace` a file that is not what was written keeps the lines before the
+    /// first that is damaged, instead of being an error.
     #[must_use]
     pub fn replacing_damaged(mut self, replace: bool) -> Self {
         self.replaces_damaged = replace;
@@ -94,7 +94,8 @@ impl Journal {
         Self::of_file(path, key, false)
     }
 
-    /// As [`Journal::open`], where a file that is not what was written is begun anew.
+    /// As [`Journal::open`], where a file that is not what was written keeps the lines before the first that
+    /// is damaged: their hashes say that they are good.
     ///
     /// # Errors
     /// Those of [`Journal::open`], but for [`Error::DamagedJournal`].
@@ -126,16 +127,16 @@ impl Journal {
             );
             bytes.clear();
         }
-        let kept = match Kept::of(&bytes, key) {
-            Err(line) if replaces_damaged => {
-                tracing::warn!(
-                    "{}, line {line}: damaged, or of an earlier version; begun anew",
-                    path.display()
-                );
-                Kept::nothing(key)
-            }
-            kept => kept.map_err(|line| Error::DamagedJournal { path: path.into(), line })?,
-        };
+        let (kept, damaged) = Kept::of(&bytes, key);
+        match damaged {
+            None => {}
+            Some(line) if replaces_damaged => tracing::warn!(
+                "{}, line {line}: damaged, or of an earlier version; {} results before it stay, and the others are made again",
+                path.display(),
+                kept.entries.len()
+            ),
+            Some(line) => return Err(Error::DamagedJournal { path: path.into(), line }),
+        }
         file.set_len(kept.complete as u64).map_err(io)?;
         Ok((kept.entries, Self { path: path.into(), file: BufWriter::new(file), chain: kept.chain }))
     }
@@ -164,22 +165,20 @@ struct Kept<T> {
 }
 
 impl<T: DeserializeOwned> Kept<T> {
-    fn nothing(key: &ResultKey) -> Self {
-        Self { entries: Vec::new(), complete: 0, chain: key.hash.clone() }
-    }
-
-    /// What these bytes have under `key`, or the number of the first line that is not what was written, from
-    /// 1. A last line that was cut off is computed again.
-    fn of(bytes: &[u8], key: &ResultKey) -> Result<Self, usize> {
-        let mut kept = Self::nothing(key);
+    /// What these bytes have under `key`, up to the first line that is not what was written, and the number
+    /// of that line, from 1. A last line that was cut off is computed again.
+    fn of(bytes: &[u8], key: &ResultKey) -> (Self, Option<usize>) {
+        let mut kept = Self { entries: Vec::new(), complete: 0, chain: key.hash.clone() };
         for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
             let Some(whole) = line.strip_suffix(b"\n") else { break };
-            let (entry, next) = opened(whole, &kept.chain).ok_or(number + 1)?;
-            kept.entries.push(serde_json::from_slice(entry).map_err(|_| number + 1)?);
+            let found = opened(whole, &kept.chain)
+                .and_then(|(entry, next)| Some((serde_json::from_slice(entry).ok()?, next)));
+            let Some((entry, next)) = found else { return (kept, Some(number + 1)) };
+            kept.entries.push(entry);
             kept.chain = next;
             kept.complete += line.len();
         }
-        Ok(kept)
+        (kept, None)
     }
 }
 
@@ -245,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_journal_is_begun_anew_where_that_is_asked_for() {
+    fn a_damaged_journal_keeps_what_is_before_the_damage_where_that_is_asked_for() {
         let directory = tempfile::tempdir().unwrap();
         let key = ResultKey::new("piqa", &("model", 1));
         let strict = ResultCache::new(directory.path());
@@ -258,18 +257,27 @@ mod tests {
         let whole = fs::read_to_string(&path).unwrap();
         let garbage = format!("{whole}garbage\n");
         let without_its_first = whole.split_once('\n').unwrap().1;
-        for damaged in [garbage.as_str(), without_its_first, "garbage\n", "\n"] {
+        let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+        let without_its_second = [lines[0], lines[2]].concat();
+        for (damaged, good) in [
+            (garbage.as_str(), 3),
+            (without_its_second.as_str(), 1),
+            (without_its_first, 0),
+            ("garbage\n", 0),
+            ("\n", 0),
+        ] {
             fs::write(&path, damaged).unwrap();
             assert!(strict.open::<(usize, f64)>(&key).is_err(), "{damaged:?}");
             assert_eq!(fs::read_to_string(&path).unwrap(), damaged, "what is refused stays as it is");
             let (found, mut journal) = lenient.open::<(usize, f64)>(&key).unwrap();
-            assert!(found.is_empty(), "{damaged:?}");
+            let rows: Vec<(usize, f64)> = (0..good).map(|row| (row, -1.5)).collect();
+            assert_eq!(found, rows, "{damaged:?}");
             journal.keep(&(7, -2.5)).unwrap();
             drop(journal);
-            assert_eq!(strict.open::<(usize, f64)>(&key).unwrap().0, [(7, -2.5)]);
+            assert_eq!(strict.open::<(usize, f64)>(&key).unwrap().0, [rows, vec![(7, -2.5)]].concat());
         }
         let (_, _held) = strict.open::<(usize, f64)>(&key).unwrap();
-        assert!(lenient.open::<(usize, f64)>(&key).is_err(), "another run's is not begun anew");
+        assert!(lenient.open::<(usize, f64)>(&key).is_err(), "another run's is not taken");
     }
 
     #[test]

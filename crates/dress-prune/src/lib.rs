@@ -79,6 +79,7 @@ pub use gradual_refit::{GradualRefit, Leaving};
 pub use latency::{Latency, Load, shapes_to_time};
 pub use local::{
     FinishedLayers, LayerReport, LocalByParts, LocalError, LocalInputs, RegularizedLayer, keep_streams,
+    layer_differences,
 };
 pub use mask::mask;
 pub use measure::Measure;

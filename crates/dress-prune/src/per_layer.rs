@@ -129,14 +129,13 @@ impl PerLayer {
         for target in ranking.targets {
             let ranking = Ranking { targets: std::slice::from_ref(target), ..*ranking };
             let pool = self.pool(model, &ranking)?;
-            let all: usize = pool.axes.values().map(|axis| axis.len).sum();
+            let all = pool.all();
             let count = (target.ratio.get() * all as f64).round() as usize;
             let of_kind = pool.gone(count.min(pool.ranked.len()));
             let left = (all - of_kind.values().sum::<usize>()) as f64 / all.max(1) as f64;
             let counted = format!("{} in all layers", target.kind);
             warn_of_another_share(&counted, [1.0 - target.ratio.get(), left], || {
-                let rest = "every layer is rounded by itself";
-                as_multiples_allow(&ranking.steps(), &self.served_by, rest)
+                as_multiples_allow(&ranking.steps(), &self.served_by, pool.why_not(count))
             });
             gone.extend(of_kind);
         }
@@ -170,6 +169,21 @@ impl PerLayer {
 }
 
 impl Pool {
+    /// How many structures there are.
+    fn all(&self) -> usize {
+        self.axes.values().map(|axis| axis.len).sum()
+    }
+
+    /// Why it may be that not so many go.
+    fn why_not(&self, count: usize) -> &'static str {
+        // One of every axis stays in any case.
+        let may_go_without_protection = self.all().saturating_sub(self.axes.len());
+        match self.ranked.len() < count.min(may_go_without_protection) {
+            true => "what is protected stays",
+            false => "every layer is rounded by itself",
+        }
+    }
+
     /// How many of each axis go where the `count` least of all do, what stays of each being a multiple of its
     /// tile.
     fn gone(&self, count: usize) -> Gone {
@@ -198,6 +212,24 @@ fn standardized(scores: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_more_is_protected_than_the_ratio_leaves_that_is_the_reason() {
+        let pool = |protected: usize| {
+            let axes = [0, 1].map(|layer| (Axis::Ffn { layer }, PoolAxis { len: 8, tile: 1, protected }));
+            let may_go = 8 - protected.max(1);
+            let of = |(axis, _): &(Axis, PoolAxis)| vec![*axis; may_go];
+            let ranked = axes.iter().flat_map(of).map(|axis| Ranked { score: 1.0, axis }).collect();
+            Pool { axes: axes.into_iter().collect(), ranked }
+        };
+        let (protected, rounded) = ("what is protected stays", "every layer is rounded by itself");
+        assert_eq!([4, 8, 12, 16].map(|count| pool(0).why_not(count)), [rounded; 4]);
+        assert_eq!(
+            [4, 8, 9, 16].map(|count| pool(4).why_not(count)),
+            [rounded, rounded, protected, protected]
+        );
+        assert_eq!(pool(1).why_not(16), rounded, "as many stay of an axis of which nothing is protected");
+    }
 
     #[test]
     fn standardized_scores_have_mean_zero_and_deviation_one() {

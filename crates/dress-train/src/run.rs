@@ -162,7 +162,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
         }
         let found = Found { steps, loss: sum / self.first.len() as f64, norm: diverged::norm(&model) };
         self.judge.check(found, &self.curve).inspect_err(|_| {
-            if let Some(checkpoints) = &self.checkpoints {
+            if let Some(checkpoints) = self.own_checkpoints() {
                 let _ = checkpoints.discard();
             }
         })
@@ -291,13 +291,17 @@ impl<'a, M: CausalLm> Run<'a, M> {
         checkpoints.write(snapshot, position)
     }
 
+    /// The checkpoints, where this run has one: until then others may be there, which it does not go on from.
+    fn own_checkpoints(&self) -> Option<&Checkpoints> {
+        self.checkpoints.as_ref().filter(|checkpoints| checkpoints.are_own())
+    }
+
     /// The weights from before a step that is not taken, where they are good themselves; otherwise the latest
     /// checkpoint's.
     fn save_last_good(&self, model: M) -> Result<Saved, Error> {
         let Some(directory) = &self.config.run_dir else { return Ok(Saved::NoDirectory) };
         if !is_finite(&model) {
-            let latest =
-                self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.latest().ok().flatten());
+            let latest = self.own_checkpoints().and_then(|checkpoints| checkpoints.latest().ok().flatten());
             return Ok(latest.map_or(Saved::NoCheckpoint, |(path, position)| Saved::Checkpoint {
                 path,
                 steps: position.steps,

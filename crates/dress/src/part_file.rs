@@ -2,8 +2,8 @@
 
 use crate::{Error, PruneResult, ResultFile};
 use dress_core::files;
-use dress_prune::PruneConfig;
-use dress_train::{RunDirectory, differences};
+use dress_prune::{PruneConfig, layer_differences};
+use dress_train::RunDirectory;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::ops::Range;
@@ -75,7 +75,7 @@ impl PartFile {
 
     /// What `there` differs in, if in anything that results depend on.
     pub fn differs(&self, there: &Self) -> Option<String> {
-        let found = differences(&there.key, &self.key);
+        let found = layer_differences(&there.key, &self.key);
         (!found.is_empty()).then(|| said(&found))
     }
 

@@ -105,11 +105,9 @@ impl AblateArgs {
         let also: Vec<Vec<WrittenSetting>> =
             self.also.iter().map(|Together(settings)| settings.clone()).collect();
         for settings in combinations(&vary, &also, self.grid) {
-            let typed: Vec<String> = settings.iter().map(ToString::to_string).collect();
-            let published = typed.iter().map(|word| published_paths(word)).collect::<Vec<_>>().join(" ");
-            // Files of one name in two places stay two rows.
-            let is_taken = rows.iter().any(|(name, _)| *name == published);
-            let name = if is_taken { typed.join(" ") } else { published };
+            let published: Vec<String> =
+                settings.iter().map(|setting| published_paths(&setting.to_string())).collect();
+            let name = untaken(&published.join(" "), |name| rows.iter().any(|(taken, _)| taken == name));
             let given =
                 settings.iter().try_fold(base.clone(), |given, setting| given.with(setting, &name))?;
             rows.push((name, given));
@@ -158,6 +156,17 @@ impl AblateArgs {
         };
         options.iter().map(value).collect()
     }
+}
+
+/// The name of a row, with a number where one before it has that name: files of one name in two places are
+/// two rows.
+fn untaken(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let (mut free, mut number) = (name.to_string(), 1);
+    while is_taken(&free) {
+        number += 1;
+        free = format!("{name} ({number})");
+    }
+    free
 }
 
 fn sha256(path: &Path) -> Result<String, Error> {

@@ -147,7 +147,7 @@ enum Entry {
 
 impl KeptTexts {
     /// What `path` has of the texts of this key; with nothing there it begins anew, and where `replace` says
-    /// so with another run's or a damaged file too.
+    /// so with another run's file too. A damaged one keeps what is before the damage then.
     fn open(path: &Path, key: String, replace: bool) -> Result<Self, Error> {
         let key_of_file = ResultKey::new("texts", &());
         let (entries, mut journal) = match replace {
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_journal_is_refused_by_name_and_begun_anew_by_force() {
+    fn a_damaged_journal_is_refused_by_name_and_mended_by_force() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("own.jsonl.run/texts.jsonl");
         let open = |replace: bool| KeptTexts::open(&path, "one".into(), replace);
@@ -221,15 +221,22 @@ mod tests {
         // Another version has another hash in its first line.
         let of_another_version = format!("{}{}", "0".repeat(32), &whole[32..]);
         let truncated_inside = whole.replacen("came", "ca\n", 1);
-        for damaged in ["garbage\n", &flipped, &of_another_version, &truncated_inside] {
+        let first = BTreeMap::from([(0, "it".to_string())]);
+        for (damaged, good) in [
+            ("garbage\n", BTreeMap::new()),
+            (flipped.as_str(), BTreeMap::new()),
+            (of_another_version.as_str(), BTreeMap::new()),
+            (truncated_inside.as_str(), first),
+        ] {
             std::fs::write(&path, damaged).unwrap();
             let refused = open(false).err().unwrap().to_string();
             assert!(refused.contains("texts.jsonl") && refused.contains("`force`"), "{refused}");
-            let mut anew = open(true).unwrap();
-            assert!(anew.texts.is_empty(), "{damaged:?}");
-            anew.keep(1, "again".into()).unwrap();
-            drop(anew);
-            assert_eq!(open(false).unwrap().texts, BTreeMap::from([(1, "again".to_string())]));
+            let mut mended = open(true).unwrap();
+            assert_eq!(mended.texts, good, "{damaged:?}");
+            mended.keep(1, "again".into()).unwrap();
+            let texts = mended.texts.clone();
+            drop(mended);
+            assert_eq!(open(false).unwrap().texts, texts);
         }
     }
 }

@@ -249,9 +249,19 @@ fn a_plan_made_before_is_one_of_the_settings() {
     let cell = &row(&ablation, "plan=plan.json")["cells"][0];
     assert_eq!(cell["criterion"], "magnitude-l2");
     assert_eq!((&cell["kept"][0]["kind"], &cell["kept"][1]["kind"]), (&"residual".into(), &"ffn".into()));
+    fs::create_dir(paths.path("elsewhere")).unwrap();
+    let elsewhere = paths.path("elsewhere/plan.json");
+    fs::copy(&plan, &elsewhere).unwrap();
     // Another plan in the same file is another cell.
     let half = ["--ratio", "0.5", "--out", &plan, "--force", "--json"];
     json(&dress(&[&score[..], &half].concat()));
     let again = run(&arguments(&paths, &["--vary", &vary]));
     assert_eq!(again["reused"], 2);
+    // Two files of one name are two rows, which do not say where the files are.
+    let both = run(&arguments(&paths, &["--vary", &format!("{vary},{elsewhere}")]));
+    assert_eq!((names(&both).len(), &both["reused"]), (4, &4.into()));
+    let measured = |name: &str| row(&both, name)["cells"][0]["key"].clone();
+    assert_eq!(measured("plan=plan.json (2)"), cell["key"], "{both}");
+    assert_ne!(measured("plan=plan.json"), cell["key"]);
+    assert!(!fs::read_to_string(paths.path("out/ablate.json")).unwrap().contains(&elsewhere));
 }

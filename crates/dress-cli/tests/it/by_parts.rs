@@ -156,6 +156,11 @@ fn a_place_that_has_some_layers_is_not_taken_for_others() {
     run(&prune(&paths, "low", &["--layers", "0..1"]));
     let said = refused(&prune(&paths, "low", &["--layers", "1..2"]));
     assert!(said.contains("the layers 0..1, not 1..2"), "{said}");
+    // Earlier versions kept the path of the text.
+    let file = paths.path("low/part.json");
+    let mut part: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    *part.pointer_mut("/key/plan/calibration/path").unwrap() = "/home/me/calibration.txt".into();
+    fs::write(&file, part.to_string()).unwrap();
     run(&prune(&paths, "low", &["--layers", "0..1"]));
 }
 

@@ -191,7 +191,7 @@ fn the_concepts_explain_every_name_that_outputs_use() {
     let presets = Preset::all().map(Preset::name);
     let others =
         [AxisKind::NAMES.as_slice(), &Basis::NAMES, &Compensation::NAMES, &PenaltyKind::NAMES].concat();
-    for name in criteria.chain(presets).chain(others) {
+    for name in criteria.chain(presets).chain(others).chain(["search"]) {
         assert!(table.contains(&format!("`{name}`")), "{name}");
     }
 }

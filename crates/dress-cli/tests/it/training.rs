@@ -230,7 +230,11 @@ fn an_interrupted_run_says_what_is_kept_and_goes_on_or_begins_anew() {
     let anew = [&other[..], &["--epochs", "1", "--force", "--json"]].concat();
     let at = anew.iter().position(|arg| *arg == "40").unwrap();
     let anew = [&anew[..at - 1], &anew[at + 1..]].concat();
-    assert_eq!(json(&dress(&anew))["steps"], 12);
+    let anew = dress(&anew);
+    let said = String::from_utf8_lossy(&anew.stderr);
+    assert!(said.contains("a run with other settings") && said.contains("; begun anew"), "{said}");
+    let report: Value = serde_json::from_slice(&anew.stdout).unwrap();
+    assert_eq!(report["steps"], 12);
     assert_eq!(paths.names(), ["out"]);
 }
 

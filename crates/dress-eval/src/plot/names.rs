@@ -74,7 +74,8 @@ fn put(names: &mut Vec<NameAbove>, x: Option<f64>, text: &str, rows: usize) {
 }
 
 /// The names of level lines from above, beside curves of so many pixels' height: each at its line, or as far
-/// below as the name above it asks for, but not below the curves.
+/// below as the name above it asks for, but not below the curves. Of more than there is room for, the
+/// uppermost are left out.
 pub(super) fn beside(panel: &Panel, y: &Axis, height: f64) -> Vec<NameBeside> {
     let levels = panel.marks.iter().filter_map(|mark| match mark.place {
         Place::AtY(level) => Some((y.share(level)?, &mark.label)),
@@ -96,6 +97,7 @@ pub(super) fn beside(panel: &Panel, y: &Axis, height: f64) -> Vec<NameBeside> {
         name.middle = name.middle.min(lowest);
         lowest = name.middle - ROW;
     }
+    names.retain(|name| name.middle >= 0.0);
     names
 }
 
@@ -149,6 +151,12 @@ mod tests {
         assert_eq!(texts, ["high", "low", "lower"]);
         let middles: Vec<f64> = found.iter().map(|name| name.middle.round()).collect();
         assert_eq!(middles, [20.0, 184.0, 200.0]);
+        let many: Vec<String> = (0..30).map(|line| format!("line {line}")).collect();
+        let levels: Vec<_> = many.iter().map(|name| (name.as_str(), Place::AtY(5.0))).collect();
+        let (panel, y) = marked(&levels, Vec::new());
+        let crowded: Vec<f64> = beside(&panel, &y, 200.0).iter().map(|name| name.middle).collect();
+        let rows: Vec<f64> = (0..13).rev().map(|row| 200.0 - f64::from(row) * ROW).collect();
+        assert_eq!(crowded, rows, "those that have room");
         assert_eq!((width_beside(&[]), width_beside(&found)), (0.0, width_of("lower") + MARGIN));
     }
 }

@@ -1,9 +1,9 @@
 //! Layers that are finished.
 
-use super::LayerReport;
+use super::{LayerReport, layer_differences};
 use crate::Error;
 use dress_core::files;
-use dress_train::{Error as TrainError, RunDirectory, differences};
+use dress_train::{Error as TrainError, RunDirectory};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -57,7 +57,7 @@ impl Finished {
         }
         let text = files::read(&path).map_err(|cause| Error::RunFile { path: path.clone(), cause })?;
         let found = Self::parsed(&text).map_err(|reason| TrainError::Checkpoint { path, reason })?;
-        let differing = differences(&found.key, key);
+        let differing = layer_differences(&found.key, key);
         if !differing.is_empty() {
             let what = format!("other settings ({})", differing.join(", "));
             return Err(TrainError::AnotherRun { path: directory.path().into(), what }.into());
@@ -66,14 +66,22 @@ impl Finished {
         Ok(Some(found))
     }
 
-    /// Checks that the weights in `directory` are those of this layer.
+    /// Whether it says what its weights are.
+    pub fn has_hash(&self) -> bool {
+        self.weights_sha256.is_some()
+    }
+
+    /// Checks that the weights in `directory` are those of this layer; without a hash, that they are there.
     fn check_weights(&self, directory: &RunDirectory) -> Result<(), TrainError> {
-        let Some(hash) = &self.weights_sha256 else { return Ok(()) };
         let path = directory.finished_weights();
-        let reason = match files::sha256(&path) {
-            Ok(found) if found == *hash => return Ok(()),
-            Ok(_) => format!("its SHA-256 is not the one in {}", directory.finished().display()),
-            Err(cause) => cause.to_string(),
+        let reason = match &self.weights_sha256 {
+            None if path.exists() => return Ok(()),
+            None => "it is not there".into(),
+            Some(hash) => match files::sha256(&path) {
+                Ok(found) if found == *hash => return Ok(()),
+                Ok(_) => format!("its SHA-256 is not the one in {}", directory.finished().display()),
+                Err(cause) => cause.to_string(),
+            },
         };
         Err(TrainError::Checkpoint { path, reason })
     }

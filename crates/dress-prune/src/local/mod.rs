@@ -11,12 +11,14 @@ mod finished;
 mod in_memory;
 mod inputs;
 mod layer_distance;
+mod layer_key;
 mod layer_report;
 mod streams;
 
 pub use by_parts::{FinishedLayers, LocalByParts, RegularizedLayer, keep_streams};
 pub use error::LocalError;
 pub use inputs::LocalInputs;
+pub use layer_key::layer_differences;
 pub use layer_report::LayerReport;
 
 pub(crate) use alone::{Alone, DenseLayers, goes};
@@ -118,8 +120,10 @@ impl<'a> Local<'a> {
     /// The first of `layers` that has to be trained, or their end.
     fn first_open(&self, layers: &Range<usize>) -> Result<usize, Error> {
         let key = self.key();
+        // Weights without a hash are seen to be whole where they are loaded.
+        let is_whole = |finished: Finished| finished.has_hash() || !self.settings.train.replace_other_run;
         for number in layers.clone() {
-            if goes(&self.plan.selection, number) && self.finished(number, &key)?.is_none() {
+            if goes(&self.plan.selection, number) && !self.finished(number, &key)?.is_some_and(is_whole) {
                 return Ok(number);
             }
         }
@@ -139,7 +143,8 @@ impl<'a> Local<'a> {
         Some(RunDirectory::at(all).layer(number))
     }
 
-    /// One layer without what went of it; as it was kept, where it was finished before an interruption.
+    /// One layer without what went of it; as it was kept, where it was finished before an interruption. Where
+    /// what is damaged is made again, weights that cannot be loaded are.
     fn layer<M: CausalLm>(
         &self,
         alone: &Alone<M>,
@@ -148,7 +153,14 @@ impl<'a> Local<'a> {
     ) -> Result<(M, LayerReport), Error> {
         let (directory, key) = (self.directory(alone.number), self.key());
         if let Some((finished, directory)) = self.finished(alone.number, &key)?.zip(directory.as_ref()) {
-            return Ok((weights_in(directory, alone)?, finished.report));
+            match weights_in(directory, alone) {
+                Err(Error::Train(TrainError::Checkpoint { path, reason }))
+                    if self.settings.train.replace_other_run =>
+                {
+                    tracing::warn!("{}: {reason}; layer {} is made again", path.display(), alone.number);
+                }
+                weights => return Ok((weights?, finished.report)),
+            }
         }
         let (after, report) = self.trained(alone, streams, (directory.as_ref(), &key), progress)?;
         if let Some(directory) = &directory {

@@ -17,6 +17,7 @@ use dress_prune::{
     RegularizedLayer, keep_streams, prune,
 };
 use dress_train::{CheckpointEvery, EarlyStopping, RunDirectory};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -161,6 +162,62 @@ fn interrupted_at_any_step_it_ends_in_the_same_bits() {
     }
 }
 
+/// Writes the path of the text into what `directory` keeps of layers, as earlier versions did, and says what
+/// was written anew.
+fn with_the_path_of_the_text(directory: &Path) -> Vec<String> {
+    fn change(path: &Path, change: &dyn Fn(&mut Value)) {
+        let mut value: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        change(&mut value);
+        std::fs::write(path, serde_json::to_string(&value).unwrap()).unwrap();
+    }
+    let mut written = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let at = match name.as_str() {
+            _ if path.is_dir() => {
+                written.extend(with_the_path_of_the_text(&path));
+                continue;
+            }
+            "finished.json" => "/key/plan/calibration/path",
+            "position.json" => "/key/settings/layer/plan/calibration/path",
+            _ => continue,
+        };
+        change(&path, &|value| *value.pointer_mut(at).unwrap() = "/home/me/a.txt".into());
+        let contents = path.with_file_name("contents.json");
+        if contents.exists() {
+            let hash = dress_core::files::sha256(&path).unwrap();
+            change(&contents, &|value| value[&name] = hash.clone().into());
+        }
+        written.push(name);
+    }
+    written
+}
+
+#[test]
+fn what_an_earlier_version_kept_with_the_path_of_the_text_is_gone_on_with() {
+    for inputs in [LocalInputs::Dense, LocalInputs::Pruned] {
+        let case = Case::new(Family::Llama, inputs, |_| {});
+        let interrupted = case.run("all", 0..3, None, &After::new(23)).unwrap_err().to_string();
+        assert!(interrupted.contains("cancelled"), "{interrupted}");
+        let mut written = with_the_path_of_the_text(case.directory("all").path());
+        written.sort();
+        assert_eq!(written, ["finished.json", "position.json"], "{inputs}");
+        if inputs == LocalInputs::Pruned {
+            // Its streams are of a key with that path, and are made again.
+            let stream = case.directory("all").stream(1);
+            let mut whole = std::fs::read(&stream).unwrap();
+            let key = whole.windows(7).position(|part| part == b"\"key\":\"").unwrap() + 7;
+            whole[key..key + 64].fill(b'0');
+            std::fs::write(&stream, whole).unwrap();
+        }
+        case.run("all", 0..3, None, &NoProgress).unwrap();
+        (0..3).for_each(|number| assert_eq!(case.layer("all", number), case.expected(number), "{inputs}"));
+        let first = std::fs::read_to_string(case.directory("all").layer(0).finished()).unwrap();
+        assert!(first.contains("/home/me/a.txt"), "it is not made again: {inputs}");
+    }
+}
+
 #[test]
 fn what_another_run_left_is_refused_by_name() {
     let case = Case::new(Family::Llama, LocalInputs::Dense, |_| {});
@@ -199,6 +256,35 @@ fn a_finished_layer_that_is_damaged_is_refused_by_name_and_made_again_where_that
             case.config.regularize.as_mut().unwrap().train.replace_other_run = false;
             (0..2).for_each(|number| assert_eq!(case.layer("all", number), case.expected(number), "{name}"));
         }
+    }
+}
+
+#[test]
+fn a_damaged_layer_that_was_finished_before_there_were_hashes_is_made_again_where_that_is_asked_for() {
+    let mut case = Case::new(Family::Llama, LocalInputs::Dense, |_| {});
+    case.run("all", 0..3, None, &NoProgress).unwrap();
+    let directory = case.directory("all").layer(1);
+    let (finished, weights) = (directory.finished(), directory.finished_weights());
+    let whole = std::fs::read(&weights).unwrap();
+    for damaged in [None, Some(&whole[..whole.len() / 2])] {
+        let mut known: Value = serde_json::from_slice(&std::fs::read(&finished).unwrap()).unwrap();
+        known.as_object_mut().unwrap().remove("weights_sha256").unwrap();
+        std::fs::write(&finished, known.to_string()).unwrap();
+        case.run("all", 0..3, None, &NoProgress).unwrap();
+        match damaged {
+            None => std::fs::remove_file(&weights).unwrap(),
+            Some(truncated) => std::fs::write(&weights, truncated).unwrap(),
+        }
+        let refused = case.found("all", 1).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("finished.bpk") && refused.contains("with `force`"), "{refused}");
+        if damaged.is_none() {
+            let refused = case.run("all", 0..3, None, &NoProgress).unwrap_err().to_string();
+            assert!(refused.contains("finished.bpk") && refused.contains("give `force`"), "{refused}");
+        }
+        case.config.regularize.as_mut().unwrap().train.replace_other_run = true;
+        case.run("all", 0..3, None, &NoProgress).unwrap();
+        case.config.regularize.as_mut().unwrap().train.replace_other_run = false;
+        (0..3).for_each(|number| assert_eq!(case.layer("all", number), case.expected(number)));
     }
 }
 
