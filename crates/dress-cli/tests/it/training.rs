@@ -314,7 +314,10 @@ fn without_an_axis_the_shape_is_searched_for() {
     assert!(over <= 1.2f64.ln() && over > 0.0, "{over}");
     let picture = paths.path("search.svg");
     json(&dress(&["plot", &within, "--out", &picture, "--json"]));
-    assert!(std::fs::read_to_string(&picture).unwrap().contains("measured on blocks held back"));
+    let drawn = std::fs::read_to_string(&picture).unwrap();
+    for says in ["measured on blocks held back", "percent of the parameters that stays"] {
+        assert!(drawn.contains(says), "{says}");
+    }
     let too_near =
         [&prune[..5], &["--max-perplexity", "1.0001", "--samples", "12", "--seqlen", "128"]].concat();
     assert!(refusal(&[&too_near[..], &["--out", &paths.path("near")]].concat()).contains("allow more"));
