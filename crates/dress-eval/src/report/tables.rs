@@ -4,6 +4,7 @@ use super::number::{bytes, grouped, short, significant, with_error};
 use super::{ModelReport, Report};
 use crate::tasks::{Metric, paper_average};
 use crate::{PairedDifference, PerplexityReport};
+use dress_core::{AxisKind, least_to_most};
 
 /// Rows of text under a header; the first column is a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +65,11 @@ fn size(models: &[ModelReport]) -> Option<ReportTable> {
     let row = |model: &ModelReport| {
         let size = &model.size;
         let widths: Vec<String> = size.unaligned.iter().map(|u| format!("{} {}", u.axis, u.width)).collect();
-        let axes: Vec<String> = size.axes.iter().map(|(kind, len)| format!("{kind} {len}")).collect();
+        let axis = |(kind, len): &(AxisKind, usize)| {
+            let range = size.ranges.iter().find(|(of, _)| of == kind).map_or([*len; 2], |(_, range)| *range);
+            format!("{kind} {}", least_to_most(range.map(|len| len.to_string())))
+        };
+        let axes: Vec<String> = size.axes.iter().map(axis).collect();
         vec![
             model.name.clone(),
             grouped(size.parameters),

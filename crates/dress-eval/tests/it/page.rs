@@ -2,8 +2,8 @@
 
 use crate::small::{Shipped, llama, task};
 use dress_core::{
-    Axis, AxisSelection, Calibration, CausalLm, Fingerprint, KeptOfKind, NoProgress, Scores, Selection,
-    SlicePlan,
+    Axis, AxisKind, AxisSelection, Calibration, CausalLm, Fingerprint, KeptOfKind, NoProgress, Scores,
+    Selection, SlicePlan,
 };
 use dress_data::Windows;
 use dress_eval::plot::{Mark, Panel, Place, Series, picture};
@@ -134,6 +134,10 @@ fn markdown_has_every_table_with_the_best_in_bold() {
     assert!(perplexities.is_numeric(1) && !perplexities.is_numeric(3), "{:?}", perplexities.rows);
     let changed = tables(&report).into_iter().find(|table| table.id == "departure").unwrap();
     assert_eq!(changed.rows[0][2], "+10.0% ± 1.1%", "the error is of the difference");
+    let mut uneven = report.clone();
+    uneven.models[0].size.ranges = vec![(AxisKind::Ffn, [6, 10])];
+    let [sizes, uneven] = [&report, &uneven].map(|report| tables(report).remove(0).rows.remove(0).remove(5));
+    assert!(sizes.contains("ffn 10, ") && uneven.contains("ffn 6 to 10, "), "{sizes} {uneven}");
     let best: usize = tables(&report).iter().map(|table| table.best.len()).sum();
     assert_eq!(text.matches("| **").count(), best);
     for table in tables(&report) {
