@@ -111,7 +111,10 @@ fn engines_text(served: &[ServedReport], width: usize) -> String {
     engines_table(served, width, |report| {
         let list = |what: &str, weights: &[LikeWeights]| match weights {
             [] => String::new(),
-            weights => format!("; {what}: {}", weights.iter().map(like_text).collect::<Vec<_>>().join(", ")),
+            weights => {
+                let texts: Vec<String> = whatever_the_row(weights).iter().map(like_text).collect();
+                format!("; {what}: {}", texts.join(", "))
+            }
         };
         let (unquantized, larger) =
             (list("unquantized", &report.unquantized), list("larger", &report.larger));
@@ -160,6 +163,21 @@ fn engines_table(served: &[ServedReport], width: usize, becomes: impl Fn(&Served
     format!("\n\n{head}{between}what becomes of it\n{}", lines.trim_end())
 }
 
+/// The matrices, those together that only their rows tell apart: where layers differ, each has its own.
+fn whatever_the_row(weights: &[LikeWeights]) -> Vec<LikeWeights> {
+    fn said(like: &LikeWeights) -> [&str; 3] {
+        [&like.name, &like.wanted, &like.found]
+    }
+    let mut together: Vec<LikeWeights> = Vec::new();
+    for like in weights {
+        match together.iter_mut().find(|known| said(known) == said(like)) {
+            Some(known) => known.matrices += like.matrices,
+            None => together.push(like.clone()),
+        }
+    }
+    together
+}
+
 fn like_text(LikeWeights { name, wanted, found, matrices, .. }: &LikeWeights) -> String {
     let becomes = if wanted == found { found.clone() } else { format!("{wanted} to {found}") };
     match matrices {
@@ -203,5 +221,25 @@ mod tests {
             "{narrow}"
         );
         assert!(narrow.contains("\n    refused: "), "{narrow}");
+    }
+
+    #[test]
+    fn matrices_of_layers_that_differ_are_named_once() {
+        let like = |row, matrices, found: &str| LikeWeights {
+            name: "model.layers.*.mlp.down_proj.weight".into(),
+            row,
+            wanted: "q8_0".into(),
+            found: found.into(),
+            matrices,
+        };
+        let weights = [like(426, 1, "f16"), like(430, 2, "f16"), like(440, 1, "f32"), like(450, 1, "f16")];
+        let texts: Vec<String> = whatever_the_row(&weights).iter().map(like_text).collect();
+        assert_eq!(
+            texts,
+            [
+                "4 model.layers.*.mlp.down_proj.weight (q8_0 to f16)",
+                "model.layers.*.mlp.down_proj.weight (q8_0 to f32)"
+            ]
+        );
     }
 }

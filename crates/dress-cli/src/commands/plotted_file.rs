@@ -4,7 +4,7 @@ use crate::{Error, ResultFile, name_of, read_text};
 use dress_core::SlicePlan;
 use dress_eval::plot::{Mark, Panel, Place, Series, plan_panels};
 use dress_eval::report::{Report, report_panels};
-use dress_prune::{Candidate, SearchReport};
+use dress_prune::{Candidate, Goal, Measure, SearchReport};
 use dress_train::CurvePoint;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -231,7 +231,7 @@ fn frontier(search: &SearchReport, path: &Path, model: &str, data: &str) -> Resu
     let shapes = if search.search.per_layer { "layers may differ" } else { "layers alike" };
     Ok(Panel {
         title: format!("{model}: what the loss gains as less stays, {shapes}{data}"),
-        x_label: "percent that stays".into(),
+        x_label: format!("percent of the {} that stays", counted(&search.search.goal)),
         y_label: "gained loss, nats a token".into(),
         series: vec![
             Series { name: "expected of the best shapes".into(), points: expected },
@@ -240,6 +240,20 @@ fn frontier(search: &SearchReport, path: &Path, model: &str, data: &str) -> Resu
         ],
         ..Panel::default()
     })
+}
+
+/// What a goal counts.
+fn counted(goal: &Goal) -> &'static str {
+    let measure = match goal {
+        Goal::Budget(budget) => budget.measure,
+        Goal::Perplexity { measure, .. } => *measure,
+    };
+    match measure {
+        Measure::Parameters => "parameters",
+        Measure::Bytes => "bytes",
+        Measure::Macs => "multiplications",
+        Measure::Latency(_) => "time",
+    }
 }
 
 #[cfg(test)]

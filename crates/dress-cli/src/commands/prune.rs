@@ -183,7 +183,10 @@ impl Prune {
         let risen = result.quality.iter().map(|text| text.difference.percent_of_perplexity().0);
         let is_worth_training = result.regularize.is_none() && risen.fold(0.0, f64::max) > WORTH_TRAINING;
         match self.run.calibration.as_ref().filter(|_| is_worth_training) {
-            Some(text) => NextCommand::recover(&self.out, &self.model, text, &self.run.recipe.sampling),
+            Some(text) => {
+                let recipe = &self.run.recipe;
+                NextCommand::recover(&self.out, &self.model, text, &recipe.sampling, recipe.stock)
+            }
             None => {
                 let seqlen = seqlen_of_validation(&result.quality).or(self.run.recipe.sampling.seqlen);
                 NextCommand::eval(&self.out, &self.model, self.quality.validate.first(), seqlen)

@@ -318,7 +318,10 @@ fn without_an_axis_the_shape_is_searched_for() {
     assert!(over <= 1.2f64.ln() && over > 0.0, "{over}");
     let picture = paths.path("search.svg");
     json(&dress(&["plot", &within, "--out", &picture, "--json"]));
-    assert!(std::fs::read_to_string(&picture).unwrap().contains("measured on blocks held back"));
+    let drawn = std::fs::read_to_string(&picture).unwrap();
+    for says in ["measured on blocks held back", "percent of the parameters that stays"] {
+        assert!(drawn.contains(says), "{says}");
+    }
     // A head of every layer is felt, where a few neurons are made up for in full.
     let too_near = ["--axis", "heads", "--max-perplexity", "1.0001", "--samples", "12", "--seqlen", "128"];
     let too_near = [&prune[..5], &too_near].concat();

@@ -15,6 +15,7 @@ use crate::evaluation::{
 use crate::{
     Error, Evaluation, PlaceLock, RunContext, check_own_file_place, shown_progress, stored_bytes, tokenizer,
 };
+use dress_eval::PairedDifference;
 use dress_eval::report::{ModelReport, Report};
 use evaluation_text::text;
 use std::path::PathBuf;
@@ -59,6 +60,9 @@ impl Eval {
             plan.depart(&checkpoint, against, &mut reports[0], &progress)?;
             let other = plan.evaluate(against, context, &progress)?;
             both_have = paired(&other, &measured);
+            if let Some(departure) = &mut reports[0].departure {
+                departure.losses = PairedDifference::of_losses(&other.losses, &measured.losses);
+            }
             reports.push(other.report);
         }
         let both: Vec<&EvaluatedCheckpoint> = std::iter::once(&checkpoint).chain(&against).collect();
