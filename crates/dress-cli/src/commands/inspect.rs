@@ -193,7 +193,8 @@ mod tests {
     use dress_engines::EngineTable;
     use dress_models::AnyModel;
 
-    /// What every format does with a model whose width is not its heads together, which many refuse at length.
+    /// What every format does with a model whose width is not its heads together, which many refuse at
+    /// length.
     fn every_format() -> Vec<ServedReport> {
         let config = r#"{"model_type":"llama","vocab_size":64,"hidden_size":144,"intermediate_size":282,"num_hidden_layers":2,
             "num_attention_heads":6,"num_key_value_heads":2,"head_dim":32}"#;

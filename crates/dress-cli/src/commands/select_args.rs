@@ -78,8 +78,8 @@ pub struct SelectArgs {
     #[command(flatten)]
     pub served_by: ServedByArgs,
     /// How structures are scored; depth by block-influence, sleb or random, everything else by the others.
-    /// Both with a comma. By default activation-norm, and block-influence for depth; a search by default goes by
-    /// what the loss is expected to feel.
+    /// Both with a comma. By default activation-norm, and block-influence for depth; a search by default goes
+    /// by what the loss is expected to feel.
     #[arg(long, group = SAID_BY_A_PLAN, value_delimiter = ',', value_parser = criterion())]
     pub criterion: Vec<Criterion>,
     /// Let layers differ: what goes is ranked over all layers, with a budget over all axes as well, by scores

@@ -66,8 +66,8 @@ fn perplexities(models: &[ModelReport]) -> Vec<Chart> {
     texts.iter().enumerate().map(of).collect()
 }
 
-/// One curve a series of models, a point a model. A model of no series is a point by itself: nothing says that
-/// what lies between two of them is like either.
+/// One curve a series of models, a point a model. A model of no series is a point by itself: nothing says
+/// that what lies between two of them is like either.
 fn against_parameters(models: &[ModelReport], value: impl Fn(&ModelReport) -> Option<f64>) -> Vec<Curve> {
     let mut curves: Vec<(Option<&str>, Curve)> = Vec::new();
     let mut sorted: Vec<&ModelReport> = models.iter().collect();

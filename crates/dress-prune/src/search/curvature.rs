@@ -9,9 +9,9 @@
 //! information), which those of the text's own tokens are not. Taking errors and gradients for independent,
 //! as K-FAC (arXiv 1503.05671) does, that is `1/2 tr(S M_BB)` with `M` the second moments of `h`.
 //!
-//! The second moments have the refit's shrinkage on their diagonal, so that what channels only say together on
-//! the calibration blocks counts for less. With it, an order by what is expected holds on other text as well;
-//! without it, it fits the calibration text.
+//! The second moments have the refit's shrinkage on their diagonal, so that what channels only say together
+//! on the calibration blocks counts for less. With it, an order by what is expected holds on other text as
+//! well; without it, it fits the calibration text.
 //!
 //! Nothing is added up over the layers' loss as it is measured, so that no noise of a measurement decides;
 //! and a layer whose errors the loss does not feel gives more than one whose errors it does.

@@ -1,7 +1,7 @@
 //! What the loss gains as channels go, and in which order it gains the least.
 //!
-//! The mathematics is that of the documentation of [`curvature`](super::curvature): `1/2 tr((Q_BB)^-1 M_BB)` where
-//! channels `B` go.
+//! The mathematics is that of the documentation of [`curvature`](super::curvature): `1/2 tr((Q_BB)^-1 M_BB)`
+//! where channels `B` go.
 
 use faer::linalg::solvers::{DenseSolveCore, Solve};
 use faer::{Mat, Side};
@@ -47,9 +47,9 @@ pub(super) fn gained(order: &[usize], seen: &Seen) -> Result<Vec<f64>, String> {
     Ok(sums)
 }
 
-/// The structures in an order in which the loss gains little: those go first that it feels the least, and what
-/// reads the others is refitted before the next are chosen, in so many `steps`. `last`, in ascending order, go
-/// last.
+/// The structures in an order in which the loss gains little: those go first that it feels the least, and
+/// what reads the others is refitted before the next are chosen, in so many `steps`. `last`, in ascending
+/// order, go last.
 ///
 /// Where channels `B` go, the readers of the others `A` take over `-Q_AB (Q_BB)^-1` times their weights, so
 /// that the loss's gradients there change by the same; what is left of `Q` is its Schur complement. Five

@@ -33,8 +33,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 impl Search {
-    /// Looks for the shape of `model` that reaches the goal. With [`Order::Scores`] the scores of `scorer` say
-    /// which structures of an axis go first; else it is not asked.
+    /// Looks for the shape of `model` that reaches the goal. With [`Order::Scores`] the scores of `scorer`
+    /// say which structures of an axis go first; else it is not asked.
     ///
     /// What is found on the way is kept in `file`, where one is given. The same search goes on from what it
     /// finds there, and ends with the same shape; a search with other settings keeps what it finds beside it.
