@@ -1,17 +1,25 @@
 //! The command as it was given, for whoever wants to give it again.
+//!
+//! It stands in a result's model card and in its `dress.json`, which are published together.
 
 use crate::commands::Cli;
 use crate::with_settings_file;
 use clap::CommandFactory;
+use dress_core::published_paths;
 use std::ffi::OsString;
 
-/// The command of this process as a shell takes it. What it has from a settings file is written out.
+/// The command of this process as a shell takes it. What it has from a settings file is written out, and
+/// paths are as [`published_paths`] says them.
 pub fn command_line() -> String {
     let given: Vec<OsString> = std::env::args_os().collect();
     let words = with_settings_file(given.clone(), &Cli::command()).unwrap_or(given);
     let words = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let words = without_settings_file(words);
-    std::iter::once("dress".into()).chain(words.iter().map(|word| quoted(word))).collect::<Vec<_>>().join(" ")
+    published(&without_settings_file(words))
+}
+
+fn published(words: &[String]) -> String {
+    let words = words.iter().map(|word| quoted(&published_paths(word)));
+    std::iter::once("dress".into()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 fn without_settings_file(words: Vec<String>) -> Vec<String> {
@@ -50,6 +58,16 @@ mod tests {
         ] {
             assert_eq!(quoted(word), expected);
         }
+    }
+
+    #[test]
+    fn where_somebody_keeps_things_is_not_said() {
+        let words = ["prune", "--model", "/home/me/my models/dense", "--calibration=../a.txt:0.5,b.txt:0.5"];
+        let more = ["--distill-from", "org/dense", "--out", "smaller/it's"];
+        let words: Vec<String> = words.into_iter().chain(more).map(String::from).collect();
+        let expected =
+            "dress prune --model dense --calibration=a.txt:0.5,b.txt:0.5 --distill-from org/dense --out";
+        assert_eq!(published(&words), format!(r"{expected} 'smaller/it'\''s'"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::{Error, read_text};
 use clap::ValueEnum;
 use dress_eval::report::RunInfo;
 use dress_eval::{SpeedConfig, Spread};
+use dress_models::published_name;
 use dress_prune::{Latency, Load};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ pub struct TimedShape {
 pub struct CostsFile {
     /// [`COSTS_FORMAT`].
     pub format: u32,
-    /// The checkpoint as given.
+    /// The checkpoint, as files say it that may be published.
     pub model: PathBuf,
     /// When, where and with what.
     pub run: RunInfo,
@@ -71,7 +72,8 @@ impl CostsFile {
         };
         let decode = fit(|shape| shape.decode_ms.median)?;
         let prefill = fit(|shape| shape.prefill_ms.median)?;
-        Ok(Self { format: COSTS_FORMAT, model: model.into(), run, config, shapes, decode, prefill })
+        let model = published_name(model).into();
+        Ok(Self { format: COSTS_FORMAT, model, run, config, shapes, decode, prefill })
     }
 
     /// Reads what [`CostsFile::to_json`] wrote, for a checkpoint whose dense shape has `load`.

@@ -155,6 +155,14 @@ pub enum Error {
         /// What it is of.
         of: String,
     },
+    /// What is at the place of a report and is none that this version reads.
+    #[error("{path}: not a report of this version ({reason}); choose another place, or give --force to replace it", path = .path.display())]
+    UnreadReport {
+        /// The file.
+        path: PathBuf,
+        /// Why it is none.
+        reason: String,
+    },
     /// An evaluation of nothing.
     #[error("there is nothing to measure; give a text with --data, tasks with --tasks, or --speed")]
     NothingToMeasure,

@@ -8,6 +8,7 @@ mod error;
 mod evaluated;
 pub mod evaluation;
 mod interrupted_run;
+mod line_width;
 mod log_format;
 mod model_files;
 mod option_groups;
@@ -28,6 +29,7 @@ pub use dress::terminal::Table;
 pub use dress::{PruneResult, ResultFile};
 pub use error::Error;
 pub use evaluated::Evaluation;
+pub(crate) use line_width::{line_width, wrapped};
 pub use log_format::{JsonEvents, LogFormat, said_error, shown_progress};
 pub use model_files::{declared, fingerprint, locate, max_positions, name_of, prefix_token, tokenizer};
 pub(crate) use model_files::{row_text, stored_bytes};
@@ -38,3 +40,8 @@ pub use run_context::RunContext;
 pub use settings_file::with_settings_file;
 pub use signals::prepare_signals;
 pub use write_result::write_result;
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

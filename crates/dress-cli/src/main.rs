@@ -20,11 +20,12 @@ fn main() -> ExitCode {
     prepare_signals();
     let words: Vec<OsString> = std::env::args_os().collect();
     let named = words.clone();
-    let words = match with_settings_file(words, &Cli::command()) {
+    let command = Cli::command();
+    let words = match with_settings_file(words, &command) {
         Ok(words) => words,
         Err(error) => return failed(&error, &named),
     };
-    let parsed = Cli::described().try_get_matches_from(words);
+    let parsed = Cli::described(command, &words).try_get_matches_from(words);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(said) => return shown(&said, &named),

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 /// Where token blocks came from: enough to make them again, and to see that they are the same.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CorpusProvenance {
-    /// The file as it was given.
+    /// The file, as [`published_paths`](crate::published_paths) says it.
     pub path: String,
     /// SHA-256 of the file's bytes, in hexadecimal.
     pub sha256: String,

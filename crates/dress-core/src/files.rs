@@ -5,7 +5,7 @@
 
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -34,6 +34,20 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 pub fn read_to_string(path: &Path) -> io::Result<String> {
     check(path)?;
     fs::read_to_string(path)
+}
+
+/// SHA-256 of a file's bytes in hexadecimal, of which a small piece at a time is in memory.
+///
+/// # Errors
+/// Those of [`open`] and of reading.
+pub fn sha256(path: &Path) -> io::Result<String> {
+    let (mut file, mut hash, mut piece) = (open(path)?, Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            read => hash.update(&piece[..read]),
+        }
+    }
 }
 
 /// Checks that what is at `path`, if anything, is no pipe, device or socket.
@@ -261,6 +275,20 @@ mod tests {
         assert_eq!(read_to_string(&at("file")).unwrap(), "text");
         assert_eq!(read(&at("nothing")).unwrap_err().kind(), ErrorKind::NotFound);
         assert!(open(place.path()).is_ok());
+    }
+
+    #[test]
+    fn the_hash_of_a_file_is_that_of_all_its_bytes() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("file");
+        fs::write(&path, "abc").unwrap();
+        // The first example of FIPS 180-2.
+        let of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(sha256(&path).unwrap(), of_abc);
+        let long = vec![7u8; (3 << 20) + 5];
+        fs::write(&path, &long).unwrap();
+        let hash: String = Sha256::digest(&long).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(sha256(&path).unwrap(), hash);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is left of a model's axes.
 
-use crate::{Axis, AxisKind, CouplingMap, Selection};
+use crate::{Axis, AxisKind, CouplingMap, Selection, least_to_most};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -94,10 +94,8 @@ fn before_slicing(axis: Axis, layers: Option<&[usize]>) -> Option<Axis> {
 impl fmt::Display for KeptOfKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let share = 100.0 * self.after as f64 / self.before as f64;
-        match self.range {
-            [least, most] if least == most => write!(f, "{} {least} ({share:.0}%)", self.kind),
-            [least, most] => write!(f, "{} {least} to {most} ({share:.0}%)", self.kind),
-        }
+        let counts = least_to_most(self.range.map(|count| count.to_string()));
+        write!(f, "{} {counts} ({share:.0}%)", self.kind)
     }
 }
 

@@ -56,6 +56,7 @@ mod penalty;
 mod plan;
 mod plan_by_hand;
 mod progress;
+mod published_path;
 mod ratio;
 mod rotation;
 mod rounding;
@@ -67,6 +68,7 @@ mod slot;
 mod stock;
 mod tap;
 mod unit;
+mod written_numbers;
 
 pub use axis::{Axis, AxisKind};
 pub use basis::Basis;
@@ -89,6 +91,7 @@ pub use parts::{Parts, forward_by_parts, forward_last_by_parts};
 pub use penalty::Penalty;
 pub use plan::{PLAN_FORMAT, ScoreSummary, SlicePlan};
 pub use progress::{Advance, NoProgress, Progress, RunningStage, Stage};
+pub use published_path::{published_path, published_paths};
 pub use ratio::Ratio;
 pub use rotation::{Rotation, Turn, TurnedChannels};
 pub use rounding::round_at_random;
@@ -100,3 +103,9 @@ pub use slot::{Component, Role, Slot};
 pub use stock::{MultipleOf, StockTarget};
 pub use tap::{NoTap, Site, Tap};
 pub use unit::Unit;
+pub use written_numbers::{as_ranges, least_to_most};
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

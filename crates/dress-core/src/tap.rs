@@ -58,7 +58,9 @@ impl Site {
 /// Sees, and may replace, the activations that pass each [`Site`].
 ///
 /// A listener returns `value` as it came; a mask or a gate returns another tensor of the same
-/// shape, and the forward pass goes on with that one.
+/// shape, and the forward pass goes on with that one. It is given to a pass by
+/// [`Forward::new`](crate::Forward::new). A scorer that listens is an example of
+/// [`Scorer`](crate::Scorer).
 ///
 /// # Examples
 /// ```

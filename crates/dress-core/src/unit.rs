@@ -14,6 +14,8 @@ pub enum Unit {
     Layers,
     /// Questions of a task.
     Questions,
+    /// Axes along which something goes.
+    Axes,
     /// Rounds of a measurement.
     Rounds,
     /// Bytes read.
@@ -29,6 +31,7 @@ impl fmt::Display for Unit {
             Self::Blocks => "blocks",
             Self::Layers => "layers",
             Self::Questions => "questions",
+            Self::Axes => "axes",
             Self::Rounds => "rounds",
             Self::Bytes => "bytes",
             Self::Texts => "texts",

@@ -2,7 +2,7 @@
 
 use crate::pieces::Ids;
 use crate::{Corpus, Error, Tokenizer};
-use dress_core::{Calibration, CorpusProvenance};
+use dress_core::{Calibration, CorpusProvenance, published_paths};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -125,7 +125,7 @@ pub(crate) fn provenance(
     join: &str,
 ) -> CorpusProvenance {
     CorpusProvenance {
-        path: corpus.path().display().to_string(),
+        path: published_paths(&corpus.path().to_string_lossy()),
         sha256: corpus.sha256().into(),
         tokenizer_sha256: tokenizer.sha256().into(),
         seqlen,

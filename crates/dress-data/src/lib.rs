@@ -40,3 +40,8 @@ pub use sample_config::SampleConfig;
 pub use sampling::{calibration_and_held_back, calibration_blocks};
 pub use tokenizer::Tokenizer;
 pub use windows::{Bos, Window, WindowConfig, Windows};
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

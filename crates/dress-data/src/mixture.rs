@@ -3,7 +3,7 @@
 use crate::{
     Corpus, CorpusFormat, Error, RowText, SampleConfig, Tokenizer, calibration_and_held_back, sha256,
 };
-use dress_core::Calibration;
+use dress_core::{Calibration, published_paths};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -93,7 +93,7 @@ impl Mixture {
 
     /// With the mixture as where the blocks are from.
     fn as_given(&self, mut of: Calibration) -> Calibration {
-        of.provenance.path = self.given.display().to_string();
+        of.provenance.path = published_paths(&self.given.to_string_lossy());
         of.provenance.sha256 = self.sha256();
         of.provenance.blocks = of.blocks.len();
         of.provenance.text_field =

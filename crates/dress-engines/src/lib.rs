@@ -55,3 +55,8 @@ pub use step::{Demand, least_common_multiple};
 pub use table::EngineTable;
 pub use verdict::Verdict;
 pub use weight_type::{Blocks, WeightType};
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,7 +1,7 @@
 //! Where a pruned model departs from the one it was made from.
 
-use crate::Error;
 use crate::journal::{ResultCache, ResultKey};
+use crate::{Error, PairedDifference};
 use dress_core::burn::tensor::activation::log_softmax;
 use dress_core::burn::tensor::{DType, Int, Tensor, TensorData};
 use dress_core::{
@@ -56,6 +56,10 @@ pub struct Departure {
     pub positions: u64,
     /// The text.
     pub data: CorpusProvenance,
+    /// How much more it loses on the text's blocks than the other model, in nats a token; absent where both
+    /// losses were not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub losses: Option<PairedDifference>,
 }
 
 /// The stream behind one layer in both models.
@@ -250,5 +254,6 @@ fn summary(
         layers: (0..layers).map(cosine).collect(),
         positions: positions as u64,
         data: windows.provenance.clone(),
+        losses: None,
     }
 }

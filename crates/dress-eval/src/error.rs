@@ -32,7 +32,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// Kept results that are not what was written.
-    #[error("{path}, line {line}: a kept result that is damaged, or of an earlier version; remove that file, and the same command measures it again", path = .path.display())]
+    #[error("{path}, line {line}: a kept result that is damaged, or of an earlier version; remove that file, or give `force`, and the same command computes it again", path = .path.display())]
     DamagedJournal {
         /// The file.
         path: PathBuf,

@@ -14,12 +14,22 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultCache {
     directory: PathBuf,
+    /// Whether a damaged file goes on behind its last good line.
+    replaces_damaged: bool,
 }
 
 impl ResultCache {
     /// A cache in `directory`, which is made when the first result is kept.
     pub fn new(directory: &Path) -> Self {
-        Self { directory: directory.into() }
+        Self { directory: directory.into(), replaces_damaged: false }
+    }
+
+    /// The same cache, in which with `replace` a file that is not what was written keeps the lines before the
+    /// first that is damaged, instead of being an error.
+    #[must_use]
+    pub fn replacing_damaged(mut self, replace: bool) -> Self {
+        self.replaces_damaged = replace;
+        self
     }
 
     /// The entries that were kept under `key`, and where to keep more.
@@ -28,7 +38,8 @@ impl ResultCache {
     /// [`Error::Io`] where the file cannot be read or written, [`Error::JournalInUse`] where another process
     /// writes to it, and [`Error::DamagedJournal`] where it is not what was written.
     pub fn open<T: DeserializeOwned>(&self, key: &ResultKey) -> Result<(Vec<T>, Journal), Error> {
-        Journal::open(&self.directory.join(key.file_name()), key)
+        let path = self.directory.join(key.file_name());
+        if self.replaces_damaged { Journal::open_or_begin(&path, key) } else { Journal::open(&path, key) }
     }
 }
 
@@ -80,6 +91,23 @@ impl Journal {
     /// # Errors
     /// Those of [`ResultCache::open`].
     pub fn open<T: DeserializeOwned>(path: &Path, key: &ResultKey) -> Result<(Vec<T>, Self), Error> {
+        Self::of_file(path, key, false)
+    }
+
+    /// As [`Journal::open`], where a file that is not what was written keeps the lines before the first that
+    /// is damaged: their hashes say that they are good.
+    ///
+    /// # Errors
+    /// Those of [`Journal::open`], but for [`Error::DamagedJournal`].
+    pub fn open_or_begin<T: DeserializeOwned>(path: &Path, key: &ResultKey) -> Result<(Vec<T>, Self), Error> {
+        Self::of_file(path, key, true)
+    }
+
+    fn of_file<T: DeserializeOwned>(
+        path: &Path,
+        key: &ResultKey,
+        replaces_damaged: bool,
+    ) -> Result<(Vec<T>, Self), Error> {
         let io = |cause| Error::Io { path: path.into(), cause };
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(io)?;
@@ -99,18 +127,18 @@ impl Journal {
             );
             bytes.clear();
         }
-        // A last line that was cut off is computed again; one that is whole and not what was written is an error.
-        let (mut complete, mut chain, mut entries) = (0, key.hash.clone(), Vec::new());
-        for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-            let Some(whole) = line.strip_suffix(b"\n") else { break };
-            let damaged = || Error::DamagedJournal { path: path.into(), line: number + 1 };
-            let (entry, next) = opened(whole, &chain).ok_or_else(damaged)?;
-            entries.push(serde_json::from_slice(entry).map_err(|_| damaged())?);
-            chain = next;
-            complete += line.len();
+        let (kept, damaged) = Kept::of(&bytes, key);
+        match damaged {
+            None => {}
+            Some(line) if replaces_damaged => tracing::warn!(
+                "{}, line {line}: damaged, or of an earlier version; {} results before it stay, and the others are made again",
+                path.display(),
+                kept.entries.len()
+            ),
+            Some(line) => return Err(Error::DamagedJournal { path: path.into(), line }),
         }
-        file.set_len(complete as u64).map_err(io)?;
-        Ok((entries, Self { path: path.into(), file: BufWriter::new(file), chain }))
+        file.set_len(kept.complete as u64).map_err(io)?;
+        Ok((kept.entries, Self { path: path.into(), file: BufWriter::new(file), chain: kept.chain }))
     }
 
     /// Keeps one result; it is on disk when this returns.
@@ -124,6 +152,33 @@ impl Journal {
         written.map_err(|cause| Error::Io { path: self.path.clone(), cause })?;
         self.chain = hash;
         Ok(())
+    }
+}
+
+/// What a journal's file has.
+struct Kept<T> {
+    entries: Vec<T>,
+    /// The bytes of their lines.
+    complete: usize,
+    /// The hash of the last of them, or of the key.
+    chain: String,
+}
+
+impl<T: DeserializeOwned> Kept<T> {
+    /// What these bytes have under `key`, up to the first line that is not what was written, and the number
+    /// of that line, from 1. A last line that was cut off is computed again.
+    fn of(bytes: &[u8], key: &ResultKey) -> (Self, Option<usize>) {
+        let mut kept = Self { entries: Vec::new(), complete: 0, chain: key.hash.clone() };
+        for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let Some(whole) = line.strip_suffix(b"\n") else { break };
+            let found = opened(whole, &kept.chain)
+                .and_then(|(entry, next)| Some((serde_json::from_slice(entry).ok()?, next)));
+            let Some((entry, next)) = found else { return (kept, Some(number + 1)) };
+            kept.entries.push(entry);
+            kept.chain = next;
+            kept.complete += line.len();
+        }
+        (kept, None)
     }
 }
 
@@ -189,6 +244,43 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_journal_keeps_what_is_before_the_damage_where_that_is_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = ResultKey::new("piqa", &("model", 1));
+        let strict = ResultCache::new(directory.path());
+        let lenient = strict.clone().replacing_damaged(true);
+        let path = directory.path().join(key.file_name());
+        let (_, mut journal) = strict.open::<(usize, f64)>(&key).unwrap();
+        (0..3).for_each(|row| journal.keep(&(row, -1.5)).unwrap());
+        drop(journal);
+        assert_eq!(lenient.open::<(usize, f64)>(&key).unwrap().0.len(), 3, "one that is whole stays");
+        let whole = fs::read_to_string(&path).unwrap();
+        let garbage = format!("{whole}garbage\n");
+        let without_its_first = whole.split_once('\n').unwrap().1;
+        let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+        let without_its_second = [lines[0], lines[2]].concat();
+        for (damaged, good) in [
+            (garbage.as_str(), 3),
+            (without_its_second.as_str(), 1),
+            (without_its_first, 0),
+            ("garbage\n", 0),
+            ("\n", 0),
+        ] {
+            fs::write(&path, damaged).unwrap();
+            assert!(strict.open::<(usize, f64)>(&key).is_err(), "{damaged:?}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), damaged, "what is refused stays as it is");
+            let (found, mut journal) = lenient.open::<(usize, f64)>(&key).unwrap();
+            let rows: Vec<(usize, f64)> = (0..good).map(|row| (row, -1.5)).collect();
+            assert_eq!(found, rows, "{damaged:?}");
+            journal.keep(&(7, -2.5)).unwrap();
+            drop(journal);
+            assert_eq!(strict.open::<(usize, f64)>(&key).unwrap().0, [rows, vec![(7, -2.5)]].concat());
+        }
+        let (_, _held) = strict.open::<(usize, f64)>(&key).unwrap();
+        assert!(lenient.open::<(usize, f64)>(&key).is_err(), "another run's is not taken");
+    }
+
+    #[test]
     fn one_process_at_a_time_writes_to_a_journal() {
         let directory = tempfile::tempdir().unwrap();
         let (cache, key) = (ResultCache::new(directory.path()), ResultKey::new("piqa", &("model", 1)));
@@ -215,7 +307,10 @@ mod tests {
             flipped[at] ^= 1;
             fs::write(&path, flipped).unwrap();
             match cache.open::<(usize, f64)>(&key) {
-                Err(error) => assert!(error.to_string().contains("remove that file"), "{error}"),
+                Err(error) => {
+                    let says = error.to_string();
+                    assert!(says.contains("remove that file, or give `force`"), "{says}");
+                }
                 // The last line's end: it reads as one that was cut off.
                 Ok((found, _)) => assert_eq!((at, found.len()), (whole.len() - 1, 2)),
             }

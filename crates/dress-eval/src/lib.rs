@@ -25,3 +25,8 @@ pub use perplexity::{
 };
 pub use size::{Size, Unaligned};
 pub use speed::{SpeedConfig, SpeedReport, Spread, Throughput, speed};
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

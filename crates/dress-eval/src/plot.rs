@@ -9,6 +9,8 @@ mod drawing;
 mod frame;
 mod intervals;
 mod letters;
+mod names;
+mod panel;
 mod picture;
 mod plan;
 mod png_file;
@@ -17,64 +19,17 @@ mod svg_file;
 
 pub use axis::Scale;
 pub use intervals::{Interval, intervals};
+pub use panel::{Mark, Panel, Place, Series};
 pub use picture::Picture;
 pub use plan::plan_panels;
 
 use crate::Error;
-use canvas::Canvas;
+use canvas::{Canvas, WIDTH};
 use frame::Frame;
 
-/// One curve.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Series {
-    /// What the legend calls it.
-    pub name: String,
-    /// Its points, by ascending x.
-    pub points: Vec<(f64, f64)>,
-}
-
-/// A line across a coordinate system, with what stands beside it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Mark {
-    /// What it is.
-    pub label: String,
-    /// Where it is.
-    pub place: Place,
-}
-
-/// Where a line across a coordinate system is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Place {
-    /// Upright, at this x.
-    AtX(f64),
-    /// Level, at this y.
-    AtY(f64),
-}
-
-/// One coordinate system with its curves.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Panel {
-    /// What is above it.
-    pub title: String,
-    /// What x is, with its unit.
-    pub x_label: String,
-    /// What y is, with its unit.
-    pub y_label: String,
-    /// How y is drawn; a logarithmic scale is called so.
-    pub y_scale: Scale,
-    /// The curves.
-    pub series: Vec<Series>,
-    /// Lines across it.
-    pub marks: Vec<Mark>,
-}
-
-/// Width of every picture, in pixels at full size.
-const WIDTH: f64 = 860.0;
-/// How many colours the style has.
-const COLORS: usize = colors::CURVES.len();
-
 /// The panels, one below the other. Points that are no numbers, and on a logarithmic scale those that are not
-/// above zero, are left out. Values far above all others are cut off, with a mark that says them.
+/// above zero, are left out. Values far above all others are cut off, with a mark; the greatest are said
+/// above the curves, where the names of upright lines are too. Those of level lines stand beside the curves.
 ///
 /// # Errors
 /// [`Error::NothingToPlot`] where a panel has no point.
@@ -160,39 +115,69 @@ mod tests {
         assert!(!svg(&[panel(points)]).unwrap().contains(r#"class="cut"#));
     }
 
-    /// The places of the texts of one class: left, right and baseline, by the width that texts are taken to
-    /// have.
-    fn boxes(text: &str) -> Vec<(f64, f64, f64)> {
-        let attribute = |tag: &str, name: &str| -> f64 {
-            let rest = tag.split(&format!(" {name}=\"")).nth(1).unwrap();
-            rest.split('"').next().unwrap().parse().unwrap()
-        };
+    fn attribute<'a>(tag: &'a str, name: &str) -> &'a str {
+        tag.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap()
+    }
+
+    /// The places of the names: left, right, top and bottom, by the width that texts are taken to have.
+    fn boxes(text: &str) -> Vec<[f64; 4]> {
         let labels = text.split("<text ").skip(1).filter(|tag| tag.contains("\"name"));
         let place = |tag: &str| {
             let width = canvas::width_of(tag.split('>').nth(1).unwrap().split('<').next().unwrap());
-            let x = attribute(tag, "x");
-            let left = if tag.contains("text-anchor=\"end\"") { x - width } else { x };
-            (left, left + width, attribute(tag, "y"))
+            let [x, y] = ["x", "y"].map(|name| attribute(tag, name).parse::<f64>().unwrap());
+            let left = match attribute(tag, "text-anchor") {
+                "end" => x - width,
+                "middle" => x - width / 2.0,
+                _ => x,
+            };
+            [left, left + width, y - 10.0, y + 3.0]
         };
         labels.map(place).collect()
     }
 
+    /// Places along the curves, no further from each other than a pixel.
+    fn along_curves(text: &str) -> Vec<(f64, f64)> {
+        let mut found = Vec::new();
+        for tag in text.split("<polyline").skip(1) {
+            let point =
+                |pair: &str| pair.split_once(',').map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap()));
+            let points: Vec<(f64, f64)> = attribute(tag, "points").split(' ').filter_map(point).collect();
+            for ends in points.windows(2) {
+                let (across, down) = (ends[1].0 - ends[0].0, ends[1].1 - ends[0].1);
+                let steps = across.hypot(down).ceil() as usize + 1;
+                let at = |step: usize| step as f64 / steps as f64;
+                found.extend((0..=steps).map(|s| (ends[0].0 + at(s) * across, ends[0].1 + at(s) * down)));
+            }
+        }
+        found
+    }
+
     #[test]
-    fn labels_of_lines_do_not_lie_on_each_other() {
-        let mut marked = panel((0..20).map(|i| (f64::from(i), f64::from(i))).collect());
+    fn names_lie_neither_on_each_other_nor_on_a_curve() {
+        // A loss that goes up and down all over the panel, as of small steps, and one value far above it.
+        let mut points: Vec<(f64, f64)> =
+            (0..80).map(|i| (f64::from(i), 10.0 + f64::from(i * 37 % 19))).collect();
+        points[41].1 = 5000.0;
+        let mut marked = panel(points);
         for (label, place) in [
             ("sliced after 10 steps", Place::AtX(10.0)),
-            ("the dense model", Place::AtY(10.0)),
-            ("the best", Place::AtY(10.2)),
+            ("the dense model", Place::AtY(18.0)),
+            ("the result", Place::AtY(18.2)),
             ("stopped early", Place::AtX(10.4)),
+            ("the last", Place::AtX(79.0)),
         ] {
             marked.marks.push(Mark { label: label.into(), place });
         }
-        let boxes = boxes(&svg(&[marked]).unwrap());
-        assert_eq!(boxes.len(), 4);
+        let text = svg(&[marked]).unwrap();
+        let (boxes, curves) = (boxes(&text), along_curves(&text));
+        assert_eq!(boxes.len(), 6);
+        assert!(curves.len() > 800, "{}", curves.len());
         for (i, a) in boxes.iter().enumerate() {
-            let on = |b: &&(f64, f64, f64)| a.0 < b.1 && b.0 < a.1 && (a.2 - b.2).abs() < 12.0;
-            assert!(!boxes[i + 1..].iter().any(|b| on(&b)), "{boxes:?}");
+            let on = |b: &[f64; 4]| a[0] < b[1] && b[0] < a[1] && a[2] < b[3] && b[2] < a[3];
+            assert!(!boxes[i + 1..].iter().any(on), "{boxes:?}");
+            let inside = |&(x, y): &(f64, f64)| a[0] < x && x < a[1] && a[2] < y && y < a[3];
+            assert!(!curves.iter().any(inside), "{a:?}");
+            assert!(a[0] > 0.0 && a[1] < WIDTH, "{a:?}");
         }
     }
 }

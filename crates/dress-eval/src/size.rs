@@ -24,6 +24,9 @@ pub struct Size {
     pub layers: usize,
     /// Structures of each kind of axis, the first layer's: the width, neurons, key/value heads.
     pub axes: Vec<(AxisKind, usize)>,
+    /// The least and the most of them that a layer has, of the kinds of which layers have other numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranges: Vec<(AxisKind, [usize; 2])>,
     /// Widths of matrices that are no multiple of 16, which hardware pads.
     pub unaligned: Vec<Unaligned>,
 }
@@ -76,7 +79,15 @@ impl Size {
                 unaligned.push(Unaligned { axis: kind, width });
             }
         }
+        let range = |&(kind, _): &(AxisKind, usize)| {
+            let axes = map.of_kind(kind).unwrap_or_default();
+            let lens: Vec<usize> =
+                axes.into_iter().filter_map(|axis| Some(map.axis(axis).ok()?.len)).collect();
+            let (least, most) = (*lens.iter().min()?, *lens.iter().max()?);
+            (least < most).then_some((kind, [least, most]))
+        };
         Self {
+            ranges: axes.iter().filter_map(range).collect(),
             parameters: parameters::count(model),
             bytes: list.iter().map(|p| p.elements() * p.dtype.size() as u64).sum(),
             macs_per_token: map.multiplied(&list).into_iter().map(ParameterInfo::elements).sum(),

@@ -45,3 +45,8 @@ pub use gradients::Taylor;
 pub use per_structure::Aggregate;
 pub use score::{score_all, score_by_parts};
 pub use statistics::ActivationStatistics;
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

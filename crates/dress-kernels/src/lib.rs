@@ -42,3 +42,8 @@ pub use likelihood::{TokenLikelihood, token_likelihoods};
 pub use rms_norm::rms_norm;
 pub use rotary::rotate_half;
 pub use worker::on_a_worker;
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,12 +1,11 @@
 //! From a name to a device: the one place in the workspace that does it.
 
+pub use crate::device_names::NAMES;
+
 use crate::Error;
 #[cfg(feature = "cuda")]
 use crate::cuda_needs;
 use burn::tensor::Device;
-
-/// The names [`parse`] takes, for help texts.
-pub const NAMES: &str = "auto, cpu, cuda[:n], rocm[:n], vulkan[:n], metal[:n], cubecl-cpu";
 
 /// The device of that name.
 ///

@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum Error {
     /// A name that is no device.
-    #[error("`{name}` is not a device; use one of {}", crate::device::NAMES)]
+    #[error("`{name}` is not a device; use one of {}", crate::device_names::NAMES)]
     DeviceName {
         /// The name as given.
         name: String,

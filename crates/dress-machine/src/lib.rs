@@ -7,9 +7,15 @@
 #[cfg(feature = "cuda")]
 mod cuda_needs;
 pub mod device;
+mod device_names;
 mod error;
 mod huge_pages;
 pub mod memory;
 
 pub use error::Error;
 pub use huge_pages::HugePages;
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

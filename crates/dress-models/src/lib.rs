@@ -46,6 +46,7 @@ pub mod opt;
 mod part_of_parameter;
 mod parts;
 pub mod phi;
+mod published_name;
 mod rope_config;
 mod rope_keys_written;
 mod shape;
@@ -62,4 +63,10 @@ pub use layer_widths::LayerWidths;
 pub use mlx_nas::export_mlx_nas;
 pub use open_checkpoint::Checkpoint;
 pub use parts::CheckpointParts;
+pub use published_name::published_name;
 pub use rope_config::in_rope_parameters_alone;
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

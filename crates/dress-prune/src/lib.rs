@@ -9,6 +9,7 @@
 //! [E2]: dress_core::identities#e2
 
 mod allocation;
+mod another_share;
 mod axis_target;
 mod basis;
 mod bias;
@@ -78,6 +79,7 @@ pub use gradual_refit::{GradualRefit, Leaving};
 pub use latency::{Latency, Load, shapes_to_time};
 pub use local::{
     FinishedLayers, LayerReport, LocalByParts, LocalError, LocalInputs, RegularizedLayer, keep_streams,
+    layer_differences,
 };
 pub use mask::mask;
 pub use measure::Measure;
@@ -98,10 +100,17 @@ pub use resolved_recipe::ResolvedRecipe;
 pub use rotate_by_parts::{RotatedByParts, rotate_by_parts};
 pub use rounded_ratio::RoundedRatio;
 pub use rounds::prune_in_rounds;
-pub use search::{Candidate, FoundShape, FrontierPoint, Goal, Passes, Search, SearchReport, Sensitivity};
+pub use search::{
+    Candidate, FoundShape, FrontierPoint, Goal, Order, Passes, Search, SearchReport, Sensitivity,
+};
 pub use select::select;
 pub use selected_penalty::{PacedRefit, PenaltyForm, SelectedPenalty, WeightedActivations};
 pub use size_rounding::{RoundedSize, SizeRounding};
 pub use sizes::Sizes;
 pub use slice::{apply, slice};
 pub use tied_basis::{best_basis, rotate_tied};
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

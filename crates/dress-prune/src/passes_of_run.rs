@@ -1,6 +1,6 @@
 //! What a run costs, in blocks that go through the model.
 
-use crate::{Compensation, Goal, Passes, ResolvedRecipe};
+use crate::{Compensation, Goal, Order, Passes, ResolvedRecipe};
 use dress_core::{AxisKind, Basis};
 
 /// Shapes that a search makes and measures: within a budget, and until one keeps to a perplexity.
@@ -53,6 +53,7 @@ impl ResolvedRecipe {
     fn scores_by_data(&self) -> bool {
         let by_energy = |kind| self.config.basis != Basis::Identity && kind == AxisKind::Residual;
         let scored = self.config.targets.iter().any(|target| !by_energy(target.kind));
-        self.plan.is_none() && scored && self.criteria.needs_calibration()
+        let ordered = self.search.as_ref().is_none_or(|search| search.order == Order::Scores);
+        self.plan.is_none() && scored && ordered && self.criteria.needs_calibration()
     }
 }

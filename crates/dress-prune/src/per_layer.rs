@@ -1,5 +1,6 @@
 //! Sharing out what goes over all axes and layers by one ranking of the scores.
 
+use crate::another_share::{as_multiples_allow, warn_of_another_share};
 use crate::costs::Costs;
 use crate::gone::Gone;
 use crate::{AxisTarget, Budget, Error, Protected};
@@ -55,6 +56,13 @@ struct Ranking<'a> {
     protected: &'a Protected,
 }
 
+impl Ranking<'_> {
+    /// Of what kept counts are multiples, by kind.
+    fn steps(&self) -> BTreeMap<AxisKind, usize> {
+        self.targets.iter().map(|target| (target.kind, target.tile.max(1))).collect()
+    }
+}
+
 impl PerLayer {
     /// What goes of `model`, which need not have its weights.
     pub(crate) fn select<M: CausalLm>(
@@ -108,6 +116,10 @@ impl PerLayer {
         if off(count) > self.tolerance * budget.left {
             return Err(budget.out_of_reach(costs.whole(), Some(left(count))));
         }
+        let shares = [budget.left, left(count)].map(|counted| counted / costs.whole());
+        warn_of_another_share(budget.measure.counted(), shares, || {
+            as_multiples_allow(&ranking.steps(), &self.served_by, "no shape by these scores is nearer")
+        });
         Ok(pool.gone(count))
     }
 
@@ -115,10 +127,17 @@ impl PerLayer {
     fn by_ratios<M: CausalLm>(&self, model: &M, ranking: &Ranking<'_>) -> Result<Gone, Error> {
         let mut gone = Gone::new();
         for target in ranking.targets {
-            let pool = self.pool(model, &Ranking { targets: std::slice::from_ref(target), ..*ranking })?;
-            let all: usize = pool.axes.values().map(|axis| axis.len).sum();
+            let ranking = Ranking { targets: std::slice::from_ref(target), ..*ranking };
+            let pool = self.pool(model, &ranking)?;
+            let all = pool.all();
             let count = (target.ratio.get() * all as f64).round() as usize;
-            gone.extend(pool.gone(count.min(pool.ranked.len())));
+            let of_kind = pool.gone(count.min(pool.ranked.len()));
+            let left = (all - of_kind.values().sum::<usize>()) as f64 / all.max(1) as f64;
+            let counted = format!("{} in all layers", target.kind);
+            warn_of_another_share(&counted, [1.0 - target.ratio.get(), left], || {
+                as_multiples_allow(&ranking.steps(), &self.served_by, pool.why_not(count))
+            });
+            gone.extend(of_kind);
         }
         Ok(gone)
     }
@@ -150,6 +169,21 @@ impl PerLayer {
 }
 
 impl Pool {
+    /// How many structures there are.
+    fn all(&self) -> usize {
+        self.axes.values().map(|axis| axis.len).sum()
+    }
+
+    /// Why it may be that not so many go.
+    fn why_not(&self, count: usize) -> &'static str {
+        // One of every axis stays in any case.
+        let may_go_without_protection = self.all().saturating_sub(self.axes.len());
+        match self.ranked.len() < count.min(may_go_without_protection) {
+            true => "what is protected stays",
+            false => "every layer is rounded by itself",
+        }
+    }
+
     /// How many of each axis go where the `count` least of all do, what stays of each being a multiple of its
     /// tile.
     fn gone(&self, count: usize) -> Gone {
@@ -178,6 +212,24 @@ fn standardized(scores: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_more_is_protected_than_the_ratio_leaves_that_is_the_reason() {
+        let pool = |protected: usize| {
+            let axes = [0, 1].map(|layer| (Axis::Ffn { layer }, PoolAxis { len: 8, tile: 1, protected }));
+            let may_go = 8 - protected.max(1);
+            let of = |(axis, _): &(Axis, PoolAxis)| vec![*axis; may_go];
+            let ranked = axes.iter().flat_map(of).map(|axis| Ranked { score: 1.0, axis }).collect();
+            Pool { axes: axes.into_iter().collect(), ranked }
+        };
+        let (protected, rounded) = ("what is protected stays", "every layer is rounded by itself");
+        assert_eq!([4, 8, 12, 16].map(|count| pool(0).why_not(count)), [rounded; 4]);
+        assert_eq!(
+            [4, 8, 9, 16].map(|count| pool(4).why_not(count)),
+            [rounded, rounded, protected, protected]
+        );
+        assert_eq!(pool(1).why_not(16), rounded, "as many stay of an axis of which nothing is protected");
+    }
 
     #[test]
     fn standardized_scores_have_mean_zero_and_deviation_one() {

@@ -49,7 +49,9 @@ pub enum Amount {
     /// A share of the parameters of the model as it is, whatever the method adds to it.
     Parameters(Ratio),
     /// A share of every axis that the method prunes.
-    Width(Ratio),
+    // Files say `width`, the name it had first, so that what was kept under it is found; both are read.
+    #[serde(rename = "width", alias = "axes")]
+    EveryAxis(Ratio),
 }
 
 /// What a preset is run with beside what its paper fixes.
@@ -217,7 +219,7 @@ impl Preset {
                 }
                 targets
             }
-            (Amount::Width(ratio), _) => kinds.iter().map(|&kind| target(kind, ratio)).collect(),
+            (Amount::EveryAxis(ratio), _) => kinds.iter().map(|&kind| target(kind, ratio)).collect(),
             (Amount::Parameters(ratio), Allocation::PerLayer(per_layer)) => {
                 per_layer.budget = Some(budget(model, ratio));
                 kinds.iter().map(|&kind| target(kind, ratio)).collect()
@@ -258,13 +260,13 @@ fn targets_as_served<M: CausalLm>(
         shapes.check_differing(kinds)?;
     }
     match amount {
-        Amount::Width(ratio) if is_even => {
+        Amount::EveryAxis(ratio) if is_even => {
             shapes.nearest(&kinds.iter().map(|&kind| (kind, ratio)).collect::<Vec<_>>())
         }
         Amount::Parameters(ratio) if !matches!(allocation, Allocation::PerLayer(_)) => {
             shapes.largest(kinds, Measure::Parameters, 1.0 - ratio.get(), &spared)
         }
-        Amount::Width(ratio) | Amount::Parameters(ratio) => {
+        Amount::EveryAxis(ratio) | Amount::Parameters(ratio) => {
             kinds.iter().map(|&kind| Ok(AxisTarget::new(kind, ratio, shapes.step(kind)?))).collect()
         }
     }

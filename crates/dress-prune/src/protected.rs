@@ -1,7 +1,7 @@
 //! Structures that stay, whatever their scores.
 
 use crate::Error;
-use dress_core::{Axis, AxisKind, CouplingMap, Scores};
+use dress_core::{Axis, AxisKind, CouplingMap, Scores, as_ranges};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -157,6 +157,7 @@ impl FromStr for Protected {
 
 impl fmt::Display for Protected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ranges = |numbers: &BTreeSet<usize>| as_ranges(numbers.iter().copied(), ",");
         let mut parts = Vec::new();
         if !self.layers.is_empty() {
             parts.push(format!("layers={}", ranges(&self.layers)));
@@ -168,21 +169,6 @@ impl fmt::Display for Protected {
         }
         f.write_str(&parts.join(","))
     }
-}
-
-/// Numbers as ranges: `0-3,28`.
-fn ranges(numbers: &BTreeSet<usize>) -> String {
-    let mut parts: Vec<[usize; 2]> = Vec::new();
-    for &number in numbers {
-        match parts.last_mut() {
-            Some([_, last]) if *last + 1 == number => *last = number,
-            _ => parts.push([number, number]),
-        }
-    }
-    let text = |[first, last]: &[usize; 2]| {
-        if first == last { first.to_string() } else { format!("{first}-{last}") }
-    };
-    parts.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

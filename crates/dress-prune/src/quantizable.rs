@@ -6,9 +6,10 @@ use crate::gone::Gone;
 use crate::served::ServedShapes;
 use crate::served_size::Size;
 use crate::{
-    AxisTarget, Error, Measure, QuantizationLoss, Recipe, RoundedSize, SizeRounding, Sizes, TOLERANCE,
+    AxisTarget, Error, HowMuch, Measure, QuantizationLoss, Recipe, RoundedSize, SizeRounding, Sizes,
+    TOLERANCE,
 };
-use dress_core::{AxisKind, CausalLm, Ratio, Selection};
+use dress_core::{AxisKind, CausalLm, Ratio, Selection, StockTarget};
 use dress_engines::{Demand, EngineFormat, least_common_multiple};
 
 /// What is demanded of the types of weights, the first that is near enough counts: those that a format has;
@@ -39,6 +40,18 @@ struct Near<'a, M> {
 type Moved = (f64, Vec<Size>);
 
 impl Recipe {
+    /// Whether nothing but the ratios or the budget says what sizes are to be, so that they may be rounded.
+    fn leaves_sizes_open(&self) -> bool {
+        let is_said = match &self.how_much {
+            HowMuch::Planned(_) => true,
+            HowMuch::RatiosOf(ratios) => ratios.iter().any(|one| one.layers.is_some()),
+            _ => false,
+        };
+        let alike = !self.per_layer && self.stock == StockTarget::All;
+        let is_default = self.served_by.is_empty() && self.tile <= 1;
+        self.sizes == Sizes::Quantizable && alike && is_default && !is_said
+    }
+
     /// How much of each axis goes of `model` by [`Recipe::sizes`], and what became of what was asked for
     /// where quantizers do not take that.
     pub(crate) fn sized_targets<M: CausalLm>(

@@ -4,9 +4,6 @@ use dress_core::{CausalLm, Selection};
 use dress_engines::{EngineFormat, EngineTable, ModelShape, ServedWeight, Verdict};
 use std::fmt;
 
-/// How many formats are named.
-const NAMED: usize = 3;
-
 /// Weights that formats leave unquantized for the sake of what goes, while they quantize them in the model as
 /// it is.
 ///
@@ -80,24 +77,35 @@ fn lost(format: &EngineFormat, dense: &ModelShape, shape: &ModelShape) -> Option
     Some(LostFormat { format: format.clone(), matrices, bytes: [before.bytes, after.bytes] })
 }
 
+impl QuantizationLoss {
+    /// The warning: what would not be quantized, and what to do about it.
+    pub fn warning(&self) -> String {
+        let first = self.formats.first().map(|lost| lost.format.clone());
+        format!("{self}. {}", Self::remedy(first.as_slice()))
+    }
+
+    /// What to do about it, where the result is for these formats.
+    pub(crate) fn remedy(formats: &[EngineFormat]) -> String {
+        let formats = formats.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        format!("`for = {formats}` keeps to sizes that are quantized")
+    }
+}
+
+/// What would not be quantized: the format that loses the most, and how many others lose something.
 impl fmt::Display for QuantizationLoss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("this shape would not be quantized in full: ")?;
-        for (index, LostFormat { format, matrices, bytes: [before, after] }) in
-            self.formats.iter().take(NAMED).enumerate()
-        {
-            let comma = if index > 0 { ", " } else { "" };
-            let (noun, are) = if *matrices == 1 { ("matrix", "it is") } else { ("matrices", "they are") };
-            let and = if after > before { "more than the" } else { "and" };
-            let [before, after] = [before, after].map(|bytes| *bytes as f64 / 1e6);
-            write!(
-                f,
-                "{comma}{format} leaves {matrices} {noun} as {are} ({after:.1} MB, {and} {before:.1} without pruning)"
-            )?;
-        }
-        match self.formats.len().saturating_sub(NAMED) {
+        f.write_str("this shape would not be quantized in full")?;
+        let Some(LostFormat { format, matrices, bytes }) = self.formats.first() else { return Ok(()) };
+        let noun = if *matrices == 1 { "matrix" } else { "matrices" };
+        let [before, after] = bytes.map(|bytes| bytes as f64 / 1e6);
+        write!(
+            f,
+            ": {format} leaves {matrices} {noun} unquantized ({after:.1} MB, and {before:.1} without pruning)"
+        )?;
+        match self.formats.len() - 1 {
             0 => Ok(()),
-            more => write!(f, ", and so do {more} formats more"),
+            1 => f.write_str(", and so does 1 other format"),
+            more => write!(f, ", and so do {more} other formats"),
         }
     }
 }

@@ -109,7 +109,8 @@ pub struct Recipe {
     /// How much.
     pub how_much: HowMuch,
     /// What scores; nothing for [`Criterion::ActivationNorm`], and [`Criterion::BlockInfluence`] for whole
-    /// layers.
+    /// layers. A search needs no scores: structures go by what it expects the loss to feel of them, unless
+    /// criteria are given.
     pub criteria: Vec<Criterion>,
     /// The coordinates in which the width is sliced; without any [`best_basis`], or the checkpoint's own
     /// where criteria are given.

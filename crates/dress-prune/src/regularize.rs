@@ -308,7 +308,8 @@ fn teacher<M: CausalLm>(
     };
     Ok(Some(match settings.train.run_dir.as_ref().filter(|_| distill.cache) {
         Some(directory) => {
-            teacher.cached(calibration, streams, &RunDirectory::at(directory).teacher_cache(), progress)?
+            let path = RunDirectory::at(directory).teacher_cache();
+            teacher.cached(calibration, streams, &path, settings.train.replace_other_run, progress)?
         }
         None => teacher,
     }))

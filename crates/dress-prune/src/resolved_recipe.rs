@@ -2,7 +2,7 @@
 
 use crate::counted::counted;
 use crate::regularize::split_to_regularize;
-use crate::search::{Known, Searched};
+use crate::search::{Known, Order, Searched};
 use crate::served::allocation_of;
 use crate::{
     Allocation, AxisTarget, Compensation, Error, Goal, HowMuch, PerLayer, PruneConfig, Pruned, RatioOf,
@@ -124,6 +124,7 @@ impl Recipe {
             stock: self.stock,
             tile: self.tile_of_neurons(model)?,
             per_layer: self.per_layer,
+            order: if self.criteria.is_empty() { Order::Expected } else { Order::Scores },
             held_back: Search::blocks_to_hold_back(seqlen),
             blocks: Search::blocks_to_look_at(seqlen),
             served_by: self.served_by.clone(),
@@ -294,7 +295,7 @@ impl ResolvedRecipe {
         calibration: &Calibration,
         progress: &dyn Progress,
     ) -> Result<Pruned<M>, Error> {
-        self.prune_scored_by(model, &self.criteria, calibration, progress)
+        self.prune_with(model, &self.criteria, self.search.as_ref(), calibration, progress)
     }
 
     /// The same with another scorer than the recipe's criteria, somebody else's for example. A plan that was
@@ -309,11 +310,23 @@ impl ResolvedRecipe {
         calibration: &Calibration,
         progress: &dyn Progress,
     ) -> Result<Pruned<M>, Error> {
+        let search = self.search.clone().map(|search| Search { order: Order::Scores, ..search });
+        self.prune_with(model, scorer, search.as_ref(), calibration, progress)
+    }
+
+    fn prune_with<M: CausalLm>(
+        &self,
+        model: M,
+        scorer: &dyn Scorer<M>,
+        search: Option<&Search>,
+        calibration: &Calibration,
+        progress: &dyn Progress,
+    ) -> Result<Pruned<M>, Error> {
         let who = self.looks_at_data_with(scorer.name(), scorer.needs_calibration());
         if let (true, Some(who)) = (calibration.blocks.is_empty(), who) {
             return Err(dress_core::Error::CalibrationEmpty { who }.into());
         }
-        match (&self.plan, &self.search) {
+        match (&self.plan, search) {
             (Some(plan), _) => prune_as_planned(model, plan, calibration, &self.config, progress),
             (None, Some(search)) => self.prune_searched(model, search, scorer, calibration, progress),
             (None, None) => prune_in_rounds(model, scorer, calibration, &self.config, self.rounds, progress),

@@ -1,6 +1,7 @@
 //! What rounding made of a ratio.
 
 use crate::AxisTarget;
+use crate::size_rounding::nearest_to_ratio;
 use dress_core::{AxisKind, Ratio, Selection};
 use std::fmt;
 
@@ -48,12 +49,8 @@ impl RoundedRatio {
 
 impl fmt::Display for RoundedRatio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let share = self.removed as f64 / self.len as f64;
-        write!(
-            f,
-            "{}: {} was asked for, and {} of {} go, which is {share:.3}: the nearest that the config and the tile allow",
-            self.kind, self.asked, self.removed, self.len
-        )
+        let &Self { kind, asked, removed, len } = self;
+        f.write_str(&nearest_to_ratio(kind, [len - removed, len], asked, "the config and the tile allow"))
     }
 }
 

@@ -1,13 +1,14 @@
 //! Shapes that the engines take which serve the result.
 
+use crate::another_share::{as_multiples_allow, warn_of_another_share};
 use crate::check_served::refusal;
 use crate::costs::Costs;
 use crate::gone::Gone;
-use crate::served_size::{Size, UNNOTICED, combinations, named, targets, warn_of_another_size};
+use crate::served_size::{Size, combinations, named, targets, warn_of_another_size};
 use crate::{Allocation, AxisTarget, Budget, Error, Measure, TOLERANCE};
 use dress_core::{Axis, AxisKind, AxisSelection, CausalLm, CouplingMap, Ratio, Selection, StockTarget};
 use dress_engines::{Demand, EngineFormat, ModelShape, least_common_multiple};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How far a size may be from the one that was asked for, as a share of its axis.
 const NEAR: f64 = 0.125;
@@ -96,7 +97,12 @@ impl<'a, M: CausalLm> ServedShapes<'a, M> {
         spared: &[usize],
     ) -> Result<Vec<AxisTarget>, Error> {
         let (left, sizes) = self.largest_sizes(kinds, measure, share, spared)?;
-        say_what_is_left(left, share);
+        tracing::info!("{left:.4} is left where {share} may be");
+        warn_of_another_share(measure.counted(), [share, left], || {
+            let steps: BTreeMap<AxisKind, usize> = sizes.iter().map(|size| (size.kind, size.step)).collect();
+            let rest = "the target and the engines take no larger shape within that";
+            as_multiples_allow(&steps, self.formats, rest)
+        });
         targets(&sizes)
     }
 
@@ -364,16 +370,6 @@ impl<'a, M: CausalLm> Counting<'a, M> {
         let shape = self.shapes.shape.sliced(&self.shapes.selection(gone)?);
         let shares = self.shapes.formats.iter().zip(&self.whole);
         Ok(shares.map(|(format, whole)| format.bytes(&shape) as f64 / whole).fold(0.0, f64::max))
-    }
-}
-
-fn say_what_is_left(left: f64, share: f64) {
-    if left < share - UNNOTICED {
-        tracing::warn!(
-            "{left:.4} is left where {share} may be: the largest shape that the target and the engines take"
-        );
-    } else {
-        tracing::info!("{left:.4} is left where {share} may be");
     }
 }
 

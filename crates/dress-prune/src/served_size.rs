@@ -1,10 +1,11 @@
 //! Sizes of kinds of axes that engines take.
 
+use crate::size_rounding::nearest_to_ratio;
 use crate::{AxisTarget, Error};
 use dress_core::{AxisKind, Ratio};
 
 /// How far a size may be from the one that was asked for without a warning, as a share of its axis.
-pub(crate) const UNNOTICED: f64 = 0.05;
+const UNNOTICED: f64 = 0.05;
 
 /// How much stays of a kind of axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,8 +62,6 @@ pub(crate) fn named(sizes: &[Size]) -> String {
 pub(crate) fn warn_of_another_size(size: Size, asked: Ratio) {
     if size.off(asked) > UNNOTICED {
         let Size { kind, len, kept, .. } = size;
-        tracing::warn!(
-            "{kind}: {asked} was asked for, and {kept} of {len} stay, the nearest size that the target and the engines take"
-        );
+        tracing::warn!("{}", nearest_to_ratio(kind, [kept, len], asked, "the target and the engines take"));
     }
 }

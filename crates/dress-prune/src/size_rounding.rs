@@ -1,7 +1,7 @@
 //! What became of sizes that usual quantizers do not take.
 
 use crate::QuantizationLoss;
-use dress_core::AxisKind;
+use dress_core::{AxisKind, Ratio};
 use dress_engines::EngineFormat;
 use std::fmt;
 
@@ -65,9 +65,23 @@ impl SizeRounding {
 /// As `ffn 320 of 512 in place of 307`.
 impl fmt::Display for RoundedSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, len, asked, nearest } = self;
-        write!(f, "{kind} {nearest} of {len} in place of {asked}")
+        let Self { kind, len, asked, nearest } = *self;
+        f.write_str(&in_place_of(kind, [nearest, len], asked as f64))
     }
+}
+
+/// How many of an axis stay in the place of how many: the one wording of it, wherever a size is rounded.
+pub(crate) fn in_place_of(kind: AxisKind, [kept, len]: [usize; 2], asked: f64) -> String {
+    // A ratio need not come to a whole number.
+    let digits = usize::from((asked - asked.round()).abs() > 0.05);
+    format!("{kind} {kept} of {len} in place of {asked:.digits$}")
+}
+
+/// The same of a ratio, with whoever allows no nearer size.
+pub(crate) fn nearest_to_ratio(kind: AxisKind, [kept, len]: [usize; 2], asked: Ratio, who: &str) -> String {
+    let (size, goes) =
+        (in_place_of(kind, [kept, len], (1.0 - asked.get()) * len as f64), 1.0 - kept as f64 / len as f64);
+    format!("{size} stay, the nearest that {who}: {goes:.3} goes where {asked} was asked for")
 }
 
 impl fmt::Display for SizeRounding {
@@ -77,27 +91,24 @@ impl fmt::Display for SizeRounding {
                 let (sizes, formats) = (joined(sizes, ", "), joined(formats, " and "));
                 write!(
                     f,
-                    "{sizes} stay, the nearest size that is quantized in {formats}; it moves {:.1}% of the parameters, and `target = all` keeps to what was asked for",
+                    "{sizes} stay, the nearest that {formats} quantize, which moves {:.1}% of the parameters. `target = all` keeps to what was asked for",
                     100.0 * moved
                 )
             }
             Self::TooFar { sizes, moved, formats, loss } => {
-                let (sizes, formats) = (joined(sizes, ", "), joined(formats, ","));
+                let (sizes, remedy) = (joined(sizes, ", "), QuantizationLoss::remedy(formats));
                 write!(
                     f,
-                    "{loss}; the nearest size that is quantized, {sizes}, moves {:.1}% of the parameters; `for = {formats}` keeps to such sizes",
+                    "{loss}. {remedy}; the nearest is {sizes}, which moves {:.1}% of the parameters",
                     100.0 * moved
                 )
             }
             Self::NoneNear { asked, possible, formats, loss } => {
-                let (asked, formats) = (asked.join(", "), joined(formats, ","));
-                write!(
-                    f,
-                    "{loss}; no size near {asked} is quantized; `for = {formats}` keeps to such sizes"
-                )?;
+                let (asked, remedy) = (asked.join(", "), QuantizationLoss::remedy(formats));
+                write!(f, "{loss}. {remedy}; none is near {asked}")?;
                 match possible.as_slice() {
                     [] => Ok(()),
-                    possible => write!(f, ", of which possible are {}", possible.join(", or ")),
+                    possible => write!(f, ", and possible are {}", possible.join(", or ")),
                 }
             }
         }

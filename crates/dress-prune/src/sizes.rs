@@ -1,7 +1,7 @@
 //! Which sizes stay where no engine is named that serves the result.
 
-use crate::{Error, HowMuch, Recipe};
-use dress_core::{CausalLm, StockTarget};
+use crate::Error;
+use dress_core::CausalLm;
 use dress_engines::{EngineFormat, EngineTable};
 
 /// Which sizes stay where no engine is named that serves the result.
@@ -44,19 +44,5 @@ impl Sizes {
         let mut formats = EngineTable::built_in().formats(&Self::FORMATS)?;
         formats.retain(|format| format.without_family(model.architecture()).is_none());
         Ok(formats)
-    }
-}
-
-impl Recipe {
-    /// Whether nothing but the ratios or the budget says what sizes are to be, so that they may be rounded.
-    pub(crate) fn leaves_sizes_open(&self) -> bool {
-        let is_said = match &self.how_much {
-            HowMuch::Planned(_) => true,
-            HowMuch::RatiosOf(ratios) => ratios.iter().any(|one| one.layers.is_some()),
-            _ => false,
-        };
-        let alike = !self.per_layer && self.stock == StockTarget::All;
-        let is_default = self.served_by.is_empty() && self.tile <= 1;
-        self.sizes == Sizes::Quantizable && alike && is_default && !is_said
     }
 }

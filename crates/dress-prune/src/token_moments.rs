@@ -36,6 +36,11 @@ impl TokenMoments {
         self.products.iter_mut().zip(products.iter::<f64>()).for_each(|(sum, new)| *sum += new);
     }
 
+    /// How many channels the vectors have.
+    pub fn width(&self) -> usize {
+        self.sums.len()
+    }
+
     pub fn mean(&self, channel: usize) -> f64 {
         self.sums[channel] / self.tokens
     }

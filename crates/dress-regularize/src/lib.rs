@@ -47,3 +47,8 @@ pub use penalties::{Group, L1, L2, PenaltyKind};
 pub use regularizer::{PenaltyTerms, Regularizer, Thresholds};
 pub use schedule::Schedule;
 pub use slot_choice::SlotChoice;
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

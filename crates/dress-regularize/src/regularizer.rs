@@ -2,6 +2,7 @@
 
 mod penalty_values;
 mod proximal_step;
+mod try_visit;
 
 use crate::removed_layers::RemovedLayers;
 use crate::selected_part::SelectedPart;
@@ -15,6 +16,7 @@ use penalty_values::{Penalized, Sum, Values};
 use proximal_step::{Measure, Shrink};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use try_visit::try_visit;
 
 /// The weighted penalties of one model, on the autodiff graph if the model is. `[1]` each
 #[derive(Debug, Clone)]
@@ -117,9 +119,7 @@ impl Regularizer {
         }
         let recentring = Recentring::new(model, selection)?;
         let mut regularizer = Self { penalty, weights, parts, gone: layers.parameters, recentring };
-        let mut measure = Measure { regularizer: &mut regularizer, outcome: Ok(()) };
-        parameters::visit(model, &mut measure);
-        measure.outcome?;
+        try_visit(model, &mut Measure { regularizer: &mut regularizer })?;
         Ok(regularizer)
     }
 
@@ -130,10 +130,9 @@ impl Regularizer {
     /// # Errors
     /// What the penalty fails with.
     pub fn normalized<M: CausalLm>(mut self, model: &M) -> Result<Self, CoreError> {
-        let mut start = Values { regularizer: &self, values: HashMap::new(), outcome: Ok(()) };
-        parameters::visit(model, &mut start);
-        let Values { values, outcome, .. } = start;
-        outcome?;
+        let mut start = Values { regularizer: &self, values: HashMap::new() };
+        try_visit(model, &mut start)?;
+        let values = start.values;
         let parts = values.values().flatten().filter(|value| **value > 0.0).count().max(1) as f64;
         for (name, parts_of) in &mut self.parts {
             for (part, value) in parts_of.iter_mut().zip(values.get(name).into_iter().flatten()) {
@@ -162,9 +161,9 @@ impl Regularizer {
     pub fn penalty<M: CausalLm>(&self, model: &M) -> Result<PenaltyTerms, CoreError> {
         let zero = || Tensor::<1>::zeros([1], (&model.device(), DType::F32));
         let terms = PenaltyTerms { attention: zero(), ffn: zero(), rest: zero() };
-        let mut sum = Sum { regularizer: self, terms, outcome: Ok(()) };
-        parameters::visit(model, &mut sum);
-        sum.outcome.map(|()| sum.terms)
+        let mut sum = Sum { regularizer: self, terms };
+        try_visit(model, &mut sum)?;
+        Ok(sum.terms)
     }
 
     /// `gradients` with those of `factor` times the penalty of `model`, and what that is. Cheaper than
@@ -179,10 +178,8 @@ impl Regularizer {
         gradients: GradientsParams,
         factor: f64,
     ) -> Result<(GradientsParams, f64), CoreError> {
-        let mut penalized =
-            Penalized { regularizer: self, gradients, factor, terms: Vec::new(), outcome: Ok(()) };
-        parameters::visit(model, &mut penalized);
-        penalized.outcome?;
+        let mut penalized = Penalized { regularizer: self, gradients, factor, terms: Vec::new() };
+        try_visit(model, &mut penalized)?;
         Ok((penalized.gradients, sum(penalized.terms)))
     }
 

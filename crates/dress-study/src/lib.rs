@@ -5,7 +5,7 @@
 //! of one method or one combination of settings is a cell ([`kept_cells`]), kept in a file of its own under a
 //! hash of all that it depends on. A study that was interrupted goes on where it was when it is run again,
 //! and one with a row more measures that row alone. After every cell the table is written as Markdown and
-//! JSON, and the picture as SVG.
+//! JSON, and the picture as SVG and PNG; a comparison has a report beside them.
 //!
 //! # A comparison
 //!
@@ -94,3 +94,8 @@ pub use report_files::{check_report_place, write_report};
 pub use subject::{EvaluationTexts, Subject};
 pub use text_source::TextSource;
 pub use whole_file::{clear_unfinished, write_beside};
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -92,9 +92,9 @@ impl RunKey {
 
     /// What the run that left `other` differs in, if in anything.
     fn differs(&self, other: &Self) -> Option<String> {
-        let settings = under_names_of_today(&other.settings);
-        if self.settings != settings {
-            let found = differences(&settings, &self.settings).into_iter().map(in_words);
+        let [there, here] = [&other.settings, &self.settings].map(as_written_today);
+        if there != here {
+            let found = differences(&there, &here).into_iter().map(in_words);
             return Some(format!("other settings ({})", found.collect::<Vec<_>>().join(", ")));
         }
         let pairs = [(OTHER_DATA, &self.data, &other.data), (OTHER_MODEL, &self.model, &other.model)];
@@ -116,12 +116,16 @@ fn in_words(difference: String) -> String {
     }
 }
 
-/// The settings of a run, with those that are renamed since under their names of today.
-fn under_names_of_today(settings: &Value) -> Value {
+/// The settings of a run, with those that are renamed since under their names of today, and of one layer's
+/// text no path: earlier versions kept it, and the text's hashes say which text it is.
+fn as_written_today(settings: &Value) -> Value {
     let mut settings = settings.clone();
     let kept = settings.pointer_mut("/train/gradient_checkpointing");
     if let Some(kept) = kept.filter(|kept| **kept == "blocks") {
         *kept = "layers".into();
+    }
+    if let Some(path) = settings.pointer_mut("/layer/plan/calibration/path") {
+        *path = "".into();
     }
     settings
 }
@@ -184,6 +188,11 @@ impl Checkpoints {
     /// Goes on from the latest that was read: the next is that much later.
     pub fn goes_on_from(&mut self, steps: usize) {
         self.latest.steps = steps;
+    }
+
+    /// Whether the latest that there is is this run's: it wrote one, or goes on from one.
+    pub fn are_own(&self) -> bool {
+        self.latest.steps > 0
     }
 
     /// Removes all that there are.
@@ -302,5 +311,17 @@ mod tests {
         assert!(said.contains("`axes`, how much of them") && !said.contains("selection"), "{said}");
         let said = key("layers").differs(&key("none")).unwrap();
         assert!(said.contains("train.gradient_checkpointing none there and layers here"), "{said}");
+    }
+
+    #[test]
+    fn the_run_of_a_layer_is_the_same_wherever_its_text_lay() {
+        let key = |path: &str, sha256: &str| RunKey {
+            settings: json!({"layer": {"plan": {"calibration": {"path": path, "sha256": sha256}}}}),
+            data: "0".into(),
+            model: "1".into(),
+        };
+        assert_eq!(key("", "0123").differs(&key("/home/me/a.txt", "0123")), None);
+        let said = key("", "0123").differs(&key("/home/me/a.txt", "4567")).unwrap();
+        assert!(said.contains("sha256") && !said.contains("path"), "{said}");
     }
 }

@@ -77,8 +77,9 @@ pub struct TrainConfig {
     /// again.
     #[serde(skip)]
     pub checkpoint_every: Option<CheckpointEvery>,
-    /// Whether to start anew where the run's directory has a checkpoint of another run, which is an error
-    /// otherwise.
+    /// Whether to start anew where the run's directory has a checkpoint of another run, or files that are not
+    /// what was written, which is an error otherwise. What is there goes with the first checkpoint of the new
+    /// run.
     #[serde(skip)]
     pub replace_other_run: bool,
 }

@@ -2,10 +2,10 @@
 
 use crate::Error;
 use crate::run_directory::CONTENTS as FILE;
-use sha2::{Digest, Sha256};
+use dress_core::files;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 /// Writes what the files in `directory` are: SHA-256 of every other file there.
@@ -52,20 +52,10 @@ fn hashes(directory: &Path) -> io::Result<BTreeMap<String, String>> {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name != FILE && entry.file_type()?.is_file() {
-            found.insert(name, hash_of(&entry.path())?);
+            found.insert(name, files::sha256(&entry.path())?);
         }
     }
     Ok(found)
-}
-
-fn hash_of(path: &Path) -> io::Result<String> {
-    let (mut file, mut hash, mut piece) = (File::open(path)?, Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
-            read => hash.update(&piece[..read]),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ pub enum Error {
         what: String,
     },
     /// A teacher's outputs on disk that are not what was written.
-    #[error("{path}: not what was written there ({reason}); remove it to have the teacher's outputs computed again", path = .path.display())]
+    #[error("{path}: not what was written there ({reason}); remove it, or give `force`, to have the teacher's outputs computed again", path = .path.display())]
     TeacherCache {
         /// The file.
         path: PathBuf,
@@ -137,7 +137,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// Streams on disk that are not what was written.
-    #[error("{path}: not what was written there ({reason}); remove it to have the streams computed again", path = .path.display())]
+    #[error("{path}: not what was written there ({reason}); remove it, or give `force` to the command that wrote it, to have the streams computed again", path = .path.display())]
     StreamFile {
         /// The file.
         path: PathBuf,

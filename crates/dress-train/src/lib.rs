@@ -61,3 +61,8 @@ pub use stream_file::{StreamFile, StreamWriter};
 pub use teacher::Teacher;
 pub use trainable::{LoraConfig, LoraDropout, Trainable};
 pub use training::{Training, train};
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -104,7 +104,9 @@ pub fn recover<M: CausalLm>(
     let cache = config.train.run_dir.as_ref().filter(|_| config.cache);
     let teacher = match (teacher, cache) {
         (Some(teacher), Some(directory)) => {
-            Some(teacher.cached(data, false, &RunDirectory::at(directory).teacher_cache(), progress)?)
+            let (path, replace) =
+                (RunDirectory::at(directory).teacher_cache(), config.train.replace_other_run);
+            Some(teacher.cached(data, false, &path, replace, progress)?)
         }
         (teacher, _) => teacher,
     };

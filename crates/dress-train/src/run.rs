@@ -70,7 +70,8 @@ pub(crate) struct Run<'a, M: CausalLm> {
 }
 
 impl<'a, M: CausalLm> Run<'a, M> {
-    /// Goes on from a checkpoint: the model as it was there, and the steps that are done.
+    /// Goes on from a checkpoint: the model as it was there, and the steps that are done. Where it cannot be
+    /// read, the run is as it was.
     pub fn resume(&mut self, model: M, path: &Path, position: &Position) -> Result<(M, usize), Error> {
         let model = match (position.cut, self.regularization.slicer()) {
             (Some(_), Some(slicer)) => self.sliced(model, slicer)?.1,
@@ -80,12 +81,13 @@ impl<'a, M: CausalLm> Run<'a, M> {
         let optimizer = self.config.optimizer.init(&model, self.config.precision);
         let unreadable = |reason: String| Error::Checkpoint { path: path.into(), reason };
         let loaded = reading_to(&model.device(), || optimizer.load(path.join(OPTIMIZER)));
-        self.optimizer = loaded.map_err(|error| unreadable(error.to_string()))?;
-        (self.cut, self.tokens) = (position.cut, position.tokens);
-        self.curve = CurveFile::read(path)?;
+        let optimizer = loaded.map_err(|error| unreadable(error.to_string()))?;
+        let curve = CurveFile::read(path)?;
         if let Some((watch, looks)) = self.watch.as_mut().zip(position.looks) {
             watch.restore(looks, checkpoint::load(model.clone(), &path.join(BEST))?);
         }
+        (self.optimizer, self.curve) = (optimizer, curve);
+        (self.cut, self.tokens) = (position.cut, position.tokens);
         (0..position.steps).for_each(|_| drop(self.batches.next_step()));
         tracing::info!(
             target: "dress::resume",
@@ -160,7 +162,7 @@ impl<'a, M: CausalLm> Run<'a, M> {
         }
         let found = Found { steps, loss: sum / self.first.len() as f64, norm: diverged::norm(&model) };
         self.judge.check(found, &self.curve).inspect_err(|_| {
-            if let Some(checkpoints) = &self.checkpoints {
+            if let Some(checkpoints) = self.own_checkpoints() {
                 let _ = checkpoints.discard();
             }
         })
@@ -289,13 +291,17 @@ impl<'a, M: CausalLm> Run<'a, M> {
         checkpoints.write(snapshot, position)
     }
 
+    /// The checkpoints, where this run has one: until then others may be there, which it does not go on from.
+    fn own_checkpoints(&self) -> Option<&Checkpoints> {
+        self.checkpoints.as_ref().filter(|checkpoints| checkpoints.are_own())
+    }
+
     /// The weights from before a step that is not taken, where they are good themselves; otherwise the latest
     /// checkpoint's.
     fn save_last_good(&self, model: M) -> Result<Saved, Error> {
         let Some(directory) = &self.config.run_dir else { return Ok(Saved::NoDirectory) };
         if !is_finite(&model) {
-            let latest =
-                self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.latest().ok().flatten());
+            let latest = self.own_checkpoints().and_then(|checkpoints| checkpoints.latest().ok().flatten());
             return Ok(latest.map_or(Saved::NoCheckpoint, |(path, position)| Saved::Checkpoint {
                 path,
                 steps: position.steps,

@@ -125,15 +125,27 @@ impl StreamFile {
     /// # Errors
     /// [`Error::StreamFile`] where it is not what was written, and [`Error::Io`].
     pub fn block(&self, index: usize) -> Result<Tensor<3>, Error> {
-        let at = self.start + (index * self.stride()) as u64;
-        let read = read_block(&self.file, at, self.stride());
-        let bytes = read
-            .map_err(|cause| Error::Io { path: self.path.clone(), cause })?
-            .ok_or_else(|| self.damaged(format!("the SHA-256 of block {index} is another")))?;
+        let bytes = self.bytes(index)?;
         let Head { seq, width, dtype, .. } = self.head;
         let dtype = dtype.dtype();
         let data = TensorData::from_bytes_vec(bytes, [1, seq, width], dtype);
         Ok(Tensor::from_data(data, (&self.device, dtype)))
+    }
+
+    /// Reads every block to see that it is what was written.
+    ///
+    /// # Errors
+    /// Those of [`StreamFile::block`].
+    pub fn check(&self) -> Result<(), Error> {
+        (0..self.blocks()).try_for_each(|block| self.bytes(block).map(drop))
+    }
+
+    /// The numbers of one block, which are what was written.
+    fn bytes(&self, index: usize) -> Result<Vec<u8>, Error> {
+        let at = self.start + (index * self.stride()) as u64;
+        let read = read_block(&self.file, at, self.stride());
+        read.map_err(|cause| Error::Io { path: self.path.clone(), cause })?
+            .ok_or_else(|| self.damaged(format!("the SHA-256 of block {index} is another")))
     }
 
     /// Bytes a block, its hash with it.
@@ -283,7 +295,11 @@ mod tests {
             flipped[at] ^= 1;
             std::fs::write(&path, flipped).unwrap();
             let same = match StreamFile::open(&path, "key", &Device::flex()) {
-                Ok(Some(file)) => (0..file.blocks()).all(|block| file.block(block).is_ok()),
+                Ok(Some(file)) => {
+                    let are_whole = (0..file.blocks()).all(|block| file.block(block).is_ok());
+                    assert_eq!(file.check().is_ok(), are_whole, "byte {at}");
+                    are_whole
+                }
                 Ok(None) => false,
                 Err(error) => {
                     assert!(error.to_string().contains("stream-0"), "{error}");

@@ -62,20 +62,27 @@ impl<M: CausalLm> Teacher<M> {
     /// makes the logits, and with `streams` that behind every layer: `4 seq d` bytes each. The weights of the
     /// layers are then let go.
     ///
-    /// A file that is there already, of this teacher and this data, is used as it is.
+    /// A file that is there already, of this teacher and this data, is used as it is. One that is not what
+    /// was written is computed again with `replace`.
     ///
     /// # Errors
+    /// [`Error::TeacherCache`] of a damaged file that is not to be replaced, [`Error::TeacherCacheInUse`],
     /// [`Error::Io`], and [`dress_core::Error::Cancelled`].
     pub fn cached(
         mut self,
         data: &Calibration,
         streams: bool,
         path: &Path,
+        replace: bool,
         progress: &dyn Progress,
     ) -> Result<Self, Error> {
         let kept = if streams { self.layers.len() } else { 0 };
         let key = TeacherCache::key(&self.fingerprint, data, &self.layers[..kept], self.width);
-        let cache = match TeacherCache::open(path, &key)? {
+        let there = match TeacherCache::open(path, &key) {
+            Err(Error::TeacherCache { .. }) if replace => None,
+            there => there?,
+        };
+        let cache = match there {
             Some(cache) => cache,
             None => {
                 let mut writer = TeacherCache::create(path, &key)?;

@@ -1,7 +1,7 @@
 //! A run to be: what it is checked for, and where it begins or goes on.
 
 use crate::batches::{Batches, split};
-use crate::checkpoint::{Checkpoints, Position, RunKey};
+use crate::checkpoint::{Checkpoints, RunKey};
 use crate::diverged::Judge;
 use crate::early_stopping::Watch;
 use crate::run::{Run, Trained};
@@ -12,7 +12,6 @@ use dress_core::burn::tensor::{GradientCheckpointingStrategy, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper};
 use dress_core::{Calibration, CausalLm, Progress};
 use serde_json::Value;
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// A run to be.
@@ -93,9 +92,25 @@ impl<'a, M: CausalLm> Training<'a, M> {
         let judge = Judge::new(&model, self.objective.scale(&model), total, peak, removes);
         let model = self.config.trainable.attach(on_graph(model, self.config), self.config.seed)?;
         let mut run = self.begin(trained, &model, watch, judge);
-        let resumed = checkpoints.as_ref().map(|all| self.resumed(all)).transpose()?.flatten();
+        let resumed = match checkpoints.as_ref().map_or(Ok(None), Checkpoints::latest) {
+            Err(error) if self.begins_anew_after(&error) => {
+                warn_of_new_beginning(&error);
+                None
+            }
+            latest => latest?,
+        };
         let (model, start) = match resumed {
-            Some((path, position)) => run.resume(model, &path, &position)?,
+            Some((path, position)) => {
+                let untrained = self.config.replace_other_run.then(|| model.clone());
+                match (run.resume(model, &path, &position), untrained) {
+                    // Its files are what was written, by another version of what reads weights.
+                    (Err(error @ Error::Checkpoint { .. }), Some(model)) => {
+                        warn_of_new_beginning(&error);
+                        (model, 0)
+                    }
+                    (resumed, _) => resumed?,
+                }
+            }
             None => (model, 0),
         };
         run.checkpoints = checkpoints;
@@ -130,15 +145,9 @@ impl<'a, M: CausalLm> Training<'a, M> {
         }
     }
 
-    /// The checkpoint to go on from, if there is one.
-    fn resumed(&self, checkpoints: &Checkpoints) -> Result<Option<(PathBuf, Position)>, Error> {
-        match checkpoints.latest() {
-            Err(Error::AnotherRun { .. } | Error::Checkpoint { .. }) if self.config.replace_other_run => {
-                checkpoints.discard()?;
-                Ok(None)
-            }
-            latest => latest,
-        }
+    /// Whether the run does without a checkpoint that cannot be gone on from.
+    fn begins_anew_after(&self, error: &Error) -> bool {
+        self.config.replace_other_run && matches!(error, Error::AnotherRun { .. } | Error::Checkpoint { .. })
     }
 
     /// Where this run leaves its checkpoints, if it does.
@@ -154,6 +163,11 @@ impl<'a, M: CausalLm> Training<'a, M> {
         let key = RunKey::new(settings.into(), self.data, model);
         Some(Checkpoints::new(directory, every, key))
     }
+}
+
+/// Says that a run goes on from nothing. What is there stays until there is a checkpoint of this run.
+fn warn_of_new_beginning(error: &Error) {
+    tracing::warn!("{error}; begun anew, as `force` says");
 }
 
 /// `model` ready to be trained.

@@ -42,18 +42,21 @@ pub fn prune(
     dress_prune::prune(model, scorer, calibration, config, progress)
 }
 
-/// [`ResolvedRecipe::prune_scored_by`].
+/// [`ResolvedRecipe::prune`], or with a scorer of one's own [`ResolvedRecipe::prune_scored_by`].
 ///
 /// # Errors
 /// Those of [`ResolvedRecipe::prune_scored_by`].
 pub fn prune_as_resolved(
     resolved: &ResolvedRecipe,
     model: AnyModel,
-    scorer: &dyn Scorer<AnyModel>,
+    scorer: Option<&dyn Scorer<AnyModel>>,
     calibration: &Calibration,
     progress: &dyn Progress,
 ) -> Result<Pruned<AnyModel>, dress_prune::Error> {
-    resolved.prune_scored_by(model, scorer, calibration, progress)
+    match scorer {
+        Some(scorer) => resolved.prune_scored_by(model, scorer, calibration, progress),
+        None => resolved.prune(model, calibration, progress),
+    }
 }
 
 /// [`dress_train::recover`].

@@ -34,6 +34,7 @@
 //! scorer or a penalty of somebody else's depends on.
 
 pub mod any_model;
+mod divergences;
 mod error;
 mod model_card;
 mod part_file;
@@ -47,6 +48,7 @@ mod tensorboard;
 #[cfg(feature = "terminal")]
 pub mod terminal;
 
+pub use divergences::Divergences;
 pub use dress_core::{
     Axis, AxisKind, Basis, Calibration, CausalLm, NoProgress, Progress, Ratio, Scorer, Scores, SlicePlan,
     StockTarget,
@@ -81,3 +83,8 @@ pub use dress_models as models;
 pub use dress_prune as prune;
 pub use dress_regularize as regularize;
 pub use dress_train as train;
+
+// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,12 +1,17 @@
 //! What a result's model card says of how it was made.
 
 use crate::{RegularizeConfig, ResultFile, TextQuality};
-use dress_core::{AxisKind, Basis, CorpusProvenance, KeptOfKind};
+use dress_core::{AxisKind, Basis, CorpusProvenance, KeptOfKind, least_to_most};
 use dress_eval::report::{grouped, markdown_code};
 use dress_prune::{LocalInputs, PenaltyForm};
 use std::fmt;
 
 /// The text of a model card below its heading. Its [`Display`](fmt::Display) is Markdown.
+///
+/// [`PrunedCheckpoint::save`](crate::PrunedCheckpoint::save) writes one by itself. Whoever saves a model
+/// otherwise gives the text to [`SaveConfig::model_card`](dress_models::SaveConfig::model_card). Figures of
+/// its quality are facts like others: [`TextQuality::fact`] of what
+/// [`QualityBefore`](crate::QualityBefore) measured.
 ///
 /// # Examples
 /// ```
@@ -29,7 +34,8 @@ pub struct ModelCard {
     pub sizes: Vec<[String; 3]>,
     /// How it was done, a sentence a fact.
     pub how: Vec<String>,
-    /// The command that does it again, where there was one.
+    /// The command that does it again, where there was one. Cards are published: give paths as
+    /// [`published_paths`](dress_core::published_paths) says them.
     pub command: Option<String>,
     /// The versions of the software, and where it ran.
     pub made_by: String,
@@ -44,10 +50,7 @@ impl ModelCard {
 
     /// The sizes' rows of what is left of the kinds of axis that lost something.
     pub fn kept(kept: &[KeptOfKind]) -> Vec<[String; 3]> {
-        let counts = |range: [usize; 2]| match range.map(|count| grouped(count as u64)) {
-            [least, most] if least == most => least,
-            [least, most] => format!("{least} to {most}"),
-        };
+        let counts = |range: [usize; 2]| least_to_most(range.map(|count| grouped(count as u64)));
         let row = |of: &KeptOfKind| [structures(of.kind).into(), counts(of.lengths), counts(of.range)];
         kept.iter().map(row).collect()
     }
@@ -157,7 +160,7 @@ impl ResultFile {
 }
 
 impl TextQuality {
-    /// What a text says of a run, in a sentence for a model card.
+    /// What a text says of a run, in a sentence for [`ModelCard::how`].
     pub fn fact(&self) -> String {
         let (percent, error) = self.difference.percent_of_perplexity();
         let error = error.map_or(String::new(), |error| format!(" ± {error:.1}%"));

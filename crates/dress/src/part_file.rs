@@ -2,8 +2,8 @@
 
 use crate::{Error, PruneResult, ResultFile};
 use dress_core::files;
-use dress_prune::PruneConfig;
-use dress_train::{RunDirectory, differences};
+use dress_prune::{PruneConfig, layer_differences};
+use dress_train::RunDirectory;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::ops::Range;
@@ -20,7 +20,7 @@ pub struct PartFile {
     pub key: Value,
     /// What `dress.json` will say but for what happens on the way.
     pub result: ResultFile,
-    /// Where the checkpoint was read from.
+    /// The checkpoint that was read, as [`published_name`](dress_models::published_name) says it.
     pub model: String,
     /// Every setting but those of the regularization, which the result has.
     pub settings: PruneConfig,
@@ -49,11 +49,17 @@ impl PartFile {
     /// Keeps it in `directory`, where nothing is or the same part; with `replace`, whatever part is there.
     ///
     /// # Errors
-    /// [`dress_train::Error::AnotherRun`] where another part is there, and [`dress_train::Error::Io`].
+    /// [`dress_train::Error::AnotherRun`] where another part is there, [`dress_train::Error::Checkpoint`]
+    /// where what is there cannot be read, and [`dress_train::Error::Io`].
     pub fn keep(&self, directory: &RunDirectory, replace: bool) -> Result<(), Error> {
         let place = directory.part();
         if place.exists() && !replace {
-            let there = Self::read(directory.path())?;
+            let there = Self::read(directory.path()).map_err(|error| match error {
+                Error::NoPart { reason, .. } => {
+                    Error::Train(dress_train::Error::Checkpoint { path: place.clone(), reason })
+                }
+                error => error,
+            })?;
             // Written over, the layers that are there would be in no part.
             let layers = || (self.layers != there.layers).then(|| other_layers(&there.layers, &self.layers));
             if let Some(what) = self.differs(&there).or_else(layers) {
@@ -69,7 +75,7 @@ impl PartFile {
 
     /// What `there` differs in, if in anything that results depend on.
     pub fn differs(&self, there: &Self) -> Option<String> {
-        let found = differences(&there.key, &self.key);
+        let found = layer_differences(&there.key, &self.key);
         (!found.is_empty()).then(|| said(&found))
     }
 

@@ -7,7 +7,7 @@ use dress_core::{
     Basis, Calibration, CausalLm, KeptOfKind, Part, Parts, Progress, SlicePlan, Unit, parameters,
 };
 use dress_models::checkpoint::{SaveByParts, SaveReport};
-use dress_models::{AnyModel, Checkpoint, CheckpointParts, LoadConfig, SaveConfig};
+use dress_models::{AnyModel, Checkpoint, CheckpointParts, LoadConfig, SaveConfig, published_name};
 use dress_prune::{
     FinishedLayers, LayerReport, LocalByParts, LocalError, PruneReport, RegularizedLayer, axes,
     plan_of_scores,
@@ -134,7 +134,7 @@ impl<'a> PruneByParts<'a> {
             command,
             ..ResultFile::of(self.plan.clone(), device, dtype, [parameters::count(declared), left])
         };
-        let (format_version, model) = (PartFile::FORMAT, self.job.checkpoint.path().display().to_string());
+        let (format_version, model) = (PartFile::FORMAT, published_name(self.job.checkpoint.path()));
         Ok(PartFile { format_version, layers, key, result, model, settings })
     }
 }

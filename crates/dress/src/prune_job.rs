@@ -5,7 +5,7 @@ use dress_core::burn::tensor::Device;
 use dress_core::{Calibration, CausalLm, KeptOfKind, Progress, Scorer, parameters};
 use dress_data::{Corpus, SampleConfig, calibration_and_held_back, calibration_blocks};
 use dress_models::checkpoint::{SaveReport, save};
-use dress_models::{AnyModel, Checkpoint, LoadConfig, SaveConfig};
+use dress_models::{AnyModel, Checkpoint, LoadConfig, SaveConfig, published_name};
 use dress_prune::{Pruned, Recipe, ResolvedRecipe};
 use std::path::Path;
 
@@ -55,7 +55,36 @@ impl PruneJob {
     }
 
     /// The same with texts that the model is measured on before and after the run; the run does not look at
-    /// them.
+    /// them. What they say is in the result ([`ResultFile::quality`]), and in the model card that
+    /// [`PrunedCheckpoint::save`] writes.
+    ///
+    /// Blocks that are held back of the calibration's text are one such text. Another one is
+    /// [`QualityText::of`] the [`Windows`](dress_data::Windows) of a corpus.
+    ///
+    /// # Examples
+    /// ```
+    /// use dress::{
+    ///     AxisKind, Checkpoint, Corpus, CorpusFormat, HowMuch, LoadConfig, NoProgress, PruneJob, QualityText,
+    ///     Ratio, Recipe, device,
+    /// };
+    ///
+    /// # let models = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models"));
+    /// # let (place, model) = (tempfile::tempdir()?, models.join("llama3-kjv"));
+    /// # let (text, smaller) = (models.join("kjv/calibration.txt"), place.path().join("smaller"));
+    /// let recipe = Recipe::new(vec![AxisKind::Ffn], HowMuch::Ratios(vec![Ratio::new(0.25)?]));
+    /// # let mut recipe = recipe.without_training();
+    /// # (recipe.sampling.samples, recipe.sampling.seqlen) = (4, Some(32));
+    /// let checkpoint = Checkpoint::open(&model)?;
+    /// let job = PruneJob::new(checkpoint, &recipe, LoadConfig::default(), device::parse("cpu")?)?;
+    /// let (corpus, held_back) = (Corpus::read(&text, CorpusFormat::Auto)?, job.to_hold_back());
+    /// let (calibration, more) = job.calibration_and_held_back(&corpus, held_back.blocks)?;
+    /// let texts = QualityText::held_back(&held_back.part_of(more)).into_iter().collect();
+    /// job.measured_on(texts).run(&calibration, &NoProgress)?.save(&smaller, false)?;
+    ///
+    /// let card = std::fs::read_to_string(smaller.join("README.md"))?;
+    /// assert!(card.contains("The perplexity on 2 blocks that were held back of `calibration.txt` went from "));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn measured_on(self, texts: Vec<QualityText>) -> Self {
         Self { texts, ..self }
@@ -105,11 +134,12 @@ impl PruneJob {
     /// # Errors
     /// Those of [`PruneJob::run_scored_by`].
     pub fn run(&self, calibration: &Calibration, progress: &dyn Progress) -> Result<PrunedCheckpoint, Error> {
-        self.run_scored_by(&self.resolved.criteria, calibration, progress)
+        self.run_with(None, calibration, progress)
     }
 
-    /// [`PruneJob::run`] with a scorer of your own in place of the recipe's criteria. A penalty of your own
-    /// is given to the recipe, by [`Recipe::penalized_by`].
+    /// [`PruneJob::run`] with a scorer of your own in place of the recipe's criteria. [`Scorer`] says how one
+    /// reads weights or activations. A penalty of your own is given to the recipe, by
+    /// [`Recipe::penalized_by`].
     ///
     /// # Errors
     /// Those of [`Checkpoint::load`], of [`QualityBefore::measure`], of [`ResolvedRecipe::prune_scored_by`]
@@ -117,6 +147,15 @@ impl PruneJob {
     pub fn run_scored_by(
         &self,
         scorer: &dyn Scorer<AnyModel>,
+        calibration: &Calibration,
+        progress: &dyn Progress,
+    ) -> Result<PrunedCheckpoint, Error> {
+        self.run_with(Some(scorer), calibration, progress)
+    }
+
+    fn run_with(
+        &self,
+        scorer: Option<&dyn Scorer<AnyModel>>,
         calibration: &Calibration,
         progress: &dyn Progress,
     ) -> Result<PrunedCheckpoint, Error> {
@@ -150,7 +189,7 @@ impl PruneJob {
             report: pruned.report.clone(),
             ..ResultFile::of(pruned.plan.clone(), device, dtype, counts)
         };
-        let model = self.checkpoint.path().display().to_string();
+        let model = published_name(self.checkpoint.path());
         PruneResult { result, model, rounds: self.resolved.rounds, settings }
     }
 }
@@ -167,7 +206,10 @@ pub struct PrunedCheckpoint {
 
 impl PrunedCheckpoint {
     /// Writes the smaller checkpoint, with its model card, `dress.json` and `plan.json`, beside its place and
-    /// renames it when it is complete. With `replace`, what is there goes.
+    /// renames it when it is complete. With `replace`, what is there goes. The card says of every text of
+    /// [`PruneJob::measured_on`] what the run did to its perplexity. What is added to
+    /// [`PrunedCheckpoint::result`] before, such as a [`TextQuality`] that was measured elsewhere, is in card
+    /// and file as well.
     ///
     /// # Errors
     /// Those of [`save`].

@@ -1,6 +1,7 @@
 //! What a run did to what a model says of texts that the run did not look at.
 
-use crate::Error;
+use crate::divergences::divergences;
+use crate::{Divergences, Error};
 use dress_core::{Calibration, CausalLm, Progress};
 use dress_data::Windows;
 use dress_eval::{PairedDifference, PerplexityConfig, PerplexityReport, WindowLoss, perplexity_by_window};
@@ -48,6 +49,10 @@ pub struct TextQuality {
     pub after: PerplexityReport,
     /// How much more the model after loses, block by block, in nats a token.
     pub difference: PairedDifference,
+    /// How far both are from the dense model that the run learnt from; of the first text alone, and where
+    /// there is such a model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergences: Option<Divergences>,
 }
 
 /// The texts, and what they say of the model that a run begins with.
@@ -71,6 +76,8 @@ pub struct TextQuality {
 #[derive(Debug, Clone, PartialEq)]
 pub struct QualityBefore {
     texts: Vec<(QualityText, PerplexityReport, Vec<WindowLoss>)>,
+    /// How far the model is from the dense one on every block of the first text, where that was measured.
+    divergences: Vec<f64>,
 }
 
 impl QualityBefore {
@@ -87,7 +94,33 @@ impl QualityBefore {
             let (report, losses) = measured(model, &text, progress)?;
             Ok((text, report, losses))
         };
-        Ok(Self { texts: texts.into_iter().map(of).collect::<Result<_, Error>>()? })
+        let texts = texts.into_iter().map(of).collect::<Result<_, Error>>()?;
+        Ok(Self { texts, divergences: Vec::new() })
+    }
+
+    /// The same with how far the model, which has to be the one that was measured, is from `dense` on the
+    /// first text. That takes another pass of both.
+    ///
+    /// # Errors
+    /// Those of [`dress_eval::departure`].
+    pub fn with_dense<M: CausalLm>(
+        self,
+        model: &M,
+        dense: &M,
+        progress: &dyn Progress,
+    ) -> Result<Self, Error> {
+        let divergences = self.first_divergences(model, dense, progress)?;
+        Ok(Self { divergences, ..self })
+    }
+
+    fn first_divergences<M: CausalLm>(
+        &self,
+        model: &M,
+        dense: &M,
+        progress: &dyn Progress,
+    ) -> Result<Vec<f64>, Error> {
+        let first = self.texts.first().map(|(text, ..)| divergences(model, dense, text, progress));
+        Ok(first.transpose()?.unwrap_or_default())
     }
 
     /// Measures the model that the run ended with, and holds it against the one that it began with.
@@ -105,7 +138,27 @@ impl QualityBefore {
             let difference = PairedDifference::of_losses(losses, &losses_after)
                 .expect("both are measured on the same windows, of which there are some");
             let (text, held_back) = (text.name.clone(), text.held_back);
-            all.push(TextQuality { text, held_back, before: before.clone(), after, difference });
+            let before = before.clone();
+            all.push(TextQuality { text, held_back, before, after, difference, divergences: None });
+        }
+        Ok(all)
+    }
+
+    /// The same with whether the run brought the model nearer to `dense`, where [`QualityBefore::with_dense`]
+    /// says how far the one before was.
+    ///
+    /// # Errors
+    /// Those of [`perplexity_by_window`] and of [`dress_eval::departure`].
+    pub fn compare_with_dense<M: CausalLm>(
+        &self,
+        model: &M,
+        dense: &M,
+        progress: &dyn Progress,
+    ) -> Result<Vec<TextQuality>, Error> {
+        let mut all = self.compare(model, progress)?;
+        if let Some(first) = all.first_mut() {
+            let after = self.first_divergences(model, dense, progress)?;
+            first.divergences = Divergences::of(&self.divergences, &after);
         }
         Ok(all)
     }

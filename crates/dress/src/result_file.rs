@@ -32,7 +32,9 @@ pub struct ResultFile {
     /// What the run did to what the model says of texts that it did not look at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quality: Vec<TextQuality>,
-    /// The command that made it, where one did.
+    /// The command that made it, where one did. Its paths are as
+    /// [`published_paths`](dress_core::published_paths) says them, since the file is published with the
+    /// result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
     /// What happened on the way.
@@ -45,7 +47,7 @@ pub struct PruneResult {
     /// What came of it.
     #[serde(flatten)]
     pub result: ResultFile,
-    /// Where the checkpoint was read from.
+    /// The checkpoint that was read, as [`published_name`](dress_models::published_name) says it.
     pub model: String,
     /// Rounds of score, regularize and slice.
     pub rounds: usize,

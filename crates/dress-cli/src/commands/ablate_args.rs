@@ -10,10 +10,10 @@ use super::study_args::{EVALUATION, StudyTextArgs};
 use super::written_setting::{Together, WrittenSetting, WrittenVary};
 use crate::{Error, locate};
 use clap::{ArgGroup, Args};
-use dress_models::Checkpoint;
+use dress_core::published_paths;
+use dress_models::{Checkpoint, published_name};
 use dress_study::Subject;
 use dress_study::ablation::{Ablation, AblationStudy, DescribedRun, Variant, combinations};
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// Options of `dress ablate`.
@@ -78,8 +78,8 @@ impl AblateArgs {
         let study = AblationStudy {
             dense: context.compute,
             seeds: self.seeds(),
-            model: base.model.display().to_string(),
-            base: self.base.given.to_string(),
+            model: published_name(&base.model),
+            base: self.base.given.published(),
             base_of_varied: self.base_of_varied(&variants[0]),
             ..AblationStudy::new(subject, variants, &base.out)
         };
@@ -105,7 +105,9 @@ impl AblateArgs {
         let also: Vec<Vec<WrittenSetting>> =
             self.also.iter().map(|Together(settings)| settings.clone()).collect();
         for settings in combinations(&vary, &also, self.grid) {
-            let name = settings.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            let published: Vec<String> =
+                settings.iter().map(|setting| published_paths(&setting.to_string())).collect();
+            let name = untaken(&published.join(" "), |name| rows.iter().any(|(taken, _)| taken == name));
             let given =
                 settings.iter().try_fold(base.clone(), |given, setting| given.with(setting, &name))?;
             rows.push((name, given));
@@ -156,7 +158,17 @@ impl AblateArgs {
     }
 }
 
+/// The name of a row, with a number where one before it has that name: files of one name in two places are
+/// two rows.
+fn untaken(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let (mut free, mut number) = (name.to_string(), 1);
+    while is_taken(&free) {
+        number += 1;
+        free = format!("{name} ({number})");
+    }
+    free
+}
+
 fn sha256(path: &Path) -> Result<String, Error> {
-    let bytes = dress_core::files::read(path).map_err(|cause| Error::Io { path: path.into(), cause })?;
-    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    dress_core::files::sha256(path).map_err(|cause| Error::Io { path: path.into(), cause })
 }

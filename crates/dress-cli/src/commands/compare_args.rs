@@ -4,7 +4,7 @@ use super::CommonArgs;
 use super::common_args::{CalibrationArgs, RESULT, at_least_one};
 use super::compare::Compare;
 use super::dry_run::DryRunArgs;
-use super::listed::{axis_kind, listed, stock_target};
+use super::listed::{axis_kind, criterion, preset, stock_target};
 use super::regularize_args::RegularizeArgs;
 use super::served_by_args::ServedByArgs;
 use super::short_help::FIRST;
@@ -28,14 +28,15 @@ enum By {
     /// The parameters of the model as it is: every method ends at the same size.
     Params,
     /// Every axis that a method prunes.
-    Width,
+    #[value(alias = "width")]
+    Axes,
 }
 
 impl From<RatioOf> for By {
     fn from(of: RatioOf) -> Self {
         match of {
             RatioOf::Parameters => Self::Params,
-            RatioOf::Width => Self::Width,
+            RatioOf::EveryAxis => Self::Axes,
         }
     }
 }
@@ -44,7 +45,7 @@ impl From<By> for RatioOf {
     fn from(by: By) -> Self {
         match by {
             By::Params => Self::Parameters,
-            By::Width => Self::Width,
+            By::Axes => Self::EveryAxis,
         }
     }
 }
@@ -64,7 +65,7 @@ pub struct CompareArgs {
     #[command(flatten)]
     calibration: CalibrationArgs,
     /// The methods.
-    #[arg(long, help_heading = COMPARED, group = FIRST, value_delimiter = ',', default_values_t = usual().presets, value_parser = listed::<Preset>(Preset::all().map(Preset::name)))]
+    #[arg(long, help_heading = COMPARED, group = FIRST, value_delimiter = ',', default_values_t = usual().presets, value_parser = preset())]
     presets: Vec<Preset>,
     /// The shares that go.
     #[arg(long, help_heading = COMPARED, group = FIRST, value_delimiter = ',', required = true)]
@@ -87,7 +88,7 @@ pub struct CompareArgs {
     #[arg(long, help_heading = COMPARED, value_delimiter = ',', default_values_t = usual().dress_axes, value_parser = axis_kind())]
     dress_axis: Vec<AxisKind>,
     /// By what dress selects.
-    #[arg(long, help_heading = COMPARED, default_value_t = usual().dress_criterion, value_parser = listed::<Criterion>(Criterion::all().map(Criterion::name)))]
+    #[arg(long, help_heading = COMPARED, default_value_t = usual().dress_criterion, value_parser = criterion())]
     dress_criterion: Criterion,
     /// Whose rules the shapes keep. Nothing is saved, and these crates' own come nearest to equal sizes; flap
     /// and llm-pruner have no other.
@@ -155,5 +156,20 @@ impl CompareArgs {
             precision: self.regularize.precision(),
             ..usual
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_of_every_axis_have_a_former_name() {
+        for name in ["axes", "width"] {
+            assert_eq!(By::from_str(name, false), Ok(By::Axes), "{name}");
+        }
+        let listed: Vec<_> = By::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect();
+        let names: Vec<&str> = listed.iter().map(|value| value.get_name()).collect();
+        assert_eq!(names, ["params", "axes"]);
     }
 }

@@ -4,7 +4,7 @@ use super::common_args::HOW_IT_RUNS;
 use super::inspect::engines_in_short;
 use super::quality::percent;
 use super::selection_table::SelectionTable;
-use crate::{Error, Output, Table, stored_bytes};
+use crate::{Error, Output, Table, line_width, stored_bytes};
 use clap::Args;
 use dress::Estimate;
 use dress_core::{CausalLm, Selection, parameters};
@@ -140,7 +140,7 @@ impl DryRun {
             Some(estimate) => estimate_text(estimate, &self.rehearsed),
             None => self.rehearsed.clone(),
         };
-        text + &engines_in_short(&self.served)
+        text + &engines_in_short(&self.served, line_width())
     }
 }
 

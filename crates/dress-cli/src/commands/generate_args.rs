@@ -51,7 +51,7 @@ pub struct GenerateArgs {
     /// With --texts, the JSON lines file that they go to.
     #[arg(long, requires = "texts")]
     out: Option<PathBuf>,
-    /// With --texts, replace a corpus that is there.
+    /// With --texts, replace a corpus that is there, and what another run or a damaged file has of one.
     #[arg(long, requires = "texts")]
     force: bool,
     #[command(flatten)]

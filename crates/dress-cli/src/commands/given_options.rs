@@ -7,6 +7,7 @@ use super::written_setting::WrittenSetting;
 use crate::Error;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, FromArgMatches, ValueHint};
+use dress_core::published_paths;
 use dress_study::ablation::Resolved;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -126,6 +127,15 @@ impl Given {
         Ok((args, self.of_result(&defaults)))
     }
 
+    /// As they would be typed, with paths as files say them that may be published.
+    pub fn published(&self) -> String {
+        self.words().map(|word| published_paths(&word)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn words(&self) -> impl Iterator<Item = String> {
+        self.0.iter().filter_map(|(id, option)| PRUNE_OPTIONS.word(id, option.written.as_deref()))
+    }
+
     /// Every option with a value that a result may depend on; numbers are written one way.
     fn of_result(&self, defaults: &ArgMatches) -> Resolved {
         let value = |arg: &Arg| {
@@ -141,8 +151,7 @@ impl Given {
 /// As they would be typed.
 impl fmt::Display for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = |(id, option): (&String, &GivenOption)| PRUNE_OPTIONS.word(id, option.written.as_deref());
-        f.write_str(&self.0.iter().filter_map(word).collect::<Vec<_>>().join(" "))
+        f.write_str(&self.words().collect::<Vec<_>>().join(" "))
     }
 }
 
@@ -164,10 +173,9 @@ fn one_way(value: &str) -> String {
 mod tests {
     use super::*;
     use crate::commands::CommonArgs;
-    use crate::commands::common_args::{
-        CalibrationArgs, ComputeArgs, OF_THE_COMMAND, SAID_BY_A_PLAN, SelectArgs,
-    };
+    use crate::commands::common_args::{CalibrationArgs, ComputeArgs, OF_THE_COMMAND, SAID_BY_A_PLAN};
     use crate::commands::regularize_args::{LoraArgs, REGULARIZES, RegularizeArgs};
+    use crate::commands::select_args::SelectArgs;
     use crate::commands::served_by_args::ServedByArgs;
     use crate::commands::training_args::{DistillArgs, TrainingArgs};
     use crate::commands::transform_args::{PLACES, TransformArgs};
@@ -202,6 +210,8 @@ mod tests {
         let timed =
             given(&["--axis", "ffn", "--latency", "0.7", "--costs", "c.json", "--latency-of", "prefill"]);
         let text = |setting: &str| with(&timed, setting).unwrap().to_string();
+        let planned = with(&base, "plan=/home/me/p.json").unwrap();
+        assert_eq!(planned.published(), "--kept-only --lambda=3 --plan=p.json");
         assert_eq!(text("params=0.7"), "--axis=ffn --params=0.7");
         assert_eq!(text("latency=0.6"), "--axis=ffn --costs=c.json --latency=0.6 --latency-of=prefill");
     }

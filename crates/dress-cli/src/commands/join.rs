@@ -81,10 +81,11 @@ impl Join {
                 quality: &result.quality,
             };
             format!(
-                "{} in {seconds:.0} s, written to {}\n{rounded}\n{}\n{NOT_MEASURED}\n\nnext: {next}",
+                "{} in {seconds:.0} s, written to {}\n{rounded}\n{}\n{}{NOT_MEASURED}\n\nnext: {next}",
                 kept_text(&result.plan, self.checkpoint.declared()),
                 self.out.display(),
-                both.table()
+                both.table(),
+                both.about_the_engines()
             )
         })
     }

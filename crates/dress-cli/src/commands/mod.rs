@@ -13,6 +13,7 @@ mod completions;
 mod control_options;
 mod costs;
 mod costs_args;
+mod did_it_help;
 mod dry_run;
 mod eval;
 mod export;
@@ -48,10 +49,12 @@ mod rotate;
 mod rotate_args;
 mod score;
 mod score_args;
+mod select_args;
 mod selection_table;
 mod served_by_args;
 mod shape_args;
 mod short_help;
+mod size_warnings;
 mod slice;
 mod slice_args;
 mod stream;
@@ -88,6 +91,7 @@ pub use stream_args::StreamArgs;
 
 use crate::{Error, LogFormat};
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 
 /// Makes a trained language model smaller: regularize, then prune.
 #[derive(Debug, Parser)]
@@ -145,9 +149,10 @@ enum Command {
 }
 
 impl Cli {
-    /// The command as clap knows it, whose `-h` shows what matters first.
-    pub fn described() -> clap::Command {
-        short_help::with_short_help(<Self as clap::CommandFactory>::command())
+    /// `command` as clap has it from these options, for a command line of these words: the subcommands that
+    /// they name show what matters first in their `-h`.
+    pub fn described(command: clap::Command, words: &[OsString]) -> clap::Command {
+        short_help::with_short_help(command, words)
     }
 
     /// Runs the subcommand.

@@ -1,7 +1,7 @@
 //! The command to type when a run is over.
 
 use crate::quoted;
-use dress_core::Draw;
+use dress_core::{Draw, StockTarget};
 use dress_prune::Sampling;
 use dress_study::TextSource;
 use std::path::Path;
@@ -45,8 +45,15 @@ impl NextCommand {
         }
     }
 
-    /// Fine-tunes `made` on the calibration's text, with `dense` as its teacher.
-    pub fn recover(made: &Path, dense: &Path, text: &TextSource, sampling: &Sampling) -> String {
+    /// Fine-tunes `made`, whose shape keeps the rules of `stock`, on the calibration's text, with `dense` as
+    /// its teacher.
+    pub fn recover(
+        made: &Path,
+        dense: &Path,
+        text: &TextSource,
+        sampling: &Sampling,
+        stock: StockTarget,
+    ) -> String {
         let usual = Sampling::default();
         let mut command = Self::new("recover").path("model", made).text("calibration", text);
         if sampling.samples != usual.samples {
@@ -57,6 +64,9 @@ impl NextCommand {
         }
         if sampling.draw == Draw::Rows {
             command = command.with("draw", "rows");
+        }
+        if stock != StockTarget::default() {
+            command = command.with("target", &stock.to_string());
         }
         let out = format!("{}-recovered", made.display().to_string().trim_end_matches(['/', '\\']));
         command.path("distill-from", dense).with("out", &out).0 + " --full"
@@ -73,10 +83,13 @@ mod tests {
         let text = TextSource::new("c4.jsonl").text_field(Some("text"));
         let sampling = Sampling { samples: 128, seqlen: Some(256), draw: Draw::Rows };
         assert_eq!(
-            NextCommand::recover(made, dense, &text, &sampling),
+            NextCommand::recover(made, dense, &text, &sampling, StockTarget::Dress),
             "dress recover --model 'out/a b' --calibration c4.jsonl --text-field text --samples 128 --seqlen 256 --draw rows \
-             --distill-from owner/name --out 'out/a b-recovered' --full"
+             --target dress --distill-from owner/name --out 'out/a b-recovered' --full"
         );
+        // What the command does without is not said.
+        let usual = NextCommand::recover(made, dense, &text, &Sampling::default(), StockTarget::All);
+        assert!(!usual.contains("--target") && !usual.contains("--samples"), "{usual}");
         assert_eq!(
             NextCommand::eval(made, dense, None, Some(256)),
             "dress eval --model 'out/a b' --against owner/name --data ANOTHER_TEXT --seqlen 256"

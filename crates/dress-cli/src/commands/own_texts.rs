@@ -146,11 +146,14 @@ enum Entry {
 }
 
 impl KeptTexts {
-    /// What `path` has of the texts of this key; with nothing there it begins anew, and with another run's
-    /// where `replace` says so.
+    /// What `path` has of the texts of this key; with nothing there it begins anew, and where `replace` says
+    /// so with another run's file too. A damaged one keeps what is before the damage then.
     fn open(path: &Path, key: String, replace: bool) -> Result<Self, Error> {
-        let open = || Journal::open::<Entry>(path, &ResultKey::new("texts", &()));
-        let (entries, mut journal) = open()?;
+        let key_of_file = ResultKey::new("texts", &());
+        let (entries, mut journal) = match replace {
+            true => Journal::open_or_begin::<Entry>(path, &key_of_file)?,
+            false => Journal::open::<Entry>(path, &key_of_file)?,
+        };
         let mut entries = entries.into_iter();
         match entries.next() {
             None => journal.keep(&Entry::Settings(key))?,
@@ -202,5 +205,38 @@ mod tests {
         assert!(refused.contains("texts.jsonl") && refused.contains("--force"), "{refused}");
         assert_eq!(open("one", false).unwrap().texts.len(), 3);
         assert!(open("two", true).unwrap().texts.is_empty());
+    }
+
+    #[test]
+    fn a_damaged_journal_is_refused_by_name_and_mended_by_force() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("own.jsonl.run/texts.jsonl");
+        let open = |replace: bool| KeptTexts::open(&path, "one".into(), replace);
+        let mut kept = open(false).unwrap();
+        kept.keep(0, "it".into()).unwrap();
+        kept.keep(1, "came".into()).unwrap();
+        drop(kept);
+        let whole = std::fs::read_to_string(&path).unwrap();
+        let flipped = whole.replace("it", "at");
+        // Another version has another hash in its first line.
+        let of_another_version = format!("{}{}", "0".repeat(32), &whole[32..]);
+        let truncated_inside = whole.replacen("came", "ca\n", 1);
+        let first = BTreeMap::from([(0, "it".to_string())]);
+        for (damaged, good) in [
+            ("garbage\n", BTreeMap::new()),
+            (flipped.as_str(), BTreeMap::new()),
+            (of_another_version.as_str(), BTreeMap::new()),
+            (truncated_inside.as_str(), first),
+        ] {
+            std::fs::write(&path, damaged).unwrap();
+            let refused = open(false).err().unwrap().to_string();
+            assert!(refused.contains("texts.jsonl") && refused.contains("`force`"), "{refused}");
+            let mut mended = open(true).unwrap();
+            assert_eq!(mended.texts, good, "{damaged:?}");
+            mended.keep(1, "again".into()).unwrap();
+            let texts = mended.texts.clone();
+            drop(mended);
+            assert_eq!(open(false).unwrap().texts, texts);
+        }
     }
 }

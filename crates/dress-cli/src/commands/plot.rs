@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// What `dress plot` does.
 #[derive(Debug)]
 pub(super) struct Plot {
-    /// The directory that `dress prune` wrote, or one of the files that can be drawn.
+    /// A directory that these programs wrote, or one of the files that can be drawn.
     pub run: PathBuf,
     /// The file to write.
     pub out: PathBuf,

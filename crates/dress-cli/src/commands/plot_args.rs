@@ -8,8 +8,8 @@ use std::path::PathBuf;
 /// Options of `dress plot`.
 #[derive(Debug, Args)]
 pub struct PlotArgs {
-    /// What to draw: a directory that `dress prune` or `dress recover` wrote, its dress.json, recover.json or
-    /// search.json, or a plan.
+    /// What to draw: a directory that `dress prune`, `recover` or `eval` wrote, its dress.json, recover.json,
+    /// search.json or report.json, or a plan.
     run: PathBuf,
     /// The picture to write: SVG, or with a name that ends with .png, PNG.
     #[arg(long)]

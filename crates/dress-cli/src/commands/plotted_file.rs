@@ -3,7 +3,8 @@
 use crate::{Error, ResultFile, name_of, read_text};
 use dress_core::SlicePlan;
 use dress_eval::plot::{Mark, Panel, Place, Series, plan_panels};
-use dress_prune::{Candidate, SearchReport};
+use dress_eval::report::{Report, report_panels};
+use dress_prune::{Candidate, Goal, Measure, SearchReport};
 use dress_train::CurvePoint;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -11,7 +12,10 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// What can be drawn.
-const DRAWN: &str = "a directory that dress prune or dress recover wrote, its dress.json, recover.json or search.json, or a plan";
+const DRAWN: &str = "a directory that dress prune, recover or eval wrote, its dress.json, recover.json, search.json or report.json, or a plan";
+
+/// What a report is called.
+const REPORT: &str = "report.json of an evaluation";
 
 /// The files of these programs that somebody may give, by the keys that only they have.
 const KNOWN: [(&str, &[&str]); 9] = [
@@ -19,27 +23,32 @@ const KNOWN: [(&str, &[&str]); 9] = [
     ("recover.json", &["recover", "curve"]),
     ("search.json", &["candidates", "sensitivities"]),
     ("plan", &["selection"]),
-    ("report.json of an evaluation", &["models"]),
+    (REPORT, &["models"]),
     ("compare.json", &["cells", "by"]),
     ("ablate.json", &["rows", "base"]),
     ("file of costs", &["decode", "prefill", "shapes"]),
     ("checkpoint's config.json", &["model_type"]),
 ];
 
-/// The panels of a file, or of a directory that `dress prune` or `dress recover` wrote.
+/// The panels of a file, or of a directory that `dress prune`, `recover` or `eval` wrote.
 ///
 /// # Errors
-/// [`Error::Unreadable`], [`Error::ResultFile`], and [`Error::NotDrawn`] with what the file is.
+/// [`Error::Unreadable`], [`Error::ResultFile`], those of reading a report, and [`Error::NotDrawn`] with what
+/// the file is.
 pub(super) fn panels(given: &Path) -> Result<Vec<Panel>, Error> {
-    let mut panels = Vec::new();
-    for file in files_of(given) {
+    let (files, mut panels) = (files_of(given), Vec::new());
+    if files.is_empty() {
+        return Err(not_drawn(given, "is a directory with nothing in it that is drawn".into()));
+    }
+    for file in files {
         panels.extend(panels_of(&file)?);
     }
     Ok(panels)
 }
 
-/// The file itself, or the files of a directory that say how it was made, the last work first. Of any other
-/// checkpoint it is the configuration, which is then named as what it is.
+/// The file itself, or the files of a directory that say how it was made, the last work first. Of one that
+/// nothing made it is what was found out about models, and of any other checkpoint or study the file that
+/// says what it is, which is then named.
 fn files_of(given: &Path) -> Vec<PathBuf> {
     if !given.is_dir() {
         return vec![given.into()];
@@ -48,12 +57,13 @@ fn files_of(given: &Path) -> Vec<PathBuf> {
         names.iter().map(|name| given.join(name)).filter(|path| path.is_file()).collect()
     };
     let made = there(&["recover.json", "dress.json"]);
-    let other = there(&["search.json", "config.json"]).into_iter().next();
-    match (made.is_empty(), other) {
-        (false, _) => made,
-        (true, Some(other)) => vec![other],
-        (true, None) => vec![given.join("dress.json")],
+    if !made.is_empty() {
+        return made;
     }
+    there(&["search.json", "report.json", "config.json", "compare.json", "ablate.json"])
+        .into_iter()
+        .take(1)
+        .collect()
 }
 
 fn panels_of(path: &Path) -> Result<Vec<Panel>, Error> {
@@ -71,6 +81,14 @@ fn panels_of(path: &Path) -> Result<Vec<Panel>, Error> {
         Some("plan") => {
             let plan = SlicePlan::from_json(&text, path)?;
             Ok(plan_panels(&plan, &format!("a plan for {}", plan.architecture)))
+        }
+        Some(REPORT) => of_report(path, &text),
+        Some(study @ ("compare.json" | "ablate.json")) => {
+            let picture = study.replace("json", "svg");
+            Err(not_drawn(
+                path,
+                format!("is {study} of a study, whose picture is there already: {picture} beside it"),
+            ))
         }
         Some(other) => Err(not_drawn(path, format!("is a {other}"))),
         None => Err(not_drawn(path, "is JSON of something else".into())),
@@ -130,6 +148,15 @@ fn of_result(path: &Path, value: Value) -> Result<Vec<Panel>, Error> {
     Ok(panels)
 }
 
+fn of_report(path: &Path, text: &str) -> Result<Vec<Panel>, Error> {
+    let panels = report_panels(&Report::from_json(text, path)?);
+    if panels.is_empty() {
+        let is = format!("is a {REPORT} without a curve; open report.html beside it for its tables");
+        return Err(not_drawn(path, is));
+    }
+    Ok(panels)
+}
+
 /// What is drawn of a fine-tuning.
 #[derive(Deserialize)]
 struct Recovery {
@@ -144,8 +171,7 @@ fn of_recovery(path: &Path, value: Value) -> Result<Vec<Panel>, Error> {
         value["calibration"]["path"].as_str().map_or(String::new(), |path| format!(", {}", text_of(path)));
     let Recovery { curve, quality } = read(path, value)?;
     let ends = quality.iter().filter(|text| text.held_back).flat_map(|text| {
-        [("before", text.before.loss), ("after", text.after.loss)]
-            .map(|(when, loss)| level(loss, "held back", when))
+        [("before", text.before.loss), ("after", text.after.loss)].map(|(when, loss)| level(loss, when))
     });
     let marks = ends.collect();
     Ok(vec![Panel { marks, ..loss(format!("{model}: fine-tuning{data}"), &curve) }])
@@ -173,14 +199,15 @@ fn one_series(name: &str, curve: &[CurvePoint], value: impl Fn(&CurvePoint) -> O
 fn marks(result: &ResultFile) -> Vec<Mark> {
     let mut marks: Vec<Mark> = slice_of(result).into_iter().collect();
     for text in result.quality.iter().filter(|text| text.held_back) {
-        marks.push(level(text.before.loss, "the dense model", "on blocks held back"));
-        marks.push(level(text.after.loss, "the result", "on the same"));
+        marks.push(level(text.before.loss, "dense"));
+        marks.push(level(text.after.loss, "result"));
     }
     marks
 }
 
-fn level(loss: f64, who: &str, what: &str) -> Mark {
-    Mark { label: format!("{who} {what}: {loss:.3}"), place: Place::AtY(loss) }
+/// What blocks that were held back say of the model of this name.
+fn level(loss: f64, model: &str) -> Mark {
+    Mark { label: format!("{model}, held back: {loss:.3}"), place: Place::AtY(loss) }
 }
 
 fn slice_of(result: &ResultFile) -> Option<Mark> {
@@ -204,7 +231,7 @@ fn frontier(search: &SearchReport, path: &Path, model: &str, data: &str) -> Resu
     let shapes = if search.search.per_layer { "layers may differ" } else { "layers alike" };
     Ok(Panel {
         title: format!("{model}: what the loss gains as less stays, {shapes}{data}"),
-        x_label: "percent that stays".into(),
+        x_label: format!("percent of the {} that stays", counted(&search.search.goal)),
         y_label: "gained loss, nats a token".into(),
         series: vec![
             Series { name: "expected of the best shapes".into(), points: expected },
@@ -213,6 +240,20 @@ fn frontier(search: &SearchReport, path: &Path, model: &str, data: &str) -> Resu
         ],
         ..Panel::default()
     })
+}
+
+/// What a goal counts.
+fn counted(goal: &Goal) -> &'static str {
+    let measure = match goal {
+        Goal::Budget(budget) => budget.measure,
+        Goal::Perplexity { measure, .. } => *measure,
+    };
+    match measure {
+        Measure::Parameters => "parameters",
+        Measure::Bytes => "bytes",
+        Measure::Macs => "multiplications",
+        Measure::Latency(_) => "time",
+    }
 }
 
 #[cfg(test)]
@@ -239,7 +280,17 @@ mod tests {
     fn what_is_not_drawn_is_said_by_its_name() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("report.json");
-        for (text, says) in [("{\"models\":[]}", "is a report.json of an evaluation"), ("x", "is no JSON")] {
+        for (text, says) in [
+            (
+                "{\"format\":1,\"models\":[]}",
+                "is a report.json of an evaluation without a curve; open report.html",
+            ),
+            (
+                "{\"cells\":[],\"by\":\"\"}",
+                "is compare.json of a study, whose picture is there already: compare.svg",
+            ),
+            ("x", "is no JSON"),
+        ] {
             std::fs::write(&path, text).unwrap();
             let said = panels(&path).unwrap_err().to_string();
             assert!(said.contains(says) && said.contains("dress prune"), "{said}");
@@ -252,9 +303,12 @@ mod tests {
         let names = |place: &Path| -> Vec<String> {
             files_of(place).iter().map(|path| crate::name_of(path)).collect()
         };
-        assert_eq!(names(place.path()), ["dress.json"]);
-        let written: [(&str, &[&str]); 3] = [
+        let said = panels(place.path()).unwrap_err().to_string();
+        assert!(said.contains("a directory with nothing in it that is drawn; give"), "{said}");
+        let written: [(&str, &[&str]); 5] = [
+            ("compare.json", &["compare.json"]),
             ("config.json", &["config.json"]),
+            ("report.json", &["report.json"]),
             ("dress.json", &["dress.json"]),
             ("recover.json", &["recover.json", "dress.json"]),
         ];

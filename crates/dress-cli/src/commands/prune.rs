@@ -4,12 +4,12 @@ use super::by_parts_args::{ByParts, not_by_parts};
 use super::dry_run::{DryRun, on_few_of};
 use super::next_command::NextCommand;
 use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes, seqlen_of_validation};
-use super::served_by_args::{warn_of_loss, warn_of_rounding};
+use super::size_warnings::{warn_of_loss, warn_of_rounding};
 use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, Output, PlaceLock, ResultFile, check_place, command_line, name_of, shown_progress};
 use dress::{PruneJob, PrunedCheckpoint};
-use dress_core::{Calibration, CausalLm, KeptOfKind, SlicePlan};
+use dress_core::{Calibration, CausalLm, KeptOfKind, SlicePlan, least_to_most};
 use dress_models::checkpoint::check_output;
 use dress_models::{AnyModel, Checkpoint};
 use dress_study::ablation::PruneRun;
@@ -50,6 +50,8 @@ struct Said {
     rounded: String,
     /// Why nothing was measured, where nothing was.
     nothing: &'static str,
+    /// How many blocks of calibration the run saw.
+    seen: usize,
 }
 
 impl Prune {
@@ -80,7 +82,8 @@ impl Prune {
         // Before anything else that can fail.
         self.save(&pruned, &directory)?;
         let served = ServedBytes::of(self.checkpoint.path(), [dense, &pruned.model], served_by)?;
-        let said = Said { rounded, nothing: self.quality.why_nothing(&calibration) };
+        let nothing = self.quality.why_nothing(&calibration);
+        let said = Said { rounded, nothing, seen: calibration.blocks.len() };
         self.print(&pruned.result.result, &served, &said, began.elapsed().as_secs_f64())
     }
 
@@ -160,14 +163,15 @@ impl Prune {
             let about = if result.quality.is_empty() {
                 format!("{}\n", said.nothing)
             } else {
-                both.about_the_texts()
+                both.about_the_texts(said.seen)
             };
             format!(
-                "{} in {seconds:.0} s, written to {}\n{}\n{}\n{about}\nnext: {}",
+                "{} in {seconds:.0} s, written to {}\n{}\n{}\n{}{about}\nnext: {}",
                 kept_text(&result.plan, self.checkpoint.declared()),
                 self.out.display(),
                 said.rounded,
                 both.table(),
+                both.about_the_engines(),
                 self.next(result)
             )
         })
@@ -179,7 +183,10 @@ impl Prune {
         let risen = result.quality.iter().map(|text| text.difference.percent_of_perplexity().0);
         let is_worth_training = result.regularize.is_none() && risen.fold(0.0, f64::max) > WORTH_TRAINING;
         match self.run.calibration.as_ref().filter(|_| is_worth_training) {
-            Some(text) => NextCommand::recover(&self.out, &self.model, text, &self.run.recipe.sampling),
+            Some(text) => {
+                let recipe = &self.run.recipe;
+                NextCommand::recover(&self.out, &self.model, text, &recipe.sampling, recipe.stock)
+            }
             None => {
                 let seqlen = seqlen_of_validation(&result.quality).or(self.run.recipe.sampling.seqlen);
                 NextCommand::eval(&self.out, &self.model, self.quality.validate.first(), seqlen)
@@ -196,10 +203,7 @@ pub(super) fn kept(plan: &SlicePlan) -> Map<String, Value> {
 
 /// What is left of each kind of axis of `dense`, as `residual 192 -> 144, ffn 512 -> 384`.
 pub(super) fn kept_text(plan: &SlicePlan, dense: &AnyModel) -> String {
-    let counts = |range: [usize; 2]| match range {
-        [least, most] if least == most => least.to_string(),
-        [least, most] => format!("{least} to {most}"),
-    };
+    let counts = |range: [usize; 2]| least_to_most(range.map(|count| count.to_string()));
     let part = |of: KeptOfKind| format!("{} {} -> {}", of.kind, counts(of.lengths), counts(of.range));
     let kept = KeptOfKind::of(&plan.selection, &dense.coupling());
     kept.into_iter().map(part).collect::<Vec<_>>().join(", ")

@@ -1,11 +1,12 @@
 //! The options of `dress prune`.
 
 use super::by_parts_args::ByPartsArgs;
-use super::common_args::{HOW_IT_RUNS, HOW_MUCH, SAID_BY_A_PLAN, SelectArgs, at_least_one};
-use super::listed::listed;
+use super::common_args::{HOW_IT_RUNS, SAID_BY_A_PLAN, at_least_one};
+use super::listed::{basis, compensation};
 use super::prune::Prune;
 use super::quality::QualitySettings;
 use super::regularize_args::{REGULARIZES, RegularizeArgs};
+use super::select_args::{HOW_MUCH, SelectArgs};
 use super::transform_args::TransformArgs;
 use crate::{Error, locate, read_plan};
 use clap::Args;
@@ -38,11 +39,11 @@ pub struct PruneArgs {
     /// The coordinates in which the width is sliced: the checkpoint's own; the principal components of what
     /// the layers read, which a tied head is untied for; or those that leave it tied. By default principal
     /// components where they cost no parameters, and identity with --criterion.
-    #[arg(long, group = SAID_BY_A_PLAN, value_parser = listed::<Basis>(Basis::NAMES))]
+    #[arg(long, group = SAID_BY_A_PLAN, value_parser = basis())]
     basis: Option<Basis>,
     /// How projections behind sliced neurons and heads make up for them. By default none, and ridge where
     /// prune finds what goes.
-    #[arg(long, value_parser = listed::<Compensation>(Compensation::NAMES))]
+    #[arg(long, value_parser = compensation())]
     compensate: Option<Compensation>,
     /// Slice at once, without regularizing first.
     #[arg(long, conflicts_with_all = [REGULARIZES, "LoraArgs", "DistillArgs", "TrainingArgs"])]

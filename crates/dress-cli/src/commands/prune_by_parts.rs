@@ -3,7 +3,7 @@
 use super::by_parts_args::{ByParts, not_by_parts};
 use super::join::Join;
 use super::prune::Prune;
-use super::served_by_args::{warn_of_loss, warn_of_rounding};
+use super::size_warnings::{warn_of_loss, warn_of_rounding};
 use super::watched::{add_the_rest, or_nothing_left, watched};
 use crate::interrupted_run::explain_interrupt;
 use crate::{Error, Output, PlaceLock, check_place, command_line};

@@ -2,8 +2,9 @@
 
 use super::PruneArgs;
 use super::by_parts_args::ByPartsArgs;
-use super::common_args::{HOW_MUCH, OF_THE_COMMAND};
+use super::common_args::OF_THE_COMMAND;
 use super::prune_args::SettingsFileArgs;
+use super::select_args::HOW_MUCH;
 use super::transform_args::PLACES;
 use crate::Error;
 use crate::option_groups::{conflict, of_group};

@@ -1,9 +1,10 @@
 //! What a result is measured on, and what is said of it.
 
 use crate::{Error, Table, stored_bytes};
+use dress::terminal::REFUSED;
 use dress::{HeldBack, QualityText, TextQuality};
 use dress_core::{Calibration, CausalLm};
-use dress_engines::{EngineFormat, EngineTable, ModelShape};
+use dress_engines::{EngineFormat, EngineTable, ModelShape, Verdict};
 use dress_eval::report::grouped;
 use dress_models::Checkpoint;
 use dress_study::TextSource;
@@ -74,10 +75,13 @@ impl QualitySettings {
 #[derive(Debug, Serialize)]
 pub(super) struct ServedBytes {
     pub by: EngineFormat,
-    /// Of the model that a run began with.
-    pub before: u64,
-    /// Of the result.
-    pub bytes: u64,
+    /// Of the model that a run began with; none where the engine refuses it.
+    pub before: Option<u64>,
+    /// Of the result; none where the engine refuses it.
+    pub bytes: Option<u64>,
+    /// Whether the engine loads the result.
+    #[serde(flatten)]
+    pub verdict: Verdict,
 }
 
 impl ServedBytes {
@@ -95,9 +99,24 @@ impl ServedBytes {
         let [before, after] = models.map(|model| ModelShape::of(model).stored_in(stored));
         let usual =
             if formats.is_empty() { EngineTable::built_in().formats(&USUAL_FORMATS)? } else { Vec::new() };
-        let bytes =
-            |by: &EngineFormat| Self { by: by.clone(), before: by.bytes(&before), bytes: by.bytes(&after) };
-        Ok(formats.iter().chain(&usual).map(bytes).collect())
+        let of = |by: &EngineFormat| {
+            let [before, after] = [&before, &after].map(|shape| (by.verdict(shape), by.bytes(shape)));
+            let served = |(verdict, bytes): &(Verdict, u64)| {
+                (!matches!(verdict, Verdict::Refused { .. })).then_some(*bytes)
+            };
+            Self { by: by.clone(), before: served(&before), bytes: served(&after), verdict: after.0 }
+        };
+        Ok(formats.iter().chain(&usual).map(of).collect())
+    }
+
+    /// What is said of an engine that does not serve the result as it is, if it does not.
+    fn warning(&self) -> Option<String> {
+        let Self { by, verdict, .. } = self;
+        match verdict {
+            Verdict::Refused { why } => Some(format!("{by} refuses the result: {why}\n")),
+            Verdict::Wrong { why } => Some(format!("{by} computes something else of the result: {why}\n")),
+            Verdict::Loads | Verdict::LoadsAs { .. } | Verdict::Untried => None,
+        }
     }
 }
 
@@ -119,13 +138,14 @@ impl BeforeAndAfter<'_> {
             table.row(&[name, before, after, difference]);
         };
         row("parameters".into(), self.parameters.map(grouped), percent(self.parameters));
-        for ServedBytes { by, before, bytes } in self.served {
-            let both = [*before, *bytes];
-            row(
-                format!("bytes, {by}"),
-                both.map(|bytes| format!("{:.1} MB", bytes as f64 / 1e6)),
-                percent(both),
-            );
+        for ServedBytes { by, before, bytes, .. } in self.served {
+            let megabytes = |bytes: Option<u64>| match bytes {
+                Some(bytes) => format!("{:.1} MB", bytes as f64 / 1e6),
+                None => REFUSED.into(),
+            };
+            let difference =
+                before.zip(*bytes).map_or(String::new(), |(before, after)| percent([before, after]));
+            row(format!("bytes, {by}"), [*before, *bytes].map(megabytes), difference);
         }
         for text in self.quality {
             let (label, both) = (label(text), [&text.before, &text.after]);
@@ -144,13 +164,20 @@ impl BeforeAndAfter<'_> {
         table
     }
 
-    /// What the texts are, a line each.
-    pub fn about_the_texts(&self) -> String {
+    /// Which engines of the table do not serve the result, and why, a line each.
+    pub fn about_the_engines(&self) -> String {
+        self.served.iter().filter_map(ServedBytes::warning).collect()
+    }
+
+    /// What the texts are, a line each, where the run saw `seen` blocks of calibration. Blocks that are held
+    /// back are others in other runs, so that the figures of one and the same model are too.
+    pub fn about_the_texts(&self, seen: usize) -> String {
         let line = |text: &TextQuality| {
             let (blocks, seqlen, name) = (text.before.data.blocks, text.before.data.seqlen, &text.text);
             match text.held_back {
                 true => format!(
-                    "held back: {blocks} blocks of {seqlen} tokens of {name}, which the run did not see\n"
+                    "held back: {blocks} blocks of {seqlen} tokens of {name}, drawn behind the {seen} blocks that the run saw;\n\
+                     another --samples, --seqlen, --hold-back or --seed holds back others, which changes the figures of both models\n"
                 ),
                 false => format!("{name}: its first {blocks} blocks of {seqlen} tokens\n"),
             }

@@ -1,5 +1,6 @@
 //! `dress recover`.
 
+use super::did_it_help::did_it_help;
 use super::dry_run::{DryRun, FEW, on_few_of};
 use super::next_command::NextCommand;
 use super::quality::{BeforeAndAfter, QualitySettings, ServedBytes, seqlen_of_validation};
@@ -11,9 +12,9 @@ use dress::{
     HeldBack, ModelCard, QualityBefore, QualityText, StageTimes, TextQuality, any_model, first_windows,
     stage_factor,
 };
-use dress_core::{Calibration, CausalLm, KeptOfKind, Selection, StockTarget, parameters};
+use dress_core::{Calibration, CausalLm, KeptOfKind, Progress, Selection, StockTarget, parameters};
 use dress_models::checkpoint::save;
-use dress_models::{AnyModel, SaveConfig};
+use dress_models::{AnyModel, SaveConfig, published_name};
 use dress_prune::Passes;
 use dress_train::{CurvePoint, LossEnds, RecoverConfig, RunDirectory, Trained};
 use serde_json::json;
@@ -50,13 +51,24 @@ impl Recover {
         let (calibration, texts) = self.blocks_and_texts()?;
         let model = self.checkpoint.load()?;
         let context = &self.checkpoint.context;
-        let dense = self.teacher.as_ref().map(|dense| context.load(dense)).transpose()?;
+        let dense = self.dense_model()?;
+        // A training that keeps what the dense model says in a file does without the model meanwhile.
+        let held = dense.clone().filter(|_| !config.cache);
         explain_interrupt(&self.run_directory());
         let done = watched(self.tensorboard.as_ref(), |progress| {
-            let before = QualityBefore::measure(&model, texts, progress)?;
+            let (nothing, before) =
+                (texts.is_empty(), measured_before(&model, dense.as_ref(), texts, progress)?);
             let trained = any_model::recover(model, dense, &calibration, config, progress)
                 .map_err(dress_prune::Error::from)?;
-            let quality = before.compare(&trained.model, progress)?;
+            // What was trained is not lost for want of a model to compare it with.
+            let dense = match held {
+                None if !nothing => self.dense_model().or_else(|error| {
+                    tracing::warn!("{error}; how far the result is from the dense model is not said");
+                    Ok::<_, Error>(None)
+                })?,
+                held => held,
+            };
+            let quality = compared(&before, &trained.model, dense.as_ref(), progress)?;
             Ok((trained, quality))
         });
         let ((trained, quality), events) = or_nothing_left(&self.run_directory(), done)?;
@@ -68,9 +80,9 @@ impl Recover {
             "burn_version": ResultFile::BURN_VERSION,
             "device": context.compute.device_name(),
             "dtype": context.compute.dtype.to_string(),
-            "model": self.checkpoint.model().display().to_string(),
+            "model": published_name(self.checkpoint.model()),
             "fingerprint": fingerprint(self.checkpoint.model())?,
-            "distilled_from": self.teacher.as_ref().map(|dense| dense.display().to_string()),
+            "distilled_from": self.teacher.as_deref().map(published_name),
             "distilled_from_fingerprint": self.teacher.as_deref().map(fingerprint).transpose()?,
             "calibration": calibration.provenance,
             "recover": config,
@@ -89,7 +101,7 @@ impl Recover {
         // The curve is in recover.json now.
         self.run_directory().remove();
         let nothing = self.quality.why_nothing(&calibration);
-        self.print(&trained, &quality, nothing, began.elapsed().as_secs_f64())
+        self.print(&trained, &quality, nothing, calibration.blocks.len(), began.elapsed().as_secs_f64())
     }
 
     /// Says what the training would take, and writes nothing.
@@ -98,6 +110,7 @@ impl Recover {
         self.config.check().map_err(dress_prune::Error::from)?;
         self.check_teacher()?;
         let (calibration, mut texts) = self.blocks_and_texts()?;
+        let windows_of_first = texts.first().map_or(0, |text| text.windows.windows.len()) as f64;
         let all_windows = first_windows(&mut texts);
         let mut config = self.config.clone();
         let (whole, train) = (calibration.blocks.len(), &mut config.train);
@@ -112,14 +125,15 @@ impl Recover {
         let times = StageTimes::new(&shown);
         let model = self.checkpoint.load()?;
         let context = &self.checkpoint.context;
-        let dense = self.teacher.as_ref().map(|dense| context.load(dense)).transpose()?;
-        let before = QualityBefore::measure(&model, texts, &times)?;
-        let trained =
-            any_model::recover(model, dense, &blocks, &config, &times).map_err(dress_prune::Error::from)?;
-        before.compare(&trained.model, &times)?;
+        let dense = self.dense_model()?;
+        let before = measured_before(&model, dense.as_ref(), texts, &times)?;
+        let trained = any_model::recover(model, dense.clone(), &blocks, &config, &times)
+            .map_err(dress_prune::Error::from)?;
+        compared(&before, &trained.model, dense.as_ref(), &times)?;
         let estimate =
             times.estimate(began.elapsed().as_secs_f64(), |timed| match timed.stage.name.as_str() {
                 "perplexity" => all_windows,
+                "divergence" => windows_of_first,
                 _ => stage_factor(&timed.stage, [few, whole], steps),
             });
         let models = [self.checkpoint.checkpoint.declared(), &trained.model];
@@ -136,7 +150,13 @@ impl Recover {
         Ok((calibration, texts))
     }
 
-    /// How much of the text to hold back: as much as takes some 3% of the steps' time.
+    /// The dense model that it learns from, where there is one.
+    fn dense_model(&self) -> Result<Option<AnyModel>, Error> {
+        self.teacher.as_ref().map(|dense| self.checkpoint.context.load(dense)).transpose()
+    }
+
+    /// How much of the text to hold back: as much as takes some 3% of the steps' time. How far the model is
+    /// from the dense one takes as much twice more, where there is one.
     fn to_hold_back(&self) -> HeldBack {
         let blocks = self.checkpoint.sampling.samples.saturating_mul(self.config.train.epochs);
         let taught = if self.teacher.is_some() { blocks } else { 0 };
@@ -208,6 +228,7 @@ impl Recover {
         trained: &Trained<AnyModel>,
         quality: &[TextQuality],
         nothing: &str,
+        seen: usize,
         seconds: f64,
     ) -> Result<(), Error> {
         let (parameters, steps) = (parameters::count(&trained.model), trained.curve.len());
@@ -235,11 +256,17 @@ impl Recover {
                 quality,
             };
             let about = match quality.first() {
-                Some(text) => format!("{}{}\n", both.about_the_texts(), did_it_help(text)),
+                Some(text) => {
+                    let helped = did_it_help(&text.difference, text.divergences.as_ref());
+                    format!("{}{helped}\n", both.about_the_texts(seen))
+                }
                 None => format!("{nothing}\n"),
             };
-            let (out, table) = (self.checkpoint.out.display(), both.table());
-            format!("{steps} steps in {seconds:.0} s, written to {out}\n\n{table}\n{about}\nnext: {next}")
+            let (out, table, engines) =
+                (self.checkpoint.out.display(), both.table(), both.about_the_engines());
+            format!(
+                "{steps} steps in {seconds:.0} s, written to {out}\n\n{table}\n{engines}{about}\nnext: {next}"
+            )
         })
     }
 
@@ -249,16 +276,30 @@ impl Recover {
     }
 }
 
-/// Whether training helped, as far as the blocks of a text can tell.
-fn did_it_help(text: &TextQuality) -> &'static str {
-    match (text.difference.is_clear(), text.difference.difference < 0.0) {
-        (true, true) => "training helped: the loss is lower by more than twice its error",
-        (true, false) => {
-            "training did not help: the loss is higher; try a lower --learning-rate, or more --samples of a text like the one \
-             that counts"
-        }
-        (false, _) => {
-            "training made no difference that these blocks could tell; --validate TEXT measures more"
-        }
-    }
+/// What the texts say of the model before training, with how far it is from the dense one, where there is
+/// one.
+fn measured_before(
+    model: &AnyModel,
+    dense: Option<&AnyModel>,
+    texts: Vec<QualityText>,
+    progress: &dyn Progress,
+) -> Result<QualityBefore, Error> {
+    let before = QualityBefore::measure(model, texts, progress)?;
+    Ok(match dense {
+        Some(dense) => before.with_dense(model, dense, progress)?,
+        None => before,
+    })
+}
+
+/// What they say of it after training.
+fn compared(
+    before: &QualityBefore,
+    model: &AnyModel,
+    dense: Option<&AnyModel>,
+    progress: &dyn Progress,
+) -> Result<Vec<TextQuality>, Error> {
+    Ok(match dense {
+        Some(dense) => before.compare_with_dense(model, dense, progress)?,
+        None => before.compare(model, progress)?,
+    })
 }

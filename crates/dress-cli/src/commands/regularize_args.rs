@@ -1,7 +1,7 @@
 //! The options of the regularization.
 
 use super::common_args::at_least_one;
-use super::listed::{gate_norms, listed, local_inputs};
+use super::listed::{gate_norms, local_inputs, penalty};
 use super::training_args::{DistillArgs, TrainingArgs};
 use crate::Error;
 use crate::option_groups::of_group;
@@ -112,7 +112,7 @@ pub(super) struct RegularizeArgs {
         long,
         default_value_t = RegularizeConfig::default().penalty,
         groups = [PENALISES, ALSO_OF_ACTIVATIONS, REGULARIZES],
-        value_parser = listed::<PenaltyKind>(PenaltyKind::NAMES)
+        value_parser = penalty()
     )]
     penalty: PenaltyKind,
     /// Add the penalty to the loss, the paper's form, instead of proximal steps.

@@ -2,7 +2,7 @@
 
 use super::common_args::{HOW_IT_RUNS, RESULT};
 use super::dry_run::DryRunArgs;
-use super::listed::listed;
+use super::listed::basis;
 use super::rotate::Rotate;
 use super::transform_args::TransformArgs;
 use crate::Error;
@@ -18,7 +18,7 @@ pub struct RotateArgs {
     /// The coordinates: the principal components of what the layers read, which a tied head is untied for, or
     /// those that leave it tied and move the logits a little; identity is none. By default pca-tied for a
     /// tied head behind RMSNorm and pca for a head of its own.
-    #[arg(long, help_heading = RESULT, value_parser = listed::<Basis>(Basis::NAMES))]
+    #[arg(long, help_heading = RESULT, value_parser = basis())]
     basis: Option<Basis>,
     /// Read the checkpoint one layer at a time and rewrite it from file to file: memory holds one layer and
     /// the calibration's residual stream, then one tensor. For safetensors alone.

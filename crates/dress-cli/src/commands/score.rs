@@ -2,7 +2,7 @@
 
 use super::dry_run::{DryRun, FEW, on_few_of};
 use super::selection_table::SelectionTable;
-use super::served_by_args::{warn_of_loss, warn_of_rounding};
+use super::size_warnings::{warn_of_loss, warn_of_rounding};
 use crate::{Error, PlaceLock, RunContext, check_own_file_place, quoted, shown_progress, write_result};
 use dress::{StageTimes, stage_factor};
 use dress_core::{Calibration, Parts, Progress, SlicePlan};

@@ -1,9 +1,10 @@
 //! The options of `dress score`.
 
 use super::CommonArgs;
-use super::common_args::{CalibrationArgs, HOW_IT_RUNS, RESULT, SelectArgs};
+use super::common_args::{CalibrationArgs, HOW_IT_RUNS, RESULT};
 use super::dry_run::DryRunArgs;
 use super::score::Score;
+use super::select_args::SelectArgs;
 use super::short_help::FIRST;
 use crate::{Error, locate};
 use clap::{ArgGroup, Args};

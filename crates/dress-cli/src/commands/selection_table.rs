@@ -1,7 +1,7 @@
 //! What a selection takes, as a table.
 
 use crate::{Error, Table};
-use dress_core::{Axis, AxisKind, CausalLm, KeptOfKind, Selection, parameters};
+use dress_core::{Axis, AxisKind, CausalLm, KeptOfKind, Selection, as_ranges, least_to_most, parameters};
 use dress_eval::report::grouped;
 use dress_prune::parameters_left;
 use std::fmt;
@@ -62,11 +62,12 @@ impl fmt::Display for SelectionTable {
         let mut table =
             Table::new(&["axis", "of layers", "structures", "stay", "parameters that go", "share"]);
         for row in &self.rows {
-            let layers = if row.layers.is_empty() { "all".into() } else { ranges(&row.layers) };
+            let layers = row.layers.iter().copied();
+            let layers = if row.layers.is_empty() { "all".into() } else { as_ranges(layers, ", ") };
             table.row(&[
                 row.kept.kind.to_string(),
                 layers,
-                either(row.kept.lengths.map(|len| len.to_string())),
+                least_to_most(row.kept.lengths.map(|len| len.to_string())),
                 stay(&row.kept),
                 grouped(row.parameters),
                 percent(row.parameters),
@@ -81,33 +82,12 @@ impl fmt::Display for SelectionTable {
     }
 }
 
-/// One text, or from one to the other.
-fn either([least, most]: [String; 2]) -> String {
-    if least == most { least } else { format!("{least} to {most}") }
-}
-
 /// What stays of an axis that loses some, with its share where all axes of the kind are of one length.
 fn stay(kept: &KeptOfKind) -> String {
-    let counts = either(kept.reduced.map(|count| count.to_string()));
+    let counts = least_to_most(kept.reduced.map(|count| count.to_string()));
     let [len, most] = kept.lengths;
     let share = |count: usize| format!("{:.1}%", 100.0 * count as f64 / len as f64);
-    if len == most { format!("{counts} ({})", either(kept.reduced.map(share))) } else { counts }
-}
-
-/// Ascending numbers as ranges: `0-3, 28`.
-pub(super) fn ranges(numbers: &[usize]) -> String {
-    let mut parts: Vec<[usize; 2]> = Vec::new();
-    for &number in numbers {
-        match parts.last_mut() {
-            Some([_, last]) if *last + 1 == number => *last = number,
-            _ => parts.push([number, number]),
-        }
-    }
-    let text = |[first, last]: &[usize; 2]| match first == last {
-        true => first.to_string(),
-        false => format!("{first}-{last}"),
-    };
-    parts.iter().map(text).collect::<Vec<_>>().join(", ")
+    if len == most { format!("{counts} ({})", least_to_most(kept.reduced.map(share))) } else { counts }
 }
 
 #[cfg(test)]
@@ -116,12 +96,6 @@ mod tests {
     use dress_core::AxisSelection;
     use dress_models::AnyModel;
     use dress_study::ComputeSettings;
-
-    #[test]
-    fn numbers_are_written_as_ranges() {
-        assert_eq!(ranges(&[0, 1, 2, 3, 28]), "0-3, 28");
-        assert_eq!([ranges(&[]), ranges(&[5])], ["", "5"]);
-    }
 
     #[test]
     fn every_kind_says_its_layers_its_sizes_and_its_parameters() {

@@ -1,13 +1,8 @@
 //! The options that say which engines serve a result.
 
-use super::common_args::SelectArgs;
 use crate::Error;
-use crate::option_names::as_options;
-use clap::{Args, Command};
-use dress_core::Selection;
+use clap::Args;
 use dress_engines::{EngineFormat, EngineTable};
-use dress_models::AnyModel;
-use dress_prune::{QuantizationLoss, ResolvedRecipe, RoundedRatio, SizeRounding};
 use std::path::PathBuf;
 
 /// The engines that serve a result.
@@ -38,45 +33,4 @@ impl ServedByArgs {
     pub(super) fn files(&self) -> &[PathBuf] {
         &self.engines
     }
-}
-
-/// Says what rounding makes of ratios, where that is far from what was asked for, before anything goes.
-/// Returns what is to be said of the others in the end, and of sizes that became those that quantizers take.
-///
-/// # Errors
-/// Those of [`ResolvedRecipe::rounded`].
-pub(super) fn warn_of_rounding(resolved: &ResolvedRecipe, model: &AnyModel) -> Result<String, Error> {
-    let rounded = resolved.rounded(model)?;
-    let (far, near): (Vec<_>, Vec<_>) = rounded.into_iter().partition(RoundedRatio::is_far);
-    far.iter().for_each(|rounded| tracing::warn!("{rounded}"));
-    let sizes = resolved.size_rounding.iter().filter(|sizes| sizes.is_rounded()).map(said);
-    let lines = near.iter().map(ToString::to_string).chain(sizes);
-    Ok(lines.map(|line| line + "\n").collect())
-}
-
-/// Says what `selection` costs where the result is quantized, and what sizes would do, unless engines were
-/// named whose sizes it keeps to.
-pub(super) fn warn_of_loss(model: &AnyModel, selection: &Selection, resolved: &ResolvedRecipe) {
-    match &resolved.size_rounding {
-        Some(sizes) if !sizes.is_rounded() => tracing::warn!("{}", said(sizes)),
-        _ => warn_of_loss_without(&resolved.served_by, model, selection),
-    }
-}
-
-/// The same of a selection that nothing was to be rounded of.
-pub(super) fn warn_of_loss_without(served_by: &[EngineFormat], model: &AnyModel, selection: &Selection) {
-    if !served_by.is_empty() {
-        return;
-    }
-    let Some(loss) = QuantizationLoss::of(model, selection, &EngineTable::built_in()) else { return };
-    let remedy = loss
-        .formats
-        .first()
-        .map_or(String::new(), |first| format!("; --for {} keeps to sizes that are", first.format));
-    tracing::warn!("{loss}{remedy}");
-}
-
-/// What became of sizes, with the options that say otherwise.
-fn said(sizes: &SizeRounding) -> String {
-    as_options(&sizes.to_string(), &SelectArgs::augment_args(Command::new("dress")))
 }

@@ -2,6 +2,7 @@
 
 use crate::option_groups::of_group;
 use clap::Command;
+use std::ffi::OsString;
 
 /// The group of options of a command that `-h` shows. Commands without it show all of theirs.
 ///
@@ -10,9 +11,13 @@ use clap::Command;
 /// wherever it is.
 pub(super) const FIRST: &str = "first";
 
-/// The same command, whose subcommands show few options in their short help.
-pub(super) fn with_short_help(command: Command) -> Command {
+/// The same command, whose subcommands that are among `words` show few options in their short help. The
+/// others are left alone, since it takes a built copy of a subcommand to know which of its options matter.
+pub(super) fn with_short_help(command: Command, words: &[OsString]) -> Command {
     command.mut_subcommands(|subcommand| {
+        if !words.iter().any(|word| word == subcommand.get_name()) {
+            return subcommand;
+        }
         let first = first_of(&subcommand);
         if first.is_empty() {
             return subcommand;
@@ -65,6 +70,17 @@ mod tests {
         let long = command.get_subcommands().filter(|subcommand| subcommand.get_arguments().count() > 25);
         let long = long.filter(|subcommand| !short.contains(&subcommand.get_name()));
         assert_eq!(long.map(Command::get_name).collect::<Vec<_>>(), [""; 0]);
+    }
+
+    #[test]
+    fn the_short_help_of_the_subcommand_that_is_named_is_short() {
+        let words = ["dress", "prune", "-h"].map(OsString::from);
+        let command = with_short_help(Cli::command(), &words);
+        let hides = |name: &str| {
+            let subcommand = command.find_subcommand(name).unwrap();
+            subcommand.get_arguments().any(|arg| arg.is_hide_short_help_set())
+        };
+        assert!(hides("prune") && !hides("eval"), "nobody asked for the help of eval");
     }
 
     #[test]

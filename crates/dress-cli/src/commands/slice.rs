@@ -1,7 +1,7 @@
 //! `dress slice`.
 
 use super::dry_run::DryRun;
-use super::served_by_args::warn_of_loss_without;
+use super::size_warnings::warn_of_loss_without;
 use crate::{Error, PlaceLock, ResultFile, RunContext, check_place, command_line, read_plan, shown_progress};
 use dress_core::{Basis, CausalLm, KeptOfKind, Selection, SlicePlan, StockTarget, TensorEdit, parameters};
 use dress_engines::EngineFormat;

@@ -1,7 +1,7 @@
 //! The options of training, whatever it is for.
 
 use super::common_args::at_least_one;
-use super::listed::{gradient_checkpointing, listed};
+use super::listed::{decay, divergence, gradient_checkpointing, optimizer, precision};
 use clap::Args;
 use dress_core::Divergence;
 use dress_train::{
@@ -25,7 +25,7 @@ pub struct TrainingArgs {
     #[arg(long)]
     learning_rate: Option<f64>,
     /// How it falls.
-    #[arg(long, default_value_t = LearningRate::default().decay, value_parser = listed::<Decay>(Decay::NAMES))]
+    #[arg(long, default_value_t = LearningRate::default().decay, value_parser = decay())]
     learning_rate_decay: Decay,
     /// What it falls to, as a share of the highest.
     #[arg(long, default_value_t = LearningRate::default().end)]
@@ -34,14 +34,14 @@ pub struct TrainingArgs {
     #[arg(long, default_value_t = LearningRate::default().warmup_steps)]
     warmup_steps: usize,
     /// What takes the steps; muon those of matrices inside the layers, and adamw the rest.
-    #[arg(long, default_value_t = OptimizerConfig::default(), value_parser = listed::<OptimizerConfig>(OptimizerConfig::NAMES))]
+    #[arg(long, default_value_t = OptimizerConfig::default(), value_parser = optimizer())]
     optimizer: OptimizerConfig,
     /// The optimizer's weight decay.
     #[arg(long, default_value_t = 0.0)]
     weight_decay: f64,
     /// How steps are taken that half-precision weights cannot express. By default as-is for f32, and
     /// master-weights for bf16 and f16.
-    #[arg(long, value_parser = listed::<Precision>(Precision::NAMES))]
+    #[arg(long, value_parser = precision())]
     precision: Option<Precision>,
     /// Scale gradients down to this norm; 0 for no limit.
     #[arg(long, default_value_t = TrainConfig::default().clip_norm.unwrap_or_default(), value_parser = norm)]
@@ -93,7 +93,7 @@ pub struct DistillArgs {
     distill_hidden: f64,
     /// Whether the model has to expect what the dense one does (forward), or must not expect what it does not
     /// (reverse).
-    #[arg(long, default_value = "forward", requires = "distill", value_parser = listed::<Divergence>(Divergence::NAMES))]
+    #[arg(long, default_value = "forward", requires = "distill", value_parser = divergence())]
     distill_divergence: Divergence,
     /// Compute the dense model's outputs once, to a file, instead of in every step.
     #[arg(long, requires = "distill")]

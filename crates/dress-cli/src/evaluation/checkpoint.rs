@@ -6,7 +6,7 @@ use dress_data::Tokenizer;
 use dress_eval::Size;
 use dress_eval::report::{ModelReport, Origin};
 use dress_eval::scoring::{PrefixToken, RequestEncoder};
-use dress_models::{AnyModel, end_tokens};
+use dress_models::{AnyModel, end_tokens, published_name};
 use dress_study::origin_of;
 use std::path::{Path, PathBuf};
 
@@ -71,7 +71,7 @@ impl EvaluatedCheckpoint {
         ModelReport {
             name: self.name.clone(),
             series: None,
-            path: self.path.display().to_string(),
+            path: published_name(&self.path),
             fingerprint: self.fingerprint.clone(),
             architecture: self.model.architecture().into(),
             tokenizer_sha256: self.tokenizer.sha256().into(),

@@ -74,8 +74,18 @@ fn a_flipped_byte_in_any_file_of_a_checkpoint_or_of_the_teachers_cache_is_refuse
             assert!(!Path::new(&out).exists());
         });
     }
+    let whole: Vec<_> = kept.iter().filter_map(|path| Some((path, fs::read(path).ok()?))).collect();
     let output = dress(&args);
     assert!(output.status.success() && said(&output).contains("goes on after step"), "{}", said(&output));
+    // All of it as it was, and every file damaged.
+    for (path, mut bytes) in whole {
+        let middle = bytes.len() / 2;
+        bytes.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 0x04);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    let output = dress(&[&args[..], &["--force"]].concat());
+    assert!(output.status.success() && !said(&output).contains("goes on after step"), "{}", said(&output));
 }
 
 #[test]
@@ -98,9 +108,11 @@ fn a_flipped_byte_in_a_kept_evaluation_is_refused_by_name() {
         flipped(path, |at| {
             let refused = refusal(&args);
             assert!(
-                refused.contains(&name) && refused.contains("remove that file"),
+                refused.contains(&name) && refused.contains("remove that file, or give --force"),
                 "{name} at {at}: {refused}"
             );
+            let forced = json(&[&args[..], &["--force"]].concat());
+            assert_eq!(forced["perplexity"], first["perplexity"], "{name} at {at}");
         });
         // What a run that died in the middle of a line left is measured again.
         let whole = fs::read(path).unwrap();
@@ -110,6 +122,28 @@ fn a_flipped_byte_in_a_kept_evaluation_is_refused_by_name() {
         let lines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
         assert_eq!(lines(&fs::read(path).unwrap()), lines(&whole), "{name}: whole again");
     }
+    let report = paths.path("out/report.json");
+    let whole = fs::read(&report).unwrap();
+    fs::write(&report, &whole[..whole.len() / 2]).unwrap();
+    let refused = refusal(&args);
+    assert!(refused.contains("report.json") && refused.contains("--force"), "{refused}");
+    assert_eq!(json(&[&args[..], &["--force"]].concat())["perplexity"], first["perplexity"]);
+    json(&args);
+}
+
+#[test]
+fn damaged_texts_of_a_run_that_died_are_refused_by_name_and_begun_anew_by_force() {
+    let (paths, model) = (Paths::new(), model());
+    let out = paths.path("own.jsonl");
+    let args = ["generate", "--model", &model, "--texts", "2", "--max-new-tokens", "4", "--out", &out];
+    fs::create_dir(paths.path("own.jsonl.run")).unwrap();
+    fs::write(paths.path("own.jsonl.run/texts.jsonl"), "no line of this command\n").unwrap();
+    let refused = refusal(&args);
+    assert!(refused.contains("texts.jsonl, line 1") && refused.contains("give --force"), "{refused}");
+    assert!(!Path::new(&out).exists());
+    assert_eq!(json(&[&args[..], &["--force"]].concat())["found"], 0);
+    assert_eq!(fs::read_to_string(&out).unwrap().lines().count(), 2);
+    assert_eq!(paths.names(), ["own.jsonl"]);
 }
 
 #[test]

@@ -155,6 +155,26 @@ fn a_grid_runs_once_and_only_what_is_missing_runs_again() {
 }
 
 #[test]
+fn damaged_cells_are_refused_by_name_and_measured_again_by_force() {
+    let paths = Paths::new();
+    let arguments = arguments(&paths, &["--vary", "lambda=2"]);
+    let first = run(&arguments);
+    for file in files(&paths, "out/cells") {
+        let path = paths.path("out/cells/") + &file;
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    }
+    let said = refused(&arguments);
+    assert!(said.contains("out/cells/") && said.contains("damaged"), "{said}");
+    let forced: Vec<String> = arguments.iter().cloned().chain(["--force".into()]).collect();
+    let again = run(&forced);
+    assert_eq!(again["reused"], 0);
+    for name in ["dense", "base", "lambda=2"] {
+        assert_eq!(row(&first, name)["summary"]["seen"], row(&again, name)["summary"]["seen"], "{name}");
+    }
+}
+
+#[test]
 fn what_cannot_be_is_refused_before_anything_runs() {
     let paths = Paths::new();
     let said = |more: &[&str]| {
@@ -226,12 +246,22 @@ fn a_plan_made_before_is_one_of_the_settings() {
     let vary = format!("plan=none,{plan}");
     let ablation = run(&arguments(&paths, &["--vary", &vary]));
     assert_eq!(names(&ablation).len(), 3);
-    let cell = &row(&ablation, &format!("plan={plan}"))["cells"][0];
+    let cell = &row(&ablation, "plan=plan.json")["cells"][0];
     assert_eq!(cell["criterion"], "magnitude-l2");
     assert_eq!((&cell["kept"][0]["kind"], &cell["kept"][1]["kind"]), (&"residual".into(), &"ffn".into()));
+    fs::create_dir(paths.path("elsewhere")).unwrap();
+    let elsewhere = paths.path("elsewhere/plan.json");
+    fs::copy(&plan, &elsewhere).unwrap();
     // Another plan in the same file is another cell.
     let half = ["--ratio", "0.5", "--out", &plan, "--force", "--json"];
     json(&dress(&[&score[..], &half].concat()));
     let again = run(&arguments(&paths, &["--vary", &vary]));
     assert_eq!(again["reused"], 2);
+    // Two files of one name are two rows, which do not say where the files are.
+    let both = run(&arguments(&paths, &["--vary", &format!("{vary},{elsewhere}")]));
+    assert_eq!((names(&both).len(), &both["reused"]), (4, &4.into()));
+    let measured = |name: &str| row(&both, name)["cells"][0]["key"].clone();
+    assert_eq!(measured("plan=plan.json (2)"), cell["key"], "{both}");
+    assert_ne!(measured("plan=plan.json"), cell["key"]);
+    assert!(!fs::read_to_string(paths.path("out/ablate.json")).unwrap().contains(&elsewhere));
 }

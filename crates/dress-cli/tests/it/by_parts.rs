@@ -156,7 +156,39 @@ fn a_place_that_has_some_layers_is_not_taken_for_others() {
     run(&prune(&paths, "low", &["--layers", "0..1"]));
     let said = refused(&prune(&paths, "low", &["--layers", "1..2"]));
     assert!(said.contains("the layers 0..1, not 1..2"), "{said}");
+    // Earlier versions kept the path of the text.
+    let file = paths.path("low/part.json");
+    let mut part: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    *part.pointer_mut("/key/plan/calibration/path").unwrap() = "/home/me/calibration.txt".into();
+    fs::write(&file, part.to_string()).unwrap();
     run(&prune(&paths, "low", &["--layers", "0..1"]));
+}
+
+#[test]
+fn a_damaged_file_of_a_part_is_refused_by_name_and_made_again_by_force() {
+    let paths = Paths::new();
+    let few = ["--samples", "4"];
+    for (out, directory, which) in [("one", "one.run", "--stream"), ("low", "low", "--layers=0..1")] {
+        let directory = paths.path(directory);
+        let damage = || {
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(Path::new(&directory).join("part.json"), "{\"format_version\":").unwrap();
+        };
+        let args = |more: &[&str]| prune(&paths, out, &[&few[..], &[which], more].concat());
+        damage();
+        let said = refused(&args(&[]));
+        assert!(said.contains(&directory) && said.contains("give --force"), "{said}");
+        damage();
+        run(&args(&["--force"]));
+    }
+    let low = |more: &[&str]| prune(&paths, "low", &[&few[..], &["--layers=0..1"], more].concat());
+    let weights = paths.path("low/layer-0/finished.bpk");
+    let whole = fs::read(&weights).unwrap();
+    fs::write(&weights, &whole[..whole.len() - 1]).unwrap();
+    let said = refused(&low(&[]));
+    assert!(said.contains("finished.bpk") && said.contains("give --force"), "{said}");
+    run(&low(&["--force"]));
+    run(&low(&[]));
 }
 
 #[test]

@@ -59,6 +59,7 @@ fn a_run_leaves_reports_goes_on_where_it_was_and_joins_with_others() {
         assert!(speed["peak_memory"].as_u64().unwrap() > weights, "{speed}");
     }
     assert!(against["departure"]["kl"].as_f64().unwrap() > 0.0);
+    assert_eq!(against["departure"]["losses"], against["paired"][0]["difference"], "of the text");
     assert!(against["against"]["speed"]["prefill_ms"]["median"].as_f64().unwrap() > 0.0);
     assert_eq!(against["against"]["perplexity"][0]["perplexity"], first["perplexity"]);
 
@@ -68,6 +69,12 @@ fn a_run_leaves_reports_goes_on_where_it_was_and_joins_with_others() {
     assert!(
         page.contains("table-speed") && page.contains("plot-perplexity-0") && page.contains("table-tasks")
     );
+    let picture = paths.path("all.svg");
+    assert!(dress(&["plot", &all, "--out", &picture]).status.success());
+    let drawn = fs::read_to_string(&picture).unwrap();
+    for says in ["Perplexity, heldout.txt", "Decode latency", "llama2-kjv", "llama3-kjv"] {
+        assert!(drawn.contains(says), "{says}");
+    }
 }
 
 #[test]

@@ -97,7 +97,8 @@ fn what_goes_far_beside_what_was_asked_for_is_said() {
         ["score", "--model", &model, "--axis", "heads", "--ratio", "0.3", "--criterion", "magnitude-l2"];
     let output = dress(&[&score[..], &["--out", &plan]].concat());
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success() && said.contains("heads: 0.3 was asked for, and 1 of 2 go"), "{said}");
+    let expected = "heads 1 of 2 in place of 1.4 stay, the nearest that the config and the tile allow";
+    assert!(output.status.success() && said.contains(expected), "{said}");
     let tiled = [
         "score",
         "--model",
@@ -168,12 +169,31 @@ fn every_option_of_a_few_values_lists_them() {
             let listed: Vec<String> =
                 arg.get_possible_values().iter().map(|value| value.get_name().into()).collect();
             assert_eq!(listed, closed[index].1, "dress {} --{}", subcommand.get_name(), arg.get_id());
+            // What a type of numbers is called says what it is.
+            let is_type = listed == FloatType::NAMES || listed == GgufType::NAMES;
+            let told = arg.get_possible_values().iter().all(|value| value.get_help().is_some());
+            assert!(told || is_type, "dress {} --{}", subcommand.get_name(), arg.get_id());
             seen[index] = true;
         }
     }
     let unseen: Vec<_> =
         closed.iter().zip(seen).filter(|(_, seen)| !seen).map(|((_, names), _)| names).collect();
     assert!(unseen.is_empty(), "no option takes one of {unseen:?}");
+}
+
+#[test]
+fn the_concepts_explain_every_name_that_outputs_use() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/concepts.md");
+    let concepts = fs::read_to_string(path).unwrap();
+    let table =
+        concepts.split("## Names that outputs use").nth(1).unwrap().split("## Identities").next().unwrap();
+    let criteria = Criterion::all().map(Criterion::name).filter(|name| !name.starts_with("taylor-"));
+    let presets = Preset::all().map(Preset::name);
+    let others =
+        [AxisKind::NAMES.as_slice(), &Basis::NAMES, &Compensation::NAMES, &PenaltyKind::NAMES].concat();
+    for name in criteria.chain(presets).chain(others).chain(["search"]) {
+        assert!(table.contains(&format!("`{name}`")), "{name}");
+    }
 }
 
 #[test]
@@ -195,8 +215,9 @@ fn help_and_refusals_name_the_values() {
         assert!(help.contains(section), "{section}: {help}");
     }
     for values in [
-        "[possible values: identity, pca, pca-tied]",
-        "[possible values: adamw, adafactor, sgd, muon]",
+        "- pca-tied: principal components that leave a tied head tied",
+        "- activation-norm: the norm of its activations",
+        "- adafactor: state for rows and columns alone",
         "- count: over kept + g^2 removed channels",
         "zero after 1/lambda of the steps [default: 5]",
         dress_machine::device::NAMES,

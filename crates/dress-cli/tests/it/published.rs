@@ -30,6 +30,17 @@ fn parsed(directory: &str, name: &str) -> Value {
     serde_json::from_str(&read(directory, name)).unwrap()
 }
 
+/// Checks that nothing in a directory says where the test keeps its files.
+fn says_no_place(paths: &Paths, directory: &str) {
+    let places = [paths.path(""), env!("CARGO_MANIFEST_DIR").into()];
+    for entry in fs::read_dir(directory).unwrap().flatten().filter(|entry| entry.path().is_file()) {
+        let said = String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).into_owned();
+        for place in places.iter().map(|place| place.trim_end_matches('/')) {
+            assert!(!said.contains(place), "{} says {place}", entry.path().display());
+        }
+    }
+}
+
 #[test]
 fn a_result_has_licence_card_and_tokens_and_so_has_what_is_made_of_it() {
     let (paths, calibration) = (Paths::new(), text("calibration.txt"));
@@ -53,7 +64,7 @@ fn a_result_has_licence_card_and_tokens_and_so_has_what_is_made_of_it() {
         "chosen by the criterion `activation-norm`",
         "refitted to make up for it",
         "4 blocks of 64 tokens of `calibration.txt`",
-        "```sh\ndress prune --model ",
+        "```sh\ndress prune --model licensed --axis ",
         r"it'\''s sliced' --no-regularize --compensate ridge",
     ] {
         assert!(card.contains(part), "{part} is not in\n{card}");
@@ -80,6 +91,14 @@ fn a_result_has_licence_card_and_tokens_and_so_has_what_is_made_of_it() {
     let card = read(&turned, "README.md");
     assert!(card.contains("principal components (`pca-tied`)") && !card.contains("- pruned"), "{card}");
     assert_eq!(read(&turned, "LICENSE.txt"), "terms");
+    let (evaluated, other) = (paths.path("evaluated"), text("heldout.txt"));
+    let eval = ["eval", "--model", &tuned, "--against", &source, "--data", &other, "--seqlen", "64"];
+    json(&dress(&[&eval[..], &["--max-blocks", "1", "--out", &evaluated, "--json"]].concat()));
+    assert_eq!(parsed(&tuned, "recover.json")["model"], "it's sliced");
+    assert_eq!(result["calibration"]["path"], "calibration.txt");
+    for directory in [&sliced, &tuned, &turned, &evaluated] {
+        says_no_place(&paths, directory);
+    }
     // A result with all of this is replaced like any other.
     json(&dress(&[&prune[..], &["--no-regularize", "--force"], &draw].concat()));
 }

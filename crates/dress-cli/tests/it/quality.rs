@@ -37,6 +37,11 @@ fn a_run_ends_on_what_it_did_to_the_loss_and_evaluation_agrees() {
     let told = String::from_utf8(dress(&[&args[..], &["--force"]].concat()).stdout).unwrap();
     let last = told.lines().last().unwrap();
     assert!(last.starts_with("next: dress recover --model ") && last.contains("--distill-from"), "{told}");
+    // The same dense model has other figures where other blocks are held back.
+    assert!(
+        told.contains("drawn behind the 8 blocks that the run saw;\nanother --samples, --seqlen,"),
+        "{told}"
+    );
     for says in ["llama3-kjv", "smaller", "perplexity, held back", "bytes, llama.cpp:q4_k_m", "parameters"] {
         assert!(told.contains(says), "{says}: {told}");
     }
@@ -58,6 +63,24 @@ fn recovery_says_whether_it_helped() {
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(told.contains("training helped"), "{told} {}", String::from_utf8_lossy(&output.stderr));
     assert!(told.contains("loss, held back") && told.contains("\nnext: dress eval --model "), "{told}");
+    assert!(!told.contains("the dense model's"), "none is known: {told}");
+    // With a dense model it is said of the predictions as well whether they are nearer to its.
+    let taught = [&args[..], &data, &["--distill-from", &model, "--force"]].concat();
+    let told = String::from_utf8(dress(&taught).stdout).unwrap();
+    let line = told.lines().find(|line| line.contains("training helped")).expect(&told);
+    assert!(line.contains(" the predictions are ") && line.contains(" the dense model's "), "{told}");
+    assert!(line.contains("(KL ") && line.contains(" nats)"), "{told}");
+    let report = json(&dress(&[&taught[..], &["--json"]].concat()));
+    let found = &report["quality"][0]["divergences"];
+    assert_eq!(found["difference"]["pairs"], 6, "{report}");
+    let evaluate =
+        ["eval", "--model", &better, "--against", &model, "--data", &text("heldout.txt"), "--json"];
+    let elsewhere = json(&dress(&[&evaluate[..], &["--seqlen", "64", "--max-blocks", "6"]].concat()));
+    let [after, elsewhere] = [&found["after"], &elsewhere["departure"]["kl"]].map(|kl| kl.as_f64().unwrap());
+    assert!(
+        after > 0.0 && (0.2..5.0).contains(&(after / elsewhere)),
+        "both are of one model: {after} {elsewhere}"
+    );
 }
 
 #[test]

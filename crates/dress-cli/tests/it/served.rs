@@ -42,10 +42,26 @@ fn what_would_not_be_quantized_is_said_and_refused_where_an_engine_is_named() {
     let scored = run(&score(&["--axis", "ffn", "--ratio", "0.45", "--out", &plan]));
     let said = String::from_utf8(scored.stderr).unwrap();
     assert!(said.contains(NOT_IN_FULL) && said.contains("MB") && said.lines().count() == 1, "{said}");
-    for part in ["ffn 256 of 512 in place of 282, moves 3.2%", "; --for llama.cpp:q4_k_m,mlx:4bit keeps"] {
+    for part in [
+        ". --for llama.cpp:q4_k_m,mlx:4bit keeps to sizes that are quantized",
+        "; the nearest is ffn 256 of 512 in place of 282, which moves 3.2%",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
     let model = model().display().to_string();
+    // Whoever says it says it in the same words: here after slicing, where nothing was to be rounded.
+    let sliced = dress(&["slice", "--plan", &plan, &model, &paths.path("any")]);
+    let said = String::from_utf8(sliced.stderr).unwrap();
+    let words = [
+        "this shape would not be quantized in full: ",
+        " unquantized (",
+        " keeps to sizes that are quantized",
+    ];
+    assert!(words.iter().all(|part| said.contains(part)), "{said}");
+    assert!(
+        said.len() < 250 && said.lines().count() == 1,
+        "a sentence for what, and one for what to do: {said}"
+    );
     let said = refusal(&["slice", "--plan", &plan, &model, &out, "--for", "llama.cpp:q8_0"]);
     assert!(said.contains("rows of 282") && said.contains("gets f16 in place of q8_0"), "{said}");
     assert!(dress(&["slice", "--plan", &plan, &model, &out, "--for", "vllm"]).status.success());
@@ -82,6 +98,31 @@ fn a_size_near_one_that_is_quantized_becomes_it_unless_something_is_said_of_size
 }
 
 #[test]
+fn another_share_than_was_asked_for_is_said_with_what_sizes_are_multiples_of() {
+    let paths = Paths::new();
+    let plan = paths.path("plan.json");
+    let warned = |more: &[&str]| {
+        let scored = run(&score(&[&["--axis", "ffn", "--out", &plan, "--force"][..], more].concat()));
+        let said = String::from_utf8(scored.stderr).unwrap();
+        assert!(scored.status.success(), "{said}");
+        said
+    };
+    // 64 neurons of five layers are 7.8% of the parameters, so that what stays is 84.4% or 76.6%.
+    let said = warned(&["--params", "0.8", "--for", "mlx:4bit"]);
+    for part in
+        ["76.6% of the parameters is left, and 80.0% was asked for: ffn stays in multiples of 64", "mlx:4bit"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    // 256 neurons of a layer are a tenth of all.
+    let said = warned(&["--ratio", "0.45", "--per-layer", "--target", "dress", "--tile", "256"]);
+    let part = "of ffn in all layers is left, and 55.0% was asked for: ffn stays in multiples of 256";
+    assert!(said.contains(part), "{said}");
+    let said = warned(&["--params", "0.8", "--target", "all"]);
+    assert!(!said.contains("was asked for"), "{said}");
+}
+
+#[test]
 fn a_width_that_no_engine_takes_names_options_that_would_do() {
     let paths = Paths::new();
     let plan = paths.path("plan.json");
@@ -112,6 +153,9 @@ fn inspect_says_what_engines_do_with_a_checkpoint() {
         text.contains("\nmlx:4bit") && text.contains("\nctranslate2") && !text.contains("litgpt"),
         "{text}"
     );
+    let all = String::from_utf8(dress(&["inspect", "--model", &model, "--for", "all"]).stdout).unwrap();
+    let widest = all.lines().map(|line| line.chars().count()).max().unwrap();
+    assert!(widest <= 100 && all.contains("a shape that is none of its list"), "{widest}: {all}");
     let without = json(&dress(&["inspect", "--model", &model, "--json"]));
     assert!(without.get("served").is_none());
 }
@@ -136,6 +180,28 @@ fn an_engine_of_one_s_own_is_read_and_a_bad_file_is_an_error() {
     assert!(unknown.contains("`llama.ccp`") && unknown.contains("--engines"), "{unknown}");
     let alone = String::from_utf8(dress(&["inspect", "--model", &model, "--engines", &file]).stderr).unwrap();
     assert!(alone.contains("--for"), "{alone}");
+}
+
+#[test]
+fn an_engine_that_refuses_the_result_says_so_in_place_of_bytes() {
+    let (paths, model) = (Paths::new(), model().display().to_string());
+    let prune = |out: &str, more: &[&str]| {
+        let out = paths.path(out);
+        let args = ["prune", "--model", &model, "--ratio", "ffn.0=0.5,ffn=0.25"];
+        let how = ["--target", "dress", "--criterion", "magnitude-l2", "--no-regularize", "--out", &out];
+        dress(&[&args[..], &how, more].concat())
+    };
+    // vLLM has one number for all layers, and llama.cpp an architecture with one for each.
+    let served = json(&prune("one", &["--json"]))["served"].clone();
+    assert_eq!((&served[0]["by"], &served[0]["verdict"]), (&"vllm".into(), &"refused".into()));
+    assert!(served[0]["bytes"].is_null() && served[0]["before"].is_u64(), "{served}");
+    assert!(served[0]["why"].as_str().unwrap().contains("layers differ"), "{served}");
+    assert!(served[1]["verdict"] == "loads-as" && served[1]["bytes"].is_u64(), "{served}");
+    let told = String::from_utf8(prune("two", &[]).stdout).unwrap();
+    let row = told.lines().find(|line| line.starts_with("bytes, vllm")).unwrap();
+    assert!(row.contains(" MB ") && row.ends_with(" refused"), "{told}");
+    assert!(told.contains("\nvllm refuses the result: layers differ"), "{told}");
+    assert!(!told.contains("llama.cpp:q4_k_m refuses"), "{told}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn a_gated_distilled_run_in_two_rounds_is_recorded_and_recovered() {
     let about = result(&out, "dress.json");
     assert_eq!(about["regularize"]["train"]["learning_rate"]["peak"], 3e-4, "neurons are in their own basis");
     assert_eq!((&about["rounds"], &about["settings"]["targets"][0]["ratio"]), (&2.into(), &0.5.into()));
-    assert_eq!(about["model"].as_str(), Some(model.as_str()));
+    assert_eq!(about["model"], "llama3-kjv");
     assert!(about["regularize"]["gate"].is_object() && about["settings"]["regularize"].is_null(), "{about}");
     let rounds = about["report"]["rounds"].clone();
     assert_eq!(rounds.as_array().unwrap().len(), 2);
@@ -230,7 +230,11 @@ fn an_interrupted_run_says_what_is_kept_and_goes_on_or_begins_anew() {
     let anew = [&other[..], &["--epochs", "1", "--force", "--json"]].concat();
     let at = anew.iter().position(|arg| *arg == "40").unwrap();
     let anew = [&anew[..at - 1], &anew[at + 1..]].concat();
-    assert_eq!(json(&dress(&anew))["steps"], 12);
+    let anew = dress(&anew);
+    let said = String::from_utf8_lossy(&anew.stderr);
+    assert!(said.contains("a run with other settings") && said.contains("; begun anew"), "{said}");
+    let report: Value = serde_json::from_slice(&anew.stdout).unwrap();
+    assert_eq!(report["steps"], 12);
     assert_eq!(paths.names(), ["out"]);
 }
 
@@ -270,6 +274,21 @@ fn what_is_recovered_keeps_how_it_was_pruned() {
 }
 
 #[test]
+fn a_search_says_where_the_tile_leaves_another_share() {
+    let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
+    let data = ["--calibration", &calibration, "--samples", "12", "--seqlen", "128", "--hold-back", "0"];
+    let shape = ["--params", "0.8", "--target", "dress", "--per-layer", "--tile", "256"];
+    let out = ["prune", "--model", &model, "--out", &paths.path("out"), "--json"];
+    let pruned = dress(&[&out[..], &data, &shape].concat());
+    let said = String::from_utf8(pruned.stderr).unwrap();
+    let report: Value = serde_json::from_slice(&pruned.stdout).expect(&said);
+    let [before, after] = ["parameters_before", "parameters"].map(|key| report[key].as_f64().unwrap());
+    // 256 neurons of a layer are 6.2% of the parameters, and no multiple of that is a fifth.
+    let left = format!("{:.1}% of the parameters is left, and 80.0% was asked for: ", 100.0 * after / before);
+    assert!(said.contains(&left), "{left}: {said}");
+}
+
+#[test]
 fn without_an_axis_the_shape_is_searched_for() {
     let (paths, model, calibration) = (Paths::new(), model().display().to_string(), text("calibration.txt"));
     let (even, free) = (paths.path("even"), paths.path("free"));
@@ -282,6 +301,7 @@ fn without_an_axis_the_shape_is_searched_for() {
         assert!(after / before <= 0.8 && after / before > 0.78, "{report}");
         assert_eq!((&report["criterion"], &report["steps"]), (&"search".into(), &0.into()));
         let search = result(out, "search.json");
+        assert_eq!(search["search"]["order"], "expected", "nothing was scored");
         let shapes = search["candidates"].as_array().unwrap();
         let divergence = |shape: &Value| shape["divergence"].as_f64().unwrap();
         let best = &shapes[search["best"].as_u64().unwrap() as usize];
@@ -298,9 +318,13 @@ fn without_an_axis_the_shape_is_searched_for() {
     assert!(over <= 1.2f64.ln() && over > 0.0, "{over}");
     let picture = paths.path("search.svg");
     json(&dress(&["plot", &within, "--out", &picture, "--json"]));
-    assert!(std::fs::read_to_string(&picture).unwrap().contains("measured on blocks held back"));
-    let too_near =
-        [&prune[..5], &["--max-perplexity", "1.0001", "--samples", "12", "--seqlen", "128"]].concat();
+    let drawn = std::fs::read_to_string(&picture).unwrap();
+    for says in ["measured on blocks held back", "percent of the parameters that stays"] {
+        assert!(drawn.contains(says), "{says}");
+    }
+    // A head of every layer is felt, where a few neurons are made up for in full.
+    let too_near = ["--axis", "heads", "--max-perplexity", "1.0001", "--samples", "12", "--seqlen", "128"];
+    let too_near = [&prune[..5], &too_near].concat();
     assert!(refusal(&[&too_near[..], &["--out", &paths.path("near")]].concat()).contains("allow more"));
     let less = dress(&["prune", "--model", &model, "--max-perplexity", "0.9", "--out", "x"]);
     assert!(!less.status.success() && String::from_utf8_lossy(&less.stderr).contains("above 1"));

@@ -1,8 +1,8 @@
 //! From a directory's files to one tokenizer, as `transformers` puts them together.
 
-use super::class::Class;
+use super::class::{Class, OF_ONE_CLASS};
 use super::declared::{Declared, NAMED};
-use super::sentencepiece;
+use super::{identity, sentencepiece};
 use crate::{Error, tokenizer_json};
 use std::path::{Path, PathBuf};
 use tokenizers::models::bpe::BPE;
@@ -23,8 +23,9 @@ pub(super) fn build(directory: &Path, declared: &Declared) -> Result<(Tokenizer,
     };
     let file = bytes.as_deref().map(tokenizer_json::parse).transpose().map_err(unreadable(&path))?;
     let class = Class::of(declared.class.as_deref(), declared.model_type.as_deref(), file.as_ref());
+    let class = as_far_as_it_goes(class, file.as_ref(), declared, &path);
     let (mut tokenizer, marked) = match &file {
-        Some(file) => (of_class(file, class, declared), Vec::new()),
+        Some(file) => (of_class(file, class, declared).map_err(unreadable(&path))?, Vec::new()),
         None => from_vocabulary(directory, class, declared)?,
     };
     if let Some(file) = file.as_ref().filter(|_| class != Class::File) {
@@ -32,7 +33,7 @@ pub(super) fn build(directory: &Path, declared: &Declared) -> Result<(Tokenizer,
             let added = bytes.as_deref().map(by_written_id).unwrap_or_default();
             add(&mut tokenizer, added).map_err(unreadable(&path))?;
         }
-        say_what_the_class_changes(file, &tokenizer, declared, &path);
+        say_what_the_class_changes(file, &tokenizer, class, declared, &path);
     }
     add_declared(&mut tokenizer, class, declared, &marked).map_err(unreadable(&path))?;
     if file.is_none() {
@@ -42,16 +43,47 @@ pub(super) fn build(directory: &Path, declared: &Declared) -> Result<(Tokenizer,
     Ok((tokenizer, class))
 }
 
+/// The class, or the file itself where `transformers` cannot make the class of it or makes one that is not
+/// made here.
+fn as_far_as_it_goes(class: Class, file: Option<&Tokenizer>, declared: &Declared, path: &Path) -> Class {
+    let Some(file) = file else { return class };
+    let other = Class::not_made_here(declared.class.as_deref(), declared.model_type.as_deref());
+    if let Some(other) = other.filter(|_| class == Class::File) {
+        tracing::warn!(
+            "{}: transformers 5 makes {other} anew from vocabulary and merges, and here the file is taken as it is: texts may \
+             get other ids there; to have the file's, set tokenizer_class to PreTrainedTokenizerFast in tokenizer_config.json",
+            path.display(),
+        );
+    }
+    let unknown = declared.name("unk_token", class);
+    if class.can_be_made_of(file, unknown.as_deref()) {
+        return class;
+    }
+    tracing::warn!(
+        "{}: transformers 5 opens no {} whose unknown token is not in the vocabulary, and here the file is taken as it is; set \
+         tokenizer_class to PreTrainedTokenizerFast in tokenizer_config.json",
+        path.display(),
+        class.name(),
+    );
+    Class::File
+}
+
 /// What `tokenizer.json` says, as the class reads it.
-fn of_class(file: &Tokenizer, class: Class, declared: &Declared) -> Tokenizer {
+fn of_class(file: &Tokenizer, class: Class, declared: &Declared) -> tokenizers::Result<Tokenizer> {
     match file.get_model() {
         ModelWrapper::BPE(bpe) if class != Class::File => {
-            let mut made = class.around(bpe.clone(), declared.prefix_space, declared.legacy);
-            made.with_post_processor(file.get_post_processor().cloned());
-            made
+            let mut made = around(class, bpe.clone(), declared)?;
+            made.with_post_processor(
+                file.get_post_processor().filter(|_| class.keeps_post_processor()).cloned(),
+            );
+            Ok(made)
         }
-        _ => file.clone(),
+        _ => Ok(file.clone()),
     }
+}
+
+fn around(class: Class, bpe: BPE, declared: &Declared) -> tokenizers::Result<Tokenizer> {
+    class.around(bpe, declared.prefix_space, declared.legacy, declared.name("unk_token", class))
 }
 
 /// `vocab.json` with `merges.txt`, or SentencePiece's `tokenizer.model`.
@@ -73,7 +105,7 @@ fn from_vocabulary(
         }
         let (vocab_name, merges_name) = (name_of(&vocab)?, name_of(&merges)?);
         let bpe = BPE::from_file(vocab_name, merges_name).build().map_err(unreadable(&vocab))?;
-        return Ok((class.around(bpe, declared.prefix_space, declared.legacy), Vec::new()));
+        return Ok((around(class, bpe, declared).map_err(unreadable(&vocab))?, Vec::new()));
     }
     if model.exists() && class == Class::Llama {
         let bytes =
@@ -81,7 +113,7 @@ fn from_vocabulary(
         if let Some(pieces) = sentencepiece::pieces(&bytes) {
             let bpe = sentencepiece::bpe(&pieces).map_err(unreadable(&model))?;
             let marked = pieces.iter().filter_map(sentencepiece::Piece::added).collect();
-            return Ok((class.around(bpe, declared.prefix_space, declared.legacy), marked));
+            return Ok((around(class, bpe, declared).map_err(unreadable(&model))?, marked));
         }
     }
     if let Some(file) = [model, vocab].into_iter().find(|file| file.exists()) {
@@ -174,20 +206,30 @@ fn open_and_close(tokenizer: &mut Tokenizer, class: Class, declared: &Declared) 
 }
 
 /// Nobody expects that a class's name overrides what the file says.
-fn say_what_the_class_changes(file: &Tokenizer, made: &Tokenizer, declared: &Declared, path: &Path) {
-    let parts = |tokenizer: &Tokenizer| {
-        let text = |part: serde_json::Result<String>| part.unwrap_or_default();
-        text(serde_json::to_string(&tokenizer.get_normalizer()))
-            + &text(serde_json::to_string(&tokenizer.get_pre_tokenizer()))
-    };
-    if parts(file) != parts(made) {
-        tracing::warn!(
-            "{}: normalizer and pre-tokenizer are those of {}, as transformers 5 makes them, not the file's; to have the \
-             file's, set tokenizer_class to PreTrainedTokenizerFast in tokenizer_config.json",
-            path.display(),
-            declared.class.as_deref().unwrap_or("the family's class, GPT2Tokenizer"),
-        );
+fn say_what_the_class_changes(
+    file: &Tokenizer,
+    made: &Tokenizer,
+    class: Class,
+    declared: &Declared,
+    path: &Path,
+) {
+    let [old, new] = [file, made].map(identity::beside_the_model);
+    let names = ["normalizer", "pre-tokenizer", "post-processor"].into_iter();
+    let others: Vec<_> = names.zip(old.iter().zip(&new)).filter(|(_, (old, new))| old != new).collect();
+    if others.is_empty() {
+        return;
     }
+    let others: Vec<&str> = others.into_iter().map(|(name, _)| name).collect();
+    let remedy = match declared.model_type.as_deref() {
+        Some(OF_ONE_CLASS) => "it does so for this family whatever class tokenizer_config.json names",
+        _ => "to have the file's, set tokenizer_class to PreTrainedTokenizerFast in tokenizer_config.json",
+    };
+    tracing::warn!(
+        "{}: the {} of transformers 5 has its own {}, which is used here too, and not the file's; {remedy}",
+        path.display(),
+        class.name(),
+        others.join(" and "),
+    );
 }
 
 fn unreadable(path: &Path) -> impl Fn(tokenizers::Error) -> Error + use<> {

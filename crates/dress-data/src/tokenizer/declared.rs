@@ -18,6 +18,8 @@ pub(super) const NAMED: [&str; 7] =
 pub(super) struct Declared {
     /// Special tokens by their names.
     pub named: Vec<(String, AddedToken)>,
+    /// Names that the files say stand for no token, whatever the class has for them.
+    pub none: Vec<String>,
     /// Special tokens without a name.
     pub extra: Vec<AddedToken>,
     /// Added tokens by the ids that the files give them.
@@ -76,6 +78,8 @@ impl Declared {
             None => declared.add_legacy(directory, &config)?,
         }
         declared.named = named(&config, &declared.added);
+        declared.none =
+            config.iter().filter(|(_, value)| value.is_null()).map(|(key, _)| key.clone()).collect();
         Ok(declared)
     }
 
@@ -112,8 +116,11 @@ impl Declared {
         Ok(())
     }
 
-    /// A named special token: the files', or else the class's own.
+    /// A named special token: the files', or else the class's own, unless the files say that there is none.
     pub fn special(&self, name: &str, class: Class) -> Option<AddedToken> {
+        if self.none.iter().any(|none| none == name) {
+            return None;
+        }
         let named = self.named.iter().find(|(known, _)| known == name).map(|(_, token)| token.clone());
         named.or_else(|| Some(AddedToken::from(class.default_token(name)?, true)))
     }

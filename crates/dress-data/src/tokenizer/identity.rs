@@ -24,6 +24,18 @@ pub(super) fn of(tokenizer: &Tokenizer) -> String {
     sha256::hex(text.as_bytes())
 }
 
+/// Normalizer, pre-tokenizer and post-processor, as far as they decide the ids.
+pub(super) fn beside_the_model(tokenizer: &Tokenizer) -> [Value; 3] {
+    fn value(part: Option<impl serde::Serialize>) -> Value {
+        serde_json::to_value(part).unwrap_or_default()
+    }
+    [
+        part(&value(tokenizer.get_normalizer()), "normalizers"),
+        part(&value(tokenizer.get_pre_tokenizer()), "pretokenizers"),
+        post_processor(&value(tokenizer.get_post_processor())),
+    ]
+}
+
 /// A sequence of one is that one, of none is none.
 fn part(value: &Value, steps: &str) -> Value {
     match value[steps].as_array() {

@@ -171,13 +171,24 @@ fn the_class_is_the_declared_one_then_the_family_s() {
         (Some("CodeGenTokenizer"), Some("phi"), Class::CodeGen),
         (Some("LlamaTokenizer"), Some("llama"), Class::Llama),
         (Some("PreTrainedTokenizerFast"), Some("opt"), Class::File),
+        (None, Some("qwen3"), Class::Qwen2),
+        (None, Some("gemma2"), Class::Gemma),
+        (None, Some("gemma3_text"), Class::Gemma),
+        (None, Some("gpt_neox"), Class::GptNeox),
+        (Some("PreTrainedTokenizerFast"), Some("qwen3"), Class::File),
+        (Some("PreTrainedTokenizerFast"), Some("gemma2"), Class::File),
+        (Some("Qwen2TokenizerFast"), Some("llama"), Class::Qwen2),
+        (Some("GPTNeoXTokenizerFast"), Some("llama"), Class::GptNeox),
+        (Some("GemmaTokenizer"), Some("gemma2"), Class::Gemma),
+        (Some("PreTrainedTokenizerFast"), Some("qwen2"), Class::Qwen2),
+        (Some("LlamaTokenizerFast"), Some("qwen2"), Class::Qwen2),
     ] {
         assert_eq!(Class::of(declared, family, None), class, "{declared:?} {family:?}");
     }
     let file = crate::tokenizer_json::parse(BYTE_LEVEL).unwrap();
     let of_llama3 = Class::of(Some("LlamaTokenizerFast"), Some("llama"), Some(&file));
     assert_eq!(of_llama3, Class::File, "bytes under the name of LLaMA-2's class");
-    for family in ["mistral", "phi3", "granite", "olmo2", "qwen2"] {
+    for family in ["mistral", "phi3", "granite", "olmo2"] {
         for declared in ["GPT2Tokenizer", "CodeGenTokenizer", "LlamaTokenizerFast"] {
             let class = |file| Class::of(Some(declared), Some(family), file);
             assert_eq!(class(Some(&file)), Class::File, "{family} {declared}");
@@ -187,6 +198,98 @@ fn the_class_is_the_declared_one_then_the_family_s() {
                 "{family} {declared}: without tokenizer.json the class has to read"
             );
         }
+    }
+}
+
+/// The ids are those of `AutoTokenizer`; the file itself leaves the accent a character of its own.
+#[test]
+fn a_class_that_stock_makes_anew_gives_stock_s_ids() {
+    let text = "don'T say12 e\u{301}  \nAnd";
+    let of_family = |family: &str| beside(&[("config.json", json!({"model_type": family}))]);
+    let (before, after): ([u32; 7], [u32; 4]) = ([68, 284, 7, 52, 437, 17, 18], [221, 221, 199, 296]);
+    for (family, accent) in [
+        ("llama", [330, 137, 224]),
+        ("opt", [330, 137, 224]),
+        ("qwen2", [221, 128, 103]),
+        ("qwen3", [221, 128, 103]),
+        ("gpt_neox", [221, 128, 103]),
+    ] {
+        let ids = of_family(family).encode(text, true).unwrap();
+        assert_eq!(ids, [&before[..], &accent, &after].concat(), "{family}");
+    }
+    let named = json!({"tokenizer_class": "PreTrainedTokenizerFast"});
+    let of_file =
+        beside(&[("config.json", json!({"model_type": "qwen3"})), ("tokenizer_config.json", named)]);
+    assert_eq!(of_file.sha256(), beside(&[]).sha256());
+}
+
+#[test]
+fn gemma_s_class_takes_vocabulary_and_merges_alone() {
+    let mut pieces: Vec<String> = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"].map(String::from).into();
+    pieces.extend((0..256).map(|byte| format!("<0x{byte:02X}>")));
+    pieces.extend(["\u{2581}", "a", "b", "ab", "\u{2581}a", "\u{2581}ab"].map(String::from));
+    let file = |pieces: &[String]| {
+        let ids = pieces.iter().zip(0..);
+        let vocab: serde_json::Map<_, _> = ids.map(|(piece, id)| (piece.clone(), json!(id))).collect();
+        json!({"version": "1.0", "added_tokens": [], "normalizer": {"type": "Lowercase"}, "pre_tokenizer": null,
+               "post_processor": null, "decoder": null, "truncation": null, "padding": null,
+               "model": {"type": "BPE", "vocab": vocab,
+                         "merges": [["a", "b"], ["\u{2581}", "ab"], ["\u{2581}", "a"]]}})
+    };
+    let read = |file: Value| {
+        let at = tempfile::tempdir().unwrap();
+        write(at.path(), &[("tokenizer.json", file), ("config.json", json!({"model_type": "gemma2"}))]);
+        Tokenizer::from_directory(at.path()).unwrap()
+    };
+    let made = read(file(&pieces));
+    let ids = made.encode("ab A ab\n", true).unwrap();
+    assert_eq!(ids, [264, 261, 70, 266, 15], "the letter in upper case and the line's end are bytes");
+    assert_eq!(made.decode(&ids).unwrap(), "ab A ab\n");
+    // Stock opens none of these, and here the file is taken.
+    pieces[3] = "other".into();
+    assert_eq!(read(file(&pieces)).encode("abA", true).unwrap(), [264, 262]);
+}
+
+#[test]
+fn gpt_neox_s_class_leaves_out_the_post_processor_of_the_file() {
+    let piece = json!({"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}});
+    let text = json!({"Sequence": {"id": "A", "type_id": 0}});
+    let mut file = byte_level();
+    file["post_processor"] = json!({"type": "TemplateProcessing", "single": [piece, text], "pair": [text, text],
+        "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [0], "tokens": ["<|endoftext|>"]}}});
+    for (family, opens) in [("gpt_neox", false), ("qwen3", true), ("opt", true), ("llama", true)] {
+        let at = tempfile::tempdir().unwrap();
+        let config = ("config.json", json!({"model_type": family}));
+        write(at.path(), &[("tokenizer.json", file.clone()), config]);
+        let ids = Tokenizer::from_directory(at.path()).unwrap().encode("And", true).unwrap();
+        let expected: &[u32] = if opens { &[0, 296] } else { &[296] };
+        assert_eq!(ids, expected, "{family}");
+    }
+}
+
+#[test]
+fn a_name_that_stands_for_nothing_adds_no_token_of_the_class() {
+    let mut file = byte_level();
+    (file["added_tokens"], file["post_processor"]) = (json!([]), Value::Null);
+    file["model"]["vocab"].as_object_mut().unwrap().remove("<|endoftext|>");
+    for (family, added) in
+        [("opt", vec!["<|endoftext|>"]), ("gpt_neox", vec!["<|endoftext|>", "<|padding|>"])]
+    {
+        let read = |settings: Value| {
+            let at = tempfile::tempdir().unwrap();
+            let config = ("config.json", json!({"model_type": family}));
+            let settings = ("tokenizer_config.json", settings);
+            write(at.path(), &[("tokenizer.json", file.clone()), config, settings]);
+            Tokenizer::from_directory(at.path()).unwrap()
+        };
+        let ids = |made: &Tokenizer| added.iter().map(|token| made.token_id(token)).collect::<Vec<_>>();
+        let made = read(json!({}));
+        let expected: Vec<Option<u32>> = (2047..).map(Some).take(added.len()).collect();
+        assert_eq!(ids(&made), expected, "{family}");
+        let null = json!({"bos_token": null, "eos_token": null, "unk_token": null, "pad_token": null});
+        let made = read(null);
+        assert_eq!(ids(&made), vec![None; added.len()], "{family}");
+        assert!(made.special_tokens().is_empty(), "{family}");
     }
 }
 

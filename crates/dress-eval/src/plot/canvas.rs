@@ -3,20 +3,21 @@
 use super::letters;
 use super::picture::{Anchor, Element, Picture, Point, RuleKind, TextKind};
 
-/// Pixels that a letter of the pictures' texts takes on average in readers' fonts, and the height of a line
-/// of them.
+/// Width of every picture, in pixels at full size.
+pub(super) const WIDTH: f64 = 860.0;
+/// Where curves begin, and the names above them.
+pub(super) const LEFT: f64 = 72.0;
+/// Pixels that a letter of the pictures' texts takes on average in readers' fonts.
 const LETTER: f64 = 6.6;
-const LINE: f64 = 14.0;
 /// How much wider the letters of titles are, which are heavier.
 const HEAVIER: f64 = 1.06;
 /// What is beside a title, and the size below which it is not made smaller, in pixels.
 const MARGIN: f64 = 16.0;
 const LEAST_SIZE: f64 = 9.0;
 
-/// A picture with the places that names have taken.
+/// The picture as far as it is drawn.
 pub(super) struct Canvas {
     picture: Picture,
-    taken: Vec<[f64; 4]>,
 }
 
 /// How wide a text is taken to be, in pixels: at least as it is in a PNG, whose letters are known.
@@ -36,7 +37,7 @@ pub(super) fn shortened(text: &str, letters: usize) -> String {
 impl Canvas {
     pub fn new(width: f64, height: f64) -> Self {
         let picture = Picture { width, height: height.round(), elements: Vec::new() };
-        Self { picture, taken: Vec::new() }
+        Self { picture }
     }
 
     pub fn finish(self) -> Picture {
@@ -61,24 +62,6 @@ impl Canvas {
         let text = shortened(title, letters);
         let size = kind.size().min(room / width(&text)).max(LEAST_SIZE);
         self.add(Element::Text { kind, size, at: (MARGIN, y), anchor: Anchor::Start, text });
-    }
-
-    /// A name that is moved down, and else up, from where others lie, between `top` and `bottom`.
-    pub fn name(&mut self, (x, y): Point, anchor: Anchor, name: &str, [top, bottom]: [f64; 2]) {
-        let width = width_of(name);
-        let left = if anchor == Anchor::End { x - width } else { x };
-        let is_free = |y: f64| {
-            let lies_on = |[from, to, over, under]: &[f64; 4]| {
-                left < *to && *from < left + width && y - LINE < *under && *over < y
-            };
-            !self.taken.iter().any(lies_on)
-        };
-        let mut tried = (0..20).flat_map(|step| [f64::from(step) * LINE, -f64::from(step) * LINE]);
-        let free = tried
-            .find_map(|step| Some(y + step).filter(|y| (top + LINE..=bottom).contains(y) && is_free(*y)));
-        let y = free.unwrap_or(y);
-        self.taken.push([left, left + width, y - LINE, y]);
-        self.label(TextKind::Name, (x, y), anchor, name);
     }
 
     /// A line between two points.

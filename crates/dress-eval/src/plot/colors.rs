@@ -16,6 +16,8 @@ pub(super) const INK: Color = Color { light: 0x1d1d1b, dark: 0xf0efec };
 pub(super) const SOFT: Color = Color { light: 0x5c5c58, dark: 0xaeada6 };
 /// Of the lines behind the curves.
 pub(super) const RULE: Color = Color { light: 0xe3e2de, dark: 0x3a3936 };
+/// How many colours of curves there are.
+pub(super) const COLORS: usize = CURVES.len();
 /// Of curves, each number's own.
 pub(super) const CURVES: [Color; 10] = [
     Color { light: 0x2563eb, dark: 0x6ea8fe },

@@ -1,14 +1,15 @@
 //! One panel on its place.
 
 use super::axis::{Axis, Scale, tick_text};
-use super::canvas::{Canvas, width_of};
+use super::canvas::{Canvas, LEFT, WIDTH, width_of};
+use super::colors::COLORS;
+use super::names::{self, NameAbove, NameBeside, ROW};
+use super::panel::{Panel, Place, Series};
 use super::picture::{Anchor, RuleKind, TextKind};
-use super::{COLORS, Panel, Place, Series, WIDTH};
 use crate::Error;
 
-const LEFT: f64 = 72.0;
 const RIGHT: f64 = 24.0;
-/// Above the curves: the title and what y is.
+/// Above the curves and the names over them: the title and what y is.
 const TOP: f64 = 58.0;
 const CURVES: [f64; 2] = [210.0, 300.0];
 /// Below the curves: numbers and what x is.
@@ -23,6 +24,10 @@ pub(super) struct Frame<'a> {
     panel: &'a Panel,
     x: Axis,
     y: Axis,
+    /// Where the curves end.
+    right: f64,
+    above: Vec<NameAbove>,
+    beside: Vec<NameBeside>,
     /// The lines of the legend: in each the series with their places.
     legend: Vec<Vec<(usize, f64)>>,
 }
@@ -37,21 +42,28 @@ impl<'a> Frame<'a> {
         // A line across alone is nothing to look at.
         let x = Axis::over(points(panel).map(|(x, _)| x), Scale::Linear, 0.02).ok_or_else(nothing)?;
         let y = Axis::over_most(points(panel).map(|(_, y)| y).chain(levels), panel.y_scale, 0.06);
-        Ok(Self { panel, x, y: y.ok_or_else(nothing)?, legend: legend(&panel.series) })
+        let y = y.ok_or_else(nothing)?;
+        let beside = names::beside(panel, &y, height_of_curves(panel));
+        let right = WIDTH - RIGHT.max(names::width_beside(&beside));
+        let above = names::above(panel, &y, |at| across(&x, right, at));
+        Ok(Self { panel, x, y, right, above, beside, legend: legend(&panel.series) })
     }
 
     pub fn height(&self) -> f64 {
-        TOP + self.curves() + BOTTOM + LEGEND_LINE * self.legend.len() as f64 + END
+        self.above_curves() + self.curves() + BOTTOM + LEGEND_LINE * self.legend.len() as f64 + END
     }
 
     fn curves(&self) -> f64 {
-        CURVES[usize::from(self.panel.y_scale == Scale::Log)]
+        height_of_curves(self.panel)
+    }
+
+    fn above_curves(&self) -> f64 {
+        TOP + ROW * names::rows(&self.above) as f64
     }
 
     fn place(&self, top: f64, (x, y): (f64, f64)) -> Option<(f64, f64)> {
-        let (across, up) = (self.x.share(x)?, self.y.share(y)?);
-        let width = WIDTH - LEFT - RIGHT;
-        Some((LEFT + across * width, top + TOP + (1.0 - up) * self.curves()))
+        let ([upper, lower], up) = (self.within(top), self.y.share(y)?);
+        Some((across(&self.x, self.right, x)?, lower - up * (lower - upper)))
     }
 
     /// Draws it with its upper edge at `top`.
@@ -68,18 +80,19 @@ impl<'a> Frame<'a> {
             self.draw_series(canvas, top, index % COLORS, series);
         }
         self.draw_marks(canvas, top);
+        self.draw_names(canvas, top);
         self.draw_legend(canvas, top);
     }
 
     fn draw_axes(&self, canvas: &mut Canvas, top: f64) {
-        let (right, bottom) = (WIDTH - RIGHT, top + TOP + self.curves());
+        let (right, [_, bottom]) = (self.right, self.within(top));
         for tick in self.y.ticks(5) {
             let y = bottom - self.y.share(tick).unwrap_or(0.0) * self.curves();
             canvas.line(RuleKind::Grid, (LEFT, y), (right, y));
             canvas.label(TextKind::Tick, (LEFT - 8.0, y + 4.0), Anchor::End, &tick_text(tick));
         }
         for tick in self.x.ticks(7) {
-            let x = LEFT + self.x.share(tick).unwrap_or(0.0) * (right - LEFT);
+            let x = across(&self.x, right, tick).unwrap_or(LEFT);
             canvas.label(TextKind::Tick, (x, bottom + 18.0), Anchor::Middle, &tick_text(tick));
         }
         canvas.line(RuleKind::Axis, (LEFT, bottom), (right, bottom));
@@ -101,7 +114,6 @@ impl<'a> Frame<'a> {
         for &((x, y), at) in &placed {
             if self.y.is_above(y) {
                 canvas.cut(color, at);
-                canvas.name((at.0 + 8.0, at.1 + 10.0), Anchor::Start, &tick_text(y), self.within(top));
             } else if placed.len() <= DOTS {
                 let says = format!("{}: {} | {}", series.name, tick_text(x), tick_text(y));
                 canvas.dot(color, at, 3.0, says);
@@ -111,30 +123,36 @@ impl<'a> Frame<'a> {
 
     fn draw_marks(&self, canvas: &mut Canvas, top: f64) {
         let [upper, lower] = self.within(top);
-        let right = WIDTH - RIGHT;
         for mark in &self.panel.marks {
             match mark.place {
                 Place::AtX(x) => {
-                    let Some(across) = self.x.share(x) else { continue };
-                    let x = LEFT + across * (right - LEFT);
+                    let Some(x) = across(&self.x, self.right, x) else { continue };
                     canvas.line(RuleKind::Mark, (x, upper), (x, lower));
-                    let fits = x + 6.0 + width_of(&mark.label) < right;
-                    let (at, anchor) = if fits { (x + 6.0, Anchor::Start) } else { (x - 6.0, Anchor::End) };
-                    canvas.name((at, upper + 14.0), anchor, &mark.label, [upper, lower]);
                 }
                 Place::AtY(y) => {
                     let Some(up) = self.y.share(y) else { continue };
                     let y = lower - up * self.curves();
-                    canvas.line(RuleKind::Mark, (LEFT, y), (right, y));
-                    canvas.name((right, y - 4.0), Anchor::End, &mark.label, [upper, lower]);
+                    canvas.line(RuleKind::Mark, (LEFT, y), (self.right, y));
                 }
             }
         }
     }
 
+    fn draw_names(&self, canvas: &mut Canvas, top: f64) {
+        let [upper, _] = self.within(top);
+        for NameAbove { middle, row, text } in &self.above {
+            let y = upper - 5.0 - ROW * *row as f64;
+            canvas.label(TextKind::Name, (*middle, y), Anchor::Middle, text);
+        }
+        for NameBeside { middle, text } in &self.beside {
+            canvas.label(TextKind::Name, (self.right + 6.0, upper + middle + 4.0), Anchor::Start, text);
+        }
+    }
+
     fn draw_legend(&self, canvas: &mut Canvas, top: f64) {
         for (line, entries) in self.legend.iter().enumerate() {
-            let y = top + TOP + self.curves() + BOTTOM + LEGEND_LINE * (line as f64 + 0.6);
+            let [_, lower] = self.within(top);
+            let y = lower + BOTTOM + LEGEND_LINE * (line as f64 + 0.6);
             for &(index, x) in entries {
                 canvas.curve(index % COLORS, vec![(x, y), (x + 18.0, y)]);
                 canvas.label(
@@ -149,8 +167,18 @@ impl<'a> Frame<'a> {
 
     /// The upper and the lower edge of the curves.
     fn within(&self, top: f64) -> [f64; 2] {
-        [top + TOP, top + TOP + self.curves()]
+        let upper = top + self.above_curves();
+        [upper, upper + self.curves()]
     }
+}
+
+fn height_of_curves(panel: &Panel) -> f64 {
+    CURVES[usize::from(panel.y_scale == Scale::Log)]
+}
+
+/// Where an x lies among curves that end at `right`.
+fn across(axis: &Axis, right: f64, x: f64) -> Option<f64> {
+    Some(LEFT + axis.share(x)? * (right - LEFT))
 }
 
 /// The points of a panel that have a place.

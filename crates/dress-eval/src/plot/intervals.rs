@@ -1,8 +1,7 @@
 //! Ranges one below the other.
 
-use super::WIDTH;
 use super::axis::{Axis, Scale, tick_text};
-use super::canvas::{Canvas, shortened};
+use super::canvas::{Canvas, WIDTH, shortened};
 use super::picture::{Anchor, Picture, RuleKind, TextKind};
 use crate::Error;
 

@@ -41,6 +41,10 @@ const RIGHT: f64 = 18.0;
 const TOP: f64 = 28.0;
 const BOTTOM: f64 = 44.0;
 
+/// What a name takes above the line that it is written on, and below it.
+const ASCENT: f64 = 11.0;
+const DESCENT: f64 = 3.0;
+
 struct Frame {
     width: f64,
     height: f64,
@@ -165,8 +169,17 @@ impl Frame {
         }
     }
 
-    /// The names at the points, moved down where they would lie on each other.
+    /// The lines of a curve, from each point to the next; the last point is a line without length.
+    fn lines(&self, curve: &Curve) -> Vec<[(f64, f64); 2]> {
+        let placed: Vec<(f64, f64)> = curve.points.iter().filter_map(|&point| self.place(point)).collect();
+        let next = placed.iter().skip(1).chain(placed.last());
+        placed.iter().zip(next).map(|(&from, &to)| [from, to]).collect()
+    }
+
+    /// The names at the points, at the other side of these, or moved up or down, where they would lie on each
+    /// other or on a curve.
     fn labels(&self, text: &mut String, curves: &[Curve]) {
+        let lines: Vec<[(f64, f64); 2]> = curves.iter().flat_map(|curve| self.lines(curve)).collect();
         let mut taken: Vec<(f64, f64, f64)> = Vec::new();
         for curve in curves {
             for (&point, label) in curve.points.iter().zip(&curve.labels) {
@@ -177,19 +190,29 @@ impl Frame {
                     false => label.clone(),
                 };
                 let width = 6.6 * label.chars().count() as f64;
-                let left = x + 9.0 + width > self.width - 4.0;
-                let start = if left { (x - 9.0 - width).max(4.0) } else { x + 9.0 };
-                let lies_on = |y: f64, taken: &[(f64, f64, f64)]| {
-                    taken
-                        .iter()
-                        .any(|&(from, to, at)| start < to && start + width > from && (y - at).abs() < 13.0)
-                };
-                let steps = [0.0, 14.0, -14.0, 28.0, -28.0, 42.0, -42.0];
+                let fits = |start: &f64| *start >= LEFT && start + width <= self.width - 4.0;
+                let mut sides: Vec<f64> = [x + 9.0, x - 9.0 - width].into_iter().filter(fits).collect();
+                if sides.is_empty() {
+                    sides.push((x - 9.0 - width).max(4.0));
+                }
                 let low = self.height - BOTTOM - 2.0;
-                let tried = steps.iter().map(|step| (y + 4.0 + step).clamp(TOP + 8.0, low));
-                let y = tried.clone().find(|&y| !lies_on(y, &taken)).unwrap_or(y + 4.0);
+                let mut tried = Vec::new();
+                for step in [0.0, 14.0, -14.0, 28.0, -28.0, 42.0, -42.0] {
+                    let y = (y + 4.0 + step).clamp(TOP + 8.0, low);
+                    tried.extend(sides.iter().map(|&start| (start, y)));
+                }
+                let is_free = |&&(start, y): &&(f64, f64)| {
+                    let end = start + width;
+                    taken.iter().all(|&(from, to, at)| start >= to || end <= from || (y - at).abs() >= 13.0)
+                };
+                let off_curves = |&(start, y): &(f64, f64)| {
+                    let (across, down) = ([start, start + width], [y - ASCENT, y + DESCENT]);
+                    !lines.iter().any(|&line| crosses(line, across, down))
+                };
+                let best = tried.iter().find(|place| is_free(place) && off_curves(place));
+                let &(start, y) = best.or_else(|| tried.iter().find(is_free)).unwrap_or(&tried[0]);
                 taken.push((start, start + width, y));
-                let (anchor, at) = if left { ("end", start + width) } else { ("start", start) };
+                let (anchor, at) = if start < x { ("end", start + width) } else { ("start", start) };
                 let _ = write!(
                     text,
                     r#"<text class="name" x="{at:.1}" y="{y:.1}" text-anchor="{anchor}">{}</text>"#,
@@ -198,6 +221,18 @@ impl Frame {
             }
         }
     }
+}
+
+/// Whether a straight line goes through a box, of which is said from where to where it is across and down.
+fn crosses([from, to]: [(f64, f64); 2], across: [f64; 2], down: [f64; 2]) -> bool {
+    let (left, right) = if from.0 <= to.0 { (from, to) } else { (to, from) };
+    let (start, end) = (left.0.max(across[0]), right.0.min(across[1]));
+    if start > end {
+        return false;
+    }
+    let at = |x: f64| left.1 + (right.1 - left.1) * (x - left.0) / (right.0 - left.0);
+    let [a, b] = if right.0 > left.0 { [at(start), at(end)] } else { [left.1, right.1] };
+    a.min(b) < down[1] && a.max(b) > down[0]
 }
 
 #[cfg(test)]
@@ -224,5 +259,41 @@ mod tests {
         assert!(svg.contains("a&lt;b") && svg.contains("parameters") && svg.contains("perplexity"));
         assert_eq!(svg.matches("<circle").count(), 2);
         assert!(!svg.contains("NaN"), "{svg}");
+    }
+
+    #[test]
+    fn a_line_crosses_a_box_where_a_part_of_it_is_inside() {
+        let line = [(0.0, 0.0), (10.0, 10.0)];
+        assert!(crosses(line, [4.0, 6.0], [4.0, 6.0]) && crosses([line[1], line[0]], [4.0, 6.0], [4.0, 6.0]));
+        assert!(!crosses(line, [4.0, 6.0], [7.0, 9.0]) && !crosses(line, [11.0, 12.0], [4.0, 20.0]));
+        // Upright, and a mere point.
+        assert!(crosses([(5.0, 0.0), (5.0, 9.0)], [4.0, 6.0], [4.0, 6.0]));
+        assert!(crosses([(5.0, 5.0); 2], [4.0, 6.0], [4.0, 6.0]));
+        assert!(!crosses([(5.0, 7.0); 2], [4.0, 6.0], [4.0, 6.0]));
+    }
+
+    #[test]
+    fn a_name_lies_beside_its_curve() {
+        let (points, labels) =
+            (vec![(1.77, 33.44), (2.36, 33.24)], vec!["width".into(), "llama3-kjv".into()]);
+        let curve = Curve { name: "width".into(), points, labels };
+        let (id, title, x_label, y_label) = Default::default();
+        let chart = Chart { id, title, x_label, y_label, y_scale: Scale::Linear, curves: vec![curve] };
+        let frame = chart.frame(940.0, 330.0).unwrap();
+        let mut text = String::new();
+        frame.labels(&mut text, &chart.curves);
+        let [line, _] = frame.lines(&chart.curves[0])[..] else { panic!("two points") };
+        let number = |name: &str, key: &str| {
+            let rest = name.split(&format!(" {key}=\"")).nth(1).unwrap();
+            rest.split('"').next().unwrap().parse::<f64>().unwrap()
+        };
+        let names: Vec<&str> = text.split("<text").skip(1).collect();
+        assert_eq!(names.len(), 2);
+        for (name, letters) in names.into_iter().zip([5.0, 10.0]) {
+            let (at, y) = (number(name, "x"), number(name, "y"));
+            let across =
+                if name.contains("end") { [at - 6.6 * letters, at] } else { [at, at + 6.6 * letters] };
+            assert!(!crosses(line, across, [y - ASCENT, y + DESCENT]), "{name}");
+        }
     }
 }

@@ -7,9 +7,6 @@ use crate::plot::Scale;
 /// How many times the least the greatest perplexity is at least where they are drawn on a logarithmic scale.
 const MANY: f64 = 4.0;
 
-/// The curve of the models that belong to no series.
-const OF_NO_SERIES: &str = "models";
-
 /// Every chart that there are points for.
 pub fn charts(report: &Report) -> Vec<Chart> {
     let models = &report.models;
@@ -69,41 +66,43 @@ fn perplexities(models: &[ModelReport]) -> Vec<Chart> {
     texts.iter().enumerate().map(of).collect()
 }
 
-/// One curve a series of models, a point a model.
+/// One curve a series of models, a point a model. A model of no series is a point by itself: nothing says
+/// that what lies between two of them is like either.
 fn against_parameters(models: &[ModelReport], value: impl Fn(&ModelReport) -> Option<f64>) -> Vec<Curve> {
-    let mut curves: Vec<Curve> = Vec::new();
+    let mut curves: Vec<(Option<&str>, Curve)> = Vec::new();
     let mut sorted: Vec<&ModelReport> = models.iter().collect();
     sorted.sort_by_key(|model| model.size.parameters);
     for model in sorted {
         let Some(value) = value(model) else { continue };
-        let name = model.series.clone().unwrap_or_else(|| OF_NO_SERIES.into());
-        let place = curves.iter().position(|curve| curve.name == name).unwrap_or_else(|| {
-            curves.push(Curve { name, points: Vec::new(), labels: Vec::new() });
+        let series = model.series.as_deref();
+        let known = curves.iter().position(|(known, _)| known.is_some() && *known == series);
+        let place = known.unwrap_or_else(|| {
+            let name = series.unwrap_or(&model.name).into();
+            curves.push((series, Curve { name, points: Vec::new(), labels: Vec::new() }));
             curves.len() - 1
         });
-        curves[place].points.push((model.size.parameters as f64, value));
-        curves[place].labels.push(model.name.clone());
+        curves[place].1.points.push((model.size.parameters as f64, value));
+        curves[place].1.labels.push(model.name.clone());
     }
-    joined_to_the_largest(curves)
+    join_to_the_dense_model(&mut curves);
+    curves.into_iter().map(|(_, curve)| curve).collect()
 }
 
-/// Where one model stands beside series of smaller ones, it is what they were made of: their curves go on to
-/// its point, which has its name once, at its own.
-fn joined_to_the_largest(mut curves: Vec<Curve>) -> Vec<Curve> {
-    let Some(place) = curves.iter().position(|curve| curve.name == OF_NO_SERIES) else { return curves };
-    let ([dense], [name]) = (&curves[place].points[..], &curves[place].labels[..]) else { return curves };
-    let (dense, name) = (*dense, name.clone());
-    if curves.len() == 1 || curves.iter().flat_map(|curve| &curve.points).any(|point| point.0 > dense.0) {
-        return curves;
+/// Where one model of no series stands beside series of smaller ones, it is what they were made of: their
+/// curves go on to its point, which has its name once, at its own.
+fn join_to_the_dense_model(curves: &mut [(Option<&str>, Curve)]) {
+    let alone = || curves.iter().filter(|(series, _)| series.is_none());
+    let (Some((_, dense)), 1) = (alone().next(), alone().count()) else { return };
+    let dense = dense.points[0];
+    let in_series = |(series, curve): &(Option<&str>, Curve)| {
+        series.is_some() && curve.points.iter().any(|point| point.0 > dense.0)
+    };
+    if curves.iter().any(in_series) {
+        return;
     }
-    for (index, curve) in curves.iter_mut().enumerate() {
-        if index == place {
-            curve.name.clone_from(&name);
-        } else {
-            curve.points.push(dense);
-        }
+    for (_, curve) in curves.iter_mut().filter(|(series, _)| series.is_some()) {
+        curve.points.push(dense);
     }
-    curves
 }
 
 fn cosines(models: &[ModelReport]) -> Vec<Curve> {
@@ -134,21 +133,33 @@ mod tests {
     }
 
     #[test]
-    fn every_method_goes_on_to_the_dense_model_which_is_named_once() {
-        let methods = [curve("flap", &[(50.0, 30.0), (75.0, 25.0)]), curve("dress", &[(75.0, 24.0)])];
+    fn every_series_goes_on_to_the_dense_model_which_is_named_once() {
         let of = |largest: f64| {
-            let mut curves = methods.to_vec();
-            curves.push(curve(OF_NO_SERIES, &[(largest, 20.0)]));
-            joined_to_the_largest(curves)
+            let mut curves = vec![
+                (Some("flap"), curve("flap", &[(50.0, 30.0), (75.0, 25.0)])),
+                (Some("width"), curve("width", &[(75.0, 24.0)])),
+                (None, curve("dense", &[(largest, 20.0)])),
+            ];
+            join_to_the_dense_model(&mut curves);
+            curves
         };
         let joined = of(100.0);
-        assert!(joined.iter().all(|curve| curve.points.last() == Some(&(100.0, 20.0))), "{joined:?}");
-        assert_eq!(joined[2].name, "models 100");
-        assert_eq!(
-            joined.iter().flat_map(|curve| &curve.labels).filter(|label| label.ends_with(" 100")).count(),
-            1
-        );
+        assert!(joined.iter().all(|(_, curve)| curve.points.last() == Some(&(100.0, 20.0))), "{joined:?}");
+        let labels = joined.iter().flat_map(|(_, curve)| &curve.labels);
+        assert_eq!(labels.filter(|label| label.ends_with(" 100")).count(), 1);
         // A smaller model beside them is another one.
-        assert_eq!(of(60.0)[1].points.len(), 1);
+        assert_eq!(of(60.0)[1].1.points.len(), 1);
+    }
+
+    /// Two models of no series may have nothing to do with each other.
+    #[test]
+    fn models_of_no_series_are_points_by_themselves() {
+        let mut curves = vec![
+            (None, curve("small", &[(50.0, 30.0)])),
+            (None, curve("large", &[(100.0, 20.0)])),
+            (Some("flap"), curve("flap", &[(50.0, 25.0)])),
+        ];
+        join_to_the_dense_model(&mut curves);
+        assert!(curves.iter().all(|(_, curve)| curve.points.len() == 1), "{curves:?}");
     }
 }

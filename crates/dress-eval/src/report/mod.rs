@@ -10,6 +10,7 @@ mod markdown;
 mod model;
 mod number;
 mod origin;
+mod panels;
 mod tables;
 
 pub use chart::{Chart, Curve};
@@ -23,4 +24,5 @@ pub use markdown::markdown;
 pub use model::{ModelReport, REPORT_FORMAT, Report, RunInfo};
 pub use number::grouped;
 pub use origin::{CurveSample, Kept, LayerScore, Origin};
+pub use panels::report_panels;
 pub use tables::{ReportTable, tables};

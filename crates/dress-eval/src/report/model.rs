@@ -27,7 +27,7 @@ pub struct ModelReport {
     /// The curve it belongs to in plots, such as the method that made it.
     #[serde(default)]
     pub series: Option<String>,
-    /// The checkpoint as given.
+    /// The checkpoint, as files say it that may be published.
     pub path: String,
     /// The checkpoint's fingerprint.
     pub fingerprint: Fingerprint,

@@ -2,8 +2,9 @@
 
 use super::number::{bytes, grouped, short, significant, with_error};
 use super::{ModelReport, Report};
-use crate::PerplexityReport;
 use crate::tasks::{Metric, paper_average};
+use crate::{PairedDifference, PerplexityReport};
+use dress_core::{AxisKind, least_to_most};
 
 /// Rows of text under a header; the first column is a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +65,11 @@ fn size(models: &[ModelReport]) -> Option<ReportTable> {
     let row = |model: &ModelReport| {
         let size = &model.size;
         let widths: Vec<String> = size.unaligned.iter().map(|u| format!("{} {}", u.axis, u.width)).collect();
-        let axes: Vec<String> = size.axes.iter().map(|(kind, len)| format!("{kind} {len}")).collect();
+        let axis = |(kind, len): &(AxisKind, usize)| {
+            let range = size.ranges.iter().find(|(of, _)| of == kind).map_or([*len; 2], |(_, range)| *range);
+            format!("{kind} {}", least_to_most(range.map(|len| len.to_string())))
+        };
+        let axes: Vec<String> = size.axes.iter().map(axis).collect();
         vec![
             model.name.clone(),
             grouped(size.parameters),
@@ -75,9 +80,10 @@ fn size(models: &[ModelReport]) -> Option<ReportTable> {
             if widths.is_empty() { "–".into() } else { widths.join(", ") },
         ]
     };
-    let note = "Multiplications a token: with weights alone, and with the keys and values of 2,047 tokens before it. \
-                Hardware pads widths that are no multiple of 16.";
-    let header = ["model", "parameters", "bytes", "MACs a token", "… at 2,048", "shape", "off the tile"];
+    let note = "In memory: the weights in the type that they were evaluated in. Multiplications a token: with weights \
+                alone, and with the keys and values of 2,047 tokens before it. Hardware pads widths that are no multiple \
+                of 16.";
+    let header = ["model", "parameters", "in memory", "MACs a token", "… at 2,048", "shape", "off the tile"];
     Some(table("size", "Size", note, &header, models.iter().map(row).collect()))
 }
 
@@ -182,16 +188,32 @@ fn departure(models: &[ModelReport]) -> Option<ReportTable> {
         Some(vec![
             model.name.clone(),
             name_of(models, found.against.as_str()),
+            found.losses.as_ref().map_or("–".into(), perplexity_gained),
             with_error(found.kl, found.kl_standard_error),
             format!("{:.2}%", found.top1_agreement * 100.0),
             worst.map_or("–".into(), |at| format!("{:.4} behind layer {}", at.cosine, at.layer)),
             grouped(found.positions),
         ])
     };
-    let note = "KL of the model's next-token distribution from the other's, in nats a position, and how often both have \
-                the same likeliest token.";
-    let header = ["model", "against", "KL", "top-1 agreement", "least cosine of the stream", "positions"];
+    let note = "How much higher the model's perplexity is than the other's, with the standard error of the difference \
+                over the same blocks; KL of its next-token distribution from the other's, in nats a position; and how \
+                often both have the same likeliest token.";
+    let header = [
+        "model",
+        "against",
+        "perplexity",
+        "KL",
+        "top-1 agreement",
+        "least cosine of the stream",
+        "positions",
+    ];
     Some(table("departure", "What changed", note, &header, models.iter().filter_map(row).collect()))
+}
+
+/// By how many percent a perplexity is higher, with the error of that.
+fn perplexity_gained(losses: &PairedDifference) -> String {
+    let (percent, error) = losses.percent_of_perplexity();
+    format!("{percent:+.1}%{}", error.map_or(String::new(), |error| format!(" ± {error:.1}%")))
 }
 
 fn name_of(models: &[ModelReport], fingerprint: &str) -> String {

@@ -12,7 +12,7 @@ use super::template::Templates;
 use crate::Error;
 use crate::journal::ResultKey;
 use crate::scoring::RequestEncoder;
-use dress_core::{CausalLm, Fingerprint, Progress, Unit};
+use dress_core::{CausalLm, Fingerprint, Progress, Unit, published_path};
 use sha2::{Digest, Sha256};
 use std::time::Instant;
 
@@ -116,7 +116,7 @@ pub fn run_task<M: CausalLm>(
         requests: questions.iter().map(|question| question.requests.len()).sum(),
         fewshot: config.fewshot,
         fewshot_seed: config.fewshot_seed,
-        data: task.rows.path.display().to_string(),
+        data: published_path(&task.rows.path),
         data_sha256: task.rows.sha256.clone(),
         fewshot_sha256: task.fewshot_sha256(config),
         task_sha256: task.sha256(),

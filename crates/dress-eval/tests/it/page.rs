@@ -2,15 +2,18 @@
 
 use crate::small::{Shipped, llama, task};
 use dress_core::{
-    Axis, AxisSelection, Calibration, CausalLm, Fingerprint, KeptOfKind, NoProgress, Scores, Selection,
-    SlicePlan,
+    Axis, AxisKind, AxisSelection, Calibration, CausalLm, Fingerprint, KeptOfKind, NoProgress, Scores,
+    Selection, SlicePlan,
 };
 use dress_data::Windows;
+use dress_eval::plot::{Mark, Panel, Place, Series, picture};
 use dress_eval::report::{
     CurveSample, ModelReport, Origin, Report, RunInfo, charts, heat_maps, html, markdown, tables,
 };
 use dress_eval::tasks::{TaskConfig, run_task};
-use dress_eval::{Alignment, PerplexityConfig, Size, SpeedConfig, departure, perplexity, speed};
+use dress_eval::{
+    Alignment, PairedDifference, PerplexityConfig, Size, SpeedConfig, departure, perplexity, speed,
+};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,8 +39,9 @@ fn report() -> Report {
         })
         .collect();
     let text = perplexity(&model, &blocks, &PerplexityConfig::default(), &NoProgress).unwrap();
-    let found =
+    let mut found =
         departure(&model, &model, &Alignment::default(), &Windows::from(&blocks), None, &NoProgress).unwrap();
+    found.losses = Some(PairedDifference { difference: 1.1f64.ln(), standard_error: Some(0.01), pairs: 3 });
     let dense = ModelReport {
         name: "dense <&\">".into(),
         series: None,
@@ -128,6 +132,12 @@ fn markdown_has_every_table_with_the_best_in_bold() {
     let perplexities = tables(&report).into_iter().find(|table| table.id == "perplexity").unwrap();
     assert_eq!(perplexities.best, [(0, 1)], "the dense model's is the lowest");
     assert!(perplexities.is_numeric(1) && !perplexities.is_numeric(3), "{:?}", perplexities.rows);
+    let changed = tables(&report).into_iter().find(|table| table.id == "departure").unwrap();
+    assert_eq!(changed.rows[0][2], "+10.0% ± 1.1%", "the error is of the difference");
+    let mut uneven = report.clone();
+    uneven.models[0].size.ranges = vec![(AxisKind::Ffn, [6, 10])];
+    let [sizes, uneven] = [&report, &uneven].map(|report| tables(report).remove(0).rows.remove(0).remove(5));
+    assert!(sizes.contains("ffn 10, ") && uneven.contains("ffn 6 to 10, "), "{sizes} {uneven}");
     let best: usize = tables(&report).iter().map(|table| table.best.len()).sum();
     assert_eq!(text.matches("| **").count(), best);
     for table in tables(&report) {
@@ -197,10 +207,16 @@ addEventListener('load', () => {
     const boxes = [...svg.querySelectorAll('text.name')].map(t => t.getBoundingClientRect());
     return boxes.filter((a, i) => boxes.some((b, j) => i < j && a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom));
   });
+  const under = all('figure svg').filter(seen).flatMap(svg => {
+    const boxes = [...svg.querySelectorAll('text.name')].map(t => t.getBoundingClientRect());
+    const places = [...svg.querySelectorAll('polyline')].flatMap(curve =>
+      Array.from({ length: Math.ceil(curve.getTotalLength()) }, (_, at) => curve.getPointAtLength(at).matrixTransform(curve.getScreenCTM())));
+    return places.filter(p => boxes.some(b => b.left < p.x && p.x < b.right && b.top + 1 < p.y && p.y < b.bottom - 1));
+  });
   const small = all('figure svg text').filter(t => { const b = t.getBoundingClientRect(); return b.width > 0 && parseFloat(getComputedStyle(t).fontSize) * t.ownerSVGElement.getBoundingClientRect().width / t.ownerSVGElement.viewBox.baseVal.width < 9.5; });
   const result = { width: innerWidth, sideways: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     tables: all('table').filter(seen).map(t => t.id), plots: all('figure').filter(f => [...f.querySelectorAll('svg')].filter(seen).length == 1).map(f => f.id),
-    overlap: overlap.length, small: small.length,
+    overlap: overlap.length, under: under.length, small: small.length,
     perplexity: Math.max(...all('#table-perplexity tr > :nth-child(2)').map(c => c.getBoundingClientRect().right)),
     hidden: all('.scroll').filter(s => s.scrollWidth > s.clientWidth && !getComputedStyle(s).backgroundImage.includes('gradient')).length };
   parent.postMessage(JSON.stringify(result), '*');
@@ -215,22 +231,44 @@ fn frame(width: u32) -> String {
     )
 }
 
+/// Says where it is missed what is skipped.
 fn chromium() -> Option<PathBuf> {
     let names = ["chromium", "chromium-browser", "google-chrome"];
-    let paths = std::env::var_os("PATH")?;
-    std::env::split_paths(&paths)
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&paths)
         .flat_map(|path| names.map(|name| path.join(name)))
-        .find(|path| path.is_file())
+        .find(|path| path.is_file());
+    if found.is_none() {
+        // Past what the harness captures. `.ci/run` fails where it is there.
+        let why = "SKIPPED for want of chromium: none on PATH; apt-get install chromium";
+        let _ = writeln!(std::io::stderr(), "{why}");
+    }
+    found
+}
+
+/// What a script on `report.html` of a directory says, opened in a window of so many pixels.
+fn measured(browser: &Path, directory: &Path, width: u32) -> serde_json::Value {
+    let framed = directory.join("frame.html");
+    std::fs::write(&framed, frame(width)).unwrap();
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
+        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+        .args(["--enable-logging=stderr", "--virtual-time-budget=4000", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", directory.join("profile").display()))
+        .arg("--window-size=1400,2400")
+        .arg(format!("file://{}", framed.display()))
+        .output()
+        .unwrap();
+    let (dom, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(!log.contains("CONSOLE"), "{log}");
+    let said = dom.split("<title>measured ").nth(1).and_then(|rest| rest.split("</title>").next());
+    let said = said.unwrap_or_else(|| panic!("the page was not measured: {log}"));
+    serde_json::from_str(said).unwrap()
 }
 
 #[test]
 fn every_table_and_plot_is_seen_at_the_width_of_a_desk_and_of_a_phone() {
-    let Some(browser) = chromium() else {
-        // Past what the harness captures. `.ci/run` fails where it is there.
-        let why = "SKIPPED for want of chromium: none on PATH; apt-get install chromium";
-        let _ = writeln!(std::io::stderr(), "{why}");
-        return;
-    };
+    let Some(browser) = chromium() else { return };
     let report = report();
     let expected_tables: Vec<String> =
         tables(&report).iter().map(|table| format!("table-{}", table.id)).collect();
@@ -251,22 +289,7 @@ fn every_table_and_plot_is_seen_at_the_width_of_a_desk_and_of_a_phone() {
         std::fs::write(kept, html(&report, "Evaluation")).unwrap();
     }
     for width in [1280, 375] {
-        let framed = directory.path().join("frame.html");
-        std::fs::write(&framed, frame(width)).unwrap();
-        let output = Command::new(&browser)
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
-            .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-            .args(["--enable-logging=stderr", "--virtual-time-budget=4000", "--dump-dom"])
-            .arg(format!("--user-data-dir={}", directory.path().join("profile").display()))
-            .arg("--window-size=1400,2400")
-            .arg(format!("file://{}", framed.display()))
-            .output()
-            .unwrap();
-        let (dom, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(!log.contains("CONSOLE"), "{log}");
-        let measured = dom.split("<title>measured ").nth(1).and_then(|rest| rest.split("</title>").next());
-        let measured = measured.unwrap_or_else(|| panic!("the page was not measured: {log}"));
-        let measured: serde_json::Value = serde_json::from_str(measured).unwrap();
+        let measured = measured(&browser, directory.path(), width);
         let ids = |name: &str| {
             let found = measured[name].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_string());
             let mut found: Vec<String> = found.collect();
@@ -279,11 +302,51 @@ fn every_table_and_plot_is_seen_at_the_width_of_a_desk_and_of_a_phone() {
         assert_eq!(ids("tables"), tables);
         assert_eq!(ids("plots"), expected_plots);
         assert_eq!(measured["sideways"], 0, "the page itself does not scroll sideways");
-        assert_eq!((&measured["overlap"], &measured["small"]), (&0.into(), &0.into()), "{measured}");
+        for nothing in ["overlap", "under", "small"] {
+            assert_eq!(measured[nothing], 0, "{nothing}: {measured}");
+        }
         assert!(
             measured["perplexity"].as_f64().unwrap() <= f64::from(width),
             "the column is on the screen: {measured}"
         );
         assert_eq!(measured["hidden"], 0, "a table that goes on beside the screen shows that it does");
     }
+}
+
+/// Counts the names in a picture, those that lie on each other, and the places of curves that lie under one.
+const MEASURE_NAMES: &str = r#"<script>
+addEventListener('load', () => {
+  const boxes = [...document.querySelectorAll('text.name')].map(t => t.getBoundingClientRect());
+  const overlap = boxes.filter((a, i) => boxes.some((b, j) => i < j && a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom));
+  let under = 0;
+  for (const curve of document.querySelectorAll('polyline')) {
+    for (let at = 0; at < curve.getTotalLength(); at++) {
+      const p = curve.getPointAtLength(at).matrixTransform(curve.getScreenCTM());
+      under += boxes.some(b => b.left < p.x && p.x < b.right && b.top + 1 < p.y && p.y < b.bottom - 1);
+    }
+  }
+  const outside = boxes.filter(b => b.left < 0 || b.right > document.querySelector('svg').getBoundingClientRect().right);
+  parent.postMessage(JSON.stringify({ names: boxes.length, overlap: overlap.length, under, outside: outside.length }), '*');
+});
+</script>"#;
+
+#[test]
+fn names_in_the_picture_of_a_run_are_seen_beside_its_curve_and_each_other() {
+    let Some(browser) = chromium() else { return };
+    // A loss of small steps, which is all over the panel.
+    let points = (0..80).map(|i| (128.0 * f64::from(i), 3.0 + 0.1 * f64::from(i * 37 % 19)));
+    let series = vec![Series { name: "of each step's blocks".into(), points: points.collect() }];
+    let mark = |label: &str, place| Mark { label: label.into(), place };
+    let marks = vec![
+        mark("sliced after step 79", Place::AtX(10_000.0)),
+        mark("dense, held back: 3.900", Place::AtY(3.9)),
+        mark("result, held back: 3.931", Place::AtY(3.931)),
+    ];
+    let (title, x_label, y_label) = ("a run".into(), "tokens seen".into(), "loss, nats a token".into());
+    let picture = picture(&[Panel { title, x_label, y_label, series, marks, ..Panel::default() }]).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let page = format!("<!doctype html><meta charset=utf-8><body>{}{MEASURE_NAMES}</body>", picture.svg());
+    std::fs::write(directory.path().join("report.html"), page).unwrap();
+    let found = measured(&browser, directory.path(), 1280);
+    assert_eq!(found, serde_json::json!({ "names": 3, "overlap": 0, "under": 0, "outside": 0 }));
 }

@@ -3,7 +3,7 @@
 use crate::small::{CONFIGS, llama, random};
 use dress_core::burn::tensor::{DType, Device, Tensor};
 use dress_core::parameters::{self, Layout, ParameterMapper};
-use dress_core::{Calibration, Fingerprint, NoProgress};
+use dress_core::{AxisKind, Calibration, Fingerprint, NoProgress};
 use dress_data::Windows;
 use dress_eval::journal::ResultCache;
 use dress_eval::{Alignment, Size, SpeedConfig, departure, speed};
@@ -40,6 +40,14 @@ fn a_tied_head_multiplies_and_is_stored_once() {
     assert_eq!(tied.parameters, untied.parameters - 23 * 12);
     let unaligned: Vec<usize> = tied.unaligned.iter().map(|unaligned| unaligned.width).collect();
     assert!(unaligned.contains(&12) && unaligned.contains(&10) && !unaligned.contains(&16), "{unaligned:?}");
+}
+
+#[test]
+fn where_layers_differ_a_size_has_the_least_and_the_most_of_one() {
+    let differing = r#""dress":{"ffn":[10,6],"heads":[2,2]},"model_type""#;
+    let size = Size::of(&random(&CONFIGS[0].replace("\"model_type\"", differing)));
+    assert_eq!(size.ranges, [(AxisKind::Ffn, [6, 10])]);
+    assert!(Size::of(&llama()).ranges.is_empty());
 }
 
 fn windows() -> Windows {

@@ -41,7 +41,6 @@ pub(crate) use directory::{COMPANIONS, is_document};
 pub use fingerprint::fingerprint;
 pub use float_type::{FloatType, FloatTypeName};
 pub use load::{LoadConfig, PartialLoad, declare, load, load_model, read_config_of};
-#[cfg(feature = "tokenizer")]
 pub(crate) use model_card::hub_id;
 pub use output_error::OutputError;
 pub use pytorch_files::PytorchFiles;

@@ -2,8 +2,9 @@
 //! multiplied by the root of the width, gains that are one more than what is filed, norms before and behind,
 //! soft caps, and layers of which some see a window alone, in Gemma 3 with a rotary base of their own.
 
-use super::family_rules::{Activated, Defaults, HeadNorms, NormPlaces, StockWidth, flag, size};
+use super::keys::{flag, size};
 use super::rotary_by_kind::local_theta;
+use super::rule_parts::{Activated, Defaults, HeadNorms, NormPlaces, StockWidth};
 use super::{Biases, DecoderConfig, FamilyRules, SoftCaps, layer_types};
 use crate::config_json::{ConfigJson, Unsupported, is_falsy};
 use crate::modules::Activation;

@@ -1,7 +1,7 @@
 //! Granite 3: LLaMA with four multipliers (arXiv 2203.03466): of the embedding, of what each part of a layer
 //! adds, of the scores, and of the logits.
 
-use super::family_rules::StockWidth;
+use super::rule_parts::StockWidth;
 use super::{Biases, DecoderConfig, FamilyRules, Multipliers, llama};
 use crate::config_json::{ConfigJson, Unsupported};
 

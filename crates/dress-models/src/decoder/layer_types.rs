@@ -1,7 +1,7 @@
 //! Which layers see a window of the text alone.
 
 use super::DecoderConfig;
-use super::family_rules::{flag, size};
+use super::keys::{flag, size};
 use crate::config_json::{ConfigJson, Unsupported};
 use serde_json::{Value, json};
 

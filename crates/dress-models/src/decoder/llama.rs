@@ -1,7 +1,8 @@
 //! LLaMA-2, LLaMA-3 and whatever else is `LlamaForCausalLM`.
 
-use super::family_rules::{StockWidth, flag};
-use super::{Biases, FamilyRules};
+use super::keys::flag;
+use super::rule_parts::StockWidth;
+use super::{Biases, DecoderConfig, FamilyRules, layer_types};
 use crate::config_json::{ConfigJson, Unsupported};
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ pub(super) static RULES: FamilyRules = FamilyRules {
     ..FamilyRules::USUAL
 };
 
-fn read(raw: &ConfigJson, config: &mut super::DecoderConfig) -> Result<(), Unsupported> {
+fn read(raw: &ConfigJson, config: &mut DecoderConfig) -> Result<(), Unsupported> {
     config.biases = biases(raw)?;
     Ok(())
 }
@@ -26,10 +27,10 @@ pub(super) fn biases(raw: &ConfigJson) -> Result<Biases, Unsupported> {
     Ok(Biases::of_keys(flag(raw, "attention_bias")?, flag(raw, "mlp_bias")?))
 }
 
-pub(super) fn write(config: &super::DecoderConfig) -> Vec<(&'static str, Value)> {
+pub(super) fn write(config: &DecoderConfig) -> Vec<(&'static str, Value)> {
     let biases = [("attention_bias", config.biases.heads), ("mlp_bias", config.biases.feed_forward)];
     let mut keys: Vec<_> =
         biases.into_iter().filter(|(_, has)| *has).map(|(key, has)| (key, json!(has))).collect();
-    keys.extend(super::layer_types::write(config));
+    keys.extend(layer_types::write(config));
     keys
 }

@@ -1,6 +1,6 @@
 //! Mistral (arXiv 2310.06825), whose layers may all see a window of the text alone.
 
-use super::family_rules::Defaults;
+use super::rule_parts::Defaults;
 use super::{DecoderConfig, FamilyRules, layer_types};
 use crate::config_json::{ConfigJson, Unsupported};
 

@@ -4,14 +4,19 @@
 //! What differs between the families is data. Each has a file here with its [`FamilyRules`]: what a key that
 //! is missing means, which biases and norms its projections have, which layers see a window of the text
 //! alone, and what its stock configuration can say.
+//!
+//! Imports point one way: types and the reading of single keys are at the bottom, the families' files above
+//! them, then the list of families, and what reads a whole `config.json` on top.
 
 mod biases;
 mod config;
+mod config_file;
 mod coupling;
-mod family_rules;
+mod families;
 mod fused;
 mod gemma;
 mod granite;
+mod keys;
 mod layer;
 mod layer_types;
 mod llama;
@@ -24,14 +29,16 @@ mod qwen2;
 mod qwen3;
 mod rotary_by_kind;
 mod rotary_keys;
+mod rule_parts;
 mod slice_factors;
 mod smollm3;
 mod stock;
+mod usual_rules;
 
 pub use biases::Biases;
-pub use config::DecoderConfig;
-pub(crate) use family_rules::FAMILIES;
-pub use family_rules::{FamilyRules, HeadNorms, NormPlaces};
+pub use config::{DecoderConfig, FamilyRules};
+pub(crate) use families::FAMILIES;
 pub use layer::DecoderLayer;
 pub use model::{DecoderForCausalLm, DecoderModel};
 pub use multipliers::{Multipliers, SoftCaps};
+pub use rule_parts::{HeadNorms, NormPlaces};

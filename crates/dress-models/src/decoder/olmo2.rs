@@ -1,7 +1,8 @@
 //! OLMo 2 (arXiv 2501.00656): norms behind attention and feed-forward network and none before them, and a
 //! norm over all queries and one over all keys of a layer.
 
-use super::family_rules::{Defaults, HeadNorms, NormPlaces, StockWidth, flag};
+use super::keys::flag;
+use super::rule_parts::{Defaults, HeadNorms, NormPlaces, StockWidth};
 use super::{Biases, DecoderConfig, FamilyRules, layer_types};
 use crate::config_json::{ConfigJson, Unsupported};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 //! in one tensor and both projections to the neurons in another, with a share of each head rotated, by
 //! LongRoPE where texts are long.
 
-use super::family_rules::{Defaults, StockWidth};
+use super::rule_parts::{Defaults, StockWidth};
 use super::{DecoderConfig, FamilyRules, layer_types};
 use crate::config_json::{ConfigJson, Unsupported};
 use crate::rope_config::RopeDefaults;

@@ -1,6 +1,6 @@
 //! Qwen2 and Qwen2.5 (arXiv 2407.10671): queries, keys and values have biases, and no other projection has.
 
-use super::family_rules::{Defaults, StockWidth};
+use super::rule_parts::{Defaults, StockWidth};
 use super::{Biases, DecoderConfig, FamilyRules, layer_types};
 use crate::config_json::{ConfigJson, Unsupported};
 

@@ -1,7 +1,8 @@
 //! Qwen3 (arXiv 2505.09388): a norm on the queries and on the keys of every head, its gains shared by all
 //! heads.
 
-use super::family_rules::{Defaults, HeadNorms, flag};
+use super::keys::flag;
+use super::rule_parts::{Defaults, HeadNorms};
 use super::{Biases, DecoderConfig, FamilyRules, layer_types};
 use crate::config_json::{ConfigJson, Unsupported};
 use serde_json::{Value, json};

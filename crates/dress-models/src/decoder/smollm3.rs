@@ -1,7 +1,8 @@
 //! SmolLM3: LLaMA with layers that turn neither queries nor keys (NoPE, arXiv 2501.18795), every fourth of
 //! them unless a list says which.
 
-use super::family_rules::{Defaults, flag, size};
+use super::keys::{flag, size};
+use super::rule_parts::Defaults;
 use super::{Biases, DecoderConfig, FamilyRules, layer_types, llama};
 use crate::config_json::{ConfigJson, Unsupported};
 use crate::rope_config::RopeDefaults;

@@ -1,7 +1,7 @@
 //! Which shapes stock software accepts.
 
 use super::DecoderConfig;
-use super::family_rules::StockWidth;
+use super::rule_parts::StockWidth;
 use crate::shape::check_width_is_heads;
 use dress_core::{Error, MultipleOf, StockTarget};
 

@@ -1,5 +1,6 @@
 //! From GGUF metadata to `config.json`.
 
+use super::config_keys::{Keys, Sizes, share, theta};
 use super::facts::Facts;
 use super::family::GgufFamily;
 use super::rope::{long_rope, rope_scaling, shortest};
@@ -65,21 +66,6 @@ pub(super) fn config_json<'f>(
     config.extend(of_family.into_iter().map(|(key, value)| (key.to_string(), value)));
     Ok(serde_json::to_string_pretty(&Value::Object(config)).expect("a map with string keys is JSON"))
 }
-
-/// Sizes that the keys of a family follow from.
-pub(super) struct Sizes {
-    pub width: u64,
-    pub head_dim: u64,
-    pub heads: usize,
-    pub kv_heads: usize,
-}
-
-/// The base of the rotary frequencies.
-pub(super) fn theta(facts: &Facts<'_, '_>) -> f64 {
-    facts.float("rope.freq_base").unwrap_or(10_000.0)
-}
-
-pub(super) type Keys = Vec<(&'static str, Value)>;
 
 /// The keys of a decoder of LLaMA's kind.
 fn decoder_keys<'f>(
@@ -158,12 +144,6 @@ fn ends_of_texts(header: &GgufHeader<'_>) -> (Value, Value) {
     let ends = if ends.len() == 1 { json!(ends[0]) } else { json!(ends) };
     let ends = if ends == json!([]) { Value::Null } else { ends };
     (json!(vocabulary.special("bos").map(|(id, _)| id)), ends)
-}
-
-/// A share of which the product with the whole is the part again, and not one less by rounding.
-pub(super) fn share(part: u64, whole: u64) -> f64 {
-    let share = part as f64 / whole as f64;
-    if (whole as f64 * share) as u64 == part { share } else { share.next_up() }
 }
 
 #[cfg(test)]

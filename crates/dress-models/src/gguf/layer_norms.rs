@@ -1,6 +1,6 @@
 //! What `phi2` and `gptneox` files say, as keys of `config.json`.
 
-use super::config::{Keys, Sizes, share, theta};
+use super::config_keys::{Keys, Sizes, share, theta};
 use super::facts::Facts;
 use super::family::GgufFamily;
 use super::rope::{scale, shortest};

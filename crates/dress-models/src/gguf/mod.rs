@@ -6,6 +6,7 @@
 
 mod checkpoint;
 mod config;
+mod config_keys;
 mod cursor;
 #[cfg(any(test, feature = "tokenizer"))]
 mod entry;

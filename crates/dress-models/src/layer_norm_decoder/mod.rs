@@ -6,9 +6,11 @@
 //! parts, and has the modules of those names.
 
 mod config;
+mod config_file;
 mod coupling;
 mod family;
 mod parts;
+mod stock;
 
 pub use config::LayerNormConfig;
 pub use family::{LayerNormFamily, PartNames};

@@ -85,9 +85,12 @@ fn gemma_s_tokenizer_is_written_and_its_token_beyond_the_embedding_is_left_out()
         json!({ "model_type": "gemma2", "architectures": ["Gemma2ForCausalLM"], "vocab_size": rows,
             "tie_word_embeddings": true, "query_pre_attn_scalar": 16, "sliding_window": 9 })
     };
+    // Those that the class has of its own would be added.
+    let named = json!({ "bos_token": "<s>", "eos_token": "</s>", "pad_token": null, "mask_token": null });
     for (rows, has_image, padding) in [(rows, false, 0), (rows + 1, true, 0), (rows + 7, true, 6)] {
         let place = drawn(gemma(rows), &tokenizer);
         let (directory, file) = (place.path().join("model"), place.path().join("model.gguf"));
+        fs::write(directory.join("tokenizer_config.json"), named.to_string()).unwrap();
         assert_eq!(exported(&directory, &file, None).unwrap().architecture, "gemma2");
         assert_same_tokens(&directory, &file);
         let bytes = fs::read(&file).unwrap();

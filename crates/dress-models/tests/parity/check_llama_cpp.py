@@ -98,20 +98,43 @@ def write(directory, path, pre):
     writer.close()
 
 
-def greedy(path, prompt, new):
+def served(path):
+    """A model in llama.cpp, whose attention has the precision of ours.
+
+    The fused attention, which it takes on a CPU where nothing else is said, rounds to f16 whatever the caches hold. Of models this
+    small one thread is faster than several, which wait for each other awake.
+    """
     import xllamacpp
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.n_ctx = 512
-    params.n_predict = new
+    params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.sampling.temp = 0.0
-    params.cpuparams.n_threads = 2
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.warmup = False
-    server = xllamacpp.Server(params)
+    return xllamacpp.Server(params)
+
+
+def continued(server, prompt, new, **more):
     result = server.handle_completions({"prompt": prompt, "n_predict": new, "temperature": 0.0, "ignore_eos": True,
-                                        "return_tokens": True, "cache_prompt": False})
+                                        "return_tokens": True, "cache_prompt": False, **more})
     result = json.loads(result) if isinstance(result, str) else result
-    return result["choices"][0]["text"]
+    return result["choices"][0]
+
+
+def greedy(path, prompt, new):
+    return continued(served(path), prompt, new)["text"]
+
+
+def log_probabilities(server, tokens, vocabulary, plain):
+    """Of the token behind some others, by its id.
+
+    None come with the end of a text or with a part of a character, so that `plain`, which is neither, is made to be drawn; they
+    are those before that.
+    """
+    drawn = continued(server, tokens, 1, n_probs=vocabulary, logit_bias=[[plain, 1000.0]])
+    return {one["id"]: one["logprob"] for one in drawn["logprobs"]["content"][0]["top_logprobs"]}
 
 
 def main():

@@ -16,27 +16,23 @@ import transformers
 from transformers import AutoModelForCausalLM
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("directory")
-    parser.add_argument("--reference")
-    parser.add_argument("--tolerance", type=float, default=1e-3)
-    args = parser.parse_args()
+def compare(directory, reference=None, tolerance=1e-3):
+    """What is found, and whether it is as it should be."""
     model, info = AutoModelForCausalLM.from_pretrained(
-        args.directory, dtype=torch.float32, trust_remote_code=False, output_loading_info=True)
+        directory, dtype=torch.float32, trust_remote_code=False, output_loading_info=True)
     model.eval()
     wrong = [key for key in info if info[key]]
-    report = {"directory": args.directory, "hidden_size": model.config.hidden_size,
+    report = {"directory": str(directory), "hidden_size": model.config.hidden_size,
               "parameters": sum(p.numel() for p in model.parameters()), "loading": wrong,
               "versions": {"torch": torch.__version__, "transformers": transformers.__version__}}
     good = not wrong
-    if args.reference:
-        with safetensors.safe_open(args.reference, "pt") as file:
+    if reference:
+        with safetensors.safe_open(reference, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
         with torch.no_grad():
             logits = model(tensors["input_ids"].long()).logits
             report["max_abs_difference"] = (logits - tensors["logits"]).abs().max().item()
-            good &= report["max_abs_difference"] <= args.tolerance
+            good &= report["max_abs_difference"] <= tolerance
             if "greedy" in tensors:
                 prompt, greedy = tensors["prompt"].long(), tensors["greedy"].long()
                 found = model.generate(prompt, attention_mask=torch.ones_like(prompt), do_sample=False,
@@ -44,6 +40,16 @@ def main():
                                        pad_token_id=0)
                 report["greedy_equal"] = bool((found == greedy).all())
                 good &= report["greedy_equal"]
+    return report, good
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory")
+    parser.add_argument("--reference")
+    parser.add_argument("--tolerance", type=float, default=1e-3)
+    args = parser.parse_args()
+    report, good = compare(args.directory, args.reference, args.tolerance)
     print(json.dumps(report))
     sys.exit(not good)
 

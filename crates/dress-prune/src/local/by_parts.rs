@@ -9,7 +9,7 @@ use dress_core::burn::tensor::DType;
 use dress_core::{
     Axis, Calibration, CausalLm, Fingerprint, Part, Parts, Progress, Selection, SlicePlan, Unit,
 };
-use dress_train::RunDirectory;
+use dress_train::{Error as TrainError, RunDirectory};
 use serde_json::Value;
 use std::ops::Range;
 use std::path::Path;
@@ -93,6 +93,7 @@ impl<'a, P: Parts> LocalByParts<'a, P> {
             directory: RunDirectory::at(directory),
             shared: self.streams,
             key: self.local.stream_key(),
+            replaces_damaged: self.local.settings.train.replace_other_run,
             device: self.parts.declared().device(),
         });
         self.local.walk(&ByParts(self.parts), &place, &layers, progress, &mut |_, _, _| Ok(()))?;
@@ -112,7 +113,7 @@ impl<'a, P: Parts> FinishedLayers<'a, P> {
     ///
     /// # Errors
     /// [`dress_train::Error::AnotherRun`] where it was made by another plan, on other data or with other
-    /// settings, and those of reading it.
+    /// settings, [`LocalError::DamagedLayer`] where it is not what was written, and those of reading it.
     pub fn layer(
         &self,
         number: usize,
@@ -125,14 +126,26 @@ impl<'a, P: Parts> FinishedLayers<'a, P> {
             return Ok(Some(RegularizedLayer { model: alone()?.dense, report: LayerReport::default() }));
         }
         let of_layer = directory.layer(number);
-        let Some(finished) = Finished::read(&of_layer, self.key, false)? else { return Ok(None) };
-        let model = weights_in(&of_layer, &alone()?)?;
+        let Some(finished) = Finished::read(&of_layer, self.key, false).map_err(not_whole)? else {
+            return Ok(None);
+        };
+        let model = weights_in(&of_layer, &alone()?).map_err(not_whole)?;
         Ok(Some(RegularizedLayer { model, report: finished.report }))
     }
 
     /// Whether something goes of a layer.
     pub fn goes(&self, number: usize) -> bool {
         goes(&self.plan.selection, number)
+    }
+}
+
+/// What is said of a finished layer that cannot be read where nobody could train it again.
+fn not_whole(error: Error) -> Error {
+    match error {
+        Error::Train(TrainError::Checkpoint { path, reason }) => {
+            LocalError::DamagedLayer { path, reason }.into()
+        }
+        error => error,
     }
 }
 
@@ -154,7 +167,13 @@ pub fn keep_streams<P: Parts>(
     let declared = parts.declared();
     calibration.require(declared, "the stream")?;
     let key = stream_key_of(fingerprint, calibration, dtype);
-    let files = StreamFiles { directory: directory.clone(), shared: None, key, device: declared.device() };
+    let files = StreamFiles {
+        directory: directory.clone(),
+        shared: None,
+        key,
+        replaces_damaged: false,
+        device: declared.device(),
+    };
     let (dense, place) = (ByParts(parts), StreamPlace::Files(files));
     let (mut missing, mut last) = (None, 0);
     for layer in 0..layers.end.min(declared.num_layers()) {

@@ -60,6 +60,14 @@ pub enum LocalError {
         /// The file.
         path: PathBuf,
     },
+    /// A layer that was kept when it was finished and is not what was written.
+    #[error("{path}: what was kept of a finished layer is damaged ({reason}); make it again by `PruneByParts::run` with `force`", path = .path.display())]
+    DamagedLayer {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A setting that means nothing where layers are regularized one at a time.
     #[error(
         "{setting} has no effect where layers are regularized one at a time; leave it out, or leave out `local`"

@@ -11,27 +11,27 @@ mod finished;
 mod in_memory;
 mod inputs;
 mod layer_distance;
+mod layer_key;
+mod layer_report;
 mod streams;
 
 pub use by_parts::{FinishedLayers, LocalByParts, RegularizedLayer, keep_streams};
 pub use error::LocalError;
 pub use inputs::LocalInputs;
+pub use layer_key::layer_differences;
+pub use layer_report::LayerReport;
 
 pub(crate) use alone::{Alone, DenseLayers, goes};
 pub(crate) use in_memory::prune_locally;
 pub(crate) use streams::{StreamPlace, Streams};
 
-use crate::joined_curves::append;
 use crate::regularize::{Regularized, regularize_towards};
-use crate::{
-    CompensatedProjection, Compensation, Error, GradualRefit, PruneConfig, RegularizeConfig, permute, slice,
-};
+use crate::{Compensation, Error, GradualRefit, PruneConfig, RegularizeConfig, permute, slice};
 use dress_core::burn::tensor::{DType, Tensor};
 use dress_core::{Axis, Calibration, CausalLm, Fingerprint, Forward, NoTap, Part, Progress, SlicePlan};
-use dress_train::{CurvePoint, Error as TrainError, RunDirectory, load_weights, save_weights};
+use dress_train::{Error as TrainError, RunDirectory, load_weights, save_weights};
 use finished::Finished;
 use layer_distance::{KeptChannels, LayerDistance};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::ops::Range;
 
@@ -44,15 +44,6 @@ pub(crate) struct Local<'a> {
     pub plan: &'a SlicePlan,
     /// The type of the weights.
     pub dtype: DType,
-}
-
-/// What happened on the way, in one layer or in all.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct LayerReport {
-    /// One point a step.
-    pub curve: Vec<CurvePoint>,
-    /// One line a projection that made up for what went.
-    pub compensation: Vec<CompensatedProjection>,
 }
 
 /// Takes a layer that is finished, by its number and without what went of it.
@@ -129,8 +120,10 @@ impl<'a> Local<'a> {
     /// The first of `layers` that has to be trained, or their end.
     fn first_open(&self, layers: &Range<usize>) -> Result<usize, Error> {
         let key = self.key();
+        // Weights without a hash are seen to be whole where they are loaded.
+        let is_whole = |finished: Finished| finished.has_hash() || !self.settings.train.replace_other_run;
         for number in layers.clone() {
-            if goes(&self.plan.selection, number) && self.finished(number, &key)?.is_none() {
+            if goes(&self.plan.selection, number) && !self.finished(number, &key)?.is_some_and(is_whole) {
                 return Ok(number);
             }
         }
@@ -150,7 +143,8 @@ impl<'a> Local<'a> {
         Some(RunDirectory::at(all).layer(number))
     }
 
-    /// One layer without what went of it; as it was kept, where it was finished before an interruption.
+    /// One layer without what went of it; as it was kept, where it was finished before an interruption. Where
+    /// what is damaged is made again, weights that cannot be loaded are.
     fn layer<M: CausalLm>(
         &self,
         alone: &Alone<M>,
@@ -159,12 +153,19 @@ impl<'a> Local<'a> {
     ) -> Result<(M, LayerReport), Error> {
         let (directory, key) = (self.directory(alone.number), self.key());
         if let Some((finished, directory)) = self.finished(alone.number, &key)?.zip(directory.as_ref()) {
-            return Ok((weights_in(directory, alone)?, finished.report));
+            match weights_in(directory, alone) {
+                Err(Error::Train(TrainError::Checkpoint { path, reason }))
+                    if self.settings.train.replace_other_run =>
+                {
+                    tracing::warn!("{}: {reason}; layer {} is made again", path.display(), alone.number);
+                }
+                weights => return Ok((weights?, finished.report)),
+            }
         }
         let (after, report) = self.trained(alone, streams, (directory.as_ref(), &key), progress)?;
         if let Some(directory) = &directory {
             save_weights(&after, &directory.finished_weights())?;
-            let finished = Finished::new(key, report);
+            let finished = Finished::new(directory, key, report)?;
             finished.write(directory)?;
             directory.discard_checkpoints();
             return Ok((after, finished.report));
@@ -211,11 +212,14 @@ impl<'a> Local<'a> {
 
     /// All that the result of a layer depends on beside its number.
     pub fn key(&self) -> Value {
+        let mut plan = self.plan.clone();
+        // The same text under another name is the same: its hashes tell it from others.
+        plan.calibration.iter_mut().for_each(|text| text.path.clear());
         json!({
             "settings": self.settings,
             "inputs": self.inputs,
             "compensation": self.compensation,
-            "plan": self.plan,
+            "plan": plan,
             "data": self.calibration.sha256(),
             "dtype": format!("{:?}", self.dtype),
         })
@@ -227,14 +231,6 @@ impl<'a> Local<'a> {
             LocalInputs::Dense => stream_key_of(&self.plan.fingerprint, self.calibration, self.dtype),
             LocalInputs::Pruned => self.key().to_string(),
         }
-    }
-}
-
-impl LayerReport {
-    /// Adds what happened in the next layer.
-    pub fn append(&mut self, next: Self) {
-        append(&mut self.curve, &next.curve);
-        self.compensation.extend(next.compensation);
     }
 }
 

@@ -61,6 +61,8 @@ pub(crate) struct StreamFiles<'a> {
     pub shared: Option<&'a Path>,
     /// All that they depend on, but for the layer.
     pub key: String,
+    /// Whether those of this run that are not what was written are made again.
+    pub replaces_damaged: bool,
     pub device: Device,
 }
 
@@ -120,7 +122,20 @@ impl StreamFiles<'_> {
             let found = StreamFile::open(&path, &key, &self.device)?;
             return Ok(Some(found.ok_or(LocalError::StreamsOfAnother { path })?));
         }
-        Ok(StreamFile::open(&self.directory.stream(layer), &key, &self.device)?)
+        match self.own(layer, &key) {
+            Err(TrainError::StreamFile { .. }) if self.replaces_damaged => Ok(None),
+            own => Ok(own?),
+        }
+    }
+
+    /// Those that this run made. Where damaged ones are made again, every block is read to see that it is
+    /// whole.
+    fn own(&self, layer: usize, key: &str) -> Result<Option<StreamFile>, TrainError> {
+        let found = StreamFile::open(&self.directory.stream(layer), key, &self.device)?;
+        if let Some(file) = found.as_ref().filter(|_| self.replaces_damaged) {
+            file.check()?;
+        }
+        Ok(found)
     }
 
     fn shared(&self, layer: usize) -> Option<PathBuf> {

@@ -9,20 +9,25 @@
 //! information), which those of the text's own tokens are not. Taking errors and gradients for independent,
 //! as K-FAC (arXiv 1503.05671) does, that is `1/2 tr(S M_BB)` with `M` the second moments of `h`.
 //!
+//! The second moments have the refit's shrinkage on their diagonal, so that what channels only say together
+//! on the calibration blocks counts for less. With it, an order by what is expected holds on other text as
+//! well; without it, it fits the calibration text.
+//!
 //! Nothing is added up over the layers' loss as it is measured, so that no noise of a measurement decides;
 //! and a layer whose errors the loss does not feel gives more than one whose errors it does.
 
+use super::gain::{STEPS, Seen, gained, least_first};
 use super::measured::positions_at_once;
-use crate::Error;
 use crate::projection::has_bias;
-use crate::ridge::least_damping;
+use crate::ridge::{SHRINKAGE, least_damping};
 use crate::token_moments::TokenMoments;
+use crate::{Error, Protected};
 use dress_core::burn::tensor::activation::softmax;
 use dress_core::burn::tensor::{DType, Int, Tensor};
 use dress_core::{
     Axis, Calibration, CausalLm, CouplingMap, Forward, NoTap, Progress, Role, Scores, Site, Tap, Unit,
 };
-use faer::{Mat, Side};
+use faer::Mat;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -43,6 +48,32 @@ impl Sensitivity {
     pub fn structures(&self) -> usize {
         self.order.len()
     }
+}
+
+/// In which order the structures of all axes go.
+#[derive(Clone, Copy)]
+pub(crate) struct OrderOf<'a> {
+    /// The scores that say it, the least first; without them it is that of the least expected loss.
+    pub scores: Option<&'a Scores>,
+    /// What goes last where there are no scores.
+    pub protected: &'a Protected,
+}
+
+/// The scores of structures whose order is that of what is expected: the loss that is expected where a
+/// structure and all that go before it are gone.
+///
+/// # Errors
+/// Those of [`Scores::insert`].
+pub(crate) fn expected_scores(sensitivities: &[Sensitivity]) -> Result<Scores, Error> {
+    let mut scores = Scores::new();
+    for Sensitivity { axis, order, expected } in sensitivities {
+        let mut of_axis = vec![0.0; order.len()];
+        for (&structure, expected) in order.iter().zip(&expected[1..]) {
+            of_axis[structure] = *expected;
+        }
+        scores.insert(*axis, of_axis)?;
+    }
+    Ok(scores)
 }
 
 /// Second moments of what one axis's readers read, and of the loss's gradients there.
@@ -75,49 +106,46 @@ impl Moments {
         })
     }
 
-    fn sensitivity(&self, scores: &[f64]) -> Result<Sensitivity, Error> {
-        let mut order: Vec<usize> = (0..scores.len()).collect();
-        // Of equal scores the later structure goes first, as everywhere.
-        order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]).then(b.cmp(&a)));
-        let activations = |i, j| self.activations.second(i, j, self.centred);
-        let of_channels = gained(&order, self.block, activations, |i, j| self.gradients.second(i, j, false))
-            .map_err(|reason| Error::Solve { parameter: self.axis.to_string(), reason })?;
-        let expected = (0..=order.len()).map(|gone| of_channels[gone * self.block]).collect();
-        Ok(Sensitivity { axis: self.axis, order, expected })
+    fn sensitivity(self, structures: usize, order: OrderOf<'_>) -> Result<Sensitivity, Error> {
+        let channels = self.activations.width();
+        if channels != structures * self.block {
+            return Err(Error::NotSearchable { axis: self.axis.to_string() });
+        }
+        let shrunk = |i, j| {
+            let second = self.activations.second(i, j, self.centred);
+            // Of a channel that hardly changes, rounding may leave less than nothing.
+            if i == j { (1.0 + SHRINKAGE) * second.max(0.0) } else { second }
+        };
+        let least = least_damping(|i| self.activations.second(i, i, self.centred), channels);
+        let seen = Seen {
+            activations: Mat::from_fn(channels, channels, |i, j| {
+                0.5 * (shrunk(i, j) + shrunk(j, i)) + if i == j { least } else { 0.0 }
+            }),
+            gradients: Mat::from_fn(channels, channels, |i, j| self.gradients.second(i, j, false)),
+            block: self.block,
+        };
+        let (axis, block) = (self.axis, self.block);
+        // As large as the matrices that were made of them.
+        drop(self);
+        let solved = |reason| Error::Solve { parameter: axis.to_string(), reason };
+        let order = match order.scores {
+            Some(scores) => {
+                let unscored = || Error::NotScored { axis: axis.to_string() };
+                let scores = scores.get(axis).ok_or_else(unscored)?;
+                let mut order: Vec<usize> = (0..scores.len()).collect();
+                // Of equal scores the later structure goes first, as everywhere.
+                order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]).then(b.cmp(&a)));
+                order
+            }
+            None => {
+                let last = order.protected.of(axis, structures);
+                least_first(seen.clone(), &last, STEPS).map_err(solved)?
+            }
+        };
+        let of_channels = gained(&order, &seen).map_err(solved)?;
+        let expected = (0..=order.len()).map(|gone| of_channels[gone * block]).collect();
+        Ok(Sensitivity { axis, order, expected })
     }
-}
-
-/// `1/2 tr(S M_BB)` of the module's documentation for every set of channels that go together with all before
-/// them.
-///
-/// With the channels in the reverse of the order in which they go, let `C` be the Cholesky factor of their
-/// damped second moments. The leading block of `Q` in the order itself is then `L L'` with `L` the inverse of
-/// `C'` in reverse, so that the trace is the sum of the last entries of the diagonal of `C' M C`.
-fn gained(
-    order: &[usize],
-    block: usize,
-    activations: impl Fn(usize, usize) -> f64,
-    gradients: impl Fn(usize, usize) -> f64,
-) -> Result<Vec<f64>, String> {
-    let reversed: Vec<usize> = order.iter().rev().flat_map(|&s| (s * block..(s + 1) * block).rev()).collect();
-    let channels = reversed.len();
-    let damping = least_damping(|i| activations(reversed[i], reversed[i]), channels);
-    let damped = Mat::from_fn(channels, channels, |i, j| {
-        let (a, b) = (reversed[i], reversed[j]);
-        0.5 * (activations(a, b) + activations(b, a)) + if i == j { damping } else { 0.0 }
-    });
-    let solver = damped.llt(Side::Lower).map_err(|error| format!("{error:?}"))?;
-    let factor = solver.L();
-    let seen = Mat::from_fn(channels, channels, |i, j| gradients(reversed[i], reversed[j]));
-    let product = &seen * factor;
-    let of_channel = |i: usize| -> f64 { (i..channels).map(|r| factor[(r, i)] * product[(r, i)]).sum() };
-    let mut sums = vec![0.0];
-    let mut sum = 0.0;
-    for channel in (0..channels).rev() {
-        sum += 0.5 * of_channel(channel).max(0.0);
-        sums.push(sum);
-    }
-    Ok(sums)
 }
 
 /// Adds a zero to what passes, whose gradient is that of what passes.
@@ -138,15 +166,14 @@ impl Tap for Listening<'_> {
     }
 }
 
-/// The sensitivities of `axes`, each of whose structures go in the order of their scores, from one pass
-/// forward and back over the blocks.
+/// The sensitivities of `axes`, from one pass forward and back over the blocks.
 ///
 /// # Errors
 /// [`Error::NotSearchable`], [`Error::NotScored`] and [`Error::Solve`].
 pub(crate) fn sensitivities<M: CausalLm>(
     model: &M,
     axes: &[Axis],
-    scores: &Scores,
+    order: OrderOf<'_>,
     calibration: &Calibration,
     progress: &dyn Progress,
 ) -> Result<Vec<Sensitivity>, Error> {
@@ -174,11 +201,15 @@ pub(crate) fn sensitivities<M: CausalLm>(
         stage.advance(1)?;
     }
     drop(stage);
-    let of = |moments: &Moments| {
-        let scores = scores.get(moments.axis).ok_or(Error::NotScored { axis: moments.axis.to_string() })?;
-        moments.sensitivity(scores)
-    };
-    moments.iter().map(of).collect()
+    let stage = progress.begin("order", Unit::Axes, moments.len() as u64);
+    let mut sensitivities = Vec::with_capacity(moments.len());
+    // The moments of an axis are as large as its matrices: they go as they are used.
+    for moments in moments {
+        let structures = map.axis(moments.axis)?.len;
+        sensitivities.push(moments.sensitivity(structures, order)?);
+        stage.advance(1)?;
+    }
+    Ok(sensitivities)
 }
 
 /// One token for each position of `stream`, the model's behind its last layer, drawn from what the model says
@@ -201,42 +232,4 @@ fn drawn_tokens<M: CausalLm>(model: &M, stream: Tensor<3>, random: &mut impl Rng
         below.reshape([1, rows]).clamp_max(vocabulary as i32 - 1)
     });
     Tensor::cat(drawn.collect(), 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use faer::linalg::solvers::{DenseSolveCore, Solve};
-
-    /// For sets that grow one structure at a time the sums are the traces by their definition.
-    #[test]
-    fn the_sums_are_the_traces_of_what_the_others_cannot_say() {
-        for block in [1, 3] {
-            let channels = 6 * block;
-            let wave = |token: usize, channel: usize| ((token * (2 * channel + 3)) as f64 * 0.37).sin();
-            let second = |shift: usize| {
-                Mat::from_fn(channels, channels, |i, j| {
-                    (0..50).map(|token| wave(token + shift, i) * wave(token + shift, j)).sum::<f64>() / 50.0
-                })
-            };
-            let (x, h) = (second(0), second(9));
-            let order = [4, 0, 5, 2, 1, 3];
-            let sums = gained(&order, block, |i, j| x[(i, j)], |i, j| h[(i, j)]).unwrap();
-            let added = least_damping(|i| x[(i, i)], channels);
-            let damped =
-                Mat::from_fn(channels, channels, |i, j| x[(i, j)] + if i == j { added } else { 0.0 });
-            let inverse = damped.llt(Side::Lower).unwrap().inverse();
-            for gone in 1..=order.len() {
-                let channels: Vec<usize> =
-                    order[..gone].iter().flat_map(|s| s * block..(s + 1) * block).collect();
-                let of = |whole: &Mat<f64>| {
-                    Mat::from_fn(channels.len(), channels.len(), |i, j| whole[(channels[i], channels[j])])
-                };
-                let solved = of(&inverse).llt(Side::Lower).unwrap().solve(of(&h));
-                let trace = (0..channels.len()).map(|i| 0.5 * solved[(i, i)]).sum::<f64>();
-                let found = sums[gone * block];
-                assert!((found - trace).abs() < 1e-6 * trace.abs().max(1.0), "{gone}: {found} {trace}");
-            }
-        }
-    }
 }

@@ -21,6 +21,18 @@ pub enum Goal {
     },
 }
 
+/// In which order the structures of an axis go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// Each time those of which the loss is expected to feel the least where what reads the others is
+    /// refitted.
+    Expected,
+    /// By a scorer's scores, the least first; the order of files from before it was written.
+    #[default]
+    Scores,
+}
+
 /// What is looked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Search {
@@ -32,6 +44,9 @@ pub struct Search {
     pub tile: usize,
     /// Whether layers may differ.
     pub per_layer: bool,
+    /// In which order the structures of an axis go.
+    #[serde(default)]
+    pub order: Order,
     /// How many of the calibration blocks are held back from refitting, to measure shapes on.
     pub held_back: usize,
     /// How many of the calibration blocks are looked at, those that are held back among them; all in files

@@ -1,29 +1,31 @@
 //! How much of each layer's neurons and heads goes, found by what the loss feels of it.
 //!
-//! A criterion says in which order the structures of every axis go. One pass forward and back over the
-//! calibration blocks says what the loss gains by it, axis by axis, where what reads the rest is refitted
-//! ([`Sensitivity`]); an exact programme picks the sizes whose expected losses add up to the least within the
-//! budget. Since expected losses are those of small changes, that shape, an even one and shapes between the
-//! two are made, refitted and measured on blocks that were held back, and the one whose next-token
-//! distributions are nearest to the whole model's is the result. Where a perplexity is the goal, budgets are
-//! halved until the smallest shape that keeps to it is found.
+//! One pass forward and back over the calibration blocks says what the loss gains as structures go, axis
+//! by axis, where what reads the rest is refitted, and so in which order they go with the least of it
+//! ([`Sensitivity`]); or a criterion says the order. An exact programme picks the sizes whose expected
+//! losses add up to the least within the budget. Since expected losses are those of small changes, that
+//! shape, an even one and shapes between the two are made, refitted and measured on blocks that were held
+//! back, and the one whose next-token distributions are nearest to the whole model's is the result. Where
+//! a perplexity is the goal, budgets are halved until the smallest shape that keeps to it is found.
 
 mod allocate;
 mod curvature;
 mod found_so_far;
+mod gain;
 mod goal;
 mod measured;
 mod report;
 mod shapes;
 
+use crate::another_share::{UNNOTICED, as_multiples_allow, warn_of_another_share};
 use crate::{Budget, Compensation, Error, Measure, Protected, compensate};
 pub use curvature::Sensitivity;
-use curvature::sensitivities;
+use curvature::{OrderOf, expected_scores, sensitivities};
 use dress_core::{
     Axis, AxisKind, Calibration, CausalLm, Fingerprint, Progress, Scorer, Scores, Selection, parameters,
 };
 use found_so_far::{FoundSoFar, Scored};
-pub use goal::{Goal, Search};
+pub use goal::{Goal, Order, Search};
 use measured::HeldBack;
 pub use report::{Candidate, FrontierPoint, Passes, SearchReport};
 use shapes::{Kept, Shapes, expected};
@@ -31,8 +33,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 impl Search {
-    /// Looks for the shape of `model` that reaches the goal. The scores of `scorer` say which structures of
-    /// an axis go first.
+    /// Looks for the shape of `model` that reaches the goal. With [`Order::Scores`] the scores of `scorer`
+    /// say which structures of an axis go first; else it is not asked.
     ///
     /// What is found on the way is kept in `file`, where one is given. The same search goes on from what it
     /// finds there, and ends with the same shape; a search with other settings keeps what it finds beside it.
@@ -89,15 +91,20 @@ impl Search {
         let Scored { scores, sensitivities } = match so_far.scored() {
             Some(scored) => scored,
             None => {
-                let scores = scorer.score(model, &fitted, &axes, progress)?;
-                let sensitivities =
-                    sensitivities(model, &axes, &protected.last(&scores)?, &fitted, progress)?;
+                let scores = match self.order {
+                    Order::Scores => Some(scorer.score(model, &fitted, &axes, progress)?),
+                    Order::Expected => None,
+                };
+                let raised = scores.as_ref().map(|scores| protected.last(scores)).transpose()?;
+                let order = OrderOf { scores: raised.as_ref(), protected };
+                let sensitivities = sensitivities(model, &axes, order, &fitted, progress)?;
+                let scores = scores.map_or_else(|| expected_scores(&sensitivities), Ok)?;
                 so_far.keep_scored(Scored { scores, sensitivities })?
             }
         };
         let held_back = HeldBack::new(model, held_back);
         let mut passes = Passes { forward: held_back.blocks(), backward: fitted.blocks.len() };
-        if scorer.needs_calibration() {
+        if self.order == Order::Scores && scorer.needs_calibration() {
             passes.forward += fitted.blocks.len();
         }
         let report = SearchReport {
@@ -142,7 +149,10 @@ impl Search {
     ) -> String {
         let dtype = parameters::list(model).first().map(|parameter| parameter.dtype);
         let (weights, data) = (Fingerprint::of(model), calibration.sha256());
-        let (name, seed) = (scorer.name(), scorer.seed());
+        let (name, seed) = match self.order {
+            Order::Scores => (scorer.name(), scorer.seed()),
+            Order::Expected => ("", None),
+        };
         format!("{self:?} {axes:?} {name} {seed:?} {weights} {dtype:?} {data}")
     }
 }
@@ -178,6 +188,28 @@ impl<M: CausalLm> Trials<'_, M> {
                 self.report.best = index;
             }
         }
+        self.warn_of_what_is_left(budget)
+    }
+
+    /// Says where the shape that was found leaves another share than was asked for.
+    fn warn_of_what_is_left(&self, budget: Budget) -> Result<(), Error> {
+        let shapes = Shapes::new(self.search, budget, self.model, self.axes, self.protected);
+        let (left, steps) = (self.report.found().left, shapes.steps()?);
+        let most = self.report.candidates.iter().map(|candidate| candidate.left).fold(left, f64::max);
+        warn_of_another_share(budget.measure.counted(), [shapes.share_asked_for(), left], || {
+            // What was tried is all within the budget.
+            match most > left + UNNOTICED {
+                true => format!(
+                    "a shape with {:.1}% was tried as well, and is further from what the dense model says",
+                    100.0 * most
+                ),
+                false => as_multiples_allow(
+                    &steps,
+                    &self.search.served_by,
+                    "no larger shape that was tried is within that",
+                ),
+            }
+        });
         Ok(())
     }
 

@@ -150,6 +150,16 @@ impl<'a> Shapes<'a> {
         Ok(self.left(kept)? / self.costs.whole())
     }
 
+    /// The share of what the budget counts that may be left.
+    pub fn share_asked_for(&self) -> f64 {
+        self.budget.left / self.costs.whole()
+    }
+
+    /// Of what kept counts have to be multiples, by kind.
+    pub fn steps(&self) -> Result<BTreeMap<AxisKind, usize>, Error> {
+        self.axes.iter().map(|&axis| Ok((axis.kind(), self.step(axis)?))).collect()
+    }
+
     /// Whether a shape is within the budget.
     pub fn fits(&self, kept: &Kept) -> Result<bool, Error> {
         Ok(self.left(kept)? <= self.budget.left)

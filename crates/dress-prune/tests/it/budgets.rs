@@ -1,22 +1,15 @@
 //! Budgets over the shapes of real checkpoints, whose weights are never made.
 
+use crate::declared_models::{declared, smollm2};
 use crate::small_models::{FAMILIES, Family, KINDS, Shape, runner, shapes};
-use dress_core::burn::tensor::Device;
 use dress_core::{AxisKind, CausalLm, NoProgress, Scorer, StockTarget, parameters};
 use dress_importance::Criterion;
 use dress_models::AnyModel;
 use dress_prune::{Budget, Latency, Load, Measure, TOLERANCE, edits, select, slice};
 use proptest::prelude::*;
-use std::path::Path;
 
-const SMOLLM2: &str = r#"{"model_type":"llama","vocab_size":49152,"hidden_size":576,"intermediate_size":1536,
-    "num_hidden_layers":30,"num_attention_heads":9,"num_key_value_heads":3,"tie_word_embeddings":true}"#;
 const LLAMA3_8B: &str = r#"{"model_type":"llama","vocab_size":128256,"hidden_size":4096,"intermediate_size":14336,
     "num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"tie_word_embeddings":false}"#;
-
-fn declared(config: &str) -> AnyModel {
-    AnyModel::from_config(config, Path::new("config.json"), &Device::flex()).unwrap()
-}
 
 /// Parameters of a LLaMA with these sizes, counted by hand.
 fn count(model: &AnyModel, looked_up: bool) -> u64 {
@@ -53,8 +46,7 @@ fn what_is_timed_is_half_of_every_axis_of_every_family() {
 #[test]
 fn budgets_are_met_within_half_a_percent() {
     use AxisKind::{Depth, Ffn, Heads, Residual};
-    for config in [SMOLLM2, LLAMA3_8B] {
-        let model = declared(config);
+    for model in [smollm2(), declared(LLAMA3_8B)] {
         for kinds in [&[Ffn][..], &[Residual, Ffn], &[Ffn, Heads], &[Ffn, Depth], &[Residual, Ffn, Heads]] {
             for (measure, share) in [
                 (Measure::Parameters, 0.9),
@@ -115,7 +107,7 @@ fn what_the_planner_says_is_left_is_left_of_random_models() {
 
 #[test]
 fn what_no_shape_meets_says_what_comes_nearest() {
-    let model = declared(SMOLLM2);
+    let model = smollm2();
     let budget = Budget::share(&model, Measure::Parameters, 0.9);
     let depth =
         budget.targets_within(&model, &[AxisKind::Depth], StockTarget::All, 1).unwrap_err().to_string();

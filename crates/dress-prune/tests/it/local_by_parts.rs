@@ -7,14 +7,17 @@ use crate::streaming::saved;
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::{DType, Device, Tensor};
 use dress_core::parameters::{self, Layout, ParameterVisitor};
-use dress_core::{AxisKind, Calibration, NoProgress, Progress, Ratio, SlicePlan, StockTarget};
+use dress_core::{
+    AxisKind, Calibration, CorpusProvenance, NoProgress, Progress, Ratio, SlicePlan, StockTarget,
+};
 use dress_importance::Criteria;
 use dress_models::{AnyModel, CheckpointParts, FloatType, LoadConfig};
 use dress_prune::{
     AxisTarget, Error, FinishedLayers, LocalByParts, LocalError, LocalInputs, PruneConfig, Pruned,
-    keep_streams, prune,
+    RegularizedLayer, keep_streams, prune,
 };
 use dress_train::{CheckpointEvery, EarlyStopping, RunDirectory};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -60,14 +63,18 @@ impl Case {
             .run(layers, progress)
     }
 
-    /// The numbers of a layer that is finished in the directory `name`, by their names in the whole model.
-    fn layer(&self, name: &str, number: usize) -> BTreeMap<String, Vec<f32>> {
+    /// A layer as it waits in the directory `name`.
+    fn found(&self, name: &str, number: usize) -> Result<Option<RegularizedLayer<AnyModel>>, Error> {
         let calibration = calibration();
         let plan = &self.whole.plan;
         let local = LocalByParts::new(&self.parts, plan, &calibration, &self.config, DType::F32, None);
         let key = local.unwrap().key();
-        let found = FinishedLayers::new(&self.parts, plan, &key).layer(number, &self.directory(name));
-        let numbers = numbers_of(&found.unwrap().unwrap().model);
+        FinishedLayers::new(&self.parts, plan, &key).layer(number, &self.directory(name))
+    }
+
+    /// The numbers of a layer that is finished in the directory `name`, by their names in the whole model.
+    fn layer(&self, name: &str, number: usize) -> BTreeMap<String, Vec<f32>> {
+        let numbers = numbers_of(&self.found(name, number).unwrap().unwrap().model);
         let of_layer = numbers.into_iter().filter(|(name, _)| parameters::layer_of(name) == Some(0));
         of_layer.map(|(name, numbers)| (parameters::in_layer(&name, number), numbers)).collect()
     }
@@ -89,6 +96,20 @@ fn numbers_of(model: &AnyModel) -> BTreeMap<String, Vec<f32>> {
     let mut numbers = Numbers(BTreeMap::new());
     parameters::visit(model, &mut numbers);
     numbers.0
+}
+
+#[test]
+fn a_text_that_lies_elsewhere_is_the_same() {
+    let case = Case::new(Family::Llama, LocalInputs::Pruned, |_| {});
+    let key = |path: &str, sha256: &str| {
+        let (mut plan, calibration) = (case.whole.plan.clone(), calibration());
+        let text =
+            CorpusProvenance { path: path.into(), sha256: sha256.into(), ..CorpusProvenance::default() };
+        plan.calibration = Some(text);
+        LocalByParts::new(&case.parts, &plan, &calibration, &case.config, DType::F32, None).unwrap().key()
+    };
+    assert_eq!(key("texts/a.txt", "0123"), key("b.txt", "0123"));
+    assert_ne!(key("a.txt", "0123"), key("a.txt", "4567"));
 }
 
 #[test]
@@ -141,6 +162,62 @@ fn interrupted_at_any_step_it_ends_in_the_same_bits() {
     }
 }
 
+/// Writes the path of the text into what `directory` keeps of layers, as earlier versions did, and says what
+/// was written anew.
+fn with_the_path_of_the_text(directory: &Path) -> Vec<String> {
+    fn change(path: &Path, change: &dyn Fn(&mut Value)) {
+        let mut value: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        change(&mut value);
+        std::fs::write(path, serde_json::to_string(&value).unwrap()).unwrap();
+    }
+    let mut written = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let at = match name.as_str() {
+            _ if path.is_dir() => {
+                written.extend(with_the_path_of_the_text(&path));
+                continue;
+            }
+            "finished.json" => "/key/plan/calibration/path",
+            "position.json" => "/key/settings/layer/plan/calibration/path",
+            _ => continue,
+        };
+        change(&path, &|value| *value.pointer_mut(at).unwrap() = "/home/me/a.txt".into());
+        let contents = path.with_file_name("contents.json");
+        if contents.exists() {
+            let hash = dress_core::files::sha256(&path).unwrap();
+            change(&contents, &|value| value[&name] = hash.clone().into());
+        }
+        written.push(name);
+    }
+    written
+}
+
+#[test]
+fn what_an_earlier_version_kept_with_the_path_of_the_text_is_gone_on_with() {
+    for inputs in [LocalInputs::Dense, LocalInputs::Pruned] {
+        let case = Case::new(Family::Llama, inputs, |_| {});
+        let interrupted = case.run("all", 0..3, None, &After::new(23)).unwrap_err().to_string();
+        assert!(interrupted.contains("cancelled"), "{interrupted}");
+        let mut written = with_the_path_of_the_text(case.directory("all").path());
+        written.sort();
+        assert_eq!(written, ["finished.json", "position.json"], "{inputs}");
+        if inputs == LocalInputs::Pruned {
+            // Its streams are of a key with that path, and are made again.
+            let stream = case.directory("all").stream(1);
+            let mut whole = std::fs::read(&stream).unwrap();
+            let key = whole.windows(7).position(|part| part == b"\"key\":\"").unwrap() + 7;
+            whole[key..key + 64].fill(b'0');
+            std::fs::write(&stream, whole).unwrap();
+        }
+        case.run("all", 0..3, None, &NoProgress).unwrap();
+        (0..3).for_each(|number| assert_eq!(case.layer("all", number), case.expected(number), "{inputs}"));
+        let first = std::fs::read_to_string(case.directory("all").layer(0).finished()).unwrap();
+        assert!(first.contains("/home/me/a.txt"), "it is not made again: {inputs}");
+    }
+}
+
 #[test]
 fn what_another_run_left_is_refused_by_name() {
     let case = Case::new(Family::Llama, LocalInputs::Dense, |_| {});
@@ -154,6 +231,83 @@ fn what_another_run_left_is_refused_by_name() {
     others.config.regularize.as_mut().unwrap().train.replace_other_run = true;
     others.run("all", 0..1, None, &NoProgress).unwrap();
     assert_eq!(others.layer("all", 0), others.expected(0));
+}
+
+#[test]
+fn a_finished_layer_that_is_damaged_is_refused_by_name_and_made_again_where_that_is_asked_for() {
+    let mut case = Case::new(Family::Llama, LocalInputs::Dense, |_| {});
+    case.run("all", 0..2, None, &NoProgress).unwrap();
+    let directory = case.directory("all").layer(1);
+    for path in [directory.finished(), directory.finished_weights()] {
+        let whole = std::fs::read(&path).unwrap();
+        let mut flipped = whole.clone();
+        let last = flipped.len() - 1;
+        flipped[last] ^= 1;
+        let name = path.display().to_string();
+        for damaged in [&whole[..whole.len() / 2], &flipped] {
+            std::fs::write(&path, damaged).unwrap();
+            let said = case.run("all", 0..2, None, &NoProgress).unwrap_err().to_string();
+            assert!(said.contains(&name) && said.contains("give `force`"), "{said}");
+            let joined = case.found("all", 1).map(drop).unwrap_err().to_string();
+            let remedy = "`PruneByParts::run` with `force`";
+            assert!(joined.contains(&name) && joined.contains(remedy), "{joined}");
+            case.config.regularize.as_mut().unwrap().train.replace_other_run = true;
+            case.run("all", 0..2, None, &NoProgress).unwrap();
+            case.config.regularize.as_mut().unwrap().train.replace_other_run = false;
+            (0..2).for_each(|number| assert_eq!(case.layer("all", number), case.expected(number), "{name}"));
+        }
+    }
+}
+
+#[test]
+fn a_damaged_layer_that_was_finished_before_there_were_hashes_is_made_again_where_that_is_asked_for() {
+    let mut case = Case::new(Family::Llama, LocalInputs::Dense, |_| {});
+    case.run("all", 0..3, None, &NoProgress).unwrap();
+    let directory = case.directory("all").layer(1);
+    let (finished, weights) = (directory.finished(), directory.finished_weights());
+    let whole = std::fs::read(&weights).unwrap();
+    for damaged in [None, Some(&whole[..whole.len() / 2])] {
+        let mut known: Value = serde_json::from_slice(&std::fs::read(&finished).unwrap()).unwrap();
+        known.as_object_mut().unwrap().remove("weights_sha256").unwrap();
+        std::fs::write(&finished, known.to_string()).unwrap();
+        case.run("all", 0..3, None, &NoProgress).unwrap();
+        match damaged {
+            None => std::fs::remove_file(&weights).unwrap(),
+            Some(truncated) => std::fs::write(&weights, truncated).unwrap(),
+        }
+        let refused = case.found("all", 1).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("finished.bpk") && refused.contains("with `force`"), "{refused}");
+        if damaged.is_none() {
+            let refused = case.run("all", 0..3, None, &NoProgress).unwrap_err().to_string();
+            assert!(refused.contains("finished.bpk") && refused.contains("give `force`"), "{refused}");
+        }
+        case.config.regularize.as_mut().unwrap().train.replace_other_run = true;
+        case.run("all", 0..3, None, &NoProgress).unwrap();
+        case.config.regularize.as_mut().unwrap().train.replace_other_run = false;
+        (0..3).for_each(|number| assert_eq!(case.layer("all", number), case.expected(number)));
+    }
+}
+
+#[test]
+fn streams_of_an_interrupted_run_that_are_damaged_are_refused_by_name_and_made_again_where_that_is_asked_for()
+{
+    let mut case = Case::new(Family::Llama, LocalInputs::Dense, |_| {});
+    let interrupted = case.run("all", 0..3, None, &After::new(17)).unwrap_err().to_string();
+    assert!(interrupted.contains("cancelled"), "{interrupted}");
+    let directory = case.directory("all");
+    let stream = (0..2).map(|layer| directory.stream(layer)).find(|path| path.exists()).unwrap();
+    let whole = std::fs::read(&stream).unwrap();
+    let mut flipped = whole.clone();
+    let last = flipped.len() - 1;
+    flipped[last] ^= 1;
+    for damaged in [&whole[..whole.len() - 1], &flipped] {
+        std::fs::write(&stream, damaged).unwrap();
+        let said = case.run("all", 0..3, None, &NoProgress).unwrap_err().to_string();
+        assert!(said.contains(&stream.display().to_string()) && said.contains("give `force`"), "{said}");
+    }
+    case.config.regularize.as_mut().unwrap().train.replace_other_run = true;
+    case.run("all", 0..3, None, &NoProgress).unwrap();
+    (0..3).for_each(|number| assert_eq!(case.layer("all", number), case.expected(number)));
 }
 
 #[test]

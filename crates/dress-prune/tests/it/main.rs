@@ -1,6 +1,7 @@
 //! The identities that slicing rests on, and the whole path on models of our own and of others.
 
 mod budgets;
+mod declared_models;
 mod exactness;
 mod fading_layers;
 mod gradual_refit;

@@ -1,6 +1,7 @@
 //! Layers that differ: sliced as the identities have it, planned to a budget, saved, and refused where they
 //! have to be.
 
+use crate::declared_models::{declared, smollm2};
 use crate::small_models::{
     FAMILIES, Family, KINDS, Shape, distance, logits, runner, selection, shapes, some_of, uneven,
 };
@@ -17,7 +18,6 @@ use dress_prune::{
     recentre, slice,
 };
 use proptest::prelude::*;
-use std::path::Path;
 
 const DRESS: StockTarget = StockTarget::Dress;
 
@@ -130,9 +130,7 @@ fn to(budget: Budget) -> PerLayer {
 
 #[test]
 fn the_planner_meets_its_budget_over_axes_and_layers_of_real_shapes() {
-    let smollm2 = r#"{"model_type":"llama","vocab_size":49152,"hidden_size":576,"intermediate_size":1536,
-        "num_hidden_layers":30,"num_attention_heads":9,"num_key_value_heads":3,"tie_word_embeddings":true}"#;
-    let model = AnyModel::from_config(smollm2, Path::new("config.json"), &Device::flex()).unwrap();
+    let model = smollm2();
     for (number, kinds) in
         [&[AxisKind::Ffn][..], &[AxisKind::Ffn, AxisKind::Heads], &KINDS].into_iter().enumerate()
     {
@@ -144,8 +142,7 @@ fn the_planner_meets_its_budget_over_axes_and_layers_of_real_shapes() {
             assert!(selection.iter().all(|(_, chosen)| chosen.kept_len() >= 1));
             if measure == Measure::Parameters {
                 let sliced = model.clone().resized(&selection).unwrap();
-                let config = sliced.config_json("float32");
-                let sliced = AnyModel::from_config(&config, Path::new("c"), &Device::flex()).unwrap();
+                let sliced = declared(&sliced.config_json("float32"));
                 let found = parameters::count(&sliced) as f64 / parameters::count(&model) as f64;
                 assert!((found / share - 1.0).abs() < TOLERANCE, "{kinds:?} {share}: {found}");
             }
@@ -157,9 +154,7 @@ fn the_planner_meets_its_budget_over_axes_and_layers_of_real_shapes() {
 /// multiple of 256.
 #[test]
 fn a_budget_of_bytes_as_served_counts_what_every_layer_takes() {
-    let smollm2 = r#"{"model_type":"llama","vocab_size":49152,"hidden_size":576,"intermediate_size":1536,
-        "num_hidden_layers":30,"num_attention_heads":9,"num_key_value_heads":3,"tie_word_embeddings":true}"#;
-    let model = AnyModel::from_config(smollm2, Path::new("config.json"), &Device::flex()).unwrap();
+    let model = smollm2();
     let format = EngineTable::built_in().format("llama.cpp:q4_k_m").unwrap();
     let (dense, scores) = (ModelShape::of(&model), random_scores(&model, &[AxisKind::Ffn], 5));
     for share in [0.9, 0.75] {

@@ -36,6 +36,17 @@ fn ratio(ratio: f64) -> Ratio {
     Ratio::new(ratio).unwrap()
 }
 
+/// The cells of a comparison are found by what they depend on as it is written, so that a share of every axis
+/// is written as it was before it got its name.
+#[test]
+fn a_share_of_every_axis_is_written_by_its_first_name_and_read_by_both() {
+    let amount = Amount::EveryAxis(ratio(0.5));
+    assert_eq!(serde_json::to_value(amount).unwrap(), serde_json::json!({ "width": 0.5 }));
+    for written in [r#"{"width":0.5}"#, r#"{"axes":0.5}"#] {
+        assert_eq!(serde_json::from_str::<Amount>(written).unwrap(), amount, "{written}");
+    }
+}
+
 #[test]
 fn every_preset_ends_at_the_parameters_that_were_asked_for() {
     for preset in Preset::all() {
@@ -72,7 +83,7 @@ fn a_preset_prunes_what_its_paper_prunes() {
         (Preset::Minitron, "minitron", vec![Residual, Ffn, Heads]),
         (Preset::Dress, "pca", vec![Residual]),
     ] {
-        let (_, pruned) = run(preset, Amount::Width(ratio(0.5)));
+        let (_, pruned) = run(preset, Amount::EveryAxis(ratio(0.5)));
         let found: BTreeSet<AxisKind> = pruned.plan.selection.iter().map(|(axis, _)| axis.kind()).collect();
         assert_eq!(found, kinds.into_iter().collect(), "{preset}");
         assert_eq!(pruned.plan.criterion, criterion);
@@ -112,7 +123,7 @@ fn presets_that_treat_layers_differently_are_refused_for_stock_software() {
         let refused = preset.of(&model, &stock).unwrap_err().to_string();
         assert!(refused.contains("`stock = dress`"), "{refused}");
     }
-    let run = Preset::Flap.of(&model, &settings(Amount::Width(ratio(0.2)))).unwrap();
+    let run = Preset::Flap.of(&model, &settings(Amount::EveryAxis(ratio(0.2)))).unwrap();
     assert!(matches!(&run.config.allocation, Allocation::PerLayer(per_layer) if per_layer.comparable));
     assert_eq!(run.config.compensation, Compensation::Bias);
 }

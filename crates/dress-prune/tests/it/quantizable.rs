@@ -1,38 +1,17 @@
 //! Sizes that usual quantizers take, of checkpoints whose weights are never made and for which no engine is
 //! named.
 
+use crate::declared_models::{llama, resolved, small_opt, smollm2};
 use AxisKind::{Ffn, Heads, Residual};
-use dress_core::burn::tensor::{DType, Device};
-use dress_core::{AxisKind, CausalLm, Ratio, StockTarget};
+use dress_core::burn::tensor::DType;
+use dress_core::{AxisKind, Ratio, StockTarget};
 use dress_importance::Criterion;
 use dress_models::AnyModel;
-use dress_prune::{
-    Allocation, Error, HowMuch, Measure, Recipe, ResolvedRecipe, RoundedSize, SizeRounding, Sizes,
-};
-use serde_json::{Value, json};
-use std::path::Path;
-
-fn declared(config: &Value) -> AnyModel {
-    AnyModel::from_config(&config.to_string(), Path::new("config.json"), &Device::flex()).unwrap()
-}
-
-/// A LLaMA of `[width, neurons, layers, query heads, key/value heads, vocabulary]`.
-fn llama(sizes: [usize; 6]) -> AnyModel {
-    let [width, neurons, layers, heads, groups, vocabulary] = sizes;
-    declared(&json!({
-        "model_type": "llama", "vocab_size": vocabulary, "hidden_size": width, "intermediate_size": neurons,
-        "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": groups,
-        "tie_word_embeddings": true,
-    }))
-}
+use dress_prune::{Allocation, HowMuch, Measure, Recipe, RoundedSize, SizeRounding, Sizes};
 
 /// The small model that ships: 2,361,408 parameters, of which a neuron of every layer has 2,880.
 fn small() -> AnyModel {
     llama([192, 512, 5, 6, 2, 2048])
-}
-
-fn smollm2() -> AnyModel {
-    llama([576, 1536, 30, 9, 3, 49_152])
 }
 
 fn recipe(axes: &[AxisKind], how_much: HowMuch) -> Recipe {
@@ -42,17 +21,6 @@ fn recipe(axes: &[AxisKind], how_much: HowMuch) -> Recipe {
 
 fn by_ratios(axes: &[AxisKind], ratios: &[f64]) -> Recipe {
     recipe(axes, HowMuch::Ratios(ratios.iter().map(|&ratio| Ratio::new(ratio).unwrap()).collect()))
-}
-
-/// What is resolved and checked, with how many structures stay of the first axis of each kind.
-fn resolved(model: &AnyModel, recipe: &Recipe) -> Result<(ResolvedRecipe, Vec<usize>), Error> {
-    let resolved = recipe.resolve(model, DType::F32)?;
-    resolved.check(model)?;
-    let selection = resolved.known_selection(model)?.unwrap();
-    let first = |kind: &AxisKind| model.coupling().of_kind(*kind).unwrap()[0];
-    let kept = |kind| selection.get(first(kind)).map_or(0, |chosen| chosen.kept_len());
-    let kept = recipe.axes.iter().map(kept).collect();
-    Ok((resolved, kept))
 }
 
 fn sized(model: &AnyModel, recipe: &Recipe) -> (Vec<usize>, Option<SizeRounding>) {
@@ -93,7 +61,7 @@ fn what_is_further_away_stays_and_it_is_said_what_that_costs() {
     let said = rounding.unwrap().to_string();
     for part in [
         "would not be quantized in full",
-        "MB, more than the",
+        " MB, and ",
         "`for = llama.cpp:q4_k_m,mlx:4bit`",
         "possible are `axes = ffn`",
     ] {
@@ -136,11 +104,7 @@ fn whatever_is_said_of_sizes_stands() {
     let protected = Recipe { protected: "ffn=0.0-321".parse().unwrap(), ..near };
     assert_eq!(sized(&small(), &protected).0, [324]);
     // Neither format has the family.
-    let opt = declared(&json!({
-        "model_type": "opt", "vocab_size": 64, "hidden_size": 128, "ffn_dim": 256, "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-    }));
-    assert_eq!(sized(&opt, &by_ratios(&[Ffn], &[0.4])), (vec![154], None));
+    assert_eq!(sized(&small_opt(), &by_ratios(&[Ffn], &[0.4])), (vec![154], None));
 }
 
 #[test]

@@ -9,7 +9,9 @@ use dress_core::{
 use dress_engines::{EngineTable, ModelShape};
 use dress_importance::{Criteria, Criterion};
 use dress_models::AnyModel;
-use dress_prune::{Budget, Candidate, Compensation, FoundShape, Goal, HowMuch, Measure, Recipe, Search};
+use dress_prune::{
+    Budget, Candidate, Compensation, FoundShape, Goal, HowMuch, Measure, Order, Recipe, Search,
+};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -30,6 +32,7 @@ fn search(model: &AnyModel, share: f64, per_layer: bool) -> Search {
         stock: StockTarget::Dress,
         tile: 1,
         per_layer,
+        order: Order::Expected,
         held_back: 2,
         blocks: 8,
         served_by: Vec::new(),
@@ -133,6 +136,30 @@ fn a_searched_recipe_keeps_the_targets_rules_for_every_family() {
         let kept = pruned.report.search.unwrap().found().kept.clone();
         assert!(kept.values().all(|kept| *kept > 0));
     }
+}
+
+/// Without criteria the order is that of the least expected loss, whose sum is below that of scores.
+#[test]
+fn structures_go_by_what_is_expected_unless_a_criterion_says_otherwise() {
+    let model = Shape { layers: 3, ..Shape::example() }.model();
+    let kinds = [AxisKind::Ffn];
+    let expected = search(&model, 0.8, true);
+    let scored = Search { order: Order::Scores, ..expected.clone() };
+    let (by_loss, by_norm) =
+        (found(&model, &expected, &kinds).unwrap(), found(&model, &scored, &kinds).unwrap());
+    for (least, other) in by_loss.report.sensitivities.iter().zip(&by_norm.report.sensitivities) {
+        assert_ne!(least.order, other.order);
+        assert!(least.expected[1..].iter().sum::<f64>() < other.expected[1..].iter().sum::<f64>());
+        let scores = by_loss.scores.get(least.axis).unwrap();
+        assert!(least.order.windows(2).all(|pair| scores[pair[0]] <= scores[pair[1]]), "{least:?}");
+    }
+    let order = |criteria| {
+        let mut recipe = Recipe { criteria, ..Recipe::searched(Measure::Parameters, 0.85) };
+        recipe.sampling.seqlen = Some(24);
+        recipe.resolve(&model, DType::F32).unwrap().search.unwrap().order
+    };
+    assert_eq!(order(Vec::new()), Order::Expected);
+    assert_eq!(order(vec![Criterion::ActivationNorm]), Order::Scores);
 }
 
 #[test]
@@ -281,7 +308,8 @@ fn a_search_costs_no_more_for_blocks_that_it_does_not_look_at() {
 #[test]
 fn a_search_by_drawn_scores_is_another_one_for_another_seed() {
     let model = Shape { layers: 3, ..Shape::example() }.model();
-    let (search, kinds) = (search(&model, 0.8, true), [AxisKind::Ffn]);
+    let kinds = [AxisKind::Ffn];
+    let search = Search { order: Order::Scores, ..search(&model, 0.8, true) };
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("search.json");
     let order = |seed: u64, file: Option<&Path>| {

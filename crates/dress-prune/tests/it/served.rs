@@ -1,7 +1,8 @@
 //! Shapes that engines take, of checkpoints whose weights are never made.
 
+use crate::declared_models::{declared, resolved, small_opt, smollm2};
 use crate::small_models::runner;
-use dress_core::burn::tensor::{DType, Device};
+use dress_core::burn::tensor::DType;
 use dress_core::{
     Axis, AxisKind, AxisSelection, CausalLm, Fingerprint, Ratio, Selection, SlicePlan, StockTarget,
 };
@@ -10,22 +11,10 @@ use dress_importance::Criterion;
 use dress_models::AnyModel;
 use dress_prune::{
     Allocation, Amount, Budget, Error, Goal, HowMuch, Measure, Preset, PresetSettings, QuantizationLoss,
-    Recipe, ResolvedRecipe,
+    Recipe,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::path::Path;
-
-fn declared(config: &Value) -> AnyModel {
-    AnyModel::from_config(&config.to_string(), Path::new("config.json"), &Device::flex()).unwrap()
-}
-
-fn smollm2() -> AnyModel {
-    declared(&json!({
-        "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536,
-        "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3, "tie_word_embeddings": true,
-    }))
-}
 
 fn formats(names: &str) -> Vec<EngineFormat> {
     let names: Vec<&str> = names.split(',').collect();
@@ -45,17 +34,6 @@ fn by_ratios(axes: &[AxisKind], ratios: &[f64], served_by: &str) -> Recipe {
 
 fn stays(axes: &[AxisKind], measure: Measure, share: f64, served_by: &str) -> Recipe {
     recipe(axes, HowMuch::Stays { measure, share }, served_by)
-}
-
-/// What is resolved, checked, with how many structures stay of the first axis of each kind.
-fn resolved(model: &AnyModel, recipe: &Recipe) -> Result<(ResolvedRecipe, Vec<usize>), Error> {
-    let resolved = recipe.resolve(model, DType::F32)?;
-    resolved.check(model)?;
-    let selection = resolved.known_selection(model)?.unwrap();
-    let first = |kind: &AxisKind| model.coupling().of_kind(*kind).unwrap()[0];
-    let kept = |kind| selection.get(first(kind)).map_or(0, |chosen| chosen.kept_len());
-    let kept = recipe.axes.iter().map(kept).collect();
-    Ok((resolved, kept))
 }
 
 fn kept(recipe: &Recipe) -> Vec<usize> {
@@ -159,11 +137,7 @@ fn a_search_keeps_to_the_engines_sizes_and_counts_what_they_serve() {
 
 #[test]
 fn engines_that_do_not_load_the_family_or_the_layers_are_named() {
-    let opt = declared(&json!({
-        "model_type": "opt", "vocab_size": 64, "hidden_size": 128, "ffn_dim": 256, "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-    }));
-    let said = resolved(&opt, &by_ratios(&[Ffn], &[0.5], "llama.cpp:q8_0")).unwrap_err().to_string();
+    let said = resolved(&small_opt(), &by_ratios(&[Ffn], &[0.5], "llama.cpp:q8_0")).unwrap_err().to_string();
     assert!(said.contains("llama.cpp:q8_0") && said.contains("it has no OPTForCausalLM"), "{said}");
     let per_layer = |served_by| {
         let recipe = by_ratios(&[Ffn], &[0.25], served_by);
@@ -280,7 +254,8 @@ fn a_shape_that_is_chosen_is_taken_in_full_by_all_engines() {
         let pick = |set: u8, count: usize| (0..count).filter(move |index| set >> index & 1 == 1);
         let names: Vec<&str> = pick(engines, SERVED_BY.len()).map(|index| SERVED_BY[index]).collect();
         let axes: Vec<AxisKind> = pick(axes, 3).map(|index| [Residual, Ffn, Heads][index]).collect();
-        let (model, ratio, served_by) = (declared(&config), f64::from(ratio) / 100.0, names.join(","));
+        let (model, ratio, served_by) =
+            (declared(&config.to_string()), f64::from(ratio) / 100.0, names.join(","));
         let recipe = match by_bytes {
             true => stays(&axes, Measure::Bytes, 1.0 - ratio, &served_by),
             false => by_ratios(&axes, &[ratio], &served_by),

@@ -4,7 +4,7 @@ use dress_core::burn::tensor::{Device, Tensor};
 use dress_core::{AxisKind, Calibration, CausalLm, Error, NoProgress, Penalty, Ratio, Scorer, parameters};
 use dress_importance::{Criteria, Criterion};
 use dress_prune::{AxisTarget, PenaltyForm, PruneConfig, Pruned, RegularizeConfig, prune};
-use third_party_model::{ElasticNet, LargestWeight, ShiftConfig, ShiftLm};
+use third_party_model::{ElasticNet, GreatestActivation, LargestWeight, ShiftConfig, ShiftLm};
 
 fn calibration() -> Calibration {
     Calibration::from_blocks((0..12).map(|n| (0..16).map(|i| (i * n + 3) % 29).collect()).collect())
@@ -20,7 +20,7 @@ fn config() -> PruneConfig {
 fn a_model_and_a_scorer_of_others_go_the_whole_way() {
     let ours = Criterion::all().filter(|criterion| criterion.scores_widths());
     let mut scorers: Vec<Box<dyn Scorer<ShiftLm>>> = ours.map(|criterion| criterion.scorer(3)).collect();
-    scorers.push(Box::new(LargestWeight));
+    scorers.extend([Box::new(LargestWeight) as Box<dyn Scorer<ShiftLm>>, Box::new(GreatestActivation)]);
     for scorer in scorers {
         let model = ShiftLm::new(29, 16, 24, &Device::flex());
         assert_eq!(parameters::count(&model), 2 * 29 * 16 + 16 + 2 * (16 + 2 * 16 * 24 + 24 + 16));

@@ -1,22 +1,22 @@
 //! What a penalty is of every selected part, and its gradients.
 
+use super::try_visit::TryVisitor;
 use super::{PenaltyTerms, Regularizer};
 use dress_core::burn::module::Param;
 use dress_core::burn::optim::GradientsParams;
 use dress_core::burn::tensor::Tensor;
-use dress_core::parameters::{Layout, ParameterVisitor};
+use dress_core::parameters::Layout;
 use dress_core::{Component, Error as CoreError};
 use std::collections::HashMap;
 
-/// The penalty of every part, without any weight, until it fails.
+/// The penalty of every part, without any weight.
 pub(super) struct Values<'a> {
     pub regularizer: &'a Regularizer,
     pub values: HashMap<String, Vec<f64>>,
-    pub outcome: Result<(), CoreError>,
 }
 
-impl Values<'_> {
-    fn add<const D: usize>(
+impl TryVisitor for Values<'_> {
+    fn try_visit<const D: usize>(
         &mut self,
         name: &str,
         layout: Layout,
@@ -34,23 +34,14 @@ impl Values<'_> {
     }
 }
 
-impl ParameterVisitor for Values<'_> {
-    fn visit<const D: usize>(&mut self, name: &str, layout: Layout, parameter: &Param<Tensor<D>>) {
-        if self.outcome.is_ok() {
-            self.outcome = self.add(name, layout, parameter);
-        }
-    }
-}
-
-/// The weighted sum of the penalty of every part, until it fails.
+/// The weighted sum of the penalty of every part.
 pub(super) struct Sum<'a> {
     pub regularizer: &'a Regularizer,
     pub terms: PenaltyTerms,
-    pub outcome: Result<(), CoreError>,
 }
 
-impl Sum<'_> {
-    fn add<const D: usize>(
+impl TryVisitor for Sum<'_> {
+    fn try_visit<const D: usize>(
         &mut self,
         name: &str,
         layout: Layout,
@@ -71,25 +62,16 @@ impl Sum<'_> {
     }
 }
 
-impl ParameterVisitor for Sum<'_> {
-    fn visit<const D: usize>(&mut self, name: &str, layout: Layout, parameter: &Param<Tensor<D>>) {
-        if self.outcome.is_ok() {
-            self.outcome = self.add(name, layout, parameter);
-        }
-    }
-}
-
-/// The gradients of a penalty beside others, each part on a graph of its own, until it fails.
+/// The gradients of a penalty beside others, each part on a graph of its own.
 pub(super) struct Penalized<'a> {
     pub regularizer: &'a Regularizer,
     pub gradients: GradientsParams,
     pub factor: f64,
     pub terms: Vec<Tensor<1>>,
-    pub outcome: Result<(), CoreError>,
 }
 
-impl Penalized<'_> {
-    fn add<const D: usize>(
+impl TryVisitor for Penalized<'_> {
+    fn try_visit<const D: usize>(
         &mut self,
         name: &str,
         layout: Layout,
@@ -112,13 +94,5 @@ impl Penalized<'_> {
             self.gradients.register(parameter.id, gradient);
         }
         Ok(())
-    }
-}
-
-impl ParameterVisitor for Penalized<'_> {
-    fn visit<const D: usize>(&mut self, name: &str, layout: Layout, parameter: &Param<Tensor<D>>) {
-        if self.outcome.is_ok() {
-            self.outcome = self.add(name, layout, parameter);
-        }
     }
 }

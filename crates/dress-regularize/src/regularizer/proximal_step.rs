@@ -1,20 +1,20 @@
 //! Proximal steps on every selected part.
 
+use super::try_visit::TryVisitor;
 use super::{Regularizer, Thresholds};
 use crate::selected_part::SelectedPart;
 use dress_core::burn::module::Param;
 use dress_core::burn::tensor::Tensor;
-use dress_core::parameters::{Layout, ParameterMapper, ParameterVisitor};
+use dress_core::parameters::{Layout, ParameterMapper};
 use dress_core::{Error as CoreError, round_at_random};
 
-/// Looks at what takes each structure to zero, until the penalty fails.
+/// Looks at what takes each structure to zero.
 pub(super) struct Measure<'a> {
     pub regularizer: &'a mut Regularizer,
-    pub outcome: Result<(), CoreError>,
 }
 
-impl Measure<'_> {
-    fn measure<const D: usize>(
+impl TryVisitor for Measure<'_> {
+    fn try_visit<const D: usize>(
         &mut self,
         name: &str,
         layout: Layout,
@@ -26,14 +26,6 @@ impl Measure<'_> {
             part.initial = penalty.thresholds_to_zero(groups)?;
         }
         Ok(())
-    }
-}
-
-impl ParameterVisitor for Measure<'_> {
-    fn visit<const D: usize>(&mut self, name: &str, layout: Layout, parameter: &Param<Tensor<D>>) {
-        if self.outcome.is_ok() {
-            self.outcome = self.measure(name, layout, parameter);
-        }
     }
 }
 

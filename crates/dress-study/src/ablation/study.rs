@@ -7,6 +7,7 @@ use super::{
 use crate::kept_cells::{CellKey, CellStore, Outcome, Turn, Wanted, each_cell, outcome_of};
 use crate::{ComputeSettings, Error, Subject, write_beside, write_picture};
 use dress_core::Progress;
+use dress_models::published_name;
 use dress_train::RunDirectory;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -129,7 +130,7 @@ impl AblationStudy {
         Self {
             dense: base.map_or_else(ComputeSettings::default, |base| base.compute.clone()),
             seeds: vec![base.map_or(42, |base| base.recipe.seed)],
-            model: subject.checkpoint().path().display().to_string(),
+            model: published_name(subject.checkpoint().path()),
             base: Ablation::BASE.into(),
             base_of_varied: Vec::new(),
             subject,

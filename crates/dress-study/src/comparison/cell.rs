@@ -51,7 +51,7 @@ pub struct Comparison {
     pub model: String,
     /// The checkpoint's fingerprint.
     pub fingerprint: Fingerprint,
-    /// What ratios are of: `params` or `width`.
+    /// What ratios are of, as [`RatioOf::name`](super::RatioOf::name) has it.
     pub by: String,
     /// The cells, the model as it is first.
     pub cells: Vec<Cell>,

@@ -13,7 +13,7 @@ pub enum RatioOf {
     #[default]
     Parameters,
     /// Every axis that a method prunes.
-    Width,
+    EveryAxis,
 }
 
 impl RatioOf {
@@ -21,7 +21,7 @@ impl RatioOf {
     pub fn name(self) -> &'static str {
         match self {
             RatioOf::Parameters => "parameters",
-            RatioOf::Width => "every axis",
+            RatioOf::EveryAxis => "every axis",
         }
     }
 }

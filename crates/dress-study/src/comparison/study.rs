@@ -6,6 +6,7 @@ use crate::{
     ComputeSettings, Error, EvaluatedText, Subject, TextSource, write_beside, write_picture, write_report,
 };
 use dress_core::{Progress, Ratio};
+use dress_models::published_name;
 use dress_prune::{Amount, Preset, PresetSettings, usual_learning_rate};
 use dress_train::{Precision, RunDirectory};
 use std::path::{Path, PathBuf};
@@ -113,7 +114,7 @@ impl ComparisonStudy {
         let ratio = Ratio::new(ratio)?;
         let amount = match given.by {
             RatioOf::Parameters => Amount::Parameters(ratio),
-            RatioOf::Width => Amount::Width(ratio),
+            RatioOf::EveryAxis => Amount::EveryAxis(ratio),
         };
         let mut settings = PresetSettings::new(amount);
         (settings.stock, settings.tile, settings.seed) = (given.stock, given.tile, given.seed);
@@ -208,7 +209,7 @@ impl ComparisonStudy {
     fn empty(&self) -> Comparison {
         Comparison {
             schema: COMPARISON_SCHEMA,
-            model: self.subject.checkpoint().path().display().to_string(),
+            model: published_name(self.subject.checkpoint().path()),
             fingerprint: self.subject.fingerprint().clone(),
             by: self.settings.by.name().into(),
             cells: Vec::<Cell>::new(),

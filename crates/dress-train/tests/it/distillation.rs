@@ -76,7 +76,7 @@ fn a_student_like_its_teacher_is_at_distance_zero_from_memory_and_from_a_file() 
     let teacher = || Teacher::new(same.clone(), vec![0, 1], 16);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("teacher.cache");
-    let cached = || teacher().cached(&data(), true, &path, &NoProgress).unwrap();
+    let cached = || teacher().cached(&data(), true, &path, false, &NoProgress).unwrap();
     let (first, written) = (cached(), std::fs::metadata(&path).unwrap().modified().unwrap());
     let again = cached();
     assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), written);
@@ -86,4 +86,14 @@ fn a_student_like_its_teacher_is_at_distance_zero_from_memory_and_from_a_file() 
         let other = loss(&model(), teacher, config).1;
         assert!(other > 1e-2, "{other}");
     }
+    drop((first, again));
+    let mut damaged = std::fs::read(&path).unwrap();
+    let last = damaged.len() - 1;
+    damaged[last] ^= 1;
+    std::fs::write(&path, damaged).unwrap();
+    let says = teacher().cached(&data(), true, &path, false, &NoProgress).unwrap_err().to_string();
+    assert!(says.contains("teacher.cache") && says.contains("`force`"), "{says}");
+    let replaced = teacher().cached(&data(), true, &path, true, &NoProgress).unwrap();
+    assert!(loss(&same, &replaced, config).1.abs() < 1e-6);
+    cached();
 }

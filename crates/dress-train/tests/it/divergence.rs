@@ -40,6 +40,21 @@ fn a_rate_far_too_high_ends_in_an_error_that_leaves_nothing_to_go_on_from() {
 }
 
 #[test]
+fn a_lost_run_that_kept_nothing_leaves_what_another_left() {
+    let place = tempfile::tempdir().unwrap();
+    let of_another = place.path().join("checkpoint-7");
+    std::fs::create_dir(&of_another).unwrap();
+    let settings = TrainConfig {
+        run_dir: Some(place.path().into()),
+        checkpoint_every: Some(CheckpointEvery::Steps(1000)),
+        replace_other_run: true,
+        ..at(1e3, 4)
+    };
+    let lost = train(model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err();
+    assert!(matches!(lost, Error::Lost { .. }) && of_another.exists(), "{lost}");
+}
+
+#[test]
 fn a_long_run_is_stopped_long_before_its_end() {
     let Err(Error::Lost { steps, .. }) =
         train(model(), &data(), &at(1e3, 500), &NoRegularization, &NoProgress)

@@ -161,6 +161,14 @@ fn another_run_in_the_same_directory_is_refused() {
     let error = train(crate::small::model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err();
     assert!(error.to_string().contains("another model"), "{error}");
     let anew = TrainConfig { replace_other_run: true, ..other };
+    let interrupted = |config: &TrainConfig, steps: u64| {
+        let interrupt = Interrupt(0.into(), steps);
+        let run = || train(model(), &data(), config, &NoRegularization, &interrupt);
+        assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+        steps_done(place.path())
+    };
+    assert_eq!(interrupted(&anew, 1), 6, "what was there stays until there is another");
+    assert_eq!(interrupted(&anew, 3), 2, "and goes with the first of the new run");
     let trained = train(model(), &data(), &anew, &NoRegularization, &NoProgress).unwrap();
     assert_eq!(trained.curve[0].tokens, 2 * 12, "it began anew, with the smaller batches");
 }
@@ -200,8 +208,29 @@ fn a_broken_checkpoint_is_an_error_that_says_so() {
     let checkpoint = entries.filter(|path| path.is_dir()).max().unwrap();
     std::fs::write(checkpoint.join("model.bpk"), b"nothing").unwrap();
     let settings = settings(place.path());
-    let error = train(model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err().to_string();
-    assert!(error.contains("not a checkpoint to go on from") && error.contains("remove it"), "{error}");
+    let refused = || {
+        let error = train(model(), &data(), &settings, &NoRegularization, &NoProgress).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("not a checkpoint to go on from") && error.contains("remove it"), "{error}");
+    };
+    refused();
+    // Whole as its hashes say, as one is that another version of the reader has written.
+    let contents = checkpoint.join("contents.json");
+    let text = std::fs::read_to_string(&contents).unwrap();
+    let mut hashes: std::collections::BTreeMap<String, String> = serde_json::from_str(&text).unwrap();
+    let hash = dress_core::files::sha256(&checkpoint.join("model.bpk")).unwrap();
+    hashes.insert("model.bpk".into(), hash);
+    std::fs::write(&contents, serde_json::to_string(&hashes).unwrap()).unwrap();
+    refused();
+    let anew = TrainConfig { replace_other_run: true, ..settings.clone() };
+    let interrupt = Interrupt(0.into(), 1);
+    let run_anew = || train(model(), &data(), &anew, &NoRegularization, &interrupt);
+    assert!(catch_unwind(AssertUnwindSafe(run_anew)).is_err());
+    assert_eq!(std::fs::read(checkpoint.join("model.bpk")).unwrap(), b"nothing", "it stays for now");
+    let trained = train(model(), &data(), &anew, &NoRegularization, &NoProgress).unwrap();
+    let whole = tempfile::tempdir().unwrap();
+    let again: Vec<u8> = weights(&trained.model).iter().flat_map(|weight| weight.to_le_bytes()).collect();
+    assert!(again == run(whole.path(), &NoProgress), "from the start it ends in the same bits");
 }
 
 #[test]

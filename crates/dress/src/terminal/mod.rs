@@ -6,4 +6,4 @@ mod table;
 
 pub use progress_bar::TerminalProgress;
 pub use progress_lines::{LineFormat, ProgressLines};
-pub use table::Table;
+pub use table::{REFUSED, Table};

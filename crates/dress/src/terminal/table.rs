@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// What stands in a column of numbers where there is none, as what would be counted is refused.
+pub const REFUSED: &str = "refused";
+
 /// Rows of text under a header. Columns of numbers stand right and columns of words left; the first column is
 /// a name.
 #[derive(Debug, Clone, Default)]
@@ -51,8 +54,7 @@ fn begins_as_a_number(text: &str) -> bool {
     let text = text.trim_start_matches(['-', '+', '–', '~']);
     text.is_empty()
         || text.starts_with(|letter: char| letter.is_ascii_digit())
-        || text == "inf"
-        || text == "NaN"
+        || ["inf", "NaN", REFUSED].contains(&text)
 }
 
 impl fmt::Display for Table {
@@ -92,6 +94,8 @@ mod tests {
             table(&[["model", "parameters", "verdict"], ["dense", "12", "loads"], ["d", "-3 MB", "no"]]);
         let lines = ["model  parameters  verdict", "dense          12  loads", "d           -3 MB  no", ""];
         assert_eq!(text.to_string(), lines.join("\n"));
+        let refused = table(&[["", "before", "after"], ["bytes", "4.7 MB", REFUSED]]);
+        assert_eq!(refused.to_string(), "       before    after\nbytes  4.7 MB  refused\n");
     }
 
     #[test]

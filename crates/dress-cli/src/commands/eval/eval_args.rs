@@ -46,7 +46,8 @@ pub struct EvalArgs {
     /// wrote.
     #[arg(long, help_heading = RESULT, requires = "tasks")]
     requests: Option<PathBuf>,
-    /// Replace the report of another model or of other settings at --out, and the requests.
+    /// Replace the report of another model or of other settings at --out, the requests, and kept results that
+    /// are damaged.
     #[arg(long, help_heading = RESULT)]
     force: bool,
     #[command(flatten)]
@@ -92,7 +93,7 @@ impl EvalArgs {
             tasks,
             task_config: self.tasks.config(),
             speed,
-            cache: cache.map(|directory| ResultCache::new(&directory)),
+            cache: cache.map(|directory| ResultCache::new(&directory).replacing_damaged(self.force)),
         })
     }
 }

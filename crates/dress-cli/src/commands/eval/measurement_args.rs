@@ -1,7 +1,7 @@
 //! The options of perplexity and speed.
 
 use crate::commands::common_args::{at_least_one, or_none, tokens_of_a_block};
-use crate::commands::listed::{bos, listed};
+use crate::commands::listed::{bos, protocol};
 use crate::{Error, row_text};
 use clap::Args;
 use dress_core::seqlen_or;
@@ -22,7 +22,7 @@ pub struct TextArgs {
     #[arg(long, value_name = "NAME", requires = "data")]
     text_field: Option<String>,
     /// How the papers prepare this corpus.
-    #[arg(long, value_parser = listed::<Protocol>(Protocol::NAMES), requires = "data", conflicts_with = "join")]
+    #[arg(long, value_parser = protocol(), requires = "data", conflicts_with = "join")]
     protocol: Option<Protocol>,
     #[arg(long, help = tokens_of_a_block(EvaluationTexts::USUAL_SEQLEN))]
     seqlen: Option<usize>,

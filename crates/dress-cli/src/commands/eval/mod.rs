@@ -15,6 +15,7 @@ use crate::evaluation::{
 use crate::{
     Error, Evaluation, PlaceLock, RunContext, check_own_file_place, shown_progress, stored_bytes, tokenizer,
 };
+use dress_eval::PairedDifference;
 use dress_eval::report::{ModelReport, Report};
 use evaluation_text::text;
 use std::path::PathBuf;
@@ -59,6 +60,9 @@ impl Eval {
             plan.depart(&checkpoint, against, &mut reports[0], &progress)?;
             let other = plan.evaluate(against, context, &progress)?;
             both_have = paired(&other, &measured);
+            if let Some(departure) = &mut reports[0].departure {
+                departure.losses = PairedDifference::of_losses(&other.losses, &measured.losses);
+            }
             reports.push(other.report);
         }
         let both: Vec<&EvaluatedCheckpoint> = std::iter::once(&checkpoint).chain(&against).collect();
@@ -90,7 +94,8 @@ impl Eval {
         if let Some(out) = &self.out {
             check_report_place(out)?;
             if !self.force && out.join("report.json").exists() {
-                plan.check_replaces(&read_report(out)?, out, models, &self.context)?;
+                let there = read_report(out).map_err(unread)?;
+                plan.check_replaces(&there, out, models, &self.context)?;
             }
         }
         let [model, against] = models else { return Ok(()) };
@@ -124,5 +129,19 @@ impl Eval {
             speed: report.speed,
             against: reports.next().map(Box::new),
         })
+    }
+}
+
+/// What is said of a report that cannot be read, where another is to take its place.
+fn unread(error: Error) -> Error {
+    use dress_eval::Error::{ReportFormat, ReportUnreadable};
+    match error {
+        Error::Eval(ReportUnreadable { path, cause }) => {
+            Error::UnreadReport { path, reason: cause.to_string() }
+        }
+        Error::Eval(ReportFormat { path, found, .. }) => {
+            Error::UnreadReport { path, reason: format!("format {found}") }
+        }
+        error => error,
     }
 }

@@ -1,4 +1,4 @@
-//! What somebody else's crate looks like: its own model and its own scorer, with `dress-core` as the only
+//! What somebody else's crate looks like: its own model and its own scorers, with `dress-core` as the only
 //! dependency. With the feature `files` it also depends on `dress-models` and serde, and its checkpoints are
 //! read, rewritten and saved. The tests of `dress-prune` score, regularize and slice it, in memory and from
 //! file to file.
@@ -11,6 +11,9 @@ pub use family::NoLayers;
 
 mod elastic_net;
 pub use elastic_net::ElasticNet;
+
+mod greatest_activation;
+pub use greatest_activation::GreatestActivation;
 
 use dress_core::burn;
 use dress_core::burn::module::{Module, Param};

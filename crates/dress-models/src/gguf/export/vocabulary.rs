@@ -66,7 +66,11 @@ pub(super) fn entries(
             ("add_space_prefix", Entry::Bool(*prefix)),
         ],
     };
-    entries.extend(special(&tokens, named, [open, close]));
+    let special = special(&tokens, named, [open, close]);
+    if !special.iter().any(|(key, _)| *key == "eos_token_id") {
+        tracing::warn!("{}", without_end(&tokens, &kind));
+    }
+    entries.extend(special);
     entries.push(("add_bos_token", Entry::Bool(open.is_some())));
     entries.push(("add_eos_token", Entry::Bool(close.is_some())));
     entries.push(("token_type", Entry::Numbers(tokens.types.iter().map(|&kind| kind as i32).collect())));
@@ -256,6 +260,21 @@ fn is_byte(token: &str) -> bool {
         .is_some_and(|digits| digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
+/// What llama.cpp does with a vocabulary that names no token which ends a text: Falcon's or LLaMA's is one.
+fn without_end(tokens: &Tokens, kind: &Kind) -> String {
+    let id = match kind {
+        Kind::ByteLevel(_) => 11,
+        Kind::SentencePiece { .. } => 2,
+    };
+    match tokens.texts.get(id) {
+        Some(text) => format!(
+            "the model's files name no token that ends a text, and llama.cpp then ends one at token {id}, {text:?}; say which it \
+             is with eos_token_id in generation_config.json"
+        ),
+        None => "the model's files name no token that ends a text".into(),
+    }
+}
+
 /// The ids of the tokens that have a meaning of their own.
 fn special(
     tokens: &Tokens,
@@ -265,11 +284,6 @@ fn special(
     let id = |name: &str| named.ids.get(name).copied();
     let begin = open.or(id("bos_token"));
     let end = close.or(id("eos_token")).or(named.ends.first().copied());
-    if end.is_none() {
-        tracing::warn!(
-            "the model's files name no token that ends a text; llama.cpp then takes one of its own choice"
-        );
-    }
     let by_name = |id: &u64| tokens.texts.get(*id as usize).is_some_and(|text| ENDS.contains(&text.as_str()));
     let mut more = named.ends.iter().filter(|id| Some(**id) != end && !by_name(id)).copied();
     let ids = [
@@ -285,4 +299,23 @@ fn special(
     }
     let there = |id: &u64| (*id as usize) < tokens.texts.len();
     ids.into_iter().filter_map(|(key, id)| Some((key, Entry::U32(id.filter(there)? as u32)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vocabulary_without_an_end_says_which_token_llama_cpp_takes() {
+        let tokens = |count: u32| Tokens {
+            texts: (0..count).map(|id| format!("t{id}")).collect(),
+            types: vec![NORMAL; count as usize],
+        };
+        let says = without_end(&tokens(12), &Kind::ByteLevel(PreTokenizer::Gpt2));
+        assert!(says.contains("token 11, \"t11\";"), "{says}");
+        let says = without_end(&tokens(12), &Kind::SentencePiece { prefix: true });
+        assert!(says.contains("token 2, \"t2\";"), "{says}");
+        let says = without_end(&tokens(11), &Kind::ByteLevel(PreTokenizer::Gpt2));
+        assert!(!says.contains("llama.cpp"), "{says}");
+    }
 }

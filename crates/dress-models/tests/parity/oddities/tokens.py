@@ -43,13 +43,16 @@ tokens("added-json-and-settings", file("added_tokens.json", {START: 300, END: 30
 tokens("added-json-and-decoder", file("added_tokens.json", {START: 300}),
        settings(added_tokens_decoder={"301": entry(END)}, tokenizer_class="PreTrainedTokenizerFast"))
 for kind in ("PreTrainedTokenizerFast", "GPT2Tokenizer", "GPT2TokenizerFast", "LlamaTokenizer", "LlamaTokenizerFast", "TokenizersBackend",
-             "CodeGenTokenizer", "AutoTokenizer", "AcmeTokenizer", None):
+             "CodeGenTokenizer", "Qwen2Tokenizer", "Qwen2TokenizerFast", "GPTNeoXTokenizer", "AutoTokenizer", "AcmeTokenizer", None):
     # Stock looks for a class called AutoTokenizer by calling AutoTokenizer, without end.
     means = (lambda name: f"class-AcmeTokenizer{name}") if kind == "AutoTokenizer" else (lambda name: None)
     tokens(f"class-{kind}", settings(tokenizer_class=kind), means=means(""))
     tokens(f"class-{kind}-added-decoder", settings(tokenizer_class=kind, added_tokens_decoder={"300": entry(START), "301": entry(END)}),
            means=means("-added-decoder"))
     tokens(f"class-{kind}-bos", settings(tokenizer_class=kind, bos_token="<s>", eos_token="</s>", add_bos_token=True), means=means("-bos"))
+    # A name that stands for nothing is no token of the class.
+    nothing = {name: None for name in ("bos_token", "eos_token", "unk_token", "pad_token")}
+    tokens(f"class-{kind}-null", settings(tokenizer_class=kind, **nothing), means=means("-null"))
 tokens("decoder-not-special", settings(added_tokens_decoder={"300": entry(START, special=False), "301": entry(END, special=False)}))
 tokens("decoder-stripping", settings(added_tokens_decoder={"300": entry(START, rstrip=True), "301": entry(END, lstrip=True, rstrip=True)}))
 tokens("decoder-single-word", settings(added_tokens_decoder={"300": entry("light", single_word=True), "301": entry("ligh")}))
@@ -149,7 +152,8 @@ def vocab_and_merges(keep=False, header=True, **config):
 NAMED = dict(bos_token="<s>", eos_token="</s>", unk_token="</s>")
 tokens("vocab-merges", vocab_and_merges())
 tokens("vocab-merges-no-header", vocab_and_merges(header=False))
-for kind in ("GPT2Tokenizer", "GPT2TokenizerFast", "CodeGenTokenizer", "LlamaTokenizer", "PreTrainedTokenizerFast"):
+for kind in ("GPT2Tokenizer", "GPT2TokenizerFast", "CodeGenTokenizer", "Qwen2Tokenizer", "GPTNeoXTokenizer", "LlamaTokenizer",
+             "PreTrainedTokenizerFast"):
     tokens(f"vocab-merges-{kind}", vocab_and_merges(tokenizer_class=kind, **NAMED))
 tokens("vocab-merges-bos", vocab_and_merges(tokenizer_class="GPT2Tokenizer", add_bos_token=True, **NAMED))
 tokens("vocab-merges-bos-false", vocab_and_merges(tokenizer_class="GPT2Tokenizer", add_bos_token=False, **NAMED))
@@ -171,6 +175,7 @@ def spaced(change=lambda made: None):
 
 SPACED = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 tokens("metaspace", spaced(), families="llama")
+tokens("metaspace-GemmaTokenizer", spaced(), settings(tokenizer_class="GemmaTokenizer", **SPACED))
 for kind in ("LlamaTokenizer", "LlamaTokenizerFast", "PreTrainedTokenizerFast"):
     tokens(f"metaspace-{kind}", spaced(), settings(tokenizer_class=kind, **SPACED))
     tokens(f"metaspace-{kind}-bos", spaced(), settings(tokenizer_class=kind, add_bos_token=True, add_eos_token=False, **SPACED))
