@@ -139,7 +139,7 @@ impl Moments {
             }
             None => {
                 let last = order.protected.of(axis, structures);
-                least_first(seen.clone(), &last, STEPS).map_err(solved)?
+                least_first(&seen, &last, STEPS).map_err(solved)?
             }
         };
         let of_channels = gained(&order, &seen).map_err(solved)?;

@@ -10,7 +10,6 @@ use faer::{Mat, Side};
 pub(super) const STEPS: usize = 96;
 
 /// What is known of the channels that one axis's readers read.
-#[derive(Clone)]
 pub(super) struct Seen {
     /// Second moments of the channels, damped as the refit damps them. `[channels, channels]`
     pub activations: Mat<f64>,
@@ -20,8 +19,7 @@ pub(super) struct Seen {
     pub block: usize,
 }
 
-/// `1/2 tr((Q_BB)^-1 M_BB)` for every set of channels that go together with all before
-/// them.
+/// `1/2 tr((Q_BB)^-1 M_BB)` for every set of channels that go together with all before them.
 ///
 /// With the channels in the reverse of the order in which they go, let `C` be the Cholesky factor of their
 /// damped second moments. The leading block of `Q` in the order itself is then `L L'` with `L` the inverse of
@@ -52,22 +50,22 @@ pub(super) fn gained(order: &[usize], seen: &Seen) -> Result<Vec<f64>, String> {
 /// order, go last.
 ///
 /// Where channels `B` go, the readers of the others `A` take over `-Q_AB (Q_BB)^-1` times their weights, so
-/// that the loss's gradients there change by the same; what is left of `Q` is its Schur complement. Five
-/// matrices of `[channels, channels]` are in memory at most.
+/// that the loss's gradients there change by the same; what is left of `Q` is its Schur complement. Four
+/// matrices of `[channels, channels]` are in memory beside what is seen, at most.
 ///
 /// # Errors
 /// Why the second moments cannot be factored.
-pub(super) fn least_first(seen: Seen, last: &[usize], steps: usize) -> Result<Vec<usize>, String> {
-    let Seen { activations, mut gradients, block } = seen;
-    let structures = activations.nrows() / block;
+pub(super) fn least_first(seen: &Seen, last: &[usize], steps: usize) -> Result<Vec<usize>, String> {
+    let block = seen.block;
+    let structures = seen.activations.nrows() / block;
     let mut left: Vec<usize> = (0..structures).collect();
     if last.len() == structures {
         left.reverse();
         return Ok(left);
     }
     let factored = |matrix: &Mat<f64>| matrix.llt(Side::Lower).map_err(|error| format!("{error:?}"));
-    let mut precision = factored(&activations)?.inverse();
-    drop(activations);
+    let mut precision = factored(&seen.activations)?.inverse();
+    let mut gradients = seen.gradients.clone();
     let mut order = Vec::with_capacity(structures);
     while !left.is_empty() {
         let cost = |place: usize| -> Result<f64, String> {
@@ -164,7 +162,7 @@ mod tests {
     fn each_time_those_go_that_the_loss_feels_the_least() {
         for (block, steps) in [(1, 6), (3, 6), (1, 3), (3, 3)] {
             let (seen, at_once) = (seen(block), 6 / steps);
-            let order = least_first(seen.clone(), &[1], steps).unwrap();
+            let order = least_first(&seen, &[1], steps).unwrap();
             assert_eq!(order[5], 1, "what is to go last goes last: {order:?}");
             for before in (0..6).step_by(at_once) {
                 let gained = |one: usize| {
@@ -178,7 +176,7 @@ mod tests {
         }
         let all: Vec<usize> = (0..6).collect();
         assert_eq!(
-            least_first(seen(1), &all, 6).unwrap(),
+            least_first(&seen(1), &all, 6).unwrap(),
             [5, 4, 3, 2, 1, 0],
             "of equals the later one first"
         );
@@ -189,6 +187,6 @@ mod tests {
         let mut seen = seen(1);
         seen.gradients[(2, 2)] = f64::NAN;
         assert!(gained(&[0, 1, 2, 3, 4, 5], &seen).unwrap_err().contains("not finite"));
-        assert!(least_first(seen, &[], 6).unwrap_err().contains("not finite"));
+        assert!(least_first(&seen, &[], 6).unwrap_err().contains("not finite"));
     }
 }
